@@ -1,0 +1,432 @@
+//! The condition file: whose voice (`speaker.bin`), what it says and how (`track.bin`), or both.
+//!
+//! One safetensors file. Its metadata has one entry, [`KEY`], with this JSON text:
+//!
+//! ```json
+//! { "version": 1, "name": "Ada", "space": "...", "recipe": "cep16-f0-v1", "sample_rate": 16000,
+//!   "hop": 160, "stats": { "mean": [16 numbers], "std": [16 numbers], "median_f0_hz": 203.5 },
+//!   "source": "ada.wav, 61 s" }
+//! ```
+//!
+//! and one or both of these tensors, little-endian f32, every value finite:
+//!
+//! | tensor | shape | meaning |
+//! |---|---|---|
+//! | `speaker` | `[E]`, 1..=4096 | the voice, a point in the model's speaker space named by `space` |
+//! | `track` | `[N, F]`, N in 1..=2^20, F in 1..=128 | normalised local features, one row per `hop` samples at `sample_rate` |
+//!
+//! `space` is empty without `speaker`; `recipe` is empty and `sample_rate` and `hop` are 0 without
+//! `track`; `stats`, the statistics the track was normalised with, may be null. Unknown JSON fields are
+//! ignored, unknown tensors are an error.
+
+mod mix;
+
+pub use mix::mix;
+
+use crate::features::SpeakerStats;
+use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use thiserror::Error;
+
+/// Name of the metadata entry.
+pub const KEY: &str = "wavesynth.condition";
+/// Version of the file format.
+pub const VERSION: u32 = 1;
+/// Most values of a speaker vector.
+pub const MAX_SPEAKER: usize = 4_096;
+/// Most frames of a track: almost three hours.
+pub const MAX_FRAMES: usize = 1 << 20;
+/// Most features per frame.
+pub const MAX_FEATURES: usize = 128;
+/// Most bytes of the safetensors header, and of each text in it.
+const MAX_HEADER: usize = 1 << 20;
+const MAX_TEXT: usize = 1 << 16;
+const MAX_FILE: u64 = 8 + MAX_HEADER as u64 + 4 * (MAX_SPEAKER + MAX_FRAMES * MAX_FEATURES) as u64;
+
+/// What a model is conditioned on.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Condition {
+    /// The speaker's or the track's name, for people.
+    pub name: String,
+    /// Where it came from, for people.
+    pub source: String,
+    /// The voice.
+    pub speaker: Option<SpeakerVector>,
+    /// Statistics of the recordings behind it.
+    pub stats: Option<SpeakerStats>,
+    /// What is said and how.
+    pub track: Option<TrackInfo>,
+}
+
+/// A voice.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SpeakerVector {
+    /// Id of the speaker space; a model takes vectors of its own space only.
+    pub space: String,
+    /// `[E]`
+    pub values: Vec<f32>,
+}
+
+/// A local feature track and what it is made of.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TrackInfo {
+    /// Id of the feature recipe.
+    pub recipe: String,
+    /// Rate of the signal the hop counts in, Hz.
+    pub sample_rate: u32,
+    /// Samples per frame.
+    pub hop: u32,
+    /// Values per frame.
+    pub features: usize,
+    /// `[N x features]`, row by row.
+    pub frames: Vec<f32>,
+}
+
+impl TrackInfo {
+    /// Number of frames.
+    pub fn len(&self) -> usize {
+        self.frames.len().checked_div(self.features).unwrap_or(0)
+    }
+
+    /// True without a frame.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Frame i, or the last one past the end; empty if there is none.
+    ///
+    /// # Real-time
+    /// A slice.
+    pub fn frame(&self, i: usize) -> &[f32] {
+        match self.len() {
+            0 => &[],
+            n => &self.frames[i.min(n - 1) * self.features..][..self.features],
+        }
+    }
+
+    /// Makes sure that a model which wants `wanted` can take this track.
+    pub fn check(&self, wanted: Shape<'_>) -> Result<(), CondError> {
+        let found = Shape {
+            recipe: &self.recipe,
+            sample_rate: self.sample_rate,
+            hop: self.hop,
+            features: self.features,
+        };
+        if found == wanted {
+            return Ok(());
+        }
+        Err(CondError::Track {
+            found: found.to_string(),
+            wanted: wanted.to_string(),
+        })
+    }
+}
+
+/// What a track is made of; see [`TrackInfo::check`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shape<'a> {
+    /// Id of the feature recipe.
+    pub recipe: &'a str,
+    /// Hz.
+    pub sample_rate: u32,
+    /// Samples per frame.
+    pub hop: u32,
+    /// Values per frame.
+    pub features: usize,
+}
+
+impl std::fmt::Display for Shape<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "recipe {:?} with {} features every {} samples at {} Hz",
+            self.recipe, self.features, self.hop, self.sample_rate
+        )
+    }
+}
+
+/// Why a condition could not be read, written, mixed or used.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum CondError {
+    /// The file system said no.
+    #[error("cannot read {}: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// The system's error.
+        source: io::Error,
+    },
+    /// The file system said no. The file that was there before, if any, is as it was.
+    #[error("cannot write {}: {source}", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// The system's error.
+        source: io::Error,
+    },
+    /// Not a condition file, or a broken one.
+    #[error("{} is no usable condition file: {what}", path.display())]
+    Format {
+        /// The file.
+        path: PathBuf,
+        /// What was found and what was wanted.
+        what: String,
+    },
+    /// A condition that the format cannot hold.
+    #[error("condition {name:?} cannot be written: {what}")]
+    Content {
+        /// Its name.
+        name: String,
+        /// What was found and what was wanted.
+        what: String,
+    },
+    /// Vectors that cannot be mixed.
+    #[error("cannot mix: {0}")]
+    Mix(String),
+    /// A track for another kind of model.
+    #[error(
+        "the track has {found}, the model wants {wanted}: make the track again with this program"
+    )]
+    Track {
+        /// What the track is.
+        found: String,
+        /// What the model wants.
+        wanted: String,
+    },
+}
+
+#[derive(Serialize, Deserialize)]
+struct Header {
+    version: u32,
+    name: String,
+    space: String,
+    recipe: String,
+    sample_rate: u32,
+    hop: u32,
+    stats: Option<SpeakerStats>,
+    source: String,
+}
+
+/// Only the version, so that a later format says "version" and not "missing field".
+#[derive(Deserialize)]
+struct Version {
+    version: u32,
+}
+
+impl Condition {
+    /// Reads a condition file.
+    pub fn read(path: &Path) -> Result<Self, CondError> {
+        let fail = |source| CondError::Read {
+            path: path.into(),
+            source,
+        };
+        let file = File::open(path).map_err(fail)?;
+        let mut bytes = Vec::new();
+        let limit = MAX_FILE + 1;
+        file.take(limit).read_to_end(&mut bytes).map_err(fail)?;
+        Self::from_bytes(&bytes).map_err(|what| CondError::Format {
+            path: path.into(),
+            what,
+        })
+    }
+
+    /// Writes a condition file, whole or not at all. Equal conditions give equal bytes.
+    pub fn write(&self, path: &Path) -> Result<(), CondError> {
+        let bytes = self.to_bytes()?;
+        crate::file::write(path, &bytes).map_err(|source| CondError::Write {
+            path: path.into(),
+            source,
+        })
+    }
+
+    /// Parses the bytes of a condition file; the error says what was found and what was wanted.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, String> {
+        if bytes.len() as u64 > MAX_FILE {
+            return Err(format!("it has more than {MAX_FILE} bytes"));
+        }
+        if let Some(Ok(n)) = bytes.get(..8).map(<[u8; 8]>::try_from)
+            && u64::from_le_bytes(n) > MAX_HEADER as u64
+        {
+            return Err(format!("its header has more than {MAX_HEADER} bytes"));
+        }
+        let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(|e| e.to_string())?;
+        let tensors = SafeTensors::deserialize(bytes).map_err(|e| e.to_string())?;
+        let json = metadata
+            .metadata()
+            .as_ref()
+            .and_then(|m| m.get(KEY))
+            .ok_or_else(|| format!("its metadata have no entry {KEY:?}"))?;
+        let bad_json = |e: serde_json::Error| format!("its entry {KEY:?} is wrong: {e}");
+        let Version { version } = serde_json::from_str(json).map_err(bad_json)?;
+        if version != VERSION {
+            return Err(format!(
+                "it has version {version}, this program reads {VERSION}: use a program that knows it"
+            ));
+        }
+        let header: Header = serde_json::from_str(json).map_err(bad_json)?;
+        if let Some(name) = tensors
+            .names()
+            .into_iter()
+            .find(|n| !matches!(*n, "speaker" | "track"))
+        {
+            return Err(format!(
+                "tensor {name:?} is unknown, wanted speaker and track"
+            ));
+        }
+        let speaker = match tensors.tensor("speaker") {
+            Err(_) => None,
+            Ok(t) => {
+                let (shape, values) = floats("speaker", &t)?;
+                if shape.len() != 1 {
+                    return Err(format!("tensor speaker has shape {shape:?}, wanted [E]"));
+                }
+                Some(SpeakerVector {
+                    space: header.space,
+                    values,
+                })
+            }
+        };
+        let track = match tensors.tensor("track") {
+            Err(_) => None,
+            Ok(t) => {
+                let (shape, frames) = floats("track", &t)?;
+                let &[_, features] = &shape[..] else {
+                    return Err(format!("tensor track has shape {shape:?}, wanted [N, F]"));
+                };
+                Some(TrackInfo {
+                    recipe: header.recipe,
+                    sample_rate: header.sample_rate,
+                    hop: header.hop,
+                    features,
+                    frames,
+                })
+            }
+        };
+        let condition = Condition {
+            name: header.name,
+            source: header.source,
+            speaker,
+            stats: header.stats,
+            track,
+        };
+        condition.check()?;
+        Ok(condition)
+    }
+
+    /// The bytes of a condition file.
+    pub fn to_bytes(&self) -> Result<Vec<u8>, CondError> {
+        let content = |what| CondError::Content {
+            name: self.name.clone(),
+            what,
+        };
+        self.check().map_err(content)?;
+        let (track, speaker) = (self.track.as_ref(), self.speaker.as_ref());
+        let header = Header {
+            version: VERSION,
+            name: self.name.clone(),
+            space: speaker.map_or_else(String::new, |s| s.space.clone()),
+            recipe: track.map_or_else(String::new, |t| t.recipe.clone()),
+            sample_rate: track.map_or(0, |t| t.sample_rate),
+            hop: track.map_or(0, |t| t.hop),
+            stats: self.stats.clone(),
+            source: self.source.clone(),
+        };
+        let json = serde_json::to_string(&header).map_err(|e| content(e.to_string()))?;
+        let bytes_of = |v: &[f32]| v.iter().flat_map(|x| x.to_le_bytes()).collect::<Vec<u8>>();
+        let speaker = speaker.map(|s| (vec![s.values.len()], bytes_of(&s.values)));
+        let track = track.map(|t| (vec![t.len(), t.features], bytes_of(&t.frames)));
+        let mut views = Vec::new();
+        for (name, tensor) in [("speaker", &speaker), ("track", &track)] {
+            if let Some((shape, bytes)) = tensor {
+                let view = TensorView::new(Dtype::F32, shape.clone(), bytes);
+                views.push((name, view.map_err(|e| content(e.to_string()))?));
+            }
+        }
+        let metadata = HashMap::from([(KEY.to_owned(), json)]);
+        safetensors::serialize(views, Some(metadata)).map_err(|e| content(e.to_string()))
+    }
+
+    /// What the format asks of a condition, read or to be written.
+    fn check(&self) -> Result<(), String> {
+        for (what, text) in [("name", &self.name), ("source", &self.source)] {
+            if text.len() > MAX_TEXT {
+                return Err(format!(
+                    "its {what} has {} bytes, at most {MAX_TEXT}",
+                    text.len()
+                ));
+            }
+        }
+        if self.speaker.is_none() && self.track.is_none() {
+            return Err("it has neither a tensor speaker nor a tensor track".into());
+        }
+        if let Some(s) = &self.speaker {
+            if !(1..=MAX_SPEAKER).contains(&s.values.len()) {
+                return Err(format!(
+                    "tensor speaker has {} values, wanted 1..={MAX_SPEAKER}",
+                    s.values.len()
+                ));
+            }
+            if s.space.is_empty() || s.space.len() > MAX_TEXT {
+                return Err("tensor speaker is there but \"space\" does not name its space".into());
+            }
+            finite("speaker", &s.values)?;
+        }
+        if let Some(t) = &self.track {
+            let n = t.len();
+            if !(1..=MAX_FEATURES).contains(&t.features)
+                || !(1..=MAX_FRAMES).contains(&n)
+                || n * t.features != t.frames.len()
+            {
+                return Err(format!(
+                    "tensor track has {} values in rows of {}, wanted 1..={MAX_FRAMES} rows of \
+                     1..={MAX_FEATURES}",
+                    t.frames.len(),
+                    t.features
+                ));
+            }
+            if t.recipe.is_empty() || t.recipe.len() > MAX_TEXT || t.hop == 0 || t.sample_rate == 0
+            {
+                return Err(format!(
+                    "tensor track is there with recipe {:?}, hop {}, sample_rate {}: wanted a name and \
+                     numbers above 0",
+                    t.recipe, t.hop, t.sample_rate
+                ));
+            }
+            finite("track", &t.frames)?;
+        }
+        if self.stats.as_ref().is_some_and(|s| !s.is_valid()) {
+            return Err("its stats hold a number that is not finite, or a deviation <= 0".into());
+        }
+        Ok(())
+    }
+}
+
+fn finite(name: &str, values: &[f32]) -> Result<(), String> {
+    match values.iter().position(|v| !v.is_finite()) {
+        Some(i) => Err(format!(
+            "tensor {name}, value {i} is {}: wanted a finite number",
+            values[i]
+        )),
+        None => Ok(()),
+    }
+}
+
+fn floats(name: &str, t: &TensorView<'_>) -> Result<(Vec<usize>, Vec<f32>), String> {
+    if t.dtype() != Dtype::F32 {
+        return Err(format!("tensor {name} holds {:?}, wanted F32", t.dtype()));
+    }
+    let values = t
+        .data()
+        .chunks_exact(4)
+        .map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]))
+        .collect();
+    Ok((t.shape().to_vec(), values))
+}
+
+#[cfg(test)]
+mod tests;

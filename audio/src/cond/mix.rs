@@ -1,0 +1,52 @@
+//! Mixing speaker vectors.
+
+use super::{CondError, Condition, SpeakerVector, finite};
+
+/// A voice between voices: the weighted mean of the parts' speaker vectors, weights scaled to sum 1.
+/// Negative weights lead away from a voice. The result has no track and no statistics.
+pub fn mix(parts: &[(&Condition, f32)]) -> Result<Condition, CondError> {
+    let sum: f64 = parts.iter().map(|(_, w)| *w as f64).sum();
+    if !(sum.is_finite() && sum > 1e-6) {
+        return Err(CondError::Mix(format!(
+            "the weights sum to {sum}, wanted a number above 0"
+        )));
+    }
+    let mut mixed: Option<(SpeakerVector, Vec<f64>)> = None;
+    for (c, weight) in parts {
+        let vector = c.speaker.as_ref().ok_or_else(|| {
+            CondError::Mix(format!("{:?} has no speaker vector, only a track", c.name))
+        })?;
+        let (first, total) =
+            mixed.get_or_insert_with(|| (vector.clone(), vec![0.0; vector.values.len()]));
+        if vector.space != first.space || vector.values.len() != first.values.len() {
+            return Err(CondError::Mix(format!(
+                "{:?} lies in space {:?} with {} values, the first part in {:?} with {}",
+                c.name,
+                vector.space,
+                vector.values.len(),
+                first.space,
+                first.values.len()
+            )));
+        }
+        for (t, v) in total.iter_mut().zip(&vector.values) {
+            *t += *weight as f64 / sum * *v as f64;
+        }
+    }
+    let (first, total) = mixed.ok_or_else(|| CondError::Mix("there are no parts".into()))?;
+    let values: Vec<f32> = total.iter().map(|v| *v as f32).collect();
+    finite("speaker", &values).map_err(CondError::Mix)?;
+    let parts: Vec<String> = parts
+        .iter()
+        .map(|(c, w)| format!("{:.3} {}", *w as f64 / sum, c.name))
+        .collect();
+    Ok(Condition {
+        name: "mix".into(),
+        source: parts.join(" + "),
+        speaker: Some(SpeakerVector {
+            space: first.space,
+            values,
+        }),
+        stats: None,
+        track: None,
+    })
+}

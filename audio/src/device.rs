@@ -1,0 +1,473 @@
+//! Sound devices through cpal: find one, agree on a configuration, play a ring.
+//!
+//! Threads: everything here is called from one ordinary thread. cpal runs the callback on a thread of its
+//! own; it pops from the ring, pads with silence, converts and counts, and does nothing else.
+//!
+//! ```text
+//! open(Request) -> Output -- rate, ring_frames --> ring::ring(...) -> (Producer, Consumer)
+//! Output::start(consumer) -> Playing (paused)      fill the ring first, then Playing::play()
+//! ```
+//!
+//! What a request for L ms means: the device is asked for periods of L / 2, and [`Output::ring_frames`]
+//! makes the ring hold the other half. The device keeps a second period of its own that no one can take
+//! away; [`PlayingStats::latency_ms`] says what it really adds.
+
+mod convert;
+mod negotiate;
+
+use crate::ring;
+use convert::{Pcm, with_sample_type};
+use cpal::traits::{DeviceTrait, HostTrait, StreamTrait};
+use cpal::{BufferSize, ErrorKind, SampleFormat, StreamConfig};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+use thiserror::Error;
+
+/// How long a host may take to open a stream.
+const TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A device that only errs for so long is lost.
+const GONE_AFTER: Duration = Duration::from_secs(1);
+
+/// Why there is no sound.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum DeviceError {
+    /// The machine has no output device. One can still render to a file.
+    #[error("no sound output device was found ({0}): connect one, or render to a file")]
+    None(String),
+    /// No device of that name.
+    #[error("no output device is called {name:?}; there are: {}", found.join(", "))]
+    NotFound {
+        /// The name asked for.
+        name: String,
+        /// The names of the devices there are.
+        found: Vec<String>,
+    },
+    /// The device is there but cannot play.
+    #[error("device {name:?} cannot play: {what}")]
+    Unusable {
+        /// The device.
+        name: String,
+        /// The host's words.
+        what: String,
+    },
+    /// A request that makes no sense.
+    #[error("{0}")]
+    Request(String),
+    /// The sound system could not be asked.
+    #[error("the sound system does not answer: {0}")]
+    Host(String),
+}
+
+/// An output device.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DeviceInfo {
+    /// What [`Request::name`] takes.
+    pub name: String,
+    /// A description for people.
+    pub description: String,
+    /// The sound system that offers it.
+    pub host: String,
+    /// True for the device that is used when none is named.
+    pub default: bool,
+    /// Lowest and highest rate, Hz; none if the device could not be asked (it may be busy).
+    pub rates: Option<(u32, u32)>,
+    /// Numbers of channels, ascending.
+    pub channels: Vec<u16>,
+    /// Sample formats.
+    pub formats: Vec<String>,
+}
+
+/// What to open.
+#[derive(Clone, Copy, Debug)]
+pub struct Request<'a> {
+    /// A name from [`list`], or the default device.
+    pub name: Option<&'a str>,
+    /// Wanted rate, Hz. The device may give another one; see [`Output::rate`].
+    pub rate: u32,
+    /// Latency to aim at, ms, 1..=2000.
+    pub latency_ms: f32,
+}
+
+/// alsa-lib writes to standard error whatever plugin it fails to find, on the thread that asks. It has
+/// a handler for that per thread; this one keeps the text in memory.
+fn hush() {
+    #[cfg(target_os = "linux")]
+    let _ = alsa::Output::local_error_handler();
+}
+
+fn host() -> cpal::Host {
+    hush();
+    cpal::default_host()
+}
+
+fn name_of(device: &cpal::Device) -> String {
+    match device.id() {
+        Ok(id) => id.id().to_owned(),
+        Err(_) => device.to_string(),
+    }
+}
+
+/// All output devices. An empty list is no error.
+pub fn list() -> Result<Vec<DeviceInfo>, DeviceError> {
+    let host = host();
+    let default = host.default_output_device().map(|d| name_of(&d));
+    let devices = host
+        .output_devices()
+        .map_err(|e| DeviceError::Host(e.to_string()))?;
+    let mut out = Vec::new();
+    for device in devices {
+        let name = name_of(&device);
+        let mut info = DeviceInfo {
+            default: default.as_ref() == Some(&name),
+            description: device.to_string(),
+            host: host.id().to_string(),
+            rates: None,
+            channels: Vec::new(),
+            formats: Vec::new(),
+            name,
+        };
+        if let Ok(configs) = device.supported_output_configs() {
+            for c in configs {
+                let (low, high) = info.rates.unwrap_or((u32::MAX, 0));
+                info.rates = Some((low.min(c.min_sample_rate()), high.max(c.max_sample_rate())));
+                info.channels.push(c.channels());
+                let format = c.sample_format().to_string();
+                if negotiate::is_pcm(c.sample_format()) && !info.formats.contains(&format) {
+                    info.formats.push(format);
+                }
+            }
+        }
+        info.channels.sort_unstable();
+        info.channels.dedup();
+        out.push(info);
+    }
+    Ok(out)
+}
+
+fn find(host: &cpal::Host, name: Option<&str>) -> Result<cpal::Device, DeviceError> {
+    let Some(name) = name else {
+        return host
+            .default_output_device()
+            .ok_or_else(|| DeviceError::None(format!("host {}", host.id())));
+    };
+    let devices: Vec<cpal::Device> = host
+        .output_devices()
+        .map_err(|e| DeviceError::Host(e.to_string()))?
+        .collect();
+    let found = devices.iter().map(name_of).collect();
+    devices
+        .into_iter()
+        .find(|d| name_of(d) == name || d.to_string() == name)
+        .ok_or(DeviceError::NotFound {
+            name: name.to_owned(),
+            found,
+        })
+}
+
+/// Opens a device and settles on a rate, a format and a period; nothing plays yet.
+///
+/// # Errors
+/// [`DeviceError::None`] when no device was named and there is none.
+pub fn open(request: Request<'_>) -> Result<Output, DeviceError> {
+    let latency = request.latency_ms;
+    if !(1.0..=2_000.0).contains(&latency) {
+        return Err(DeviceError::Request(format!(
+            "a latency of {latency} ms was asked for, wanted 1 to 2000 ms"
+        )));
+    }
+    let device = find(&host(), request.name)?;
+    let name = name_of(&device);
+    let fail = |e: cpal::Error| match e.kind() {
+        // Some hosts always have a default device, and find out only now that nothing is behind it.
+        ErrorKind::DeviceNotAvailable | ErrorKind::HostUnavailable if request.name.is_none() => {
+            DeviceError::None(e.to_string())
+        }
+        _ => DeviceError::Unusable {
+            name: name.clone(),
+            what: e.to_string(),
+        },
+    };
+    let ranges: Vec<_> = device.supported_output_configs().map_err(fail)?.collect();
+    let preferred = device.default_output_config().ok().map(|c| c.sample_rate());
+    let chosen = negotiate::choose(&ranges, request.rate, preferred).ok_or_else(|| {
+        DeviceError::Unusable {
+            name: name.clone(),
+            what: format!("none of its {} configurations holds PCM", ranges.len()),
+        }
+    })?;
+
+    let wanted = (latency / 1_000.0 * chosen.rate as f32).round() as u32;
+    let mut last = None;
+    for buffer_size in negotiate::buffers(wanted / 2, chosen.buffer) {
+        let config = StreamConfig {
+            channels: chosen.channels,
+            sample_rate: chosen.rate,
+            buffer_size,
+        };
+        // A trial: only opening shows what the device accepts, and what period comes of it.
+        match build(
+            &device,
+            config,
+            chosen.format,
+            ring::ring(1).1,
+            Arc::default(),
+        ) {
+            Ok(stream) => {
+                let period = match (stream.buffer_size(), buffer_size) {
+                    (Ok(n), _) if n > 0 => n,
+                    (_, BufferSize::Fixed(n)) => n,
+                    _ => wanted,
+                };
+                return Ok(Output {
+                    rate: chosen.rate,
+                    channels: chosen.channels,
+                    format: chosen.format.to_string(),
+                    period_frames: period,
+                    latency_frames: wanted,
+                    sample_format: chosen.format,
+                    config,
+                    name,
+                    device,
+                });
+            }
+            Err(e) => last = Some(e),
+        }
+    }
+    Err(fail(
+        last.unwrap_or_else(|| ErrorKind::UnsupportedConfig.into()),
+    ))
+}
+
+/// A device with a configuration it accepts.
+pub struct Output {
+    /// Its name.
+    pub name: String,
+    /// Its rate, Hz, which need not be the one asked for.
+    pub rate: u32,
+    /// Its channels; all of them get the same signal.
+    pub channels: u16,
+    /// Its sample format.
+    pub format: String,
+    /// Frames per callback.
+    pub period_frames: u32,
+    latency_frames: u32,
+    sample_format: SampleFormat,
+    config: StreamConfig,
+    device: cpal::Device,
+}
+
+impl Output {
+    /// Samples the ring should hold: what the period leaves of the latency asked for, but at least a period,
+    /// because the callback takes a whole one at once.
+    pub fn ring_frames(&self) -> usize {
+        let rest = self.latency_frames.saturating_sub(self.period_frames);
+        rest.max(self.period_frames) as usize
+    }
+
+    /// Connects the ring to the device. Nothing plays before [`Playing::play`].
+    pub fn start(self, consumer: ring::Consumer) -> Result<Playing, DeviceError> {
+        hush();
+        let ring = consumer.stats();
+        let counters = Arc::new(Counters::default());
+        let stream = build(
+            &self.device,
+            self.config,
+            self.sample_format,
+            consumer,
+            counters.clone(),
+        )
+        .map_err(|e| unusable(&self.name, e))?;
+        Ok(Playing {
+            stream,
+            counters,
+            ring,
+            name: self.name,
+        })
+    }
+}
+
+fn unusable(name: &str, e: cpal::Error) -> DeviceError {
+    DeviceError::Unusable {
+        name: name.to_owned(),
+        what: e.to_string(),
+    }
+}
+
+#[derive(Default)]
+struct Counters {
+    callbacks: AtomicU64,
+    xruns: AtomicU64,
+    errors: AtomicU64,
+    lost: AtomicBool,
+    /// Bits of an f32.
+    latency_ms: AtomicU32,
+}
+
+/// What the device reported so far.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct PlayingStats {
+    /// Times the callback ran.
+    pub callbacks: u64,
+    /// Glitches the device reported. Some hosts report none; the ring's own count is the other half.
+    pub xruns: u64,
+    /// Other errors it reported, a burst of them counted once. One at the start is common.
+    pub errors: u64,
+    /// True when the device has gone and a new one must be opened.
+    pub lost: bool,
+    /// Time from the last callback to the sound of its first sample, ms; 0 before the first one.
+    pub latency_ms: f32,
+}
+
+/// A stream. Dropping it stops the sound.
+pub struct Playing {
+    stream: cpal::Stream,
+    counters: Arc<Counters>,
+    ring: ring::Stats,
+    name: String,
+}
+
+impl Playing {
+    /// Lets the device run.
+    pub fn play(&self) -> Result<(), DeviceError> {
+        self.stream.play().map_err(|e| unusable(&self.name, e))
+    }
+
+    /// Holds the device; `play` goes on. Not every host can.
+    pub fn pause(&self) -> Result<(), DeviceError> {
+        self.stream.pause().map_err(|e| unusable(&self.name, e))
+    }
+
+    /// What the device reported.
+    pub fn stats(&self) -> PlayingStats {
+        let c = &self.counters;
+        PlayingStats {
+            callbacks: c.callbacks.load(Ordering::Relaxed),
+            xruns: c.xruns.load(Ordering::Relaxed),
+            errors: c.errors.load(Ordering::Relaxed),
+            lost: c.lost.load(Ordering::Relaxed),
+            latency_ms: f32::from_bits(c.latency_ms.load(Ordering::Relaxed)),
+        }
+    }
+
+    /// The ring's counters.
+    pub fn ring(&self) -> &ring::Stats {
+        &self.ring
+    }
+
+    /// Stops the sound at once and closes the device. To hear the end, first wait for
+    /// [`ring::Stats::finished`] and then for [`PlayingStats::latency_ms`].
+    pub fn stop(self) {}
+}
+
+fn build(
+    device: &cpal::Device,
+    config: StreamConfig,
+    format: SampleFormat,
+    consumer: ring::Consumer,
+    counters: Arc<Counters>,
+) -> Result<cpal::Stream, cpal::Error> {
+    with_sample_type!(format, T => typed::<T>(device, config, consumer, counters))
+}
+
+fn typed<T: Pcm>(
+    device: &cpal::Device,
+    config: StreamConfig,
+    mut consumer: ring::Consumer,
+    counters: Arc<Counters>,
+) -> Result<cpal::Stream, cpal::Error> {
+    let channels = config.channels.max(1) as usize;
+    let mut on_error = ErrorLog::new(counters.clone());
+    // A stream begins by swallowing the device's whole buffer (two periods) at once. Silence goes there, or
+    // the ring would run dry before the engine could answer.
+    let mut priming = match config.buffer_size {
+        BufferSize::Fixed(period) => 2 * period as usize,
+        BufferSize::Default => 0,
+    };
+    // On the callback's stack there may be little room.
+    let mut mono = vec![0.0f32; 1_024].into_boxed_slice();
+    device.build_output_stream(
+        config,
+        move |out: &mut [T], info: &cpal::OutputCallbackInfo| {
+            for block in out.chunks_mut(mono.len() * channels) {
+                let mono = &mut mono[..block.len() / channels];
+                let silent = priming.min(mono.len());
+                priming -= silent;
+                mono[..silent].fill(0.0);
+                consumer.fill(&mut mono[silent..]);
+                for (frame, &x) in block.chunks_exact_mut(channels).zip(&*mono) {
+                    frame.fill(T::from_pcm(x));
+                }
+            }
+            let t = info.timestamp();
+            let ahead = t.playback.saturating_duration_since(t.callback);
+            let ms = ahead.as_secs_f32() * 1_000.0;
+            counters.latency_ms.store(ms.to_bits(), Ordering::Relaxed);
+            counters.callbacks.fetch_add(1, Ordering::Relaxed);
+        },
+        move |error: cpal::Error| on_error.note(error.kind(), Instant::now()),
+        Some(TIMEOUT),
+    )
+}
+
+/// The error callback's memory. After a glitch, or before the first callback, hosts may report the same
+/// error a thousand times in a row: all reports between two data callbacks are one.
+struct ErrorLog {
+    counters: Arc<Counters>,
+    /// Callbacks at the first report of this burst, and its time.
+    burst: Option<(u64, Instant)>,
+    xrun: bool,
+    other: bool,
+}
+
+impl ErrorLog {
+    fn new(counters: Arc<Counters>) -> Self {
+        Self {
+            counters,
+            burst: None,
+            xrun: false,
+            other: false,
+        }
+    }
+
+    /// # Real-time
+    /// Reads and writes atomics.
+    fn note(&mut self, kind: ErrorKind, now: Instant) {
+        // Nothing is broken: the stream goes on, elsewhere or at ordinary priority.
+        if matches!(kind, ErrorKind::DeviceChanged | ErrorKind::RealtimeDenied) {
+            return;
+        }
+        let c = &*self.counters;
+        let callbacks = c.callbacks.load(Ordering::Relaxed);
+        let since = match self.burst {
+            Some((at, since)) if at == callbacks => since,
+            _ => {
+                self.burst = Some((callbacks, now));
+                (self.xrun, self.other) = (false, false);
+                now
+            }
+        };
+        let gone = matches!(
+            kind,
+            ErrorKind::DeviceNotAvailable
+                | ErrorKind::StreamInvalidated
+                | ErrorKind::HostUnavailable
+        );
+        if gone || now.saturating_duration_since(since) > GONE_AFTER {
+            c.lost.store(true, Ordering::Relaxed);
+        }
+        if kind == ErrorKind::Xrun {
+            c.xruns.fetch_add(u64::from(!self.xrun), Ordering::Relaxed);
+            self.xrun = true;
+        } else {
+            c.errors
+                .fetch_add(u64::from(!self.other), Ordering::Relaxed);
+            self.other = true;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,210 @@
+//! The local conditioning track: what is said and how, with the speaker taken out.
+//!
+//! One recipe, [`RECIPE`]. At 16 kHz, frame i is centred at sample 160 i + 80; n samples have
+//! ceil(n / 160) frames; outside the signal there is silence. A frame holds [`FEATURES`] values:
+//!
+//! | columns | raw | normalised by [`normalise`] |
+//! |---|---|---|
+//! | 0..16 | cepstra c0..c15 of 24 mel bands, see [`spectrum`] | minus the speaker's mean, over the speaker's standard deviation |
+//! | 16 | F0 in Hz, 0 when unvoiced, see [`f0`] | [`PITCH_SCALE`] x log2(F0 / the speaker's median F0); straight lines across unvoiced stretches, held at the edges, 0 if nothing is voiced |
+//! | 17 | voicing strength 0..1, 0 when unvoiced | as it is |
+//!
+//! Everything is clamped to -[`CLAMP`]..[`CLAMP`]. The track is coarse and speaker-normalised on purpose:
+//! with fine local features the speaker is already in them, and a speaker vector beside them is inaudible.
+//!
+//! A change of any number in here is a new recipe with a new id.
+
+mod dct;
+pub mod f0;
+pub mod spectrum;
+mod stats;
+
+pub use stats::{FeatureError, SPEECH_RANGE_DB, SpeakerStats};
+
+use dct::Dct;
+use spectrum::{Filterbank, Spectrum};
+
+/// The recipe's id, kept in every condition file and checkpoint.
+pub const RECIPE: &str = "cep16-f0-v1";
+
+/// Rate of the signal the features are taken from, Hz.
+pub const SAMPLE_RATE: u32 = 16_000;
+
+/// Samples from one frame to the next: 10 ms.
+pub const HOP: usize = 160;
+
+/// Cepstral coefficients per frame.
+pub const CEPSTRA: usize = 16;
+
+/// Values per frame of a [`Track`].
+pub const FEATURES: usize = CEPSTRA + 2;
+
+/// Mel bands behind the cepstra.
+pub const BANDS: usize = 24;
+
+/// Half an octave from the speaker's median pitch becomes 1.
+pub const PITCH_SCALE: f32 = 2.0;
+
+/// Bound of every normalised value.
+pub const CLAMP: f32 = 4.0;
+
+/// Frames of a signal of `samples` samples: one for each hop begun.
+pub const fn frame_count(samples: usize) -> usize {
+    samples.div_ceil(HOP)
+}
+
+/// Features with the speaker still in them. The three tables have equal lengths.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RawFeatures {
+    /// `[N x 16]` cepstra.
+    pub cepstra: Vec<[f32; CEPSTRA]>,
+    /// `[N]` F0 in Hz, 0 when unvoiced.
+    pub f0_hz: Vec<f32>,
+    /// `[N]` normalised correlation at the pitch period, 0..1, 0 when unvoiced.
+    pub voicing: Vec<f32>,
+}
+
+impl RawFeatures {
+    /// Number of frames.
+    pub fn len(&self) -> usize {
+        self.cepstra.len()
+    }
+
+    /// True without a frame.
+    pub fn is_empty(&self) -> bool {
+        self.cepstra.is_empty()
+    }
+}
+
+/// Extracts [`RawFeatures`]; owns the transforms and the scratch memory, so keep it.
+pub struct Extractor {
+    spectrum: Spectrum,
+    bank: Filterbank,
+    dct: Dct,
+    tracker: f0::Tracker,
+}
+
+impl Extractor {
+    /// Plans the transforms.
+    pub fn new() -> Self {
+        Self {
+            spectrum: Spectrum::new(),
+            bank: Filterbank::new(BANDS),
+            dct: Dct::new(BANDS, CEPSTRA),
+            tracker: f0::Tracker::new(),
+        }
+    }
+
+    /// Features of a whole signal at 16 kHz, `ceil(n / 160)` frames. NaN and infinite samples count as 0.
+    pub fn extract(&mut self, pcm16k: &[f32]) -> RawFeatures {
+        let n = frame_count(pcm16k.len());
+        let mut cepstra = Vec::with_capacity(n);
+        let mut bands = [0.0; BANDS];
+        for i in 0..n {
+            let power = self.spectrum.power(pcm16k, i);
+            self.bank.log_energies(power, &mut bands);
+            let mut c = [0.0; CEPSTRA];
+            self.dct.transform(&bands, &mut c);
+            cepstra.push(c);
+        }
+        let (f0_hz, voicing) = self.tracker.track(pcm16k);
+        RawFeatures {
+            cepstra,
+            f0_hz,
+            voicing,
+        }
+    }
+}
+
+impl Default for Extractor {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// The normalised track.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Track {
+    /// `[N x FEATURES]`, row by row.
+    pub frames: Vec<f32>,
+}
+
+impl Track {
+    /// Number of frames.
+    pub fn len(&self) -> usize {
+        self.frames.len() / FEATURES
+    }
+
+    /// True without a frame.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Frame i, or the last one past the end, or zeros when there is none at all: whoever plays on after
+    /// the track has run out holds its last frame.
+    ///
+    /// # Real-time
+    /// A slice.
+    pub fn frame(&self, i: usize) -> &[f32] {
+        const NONE: [f32; FEATURES] = [0.0; FEATURES];
+        match self.len() {
+            0 => &NONE,
+            n => &self.frames[i.min(n - 1) * FEATURES..][..FEATURES],
+        }
+    }
+}
+
+/// Takes the speaker out: see the table at the module's head.
+pub fn normalise(raw: &RawFeatures, stats: &SpeakerStats) -> Track {
+    let pitch = relative_pitch(&raw.f0_hz, stats.median_f0_hz);
+    let mut frames = Vec::with_capacity(raw.len() * FEATURES);
+    for (i, c) in raw.cepstra.iter().enumerate() {
+        for (k, &v) in c.iter().enumerate() {
+            frames.push(bounded((v - stats.mean[k]) / stats.std[k]));
+        }
+        frames.push(bounded(PITCH_SCALE * pitch.get(i).unwrap_or(&0.0)));
+        frames.push(bounded(raw.voicing.get(i).copied().unwrap_or(0.0)));
+    }
+    Track { frames }
+}
+
+fn bounded(v: f32) -> f32 {
+    if v.is_nan() {
+        0.0
+    } else {
+        v.clamp(-CLAMP, CLAMP)
+    }
+}
+
+/// Octaves above the median, interpolated across unvoiced frames.
+fn relative_pitch(f0_hz: &[f32], median: f32) -> Vec<f32> {
+    let mut out = vec![0.0; f0_hz.len()];
+    if !(median.is_finite() && median > 0.0) {
+        return out;
+    }
+    let mut last: Option<(usize, f32)> = None;
+    for (i, &f) in f0_hz.iter().enumerate() {
+        if !(f.is_finite() && f > 0.0) {
+            continue;
+        }
+        let v = (f / median).log2();
+        out[i] = v;
+        match last {
+            None => out[..i].fill(v),
+            Some((at, from)) => {
+                let step = (v - from) / (i - at) as f32;
+                for j in at + 1..i {
+                    out[j] = from + step * (j - at) as f32;
+                }
+            }
+        }
+        last = Some((i, v));
+    }
+    if let Some((at, v)) = last {
+        out[at + 1..].fill(v);
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests;

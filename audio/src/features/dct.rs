@@ -1,0 +1,48 @@
+//! The orthonormal DCT-II: c_k = s_k sum_b e_b cos(pi k (b + 1/2) / B), s_0 = sqrt(1/B), else sqrt(2/B).
+
+pub(super) struct Dct {
+    /// `[coefficients x bands]`
+    table: Vec<f32>,
+    bands: usize,
+}
+
+impl Dct {
+    pub(super) fn new(bands: usize, coefficients: usize) -> Self {
+        let b = bands as f64;
+        let table = (0..coefficients)
+            .flat_map(|k| {
+                let scale = if k == 0 { 1.0 / b } else { 2.0 / b }.sqrt();
+                (0..bands).map(move |j| {
+                    let angle = std::f64::consts::PI * k as f64 * (j as f64 + 0.5) / b;
+                    (scale * angle.cos()) as f32
+                })
+            })
+            .collect();
+        Self { table, bands }
+    }
+
+    /// `input` [bands] -> `out` [coefficients].
+    pub(super) fn transform(&self, input: &[f32], out: &mut [f32]) {
+        for (row, c) in self.table.chunks_exact(self.bands).zip(out) {
+            *c = row.iter().zip(input).map(|(w, x)| w * x).sum();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Dct;
+
+    #[test]
+    fn rows_are_orthonormal() {
+        let dct = Dct::new(24, 24);
+        for i in 0..24 {
+            for j in 0..24 {
+                let row = |k: usize| &dct.table[k * 24..][..24];
+                let dot: f32 = row(i).iter().zip(row(j)).map(|(a, b)| a * b).sum();
+                let want = if i == j { 1.0 } else { 0.0 };
+                assert!((dot - want).abs() < 1e-5);
+            }
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! What is the speaker's own: mean and spread of the cepstra, and the middle of the voice.
+
+use super::{BANDS, CEPSTRA, RawFeatures, spectrum};
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+/// Frames whose level (c0) lies within this many dB of the 95th percentile are speech.
+pub const SPEECH_RANGE_DB: f32 = 35.0;
+
+/// Least standard deviation, so that a constant coefficient divides by something.
+const STD_FLOOR: f32 = 1e-2;
+
+/// Why statistics could not be made.
+#[derive(Debug, Error, PartialEq)]
+#[non_exhaustive]
+pub enum FeatureError {
+    /// Too little to measure.
+    #[error(
+        "found {found} frames of speech (10 ms each) in {frames}, at least {wanted} are needed: \
+         record more, or louder"
+    )]
+    NoSpeech {
+        /// Frames of speech found.
+        found: usize,
+        /// Frames in all.
+        frames: usize,
+        /// Frames of speech needed.
+        wanted: usize,
+    },
+}
+
+/// A speaker's statistics over frames of speech.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SpeakerStats {
+    /// Mean of each cepstral coefficient.
+    pub mean: [f32; CEPSTRA],
+    /// Standard deviation of each cepstral coefficient, > 0.
+    pub std: [f32; CEPSTRA],
+    /// Median F0 of the voiced frames in Hz, 0 when there is none.
+    pub median_f0_hz: f32,
+}
+
+impl SpeakerStats {
+    /// Frames of speech that statistics need at least: 0.2 s.
+    pub const MIN_FRAMES: usize = 20;
+
+    /// Statistics over one or many recordings of a speaker. Speech is what lies within
+    /// [`SPEECH_RANGE_DB`] of the 95th percentile of c0 over all of them, and above the floor.
+    ///
+    /// # Errors
+    /// [`FeatureError::NoSpeech`] for less than [`SpeakerStats::MIN_FRAMES`] of it.
+    pub fn pool<'a>(
+        recordings: impl IntoIterator<Item = &'a RawFeatures>,
+    ) -> Result<SpeakerStats, FeatureError> {
+        let recordings: Vec<&RawFeatures> = recordings.into_iter().collect();
+        let frames = || recordings.iter().flat_map(|r| &r.cepstra);
+        let mut levels: Vec<f32> = frames().map(|c| c[0]).collect();
+        let total = levels.len();
+        let too_little = |found| FeatureError::NoSpeech {
+            found,
+            frames: total,
+            wanted: Self::MIN_FRAMES,
+        };
+        if total < Self::MIN_FRAMES {
+            return Err(too_little(total));
+        }
+        let (_, loud, _) = levels.select_nth_unstable_by(total * 95 / 100, f32::total_cmp);
+        // c0 = sum of the bands' logarithms / sqrt(bands): a factor g in power moves it by sqrt(bands) ln g.
+        let scale = (BANDS as f32).sqrt();
+        let range = SPEECH_RANGE_DB / 10.0 * std::f32::consts::LN_10 * scale;
+        let floor = spectrum::FLOOR.ln() * scale;
+        let least = (*loud - range).max(floor + 1e-3 * floor.abs());
+
+        let speech = || frames().filter(|c| c[0] >= least);
+        let count = speech().count();
+        if count < Self::MIN_FRAMES {
+            return Err(too_little(count));
+        }
+        let mut sum = [0.0f64; CEPSTRA];
+        for c in speech() {
+            sum.iter_mut().zip(c).for_each(|(s, &v)| *s += v as f64);
+        }
+        let mean = sum.map(|s| s / count as f64);
+        let mut squares = [0.0f64; CEPSTRA];
+        for c in speech() {
+            for k in 0..CEPSTRA {
+                squares[k] += (c[k] as f64 - mean[k]).powi(2);
+            }
+        }
+        let std = squares.map(|s| ((s / count as f64).sqrt() as f32).max(STD_FLOOR));
+
+        let mut voiced: Vec<f32> = recordings
+            .iter()
+            .flat_map(|r| &r.f0_hz)
+            .copied()
+            .filter(|f| *f > 0.0)
+            .collect();
+        let median_f0_hz = match voiced.len() {
+            0 => 0.0,
+            n => *voiced.select_nth_unstable_by(n / 2, f32::total_cmp).1,
+        };
+        Ok(SpeakerStats {
+            mean: mean.map(|m| m as f32),
+            std,
+            median_f0_hz,
+        })
+    }
+
+    /// True if every number is finite, every deviation positive and the median not negative: what a file
+    /// has to fulfil.
+    pub fn is_valid(&self) -> bool {
+        self.mean.iter().all(|v| v.is_finite())
+            && self.std.iter().all(|v| v.is_finite() && *v > 0.0)
+            && self.median_f0_hz.is_finite()
+            && self.median_f0_hz >= 0.0
+    }
+}

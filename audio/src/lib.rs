@@ -1,0 +1,38 @@
+//! What turns symbols into sound, and sound into symbols and features. Knows no model.
+//!
+//! ```text
+//! when it learns
+//!   wav --read--> PCM f32 --resample--> 16 kHz --+--> pre-emphasis --> mu-law code     (pcm, mulaw)
+//!                                                +--> cepstra, F0, voicing             (features)
+//!                                                        | minus the speaker's own statistics
+//!                                                        v
+//!   speaker.bin, track.bin <--- Condition <--- Track [N x FEATURES]                     (cond)
+//!
+//! when it plays
+//!   code --mu-law--> --de-emphasis--> PCM f32 --+--> StreamResampler --> ring --> callback --> device
+//!                                               +--> FileSink or PipeSink
+//! ```
+//!
+//! | module | job | thread |
+//! |---|---|---|
+//! | [`mulaw`], [`pcm`] | sample <-> code | any, real-time |
+//! | [`resample`] | rate changes: whole signals, and streams | any; the stream form is real-time |
+//! | [`ring`] | engine -> callback, with its own underrun count | real-time |
+//! | [`wav`], [`sink`], [`cond`] | files and pipes | main |
+//! | [`features`] | the local conditioning track, the speaker taken out of it | main, trainer |
+//! | `device` | sound devices (feature `device`) | main; its callback is real-time |
+//!
+//! PCM is `f32` in -1..1, mono, throughout. Functions that may run on the engine's or the callback's
+//! thread say so under *Real-time*: they do not allocate, lock, log or touch files.
+
+pub mod cond;
+#[cfg(feature = "device")]
+pub mod device;
+pub mod features;
+mod file;
+pub mod mulaw;
+pub mod pcm;
+pub mod resample;
+pub mod ring;
+pub mod sink;
+pub mod wav;

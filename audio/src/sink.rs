@@ -1,0 +1,260 @@
+//! Where rendered PCM goes: files that appear when they are finished, and pipes.
+//!
+//! Mono only, like everything else here. All integer output goes through [`to_s16`].
+
+use crate::file::Pending;
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+use thiserror::Error;
+
+/// What the bytes mean.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// WAV, 16-bit integer.
+    Wav16,
+    /// WAV, 32-bit float.
+    WavF32,
+    /// No header, 16-bit little-endian integers.
+    RawS16,
+    /// No header, 32-bit little-endian floats.
+    RawF32,
+}
+
+impl Format {
+    fn is_float(self) -> bool {
+        matches!(self, Self::WavF32 | Self::RawF32)
+    }
+
+    fn is_wav(self) -> bool {
+        matches!(self, Self::Wav16 | Self::WavF32)
+    }
+
+    fn spec(self, rate: u32) -> hound::WavSpec {
+        hound::WavSpec {
+            channels: 1,
+            sample_rate: rate,
+            bits_per_sample: if self.is_float() { 32 } else { 16 },
+            sample_format: match self.is_float() {
+                true => hound::SampleFormat::Float,
+                false => hound::SampleFormat::Int,
+            },
+        }
+    }
+}
+
+/// Why PCM could not be written.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum SinkError {
+    /// The file system said no. The file that was there before, if any, is as it was.
+    #[error("cannot write {}: {source}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// The system's error.
+        source: io::Error,
+    },
+    /// The pipe said no.
+    #[error("cannot write to the pipe: {0}")]
+    Pipe(io::Error),
+    /// The reader of the pipe has gone. No fault: it has heard enough.
+    #[error("the reader of the pipe has gone")]
+    BrokenPipe,
+    /// A WAV file cannot be that long.
+    #[error("{}: a WAV file holds at most 4 GiB; write raw PCM instead", path.display())]
+    TooLong {
+        /// The file.
+        path: PathBuf,
+    },
+}
+
+/// Takes PCM block by block. Dropped without [`Sink::finish`], a file never appears.
+pub trait Sink: Send {
+    /// Writes a block, -1..1; integers clamp, floats keep what exceeds it.
+    fn write(&mut self, block: &[f32]) -> Result<(), SinkError>;
+
+    /// Writes what is buffered and puts the file in its place.
+    fn finish(self: Box<Self>) -> Result<(), SinkError>;
+}
+
+/// 16-bit value of a sample: clamped to -1..1, times 32767, rounded to the nearest (halves away from zero).
+/// NaN gives 0. Silence stays exact and the scale symmetric; -32768 is never produced.
+///
+/// # Real-time
+/// A few operations.
+#[inline]
+pub fn to_s16(x: f32) -> i16 {
+    // A saturating cast: NaN becomes 0.
+    (x.clamp(-1.0, 1.0) * 32_767.0).round() as i16
+}
+
+fn put(out: &mut dyn Write, format: Format, block: &[f32]) -> io::Result<()> {
+    for &x in block {
+        if format.is_float() {
+            out.write_all(&x.to_le_bytes())?;
+        } else {
+            out.write_all(&to_s16(x).to_le_bytes())?;
+        }
+    }
+    Ok(())
+}
+
+/// A file, written beside its target and renamed over it by [`Sink::finish`], so that an aborted render
+/// leaves the old file.
+pub struct FileSink {
+    format: Format,
+    path: PathBuf,
+    pending: Pending,
+    body: Body,
+    samples: u64,
+}
+
+enum Body {
+    Wav(hound::WavWriter<BufWriter<File>>),
+    Raw(BufWriter<File>),
+}
+
+/// Samples that fit a WAV file, headers set aside.
+fn most_samples(format: Format) -> u64 {
+    (u32::MAX as u64 - 128) / if format.is_float() { 4 } else { 2 }
+}
+
+impl FileSink {
+    /// Opens a temporary file beside `path`. `rate` in Hz goes into the header, where there is one.
+    pub fn create(path: &Path, format: Format, rate: u32) -> Result<Self, SinkError> {
+        let fail = |source| file_error(path, source);
+        let pending = Pending::create(path).map_err(fail)?;
+        let out = BufWriter::with_capacity(1 << 16, pending.handle().map_err(fail)?);
+        let body = match format.is_wav() {
+            true => Body::Wav(
+                hound::WavWriter::new(out, format.spec(rate)).map_err(|e| fail(from_hound(e)))?,
+            ),
+            false => Body::Raw(out),
+        };
+        Ok(Self {
+            format,
+            path: path.into(),
+            pending,
+            body,
+            samples: 0,
+        })
+    }
+}
+
+fn file_error(path: &Path, source: io::Error) -> SinkError {
+    SinkError::File {
+        path: path.into(),
+        source,
+    }
+}
+
+fn from_hound(e: hound::Error) -> io::Error {
+    match e {
+        hound::Error::IoError(e) => e,
+        e => io::Error::other(e),
+    }
+}
+
+impl Sink for FileSink {
+    fn write(&mut self, block: &[f32]) -> Result<(), SinkError> {
+        self.samples += block.len() as u64;
+        if self.format.is_wav() && self.samples > most_samples(self.format) {
+            return Err(SinkError::TooLong {
+                path: self.path.clone(),
+            });
+        }
+        let format = self.format;
+        let done = match &mut self.body {
+            Body::Wav(w) => block.iter().try_for_each(|&x| match format.is_float() {
+                true => w.write_sample(x).map_err(from_hound),
+                false => w.write_sample(to_s16(x)).map_err(from_hound),
+            }),
+            Body::Raw(w) => put(w, format, block),
+        };
+        done.map_err(|e| file_error(&self.path, e))
+    }
+
+    fn finish(self: Box<Self>) -> Result<(), SinkError> {
+        let this = *self;
+        let done = match this.body {
+            Body::Wav(w) => w.finalize().map_err(from_hound),
+            Body::Raw(mut w) => w.flush(),
+        };
+        done.and_then(|()| this.pending.commit())
+            .map_err(|e| file_error(&this.path, e))
+    }
+}
+
+/// A pipe or any other writer. WAV goes out with a header of unknown length (sizes 0xffffffff), which
+/// players and this crate read to the end. Every block is flushed, so that it can be heard at once.
+pub struct PipeSink<W: Write> {
+    format: Format,
+    out: W,
+    bytes: Vec<u8>,
+    /// Sent ahead of the first block.
+    header: Vec<u8>,
+}
+
+impl<W: Write> PipeSink<W> {
+    /// A sink to `out`; `rate` in Hz goes into the header, where there is one. Nothing is written yet.
+    pub fn new(out: W, format: Format, rate: u32) -> Self {
+        let header = match format.is_wav() {
+            true => stream_header(format, rate),
+            false => Vec::new(),
+        };
+        Self {
+            format,
+            out,
+            bytes: Vec::new(),
+            header,
+        }
+    }
+
+    fn send(&mut self) -> Result<(), SinkError> {
+        if !self.header.is_empty() {
+            self.out.write_all(&self.header).map_err(pipe_error)?;
+            self.header.clear();
+        }
+        self.out.write_all(&self.bytes).map_err(pipe_error)?;
+        self.out.flush().map_err(pipe_error)
+    }
+}
+
+/// A plain 44-byte header: float needs no extensible one, and more programs read this.
+fn stream_header(format: Format, rate: u32) -> Vec<u8> {
+    let (tag, bytes): (u16, u16) = if format.is_float() { (3, 4) } else { (1, 2) };
+    let mut h = b"RIFF\xff\xff\xff\xffWAVEfmt \x10\0\0\0".to_vec();
+    h.extend(tag.to_le_bytes());
+    h.extend(1u16.to_le_bytes());
+    h.extend(rate.to_le_bytes());
+    h.extend((rate.wrapping_mul(bytes as u32)).to_le_bytes());
+    h.extend(bytes.to_le_bytes());
+    h.extend((8 * bytes).to_le_bytes());
+    h.extend(b"data\xff\xff\xff\xff");
+    h
+}
+
+fn pipe_error(e: io::Error) -> SinkError {
+    match e.kind() {
+        io::ErrorKind::BrokenPipe => SinkError::BrokenPipe,
+        _ => SinkError::Pipe(e),
+    }
+}
+
+impl<W: Write + Send> Sink for PipeSink<W> {
+    fn write(&mut self, block: &[f32]) -> Result<(), SinkError> {
+        self.bytes.clear();
+        let done = put(&mut self.bytes, self.format, block);
+        done.map_err(SinkError::Pipe)?;
+        self.send()
+    }
+
+    fn finish(mut self: Box<Self>) -> Result<(), SinkError> {
+        self.bytes.clear();
+        self.send()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,141 @@
+//! The autoregressive contract: p(x) = Π p(x_t | x_<t, c_≤t).
+//!
+//! A [`Model`] is immutable weights; its [`Model::State`] is everything that changes while a stream runs. A
+//! [`Generator`] is the two together with a sampler, the type of the network forgotten: what the program holds.
+//!
+//! `reset`, `condition`, `step`, `next` and `score` may run on the engine thread: they never allocate, lock, log or
+//! touch a file, and they cannot fail.
+
+mod coin;
+mod likelihood;
+mod sampler;
+mod stream;
+
+pub use coin::Coins;
+pub use likelihood::Likelihood;
+pub use sampler::{Sampler, Sampling, SamplingError};
+pub use stream::Stream;
+
+/// A mu-law code, a byte, a token id or a pixel level.
+pub type Symbol = u16;
+
+/// Weights: packed, immutable, shared by any number of streams through an `Arc`.
+pub trait Model: Send + Sync {
+    /// All that changes while a stream runs. Allocated by [`Model::state`], never grown afterwards. A clone is a fork:
+    /// two futures of one past.
+    type State: Clone + Send;
+
+    /// What the parameters returned by [`Model::step`] mean.
+    fn likelihood(&self) -> Likelihood;
+
+    /// Length of a conditioning frame; 0 for an unconditional model.
+    fn cond_len(&self) -> usize {
+        0
+    }
+
+    /// The symbol that stands for x_{−1}, before anything was said.
+    fn start(&self) -> Symbol;
+
+    /// A fresh state: nothing heard yet, condition all zeros.
+    fn state(&self) -> Self::State;
+
+    /// Makes `state` equal to a fresh one.
+    ///
+    /// # Real-time
+    /// Writes the whole state once: a few milliseconds for a long receptive field.
+    fn reset(&self, state: &mut Self::State);
+
+    /// Holds `frame` (`cond_len()` values) as the condition of the steps that follow: the frame clock.
+    ///
+    /// # Real-time
+    /// Yes.
+    fn condition(&self, _state: &mut Self::State, _frame: &[f32]) {}
+
+    /// Absorbs x_t and returns the parameters of p(x_{t+1} | x_≤t, c), `likelihood().params()` of them: the symbol
+    /// clock.
+    ///
+    /// # Real-time
+    /// Yes.
+    fn step<'s>(&self, state: &'s mut Self::State, x: Symbol) -> &'s [f32];
+
+    /// Bytes read from the weights in one step, as packed.
+    fn weight_bytes(&self) -> usize;
+
+    /// Bytes of one stream's state.
+    fn state_bytes(&self) -> usize;
+
+    /// The instruction set that [`Model::step`] was packed for.
+    fn isa(&self) -> &'static str;
+}
+
+/// A stream of symbols with the model's type forgotten.
+///
+/// Each of `next`, `score` and `logits` moves the stream by exactly one symbol; they can be mixed freely (score a
+/// prompt, then draw).
+pub trait Generator: Send {
+    /// What is predicted.
+    fn likelihood(&self) -> Likelihood;
+
+    /// Length of a conditioning frame; 0 for an unconditional model.
+    fn cond_len(&self) -> usize;
+
+    /// Back to before the first symbol; the condition becomes all zeros.
+    ///
+    /// # Real-time
+    /// Yes.
+    fn reset(&mut self);
+
+    /// Holds `frame` for the symbols that follow.
+    ///
+    /// # Real-time
+    /// Yes.
+    fn condition(&mut self, frame: &[f32]);
+
+    /// Changes how symbols are drawn from the next one on.
+    ///
+    /// # Real-time
+    /// Yes.
+    fn set_sampling(&mut self, sampling: Sampling);
+
+    /// Draws the next symbol. `coin` is uniform in [0, 1): randomness is an argument, so that a run can be replayed.
+    ///
+    /// # Real-time
+    /// Yes.
+    fn next(&mut self, coin: f32) -> Symbol;
+
+    /// Teacher forcing: −ln p(x | past) in nats at temperature 1, then absorbs `x`.
+    ///
+    /// # Real-time
+    /// Yes.
+    fn score(&mut self, x: Symbol) -> f32;
+
+    /// Writes the parameters of the next symbol's distribution into `out`, then absorbs `x`.
+    ///
+    /// # Real-time
+    /// Yes.
+    fn logits(&mut self, x: Symbol, out: &mut [f32]);
+
+    /// Another stream with the same past.
+    fn fork(&self) -> Box<dyn Generator>;
+
+    /// Bytes read from the weights in one step, as packed.
+    fn weight_bytes(&self) -> usize;
+
+    /// Bytes of the stream's state.
+    fn state_bytes(&self) -> usize;
+
+    /// The instruction set in use.
+    fn isa(&self) -> &'static str;
+}
+
+/// The teacher-forced reading of the same function.
+#[cfg(feature = "train")]
+pub trait Graph {
+    /// `symbols` [B, T] u32 and `cond` [B, N, cond_len] (one row per frame of the condition, symbol t uses row t / hop)
+    /// give parameters [B, T, P]; row t is p(x_{t+1} | x_≤t).
+    fn forward(
+        &self,
+        symbols: &candle_core::Tensor,
+        cond: Option<&candle_core::Tensor>,
+    ) -> candle_core::Result<candle_core::Tensor>;
+}

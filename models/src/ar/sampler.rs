@@ -1,0 +1,221 @@
+//! How a uniform number picks a symbol.
+
+use super::{Likelihood, Symbol};
+
+/// How symbols are drawn. [`Sampling::default`] draws from the model's own distribution.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Sampling {
+    /// Divides the logits; 0 takes the likeliest symbol.
+    pub temperature: f32,
+    /// Keeps the `k` likeliest symbols; 0 keeps all.
+    pub top_k: usize,
+    /// Keeps the likeliest symbols until their mass reaches `p`; 1 keeps all.
+    pub top_p: f32,
+}
+
+impl Default for Sampling {
+    fn default() -> Self {
+        Self {
+            temperature: 1.0,
+            top_k: 0,
+            top_p: 1.0,
+        }
+    }
+}
+
+/// A value of [`Sampling`] outside its range.
+#[derive(Debug, thiserror::Error, PartialEq)]
+pub enum SamplingError {
+    /// Negative, infinite or not a number.
+    #[error("temperature is {0}, wanted a finite number from 0 up")]
+    Temperature(f32),
+    /// Not in (0, 1].
+    #[error("top-p is {0}, wanted a number above 0 and at most 1")]
+    TopP(f32),
+}
+
+impl Sampling {
+    /// The checked value.
+    ///
+    /// # Errors
+    /// Says which field is out of range.
+    pub fn checked(self) -> Result<Self, SamplingError> {
+        if !(self.temperature.is_finite() && self.temperature >= 0.0) {
+            return Err(SamplingError::Temperature(self.temperature));
+        }
+        if !(self.top_p > 0.0 && self.top_p <= 1.0) {
+            return Err(SamplingError::TopP(self.top_p));
+        }
+        Ok(self)
+    }
+}
+
+/// Draws symbols. Owns its scratch, so that drawing never allocates.
+#[derive(Debug, Clone)]
+pub struct Sampler {
+    sampling: Sampling,
+    weights: Vec<f32>,
+    order: Vec<Symbol>,
+}
+
+impl Sampler {
+    /// A sampler for distributions of `likelihood`.
+    pub fn new(sampling: Sampling, likelihood: Likelihood) -> Self {
+        Self {
+            sampling,
+            weights: vec![0.0; likelihood.classes()],
+            order: (0..likelihood.classes()).map(|i| i as Symbol).collect(),
+        }
+    }
+
+    /// Changes how symbols are drawn from the next one on.
+    ///
+    /// # Real-time
+    /// Yes.
+    pub fn set(&mut self, sampling: Sampling) {
+        self.sampling = sampling;
+    }
+
+    /// Picks a symbol by inverse transform. With weights w_i = exp((l_i − max l) / temperature), those outside top-k and
+    /// then outside top-p set to 0: the first i, in index order, at which w_0 + … + w_i > coin · Σ w.
+    ///
+    /// At temperature 0: the likeliest symbol, the lowest index among equals; top-k and top-p then change nothing. Ties
+    /// at the border of top-k or top-p keep the lower index.
+    ///
+    /// # Real-time
+    /// Yes.
+    pub fn pick(&mut self, logits: &[f32], coin: f32) -> Symbol {
+        let Sampling {
+            temperature,
+            top_k,
+            top_p,
+        } = self.sampling;
+        let (best, max) = argmax(logits);
+        if temperature == 0.0 {
+            return best;
+        }
+        let scale = 1.0 / temperature;
+        let w = &mut self.weights[..];
+        for (w, &l) in w.iter_mut().zip(logits) {
+            *w = exp((l - max) * scale);
+        }
+        if top_k > 0 && top_k < w.len() {
+            let (_, _, cut) =
+                self.order.select_nth_unstable_by(top_k - 1, |&a, &b| heavier_first(w, a, b));
+            for &i in cut.iter() {
+                w[i as usize] = 0.0;
+            }
+        }
+        if top_p < 1.0 {
+            self.order.sort_unstable_by(|&a, &b| heavier_first(w, a, b));
+            let sorted = &self.order;
+            let enough = f64::from(top_p) * w.iter().map(|&v| f64::from(v)).sum::<f64>();
+            let mut mass = 0.0;
+            let mut keep = 0;
+            while keep < sorted.len() && (keep == 0 || mass < enough) {
+                mass += f64::from(w[sorted[keep] as usize]);
+                keep += 1;
+            }
+            for &i in &sorted[keep..] {
+                w[i as usize] = 0.0;
+            }
+        }
+        let total: f64 = w.iter().map(|&v| f64::from(v)).sum();
+        let threshold = f64::from(coin) * total;
+        let mut mass = 0.0;
+        for (i, &v) in w.iter().enumerate() {
+            mass += f64::from(v);
+            if mass > threshold {
+                return i as Symbol;
+            }
+        }
+        best
+    }
+}
+
+/// e^x for x ≤ 0. Written apart so that the one exponential of the sampling rule can be found.
+#[inline]
+fn exp(x: f32) -> f32 {
+    x.exp()
+}
+
+fn argmax(logits: &[f32]) -> (Symbol, f32) {
+    let mut best = (0, f32::NEG_INFINITY);
+    for (i, &l) in logits.iter().enumerate() {
+        if l > best.1 {
+            best = (i as Symbol, l);
+        }
+    }
+    best
+}
+
+/// Orders symbols from the heaviest down, the lower index first among equals.
+fn heavier_first(weights: &[f32], a: Symbol, b: Symbol) -> std::cmp::Ordering {
+    weights[b as usize].total_cmp(&weights[a as usize]).then(a.cmp(&b))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ar::Coins;
+
+    const LIKE: Likelihood = Likelihood::Categorical { classes: 6 };
+    const LOGITS: [f32; 6] = [0.0, 2.0, -1.0, 2.0, 1.0, -30.0];
+
+    fn frequencies(sampling: Sampling) -> [f64; 6] {
+        let mut s = Sampler::new(sampling, LIKE);
+        let mut coins = Coins::new(3);
+        let mut n = [0.0; 6];
+        for _ in 0..200_000 {
+            n[s.pick(&LOGITS, coins.next_coin()) as usize] += 1.0 / 200_000.0;
+        }
+        n
+    }
+
+    fn expect(keep: &[usize], temperature: f64, got: [f64; 6]) {
+        let mut p = [0.0; 6];
+        for &i in keep {
+            p[i] = (f64::from(LOGITS[i]) / temperature).exp();
+        }
+        let sum: f64 = p.iter().sum();
+        for (i, (p, g)) in p.iter().zip(got).enumerate() {
+            assert!((p / sum - g).abs() < 0.005, "symbol {i}: want {}, got {g}", p / sum);
+            assert!(*p > 0.0 || g == 0.0, "symbol {i} was cut and drawn");
+        }
+    }
+
+    #[test]
+    fn draws_the_distribution() {
+        expect(&[0, 1, 2, 3, 4, 5], 1.0, frequencies(Sampling::default()));
+        let cold = Sampling { temperature: 0.5, ..Default::default() };
+        expect(&[0, 1, 2, 3, 4, 5], 0.5, frequencies(cold));
+    }
+
+    #[test]
+    fn top_k_and_top_p_keep_the_heaviest() {
+        expect(&[1, 3, 4], 1.0, frequencies(Sampling { top_k: 3, ..Default::default() }));
+        // Masses from the top: .396 .396 .146 …; 0.5 needs the first two.
+        expect(&[1, 3], 1.0, frequencies(Sampling { top_p: 0.5, ..Default::default() }));
+        // The tie of symbols 1 and 3 goes to the lower index.
+        expect(&[1], 1.0, frequencies(Sampling { top_k: 1, ..Default::default() }));
+        expect(&[1], 1.0, frequencies(Sampling { top_p: 0.01, ..Default::default() }));
+    }
+
+    #[test]
+    fn temperature_zero_is_argmax_and_extremes_are_safe() {
+        let mut s = Sampler::new(Sampling { temperature: 0.0, ..Default::default() }, LIKE);
+        assert_eq!(s.pick(&LOGITS, 0.999), 1);
+        s.set(Sampling { temperature: 1e-30, ..Default::default() });
+        assert_eq!(s.pick(&LOGITS, 0.0), 1);
+        s.set(Sampling::default());
+        assert_eq!(s.pick(&[f32::NAN; 6], 0.5), 0);
+        assert!(s.pick(&LOGITS, 1.0 - f32::EPSILON / 2.0) < 6);
+    }
+
+    #[test]
+    fn bad_settings_are_named() {
+        let bad = |s: Sampling| s.checked().unwrap_err().to_string();
+        assert!(bad(Sampling { temperature: f32::NAN, ..Default::default() }).contains("temperature"));
+        assert!(bad(Sampling { top_p: 0.0, ..Default::default() }).contains("top-p is 0"));
+    }
+}

@@ -1,0 +1,96 @@
+//! A model, its state and a sampler: one stream of symbols.
+
+use super::{Generator, Likelihood, Model, Sampler, Sampling, Symbol};
+use std::sync::Arc;
+
+/// One stream of a model.
+pub struct Stream<M: Model> {
+    model: Arc<M>,
+    state: M::State,
+    sampler: Sampler,
+    likelihood: Likelihood,
+    /// x_{t−1}, not yet absorbed.
+    last: Symbol,
+}
+
+impl<M: Model> Stream<M> {
+    /// A fresh stream of `model`.
+    pub fn new(model: Arc<M>, sampling: Sampling) -> Self {
+        let likelihood = model.likelihood();
+        Self {
+            state: model.state(),
+            sampler: Sampler::new(sampling, likelihood),
+            likelihood,
+            last: model.start(),
+            model,
+        }
+    }
+}
+
+impl<M: Model> Clone for Stream<M> {
+    fn clone(&self) -> Self {
+        Self {
+            model: self.model.clone(),
+            state: self.state.clone(),
+            sampler: self.sampler.clone(),
+            likelihood: self.likelihood,
+            last: self.last,
+        }
+    }
+}
+
+impl<M: Model + 'static> Generator for Stream<M> {
+    fn likelihood(&self) -> Likelihood {
+        self.likelihood
+    }
+
+    fn cond_len(&self) -> usize {
+        self.model.cond_len()
+    }
+
+    fn reset(&mut self) {
+        self.model.reset(&mut self.state);
+        self.last = self.model.start();
+    }
+
+    fn condition(&mut self, frame: &[f32]) {
+        self.model.condition(&mut self.state, frame);
+    }
+
+    fn set_sampling(&mut self, sampling: Sampling) {
+        self.sampler.set(sampling);
+    }
+
+    fn next(&mut self, coin: f32) -> Symbol {
+        let params = self.model.step(&mut self.state, self.last);
+        self.last = self.sampler.pick(params, coin);
+        self.last
+    }
+
+    fn score(&mut self, x: Symbol) -> f32 {
+        let params = self.model.step(&mut self.state, self.last);
+        self.last = x;
+        self.likelihood.nll(params, x)
+    }
+
+    fn logits(&mut self, x: Symbol, out: &mut [f32]) {
+        out.copy_from_slice(self.model.step(&mut self.state, self.last));
+        self.last = x;
+    }
+
+    fn fork(&self) -> Box<dyn Generator> {
+        Box::new(self.clone())
+    }
+
+    fn weight_bytes(&self) -> usize {
+        self.model.weight_bytes()
+    }
+
+    fn state_bytes(&self) -> usize {
+        self.model.state_bytes()
+    }
+
+    fn isa(&self) -> &'static str {
+        self.model.isa()
+    }
+}

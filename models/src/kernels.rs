@@ -1,0 +1,123 @@
+//! Products and gates, for each instruction set. Nothing outside this folder names one, and nothing outside it is
+//! `unsafe`.
+//!
+//! An algorithm is written once as a [`Kernel`]: a body generic over [`Simd`], all of it `#[inline(always)]`.
+//! [`Isa::run`] compiles the whole body under one instruction set through a thin `#[target_feature]` shell, so that a
+//! step of the engine is chosen once and not at every product.
+//!
+//! ```text
+//! simd      the trait: a vector of LANES floats and what can be done with it
+//! plain     the reference, four lanes in an array, no intrinsics
+//! x86       AVX2+FMA, AVX-512F
+//! neon      aarch64
+//! math      exp, and from it the gate tanh(a)·σ(b); one polynomial for every instruction set
+//! panel     y += W x with W packed in column panels, read once from front to back: the engine's product
+//! tile      C += A B on small row-major blocks: the trainer's product
+//! aligned   buffers that start on a cache line
+//! ```
+
+pub mod aligned;
+pub mod math;
+#[cfg(target_arch = "aarch64")]
+mod neon;
+pub mod panel;
+mod plain;
+mod simd;
+pub mod tile;
+#[cfg(target_arch = "x86_64")]
+mod x86;
+
+pub use simd::{Kernel, Simd};
+
+/// An instruction set that this machine has been seen to have: a value of it can't be made otherwise, which is what
+/// makes [`Isa::run`] safe.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Isa(Set);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Set {
+    Plain,
+    #[cfg(target_arch = "x86_64")]
+    Avx2,
+    #[cfg(target_arch = "x86_64")]
+    Avx512,
+    #[cfg(target_arch = "aarch64")]
+    Neon,
+}
+
+impl Isa {
+    /// The plain reference, which every machine has.
+    pub const PLAIN: Self = Self(Set::Plain);
+
+    /// The fastest instruction set of this machine.
+    pub fn detect() -> Self {
+        *Self::available().last().unwrap_or(&Self::PLAIN)
+    }
+
+    /// All that this machine has, plain first, fastest last.
+    pub fn available() -> Vec<Self> {
+        #[allow(unused_mut, reason = "nothing is pushed on architectures without kernels of their own")]
+        let mut sets = vec![Self::PLAIN];
+        #[cfg(target_arch = "x86_64")]
+        {
+            let avx2 = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
+            if avx2 {
+                sets.push(Self(Set::Avx2));
+            }
+            if avx2 && is_x86_feature_detected!("avx512f") {
+                sets.push(Self(Set::Avx512));
+            }
+        }
+        #[cfg(target_arch = "aarch64")]
+        if std::arch::is_aarch64_feature_detected!("neon") {
+            sets.push(Self(Set::Neon));
+        }
+        sets
+    }
+
+    /// Its name: plain, avx2, avx512 or neon.
+    pub fn name(self) -> &'static str {
+        match self.0 {
+            Set::Plain => "plain",
+            #[cfg(target_arch = "x86_64")]
+            Set::Avx2 => "avx2",
+            #[cfg(target_arch = "x86_64")]
+            Set::Avx512 => "avx512",
+            #[cfg(target_arch = "aarch64")]
+            Set::Neon => "neon",
+        }
+    }
+
+    /// Floats in a vector: packed weights and padded buffers are multiples of it.
+    pub fn lanes(self) -> usize {
+        struct Lanes;
+        impl Kernel for Lanes {
+            type Output = usize;
+            #[inline(always)]
+            fn run<S: Simd>(self, _: S) -> usize {
+                S::LANES
+            }
+        }
+        self.run(Lanes)
+    }
+
+    /// Runs `kernel` compiled for this instruction set.
+    ///
+    /// # Real-time
+    /// As the kernel is.
+    #[inline]
+    pub fn run<K: Kernel>(self, kernel: K) -> K::Output {
+        match self.0 {
+            Set::Plain => kernel.run(plain::Plain),
+            #[cfg(target_arch = "x86_64")]
+            Set::Avx2 => x86::run_avx2(kernel, self),
+            #[cfg(target_arch = "x86_64")]
+            Set::Avx512 => x86::run_avx512(kernel, self),
+            #[cfg(target_arch = "aarch64")]
+            Set::Neon => neon::run(kernel, self),
+        }
+    }
+}
+
+#[cfg(test)]
+mod suite;

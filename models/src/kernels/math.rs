@@ -1,0 +1,56 @@
+//! The exponential, and the gate made of it. One polynomial for every instruction set.
+
+use super::Simd;
+
+const LOG2_E: f32 = std::f32::consts::LOG2_E;
+// ln 2 in two parts, the first with few bits, so that n·LN2_HIGH is exact (Cephes, expf).
+const LN2_HIGH: f32 = 0.693_359_375;
+const LN2_LOW: f32 = -2.121_944_4e-4;
+/// Adding and subtracting 1.5·2²³ rounds to the nearest integer.
+const ROUND: f32 = 12_582_912.0;
+
+/// eˣ, relative error below 3e-7 for |x| ≤ 87; x outside is clamped to it.
+#[inline(always)]
+pub fn exp<S: Simd>(s: S, x: S::V) -> S::V {
+    let x = s.min(s.max(x, s.splat(-87.0)), s.splat(87.0));
+    let n = s.sub(s.mul_add(x, s.splat(LOG2_E), s.splat(ROUND)), s.splat(ROUND));
+    let r = s.mul_add(n, s.splat(-LN2_HIGH), x);
+    let r = s.mul_add(n, s.splat(-LN2_LOW), r);
+    let mut p = s.splat(1.987_569_1e-4);
+    for c in [1.398_2e-3, 8.333_452e-3, 4.166_579_6e-2, 0.166_666_65, 0.5] {
+        p = s.mul_add(p, r, s.splat(c));
+    }
+    let y = s.add(s.mul_add(s.mul(p, r), r, r), s.splat(1.0));
+    s.mul(y, s.exp2_int(n))
+}
+
+/// tanh(a)·σ(b) = (1 − E) / ((1 + E)(1 + F)) with E = e^−2a, F = e^−b: two exponentials and one division. Always in
+/// [−1, 1].
+#[inline(always)]
+pub fn gate<S: Simd>(s: S, a: S::V, b: S::V) -> S::V {
+    let (e, f) = gate_exps(s, a, b);
+    let one = s.splat(1.0);
+    s.div(s.sub(one, e), s.mul(s.add(one, e), s.add(one, f)))
+}
+
+/// tanh(a) and σ(b) apart, as the backward pass wants them. In [−1, 1] and [0, 1].
+#[inline(always)]
+pub fn tanh_sigmoid<S: Simd>(s: S, a: S::V, b: S::V) -> (S::V, S::V) {
+    let (e, f) = gate_exps(s, a, b);
+    let one = s.splat(1.0);
+    (s.div(s.sub(one, e), s.add(one, e)), s.div(one, s.add(one, f)))
+}
+
+/// tanh(a), in [−1, 1].
+#[inline(always)]
+pub fn tanh<S: Simd>(s: S, a: S::V) -> S::V {
+    tanh_sigmoid(s, a, s.splat(0.0)).0
+}
+
+/// E and F, from inputs clamped so that no product of the two overflows.
+#[inline(always)]
+fn gate_exps<S: Simd>(s: S, a: S::V, b: S::V) -> (S::V, S::V) {
+    let a = s.min(s.max(a, s.splat(-15.0)), s.splat(15.0));
+    let b = s.min(s.max(b, s.splat(-30.0)), s.splat(30.0));
+    (exp(s, s.mul(a, s.splat(-2.0))), exp(s, s.sub(s.splat(0.0), b)))
+}

@@ -1,0 +1,137 @@
+//! The trainer's product: C += A B over small blocks that stay in the cache, nothing packed.
+//!
+//! B and C are row-major with rows of whole vectors; A is read by strides, so that A and its transpose cost the same.
+//! A block of C stays in registers while the inner dimension runs.
+
+use super::Simd;
+
+/// A read by strides: element (i, k) stands at `data[i·row + k·column]`.
+#[derive(Clone, Copy)]
+pub struct Strided<'a> {
+    /// The values.
+    pub data: &'a [f32],
+    /// Distance of one row to the next.
+    pub row: usize,
+    /// Distance of one column to the next.
+    pub column: usize,
+}
+
+impl<'a> Strided<'a> {
+    /// Rows of `width` values behind one another.
+    #[inline(always)]
+    pub fn rows(data: &'a [f32], width: usize) -> Self {
+        Self { data, row: width, column: 1 }
+    }
+
+    /// The transpose of rows of `width` values.
+    #[inline(always)]
+    pub fn transposed(data: &'a [f32], width: usize) -> Self {
+        Self { data, row: 1, column: width }
+    }
+}
+
+/// C[m, n] += A[m, k] B[k, n]. `b` and `c` are rows of `n` values; n is a multiple of the lanes.
+///
+/// # Panics
+/// When a slice is too short or n is not a multiple of the lanes.
+#[inline(always)]
+pub fn multiply<S: Simd>(
+    s: S,
+    (m, n, k): (usize, usize, usize),
+    c: &mut [f32],
+    a: Strided<'_>,
+    b: &[f32],
+) {
+    if m == 0 || n == 0 || k == 0 {
+        return;
+    }
+    assert!(n.is_multiple_of(S::LANES), "rows of whole vectors");
+    assert!(c.len() >= m * n && b.len() >= k * n);
+    assert!(a.data.len() > (m - 1) * a.row + (k - 1) * a.column);
+    let vectors = n / S::LANES;
+    let blocks = vectors.div_ceil(S::TILE_VECTORS);
+    for block in 0..blocks {
+        let (from, to) = (block * vectors / blocks, (block + 1) * vectors / blocks);
+        let column = from * S::LANES;
+        macro_rules! rows {
+            ($($n:literal),*) => {
+                match to - from {
+                    $($n => columns::<S, $n>(s, (m, n, k), c, a, b, column),)*
+                    _ => unreachable!("TILE_VECTORS is at most 3"),
+                }
+            };
+        }
+        rows!(1, 2, 3);
+    }
+}
+
+/// All rows of one block of columns, as many at a time as the registers hold.
+#[inline(always)]
+fn columns<S: Simd, const N: usize>(
+    s: S,
+    (m, n, k): (usize, usize, usize),
+    c: &mut [f32],
+    a: Strided<'_>,
+    b: &[f32],
+    column: usize,
+) {
+    let mut i = 0;
+    if S::TILE_ROWS >= 8 {
+        while i + 8 <= m {
+            block::<S, 8, N>(s, (i, column, n, k), c, a, b);
+            i += 8;
+        }
+    }
+    while i + 4 <= m {
+        block::<S, 4, N>(s, (i, column, n, k), c, a, b);
+        i += 4;
+    }
+    while i < m {
+        block::<S, 1, N>(s, (i, column, n, k), c, a, b);
+        i += 1;
+    }
+}
+
+/// M rows by N vectors of C in registers.
+#[allow(unsafe_code, reason = "bounds checked once in `multiply`; a check per load would halve the speed")]
+#[inline(always)]
+fn block<S: Simd, const M: usize, const N: usize>(
+    s: S,
+    (i, column, n, k): (usize, usize, usize, usize),
+    c: &mut [f32],
+    a: Strided<'_>,
+    b: &[f32],
+) {
+    // SAFETY: `multiply` checked that rows i..i+M of C and A, rows 0..k of B and columns column..column+N·LANES of
+    // both lie inside the slices.
+    unsafe {
+        let cp = c.as_mut_ptr().add(i * n + column);
+        let mut acc = [[s.splat(0.0); N]; M];
+        for (r, acc) in acc.iter_mut().enumerate() {
+            for (v, acc) in acc.iter_mut().enumerate() {
+                *acc = s.load_ptr(cp.add(r * n + v * S::LANES));
+            }
+        }
+        let mut ap = a.data.as_ptr().add(i * a.row);
+        let mut bp = b.as_ptr().add(column);
+        for _ in 0..k {
+            let mut row = [s.splat(0.0); N];
+            for (v, row) in row.iter_mut().enumerate() {
+                *row = s.load_ptr(bp.add(v * S::LANES));
+            }
+            for (r, acc) in acc.iter_mut().enumerate() {
+                let x = s.splat(*ap.add(r * a.row));
+                for (acc, row) in acc.iter_mut().zip(row) {
+                    *acc = s.mul_add(x, row, *acc);
+                }
+            }
+            ap = ap.wrapping_add(a.column);
+            bp = bp.wrapping_add(n);
+        }
+        for (r, acc) in acc.iter().enumerate() {
+            for (v, acc) in acc.iter().enumerate() {
+                s.store_ptr(cp.add(r * n + v * S::LANES), *acc);
+            }
+        }
+    }
+}

@@ -1,0 +1,28 @@
+//! What predicts the next symbol.
+//!
+//! Everything here is one equation, p(x) = Π p(x_t | x_<t, c): a network gives every factor, training reads a whole
+//! sequence at once with the truth as input, and generation goes one symbol at a time and keeps what it would
+//! otherwise compute again.
+//!
+//! ```text
+//! ar        the contract: Model (weights + state), Generator (object-safe), Likelihood, Sampler, Coins
+//! weights   tensors by name: table, initial values, checkpoint file, the check that binds them
+//! kernels   matrix-vector products and gates, plain and for each instruction set; the only `unsafe`
+//! wavenet   one family: mod.rs the equation and Config::table(), step.rs the engine, graph.rs the teacher-forced
+//!           reading on candle, fused.rs the trainer's own forward and backward
+//! zoo       the one `match` over families
+//! ```
+//!
+//! The crate knows no device and no file but checkpoints. Without the feature `train` it links neither candle nor
+//! anything else that a small board could not carry.
+
+#[cfg(feature = "train")]
+pub use candle_core;
+
+pub mod ar;
+pub mod kernels;
+#[cfg(feature = "train")]
+pub mod objective;
+pub mod wavenet;
+pub mod weights;
+pub mod zoo;

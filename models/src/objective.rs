@@ -1,0 +1,55 @@
+//! What a trainer minimises: the mean negative log-likelihood of a batch, as a function of one flat parameter vector.
+//!
+//! Two readings of each family stand behind this trait: the plain graph on candle, differentiated by candle, and the
+//! fused layers with a backward of their own. A test holds them to the same loss and the same gradient.
+
+use crate::ar::Symbol;
+use crate::weights::Layout;
+
+/// One training window. Row t of `inputs` is x_{t−1}, the truth or a noisy copy of it; row t of `targets` is x_t.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Window {
+    /// [T] what the network reads.
+    pub inputs: Vec<Symbol>,
+    /// [T] what it should have said.
+    pub targets: Vec<Symbol>,
+    /// Rows at the front that warm the receptive field up and stay out of the loss.
+    pub warmup: usize,
+    /// [N, local_len] flag and spliced features of each frame, row t reading frame t / hop, N = ⌈T / hop⌉; empty for a
+    /// model without local conditioning.
+    pub frames: Vec<f32>,
+    /// Row of the speaker table; `None` for a model without global conditioning.
+    pub speaker: Option<usize>,
+}
+
+/// Why a loss could not be computed.
+#[derive(Debug, thiserror::Error)]
+pub enum ObjectiveError {
+    /// The batch does not fit the model.
+    #[error("batch: {0}")]
+    Batch(String),
+    /// The graph's library failed.
+    #[error("graph: {0}")]
+    Graph(#[from] candle_core::Error),
+}
+
+/// A differentiable loss.
+pub trait Objective: Send + Sync {
+    /// Where each tensor stands in the flat vector.
+    fn layout(&self) -> &Layout;
+
+    /// Mean negative log-likelihood in nats over all rows behind the warm-up, and, where `grads` is given, its
+    /// gradient (overwritten, [`Layout::len`] values). The same inputs give the same bits at any thread count.
+    ///
+    /// # Errors
+    /// A batch that does not fit the model.
+    fn loss(
+        &self,
+        params: &[f32],
+        batch: &[Window],
+        grads: Option<&mut [f32]>,
+    ) -> Result<f64, ObjectiveError>;
+
+    /// Bytes that one call with gradients will hold at its peak, parameters and gradients left out.
+    fn peak_bytes(&self, windows: usize, window_len: usize, threads: usize) -> usize;
+}

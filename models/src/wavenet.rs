@@ -1,0 +1,291 @@
+//! WaveNet: van den Oord et al. 2016, arXiv:1609.03499; generated with cached queues as in Paine et al. 2016,
+//! arXiv:1611.09482.
+//!
+//! With x_{t−1} the last symbol and c the condition, for layers l = 0 … L−1 of dilation d_l and kernel size K:
+//!
+//! ```text
+//! r_0   = E[x_{t−1}]                                       causal input: a one-hot product is a table row
+//! z_l   = Σ_k W_{l,k} r_l[t − (K−1−k)·d_l] + b_l + V_l c    k = K−1 is the current tap         (eq. 2 and 3)
+//! h_l   = tanh(z_l[..D]) · σ(z_l[D..])                      gated activation unit
+//! r_l+1 = r_l + R_l h_l + b'_l                              residual; the last layer has none   (fig. 4)
+//! s     = Σ_l S_l h_l + b_s                                 skip connections
+//! p(x_t | x_<t, c) = softmax(W_1 relu(W_0 relu(s) + b_0) + b_1)
+//! ```
+//!
+//! Before the first sample every r_l is zero, and x_{−1} is the start symbol. The condition c is computed once a
+//! frame from the frame that [`crate::ar::Model::condition`] is given:
+//!
+//! ```text
+//! f = [speaker vector (E) | 1 if there are features, else 0 | features of frames i−C … i+C (F each)]
+//! c = f, or with `hidden` = H > 0:  tanh(B tanh(A f + a) + b)
+//! ```
+//!
+//! and held for `hop` samples.
+
+use crate::weights::{Init, TensorSpec};
+use serde::{Deserialize, Serialize};
+
+#[cfg(feature = "train")]
+pub mod fused;
+#[cfg(feature = "train")]
+pub mod graph;
+mod frame;
+pub mod names;
+pub mod step;
+
+pub use step::WaveNet;
+
+/// The family's name in a checkpoint.
+pub const FAMILY: &str = "wavenet";
+
+/// Every size that the equations above leave open.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Number of symbols (256 for mu-law).
+    pub classes: usize,
+    /// The symbol that stands for x_{−1}.
+    pub start: u16,
+    /// R, width of the residual stream.
+    pub residual_channels: usize,
+    /// D, width of each half of the gated unit.
+    pub gate_channels: usize,
+    /// S, width of the skip sum.
+    pub skip_channels: usize,
+    /// A, width between the two products of the head.
+    pub head_channels: usize,
+    /// K, taps of each dilated convolution.
+    pub kernel_size: usize,
+    /// d_l, one per layer.
+    pub dilations: Vec<usize>,
+    /// What the model is conditioned on, if anything.
+    #[serde(default)]
+    pub condition: Option<Condition>,
+}
+
+/// What conditions a model, and the frame-rate network that reads it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Condition {
+    /// Speakers in the table `cond.speakers`; 0 with `speaker_dim` 0.
+    pub speakers: usize,
+    /// E, length of a speaker vector; 0 for no global conditioning.
+    pub speaker_dim: usize,
+    /// F, features of a frame; 0 for no local conditioning.
+    pub features: usize,
+    /// C, frames seen to either side of the current one.
+    pub context: usize,
+    /// H, width of the frame-rate network; 0 conditions the layers on the frame itself.
+    pub hidden: usize,
+    /// Samples that a frame lasts.
+    pub hop: usize,
+}
+
+impl Condition {
+    /// Length of a conditioning frame.
+    pub fn len(&self) -> usize {
+        self.speaker_dim + self.local_len()
+    }
+
+    /// Whether a frame holds nothing.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Length of a frame without its speaker vector: flag and spliced features, or nothing.
+    pub fn local_len(&self) -> usize {
+        match self.features {
+            0 => 0,
+            f => 1 + f * (2 * self.context + 1),
+        }
+    }
+
+    /// Length of c, which the layers read.
+    pub fn out_len(&self) -> usize {
+        if self.hidden > 0 { self.hidden } else { self.len() }
+    }
+}
+
+/// A size that no network has.
+#[derive(Debug, thiserror::Error, PartialEq)]
+#[error("config: {field} is {found}, wanted {want}")]
+pub struct ConfigError {
+    field: &'static str,
+    found: String,
+    want: &'static str,
+}
+
+impl Config {
+    /// One of the shapes that the literature measures: 256 classes, gate channels equal to residual channels,
+    /// unconditional. Names as in `wavesynth bench --shape`.
+    pub fn named(shape: &str) -> Option<Self> {
+        // (layers, residual, skip, head, kernel, dilation cycle)
+        let (layers, residual, skip, head, kernel, cycle) = match shape {
+            "deepvoice-small" => (20, 32, 128, 256, 2, 10),
+            "deepvoice" => (20, 64, 128, 256, 2, 10),
+            "nv-wavenet" => (20, 64, 256, 256, 2, 10),
+            "ibab" => (50, 32, 512, 512, 2, 10),
+            "r9y9" => (24, 128, 128, 128, 3, 6),
+            _ => return None,
+        };
+        Some(Self {
+            classes: 256,
+            start: 128,
+            residual_channels: residual,
+            gate_channels: residual,
+            skip_channels: skip,
+            head_channels: head,
+            kernel_size: kernel,
+            dilations: (0..layers).map(|l| 1 << (l % cycle)).collect(),
+            condition: None,
+        })
+    }
+
+    /// The names that [`Config::named`] knows.
+    pub const NAMED: [&'static str; 5] =
+        ["deepvoice-small", "deepvoice", "nv-wavenet", "ibab", "r9y9"];
+
+    /// Checks every size, so that nothing downstream can overflow or index out of range.
+    ///
+    /// # Errors
+    /// The first field that is out of range.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        const WIDTH: &str = "a number from 1 to 4096";
+        let range = |field, found: usize, low: usize, high: usize, want| {
+            if (low..=high).contains(&found) {
+                Ok(())
+            } else {
+                Err(ConfigError { field, found: found.to_string(), want })
+            }
+        };
+        range("classes", self.classes, 2, 1 << 16, "a number from 2 to 65536")?;
+        range("start", self.start as usize, 0, self.classes - 1, "a symbol below `classes`")?;
+        range("residual_channels", self.residual_channels, 1, 4096, WIDTH)?;
+        range("gate_channels", self.gate_channels, 1, 4096, WIDTH)?;
+        range("skip_channels", self.skip_channels, 1, 4096, WIDTH)?;
+        range("head_channels", self.head_channels, 1, 4096, WIDTH)?;
+        range("kernel_size", self.kernel_size, 1, 64, "a number from 1 to 64")?;
+        range("dilations", self.dilations.len(), 1, 1024, "1 to 1024 layers")?;
+        for &d in &self.dilations {
+            range("dilations", d, 1, 1 << 20, "dilations from 1 to 1048576")?;
+        }
+        range("dilations", self.receptive_field(), 1, 1 << 24, "a receptive field below 2^24")?;
+        if let Some(c) = &self.condition {
+            range("condition.speakers", c.speakers, 0, 1 << 16, "a number up to 65536")?;
+            range("condition.speaker_dim", c.speaker_dim, 0, 4096, "a number up to 4096")?;
+            range("condition.features", c.features, 0, 1024, "a number up to 1024")?;
+            range("condition.context", c.context, 0, 64, "a number up to 64")?;
+            range("condition.hidden", c.hidden, 0, 4096, "a number up to 4096")?;
+            range("condition.hop", c.hop, 1, 1 << 16, "a number from 1 to 65536")?;
+            range("condition", c.len(), 1, 1 << 17, "a speaker vector, features or both")?;
+            let both = c.speakers > 0 && c.speaker_dim > 0;
+            let neither = c.speakers == 0 && c.speaker_dim == 0;
+            if !both && !neither {
+                let (field, want) = ("condition.speakers", "more than 0 just when speaker_dim is");
+                return Err(ConfigError { field, found: c.speakers.to_string(), want });
+            }
+        }
+        Ok(())
+    }
+
+    /// Samples of the past that one prediction depends on: 1 + (K−1) Σ d_l.
+    pub fn receptive_field(&self) -> usize {
+        1 + (self.kernel_size - 1) * self.dilations.iter().sum::<usize>()
+    }
+
+    /// Length of a conditioning frame; 0 without a condition.
+    pub fn cond_len(&self) -> usize {
+        self.condition.as_ref().map_or(0, Condition::len)
+    }
+
+    /// Samples that a frame lasts; 1 without a condition.
+    pub fn hop(&self) -> usize {
+        self.condition.as_ref().map_or(1, |c| c.hop)
+    }
+
+    /// Multiply-adds for one sample, the frame-rate network left out.
+    pub fn macs_per_sample(&self) -> usize {
+        let (r, d, s) = (self.residual_channels, self.gate_channels, self.skip_channels);
+        let layers = self.dilations.len();
+        layers * (2 * d * self.kernel_size * r + d * s) + (layers - 1) * d * r
+            + s * self.head_channels
+            + self.head_channels * self.classes
+    }
+
+    /// Every tensor, in the order in which the trainer lays them out.
+    pub fn table(&self) -> Vec<TensorSpec> {
+        let (r, d, s, a) =
+            (self.residual_channels, self.gate_channels, self.skip_channels, self.head_channels);
+        let (k, layers) = (self.kernel_size, self.dilations.len());
+        let mut table = vec![TensorSpec::new(names::EMBED, &[self.classes, r], Init::Normal(0.3))];
+        let mut add = |name: String, shape: &[usize], init| {
+            table.push(TensorSpec::new(name, shape, init));
+        };
+        if let Some(c) = &self.condition {
+            if c.speaker_dim > 0 {
+                let shape = [c.speakers, c.speaker_dim];
+                add(names::SPEAKERS.into(), &shape, Init::Normal(0.3));
+            }
+            if c.hidden > 0 {
+                for (i, fan_in) in [c.len(), c.hidden].into_iter().enumerate() {
+                    add(names::hidden(i), &[fan_in, c.hidden], Init::fan_in(fan_in, 1.0));
+                    add(names::hidden_bias(i), &[c.hidden], Init::Zeros);
+                }
+            }
+        }
+        for l in 0..layers {
+            add(names::gate(l), &[k, r, 2 * d], Init::fan_in(k * r, 1.0));
+            add(names::gate_bias(l), &[2 * d], Init::Zeros);
+            if let Some(c) = &self.condition {
+                let n = c.out_len();
+                add(names::cond(l), &[n, 2 * d], Init::fan_in(n, 1.0));
+            }
+            if l + 1 < layers {
+                // Half the variance-keeping gain, so that the residual stream of many layers starts bounded.
+                add(names::residual(l), &[d, r], Init::fan_in(d, 0.5));
+                add(names::residual_bias(l), &[r], Init::Zeros);
+            }
+            add(names::skip(l), &[d, s], Init::fan_in(d * layers, 2.0));
+        }
+        add(names::SKIP_BIAS.into(), &[s], Init::Zeros);
+        add(names::head(0), &[s, a], Init::fan_in(s, 1.4));
+        add(names::head_bias(0), &[a], Init::Zeros);
+        // Small first logits: training starts from the uniform distribution, ln(classes) nats.
+        add(names::head(1), &[a, self.classes], Init::fan_in(a, 0.1));
+        add(names::head_bias(1), &[self.classes], Init::Zeros);
+        table
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn named_shapes_have_the_published_cost() {
+        let macs = |n| Config::named(n).unwrap().macs_per_sample();
+        assert_eq!(macs("deepvoice-small"), 281_600);
+        assert_eq!(macs("deepvoice"), 667_648);
+        assert_eq!(macs("nv-wavenet"), 864_256);
+        assert_eq!(macs("ibab"), 1_467_392);
+        assert_eq!(macs("r9y9"), 3_178_496);
+        assert!(Config::NAMED.iter().all(|n| Config::named(n).unwrap().validate().is_ok()));
+    }
+
+    #[test]
+    fn receptive_field_is_the_papers() {
+        let c = Config::named("nv-wavenet").unwrap();
+        assert_eq!(c.receptive_field(), 1 + 2 * 1023);
+    }
+
+    #[test]
+    fn hostile_sizes_are_refused() {
+        let mut c = Config::named("deepvoice").unwrap();
+        c.dilations = vec![usize::MAX / 2; 3];
+        assert!(c.validate().unwrap_err().to_string().starts_with("config: dilations is "));
+        let mut c = Config::named("deepvoice").unwrap();
+        c.residual_channels = 0;
+        let said = c.validate().unwrap_err().to_string();
+        assert_eq!(said, "config: residual_channels is 0, wanted a number from 1 to 4096");
+    }
+}

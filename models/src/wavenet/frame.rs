@@ -1,0 +1,60 @@
+//! The conditioning frame: how a speaker vector and a feature track become the numbers that a model reads.
+//! Training windows, rendering and playing all pass through here.
+
+use super::Condition;
+
+impl Condition {
+    /// Writes the local part of frame `i` into `out` ([`Condition::local_len`] values): the flag 1 and the features of
+    /// frames i−C … i+C of `track` ([N, F] row-major), the first and last frame held beyond the ends. Without a track,
+    /// or with an empty one: all zeros, the flag among them.
+    ///
+    /// # Real-time
+    /// Yes.
+    pub fn write_local(&self, track: Option<&[f32]>, i: usize, out: &mut [f32]) {
+        let f = self.features;
+        if f == 0 {
+            return;
+        }
+        match track {
+            Some(track) if track.len() >= f => {
+                out[0] = 1.0;
+                let last = track.len() / f - 1;
+                for (n, row) in out[1..].chunks_exact_mut(f).enumerate() {
+                    let at = (i + n).saturating_sub(self.context).min(last);
+                    row.copy_from_slice(&track[at * f..][..f]);
+                }
+            }
+            _ => out.fill(0.0),
+        }
+    }
+
+    /// Writes frame `i` into `out` ([`Condition::len`] values): `speaker` (E values), then the local part.
+    ///
+    /// # Real-time
+    /// Yes.
+    pub fn write_frame(&self, speaker: &[f32], track: Option<&[f32]>, i: usize, out: &mut [f32]) {
+        let (global, local) = out.split_at_mut(self.speaker_dim);
+        global.copy_from_slice(speaker);
+        self.write_local(track, i, local);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn edges_are_held_and_no_track_is_zeros() {
+        let c = Condition { speakers: 1, speaker_dim: 1, features: 2, context: 1, hidden: 0, hop: 1 };
+        let track = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0];
+        let mut out = [0.0; 8];
+        c.write_frame(&[9.0], Some(&track), 0, &mut out);
+        assert_eq!(out, [9.0, 1.0, 1.0, 2.0, 1.0, 2.0, 3.0, 4.0]);
+        c.write_frame(&[9.0], Some(&track), 2, &mut out);
+        assert_eq!(out, [9.0, 1.0, 3.0, 4.0, 5.0, 6.0, 5.0, 6.0]);
+        c.write_frame(&[9.0], Some(&track), 100, &mut out);
+        assert_eq!(out, [9.0, 1.0, 5.0, 6.0, 5.0, 6.0, 5.0, 6.0]);
+        c.write_frame(&[9.0], None, 0, &mut out);
+        assert_eq!(out, [9.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]);
+    }
+}

@@ -1,0 +1,154 @@
+//! The trainer's own forward and backward: the loss and its gradient without a graph library.
+//!
+//! One window of the batch is one task: a thread takes it through all layers forward, through the head, and back, in
+//! tiles of rows that stay in the cache. Nothing is shared while it runs but the weights, so there is no barrier inside
+//! a step; each window adds to a gradient of its own, and these are summed in the order of the batch, which makes the
+//! result the same bits at any number of threads.
+//!
+//! Kept from the forward for the backward, per layer and row: the residual stream r_l and the two halves tanh(z), σ(z).
+//! A row of a layer is computed only where a loss behind the warm-up depends on it.
+//!
+//! ```text
+//! padded    the flat parameters with rows of whole vectors, their transposes, and the way back for gradients
+//! window    one window: embedding, frame network, layers, forward and backward
+//! head      the head, its softmax and loss, and their backward, in one pass over a tile
+//! ```
+
+mod head;
+mod padded;
+mod window;
+
+use super::Config;
+use crate::kernels::Isa;
+use crate::kernels::aligned::Aligned;
+use crate::objective::{Objective, ObjectiveError, Window};
+use crate::weights::Layout;
+use padded::{Padded, Weights};
+use rayon::prelude::*;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use window::{Scratch, WindowPass};
+
+/// Rows of a tile: its widest buffers fit the L2 beside the layer's weights.
+const TILE: usize = 128;
+
+/// The loss by the fused layers.
+pub struct Fused {
+    config: Config,
+    layout: Layout,
+    padded: Padded,
+    isa: Isa,
+    /// Buffers that no window is using, for the next ones.
+    idle: Mutex<Vec<Scratch>>,
+    /// One padded gradient per window of a batch.
+    gradients: Mutex<Vec<Aligned>>,
+}
+
+impl Fused {
+    /// The loss of `config`, computed with `isa`.
+    pub fn new(config: Config, isa: Isa) -> Self {
+        Self {
+            layout: Layout::new(config.table()),
+            padded: Padded::new(&config, isa.lanes()),
+            config,
+            isa,
+            idle: Mutex::default(),
+            gradients: Mutex::default(),
+        }
+    }
+
+    /// −ln p of a window, summed over the rows behind its warm-up; the gradient of it times `scale` goes to `gradient`.
+    fn window(&self, window: &Window, weights: &Weights, scale: f32, gradient: Option<&mut Aligned>) -> f64 {
+        let mut scratch = locked(&self.idle).pop().unwrap_or_default();
+        let nats = self.isa.run(WindowPass {
+            config: &self.config,
+            padded: &self.padded,
+            weights,
+            window,
+            scale,
+            gradient,
+            scratch: &mut scratch,
+        });
+        locked(&self.idle).push(scratch);
+        nats
+    }
+}
+
+/// The buffers behind `mutex`. They are overwritten before they are read, so a panic elsewhere leaves nothing to fear.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Objective for Fused {
+    fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    fn loss(
+        &self,
+        params: &[f32],
+        batch: &[Window],
+        grads: Option<&mut [f32]>,
+    ) -> Result<f64, ObjectiveError> {
+        check_batch(&self.config, batch)?;
+        let total: usize = batch.iter().map(|w| w.inputs.len() - w.warmup).sum();
+        let scale = 1.0 / total as f32;
+        let weights = self.padded.weights(params, grads.is_some());
+        let nats: Vec<f64> = match grads {
+            None => {
+                batch.par_iter().with_max_len(1).map(|w| self.window(w, &weights, scale, None)).collect()
+            }
+            Some(grads) => {
+                let mut gradients = std::mem::take(&mut *locked(&self.gradients));
+                gradients.resize_with(batch.len(), || Aligned::zeros(self.padded.len()));
+                let nats = batch
+                    .par_iter()
+                    .zip(&mut gradients)
+                    .with_max_len(1)
+                    .map(|(w, gradient)| {
+                        gradient.fill(0.0);
+                        self.window(w, &weights, scale, Some(gradient))
+                    })
+                    .collect();
+                self.padded.sum_gradients(&gradients, grads);
+                *locked(&self.gradients) = gradients;
+                nats
+            }
+        };
+        Ok(nats.iter().sum::<f64>() / total as f64)
+    }
+
+    fn peak_bytes(&self, windows: usize, window_len: usize, threads: usize) -> usize {
+        let active = threads.clamp(1, windows.max(1));
+        let activations = active * Scratch::bytes(&self.config, &self.padded, window_len);
+        activations + 4 * self.padded.len() * (windows + 2)
+    }
+}
+
+/// Checks that every window fits `config`; the length of the longest.
+pub(super) fn check_batch(config: &Config, batch: &[Window]) -> Result<usize, ObjectiveError> {
+    let err = |i: usize, what: String| Err(ObjectiveError::Batch(format!("window {i}: {what}")));
+    if batch.is_empty() {
+        return Err(ObjectiveError::Batch("no windows".into()));
+    }
+    for (i, w) in batch.iter().enumerate() {
+        let t = w.inputs.len();
+        if w.targets.len() != t || w.warmup >= t {
+            let (n, u) = (w.targets.len(), w.warmup);
+            return err(i, format!("{t} inputs, {n} targets, warm-up {u}"));
+        }
+        if let Some(s) = w.inputs.iter().chain(&w.targets).find(|&&s| s as usize >= config.classes) {
+            return err(i, format!("symbol {s}, the model has {} classes", config.classes));
+        }
+        if let Some(c) = &config.condition {
+            let want = t.div_ceil(c.hop) * c.local_len();
+            if w.frames.len() != want {
+                return err(i, format!("{} frame values, wanted {want}", w.frames.len()));
+            }
+            if c.speaker_dim > 0 && w.speaker.is_none_or(|s| s >= c.speakers) {
+                let found = w.speaker;
+                return err(i, format!("speaker {found:?}, the model has {}", c.speakers));
+            }
+        }
+    }
+    Ok(batch.iter().map(|w| w.inputs.len()).max().unwrap_or(0))
+}

@@ -1,0 +1,156 @@
+//! The head, its softmax and loss, and their backward, in one pass over a tile of rows.
+
+use super::padded::{Padded, Weights};
+use crate::ar::Symbol;
+use crate::kernels::Simd;
+use crate::kernels::aligned::Aligned;
+use crate::kernels::math;
+use crate::kernels::tile::{Strided, multiply};
+
+/// Buffers of one tile.
+#[derive(Default)]
+pub struct HeadScratch {
+    /// relu(s) [TILE, S].
+    skip: Vec<f32>,
+    /// relu of the first product [TILE, A].
+    hidden: Vec<f32>,
+    /// Logits, then their gradient [TILE, P].
+    logits: Vec<f32>,
+    /// Gradient of `hidden` [TILE, A].
+    d_hidden: Vec<f32>,
+}
+
+/// A tile of the head.
+pub struct HeadTile<'a> {
+    /// Where things stand.
+    pub padded: &'a Padded,
+    /// The weights.
+    pub weights: &'a Weights,
+    /// Symbols that the rows should have given.
+    pub targets: &'a [Symbol],
+    /// Number of classes, padding left out.
+    pub classes: usize,
+    /// Weight of one row in the loss's mean.
+    pub scale: f32,
+    /// [n, S] skip sums; afterwards their gradient, where one is wanted.
+    pub skip: &'a mut [f32],
+    /// The padded gradient to add to.
+    pub gradient: Option<&'a mut Aligned>,
+    /// Buffers.
+    pub scratch: &'a mut HeadScratch,
+}
+
+impl HeadTile<'_> {
+    /// The sum of −ln p over the rows, in nats.
+    #[inline(always)]
+    pub fn run<S: Simd>(self, s: S) -> f64 {
+        let Self { padded, weights, targets, classes, scale, skip, gradient, scratch } = self;
+        let w = padded.widths;
+        let n = targets.len();
+        let [(w0, b0), (w1, b1)] = &padded.head;
+        let HeadScratch { skip: relu, hidden, logits, d_hidden } = scratch;
+        relu.resize(n * w.s, 0.0);
+        relu.copy_from_slice(&skip[..n * w.s]);
+        rectify(s, relu);
+        broadcast(hidden, &weights.forward[b0.clone()], n);
+        multiply(s, (n, w.a, w0.at.len() / w.a), hidden, Strided::rows(relu, w.s), weights.get(w0));
+        rectify(s, hidden);
+        broadcast(logits, &weights.forward[b1.clone()], n);
+        multiply(s, (n, w.p, w1.at.len() / w.p), logits, Strided::rows(hidden, w.a), weights.get(w1));
+        let mut nats = 0.0;
+        for (row, &target) in logits.chunks_exact_mut(w.p).zip(targets) {
+            nats += softmax_loss(s, row, target as usize, classes, scale);
+        }
+        let Some(gradient) = gradient else { return nats };
+        add_rows(s, &mut gradient[b1.clone()], logits);
+        let m = w1.at.len() / w.p;
+        multiply(s, (m, w.p, n), &mut gradient[w1.at.clone()], Strided::transposed(hidden, w.a), logits);
+        d_hidden.clear();
+        d_hidden.resize(n * w.a, 0.0);
+        multiply(s, (n, w.a, w.p), d_hidden, Strided::rows(logits, w.p), weights.transpose(padded, w1));
+        pass_where_positive(s, d_hidden, hidden);
+        add_rows(s, &mut gradient[b0.clone()], d_hidden);
+        let m = w0.at.len() / w.a;
+        multiply(s, (m, w.a, n), &mut gradient[w0.at.clone()], Strided::transposed(relu, w.s), d_hidden);
+        let d_skip = &mut skip[..n * w.s];
+        d_skip.fill(0.0);
+        multiply(s, (n, w.s, w.a), d_skip, Strided::rows(d_hidden, w.a), weights.transpose(padded, w0));
+        pass_where_positive(s, d_skip, relu);
+        add_rows(s, &mut gradient[padded.skip_bias.clone()], d_skip);
+        nats
+    }
+}
+
+/// `n` copies of `row`.
+#[inline(always)]
+pub fn broadcast(to: &mut Vec<f32>, row: &[f32], n: usize) {
+    to.resize(n * row.len(), 0.0);
+    for to in to.chunks_exact_mut(row.len()) {
+        to.copy_from_slice(row);
+    }
+}
+
+/// sum += every row of `rows`.
+#[inline(always)]
+pub fn add_rows<S: Simd>(s: S, sum: &mut [f32], rows: &[f32]) {
+    for row in rows.chunks_exact(sum.len()) {
+        add(s, sum, row);
+    }
+}
+
+/// a += b.
+#[inline(always)]
+pub fn add<S: Simd>(s: S, a: &mut [f32], b: &[f32]) {
+    for (a, b) in a.chunks_exact_mut(S::LANES).zip(b.chunks_exact(S::LANES)) {
+        s.store(a, s.add(s.load(a), s.load(b)));
+    }
+}
+
+#[inline(always)]
+fn rectify<S: Simd>(s: S, x: &mut [f32]) {
+    for x in x.chunks_exact_mut(S::LANES) {
+        s.store(x, s.max(s.load(x), s.splat(0.0)));
+    }
+}
+
+/// Zeroes the gradient where the rectifier's output was zero.
+#[inline(always)]
+fn pass_where_positive<S: Simd>(_s: S, gradient: &mut [f32], output: &[f32]) {
+    for (g, &y) in gradient.iter_mut().zip(output) {
+        *g = if y > 0.0 { *g } else { 0.0 };
+    }
+}
+
+/// −ln softmax(row)[target]; `row` becomes scale · (softmax(row) − onehot(target)), zeros in the padding.
+#[inline(always)]
+fn softmax_loss<S: Simd>(s: S, row: &mut [f32], target: usize, classes: usize, scale: f32) -> f64 {
+    let (logit, mut max) = (row[target], f32::NEG_INFINITY);
+    row[classes..].fill(f32::MIN);
+    let mut high = s.splat(f32::MIN);
+    for v in row.chunks_exact(S::LANES) {
+        high = s.max(s.load(v), high);
+    }
+    let mut lanes = [0.0; 16];
+    s.store(&mut lanes, high);
+    for &v in &lanes[..S::LANES] {
+        max = if v > max { v } else { max };
+    }
+    let mut sum = s.splat(0.0);
+    for v in row.chunks_exact_mut(S::LANES) {
+        let e = math::exp(s, s.sub(s.load(v), s.splat(max)));
+        sum = s.add(sum, e);
+        s.store(v, e);
+    }
+    s.store(&mut lanes, sum);
+    let mut total = 0.0;
+    for &v in &lanes[..S::LANES] {
+        total += v;
+    }
+    let k = s.splat(scale / total);
+    for v in row.chunks_exact_mut(S::LANES) {
+        s.store(v, s.mul(s.load(v), k));
+    }
+    row[target] -= scale;
+    row[classes..].fill(0.0);
+    f64::from(max - logit) + f64::from(total).ln()
+}

@@ -1,0 +1,94 @@
+//! Tensors by name: the table that a family writes down once, the values, and the file that holds them.
+
+mod checkpoint;
+mod table;
+
+pub use checkpoint::{Checkpoint, CheckpointError, Header};
+pub use table::{Init, Layout, TensorSpec};
+
+use std::collections::BTreeMap;
+
+/// One tensor, row-major.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Tensor {
+    /// Length of each axis.
+    pub shape: Vec<usize>,
+    /// `shape.iter().product()` values.
+    pub data: Vec<f32>,
+}
+
+/// Tensors by name.
+pub type Tensors = BTreeMap<String, Tensor>;
+
+/// How tensors differ from the table that they must match.
+#[derive(Debug, thiserror::Error, PartialEq)]
+pub enum WeightsError {
+    /// In the table and not among the tensors.
+    #[error("tensor {name} is missing, wanted {want:?}")]
+    Missing {
+        /// Its name.
+        name: String,
+        /// The table's shape.
+        want: Vec<usize>,
+    },
+    /// Another shape than the table's.
+    #[error("tensor {name} has shape {found:?}, wanted {want:?}")]
+    Shape {
+        /// Its name.
+        name: String,
+        /// The shape given.
+        found: Vec<usize>,
+        /// The table's shape.
+        want: Vec<usize>,
+    },
+    /// Among the tensors and not in the table.
+    #[error("tensor {name} is not one of this model's")]
+    Unexpected {
+        /// Its name.
+        name: String,
+    },
+    /// A value that no trained model has.
+    #[error("tensor {name} holds {value} at position {at}: the model diverged or the file is damaged")]
+    NotFinite {
+        /// Its name.
+        name: String,
+        /// Index into the row-major values.
+        at: usize,
+        /// NaN or an infinity.
+        value: f32,
+    },
+}
+
+/// Checks `tensors` against `table`: every name present once with its shape, nothing else, every value finite.
+///
+/// # Errors
+/// The first difference.
+pub fn check(tensors: &Tensors, table: &[TensorSpec]) -> Result<(), WeightsError> {
+    for spec in table {
+        let name = || spec.name.clone();
+        let Some(t) = tensors.get(&spec.name) else {
+            return Err(WeightsError::Missing {
+                name: name(),
+                want: spec.shape.clone(),
+            });
+        };
+        if t.shape != spec.shape || t.data.len() != spec.len() {
+            return Err(WeightsError::Shape {
+                name: name(),
+                found: t.shape.clone(),
+                want: spec.shape.clone(),
+            });
+        }
+        if let Some(at) = t.data.iter().position(|v| !v.is_finite()) {
+            return Err(WeightsError::NotFinite {
+                name: name(),
+                at,
+                value: t.data[at],
+            });
+        }
+    }
+    match tensors.keys().find(|k| !table.iter().any(|s| s.name == **k)) {
+        Some(name) => Err(WeightsError::Unexpected { name: name.clone() }),
+        None => Ok(()),
+    }
+}

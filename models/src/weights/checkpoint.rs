@@ -1,0 +1,199 @@
+//! The checkpoint: one safetensors file whose header says what the tensors are. Written down in `docs/formats.md`.
+
+use super::{Tensor, Tensors};
+use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+/// The metadata key that holds [`Header`] as JSON.
+pub const HEADER_KEY: &str = "wavesynth";
+
+/// Version of the header that this program writes and the only one that it reads.
+pub const VERSION: u32 = 1;
+
+/// What a checkpoint says of itself.
+#[derive(Debug, Clone, Serialize, Deserialize, PartialEq)]
+pub struct Header {
+    /// [`VERSION`].
+    pub version: u32,
+    /// The family, as [`crate::zoo`] knows it.
+    pub family: String,
+    /// The family's `Config`.
+    pub config: serde_json::Value,
+    /// Sections that the model itself does not read: the audio front end, speakers, provenance.
+    #[serde(flatten)]
+    pub sections: serde_json::Map<String, serde_json::Value>,
+}
+
+/// A model as it is stored.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Checkpoint {
+    /// What the tensors are.
+    pub header: Header,
+    /// The values.
+    pub tensors: Tensors,
+}
+
+/// Why a checkpoint can't be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum CheckpointError {
+    /// The file system said no.
+    #[error("{path}: {source}")]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What it said.
+        source: std::io::Error,
+    },
+    /// Not a safetensors file, or cut off.
+    #[error("{path}: not a safetensors file, or damaged ({reason})")]
+    Container {
+        /// The file.
+        path: PathBuf,
+        /// The container's own words.
+        reason: String,
+    },
+    /// A safetensors file of somebody else's.
+    #[error("{path}: a safetensors file without a `wavesynth` header, so not a wavesynth checkpoint")]
+    NoHeader {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The header does not parse.
+    #[error("{path}: the `wavesynth` header is damaged ({reason})")]
+    Header {
+        /// The file.
+        path: PathBuf,
+        /// The parser's words.
+        reason: String,
+    },
+    /// Written by another version.
+    #[error("{path}: checkpoint version {found}, this program reads version {VERSION}")]
+    Version {
+        /// The file.
+        path: PathBuf,
+        /// Its version.
+        found: u32,
+    },
+    /// A tensor type that is not supported.
+    #[error("{path}: tensor {name} is {found}, wanted F32")]
+    Dtype {
+        /// The file.
+        path: PathBuf,
+        /// The tensor.
+        name: String,
+        /// Its type.
+        found: String,
+    },
+}
+
+impl Checkpoint {
+    /// Reads a checkpoint. The tensors are what the file holds; whether they fit the config is the family's to
+    /// [check](super::check).
+    ///
+    /// # Errors
+    /// [`CheckpointError`], which names the file.
+    pub fn read(path: &Path) -> Result<Self, CheckpointError> {
+        let bytes = std::fs::read(path).map_err(|source| CheckpointError::Io {
+            path: path.into(),
+            source,
+        })?;
+        Self::from_bytes(&bytes, path)
+    }
+
+    /// Reads a checkpoint from memory; `path` is used in errors only.
+    ///
+    /// # Errors
+    /// As [`Checkpoint::read`].
+    pub fn from_bytes(bytes: &[u8], path: &Path) -> Result<Self, CheckpointError> {
+        let path = || PathBuf::from(path);
+        let container = |e: safetensors::SafeTensorError| CheckpointError::Container {
+            path: path(),
+            reason: e.to_string(),
+        };
+        let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(container)?;
+        let file = SafeTensors::deserialize(bytes).map_err(container)?;
+        let json = metadata
+            .metadata()
+            .as_ref()
+            .and_then(|m| m.get(HEADER_KEY))
+            .ok_or_else(|| CheckpointError::NoHeader { path: path() })?;
+        let header: Header = serde_json::from_str(json).map_err(|e| CheckpointError::Header {
+            path: path(),
+            reason: e.to_string(),
+        })?;
+        if header.version != VERSION {
+            return Err(CheckpointError::Version {
+                path: path(),
+                found: header.version,
+            });
+        }
+        let mut tensors = Tensors::new();
+        for (name, view) in file.iter() {
+            if view.dtype() != Dtype::F32 {
+                return Err(CheckpointError::Dtype {
+                    path: path(),
+                    name: name.to_string(),
+                    found: format!("{:?}", view.dtype()),
+                });
+            }
+            let data = view
+                .data()
+                .chunks_exact(4)
+                .map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]))
+                .collect();
+            let shape = view.shape().to_vec();
+            tensors.insert(name.to_string(), Tensor { shape, data });
+        }
+        Ok(Self { header, tensors })
+    }
+
+    /// Writes the checkpoint beside `path`, then moves it into place, so that a failure leaves what was there.
+    ///
+    /// # Errors
+    /// [`CheckpointError`], which names the file.
+    pub fn write(&self, path: &Path) -> Result<(), CheckpointError> {
+        let bytes = self.to_bytes().map_err(|e| CheckpointError::Container {
+            path: path.into(),
+            reason: e.to_string(),
+        })?;
+        let io = |source| CheckpointError::Io {
+            path: path.into(),
+            source,
+        };
+        let dir = match path.parent() {
+            Some(p) if !p.as_os_str().is_empty() => p,
+            _ => Path::new("."),
+        };
+        let mut file = tempfile::Builder::new()
+            .prefix(".checkpoint-")
+            .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))
+            .tempfile_in(dir)
+            .map_err(io)?;
+        file.write_all(&bytes).map_err(io)?;
+        file.as_file().sync_all().map_err(io)?;
+        file.persist(path).map_err(|e| io(e.error))?;
+        Ok(())
+    }
+
+    fn to_bytes(&self) -> Result<Vec<u8>, safetensors::SafeTensorError> {
+        let raw: Vec<Vec<u8>> = self
+            .tensors
+            .values()
+            .map(|t| t.data.iter().flat_map(|v| v.to_le_bytes()).collect())
+            .collect();
+        let views: Result<Vec<_>, safetensors::SafeTensorError> = self
+            .tensors
+            .iter()
+            .zip(&raw)
+            .map(|((name, t), raw)| {
+                Ok((name.as_str(), TensorView::new(Dtype::F32, t.shape.clone(), raw)?))
+            })
+            .collect();
+        let header = serde_json::to_string(&self.header)
+            .map_err(safetensors::SafeTensorError::JsonError)?;
+        safetensors::serialize(views?, Some(HashMap::from([(HEADER_KEY.to_string(), header)])))
+    }
+}

@@ -1,0 +1,134 @@
+//! A family's parameters: written down once, read by the trainer, the loader and the packer.
+
+use super::{Tensor, Tensors};
+use crate::ar::Coins;
+
+/// Name, shape and first values of one tensor.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TensorSpec {
+    /// Its name in the checkpoint.
+    pub name: String,
+    /// Length of each axis; matrices are [in, out].
+    pub shape: Vec<usize>,
+    /// The values that training starts from.
+    pub init: Init,
+}
+
+/// First values of a tensor.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Init {
+    /// All zeros.
+    Zeros,
+    /// Independent normal numbers of this standard deviation.
+    Normal(f32),
+}
+
+impl Init {
+    /// Keeps the variance of a product over `fan_in` inputs, times `gain`².
+    pub fn fan_in(fan_in: usize, gain: f32) -> Self {
+        Init::Normal(gain / (fan_in.max(1) as f32).sqrt())
+    }
+}
+
+impl TensorSpec {
+    /// A spec by its parts.
+    pub fn new(name: impl Into<String>, shape: &[usize], init: Init) -> Self {
+        Self {
+            name: name.into(),
+            shape: shape.to_vec(),
+            init,
+        }
+    }
+
+    /// Number of values.
+    pub fn len(&self) -> usize {
+        self.shape.iter().product()
+    }
+
+    /// Whether the tensor has no values.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// A table laid out end to end in one flat vector: how the trainer holds parameters, gradients, moments and averages.
+#[derive(Debug, Clone)]
+pub struct Layout {
+    table: Vec<TensorSpec>,
+    offsets: Vec<usize>,
+    len: usize,
+}
+
+impl Layout {
+    /// Lays `table` out in its order.
+    pub fn new(table: Vec<TensorSpec>) -> Self {
+        let mut len = 0;
+        let offsets = table
+            .iter()
+            .map(|s| {
+                let at = len;
+                len += s.len();
+                at
+            })
+            .collect();
+        Self { table, offsets, len }
+    }
+
+    /// Number of parameters.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether there is no parameter.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// The tensors, in order.
+    pub fn table(&self) -> &[TensorSpec] {
+        &self.table
+    }
+
+    /// Where tensor `name` stands in a flat vector.
+    ///
+    /// # Panics
+    /// When the table has no such tensor: names come from the same `Config::table()`.
+    pub fn range(&self, name: &str) -> std::ops::Range<usize> {
+        let i = self
+            .table
+            .iter()
+            .position(|s| s.name == name)
+            .unwrap_or_else(|| panic!("no tensor {name} in the table"));
+        self.offsets[i]..self.offsets[i] + self.table[i].len()
+    }
+
+    /// First values, drawn from `seed`.
+    pub fn init(&self, seed: u64) -> Vec<f32> {
+        let mut flat = Vec::with_capacity(self.len);
+        for (i, spec) in self.table.iter().enumerate() {
+            let mut coins = Coins::keyed(seed, i as u64);
+            match spec.init {
+                Init::Zeros => flat.resize(flat.len() + spec.len(), 0.0),
+                Init::Normal(std) => flat.extend((0..spec.len()).map(|_| coins.normal() * std)),
+            }
+        }
+        flat
+    }
+
+    /// The tensors of a flat vector.
+    pub fn tensors(&self, flat: &[f32]) -> Tensors {
+        self.table
+            .iter()
+            .zip(&self.offsets)
+            .map(|(s, &at)| {
+                let data = flat[at..at + s.len()].to_vec();
+                (s.name.clone(), Tensor { shape: s.shape.clone(), data })
+            })
+            .collect()
+    }
+
+    /// The flat vector of tensors that were [checked](super::check) against this table.
+    pub fn flatten(&self, tensors: &Tensors) -> Vec<f32> {
+        self.table.iter().flat_map(|s| tensors[&s.name].data.iter().copied()).collect()
+    }
+}

@@ -1,0 +1,292 @@
+//! The readings of one equation must agree: the teacher-forced graph, the engine step under every instruction set, and
+//! the fused layers with their own backward.
+#![cfg(feature = "train")]
+
+mod common;
+
+use candle_core::{Device, IndexOp, Tensor};
+use common::{config, random_frames, random_symbols, random_tensors};
+use wavesynth_models::ar::{Coins, Graph, Model};
+use wavesynth_models::kernels::Isa;
+use wavesynth_models::objective::{Objective, Window};
+use wavesynth_models::wavenet::fused::Fused;
+use wavesynth_models::wavenet::graph::{GraphObjective, WaveNetGraph};
+use wavesynth_models::wavenet::{Config, WaveNet};
+use wavesynth_models::weights::{Layout, Tensors};
+
+/// Every parameter of every p over T = 2 · receptive field + 3 rows: the largest difference of step and graph.
+fn step_against_graph(graph: &Config, step: &Config, tensors: &Tensors, isa: Isa) -> f32 {
+    let t = 2 * graph.receptive_field() + 3;
+    let symbols = random_symbols(graph, t, 1);
+    let frames = random_frames(graph, t, 2);
+    let n = graph.cond_len();
+    let (logits, _) = run_graph(graph, tensors, &symbols, &frames);
+    let model = WaveNet::new(step, tensors, isa).unwrap();
+    let mut state = model.state();
+    let mut worst = 0f32;
+    for (i, &x) in symbols.iter().enumerate() {
+        if n > 0 && i % graph.hop() == 0 {
+            let frame = &frames[i / graph.hop() * n..][..n];
+            model.condition(&mut state, frame);
+        }
+        for (a, b) in model.step(&mut state, x).iter().zip(&logits[i]) {
+            worst = worst.max((a - b).abs());
+        }
+    }
+    worst
+}
+
+fn run_graph(config: &Config, tensors: &Tensors, symbols: &[u16], frames: &[f32]) -> (Vec<Vec<f32>>, usize) {
+    let dev = Device::Cpu;
+    let graph = WaveNetGraph::new(config, tensors, &dev).unwrap();
+    let x: Vec<u32> = symbols.iter().map(|&s| u32::from(s)).collect();
+    let x = Tensor::from_vec(x, (1, symbols.len()), &dev).unwrap();
+    let n = config.cond_len();
+    let cond = (n > 0)
+        .then(|| Tensor::from_slice(frames, (1, frames.len() / n, n), &dev).unwrap());
+    let out = graph.forward(&x, cond.as_ref()).unwrap().i(0).unwrap().to_vec2::<f32>().unwrap();
+    (out, symbols.len())
+}
+
+fn grid() -> Vec<Config> {
+    let mut all = Vec::new();
+    for kernel in [1, 2, 3] {
+        for cond in 0..4 {
+            all.push(config(5, 7, 3, 9, 11, kernel, &[1, 2, 4, 1, 3], cond));
+            all.push(config(16, 16, 24, 32, 32, kernel, &[1, 2, 4, 8], cond));
+        }
+    }
+    all.push(config(32, 32, 64, 40, 256, 2, &[1, 2, 4, 8, 16, 1, 2], 1));
+    all.push(config(48, 40, 33, 17, 256, 2, &[16, 1, 5], 2));
+    all
+}
+
+#[test]
+fn step_equals_graph_under_every_instruction_set() {
+    for config in grid() {
+        let tensors = random_tensors(&config, 7);
+        for isa in Isa::available() {
+            let worst = step_against_graph(&config, &config, &tensors, isa);
+            assert!(worst < 1e-4, "{} differs by {worst} for {config:?}", isa.name());
+        }
+    }
+}
+
+/// Planted mistakes, each in a copy of the config or the tensors that only the step sees. What the comparison must
+/// catch, or it proves nothing.
+#[test]
+fn planted_mistakes_are_caught() {
+    let good = config(16, 16, 24, 32, 32, 2, &[1, 2, 4, 8], 1);
+    let tensors = random_tensors(&good, 7);
+    let isa = Isa::detect();
+    let caught = |what: &str, graph: &Config, step: &Config, for_graph: &Tensors, for_step: &Tensors| {
+        let t = 2 * graph.receptive_field() + 3;
+        let symbols = random_symbols(graph, t, 1);
+        let frames = random_frames(graph, t, 2);
+        let (want, _) = run_graph(graph, for_graph, &symbols, &frames);
+        let model = WaveNet::new(step, for_step, isa).unwrap();
+        let mut state = model.state();
+        let mut worst = 0f32;
+        for (i, &x) in symbols.iter().enumerate() {
+            if i % graph.hop() == 0 && what != "ignored conditioning" {
+                model.condition(&mut state, &frames[i / graph.hop() * graph.cond_len()..][..graph.cond_len()]);
+            }
+            for (a, b) in model.step(&mut state, x).iter().zip(&want[i]) {
+                worst = worst.max((a - b).abs());
+            }
+        }
+        assert!(worst > 1e-3, "{what}: differs by {worst} only");
+    };
+    let mut dilated = good.clone();
+    dilated.dilations[3] += 1;
+    caught("dilation + 1", &good, &dilated, &tensors, &tensors);
+    let mut no_bias = tensors.clone();
+    no_bias.get_mut("layer.2.gate.bias").unwrap().data.fill(0.0);
+    caught("a dropped bias", &good, &good, &tensors, &no_bias);
+    caught("ignored conditioning", &good, &good, &tensors, &tensors);
+    // Push before read: the tap of a queue written first is one sample nearer.
+    let mut pushed = good.clone();
+    pushed.dilations[2] -= 1;
+    caught("push before read", &good, &pushed, &tensors, &tensors);
+    let mut swapped = tensors.clone();
+    for row in swapped.get_mut("layer.1.gate.weight").unwrap().data.chunks_exact_mut(32) {
+        let (a, b) = row.split_at_mut(16);
+        a.swap_with_slice(b);
+    }
+    caught("swapped gate halves", &good, &good, &tensors, &swapped);
+}
+
+fn windows(config: &Config, count: usize, seed: u64) -> Vec<Window> {
+    let mut coins = Coins::new(seed);
+    (0..count)
+        .map(|i| {
+            let t = config.receptive_field() + 30 + 17 * i;
+            let symbols = random_symbols(config, 2 * t, seed + i as u64);
+            let c = config.condition.as_ref();
+            let frames = c.map_or(0, |c| t.div_ceil(c.hop) * c.local_len());
+            Window {
+                inputs: symbols[..t].to_vec(),
+                targets: symbols[t..].to_vec(),
+                warmup: if i == 0 { 0 } else { config.receptive_field() - 1 },
+                frames: (0..frames).map(|_| coins.normal()).collect(),
+                speaker: c.filter(|c| c.speaker_dim > 0).map(|c| i % c.speakers),
+            }
+        })
+        .collect()
+}
+
+fn relative(a: &[f32], b: &[f32]) -> f64 {
+    let norm = |x: &mut dyn Iterator<Item = f64>| x.map(|v| v * v).sum::<f64>().sqrt();
+    let d = norm(&mut a.iter().zip(b).map(|(a, b)| f64::from(a - b)));
+    d / (norm(&mut b.iter().map(|&v| f64::from(v))) + 1e-12)
+}
+
+#[test]
+fn fused_loss_and_gradient_equal_the_graphs() {
+    for config in grid() {
+        let layout = Layout::new(config.table());
+        let params = layout.flatten(&random_tensors(&config, 3));
+        let batch = windows(&config, 3, 5);
+        let graph = GraphObjective::new(config.clone(), Device::Cpu);
+        let mut want = vec![f32::NAN; layout.len()];
+        let want_loss = graph.loss(&params, &batch, Some(&mut want)).unwrap();
+        for isa in Isa::available() {
+            let fused = Fused::new(config.clone(), isa);
+            for pass in 0..2 {
+                let mut got = vec![f32::NAN; layout.len()];
+                let loss = fused.loss(&params, &batch, Some(&mut got)).unwrap();
+                assert!((loss - want_loss).abs() < 1e-5, "{} pass {pass}: {loss}, graph {want_loss}", isa.name());
+                for spec in layout.table() {
+                    let at = layout.range(&spec.name);
+                    let d = relative(&got[at.clone()], &want[at]);
+                    assert!(d < 2e-4, "{} {}: differs by {d} for {config:?}", isa.name(), spec.name);
+                }
+                let alone = fused.loss(&params, &batch, None).unwrap();
+                assert_eq!(alone, loss, "the loss without a gradient is the same");
+            }
+        }
+    }
+}
+
+/// Central differences of the fused loss along each tensor's own gradient, where the slope must be the gradient's norm:
+/// a wrong direction or a wrong length would both make it smaller.
+#[test]
+fn fused_gradient_equals_finite_differences() {
+    for cond in 0..4 {
+        let config = config(6, 5, 7, 8, 12, 2, &[1, 2, 4], cond);
+        let layout = Layout::new(config.table());
+        let params = layout.flatten(&random_tensors(&config, 3));
+        let batch = windows(&config, 2, 9);
+        let fused = Fused::new(config.clone(), Isa::PLAIN);
+        let mut grads = vec![0.0; layout.len()];
+        fused.loss(&params, &batch, Some(&mut grads)).unwrap();
+        for spec in layout.table() {
+            let at = layout.range(&spec.name);
+            let norm = grads[at.clone()].iter().map(|g| g * g).sum::<f32>().sqrt();
+            let h = 4e-3;
+            let moved = |sign: f32| {
+                let mut p = params.clone();
+                for (p, g) in p[at.clone()].iter_mut().zip(&grads[at.clone()]) {
+                    *p += sign * h * g / norm;
+                }
+                fused.loss(&p, &batch, None).unwrap()
+            };
+            let slope = (moved(1.0) - moved(-1.0)) / (2.0 * f64::from(h));
+            let norm = f64::from(norm);
+            assert!(norm > 1e-3, "{}: a gradient of {norm} tests nothing", spec.name);
+            assert!((slope - norm).abs() < 0.02 * norm + 2e-4, "{}: {slope}, gradient says {norm}", spec.name);
+        }
+    }
+}
+
+#[test]
+fn any_number_of_threads_gives_the_same_bits() {
+    let config = config(16, 16, 24, 32, 32, 2, &[1, 2, 4, 8], 1);
+    let layout = Layout::new(config.table());
+    let params = layout.flatten(&random_tensors(&config, 3));
+    let batch = windows(&config, 7, 5);
+    let run = |threads| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        let fused = Fused::new(config.clone(), Isa::detect());
+        let mut grads = vec![0.0; layout.len()];
+        let loss = pool.install(|| fused.loss(&params, &batch, Some(&mut grads)).unwrap());
+        (loss, grads)
+    };
+    let one = run(1);
+    assert_eq!(one, run(2));
+    assert_eq!(one, run(5));
+}
+
+/// Changing x_t or a frame must leave every distribution before it as it was.
+#[test]
+fn nothing_depends_on_the_future() {
+    let config = config(16, 16, 24, 32, 32, 3, &[1, 2, 4], 1);
+    let tensors = random_tensors(&config, 7);
+    let t = 60;
+    let symbols = random_symbols(&config, t, 1);
+    let frames = random_frames(&config, t, 2);
+    let (before, _) = run_graph(&config, &tensors, &symbols, &frames);
+    for at in [0, 1, 17, 59] {
+        let mut changed = symbols.clone();
+        changed[at] = (changed[at] + 1) % config.classes as u16;
+        let (after, _) = run_graph(&config, &tensors, &changed, &frames);
+        assert_eq!(before[..at], after[..at], "the symbol at {at} reaches into its past");
+        assert_ne!(before[at], after[at], "the symbol at {at} does nothing");
+        let mut changed = frames.clone();
+        let frame = at / config.hop();
+        changed[frame * config.cond_len()] += 1.0;
+        let (after, _) = run_graph(&config, &tensors, &symbols, &changed);
+        assert_eq!(before[..frame * config.hop()], after[..frame * config.hop()]);
+        assert_ne!(before[frame * config.hop()], after[frame * config.hop()]);
+    }
+}
+
+/// The same for the engine, and that its memory is exactly the receptive field.
+#[test]
+fn the_engine_forgets_what_lies_beyond_the_receptive_field() {
+    let config = config(16, 16, 24, 32, 32, 2, &[1, 2, 4, 8, 3], 0);
+    let model = WaveNet::new(&config, &random_tensors(&config, 7), Isa::detect()).unwrap();
+    let field = config.receptive_field();
+    let tail = random_symbols(&config, field, 3);
+    let after = |first: u16, tail: &[u16]| {
+        let mut state = model.state();
+        model.step(&mut state, first);
+        tail.iter().map(|&x| model.step(&mut state, x).to_vec()).last().unwrap()
+    };
+    assert_eq!(after(1, &tail), after(2, &tail), "a symbol beyond the receptive field is heard");
+    assert_ne!(after(1, &tail[1..]), after(2, &tail[1..]), "the oldest symbol of the field is lost");
+}
+
+#[test]
+fn a_clone_forks_and_a_reset_is_new() {
+    let config = config(16, 16, 24, 32, 32, 2, &[1, 2, 4], 1);
+    let model = WaveNet::new(&config, &random_tensors(&config, 7), Isa::detect()).unwrap();
+    let symbols = random_symbols(&config, 50, 4);
+    let frame = random_frames(&config, 1, 5);
+    let mut state = model.state();
+    let run = |state: &mut _, symbols: &[u16]| -> Vec<Vec<f32>> {
+        symbols.iter().map(|&x| model.step(state, x).to_vec()).collect()
+    };
+    let fresh = run(&mut state, &symbols);
+    model.condition(&mut state, &frame);
+    run(&mut state, &symbols[..20]);
+    let mut fork = state.clone();
+    let (a, b) = (run(&mut state, &symbols), run(&mut fork, &symbols));
+    assert_eq!(a, b, "both futures of one past");
+    run(&mut fork, &symbols[..3]);
+    assert_eq!(run(&mut state, &symbols[..1]), run(&mut { state_after(&model, &frame, &symbols) }, &symbols[..1]));
+    model.reset(&mut state);
+    assert_eq!(run(&mut state, &symbols), fresh, "a reset state is a new one");
+}
+
+/// The state that `a_clone_forks_and_a_reset_is_new` is in, made again from the start.
+fn state_after(model: &WaveNet, frame: &[f32], symbols: &[u16]) -> <WaveNet as Model>::State {
+    let mut state = model.state();
+    for (i, &x) in symbols.iter().chain(&symbols[..20]).chain(symbols).enumerate() {
+        if i == symbols.len() {
+            model.condition(&mut state, frame);
+        }
+        model.step(&mut state, x);
+    }
+    state
+}

@@ -1,0 +1,53 @@
+//! Small random networks.
+
+use wavesynth_models::ar::Coins;
+use wavesynth_models::wavenet::{Condition, Config};
+use wavesynth_models::weights::{Init, Layout, Tensors};
+
+/// A config by its sizes; `cond`: 0 none, 1 speaker and features through a frame network, 2 features alone and direct,
+/// 3 speaker alone and direct.
+#[allow(clippy::too_many_arguments, reason = "the grid of the tests is a table of these")]
+pub fn config(r: usize, d: usize, s: usize, a: usize, classes: usize, k: usize, dilations: &[usize], cond: usize) -> Config {
+    let condition = |speakers, speaker_dim, features, context, hidden| {
+        Some(Condition { speakers, speaker_dim, features, context, hidden, hop: 5 })
+    };
+    Config {
+        classes,
+        start: (classes / 2) as u16,
+        residual_channels: r,
+        gate_channels: d,
+        skip_channels: s,
+        head_channels: a,
+        kernel_size: k,
+        dilations: dilations.to_vec(),
+        condition: match cond {
+            0 => None,
+            1 => condition(3, 4, 2, 1, 6),
+            2 => condition(0, 0, 3, 0, 0),
+            _ => condition(2, 5, 0, 0, 0),
+        },
+    }
+}
+
+/// Values that keep every unit in its sensitive range, biases among them, so that no mistake can hide.
+pub fn random_tensors(config: &Config, seed: u64) -> Tensors {
+    let mut table = config.table();
+    for spec in &mut table {
+        let fan_in = spec.shape.iter().rev().skip(1).product::<usize>().max(4);
+        spec.init = Init::fan_in(fan_in, 1.2);
+    }
+    let layout = Layout::new(table);
+    layout.tensors(&layout.init(seed))
+}
+
+/// `n` symbols.
+pub fn random_symbols(config: &Config, n: usize, seed: u64) -> Vec<u16> {
+    let mut coins = Coins::new(seed);
+    (0..n).map(|_| coins.below(config.classes as u64) as u16).collect()
+}
+
+/// The conditioning frames of `t` symbols.
+pub fn random_frames(config: &Config, t: usize, seed: u64) -> Vec<f32> {
+    let mut coins = Coins::new(seed);
+    (0..t.div_ceil(config.hop()) * config.cond_len()).map(|_| coins.normal()).collect()
+}

@@ -1,0 +1,137 @@
+//! How fast the engine is on this machine: per symbol, as a stream, and from a command to its sound.
+
+mod change;
+mod subject;
+
+pub use change::change_to_sound;
+pub use subject::Subject;
+
+use crate::synth::{Percentiles, without_denormals};
+use serde::Serialize;
+use std::hint::black_box;
+use std::time::Instant;
+use wavesynth_models::ar::{Coins, Generator, Sampling};
+
+/// Symbols generated before the clock starts: caches and branch predictors as in mid-stream.
+const WARM_UP: usize = 4096;
+
+/// One line of a table of measurements.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Row {
+    /// The shape's name, or the checkpoint's file name.
+    pub shape: String,
+    /// How weights are stored in memory.
+    pub dtype: String,
+    /// Instruction set of the engine.
+    pub isa: String,
+    /// Time per symbol in ns, the frame-rate network's share included.
+    pub ns_per_symbol: Percentiles,
+    /// Its mean.
+    pub ns_per_symbol_mean: f64,
+    /// Seconds of sound made in a second.
+    pub times_real_time: f64,
+    /// Bytes of weights read per symbol.
+    pub weight_bytes: usize,
+    /// Bytes of a stream's state.
+    pub state_bytes: usize,
+    /// Multiply-adds per symbol.
+    pub macs_per_symbol: usize,
+    /// Symbols measured.
+    pub symbols: usize,
+    /// Samples per second that `times_real_time` refers to.
+    pub sample_rate: u32,
+    /// From a checkpoint in memory to its first sample, in ms: check, pack, state, one step.
+    pub first_sample_ms: f64,
+    /// The ring that `change_to_sound_ms` was measured with, in ms.
+    pub latency_ms: u32,
+    /// From a changed condition to changed sound at the consumer, in ms; `None` for an unconditional model.
+    pub change_to_sound_ms: Option<Percentiles>,
+}
+
+/// What the clock is read around.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Grain {
+    /// Every symbol: what a deadline sees. Reading the clock adds some 25 ns to each.
+    Symbol,
+    /// Blocks of this many: what rendering sees. A block counts as so many equal symbols.
+    Block(usize),
+}
+
+/// Measures `seconds` of sound from `subject`.
+pub fn measure(subject: &Subject, seconds: f64, grain: Grain) -> Row {
+    let symbols = ((seconds * f64::from(subject.sample_rate)) as usize).max(1);
+    let mut generator = subject.model.generator(Sampling::default());
+    let times = without_denormals(|| run(generator.as_mut(), subject.hop, symbols, grain));
+    let mean = times.total_ns / symbols as f64;
+    Row {
+        shape: subject.name.clone(),
+        dtype: "f32".into(),
+        isa: generator.isa().into(),
+        ns_per_symbol: exact_percentiles(times.per_symbol_ns),
+        ns_per_symbol_mean: mean,
+        times_real_time: 1e9 / (mean * f64::from(subject.sample_rate)),
+        weight_bytes: generator.weight_bytes(),
+        state_bytes: generator.state_bytes(),
+        macs_per_symbol: subject.macs_per_symbol,
+        symbols,
+        sample_rate: subject.sample_rate,
+        first_sample_ms: subject.first_sample_ms,
+        latency_ms: 0,
+        change_to_sound_ms: None,
+    }
+}
+
+struct Times {
+    per_symbol_ns: Vec<f32>,
+    total_ns: f64,
+}
+
+fn run(generator: &mut dyn Generator, hop: usize, symbols: usize, grain: Grain) -> Times {
+    let frame = vec![0.1; generator.cond_len()];
+    let mut coins = Coins::new(1);
+    let mut position = 0;
+    let mut next = |generator: &mut dyn Generator| {
+        if !frame.is_empty() && position % hop == 0 {
+            generator.condition(&frame);
+        }
+        position += 1;
+        black_box(generator.next(coins.next_coin()));
+    };
+    (0..WARM_UP).for_each(|_| next(generator));
+    let grain = match grain {
+        Grain::Symbol => 1,
+        Grain::Block(n) => n.max(1),
+    };
+    let mut per_symbol_ns = Vec::with_capacity(symbols / grain + 1);
+    let mut left = symbols;
+    let start = Instant::now();
+    while left > 0 {
+        let n = grain.min(left);
+        let start = Instant::now();
+        (0..n).for_each(|_| next(generator));
+        per_symbol_ns.push(start.elapsed().as_nanos() as f32 / n as f32);
+        left -= n;
+    }
+    Times { per_symbol_ns, total_ns: start.elapsed().as_nanos() as f64 }
+}
+
+fn exact_percentiles(mut ns: Vec<f32>) -> Percentiles {
+    ns.sort_unstable_by(f32::total_cmp);
+    let at = |share: f64| {
+        let i = ((share * ns.len() as f64).ceil() as usize).clamp(1, ns.len());
+        f64::from(ns[i - 1])
+    };
+    Percentiles { p50: at(0.5), p99: at(0.99), p999: at(0.999), max: at(1.0) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percentiles_are_nearest_ranks() {
+        let p = exact_percentiles((1..=1000).rev().map(|v| v as f32).collect());
+        assert_eq!(p, Percentiles { p50: 500.0, p99: 990.0, p999: 999.0, max: 1000.0 });
+        assert_eq!(exact_percentiles(vec![7.0]).p50, 7.0);
+    }
+}

@@ -1,0 +1,63 @@
+//! From a changed condition to changed sound: a session on a device of no sound, in real time.
+
+use crate::synth::{
+    Clock, ClockDevice, CoinSource, Command, Cue, Deadlines, Event, Length, Part, Percentiles,
+    Session, Setup, Synth,
+};
+use crate::voice::Voice;
+use anyhow::{Result, ensure};
+use std::time::{Duration, Instant};
+use wavesynth_models::ar::Sampling;
+
+const DEVICE_RATE: u32 = 48_000;
+const CHANGES: u32 = 20;
+/// Longer than any ring takes to empty; only a stalled machine reaches it.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Plays `voice` into a ring of `latency_ms` at 48 kHz, half of it a device period, changes its condition 20 times, and
+/// measures when the first block under each new condition reaches the consumer, in ms. `None` for a voice without
+/// condition.
+///
+/// # Errors
+/// The engine could not be started, or stalled.
+pub fn change_to_sound(voice: &Voice, latency_ms: u32) -> Result<Option<Percentiles>> {
+    let Some(shape) = &voice.config.condition else {
+        return Ok(None);
+    };
+    let speaker = |v: f32| (shape.speaker_dim > 0).then(|| vec![v; shape.speaker_dim]);
+    let part = Part {
+        cue: Box::new(Cue::of(speaker(0.0), None)),
+        sampling: Sampling::default(),
+        coins: CoinSource::seed(1),
+        length: Length::Samples(u64::MAX),
+        record: false,
+    };
+    let ring_samples = (DEVICE_RATE as usize * latency_ms as usize / 1000).max(2);
+    let setup = Setup { device_rate: DEVICE_RATE, ring_samples, realtime: true };
+    let session = Session::start(Synth::new(voice, part), setup, |ring| {
+        Ok(ClockDevice::start(ring, Clock::RealTime { rate: DEVICE_RATE }, ring_samples / 2, false))
+    })?;
+    let mut times = Deadlines::new();
+    for i in 0..CHANGES {
+        // Steps that share no factor with a period: the changes fall everywhere in it.
+        std::thread::sleep(Duration::from_micros(37_300 + 1_700 * u64::from(i)));
+        let sent = Instant::now();
+        let cue = Box::new(Cue::of(speaker(0.01 * i as f32), None));
+        session.send(Command::Change { cue, fade_ms: 0 });
+        let mut watching = false;
+        loop {
+            ensure!(sent.elapsed() < PATIENCE, "the engine did not answer within 5 s");
+            for Event::Changed { at_sample, .. } in session.events() {
+                session.output().watch(at_sample);
+                watching = true;
+            }
+            if watching && let Some(heard) = session.output().heard_at() {
+                times.record(heard - sent);
+                break;
+            }
+            std::thread::sleep(Duration::from_micros(100));
+        }
+    }
+    session.end()?;
+    Ok(Some(times.percentiles().scaled(1e-6)))
+}

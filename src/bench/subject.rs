@@ -1,0 +1,79 @@
+//! What is measured: a checkpoint, or a named shape with random weights.
+
+use crate::voice::Voice;
+use anyhow::{Context, Result};
+use std::path::Path;
+use std::time::Instant;
+use wavesynth_models::ar::Sampling;
+use wavesynth_models::kernels::Isa;
+use wavesynth_models::wavenet;
+use wavesynth_models::weights::{Checkpoint, Header, Layout};
+use wavesynth_models::zoo::{FamilyConfig, Loaded};
+
+/// Rate that a shape without a front end is measured against, Hz.
+const NAMED_RATE: u32 = 16_000;
+
+/// A model on the bench.
+pub struct Subject {
+    /// How the table calls it.
+    pub name: String,
+    /// The model.
+    pub model: Loaded,
+    /// Its front end, if it has one.
+    pub voice: Option<Voice>,
+    /// Samples per second of its sound.
+    pub sample_rate: u32,
+    /// Samples that a conditioning frame lasts.
+    pub hop: usize,
+    /// Multiply-adds per symbol.
+    pub macs_per_symbol: usize,
+    /// From the checkpoint in memory to the first symbol, ms.
+    pub first_sample_ms: f64,
+}
+
+impl Subject {
+    /// The shape called `name` in the literature, with random weights.
+    ///
+    /// # Errors
+    /// An unknown name; the message lists the known ones.
+    pub fn named(name: &str, isa: Isa) -> Result<Self> {
+        let config = wavenet::Config::named(name).with_context(|| {
+            let known = wavenet::Config::NAMED.join(", ");
+            format!("--shape {name}: no such shape; there are shipped, {known}")
+        })?;
+        let layout = Layout::new(config.table());
+        let checkpoint = Checkpoint {
+            header: Header {
+                version: 1,
+                family: wavenet::FAMILY.into(),
+                config: serde_json::to_value(&config)?,
+                sections: serde_json::Map::new(),
+            },
+            tensors: layout.tensors(&layout.init(1)),
+        };
+        Self::new(name.into(), checkpoint, Path::new(name), isa)
+    }
+
+    /// A checkpoint that was read already; `path` is used in errors only.
+    ///
+    /// # Errors
+    /// What loading it says.
+    pub fn new(name: String, checkpoint: Checkpoint, path: &Path, isa: Isa) -> Result<Self> {
+        let start = Instant::now();
+        let model = Loaded::from_checkpoint(checkpoint, path, isa)?;
+        model.generator(Sampling::default()).next(0.5);
+        let first_sample_ms = start.elapsed().as_secs_f64() * 1e3;
+        // A model without a front end is measured all the same.
+        let voice = Voice::from_loaded(model.clone(), path).ok();
+        let FamilyConfig::WaveNet(config) = &model.config;
+        Ok(Self {
+            name,
+            sample_rate: voice.as_ref().map_or(NAMED_RATE, |v| v.section.sample_rate),
+            hop: config.hop(),
+            macs_per_symbol: config.macs_per_sample(),
+            voice,
+            model,
+            first_sample_ms,
+        })
+    }
+}

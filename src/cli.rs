@@ -1,0 +1,141 @@
+//! The command line: what was typed, turned into what is meant, and one line on stderr when it means nothing.
+
+mod args;
+mod bench;
+mod condition;
+#[cfg(feature = "device")]
+mod devices;
+mod eval;
+mod info;
+mod interrupt;
+mod logits;
+mod npy;
+mod output;
+#[cfg(feature = "device")]
+mod play;
+mod render;
+#[cfg(feature = "train")]
+mod train;
+
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+/// Learns a voice from recordings and speaks, sings or plays it sample by sample in real time.
+#[derive(Parser)]
+#[command(name = "wavesynth", version, arg_required_else_help = true, disable_help_subcommand = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Speak through a sound device
+    #[cfg(feature = "device")]
+    Play(play::Args),
+    /// Speak into a WAV file or a pipe
+    Render(render::Args),
+    /// Make, show and mix the files that say who speaks and what
+    Condition(condition::Args),
+    /// Learn a voice from a folder of recordings
+    #[cfg(feature = "train")]
+    Train(train::Args),
+    /// Exact nats and bits per symbol that a voice needs for recordings
+    Eval(eval::Args),
+    /// What the network says of every next symbol, as an array
+    Logits(logits::Args),
+    /// Measure the engine on this machine
+    Bench(bench::Args),
+    /// Show what a checkpoint holds
+    Info(info::Args),
+    /// List sound devices
+    #[cfg(feature = "device")]
+    Devices(devices::Args),
+}
+
+/// A request that makes no sense as typed: exit status 2, where other failures give 1.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Usage(pub String);
+
+/// Stops a function with a [`Usage`] error.
+macro_rules! usage {
+    ($($arg:tt)*) => {
+        return Err($crate::cli::Usage(format!($($arg)*)).into())
+    };
+}
+use usage;
+
+/// Runs the program on the arguments of this process.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(e) => return refuse(&e),
+    };
+    let done = match cli.command {
+        #[cfg(feature = "device")]
+        Command::Play(a) => play::run(a),
+        Command::Render(a) => render::run(a),
+        Command::Condition(a) => condition::run(a),
+        #[cfg(feature = "train")]
+        Command::Train(a) => train::run(a),
+        Command::Eval(a) => eval::run(a),
+        Command::Logits(a) => logits::run(a),
+        Command::Bench(a) => bench::run(a),
+        Command::Info(a) => info::run(a),
+        #[cfg(feature = "device")]
+        Command::Devices(a) => devices::run(a),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        // Whoever read our output has seen enough: `render -o - | head` is no failure.
+        Err(e) if output::is_broken_pipe(&e) => ExitCode::SUCCESS,
+        Err(e) => {
+            eprintln!("error: {}", one_line(&format!("{e:#}")));
+            ExitCode::from(if e.is::<Usage>() { 2 } else { 1 })
+        }
+    }
+}
+
+/// Help and version as clap prints them; anything else as one line.
+fn refuse(e: &clap::Error) -> ExitCode {
+    use clap::error::ErrorKind;
+    match e.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+            // A closed stdout is the reader's decision.
+            let _ = e.print();
+            ExitCode::SUCCESS
+        }
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            let _ = e.print();
+            ExitCode::from(2)
+        }
+        _ => {
+            let text = e.to_string();
+            // clap's first paragraph says what is wrong; the rest repeats the usage.
+            let first = text.split("\n\n").next().unwrap_or(&text);
+            eprintln!("{}; see `wavesynth --help`", one_line(first));
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_definition_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn errors_are_one_line() {
+        assert_eq!(one_line("a\n  b:\tc \n"), "a b: c");
+    }
+}

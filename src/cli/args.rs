@@ -1,0 +1,224 @@
+//! What several commands share: which model, who speaks what, how symbols are drawn.
+
+use super::usage;
+use anyhow::{Context, Result, anyhow};
+use clap::Args;
+use std::path::{Path, PathBuf};
+use wavesynth::shipped;
+use wavesynth::synth::{Cue, Length};
+use wavesynth::voice::Voice;
+use wavesynth_audio::cond::Condition;
+use wavesynth_models::ar::Sampling;
+use wavesynth_models::kernels::Isa;
+use wavesynth_models::weights::Checkpoint;
+use wavesynth_models::zoo::Loaded;
+
+/// What errors call the embedded checkpoint.
+const SHIPPED: &str = "the shipped voice";
+
+/// Longest sound that one run makes, in seconds: a day.
+const MAX_SECONDS: f64 = 86_400.0;
+
+/// Seconds of sound where neither `--seconds` nor a track says how many.
+const DEFAULT_SECONDS: f64 = 10.0;
+
+/// Which model, run how.
+#[derive(Debug, Args)]
+pub struct ModelArgs {
+    /// Checkpoint [default: the shipped voice]
+    #[arg(short, long, value_name = "MODEL")]
+    model: Option<PathBuf>,
+    #[command(flatten)]
+    isa: IsaArgs,
+}
+
+/// Instruction set of the engine.
+#[derive(Debug, Args)]
+pub struct IsaArgs {
+    /// Instruction set of the engine: auto, plain, avx2, avx512 or neon
+    #[arg(long, value_name = "ISA", default_value = "auto", hide_short_help = true)]
+    isa: String,
+}
+
+impl IsaArgs {
+    /// The instruction set meant.
+    pub fn get(&self) -> Result<Isa> {
+        if self.isa == "auto" {
+            return Ok(Isa::detect());
+        }
+        let here = Isa::available();
+        if let Some(isa) = here.iter().find(|i| i.name() == self.isa) {
+            return Ok(*isa);
+        }
+        let names: Vec<_> = here.iter().map(|i| i.name()).collect();
+        usage!("--isa {}: this machine has auto, {}", self.isa, names.join(", "));
+    }
+}
+
+impl ModelArgs {
+    /// The checkpoint, and the path that errors call it by.
+    pub fn checkpoint(&self) -> Result<(Checkpoint, PathBuf)> {
+        read_checkpoint(self.model.as_deref())
+    }
+
+    /// The model, packed for the instruction set asked for.
+    pub fn load(&self) -> Result<(Loaded, PathBuf)> {
+        let isa = self.isa.get()?;
+        let (checkpoint, path) = self.checkpoint()?;
+        Ok((Loaded::from_checkpoint(checkpoint, &path, isa)?, path))
+    }
+
+    /// The model as a voice.
+    pub fn voice(&self) -> Result<Voice> {
+        let (model, path) = self.load()?;
+        Voice::from_loaded(model, &path)
+    }
+
+    /// A short name for tables.
+    pub fn name(&self) -> String {
+        match self.model.as_deref().and_then(Path::file_stem) {
+            Some(stem) => stem.to_string_lossy().into_owned(),
+            None => "shipped".into(),
+        }
+    }
+
+    /// The instruction set asked for.
+    pub fn isa(&self) -> Result<Isa> {
+        self.isa.get()
+    }
+}
+
+/// A checkpoint by its path, or the embedded one.
+pub fn read_checkpoint(path: Option<&Path>) -> Result<(Checkpoint, PathBuf)> {
+    match path {
+        Some(path) => Ok((Checkpoint::read(path)?, path.into())),
+        None => {
+            let Some(bytes) = shipped::voice() else {
+                usage!("this program was built without a voice; pass a checkpoint with -m MODEL");
+            };
+            Ok((Checkpoint::from_bytes(bytes, Path::new(SHIPPED))?, SHIPPED.into()))
+        }
+    }
+}
+
+/// Who speaks, and what.
+#[derive(Debug, Args)]
+pub struct ConditionArgs {
+    /// Condition file, or the name of a shipped one: who speaks, and what if it holds a track
+    #[arg(short, long, value_name = "C.bin")]
+    condition: Option<PathBuf>,
+    /// Condition file, or the name of a shipped one, whose track says what is said
+    #[arg(short, long, value_name = "T.bin")]
+    track: Option<PathBuf>,
+}
+
+impl ConditionArgs {
+    /// The file given by --condition.
+    pub fn condition(&self) -> Result<Option<Condition>> {
+        self.condition.as_deref().map(read_condition).transpose()
+    }
+
+    /// What they mean for `voice`.
+    pub fn cue(&self, voice: &Voice) -> Result<Cue> {
+        let mut cue = Cue::default();
+        if let Some(path) = &self.condition {
+            cue = Cue::new(voice, &read_condition(path)?, path)?;
+        }
+        if let Some(path) = &self.track {
+            let condition = read_condition(path)?;
+            if condition.track.is_none() {
+                return Err(anyhow!("{}: holds no track; pass it with --condition", path.display()));
+            }
+            let track = Cue::new(voice, &condition, path)?;
+            if !track.has_track() {
+                return Err(anyhow!("{}: this voice takes no track", path.display()));
+            }
+            // Whose track it was does not matter: --condition says who speaks.
+            cue = if cue.has_speaker() { cue.overlaid(track.without_speaker()) } else { track };
+        }
+        let speaks = voice.config.condition.as_ref().is_some_and(|c| c.speaker_dim > 0);
+        if speaks && !cue.has_speaker() {
+            let names: Vec<_> = shipped::speakers().collect();
+            let known = if names.is_empty() {
+                "a condition file".into()
+            } else {
+                format!("a condition file or one of {}", names.join(", "))
+            };
+            usage!("this voice needs to know who speaks: pass --condition with {known}");
+        }
+        Ok(cue)
+    }
+}
+
+/// A condition by its path or, where there is no such file, by a shipped one's name.
+pub fn read_condition(path: &Path) -> Result<Condition> {
+    if !path.exists()
+        && let Some(name) = path.to_str()
+    {
+        if let Some(bytes) = shipped::condition(name) {
+            return Condition::from_bytes(bytes).map_err(|e| anyhow!("shipped {name}: {e}"));
+        }
+        let list = |names: Vec<_>| if names.is_empty() { "none".into() } else { names.join(", ") };
+        let speakers = list(shipped::speakers().collect());
+        let tracks = list(shipped::tracks().collect());
+        return Err(anyhow!(
+            "{name}: no such file, and no shipped condition of that name; shipped speakers: {speakers}; \
+             shipped tracks: {tracks}"
+        ));
+    }
+    Condition::read(path).context("condition")
+}
+
+/// How symbols are drawn.
+#[derive(Debug, Args)]
+pub struct SamplingArgs {
+    /// Seed of the uniform numbers: equal seeds give equal bytes
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub seed: u64,
+    /// Divides the logits: below 1 calmer, above 1 wilder, 0 always the likeliest symbol
+    #[arg(long, value_name = "T", default_value_t = 1.0)]
+    temperature: f32,
+    /// Draw among the K likeliest symbols only; 0 means all
+    #[arg(long, value_name = "K", default_value_t = 0)]
+    top_k: usize,
+    /// Draw among the likeliest symbols that together have probability P
+    #[arg(long, value_name = "P", default_value_t = 1.0)]
+    top_p: f32,
+}
+
+impl SamplingArgs {
+    /// The checked values.
+    pub fn get(&self) -> Result<Sampling> {
+        let SamplingArgs { temperature, top_k, top_p, .. } = *self;
+        match (Sampling { temperature, top_k, top_p }).checked() {
+            Ok(s) => Ok(s),
+            Err(e) => usage!("--{e}"),
+        }
+    }
+}
+
+/// How long.
+#[derive(Debug, Args)]
+pub struct LengthArgs {
+    /// Seconds of sound [default: the track's length, else 10]
+    #[arg(short, long, value_name = "S", allow_negative_numbers = true)]
+    seconds: Option<f64>,
+}
+
+impl LengthArgs {
+    /// The length of sound meant, where `cue` is spoken at `sample_rate` Hz.
+    pub fn get(&self, cue: &Cue, sample_rate: u32) -> Result<Length> {
+        let seconds = match self.seconds {
+            None if cue.has_track() => return Ok(Length::Track),
+            None => DEFAULT_SECONDS,
+            Some(s) if s > 0.0 && s <= MAX_SECONDS => s,
+            Some(s) => usage!("--seconds {s}: wanted more than 0 and at most {MAX_SECONDS} (a day)"),
+        };
+        Ok(Length::Samples(((seconds * f64::from(sample_rate)).round() as u64).max(1)))
+    }
+
+    /// Whether a length was asked for.
+    pub fn is_given(&self) -> bool {
+        self.seconds.is_some()
+    }
+}

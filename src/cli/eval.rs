@@ -1,0 +1,139 @@
+//! `wavesynth eval`: how well a voice predicts recordings, exactly.
+
+use super::args::{ConditionArgs, ModelArgs};
+use super::{npy, output, usage};
+use anyhow::{Context, Result};
+use rayon::prelude::*;
+use serde::Serialize;
+use std::f64::consts::LN_2;
+use std::path::{Path, PathBuf};
+use wavesynth::synth::{Cue, Forced, without_denormals};
+use wavesynth::voice::Voice;
+use wavesynth_audio::cond::{Condition, TrackInfo};
+use wavesynth_audio::features::{self, Extractor, SpeakerStats};
+use wavesynth_audio::{pcm, wav};
+
+/// Exact nats and bits per symbol that a voice needs for recordings
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    model: ModelArgs,
+    #[command(flatten)]
+    condition: ConditionArgs,
+    /// WAV files
+    #[arg(value_name = "INPUT", required = true)]
+    inputs: Vec<PathBuf>,
+    /// Also write the nats of every symbol, all inputs end to end, as an array of 32-bit floats
+    #[arg(long, value_name = "N.npy")]
+    per_symbol: Option<PathBuf>,
+    /// Print the result as one JSON object on stdout
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Serialize)]
+struct Report {
+    inputs: Vec<Score>,
+    #[serde(flatten)]
+    total: Score,
+}
+
+#[derive(Debug, Default, Serialize)]
+struct Score {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    input: Option<PathBuf>,
+    symbols: usize,
+    nats_per_symbol: f64,
+    bits_per_symbol: f64,
+}
+
+impl Score {
+    fn new(input: Option<PathBuf>, symbols: usize, nats: f64) -> Self {
+        let nats_per_symbol = nats / symbols.max(1) as f64;
+        Self { input, symbols, nats_per_symbol, bits_per_symbol: nats_per_symbol / LN_2 }
+    }
+}
+
+/// Runs the command.
+pub fn run(args: Args) -> Result<()> {
+    let voice = args.model.voice()?;
+    let cue = args.condition.cue(&voice)?;
+    if cue.has_track() && args.inputs.len() > 1 {
+        usage!("one track can't be that of {} inputs; leave it out to extract one from each", args.inputs.len());
+    }
+    let stats = args.condition.condition()?.and_then(|c| c.stats);
+    let bar = output::progress_bar(args.inputs.len() as u64, "{wide_bar} {pos}/{len} inputs");
+    let nats: Vec<Vec<f32>> = args
+        .inputs
+        .par_iter()
+        .map(|path| {
+            let nats = without_denormals(|| score(&voice, cue.clone(), stats.as_ref(), path));
+            bar.inc(1);
+            nats
+        })
+        .collect::<Result<_>>()?;
+    bar.finish_and_clear();
+
+    let sums: Vec<f64> = nats.iter().map(|n| n.iter().map(|&v| f64::from(v)).sum()).collect();
+    let symbols = nats.iter().map(Vec::len).sum();
+    if let Some(path) = &args.per_symbol {
+        npy::write::<f32>(path, &[symbols as u64], |push| {
+            Ok(nats.iter().flatten().copied().try_for_each(push)?)
+        })?;
+    }
+    let inputs = args.inputs.iter().zip(&nats).zip(&sums);
+    let report = Report {
+        inputs: inputs.map(|((p, n), &s)| Score::new(Some(p.clone()), n.len(), s)).collect(),
+        total: Score::new(None, symbols, sums.iter().sum()),
+    };
+    if args.json { output::json(&report) } else { output::text(&table(&report)) }
+}
+
+/// Nats of every symbol of a recording.
+fn score(voice: &Voice, cue: Cue, stats: Option<&SpeakerStats>, path: &Path) -> Result<Vec<f32>> {
+    let pcm = wav::read_at(path, voice.section.sample_rate)?;
+    let cue = match &voice.config.condition {
+        Some(shape) if shape.features > 0 && !cue.has_track() => {
+            cue.overlaid(own_track(voice, stats, path)?)
+        }
+        _ => cue,
+    };
+    let mut forced = Forced::new(voice, cue);
+    let codes = pcm::encode_signal(&pcm, voice.section.preemphasis);
+    Ok(codes.into_iter().map(|x| forced.score(x)).collect())
+}
+
+/// The recording's own features, normalised by the speaker's statistics where they are known, else by its own.
+fn own_track(voice: &Voice, stats: Option<&SpeakerStats>, path: &Path) -> Result<Cue> {
+    let pcm = wav::read_at(path, features::SAMPLE_RATE)?;
+    let raw = Extractor::new().extract(&pcm);
+    let own;
+    let stats = match stats {
+        Some(stats) => stats,
+        None => {
+            own = SpeakerStats::pool([&raw]).with_context(|| path.display().to_string())?;
+            &own
+        }
+    };
+    let track = TrackInfo {
+        recipe: features::RECIPE.into(),
+        sample_rate: features::SAMPLE_RATE,
+        hop: features::HOP as u32,
+        features: features::FEATURES,
+        frames: features::normalise(&raw, stats).frames,
+    };
+    Cue::new(voice, &Condition { track: Some(track), ..Condition::default() }, path)
+}
+
+fn table(report: &Report) -> String {
+    let total = (report.inputs.len() > 1).then_some(&report.total);
+    let mut t = String::from("   symbols  nats/symbol  bits/symbol  input");
+    for s in report.inputs.iter().chain(total) {
+        let name = s.input.as_ref().map_or("in total".into(), |p| p.display().to_string());
+        t += &format!(
+            "\n{:>10}  {:>11.4}  {:>11.4}  {name}",
+            s.symbols, s.nats_per_symbol, s.bits_per_symbol
+        );
+    }
+    t
+}

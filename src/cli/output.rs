@@ -1,0 +1,108 @@
+//! Getting results out: one JSON value on stdout, files that appear whole or not at all.
+
+use anyhow::{Context, Result};
+use serde::Serialize;
+use std::fs::File;
+use std::io::{self, BufWriter, IsTerminal, Write};
+use std::path::Path;
+use std::time::Duration;
+use wavesynth_audio::sink::SinkError;
+
+/// One JSON value, on one line.
+pub fn json(value: &impl Serialize) -> Result<()> {
+    text(&serde_json::to_string(value)?)
+}
+
+/// A line or several on stdout. Unlike `println!`, a closed pipe is an error and no panic.
+pub fn text(lines: &str) -> Result<()> {
+    let mut out = io::stdout().lock();
+    writeln!(out, "{lines}")?;
+    out.flush()?;
+    Ok(())
+}
+
+/// Whether an error only says that the reader of a pipe has gone.
+pub fn is_broken_pipe(e: &anyhow::Error) -> bool {
+    e.chain().any(|cause| {
+        cause.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe)
+            || matches!(cause.downcast_ref(), Some(SinkError::BrokenPipe))
+    })
+}
+
+/// Writes `path` through `fill`, beside its place first, so that a failure leaves what was there.
+pub fn whole_file(
+    path: &Path,
+    fill: impl FnOnce(&mut BufWriter<&File>) -> Result<()>,
+) -> Result<()> {
+    let dir = match path.parent() {
+        Some(p) if !p.as_os_str().is_empty() => p,
+        _ => Path::new("."),
+    };
+    let name = || format!("cannot write {}", path.display());
+    if path.is_dir() {
+        anyhow::bail!("{}: it is a folder", name());
+    }
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".wavesynth-");
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        // Temporary files are private by default; this one becomes an ordinary file (less the umask).
+        builder.permissions(std::fs::Permissions::from_mode(0o666));
+    }
+    let file = builder.tempfile_in(dir).with_context(name)?;
+    let mut out = BufWriter::new(file.as_file());
+    fill(&mut out).with_context(name)?;
+    out.flush().with_context(name)?;
+    drop(out);
+    file.persist(path).map_err(|e| e.error).with_context(name)?;
+    Ok(())
+}
+
+/// CPU time of the whole process so far, all threads.
+pub fn cpu_time() -> Duration {
+    cpu_time::ProcessTime::try_now().map_or(Duration::ZERO, |t| t.as_duration())
+}
+
+/// Magnitude in dB below full scale; `None` for silence, which has no logarithm.
+pub fn dbfs(peak: f32) -> Option<f64> {
+    (peak > 0.0).then(|| 20.0 * f64::from(peak).log10())
+}
+
+/// A bar on stderr, hidden when nobody watches.
+pub fn progress_bar(len: u64, template: &str) -> indicatif::ProgressBar {
+    if !io::stderr().is_terminal() {
+        return indicatif::ProgressBar::hidden();
+    }
+    let bar = indicatif::ProgressBar::new(len);
+    if let Ok(style) = indicatif::ProgressStyle::with_template(template) {
+        bar.set_style(style);
+    }
+    bar
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_leaves_the_old_file_and_nothing_else() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a");
+        whole_file(&path, |w| Ok(w.write_all(b"old")?)).unwrap();
+        whole_file(&path, |w| {
+            w.write_all(b"half")?;
+            anyhow::bail!("no")
+        })
+        .unwrap_err();
+        assert_eq!(std::fs::read(&path).unwrap(), b"old");
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn full_scale_is_zero_db() {
+        assert_eq!(dbfs(1.0), Some(0.0));
+        assert_eq!(dbfs(0.0), None);
+        assert!((dbfs(0.5).unwrap() + 6.0206).abs() < 1e-3);
+    }
+}

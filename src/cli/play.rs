@@ -1,0 +1,334 @@
+//! `wavesynth play`: a voice through a sound device, steered while it speaks.
+
+mod controls;
+mod status;
+
+use super::args::{ConditionArgs, LengthArgs, ModelArgs, SamplingArgs, read_condition};
+use super::render::{Summary, speak};
+use super::{interrupt, output, usage};
+use anyhow::{Result, bail};
+use controls::{Action, Controls};
+use serde::Serialize;
+use status::Status;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+use wavesynth::synth::{
+    BLOCK, CoinSource, Command, Cue, Event, Length, Part, Percentiles, Report, Session, Setup, Synth,
+};
+use wavesynth::voice::Voice;
+use wavesynth_audio::device::{self, DeviceError, Playing};
+use wavesynth_audio::sink::{FileSink, Format};
+use wavesynth_models::ar::Sampling;
+
+/// Time to fade out on Ctrl-C or `stop`, in ms.
+const FADE_OUT_MS: u32 = 200;
+/// How often main looks at commands, events and the clock.
+const TICK: Duration = Duration::from_millis(20);
+/// A device that has not called back for so long has stopped working.
+const STALL: Duration = Duration::from_secs(5);
+/// Where the sound goes when there is no device.
+const FALLBACK: &str = "wavesynth-play.wav";
+
+/// Speak through a sound device
+#[derive(Debug, clap::Args)]
+#[command(after_help = controls::HELP)]
+pub struct Args {
+    #[command(flatten)]
+    model: ModelArgs,
+    #[command(flatten)]
+    condition: ConditionArgs,
+    #[command(flatten)]
+    length: LengthArgs,
+    #[command(flatten)]
+    sampling: SamplingArgs,
+    /// Output device, as `wavesynth devices` names it [default: the system's]
+    #[arg(short, long, value_name = "D")]
+    device: Option<String>,
+    /// Time from the engine to the loudspeaker to aim at; sets ring and period
+    #[arg(long, value_name = "MS", default_value_t = 60.0, allow_negative_numbers = true)]
+    latency: f32,
+    /// Where the sound goes when there is no output device
+    #[arg(short, long, value_name = "OUT.wav", default_value = FALLBACK)]
+    output: PathBuf,
+    /// Print the result as one JSON object on stdout
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Serialize)]
+struct Played {
+    #[serde(flatten)]
+    summary: Summary,
+    /// Times that silence was played for want of sound: an empty ring, or a glitch of the device's own.
+    underruns: u64,
+    device_xruns: u64,
+    missing_samples: u64,
+    device: Option<String>,
+    device_rate: Option<u32>,
+    /// Of the ring and the device together, as the device reports it.
+    latency_ms: Option<f64>,
+    ring_ms: Option<f64>,
+    period_ms: Option<f64>,
+    /// Whether the engine thread had a real-time priority.
+    realtime_priority: bool,
+    block_us: Percentiles,
+    block_deadline_us: f64,
+    /// The file written in place of playing.
+    output: Option<PathBuf>,
+}
+
+/// Runs the command.
+pub fn run(args: Args) -> Result<()> {
+    let sampling = args.sampling.get()?;
+    if !(1.0..=2000.0).contains(&args.latency) {
+        usage!("--latency {}: wanted 1 to 2000 ms", args.latency);
+    }
+    let voice = args.model.voice()?;
+    let cue = args.condition.cue(&voice)?;
+    let length = args.length.get(&cue, voice.section.sample_rate)?;
+    let part = Part {
+        cue: Box::new(cue),
+        sampling,
+        coins: CoinSource::seed(args.sampling.seed),
+        length,
+        record: false,
+    };
+    let mut synth = Synth::new(&voice, part);
+    interrupt::watch()?;
+    let request = device::Request {
+        name: args.device.as_deref(),
+        rate: voice.section.sample_rate,
+        latency_ms: args.latency,
+    };
+    let played = match device::open(request) {
+        Ok(device) => play(&voice, synth, device, length, sampling, &args)?,
+        // A default device that can't be opened is as good as none.
+        Err(e @ (DeviceError::None(_) | DeviceError::Unusable { .. } | DeviceError::Host(_)))
+            if args.device.is_none() =>
+        {
+            let path = &args.output;
+            eprintln!("no output device ({e}); writing {} instead", path.display());
+            let sink = FileSink::create(path, Format::Wav16, synth.sample_rate())?;
+            let summary = speak(&mut synth, Box::new(sink), args.sampling.seed)?;
+            Played::rendered(summary, path)
+        }
+        Err(e) => return Err(e.into()),
+    };
+    if args.json {
+        output::json(&played)
+    } else {
+        eprintln!("{}", played.line());
+        Ok(())
+    }
+}
+
+fn play(
+    voice: &Voice,
+    synth: Synth,
+    device: device::Output,
+    length: Length,
+    sampling: Sampling,
+    args: &Args,
+) -> Result<Played> {
+    let (name, device_rate) = (device.name.clone(), device.rate);
+    let ring_samples = device.ring_frames();
+    let period = device.period_frames;
+    let cpu = output::cpu_time();
+    let total = (length != Length::Track).then(|| synth.end());
+    let setup = Setup { device_rate, ring_samples, realtime: true };
+    let session = Session::start(synth, setup, |ring| {
+        let playing = device.start(ring)?;
+        playing.play()?;
+        Ok(playing)
+    })?;
+    let mut conductor = Conductor {
+        voice,
+        session: &session,
+        controls: Controls::new(),
+        status: Status::new(voice.section.sample_rate, setup, total),
+        sampling,
+        paused: false,
+        interrupts: 0,
+    };
+    conductor.run()?;
+    drop(conductor);
+    let device_stats = session.output().stats();
+    let report = session.end()?;
+    let ms = |samples: f64| samples * 1000.0 / f64::from(device_rate);
+    Ok(Played {
+        underruns: report.underruns + device_stats.xruns,
+        device_xruns: device_stats.xruns,
+        device: Some(name),
+        device_rate: Some(device_rate),
+        latency_ms: Some(ms(ring_samples as f64) + f64::from(device_stats.latency_ms)),
+        ring_ms: Some(ms(ring_samples as f64)),
+        period_ms: Some(ms(f64::from(period))),
+        ..Played::reported(&report, voice, args.sampling.seed, output::cpu_time() - cpu)
+    })
+}
+
+/// Main's side of a session: commands in, reports out.
+struct Conductor<'a> {
+    voice: &'a Voice,
+    session: &'a Session<Playing>,
+    controls: Controls,
+    status: Status,
+    sampling: Sampling,
+    paused: bool,
+    interrupts: usize,
+}
+
+impl Conductor<'_> {
+    /// Until the last sample has left the loudspeaker.
+    fn run(&mut self) -> Result<()> {
+        let mut callbacks = (0, Instant::now());
+        while !self.session.is_finished() {
+            for action in self.controls.wait(TICK) {
+                if let Err(e) = action.map_err(anyhow::Error::msg).and_then(|a| self.obey(a)) {
+                    self.status.say(&format!("{e:#}"));
+                }
+            }
+            let interrupts = interrupt::count() + self.controls.interrupts();
+            if interrupts > self.interrupts {
+                // The second one is meant.
+                if self.interrupts > 0 {
+                    return Ok(());
+                }
+                self.interrupts = interrupts;
+                self.send(Command::Stop { fade_ms: FADE_OUT_MS })?;
+            }
+            self.drop_retired();
+            let stats = self.session.output().stats();
+            if stats.lost {
+                bail!("the output device has gone; play again on another one");
+            }
+            if stats.callbacks != callbacks.0 {
+                callbacks = (stats.callbacks, Instant::now());
+            } else if callbacks.1.elapsed() > STALL {
+                bail!("the output device has stopped asking for sound");
+            }
+            let prompt = self.controls.prompt();
+            self.status.show(self.session, stats.xruns, self.paused, prompt.as_deref());
+        }
+        self.drop_retired();
+        // What the device holds is still to be heard: its own buffer, and the period that ended the stream.
+        let stats = self.session.output().stats();
+        let rest = self.status.setup().ring_samples as f64 / f64::from(self.status.setup().device_rate);
+        let rest = rest + f64::from(stats.latency_ms.clamp(0.0, 1000.0)) / 1000.0;
+        std::thread::sleep(Duration::from_secs_f64(rest));
+        self.status.end();
+        Ok(())
+    }
+
+    fn drop_retired(&self) {
+        for Event::Changed { retired, .. } in self.session.events() {
+            drop(retired);
+        }
+    }
+
+    fn send(&self, command: Command) -> Result<()> {
+        if !self.session.send(command) {
+            bail!("too many commands at once; try again");
+        }
+        Ok(())
+    }
+
+    fn obey(&mut self, action: Action) -> Result<()> {
+        match action {
+            Action::Change { path, fade_ms } => {
+                let condition = read_condition(&path)?;
+                let cue = Cue::new(self.voice, &condition, &path)?;
+                if !cue.has_speaker() && !cue.has_track() {
+                    bail!("{}: holds nothing that this voice listens to", path.display());
+                }
+                self.send(Command::Change { cue: Box::new(cue), fade_ms })?;
+                self.status.say(&format!("condition {}", path.display()));
+            }
+            Action::Temperature(temperature) => {
+                self.sampling = Sampling { temperature, ..self.sampling }.checked()?;
+                self.send(Command::Sampling(self.sampling))?;
+                self.status.say(&format!("temperature {temperature:.2}"));
+            }
+            Action::Warmer(by) => {
+                // Rounded, or a hundred steps of 0.05 would drift.
+                let t = ((self.sampling.temperature + by) * 100.0).round() / 100.0;
+                self.obey(Action::Temperature(t.max(0.0)))?;
+            }
+            Action::Pause => self.pause(true)?,
+            Action::Resume => self.pause(false)?,
+            Action::TogglePause => self.pause(!self.paused)?,
+            Action::Stop => self.send(Command::Stop { fade_ms: FADE_OUT_MS })?,
+            Action::Help => self.status.say(controls::HELP),
+        }
+        Ok(())
+    }
+
+    fn pause(&mut self, paused: bool) -> Result<()> {
+        self.paused = paused;
+        self.send(if paused { Command::Pause } else { Command::Resume })
+    }
+}
+
+impl Played {
+    fn reported(report: &Report, voice: &Voice, seed: u64, cpu: Duration) -> Self {
+        let rate = voice.section.sample_rate;
+        let seconds = |samples: u64| samples as f64 / f64::from(rate);
+        let (busy, busy_samples) = report.busy;
+        let summary = Summary {
+            seconds: seconds(report.samples),
+            samples: report.samples,
+            sample_rate: rate,
+            wall_s: report.wall.as_secs_f64(),
+            cpu_s: cpu.as_secs_f64(),
+            times_real_time: seconds(busy_samples) / busy.as_secs_f64().max(1e-9),
+            seed,
+            peak_dbfs: output::dbfs(report.peak),
+        };
+        Self {
+            missing_samples: report.missing_samples,
+            realtime_priority: report.realtime,
+            block_us: report.block_times.percentiles().scaled(1e-3),
+            block_deadline_us: seconds(BLOCK as u64) * 1e6,
+            ..Self::new(summary)
+        }
+    }
+
+    fn rendered(summary: Summary, path: &Path) -> Self {
+        Self { output: Some(path.into()), ..Self::new(summary) }
+    }
+
+    fn new(summary: Summary) -> Self {
+        Self {
+            summary,
+            underruns: 0,
+            device_xruns: 0,
+            missing_samples: 0,
+            device: None,
+            device_rate: None,
+            latency_ms: None,
+            ring_ms: None,
+            period_ms: None,
+            realtime_priority: false,
+            block_us: Percentiles::default(),
+            block_deadline_us: 0.0,
+            output: None,
+        }
+    }
+
+    fn line(&self) -> String {
+        let s = &self.summary;
+        match (&self.output, &self.device) {
+            (Some(path), _) => format!("{}: {}", path.display(), s.line()),
+            (None, device) => format!(
+                "{:.2} s played on {} at {} Hz, {} underruns; engine {:.2} x real time, slowest block {:.1} of {:.1} ms",
+                s.seconds,
+                device.as_deref().unwrap_or("a device"),
+                self.device_rate.unwrap_or(s.sample_rate),
+                self.underruns,
+                s.times_real_time,
+                self.block_us.max / 1000.0,
+                self.block_deadline_us / 1000.0
+            ),
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! The live status line.
+
+use std::io::{IsTerminal, Write, stderr};
+use std::time::{Duration, Instant};
+use wavesynth::synth::{Session, Setup};
+
+/// On a terminal, one line rewritten in place.
+const REFRESH: Duration = Duration::from_millis(200);
+/// Elsewhere, lines that a log can bear.
+const LOG: Duration = Duration::from_secs(3);
+
+pub(super) struct Status {
+    terminal: bool,
+    shown: Option<Instant>,
+    last: String,
+    voice_rate: u32,
+    setup: Setup,
+    total: Option<u64>,
+    warned: bool,
+}
+
+impl Status {
+    /// `total` is in samples at the voice's rate, where it can't change.
+    pub(super) fn new(voice_rate: u32, setup: Setup, total: Option<u64>) -> Self {
+        Self {
+            terminal: stderr().is_terminal(),
+            shown: None,
+            last: String::new(),
+            voice_rate,
+            setup,
+            total,
+            warned: false,
+        }
+    }
+
+    pub(super) fn setup(&self) -> Setup {
+        self.setup
+    }
+
+    /// The state of `session`, if it is time.
+    pub(super) fn show<O>(
+        &mut self,
+        session: &Session<O>,
+        xruns: u64,
+        paused: bool,
+        prompt: Option<&str>,
+    ) {
+        let every = if self.terminal { REFRESH } else { LOG };
+        if self.shown.is_some_and(|t| t.elapsed() < every) && !(self.terminal && prompt.is_some()) {
+            return;
+        }
+        // Without a terminal the first line is worth having only when something has happened.
+        let first = self.shown.is_none();
+        self.shown = Some(Instant::now());
+        if first && !self.terminal {
+            return;
+        }
+        let stats = session.stats();
+        let underruns = stats.underruns() + xruns;
+        let (busy, samples) = session.progress().busy();
+        let speed = samples as f64 / f64::from(self.voice_rate) / busy.as_secs_f64().max(1e-9);
+        if underruns > 0 && speed < 1.0 && !self.warned {
+            self.warned = true;
+            self.say(&format!(
+                "the engine makes {speed:.2} x real time on this machine, so there are gaps; `render` works at any speed"
+            ));
+        }
+        let played = stats.played_samples() as f64 / f64::from(self.setup.device_rate);
+        let total = self.total.map(|t| format!(" of {:.1}", t as f64 / f64::from(self.voice_rate)));
+        let fill = 100 * stats.fill().min(self.setup.ring_samples) / self.setup.ring_samples.max(1);
+        let line = format!(
+            "{played:6.1}{} s   {speed:.2} x real time   ring {fill:3} %   {underruns} underruns{}",
+            total.unwrap_or_default(),
+            if paused { "   paused" } else { "" }
+        );
+        self.last = match prompt {
+            Some(typed) => format!(": {typed}"),
+            None => line,
+        };
+        self.draw();
+    }
+
+    /// A message of its own line (or lines), above the status.
+    pub(super) fn say(&mut self, message: &str) {
+        let mut err = stderr().lock();
+        // A terminal in raw mode needs the carriage returned by hand. Nobody to write to is no reason to stop playing.
+        let _ = if self.terminal {
+            write!(err, "\r\x1b[K{}\r\n", message.trim_end().replace('\n', "\r\n"))
+        } else {
+            writeln!(err, "{}", message.trim_end())
+        };
+        drop(err);
+        if self.terminal {
+            self.draw();
+        }
+    }
+
+    fn draw(&self) {
+        let mut err = stderr().lock();
+        let _ = if self.terminal {
+            write!(err, "\r\x1b[K{}", self.last)
+        } else {
+            writeln!(err, "{}", self.last.trim_start())
+        };
+        let _ = err.flush();
+    }
+
+    /// Leaves the line to whoever writes next.
+    pub(super) fn end(&self) {
+        if self.terminal {
+            let _ = write!(stderr().lock(), "\r\x1b[K");
+        }
+    }
+}

@@ -1,0 +1,198 @@
+//! `wavesynth render`: a voice into a file or a pipe, as fast as it goes.
+
+use super::args::{ConditionArgs, LengthArgs, ModelArgs, SamplingArgs};
+use super::{interrupt, npy, output, usage};
+use anyhow::{Result, bail};
+use clap::ValueEnum;
+use serde::Serialize;
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+use wavesynth::synth::{CoinSource, Length, Part, Synth, without_denormals};
+use wavesynth_audio::sink::{FileSink, Format, PipeSink, Sink};
+
+/// Samples between two looks at the clock and the interrupt flag.
+const BLOCK: usize = 1024;
+
+/// Speak into a WAV file or a pipe
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    model: ModelArgs,
+    #[command(flatten)]
+    condition: ConditionArgs,
+    #[command(flatten)]
+    length: LengthArgs,
+    #[command(flatten)]
+    sampling: SamplingArgs,
+    /// File to write, or - for stdout
+    #[arg(short, long, value_name = "OUT.wav")]
+    output: PathBuf,
+    /// What to write
+    #[arg(long, value_enum, default_value_t = FormatName::Wav)]
+    format: FormatName,
+    /// Take the uniform numbers, one a sample, from this array instead of the seed
+    #[arg(long, value_name = "U.npy")]
+    coins: Option<PathBuf>,
+    /// Also write the symbols drawn, as an array of 16-bit integers
+    #[arg(long, value_name = "X.npy")]
+    codes: Option<PathBuf>,
+    /// Print the result as one JSON object on stdout
+    #[arg(long)]
+    json: bool,
+}
+
+/// As typed; what it means depends on where it goes.
+#[derive(Debug, Clone, Copy, PartialEq, ValueEnum)]
+pub enum FormatName {
+    /// WAV, 16-bit
+    Wav,
+    /// WAV of 32-bit floats in a file, raw little-endian floats on stdout
+    F32,
+    /// Raw little-endian 16-bit integers
+    S16,
+}
+
+/// What `render` and `play` report.
+#[derive(Debug, Serialize)]
+pub struct Summary {
+    /// Sound made.
+    pub seconds: f64,
+    /// The same, in samples of `sample_rate`.
+    pub samples: u64,
+    /// The voice's rate, Hz.
+    pub sample_rate: u32,
+    /// Time that passed.
+    pub wall_s: f64,
+    /// CPU time of all threads.
+    pub cpu_s: f64,
+    /// Seconds of sound made in a second of work.
+    pub times_real_time: f64,
+    /// As given.
+    pub seed: u64,
+    /// Largest magnitude; null for silence.
+    pub peak_dbfs: Option<f64>,
+}
+
+/// Runs the command.
+pub fn run(args: Args) -> Result<()> {
+    let sampling = args.sampling.get()?;
+    let to_stdout = args.output.as_os_str() == "-";
+    if to_stdout && args.json {
+        usage!("--json and -o - both want stdout; write the sound to a file");
+    }
+    if to_stdout && std::io::stdout().is_terminal() {
+        usage!("-o -: stdout is a terminal; pipe it into a player, as in `| aplay`");
+    }
+    let voice = args.model.voice()?;
+    let cue = args.condition.cue(&voice)?;
+    let sample_rate = voice.section.sample_rate;
+    let mut length = args.length.get(&cue, sample_rate)?;
+    let mut coins = CoinSource::seed(args.sampling.seed);
+    if let Some(path) = &args.coins {
+        coins = given_coins(path)?;
+        let there = coins.len().unwrap_or(0);
+        if !args.length.is_given() && !cue.has_track() {
+            length = Length::Samples(there);
+        }
+    }
+    let given = coins.len();
+    let record = args.codes.is_some();
+    let mut synth =
+        Synth::new(&voice, Part { cue: Box::new(cue), sampling, coins, length, record });
+    if let (Some(path), Some(there), Some(wanted)) = (&args.coins, given, synth.wanted(length))
+        && there < wanted
+    {
+        bail!("{}: {there} numbers, {wanted} samples want one each", path.display());
+    }
+    let format = match (args.format, to_stdout) {
+        (FormatName::Wav, _) => Format::Wav16,
+        (FormatName::F32, false) => Format::WavF32,
+        (FormatName::F32, true) => Format::RawF32,
+        (FormatName::S16, _) => Format::RawS16,
+    };
+    let sink: Box<dyn Sink> = if to_stdout {
+        Box::new(PipeSink::new(std::io::stdout(), format, sample_rate))
+    } else {
+        Box::new(FileSink::create(&args.output, format, sample_rate)?)
+    };
+    interrupt::watch()?;
+    let summary = speak(&mut synth, sink, args.sampling.seed)?;
+    if let (Some(path), Some(codes)) = (&args.codes, synth.codes()) {
+        npy::write::<u16>(path, &[codes.len() as u64], |push| {
+            Ok(codes.iter().copied().try_for_each(push)?)
+        })?;
+    }
+    if args.json {
+        output::json(&summary)
+    } else {
+        eprintln!("{}", summary.line());
+        Ok(())
+    }
+}
+
+fn given_coins(path: &Path) -> Result<CoinSource> {
+    let coins = npy::read_coins(path)?;
+    if coins.is_empty() {
+        bail!("{}: no numbers", path.display());
+    }
+    match CoinSource::given(coins) {
+        Ok(coins) => Ok(coins),
+        Err(e) => bail!("{}: {e}", path.display()),
+    }
+}
+
+/// All that `synth` has to say, into `sink`. A file appears only when all of it was said.
+pub fn speak(synth: &mut Synth, mut sink: Box<dyn Sink>, seed: u64) -> Result<Summary> {
+    let rate = f64::from(synth.sample_rate());
+    let bar = output::progress_bar(
+        synth.end(),
+        "{wide_bar} {percent:>3} %  {msg}  {eta} left",
+    );
+    let (start, cpu) = (Instant::now(), output::cpu_time());
+    let mut block = [0.0; BLOCK];
+    let mut shown = start;
+    loop {
+        let n = without_denormals(|| synth.fill(&mut block));
+        sink.write(&block[..n])?;
+        if n < BLOCK {
+            break;
+        }
+        if interrupt::count() > 0 {
+            bar.finish_and_clear();
+            bail!("interrupted after {:.1} s of sound", synth.position() as f64 / rate);
+        }
+        if shown.elapsed() > Duration::from_millis(100) {
+            shown = Instant::now();
+            let seconds = synth.position() as f64 / rate;
+            let speed = seconds / start.elapsed().as_secs_f64();
+            bar.set_message(format!("{seconds:.1} s  {speed:.2} x real time"));
+            bar.set_position(synth.position());
+        }
+    }
+    sink.finish()?;
+    bar.finish_and_clear();
+    let wall_s = start.elapsed().as_secs_f64();
+    let seconds = synth.position() as f64 / rate;
+    Ok(Summary {
+        seconds,
+        samples: synth.position(),
+        sample_rate: synth.sample_rate(),
+        wall_s,
+        cpu_s: (output::cpu_time() - cpu).as_secs_f64(),
+        times_real_time: seconds / wall_s,
+        seed,
+        peak_dbfs: output::dbfs(synth.peak()),
+    })
+}
+
+impl Summary {
+    /// The same for people.
+    pub fn line(&self) -> String {
+        let peak = self.peak_dbfs.map_or("silence".into(), |p| format!("peak {p:.1} dBFS"));
+        format!(
+            "{:.2} s of sound in {:.2} s, {:.2} x real time, seed {}, {peak}",
+            self.seconds, self.wall_s, self.times_real_time, self.seed
+        )
+    }
+}

@@ -1,0 +1,51 @@
+//! `wavesynth train`: see [`wavesynth::train`].
+
+use anyhow::{Context, Result};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use wavesynth::train::{self, report};
+
+/// What was typed.
+#[derive(clap::Args)]
+pub struct Args {
+    /// What to train, in TOML; see examples/train
+    #[arg(value_name = "RUN.toml")]
+    run: PathBuf,
+    /// Go on from where the run stopped
+    #[arg(long)]
+    resume: bool,
+    /// Stop after so many steps, as Ctrl-C does
+    #[arg(long, value_name = "STEPS")]
+    stop_after: Option<u64>,
+}
+
+/// Trains until the run is done or interrupted.
+pub fn run(args: Args) -> Result<()> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let flag = stop.clone();
+    ctrlc::set_handler(move || {
+        // A second Ctrl-C means now; the files on disk are whole at any time.
+        if flag.swap(true, Ordering::Relaxed) {
+            std::process::exit(130);
+        }
+        eprintln!("stopping after this step; the checkpoint is written first");
+    })
+    .context("Ctrl-C can't be caught")?;
+    let options = train::Options { resume: args.resume, stop_after: args.stop_after };
+    let outcome = train::train(&args.run, &options, &stop)?;
+    let verdict = outcome
+        .held_out
+        .map(|h| format!(", held-out {h:.4} nats/sample: {}", report::verdict(h)))
+        .unwrap_or_default();
+    eprintln!(
+        "{}: step {} of {}{verdict}",
+        outcome.voice.display(),
+        outcome.step,
+        outcome.steps
+    );
+    if outcome.step < outcome.steps {
+        eprintln!("continue with: wavesynth train {} --resume", args.run.display());
+    }
+    Ok(())
+}

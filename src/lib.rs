@@ -1,0 +1,41 @@
+//! wavesynth: learns a voice from recordings and speaks, sings or plays it sample by sample in real time.
+//!
+//! Everything is p(x) = Π p(x_t | x_<t, c): one network gives every factor, generation draws one symbol at a time and
+//! keeps what it would otherwise compute again, training reads a whole sequence at once with the truth as input.
+//!
+//! # When it plays or renders
+//!
+//! ```text
+//! Condition --(every hop)--> Generator::condition --+                      wavesynth_audio::cond, synth::Cue
+//! checkpoint -> check -> pack -> Arc<weights> ------|--(every symbol)--> step -> logits -> sampler(coin) -> code
+//!                                                   +<---------------------- x_{t-1} <---------------------+
+//!    callback <- ring <- resample <- block of f32 <- de-emphasis <- mu-law decode <------------------------+
+//!    file     <---------------------+
+//! ```
+//!
+//! [`synth::Synth`] is the first three lines: one voice, one condition, blocks of PCM out, no threads. `render` pulls
+//! blocks from it into a file. `play` puts threads around it:
+//!
+//! | thread | runs | may |
+//! |---|---|---|
+//! | main | [`synth::Session`]: commands in, reports out | everything |
+//! | worker | [`synth::Worker`]: synth, resampler, the ring's producer | neither allocate, lock, log nor touch a file |
+//! | callback | the ring's consumer, in `wavesynth_audio::device` | pop, pad with silence, count |
+//!
+//! Commands go to the worker through a bounded channel as values prepared on main; what they replace travels back and
+//! is dropped on main.
+//!
+//! # When it trains
+//!
+//! ```text
+//! recordings -> windows [B, T+1] -> Objective::loss -> AdamW -> checkpoint -> the same loader -> engine
+//! ```
+//!
+//! The engine does the held-out evaluation, so the two readings of a model are compared at every evaluation.
+
+pub mod bench;
+pub mod shipped;
+pub mod synth;
+#[cfg(feature = "train")]
+pub mod train;
+pub mod voice;

@@ -1,0 +1,55 @@
+//! Teacher forcing through the engine: given symbols in, what the model thinks of them out.
+
+use super::Cue;
+use super::frames::Frames;
+use crate::voice::Voice;
+use wavesynth_models::ar::{Generator, Sampling, Symbol};
+
+/// A voice that is told what it says.
+pub struct Forced {
+    generator: Box<dyn Generator>,
+    frames: Frames,
+    position: u64,
+}
+
+impl Forced {
+    /// `voice`, before the first symbol, under `cue`.
+    pub fn new(voice: &Voice, cue: Cue) -> Self {
+        Self {
+            generator: voice.model.generator(Sampling::default()),
+            frames: Frames::new(voice.config.condition.clone(), Box::new(cue)),
+            position: 0,
+        }
+    }
+
+    fn advance(&mut self) {
+        if let Some(frame) = self.frames.due(self.position) {
+            self.generator.condition(frame);
+        }
+        self.position += 1;
+    }
+
+    /// −ln p(x | past) in nats, then absorbs `x`.
+    pub fn score(&mut self, x: Symbol) -> f32 {
+        self.advance();
+        self.generator.score(x)
+    }
+
+    /// The network's outputs for the next symbol [classes], then absorbs `x`.
+    pub fn logits(&mut self, x: Symbol, out: &mut [f32]) {
+        self.advance();
+        self.generator.logits(x, out);
+    }
+}
+
+/// The conditioning frames of `samples` samples under `cue` [⌈samples / hop⌉, cond_len], row by row: what the engine
+/// is given one at a time. Empty for an unconditional voice.
+pub fn frame_table(voice: &Voice, cue: Cue, samples: usize) -> Vec<f32> {
+    let mut frames = Frames::new(voice.config.condition.clone(), Box::new(cue));
+    let hop = voice.config.hop().max(1);
+    let mut table = Vec::new();
+    for position in (0..samples as u64).step_by(hop) {
+        table.extend(frames.due(position).unwrap_or_default());
+    }
+    table
+}

@@ -1,0 +1,138 @@
+//! The frame clock: which conditioning frame is due at which sample.
+
+use super::cue::Cue;
+use wavesynth_models::wavenet::Condition;
+
+/// Walks through a cue one frame at a time. Sample t is spoken under frame t / hop.
+pub(super) struct Frames {
+    /// `None` for an unconditional model, which is due no frame.
+    shape: Option<Condition>,
+    cue: Box<Cue>,
+    /// The speaker vector in force, somewhere between `from` and the cue's while a fade runs.
+    speaker: Vec<f32>,
+    from: Vec<f32>,
+    /// Frame at which the fade began, and frames it lasts.
+    fade: (u64, u64),
+    /// Frame at which the track began.
+    track_start: u64,
+    frame: Vec<f32>,
+}
+
+impl Frames {
+    pub(super) fn new(shape: Option<Condition>, cue: Box<Cue>) -> Self {
+        let speaker_dim = shape.as_ref().map_or(0, |c| c.speaker_dim);
+        let mut speaker = vec![0.0; speaker_dim];
+        if let Some(v) = cue.speaker() {
+            speaker.copy_from_slice(v);
+        }
+        Self {
+            frame: vec![0.0; shape.as_ref().map_or(0, Condition::len)],
+            from: speaker.clone(),
+            speaker,
+            fade: (0, 0),
+            track_start: 0,
+            cue,
+            shape,
+        }
+    }
+
+    fn hop(&self) -> u64 {
+        self.shape.as_ref().map_or(1, |c| c.hop as u64)
+    }
+
+    /// The frame that begins at sample `position`, if one does.
+    pub(super) fn due(&mut self, position: u64) -> Option<&[f32]> {
+        let shape = self.shape.as_ref()?;
+        let hop = shape.hop as u64;
+        if position % hop != 0 {
+            return None;
+        }
+        let i = position / hop;
+        if let Some(target) = self.cue.speaker() {
+            let (start, frames) = self.fade;
+            let done = i - start.min(i) + 1;
+            if done >= frames {
+                self.speaker.copy_from_slice(target);
+            } else {
+                let share = done as f32 / frames as f32;
+                for ((now, &a), &b) in self.speaker.iter_mut().zip(&self.from).zip(target) {
+                    *now = a + (b - a) * share;
+                }
+            }
+        }
+        let at = (i - self.track_start.min(i)) as usize;
+        shape.write_frame(&self.speaker, self.cue.track(), at, &mut self.frame);
+        Some(&self.frame)
+    }
+
+    /// See [`super::Synth::change`].
+    pub(super) fn change(
+        &mut self,
+        mut cue: Box<Cue>,
+        position: u64,
+        fade_ms: u32,
+        sample_rate: u32,
+    ) -> Box<Cue> {
+        let next = position.div_ceil(self.hop());
+        if cue.has_speaker() {
+            self.from.copy_from_slice(&self.speaker);
+            let samples = u64::from(fade_ms) * u64::from(sample_rate) / 1000;
+            self.fade = (next, samples / self.hop());
+        }
+        if cue.has_track() {
+            self.track_start = next;
+        }
+        cue.inherit(&mut self.cue);
+        std::mem::replace(&mut self.cue, cue)
+    }
+
+    /// Sample at which the track began.
+    pub(super) fn track_start(&self) -> u64 {
+        self.track_start * self.hop()
+    }
+
+    /// Samples that the track lasts.
+    pub(super) fn track_samples(&self) -> Option<u64> {
+        let features = self.shape.as_ref()?.features;
+        let track = self.cue.track()?;
+        Some((track.len() / features.max(1)) as u64 * self.hop())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn frames() -> Frames {
+        let shape =
+            Condition { speakers: 2, speaker_dim: 1, features: 1, context: 0, hidden: 0, hop: 4 };
+        Frames::new(Some(shape), Box::new(Cue::of(Some(vec![1.0]), Some(vec![10.0, 11.0, 12.0]))))
+    }
+
+    #[test]
+    fn a_frame_is_due_every_hop() {
+        let mut f = frames();
+        assert_eq!(f.due(0).unwrap(), [1.0, 1.0, 10.0]);
+        assert!((1..4).all(|t| f.due(t).is_none()));
+        assert_eq!(f.due(4).unwrap(), [1.0, 1.0, 11.0]);
+        assert_eq!(f.due(400).unwrap(), [1.0, 1.0, 12.0]);
+        assert_eq!(f.track_samples(), Some(12));
+    }
+
+    #[test]
+    fn a_fade_is_linear_and_keeps_what_the_new_cue_lacks() {
+        let mut f = frames();
+        f.due(0);
+        // 1000 Hz, hop 4: 16 ms are 4 frames, from frame 1 on.
+        f.change(Box::new(Cue::of(Some(vec![3.0]), None)), 2, 16, 1000);
+        assert_eq!(f.due(4).unwrap(), [1.5, 1.0, 11.0]);
+        assert_eq!(f.due(8).unwrap(), [2.0, 1.0, 12.0]);
+        // A second change starts from where the first one stands.
+        f.change(Box::new(Cue::of(Some(vec![2.0]), Some(vec![7.0, 8.0]))), 9, 8, 1000);
+        assert_eq!(f.due(12).unwrap(), [2.0, 1.0, 7.0]);
+        let old = f.change(Box::new(Cue::of(None, Some(vec![5.0]))), 13, 0, 1000);
+        assert_eq!(f.due(16).unwrap(), [2.0, 1.0, 5.0]);
+        assert!(!old.has_speaker() && old.has_track());
+        assert_eq!(f.track_start(), 16);
+    }
+}

@@ -1,0 +1,220 @@
+//! The engine thread: synth -> resampler -> ring, commands in between.
+//!
+//! Once [`Worker::run`] is running it neither allocates, frees, locks, logs nor touches a file. When the ring is full
+//! it sleeps; nobody wakes it, so that the callback needs no system call.
+
+use super::{Cue, Deadlines, Synth};
+use crossbeam_channel::{Receiver, Sender};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+use wavesynth_audio::resample::{ResampleError, StreamResampler};
+use wavesynth_audio::ring::Producer;
+use wavesynth_models::ar::Sampling;
+
+/// Samples generated at a time, at the voice's rate: 4 ms at 16 kHz, the grain at which commands are heard.
+pub const BLOCK: usize = 64;
+
+/// What main asks of the worker.
+pub enum Command {
+    /// See [`Synth::change`].
+    Change {
+        /// The cue to go over to.
+        cue: Box<Cue>,
+        /// Time that the speaker takes to become the new one, in ms.
+        fade_ms: u32,
+    },
+    /// See [`Synth::set_sampling`].
+    Sampling(Sampling),
+    /// See [`Synth::pause`].
+    Pause,
+    /// See [`Synth::resume`].
+    Resume,
+    /// See [`Synth::stop`].
+    Stop {
+        /// Time to fade out, in ms.
+        fade_ms: u32,
+    },
+}
+
+/// What the worker sends back.
+pub enum Event {
+    /// A change took effect.
+    Changed {
+        /// The cue that was replaced: to be dropped here, off the engine thread.
+        retired: Box<Cue>,
+        /// Samples handed to the ring before the first block under the new cue, at the device's rate.
+        at_sample: u64,
+    },
+}
+
+/// What the worker shows while it runs. Readable from any thread.
+#[derive(Debug, Default)]
+pub struct Progress {
+    position: AtomicU64,
+    busy_ns: AtomicU64,
+    busy_samples: AtomicU64,
+    primed: AtomicBool,
+    done: AtomicBool,
+}
+
+impl Progress {
+    /// Samples generated so far, at the voice's rate.
+    pub fn position(&self) -> u64 {
+        self.position.load(Ordering::Relaxed)
+    }
+
+    /// Time spent on sound, and how many samples of it (the voice's rate), pauses left out.
+    pub fn busy(&self) -> (Duration, u64) {
+        let ns = self.busy_ns.load(Ordering::Relaxed);
+        (Duration::from_nanos(ns), self.busy_samples.load(Ordering::Relaxed))
+    }
+
+    /// Whether the ring was full once, or all was said before it was.
+    pub fn is_primed(&self) -> bool {
+        self.primed.load(Ordering::Acquire)
+    }
+
+    /// Whether the worker has handed everything to the ring, or given up.
+    pub fn is_done(&self) -> bool {
+        self.done.load(Ordering::Acquire)
+    }
+}
+
+/// Everything that the engine thread owns.
+pub struct Worker {
+    synth: Synth,
+    resampler: StreamResampler,
+    ring: Producer,
+    commands: Receiver<Command>,
+    events: Sender<Event>,
+    progress: Arc<Progress>,
+    block_times: Deadlines,
+    block: Box<[f32]>,
+    out: Vec<f32>,
+    /// Samples pushed so far.
+    pushed: u64,
+}
+
+impl Worker {
+    /// A worker that plays `synth` into `ring` at `device_rate` Hz.
+    ///
+    /// `events` must have room for one event per command that can be under way: when it is full, commands wait.
+    ///
+    /// # Errors
+    /// A rate that can't be resampled to.
+    pub fn new(
+        synth: Synth,
+        device_rate: u32,
+        ring: Producer,
+        commands: Receiver<Command>,
+        events: Sender<Event>,
+    ) -> Result<Self, ResampleError> {
+        let resampler = StreamResampler::new(synth.sample_rate(), device_rate, BLOCK)?;
+        Ok(Self {
+            out: Vec::with_capacity(resampler.max_block_out()),
+            block: vec![0.0; BLOCK].into(),
+            progress: Arc::default(),
+            block_times: Deadlines::new(),
+            pushed: 0,
+            synth,
+            resampler,
+            ring,
+            commands,
+            events,
+        })
+    }
+
+    /// What others may watch.
+    pub fn progress(&self) -> Arc<Progress> {
+        self.progress.clone()
+    }
+
+    /// The synth, when all is over.
+    pub fn synth(&self) -> &Synth {
+        &self.synth
+    }
+
+    /// Time that each block took.
+    pub fn block_times(&self) -> &Deadlines {
+        &self.block_times
+    }
+
+    /// Plays to the end, or until the other end of the ring is gone.
+    ///
+    /// # Real-time
+    /// This is the engine thread.
+    pub fn run(&mut self) {
+        let mut n = BLOCK;
+        while n == BLOCK {
+            self.obey();
+            let start = Instant::now();
+            let before = self.synth.position();
+            n = self.synth.fill(&mut self.block);
+            self.out.clear();
+            self.resampler.process(&self.block[..n], &mut self.out);
+            if n < BLOCK {
+                if !self.push() {
+                    break;
+                }
+                self.out.clear();
+                self.resampler.flush(&mut self.out);
+            }
+            let took = start.elapsed();
+            let said = self.synth.position() - before;
+            self.progress.position.store(self.synth.position(), Ordering::Relaxed);
+            if said == BLOCK as u64 {
+                self.block_times.record(took);
+                self.progress.busy_ns.fetch_add(took.as_nanos() as u64, Ordering::Relaxed);
+                self.progress.busy_samples.fetch_add(said, Ordering::Relaxed);
+            }
+            if !self.push() {
+                break;
+            }
+        }
+        self.ring.close();
+        self.progress.primed.store(true, Ordering::Release);
+        self.progress.done.store(true, Ordering::Release);
+    }
+
+    fn obey(&mut self) {
+        while !self.events.is_full() {
+            let Ok(command) = self.commands.try_recv() else { return };
+            match command {
+                Command::Change { cue, fade_ms } => {
+                    let retired = self.synth.change(cue, fade_ms);
+                    let event = Event::Changed { retired, at_sample: self.pushed };
+                    // There is room, and this is the only sender; when nobody listens any more, a drop does no harm.
+                    let _ = self.events.try_send(event);
+                }
+                Command::Sampling(sampling) => self.synth.set_sampling(sampling),
+                Command::Pause => self.synth.pause(),
+                Command::Resume => self.synth.resume(),
+                Command::Stop { fade_ms } => self.synth.stop(fade_ms),
+            }
+        }
+    }
+
+    /// Hands `out` to the ring, sleeping while it is full. False when nobody is there to hear it.
+    fn push(&mut self) -> bool {
+        let mut at = 0;
+        loop {
+            let n = self.ring.push_slice(&self.out[at..]);
+            at += n;
+            self.pushed += n as u64;
+            if at == self.out.len() {
+                return true;
+            }
+            self.progress.primed.store(true, Ordering::Release);
+            if self.ring.is_abandoned() {
+                return false;
+            }
+            std::thread::sleep(self.nap());
+        }
+    }
+
+    /// A quarter of a block: short enough that the ring is never short of more than that.
+    fn nap(&self) -> Duration {
+        Duration::from_micros(BLOCK as u64 * 250_000 / u64::from(self.synth.sample_rate().max(1)))
+    }
+}

@@ -1,0 +1,34 @@
+//! The trainer: a folder of recordings in, a voice out.
+//!
+//! ```text
+//! run file --> config        what to train, checked key by key
+//! WAV files -> corpus        codes and feature tracks of every speaker, each file for training or held out
+//!              window        batches of [warm-up | loss] rows, drawn from (seed, step) alone
+//!              setup         what stands still while a run steps
+//!              run           the loop: loss, clip, AdamW, average; logs, checkpoints, stops
+//!              optim         AdamW, learning rate, average
+//!              guard         NaN and divergence
+//!              held_out      the same windows read by the engine and by the trainer
+//!              state         everything that resuming needs, in one file
+//!              product       the voice file
+//!              report        progress, log file, verdict
+//!              enroll        a new speaker's vector, all other weights held
+//! ```
+//!
+//! Nothing that moves a weight depends on the clock or on the number of threads: `--resume` gives the bits that one
+//! uninterrupted run gives.
+
+pub mod config;
+pub mod corpus;
+pub mod guard;
+pub mod held_out;
+pub mod optim;
+pub mod product;
+pub mod report;
+mod run;
+mod setup;
+pub mod state;
+pub mod window;
+
+pub use run::{Options, Outcome, train};
+pub use setup::objective;

@@ -1,0 +1,396 @@
+//! The run file: what to train, on what, for how long. TOML, every key checked, every error naming file and key.
+
+use anyhow::{Context, Result, anyhow, bail, ensure};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use wavesynth_audio::{features, mulaw};
+use wavesynth_models::wavenet;
+
+/// Conditioning frames per second.
+pub const FRAME_RATE: u32 = features::SAMPLE_RATE / features::HOP as u32;
+
+/// A run file as it was read. Paths in it are relative to the folder that the program was started in.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RunFile {
+    /// Where the recordings are.
+    #[serde(default)]
+    pub corpus: Corpus,
+    /// Speakers by name and folder, beside those of `corpus.root`.
+    #[serde(default, rename = "speaker", skip_serializing_if = "Vec::is_empty")]
+    pub speakers: Vec<Speaker>,
+    /// What a symbol is.
+    #[serde(default)]
+    pub audio: Audio,
+    /// Sizes of the network.
+    pub model: Model,
+    /// How it learns.
+    pub train: Train,
+}
+
+/// Section `[corpus]`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Corpus {
+    /// A folder with one sub-folder of WAV files for each speaker.
+    pub root: Option<PathBuf>,
+    /// Only these sub-folders of `root`, in this order; all of them, sorted by name, when empty.
+    pub speakers: Vec<String>,
+    /// Fraction of the files that is held out where no `transcripts.tsv` decides; 0 holds nothing out.
+    pub held_out: f64,
+    /// Shorter files are skipped.
+    pub min_seconds: f64,
+    /// A speaker is drawn in proportion to (seconds of speech)^balance: 1 is by length, 0 is all alike.
+    pub balance: f64,
+}
+
+impl Default for Corpus {
+    fn default() -> Self {
+        Self {
+            root: None,
+            speakers: Vec::new(),
+            held_out: 0.05,
+            min_seconds: 0.3,
+            balance: 0.5,
+        }
+    }
+}
+
+/// Section `[[speaker]]`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Speaker {
+    /// What the speaker is called in the checkpoint.
+    pub name: String,
+    /// A folder of WAV files.
+    pub folder: PathBuf,
+}
+
+/// Section `[audio]`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Audio {
+    /// Samples per second of the model; recordings of any rate are resampled to it.
+    pub sample_rate: u32,
+    /// a of x_t − a·x_{t−1} in front of the mu-law.
+    pub preemphasis: f32,
+}
+
+impl Default for Audio {
+    fn default() -> Self {
+        Self {
+            sample_rate: 16_000,
+            preemphasis: 0.85,
+        }
+    }
+}
+
+/// Section `[model]`: [`wavenet::Config`] as far as the corpus does not decide it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Model {
+    /// R.
+    pub residual_channels: usize,
+    /// D; R when left out.
+    pub gate_channels: Option<usize>,
+    /// S.
+    pub skip_channels: usize,
+    /// A; S when left out.
+    pub head_channels: Option<usize>,
+    /// K.
+    #[serde(default = "two")]
+    pub kernel_size: usize,
+    /// d_l: a list, or `{ cycle = 10, layers = 16 }` for 1, 2, 4 … 512, 1, 2 …
+    pub dilations: Dilations,
+    /// E; 0 for a model that knows no speakers.
+    #[serde(default = "sixteen")]
+    pub speaker_dim: usize,
+    /// Whether the model is conditioned on a feature track.
+    #[serde(default = "yes")]
+    pub features: bool,
+    /// C, frames seen to either side.
+    #[serde(default = "two")]
+    pub context: usize,
+    /// H, width of the frame-rate network; 0 for none.
+    #[serde(default = "sixty_four")]
+    pub hidden: usize,
+}
+
+fn yes() -> bool {
+    true
+}
+fn two() -> usize {
+    2
+}
+fn sixteen() -> usize {
+    16
+}
+fn sixty_four() -> usize {
+    64
+}
+
+/// Dilations, written out or by rule.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(
+    untagged,
+    expecting = "dilations: wanted a list of numbers, or { cycle = 10, layers = 16 }"
+)]
+pub enum Dilations {
+    /// One number a layer.
+    List(Vec<usize>),
+    /// Layer l has dilation 2^(l mod cycle).
+    Cycle(Cycle),
+}
+
+/// The rule of [`Dilations`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Cycle {
+    /// Layers until the dilation is 1 again.
+    pub cycle: usize,
+    /// Layers in all.
+    pub layers: usize,
+}
+
+/// Which code computes loss and gradient.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Engine {
+    /// Layers with a backward of their own.
+    Fused,
+    /// The plain graph, differentiated by candle.
+    Graph,
+}
+
+/// Section `[train]`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Train {
+    /// Steps of the whole run.
+    pub steps: Option<u64>,
+    /// Instead of `steps`: hours of the whole run, turned into steps once by timing the first ones.
+    pub hours: Option<f64>,
+    /// Samples of a window that count in the loss.
+    pub window: usize,
+    /// Windows of a step.
+    pub batch: usize,
+    /// Highest learning rate.
+    pub learning_rate: f64,
+    /// Steps over which the learning rate rises from 0.
+    pub warmup_steps: u64,
+    /// The cosine decay ends at this fraction of `learning_rate`.
+    pub final_fraction: f64,
+    /// AdamW's memory of gradients.
+    pub beta1: f64,
+    /// AdamW's memory of squared gradients.
+    pub beta2: f64,
+    /// Decoupled weight decay, on products only.
+    pub weight_decay: f64,
+    /// The gradient is scaled down to this global norm.
+    pub clip_norm: f64,
+    /// Memory of the weight average that becomes the voice.
+    pub ema: f64,
+    /// Standard deviation of the noise on the inputs, in mu-law steps, reached after a third of the run.
+    pub input_noise: f64,
+    /// Probability that a window is trained without its feature track.
+    pub feature_dropout: f64,
+    /// Where all random numbers come from.
+    pub seed: u64,
+    /// Threads; 0 for all cores.
+    pub threads: usize,
+    /// Which code computes loss and gradient.
+    pub engine: Engine,
+    /// Steps between two lines of the log.
+    pub log_every: u64,
+    /// Steps between two held-out evaluations.
+    pub eval_every: u64,
+    /// Seconds of held-out recordings that an evaluation reads.
+    pub eval_seconds: f64,
+    /// Minutes between two checkpoints.
+    pub checkpoint_every_minutes: f64,
+    /// Folder of checkpoint, state and log; `runs/` and the run file's name when left out.
+    pub out: Option<PathBuf>,
+    /// A checkpoint whose weights the run starts from, in place of random ones.
+    pub start_from: Option<PathBuf>,
+}
+
+impl Default for Train {
+    fn default() -> Self {
+        Self {
+            steps: None,
+            hours: None,
+            window: 6400,
+            batch: 8,
+            learning_rate: 1e-3,
+            warmup_steps: 200,
+            final_fraction: 0.03,
+            beta1: 0.9,
+            beta2: 0.99,
+            weight_decay: 0.01,
+            clip_norm: 1.0,
+            ema: 0.999,
+            input_noise: 0.3,
+            feature_dropout: 0.1,
+            seed: 1,
+            threads: 0,
+            engine: Engine::Fused,
+            log_every: 10,
+            eval_every: 500,
+            eval_seconds: 16.0,
+            checkpoint_every_minutes: 5.0,
+            out: None,
+            start_from: None,
+        }
+    }
+}
+
+/// Keys that may change between a run and its resumption: none of them moves a weight.
+const FREE: [&str; 8] = [
+    "corpus.root",
+    "train.threads",
+    "train.log_every",
+    "train.eval_every",
+    "train.eval_seconds",
+    "train.checkpoint_every_minutes",
+    "train.out",
+    "train.start_from",
+];
+
+impl RunFile {
+    /// Reads and checks the run file at `path`; also gives its text.
+    ///
+    /// # Errors
+    /// An unreadable file, an unknown or missing key, a value out of range: file, key and what was wanted.
+    pub fn read(path: &Path) -> Result<(Self, String)> {
+        let text = std::fs::read_to_string(path)
+            .with_context(|| format!("{}: can't read the run file", path.display()))?;
+        let run = Self::parse(&text, &path.display().to_string())?;
+        Ok((run, text))
+    }
+
+    /// Reads a run file's text; `name` is used in errors only.
+    ///
+    /// # Errors
+    /// As [`RunFile::read`].
+    pub fn parse(text: &str, name: &str) -> Result<Self> {
+        let run: Self = toml::from_str(text).map_err(|e| {
+            let at = e.span().map_or(0, |s| s.start).min(text.len());
+            let number = text[..at].matches('\n').count();
+            let line = text.lines().nth(number).unwrap_or("").trim();
+            let what = e.message().replace('\n', " ");
+            match line {
+                "" => anyhow!("{name}: {what}"),
+                _ => anyhow!("{name}: line {} `{line}`: {what}", number + 1),
+            }
+        })?;
+        run.validate().with_context(|| name.to_string())?;
+        Ok(run)
+    }
+
+    fn validate(&self) -> Result<()> {
+        let (c, t) = (&self.corpus, &self.train);
+        if c.root.is_none() && self.speakers.is_empty() {
+            bail!("no recordings: wanted corpus.root, or [[speaker]] with name and folder");
+        }
+        range("corpus.held_out", c.held_out, 0.0, 0.5)?;
+        range("corpus.min_seconds", c.min_seconds, 0.0, 60.0)?;
+        range("corpus.balance", c.balance, 0.0, 1.0)?;
+        range("audio.sample_rate", f64::from(self.audio.sample_rate), 1000.0, 384_000.0)?;
+        range("audio.preemphasis", f64::from(self.audio.preemphasis), 0.0, 0.99)?;
+        match (t.steps, t.hours) {
+            (Some(n), None) => range("train.steps", n as f64, 1.0, 1e9)?,
+            (None, Some(h)) => range("train.hours", h, 0.001, 10_000.0)?,
+            _ => bail!("train: wanted either steps or hours"),
+        }
+        range("train.window", t.window as f64, 16.0, 1e7)?;
+        range("train.batch", t.batch as f64, 1.0, 4096.0)?;
+        range("train.learning_rate", t.learning_rate, 0.0, 1e9)?;
+        range("train.final_fraction", t.final_fraction, 0.0, 1.0)?;
+        range("train.beta1", t.beta1, 0.0, 0.9999)?;
+        range("train.beta2", t.beta2, 0.0, 0.999_999)?;
+        range("train.weight_decay", t.weight_decay, 0.0, 10.0)?;
+        range("train.clip_norm", t.clip_norm, 1e-6, 1e9)?;
+        range("train.ema", t.ema, 0.0, 0.999_999)?;
+        range("train.input_noise", t.input_noise, 0.0, 64.0)?;
+        range("train.feature_dropout", t.feature_dropout, 0.0, 1.0)?;
+        range("train.threads", t.threads as f64, 0.0, 1024.0)?;
+        range("train.log_every", t.log_every as f64, 1.0, 1e9)?;
+        range("train.eval_every", t.eval_every as f64, 1.0, 1e9)?;
+        range("train.eval_seconds", t.eval_seconds, 0.1, 1e5)?;
+        range("train.checkpoint_every_minutes", t.checkpoint_every_minutes, 0.0, 1e5)?;
+        let rate = self.audio.sample_rate;
+        if self.model.features {
+            let want = format!("a multiple of {FRAME_RATE}, the frames per second of model.features");
+            ensure!(rate % FRAME_RATE == 0, "audio.sample_rate is {rate}, wanted {want}");
+        }
+        // The speakers are not counted yet; one stands for them.
+        let mut config = self.model.config(1, rate);
+        if self.model.speaker_dim == 0
+            && let Some(c) = &mut config.condition
+        {
+            c.speakers = 0;
+        }
+        config.validate().map_err(|e| anyhow!("model: {e}"))
+    }
+
+    /// The first key in which two run files differ so much that one can't continue the other, with both values.
+    pub fn conflict(&self, other: &Self) -> Option<(String, String, String)> {
+        let value = |r: &Self| serde_json::to_value(r).unwrap_or(Value::Null);
+        first_difference("", &value(self), &value(other))
+    }
+}
+
+fn range(key: &str, found: f64, low: f64, high: f64) -> Result<()> {
+    ensure!(
+        (low..=high).contains(&found),
+        "{key} is {found}, wanted {low} to {high}"
+    );
+    Ok(())
+}
+
+fn first_difference(at: &str, a: &Value, b: &Value) -> Option<(String, String, String)> {
+    if FREE.contains(&at) {
+        return None;
+    }
+    match (a, b) {
+        (Value::Object(x), Value::Object(y)) => x.keys().chain(y.keys()).find_map(|key| {
+            let path = if at.is_empty() { key.clone() } else { format!("{at}.{key}") };
+            let get = |m: &serde_json::Map<String, Value>| m.get(key).cloned().unwrap_or_default();
+            first_difference(&path, &get(x), &get(y))
+        }),
+        _ if a == b => None,
+        _ => Some((at.to_string(), a.to_string(), b.to_string())),
+    }
+}
+
+impl Model {
+    /// The network's config for a corpus of `speakers` speakers at `sample_rate`.
+    pub fn config(&self, speakers: usize, sample_rate: u32) -> wavenet::Config {
+        let dilations = match &self.dilations {
+            Dilations::List(list) => list.clone(),
+            Dilations::Cycle(c) => (0..c.layers)
+                .map(|l| 1usize.checked_shl((l % c.cycle.max(1)) as u32).unwrap_or(0))
+                .collect(),
+        };
+        let condition = (self.speaker_dim > 0 || self.features).then(|| wavenet::Condition {
+            speakers: if self.speaker_dim > 0 { speakers } else { 0 },
+            speaker_dim: self.speaker_dim,
+            features: if self.features { features::FEATURES } else { 0 },
+            context: if self.features { self.context } else { 0 },
+            hidden: self.hidden,
+            hop: (sample_rate / FRAME_RATE).max(1) as usize,
+        });
+        wavenet::Config {
+            classes: mulaw::CLASSES,
+            start: mulaw::ZERO,
+            residual_channels: self.residual_channels,
+            gate_channels: self.gate_channels.unwrap_or(self.residual_channels),
+            skip_channels: self.skip_channels,
+            head_channels: self.head_channels.unwrap_or(self.skip_channels),
+            kernel_size: self.kernel_size,
+            dilations,
+            condition,
+        }
+    }
+}

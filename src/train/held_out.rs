@@ -1,0 +1,146 @@
+//! Held-out nats per sample, read twice: by the engine that will speak, and by the trainer's own loss. Two readings of
+//! one function have to agree; a difference is a bug, not a model that needs more training.
+
+use super::corpus::{Corpus, Recording, unit_hash};
+use super::window::Cutter;
+use anyhow::{Result, ensure};
+use rayon::prelude::*;
+use wavesynth_models::ar::Sampling;
+use wavesynth_models::objective::{Objective, Window};
+use wavesynth_models::wavenet;
+use wavesynth_models::zoo::Loaded;
+
+/// Most nats that the two readings may differ by.
+const TOLERANCE: f64 = 1e-3;
+
+/// A held-out recording shorter than this says too little to be a part of the selection.
+const LEAST_SECONDS: f64 = 0.5;
+
+/// The fixed selection of held-out recordings that an evaluation reads, each from its first sample.
+#[derive(Debug, Clone)]
+pub struct HeldOut {
+    pieces: Vec<Recording>,
+}
+
+/// One evaluation.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Reading {
+    /// Nats per sample by the engine.
+    pub engine: f64,
+    /// Nats per sample by the trainer's loss.
+    pub trainer: f64,
+}
+
+impl HeldOut {
+    /// About `seconds` of the held-out part of `corpus`, as much from each speaker; `None` if nothing is held out.
+    pub fn select(corpus: &Corpus, seconds: f64) -> Option<Self> {
+        let rate = f64::from(corpus.sample_rate);
+        let mut by_speaker = vec![Vec::new(); corpus.speakers.len()];
+        corpus.part(true).for_each(|r| by_speaker[r.speaker].push(r));
+        by_speaker.retain(|own| !own.is_empty());
+        let share = (seconds * rate / by_speaker.len().max(1) as f64) as usize;
+        let least = (LEAST_SECONDS * rate) as usize;
+        let mut pieces = Vec::new();
+        for mut own in by_speaker {
+            // Neither the first by alphabet nor the longest: a fixed choice without a bias.
+            own.sort_by(|a, b| unit_hash(&a.name).total_cmp(&unit_hash(&b.name)));
+            let mut room = share;
+            for (i, r) in own.into_iter().enumerate() {
+                let n = r.codes.len().min(room);
+                if i > 0 && (n < least || room < least) {
+                    continue;
+                }
+                let mut piece = r.clone();
+                piece.codes.truncate(n.max(1));
+                room -= n;
+                pieces.push(piece);
+            }
+        }
+        (!pieces.is_empty()).then_some(Self { pieces })
+    }
+
+    /// These recordings, whole.
+    pub fn of(pieces: Vec<Recording>) -> Self {
+        Self { pieces }
+    }
+
+    /// Samples that an evaluation reads.
+    pub fn samples(&self) -> usize {
+        self.pieces.iter().map(|p| p.codes.len()).sum()
+    }
+
+    /// The reading of the engine, in the current thread pool. `vectors` is the speaker table, row by row.
+    pub fn by_engine(&self, model: &Loaded, config: &wavenet::Config, vectors: &[f32]) -> f64 {
+        let sums: Vec<f64> = self
+            .pieces
+            .par_iter()
+            .map(|r| {
+                let dim = config.condition.as_ref().map_or(0, |c| c.speaker_dim);
+                let vector = &vectors[(r.speaker * dim).min(vectors.len())..][..dim];
+                engine_nats(model, config, vector, r)
+            })
+            .collect();
+        sums.iter().sum::<f64>() / self.samples() as f64
+    }
+
+    /// The reading of the trainer, over windows that cover the same samples.
+    ///
+    /// # Errors
+    /// What the objective says.
+    pub fn by_trainer(
+        &self,
+        objective: &dyn Objective,
+        params: &[f32],
+        cutter: &Cutter,
+        batch: usize,
+    ) -> Result<f64> {
+        let windows: Vec<Window> = self.pieces.iter().flat_map(|r| cutter.tile(r)).collect();
+        let rows = |w: &Window| w.targets.len() - w.warmup;
+        let mut sum = 0.0;
+        for group in windows.chunks(batch) {
+            let n: usize = group.iter().map(rows).sum();
+            sum += objective.loss(params, group, None)? * n as f64;
+        }
+        Ok(sum / self.samples() as f64)
+    }
+}
+
+impl Reading {
+    /// Checks that both are one number.
+    ///
+    /// # Errors
+    /// They differ.
+    pub fn check(self) -> Result<Self> {
+        ensure!(
+            (self.engine - self.trainer).abs() <= TOLERANCE,
+            "the engine reads {:.5} nats where the trainer reads {:.5}: they must agree to {TOLERANCE}; this is a \
+             bug of the program, please report it with the run file",
+            self.engine,
+            self.trainer
+        );
+        Ok(self)
+    }
+}
+
+/// Sum of −ln p over the codes of `recording` by the engine, from the start symbol on.
+pub fn engine_nats(
+    model: &Loaded,
+    config: &wavenet::Config,
+    vector: &[f32],
+    recording: &Recording,
+) -> f64 {
+    let mut stream = model.generator(Sampling::default());
+    let mut frame = vec![0.0; config.cond_len()];
+    let hop = config.hop();
+    let mut nats = 0.0;
+    for (t, &code) in recording.codes.iter().enumerate() {
+        if let Some(c) = &config.condition
+            && t % hop == 0
+        {
+            c.write_frame(vector, Some(&recording.track), t / hop, &mut frame);
+            stream.condition(&frame);
+        }
+        nats += f64::from(stream.score(code.into()));
+    }
+    nats
+}

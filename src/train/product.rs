@@ -1,0 +1,103 @@
+//! The voice file: averaged weights with everything that the program needs to speak with them, and where they come from.
+
+use super::config::RunFile;
+use super::corpus::{Corpus, short_hex};
+use super::state::State;
+use crate::voice::{SECTION, VoiceSection};
+use anyhow::Result;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use wavesynth_audio::features;
+use wavesynth_models::wavenet::{self, names};
+use wavesynth_models::weights::{Checkpoint, Header, Layout, Tensors};
+
+/// The header's version of the container; the loader knows the same number.
+pub const VERSION: u32 = 1;
+
+/// The header's section about the training run.
+pub const TRAINING: &str = "training";
+
+/// The header section `training`: for the reader, not for the engine.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Training {
+    /// Steps taken.
+    pub steps: u64,
+    /// Steps that the run was planned for.
+    pub planned_steps: u64,
+    /// Samples that counted in a loss.
+    pub samples: u64,
+    /// Seconds of work, all resumptions together.
+    pub seconds: f64,
+    /// Hours of recordings trained on.
+    pub corpus_hours: f64,
+    /// Hours held out.
+    pub held_out_hours: f64,
+    /// Nats per sample on the held-out selection, of these weights or of the last evaluated before.
+    pub held_out_nats: Option<f64>,
+    /// Nats per sample of the codes' frequencies alone, for comparison.
+    pub frequency_nats: f64,
+    /// Names the recordings.
+    pub corpus: String,
+    /// The run file.
+    pub run: String,
+}
+
+/// The voice of `state`.
+///
+/// # Errors
+/// A header that is no JSON, which no config gives.
+pub fn checkpoint(
+    run: (&RunFile, &str),
+    corpus: &Corpus,
+    config: &wavenet::Config,
+    layout: &Layout,
+    state: &State,
+) -> Result<Checkpoint> {
+    let (run, text) = run;
+    let tensors = layout.tensors(&state.ema);
+    let voice = VoiceSection {
+        sample_rate: run.audio.sample_rate,
+        preemphasis: run.audio.preemphasis,
+        recipe: if run.model.features { features::RECIPE.into() } else { String::new() },
+        space: space(config, &tensors),
+        speakers: corpus.speakers.clone(),
+    };
+    let training = Training {
+        steps: state.step,
+        planned_steps: state.steps,
+        samples: state.samples,
+        seconds: state.seconds,
+        corpus_hours: corpus.hours(false),
+        held_out_hours: corpus.hours(true),
+        held_out_nats: state.held_out,
+        frequency_nats: corpus.frequency_nats(),
+        corpus: corpus.id.clone(),
+        run: text.into(),
+    };
+    let mut sections = serde_json::Map::new();
+    sections.insert(SECTION.into(), serde_json::to_value(voice)?);
+    sections.insert(TRAINING.into(), serde_json::to_value(training)?);
+    let header = Header {
+        version: VERSION,
+        family: wavenet::FAMILY.into(),
+        config: serde_json::to_value(config)?,
+        sections,
+    };
+    Ok(Checkpoint { header, tensors })
+}
+
+/// Names the space of speaker vectors: the table and the products that read a vector first. Other weights may change
+/// how a vector sounds, but only these decide what its numbers mean.
+pub fn space(config: &wavenet::Config, tensors: &Tensors) -> String {
+    let reader = match config.condition.as_ref().map_or(0, |c| c.hidden) {
+        0 => names::cond(0),
+        _ => names::hidden(0),
+    };
+    let mut h = Sha256::new();
+    for name in [names::SPEAKERS, &reader] {
+        if let Some(t) = tensors.get(name) {
+            t.data.iter().for_each(|v| h.update(v.to_le_bytes()));
+        }
+    }
+    short_hex(&h.finalize())
+}

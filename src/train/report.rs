@@ -1,0 +1,201 @@
+//! What a person sees of a run, and the log file that stays.
+
+use super::held_out::Reading;
+use super::state::State;
+use anyhow::{Context, Result};
+use indicatif::{ProgressBar, ProgressStyle};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+/// First line of the log.
+const COLUMNS: &str =
+    "step,seconds,samples,loss,smoothed_loss,grad_norm,learning_rate,held_out_nats,samples_per_s";
+
+/// What nats per sample mean for 256 mu-law symbols at 16 kHz: (above, meaning), from high to low. Measured on this
+/// project's own speech; quiet or clean recordings reach lower numbers with the same quality, so a number compares two
+/// models on the same recordings and says only roughly how one sounds.
+const VERDICTS: [(f64, &str); 6] = [
+    (5.3, "noise: nothing learned yet (all 256 symbols alike are ln 256 = 5.55)"),
+    (4.5, "hiss: how loud, but not yet how it sounds"),
+    (3.9, "murmur: a voice's colour, no syllables"),
+    (3.5, "voice-like: syllables, hardly a word"),
+    (3.1, "speech: words can be recognised where a track says them, with noise"),
+    (f64::MIN, "clear speech, if the recordings are neither very quiet nor mostly silence"),
+];
+
+/// The meaning of held-out nats per sample.
+pub fn verdict(nats: f64) -> &'static str {
+    VERDICTS.iter().find(|(above, _)| nats > *above).map_or(VERDICTS[5].1, |v| v.1)
+}
+
+/// A bar for reading `files` recordings; invisible where stderr is no terminal.
+pub fn loading(files: u64) -> ProgressBar {
+    bar(files, "reading recordings {wide_bar} {pos}/{len} files, {eta} left")
+}
+
+fn bar(len: u64, template: &str) -> ProgressBar {
+    let style = ProgressStyle::with_template(template);
+    let bar = ProgressBar::new(len);
+    // The templates are constants of this file, and a test draws them.
+    if let Ok(style) = style {
+        bar.set_style(style.progress_chars("=> "));
+    }
+    bar
+}
+
+/// Bytes for a reader.
+pub fn bytes(n: usize) -> String {
+    match n as f64 {
+        b if b >= 1e9 => format!("{:.1} GB", b / 1e9),
+        b if b >= 1e6 => format!("{:.0} MB", b / 1e6),
+        b => format!("{:.0} kB", b / 1e3),
+    }
+}
+
+/// A span of time for a reader.
+pub fn span(seconds: f64) -> String {
+    let s = seconds.max(0.0) as u64;
+    match (s / 3600, s / 60 % 60) {
+        (0, 0) => format!("{s} s"),
+        (0, m) => format!("{m} min"),
+        (h, m) => format!("{h} h {m:02} min"),
+    }
+}
+
+/// One step, as the log tells it.
+pub struct Step {
+    /// Loss of its batch.
+    pub loss: f64,
+    /// Norm of the gradient before clipping.
+    pub norm: f64,
+    /// Learning rate.
+    pub rate: f64,
+    /// An evaluation behind it, if there was one.
+    pub reading: Option<Reading>,
+}
+
+/// Progress bar and log of a run.
+pub struct Reporter {
+    bar: ProgressBar,
+    csv: std::fs::File,
+    path: PathBuf,
+    began: Instant,
+    first: (u64, u64),
+}
+
+impl Reporter {
+    /// Opens the log at `path`; rows behind `state` (written after the checkpoint that is resumed) go.
+    ///
+    /// # Errors
+    /// A log that can't be read or written.
+    pub fn open(path: &Path, state: &State) -> Result<Self> {
+        let at = || format!("log {}", path.display());
+        let old = match state.step {
+            0 => String::new(),
+            _ => std::fs::read_to_string(path).unwrap_or_default(),
+        };
+        let kept = old.lines().skip(1).filter(|row| {
+            let step = row.split(',').next().and_then(|s| s.parse::<u64>().ok());
+            step.is_some_and(|s| s <= state.step)
+        });
+        let mut text = format!("{COLUMNS}\n");
+        kept.for_each(|row| {
+            text.push_str(row);
+            text.push('\n');
+        });
+        let folder = path.parent().unwrap_or(Path::new("."));
+        let mut file = tempfile::NamedTempFile::new_in(folder).with_context(at)?;
+        file.write_all(text.as_bytes()).with_context(at)?;
+        file.persist(path).with_context(at)?;
+        let csv = std::fs::OpenOptions::new().append(true).open(path).with_context(at)?;
+        let bar = bar(state.steps, "{wide_bar} {pos}/{len} {msg}");
+        bar.set_position(state.step);
+        Ok(Self {
+            bar,
+            csv,
+            path: path.into(),
+            began: Instant::now(),
+            first: (state.step, state.samples),
+        })
+    }
+
+    /// A line for the person.
+    pub fn say(&self, line: &str) {
+        self.bar.suspend(|| eprintln!("{line}"));
+    }
+
+    /// Shows `state` after `step`; with `log`, also writes its row.
+    ///
+    /// # Errors
+    /// A log that can't be written.
+    pub fn step(&mut self, state: &State, step: &Step, log: bool) -> Result<()> {
+        let seconds = self.began.elapsed().as_secs_f64().max(1e-9);
+        let steps_per_s = (state.step - self.first.0) as f64 / seconds;
+        let samples_per_s = (state.samples - self.first.1) as f64 / seconds;
+        let left = (state.steps - state.step) as f64 / steps_per_s.max(1e-9);
+        let held_out = state.held_out.map_or("-".into(), |h| format!("{h:.4}"));
+        let message = format!(
+            "{steps_per_s:.2} steps/s, {samples_per_s:.0} samples/s, loss {:.4}, held-out {held_out} nats/sample, {} left",
+            state.guard.smoothed,
+            span(left)
+        );
+        if let Some(r) = step.reading {
+            self.say(&format!(
+                "step {}: held-out {:.4} nats/sample by the engine, {:.4} by the trainer: {}",
+                state.step,
+                r.engine,
+                r.trainer,
+                verdict(r.engine)
+            ));
+        }
+        if log {
+            let held_out = step.reading.map_or(String::new(), |r| format!("{:.6}", r.engine));
+            let row = format!(
+                "{},{:.1},{},{:.6},{:.6},{:.4},{:.4e},{held_out},{samples_per_s:.0}\n",
+                state.step,
+                state.seconds,
+                state.samples,
+                step.loss,
+                state.guard.smoothed,
+                step.norm,
+                step.rate
+            );
+            let at = || format!("log {}", self.path.display());
+            self.csv.write_all(row.as_bytes()).with_context(at)?;
+            if self.bar.is_hidden() {
+                eprintln!("step {}/{}: {message}", state.step, state.steps);
+            }
+        }
+        self.bar.set_position(state.step);
+        self.bar.set_message(message);
+        Ok(())
+    }
+
+    /// Takes the bar away.
+    pub fn finish(&self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn verdicts_fall_with_the_nats() {
+        assert!(verdict(5.545).starts_with("noise"));
+        assert!(verdict(3.7).starts_with("voice-like"));
+        assert!(verdict(3.28).starts_with("speech"));
+        assert!(verdict(-1.0).starts_with("clear"));
+        assert!(VERDICTS.is_sorted_by(|a, b| a.0 > b.0));
+    }
+
+    #[test]
+    fn numbers_are_for_readers() {
+        assert_eq!(bytes(1_530_000_000), "1.5 GB");
+        assert_eq!(bytes(2_000_000), "2 MB");
+        assert_eq!(span(59.9), "59 s");
+        assert_eq!(span(7260.0), "2 h 01 min");
+    }
+}

@@ -1,0 +1,104 @@
+//! The loop.
+
+use super::config::RunFile;
+use super::guard::Guard;
+use super::optim::{self, AdamW, Schedule};
+use super::report::{Reporter, Step};
+use super::setup::Setup;
+use super::state::State;
+use super::window::Sampler;
+use anyhow::{Context, Result, bail};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+/// How a run is started.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// Go on from the state in `train.out`.
+    pub resume: bool,
+    /// Stop after so many steps of this session, as Ctrl-C would.
+    pub stop_after: Option<u64>,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Outcome {
+    /// The voice file.
+    pub voice: PathBuf,
+    /// Steps taken, all sessions together.
+    pub step: u64,
+    /// Steps of the whole run.
+    pub steps: u64,
+    /// Nats per held-out sample at the end; `None` if nothing is held out.
+    pub held_out: Option<f64>,
+}
+
+/// Trains the run file at `path` until it is done or `stop` is set. Progress goes to stderr.
+///
+/// # Errors
+/// A bad run file or corpus, a state that belongs to another run, a diverging loss (the last good checkpoint stays), a
+/// file that can't be written.
+pub fn train(path: &Path, options: &Options, stop: &AtomicBool) -> Result<Outcome> {
+    let (run, text) = RunFile::read(path)?;
+    let stem = path.file_stem().unwrap_or_default();
+    let out = run.train.out.clone().unwrap_or_else(|| Path::new("runs").join(stem));
+    if !options.resume && Setup::is_begun(&out) {
+        bail!(
+            "{} holds a run already: --resume continues it, another train.out begins a new one",
+            out.display()
+        );
+    }
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(run.train.threads).build()?;
+    pool.install(|| {
+        let setup = Setup::open(run, text, out)?;
+        setup.announce();
+        let state = if options.resume { setup.resume()? } else { setup.fresh()? };
+        steps(&setup, state, options, stop).with_context(|| setup.last_good())
+    })
+}
+
+fn steps(setup: &Setup, mut s: State, options: &Options, stop: &AtomicBool) -> Result<Outcome> {
+    let train = &setup.run.train;
+    let sampler = Sampler::new(&setup.run, &setup.corpus, &setup.cutter, s.steps);
+    let schedule = Schedule::new(train, s.steps);
+    let adam = AdamW::new(train, setup.objective.layout());
+    let last = options.stop_after.map_or(s.steps, |n| s.steps.min(s.step + n));
+    let mut grads = vec![0.0; s.params.len()];
+    let mut report = Reporter::open(&setup.log_file(), &s)?;
+    let (mut clock, mut saved) = (Instant::now(), Instant::now());
+
+    let mut ending = s.step >= last;
+    while !ending {
+        let batch = sampler.batch(s.step);
+        let loss = setup.objective.loss(&s.params, &batch, Some(&mut grads))?;
+        let norm = optim::clip(&mut grads, train.clip_norm);
+        Guard::check(s.step, loss, norm, setup.config.classes)?;
+        // Here, because these weights have just shown a sane loss.
+        let minutes = saved.elapsed().as_secs_f64() / 60.0;
+        if minutes >= train.checkpoint_every_minutes && !s.guard.suspect() {
+            setup.save(&s)?;
+            saved = Instant::now();
+        }
+        s.guard.observe(s.step, loss)?;
+        let rate = schedule.at(s.step);
+        adam.update(&mut s.params, &grads, &mut s.moments, s.step, rate);
+        optim::average(&mut s.ema, &s.params, train.ema, s.step);
+        s.step += 1;
+        s.samples += batch.iter().map(|w| (w.targets.len() - w.warmup) as u64).sum::<u64>();
+
+        ending = s.step >= last || stop.load(Ordering::Relaxed);
+        let due = s.step.is_multiple_of(train.eval_every);
+        let reading = if due || ending { setup.evaluate(&mut s)? } else { None };
+        s.seconds += clock.elapsed().as_secs_f64();
+        clock = Instant::now();
+        let log = s.step.is_multiple_of(train.log_every) || reading.is_some();
+        report.step(&s, &Step { loss, norm, rate, reading }, log)?;
+    }
+    report.finish();
+    // The last step's weights have not been judged yet.
+    let loss = setup.objective.loss(&s.params, &sampler.batch(s.step), None)?;
+    Guard::check(s.step, loss, 0.0, setup.config.classes)?;
+    setup.save(&s)?;
+    Ok(Outcome { voice: setup.voice_file(), step: s.step, steps: s.steps, held_out: s.held_out })
+}

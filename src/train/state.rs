@@ -1,0 +1,180 @@
+//! Everything that a run needs to go on as if it had not stopped, in one file.
+
+use super::config::RunFile;
+use super::corpus::Corpus;
+use super::guard::Guard;
+use super::optim::Moments;
+use anyhow::{Context, Result, bail, ensure};
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+use wavesynth_models::wavenet;
+use wavesynth_models::weights::{Checkpoint, Header, Layout, Tensor, Tensors};
+
+/// The family in a state file's header, so that no loader takes one for a voice.
+const FAMILY: &str = "wavenet-training-state";
+
+/// A run between two steps.
+#[derive(Debug, Clone, PartialEq)]
+pub struct State {
+    /// Steps taken.
+    pub step: u64,
+    /// Steps of the whole run.
+    pub steps: u64,
+    /// Samples that counted in a loss.
+    pub samples: u64,
+    /// Seconds of work, all resumptions together.
+    pub seconds: f64,
+    /// The last held-out reading.
+    pub held_out: Option<f64>,
+    /// The best held-out reading.
+    pub best_held_out: Option<f64>,
+    /// What watches the loss.
+    pub guard: Guard,
+    /// The weights.
+    pub params: Vec<f32>,
+    /// AdamW's moments.
+    pub moments: Moments,
+    /// The average of the weights: the voice.
+    pub ema: Vec<f32>,
+}
+
+/// The header's section `state`.
+#[derive(Serialize, Deserialize)]
+struct Section {
+    step: u64,
+    steps: u64,
+    samples: u64,
+    seconds: f64,
+    held_out: Option<f64>,
+    best_held_out: Option<f64>,
+    guard: Guard,
+    corpus: String,
+    run: String,
+}
+
+impl State {
+    /// Before the first step, with these weights.
+    pub fn new(params: Vec<f32>, steps: u64) -> Self {
+        Self {
+            step: 0,
+            steps,
+            samples: 0,
+            seconds: 0.0,
+            held_out: None,
+            best_held_out: None,
+            guard: Guard::default(),
+            moments: Moments::new(params.len()),
+            ema: params.clone(),
+            params,
+        }
+    }
+
+    /// Whether every number is one.
+    pub fn is_finite(&self) -> bool {
+        [&self.params, &self.moments.m, &self.moments.v, &self.ema]
+            .iter()
+            .all(|v| v.iter().all(|x| x.is_finite()))
+    }
+
+    /// Writes the state beside `path` and moves it into place: the state that was there stays until then.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn write(
+        &self,
+        path: &Path,
+        config: &wavenet::Config,
+        corpus: &Corpus,
+        run_text: &str,
+    ) -> Result<()> {
+        let section = Section {
+            step: self.step,
+            steps: self.steps,
+            samples: self.samples,
+            seconds: self.seconds,
+            held_out: self.held_out,
+            best_held_out: self.best_held_out,
+            guard: self.guard.clone(),
+            corpus: corpus.id.clone(),
+            run: run_text.into(),
+        };
+        let mut sections = serde_json::Map::new();
+        sections.insert("state".into(), serde_json::to_value(section)?);
+        let header = Header {
+            version: super::product::VERSION,
+            family: FAMILY.into(),
+            config: serde_json::to_value(config)?,
+            sections,
+        };
+        let flat = |data: &[f32]| Tensor { shape: vec![data.len()], data: data.to_vec() };
+        let tensors = Tensors::from([
+            ("params".into(), flat(&self.params)),
+            ("adam.m".into(), flat(&self.moments.m)),
+            ("adam.v".into(), flat(&self.moments.v)),
+            ("ema".into(), flat(&self.ema)),
+        ]);
+        Ok(Checkpoint { header, tensors }.write(path)?)
+    }
+
+    /// Reads the state at `path` for a run that must be the one that wrote it.
+    ///
+    /// # Errors
+    /// A missing or damaged file, or another run: the key that differs.
+    pub fn read(
+        path: &Path,
+        config: &wavenet::Config,
+        corpus: &Corpus,
+        run: &RunFile,
+    ) -> Result<Self> {
+        if !path.exists() {
+            bail!("{}: no state to resume from; run without --resume to begin", path.display());
+        }
+        let file = Checkpoint::read(path)?;
+        let section = file.header.sections.get("state").filter(|_| file.header.family == FAMILY);
+        let Some(section) = section else {
+            bail!("{}: not a training state", path.display());
+        };
+        let section: Section = serde_json::from_value(section.clone())
+            .with_context(|| format!("{}: header section `state`", path.display()))?;
+        let before = RunFile::parse(&section.run, &path.display().to_string())?;
+        if let Some((key, old, new)) = before.conflict(run) {
+            bail!(
+                "{}: was trained with {key} = {old}, the run file says {new}; set it back, or begin anew in another \
+                 train.out",
+                path.display()
+            );
+        }
+        ensure!(
+            section.corpus == corpus.id,
+            "{}: was trained on other recordings (their content, number or split changed); bring them back, or begin \
+             anew in another train.out",
+            path.display()
+        );
+        let len = Layout::new(config.table()).len();
+        let mut tensors = file.tensors;
+        let mut take = |name: &str| -> Result<Vec<f32>> {
+            let t = tensors
+                .remove(name)
+                .with_context(|| format!("{}: tensor {name} is missing", path.display()))?;
+            ensure!(
+                t.data.len() == len,
+                "{}: tensor {name} has {} values, wanted {len}",
+                path.display(),
+                t.data.len()
+            );
+            Ok(t.data)
+        };
+        Ok(Self {
+            step: section.step,
+            steps: section.steps,
+            samples: section.samples,
+            seconds: section.seconds,
+            held_out: section.held_out,
+            best_held_out: section.best_held_out,
+            guard: section.guard,
+            params: take("params")?,
+            moments: Moments { m: take("adam.m")?, v: take("adam.v")? },
+            ema: take("ema")?,
+        })
+    }
+}

@@ -1,0 +1,219 @@
+//! Training windows: which piece of which recording, and what its rows hold.
+//!
+//! A window starts at a frame boundary. Where the recording has enough past, its first `warmup` rows fill the
+//! receptive field and stay out of the loss. Nearer to the beginning it starts at the recording's own first sample with
+//! the start symbol, as the engine does, and its warm-up is as short as that makes it: so the network also learns how a
+//! recording begins.
+
+use super::config::RunFile;
+use super::corpus::{Corpus, Recording};
+use wavesynth_models::ar::{Coins, Symbol};
+use wavesynth_models::objective::Window;
+use wavesynth_models::wavenet;
+
+/// Cuts recordings into windows of one shape.
+#[derive(Debug, Clone)]
+pub struct Cutter {
+    config: wavenet::Config,
+    warmup_frames: usize,
+    loss_frames: usize,
+}
+
+impl Cutter {
+    /// Windows for `config` with at least `loss` rows in the loss, rounded up to frames.
+    pub fn new(config: &wavenet::Config, loss: usize) -> Self {
+        let hop = config.hop();
+        Self {
+            config: config.clone(),
+            warmup_frames: (config.receptive_field() - 1).div_ceil(hop),
+            loss_frames: loss.div_ceil(hop).max(1),
+        }
+    }
+
+    /// Rows of the longest window.
+    pub fn max_rows(&self) -> usize {
+        (self.warmup_frames + self.loss_frames) * self.config.hop()
+    }
+
+    /// The window of `recording` whose loss starts at frame `from`. Without `features` its frames are all zeros, as
+    /// when a voice speaks from its speaker vector alone.
+    pub fn cut(&self, recording: &Recording, from: usize, features: bool) -> Window {
+        let hop = self.config.hop();
+        let codes = &recording.codes;
+        let first = from.saturating_sub(self.warmup_frames);
+        let begin = (first * hop).min(codes.len());
+        let end = ((from + self.loss_frames) * hop).min(codes.len());
+        let before = match begin.checked_sub(1) {
+            Some(i) => Symbol::from(codes[i]),
+            None => self.config.start,
+        };
+        let targets: Vec<Symbol> = codes[begin..end].iter().map(|&c| c.into()).collect();
+        let mut inputs = Vec::with_capacity(targets.len());
+        inputs.push(before);
+        inputs.extend(&targets[..targets.len().saturating_sub(1)]);
+        let mut frames = Vec::new();
+        let mut speaker = None;
+        if let Some(c) = &self.config.condition {
+            let n = c.local_len();
+            frames.resize(targets.len().div_ceil(hop) * n, 0.0);
+            if n > 0 {
+                let track = features.then_some(recording.track.as_slice());
+                for (i, out) in frames.chunks_exact_mut(n).enumerate() {
+                    c.write_local(track, first + i, out);
+                }
+            }
+            speaker = (c.speaker_dim > 0).then_some(recording.speaker);
+        }
+        Window { inputs, targets, warmup: (from - first) * hop, frames, speaker }
+    }
+
+    /// Windows whose losses cover a recording once, without a gap.
+    pub fn tile<'a>(&'a self, recording: &'a Recording) -> impl Iterator<Item = Window> + 'a {
+        let frames = recording.codes.len().div_ceil(self.config.hop());
+        (0..frames).step_by(self.loss_frames).map(|from| self.cut(recording, from, true))
+    }
+}
+
+/// Draws the batches of a run. Batch `step` is a function of the seed and the step number.
+pub struct Sampler<'a> {
+    cutter: &'a Cutter,
+    /// By speaker: recordings and how many samples lie in them up to and with each.
+    speakers: Vec<(Vec<&'a Recording>, Vec<u64>)>,
+    /// Summed weight of the speakers up to and with each.
+    weights: Vec<f64>,
+    batch: usize,
+    noise: f64,
+    dropout: f64,
+    seed: u64,
+    steps: u64,
+}
+
+impl<'a> Sampler<'a> {
+    /// Batches of a run of `steps` steps over the training part of `corpus`.
+    pub fn new(run: &RunFile, corpus: &'a Corpus, cutter: &'a Cutter, steps: u64) -> Self {
+        let mut speakers = vec![(Vec::new(), Vec::new()); corpus.speakers.len()];
+        for r in corpus.part(false) {
+            let (own, sums): &mut (Vec<&Recording>, Vec<u64>) = &mut speakers[r.speaker];
+            own.push(r);
+            sums.push(sums.last().unwrap_or(&0) + r.codes.len() as u64);
+        }
+        let mut sum = 0.0;
+        let weights = speakers
+            .iter()
+            .map(|(_, sums)| {
+                sum += (*sums.last().unwrap_or(&0) as f64).powf(run.corpus.balance);
+                sum
+            })
+            .collect();
+        Self {
+            cutter,
+            speakers,
+            weights,
+            batch: run.train.batch,
+            noise: run.train.input_noise,
+            dropout: run.train.feature_dropout,
+            seed: run.train.seed,
+            steps,
+        }
+    }
+
+    /// The batch of step `step`.
+    pub fn batch(&self, step: u64) -> Vec<Window> {
+        let mut coins = Coins::keyed(self.seed, step);
+        let ramp = (3.0 * step as f64 / self.steps as f64).min(1.0);
+        (0..self.batch).map(|_| self.draw(&mut coins, self.noise * ramp)).collect()
+    }
+
+    fn draw(&self, coins: &mut Coins, noise: f64) -> Window {
+        let all = self.weights.last().copied().unwrap_or(0.0);
+        let at = f64::from(coins.next_coin()) * all;
+        let speaker = self.weights.partition_point(|w| *w <= at).min(self.weights.len() - 1);
+        let (recordings, sums) = &self.speakers[speaker];
+        let at = coins.below(sums.last().copied().unwrap_or(1));
+        let recording = recordings[sums.partition_point(|s| *s <= at)];
+        // Half a window beyond either end, then moved inside: edges are seen about as often as the middle.
+        let frames = recording.codes.len().div_ceil(self.cutter.config.hop());
+        let half = self.cutter.loss_frames / 2;
+        let from = (coins.below(frames as u64) as usize).saturating_sub(half);
+        let from = from.min(frames.saturating_sub(self.cutter.loss_frames));
+        let features = f64::from(coins.next_coin()) >= self.dropout;
+        let mut window = self.cutter.cut(recording, from, features);
+        if noise > 0.0 {
+            // The start symbol is no sample, so nothing disturbs it.
+            let skip = usize::from(from * self.cutter.config.hop() == window.warmup);
+            for x in window.inputs.iter_mut().skip(skip) {
+                let moved = f64::from(*x) + (f64::from(coins.normal()) * noise).round();
+                *x = moved.clamp(1.0, (self.cutter.config.classes - 1) as f64) as Symbol;
+            }
+        }
+        window
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(hop: usize) -> wavenet::Config {
+        wavenet::Config {
+            dilations: vec![1, 2, 4],
+            condition: Some(wavenet::Condition {
+                speakers: 2,
+                speaker_dim: 3,
+                features: 2,
+                context: 1,
+                hidden: 0,
+                hop,
+            }),
+            ..wavenet::Config::named("deepvoice-small").unwrap()
+        }
+    }
+
+    fn recording(samples: usize, hop: usize) -> Recording {
+        Recording {
+            name: "a/b".into(),
+            speaker: 1,
+            codes: (0..samples).map(|i| (i % 200) as u8 + 20).collect(),
+            track: (0..2 * samples.div_ceil(hop)).map(|i| i as f32).collect(),
+            held_out: false,
+        }
+    }
+
+    #[test]
+    fn rows_are_shifted_by_one_and_frames_aligned() {
+        // Receptive field 8, so 7 past rows: 2 frames of 4.
+        let cutter = Cutter::new(&config(4), 10);
+        let r = recording(61, 4);
+        let w = cutter.cut(&r, 5, true);
+        assert_eq!((w.warmup, w.targets.len(), w.speaker), (8, 20, Some(1)));
+        assert_eq!(w.targets[0], 12 + 20);
+        assert_eq!(w.inputs[0], 11 + 20);
+        assert_eq!(w.inputs[1..], w.targets[..19]);
+        assert_eq!(w.frames[..7], [1.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0]);
+        assert_eq!(w.frames.len(), 5 * 7);
+        assert!(cutter.cut(&r, 5, false).frames.iter().all(|v| *v == 0.0));
+    }
+
+    #[test]
+    fn a_beginning_is_the_engines_beginning() {
+        let cutter = Cutter::new(&config(4), 10);
+        let r = recording(61, 4);
+        let w = cutter.cut(&r, 0, true);
+        assert_eq!((w.warmup, w.targets.len(), w.inputs[0]), (0, 12, 128));
+        let w = cutter.cut(&r, 1, true);
+        assert_eq!((w.warmup, w.targets.len(), w.inputs[0]), (4, 16, 128));
+    }
+
+    #[test]
+    fn tiles_cover_every_sample_once() {
+        let cutter = Cutter::new(&config(4), 10);
+        for samples in [1, 3, 4, 12, 13, 61, 64] {
+            let r = recording(samples, 4);
+            let seen: Vec<u8> = cutter
+                .tile(&r)
+                .flat_map(|w| w.targets[w.warmup..].iter().map(|c| *c as u8).collect::<Vec<_>>())
+                .collect();
+            assert_eq!(seen, r.codes);
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! A voice: a loaded model with the audio front end that it was trained for.
+
+use anyhow::{Context, Result, bail, ensure};
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+use wavesynth_audio::{cond, features, mulaw};
+use wavesynth_models::kernels::Isa;
+use wavesynth_models::wavenet;
+use wavesynth_models::weights::Header;
+use wavesynth_models::zoo::{FamilyConfig, Loaded};
+
+/// The checkpoint section `voice`: what a model's symbols and frames mean as sound.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct VoiceSection {
+    /// Samples per second.
+    pub sample_rate: u32,
+    /// a of the pre-emphasis x_t − a·x_{t−1} in front of the mu-law.
+    pub preemphasis: f32,
+    /// The feature recipe of the local conditioning; empty without one.
+    pub recipe: String,
+    /// Names the space that speaker vectors live in: vectors of another space mean nothing to this model.
+    pub space: String,
+    /// One per row of the speaker table.
+    pub speakers: Vec<SpeakerSection>,
+}
+
+/// A speaker that the model was trained on.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SpeakerSection {
+    /// As the training run named it.
+    pub name: String,
+    /// What normalises this speaker's features; absent without local conditioning.
+    pub stats: Option<features::SpeakerStats>,
+}
+
+/// The key of [`VoiceSection`] in a checkpoint's header.
+pub const SECTION: &str = "voice";
+
+/// A model that makes sound.
+#[derive(Clone)]
+pub struct Voice {
+    /// The model, packed.
+    pub model: Loaded,
+    /// Its sizes.
+    pub config: wavenet::Config,
+    /// Its front end.
+    pub section: VoiceSection,
+}
+
+impl VoiceSection {
+    /// The section of a header; `path` is used in errors only.
+    ///
+    /// # Errors
+    /// No such section (a model of text or images), or a damaged one.
+    pub fn from_header(header: &Header, path: &Path) -> Result<Self> {
+        let value = header.sections.get(SECTION).with_context(|| {
+            format!("{}: not a voice: its header has no `{SECTION}` section", path.display())
+        })?;
+        let section: Self = serde_json::from_value(value.clone())
+            .with_context(|| format!("{}: header section `{SECTION}`", path.display()))?;
+        ensure!(
+            (1000..=384_000).contains(&section.sample_rate),
+            "{}: sample_rate is {}, wanted 1000 to 384000",
+            path.display(),
+            section.sample_rate
+        );
+        ensure!(
+            (0.0..1.0).contains(&section.preemphasis),
+            "{}: preemphasis is {}, wanted 0 up to below 1",
+            path.display(),
+            section.preemphasis
+        );
+        Ok(section)
+    }
+}
+
+impl Voice {
+    /// Opens the checkpoint at `path` as a voice.
+    ///
+    /// # Errors
+    /// What [`Loaded::open`] says, or a model that is no voice.
+    pub fn open(path: &Path, isa: Isa) -> Result<Self> {
+        Self::from_loaded(Loaded::open(path, isa)?, path)
+    }
+
+    /// Takes a model that was loaded already as a voice; `path` is used in errors only.
+    ///
+    /// # Errors
+    /// As [`Voice::open`].
+    pub fn from_loaded(model: Loaded, path: &Path) -> Result<Self> {
+        let section = VoiceSection::from_header(&model.header, path)?;
+        let FamilyConfig::WaveNet(config) = model.config.clone();
+        let path = path.display();
+        ensure!(
+            config.classes == mulaw::CLASSES,
+            "{path}: {} classes, a voice has {}",
+            config.classes,
+            mulaw::CLASSES
+        );
+        if let Some(c) = &config.condition {
+            ensure!(
+                c.speakers == section.speakers.len(),
+                "{path}: {} speakers named, the table has {}",
+                section.speakers.len(),
+                c.speakers
+            );
+            if c.features > 0 && section.recipe != features::RECIPE {
+                bail!(
+                    "{path}: feature recipe `{}`, this program makes `{}`",
+                    section.recipe,
+                    features::RECIPE
+                );
+            }
+        }
+        Ok(Self { model, config, section })
+    }
+
+    /// The speaker vector that `condition` brings to this voice: its own, checked to be of this voice's space.
+    /// `path` is used in errors only. Empty for a voice without global conditioning.
+    ///
+    /// # Errors
+    /// No vector where one is needed, another space, another length.
+    pub fn speaker_vector(&self, condition: &cond::Condition, path: &Path) -> Result<Vec<f32>> {
+        let wanted = self.config.condition.as_ref().map_or(0, |c| c.speaker_dim);
+        if wanted == 0 {
+            return Ok(Vec::new());
+        }
+        let path = path.display();
+        let Some(v) = &condition.speaker else {
+            bail!("{path}: holds no speaker vector; pass a speaker with --condition, a track with --track");
+        };
+        ensure!(
+            v.space == self.section.space,
+            "{path}: made for the voice `{}`, this one is `{}`; enroll or mix it again for this voice",
+            v.space,
+            self.section.space
+        );
+        ensure!(
+            v.values.len() == wanted,
+            "{path}: speaker vector of {} values, this voice wants {wanted}",
+            v.values.len()
+        );
+        Ok(v.values.clone())
+    }
+}

@@ -1,0 +1,158 @@
+//! A small voice with random weights, its conditions, and the built program.
+#![allow(dead_code, reason = "each test binary uses its own part")]
+
+use serde_json::json;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use wavesynth::voice::{SECTION, SpeakerSection, Voice, VoiceSection};
+use wavesynth_audio::cond::{Condition, SpeakerVector, TrackInfo};
+use wavesynth_audio::features;
+use wavesynth_models::ar::Coins;
+use wavesynth_models::kernels::Isa;
+use wavesynth_models::wavenet::{self, Config};
+use wavesynth_models::weights::{Checkpoint, Header, Layout};
+use wavesynth_models::zoo::Loaded;
+
+/// Name of the small voice's speaker space.
+pub const SPACE: &str = "test";
+
+/// Two dilation cycles, two speakers of four numbers, the full feature track.
+pub fn config() -> Config {
+    Config {
+        classes: 256,
+        start: 128,
+        residual_channels: 8,
+        gate_channels: 8,
+        skip_channels: 16,
+        head_channels: 16,
+        kernel_size: 2,
+        dilations: vec![1, 2, 4, 1, 2, 4],
+        condition: Some(wavenet::Condition {
+            speakers: 2,
+            speaker_dim: 4,
+            features: features::FEATURES,
+            context: 1,
+            hidden: 8,
+            hop: features::HOP,
+        }),
+    }
+}
+
+/// The same without a condition.
+pub fn unconditional() -> Config {
+    Config { condition: None, ..config() }
+}
+
+/// A checkpoint of random weights, the head's made large enough that the voice is not plain noise.
+pub fn checkpoint(config: &Config) -> Checkpoint {
+    let layout = Layout::new(config.table());
+    let mut tensors = layout.tensors(&layout.init(7));
+    for value in &mut tensors.get_mut(&wavenet::names::head(1)).unwrap().data {
+        *value *= 30.0;
+    }
+    let conditional = config.condition.is_some();
+    let speakers = if conditional { &["ann", "bob"][..] } else { &[] };
+    let section = VoiceSection {
+        sample_rate: 16_000,
+        preemphasis: 0.85,
+        recipe: if conditional { features::RECIPE.into() } else { String::new() },
+        space: SPACE.into(),
+        speakers: speakers.iter().map(|n| SpeakerSection { name: (*n).into(), stats: None }).collect(),
+    };
+    let header = Header {
+        version: 1,
+        family: wavenet::FAMILY.into(),
+        config: serde_json::to_value(config).unwrap(),
+        sections: json!({ SECTION: section }).as_object().unwrap().clone(),
+    };
+    Checkpoint { header, tensors }
+}
+
+/// The checkpoint, loaded.
+pub fn voice(config: &Config) -> Voice {
+    let path = Path::new("test");
+    Voice::from_loaded(Loaded::from_checkpoint(checkpoint(config), path, Isa::detect()).unwrap(), path).unwrap()
+}
+
+/// A speaker of the small voice.
+pub fn speaker(values: [f32; 4]) -> Condition {
+    Condition {
+        name: "speaker".into(),
+        speaker: Some(SpeakerVector { space: SPACE.into(), values: values.into() }),
+        ..Condition::default()
+    }
+}
+
+/// A track of `frames` random frames.
+pub fn track(frames: usize) -> Condition {
+    let mut coins = Coins::new(frames as u64);
+    let values = (0..frames * features::FEATURES).map(|_| coins.normal()).collect();
+    Condition {
+        name: "track".into(),
+        track: Some(TrackInfo {
+            recipe: features::RECIPE.into(),
+            sample_rate: 16_000,
+            hop: features::HOP as u32,
+            features: features::FEATURES,
+            frames: values,
+        }),
+        ..Condition::default()
+    }
+}
+
+/// A folder with the small voice and its files: `voice.safetensors`, `plain.safetensors` (unconditional), `ann.bin`,
+/// `bob.bin` (speakers), `track.bin` (30 frames), `both.bin`.
+pub struct Folder(tempfile::TempDir);
+
+impl Folder {
+    pub fn new() -> Self {
+        let folder = Self(tempfile::tempdir().unwrap());
+        checkpoint(&config()).write(&folder.path("voice.safetensors")).unwrap();
+        checkpoint(&unconditional()).write(&folder.path("plain.safetensors")).unwrap();
+        let ann = speaker([1.0, -1.0, 0.5, 2.0]);
+        ann.write(&folder.path("ann.bin")).unwrap();
+        speaker([-2.0, 0.3, 1.0, -1.0]).write(&folder.path("bob.bin")).unwrap();
+        track(30).write(&folder.path("track.bin")).unwrap();
+        Condition { track: track(25).track, ..ann }.write(&folder.path("both.bin")).unwrap();
+        folder
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    /// The program, run in this folder.
+    pub fn command(&self, args: &str) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_wavesynth"));
+        command.current_dir(self.0.path()).args(args.split_whitespace()).stdin(Stdio::null());
+        command
+    }
+
+    pub fn run(&self, args: &str) -> Output {
+        self.command(args).output().unwrap()
+    }
+
+    /// Runs and wants success; what it wrote to stdout.
+    pub fn ok(&self, args: &str) -> Vec<u8> {
+        let out = self.run(args);
+        assert!(out.status.success(), "{args}: {}", String::from_utf8_lossy(&out.stderr));
+        out.stdout
+    }
+
+    /// As [`Folder::ok`], the one JSON value on stdout.
+    pub fn json(&self, args: &str) -> serde_json::Value {
+        let out = self.ok(&format!("{args} --json"));
+        assert_eq!(out.iter().filter(|b| **b == b'\n').count(), 1, "{args}: not one line");
+        serde_json::from_slice(&out).unwrap()
+    }
+
+    /// Names of all files, hidden ones among them.
+    pub fn files(&self) -> Vec<String> {
+        let mut names: Vec<String> = std::fs::read_dir(self.0.path())
+            .unwrap()
+            .map(|e| e.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    }
+}
