@@ -25,11 +25,11 @@
 use crate::weights::{Init, TensorSpec};
 use serde::{Deserialize, Serialize};
 
+mod frame;
 #[cfg(feature = "train")]
 pub mod fused;
 #[cfg(feature = "train")]
 pub mod graph;
-mod frame;
 pub mod names;
 pub mod step;
 
@@ -142,8 +142,7 @@ impl Config {
     }
 
     /// The names that [`Config::named`] knows.
-    pub const NAMED: [&'static str; 5] =
-        ["deepvoice-small", "deepvoice", "nv-wavenet", "ibab", "r9y9"];
+    pub const NAMED: [&'static str; 5] = ["deepvoice-small", "deepvoice", "nv-wavenet", "ibab", "r9y9"];
 
     /// Checks every size, so that nothing downstream can overflow or index out of range.
     ///
@@ -207,7 +206,8 @@ impl Config {
     pub fn macs_per_sample(&self) -> usize {
         let (r, d, s) = (self.residual_channels, self.gate_channels, self.skip_channels);
         let layers = self.dilations.len();
-        layers * (2 * d * self.kernel_size * r + d * s) + (layers - 1) * d * r
+        layers * (2 * d * self.kernel_size * r + d * s)
+            + (layers - 1) * d * r
             + s * self.head_channels
             + self.head_channels * self.classes
     }

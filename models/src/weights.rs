@@ -67,10 +67,7 @@ pub fn check(tensors: &Tensors, table: &[TensorSpec]) -> Result<(), WeightsError
     for spec in table {
         let name = || spec.name.clone();
         let Some(t) = tensors.get(&spec.name) else {
-            return Err(WeightsError::Missing {
-                name: name(),
-                want: spec.shape.clone(),
-            });
+            return Err(WeightsError::Missing { name: name(), want: spec.shape.clone() });
         };
         if t.shape != spec.shape || t.data.len() != spec.len() {
             return Err(WeightsError::Shape {
@@ -80,11 +77,7 @@ pub fn check(tensors: &Tensors, table: &[TensorSpec]) -> Result<(), WeightsError
             });
         }
         if let Some(at) = t.data.iter().position(|v| !v.is_finite()) {
-            return Err(WeightsError::NotFinite {
-                name: name(),
-                at,
-                value: t.data[at],
-            });
+            return Err(WeightsError::NotFinite { name: name(), at, value: t.data[at] });
         }
     }
     match tensors.keys().find(|k| !table.iter().any(|s| s.name == **k)) {

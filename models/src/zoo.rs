@@ -52,10 +52,7 @@ impl FamilyConfig {
     /// # Errors
     /// An unknown family, or sizes out of range.
     pub fn from_header(header: &Header, path: &Path) -> Result<Self, LoadError> {
-        let config = |reason: String| LoadError::Config {
-            path: path.into(),
-            reason,
-        };
+        let config = |reason: String| LoadError::Config { path: path.into(), reason };
         match header.family.as_str() {
             wavenet::FAMILY => {
                 let c: wavenet::Config = serde_json::from_value(header.config.clone())
@@ -63,10 +60,7 @@ impl FamilyConfig {
                 c.validate().map_err(|e| config(e.to_string()))?;
                 Ok(Self::WaveNet(c))
             }
-            found => Err(LoadError::Family {
-                path: path.into(),
-                found: found.into(),
-            }),
+            found => Err(LoadError::Family { path: path.into(), found: found.into() }),
         }
     }
 
@@ -108,20 +102,13 @@ impl Loaded {
     /// As [`Loaded::open`].
     pub fn from_checkpoint(file: Checkpoint, path: &Path, isa: Isa) -> Result<Self, LoadError> {
         let config = FamilyConfig::from_header(&file.header, path)?;
-        let weights = |source| LoadError::Weights {
-            path: path.into(),
-            source,
-        };
+        let weights = |source| LoadError::Weights { path: path.into(), source };
         let packed = match &config {
             FamilyConfig::WaveNet(c) => {
                 Packed::WaveNet(Arc::new(WaveNet::new(c, &file.tensors, isa).map_err(weights)?))
             }
         };
-        Ok(Self {
-            header: file.header,
-            config,
-            packed,
-        })
+        Ok(Self { header: file.header, config, packed })
     }
 
     /// A fresh stream.

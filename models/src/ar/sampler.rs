@@ -15,11 +15,7 @@ pub struct Sampling {
 
 impl Default for Sampling {
     fn default() -> Self {
-        Self {
-            temperature: 1.0,
-            top_k: 0,
-            top_p: 1.0,
-        }
+        Self { temperature: 1.0, top_k: 0, top_p: 1.0 }
     }
 }
 
@@ -85,11 +81,7 @@ impl Sampler {
     /// # Real-time
     /// Yes.
     pub fn pick(&mut self, logits: &[f32], coin: f32) -> Symbol {
-        let Sampling {
-            temperature,
-            top_k,
-            top_p,
-        } = self.sampling;
+        let Sampling { temperature, top_k, top_p } = self.sampling;
         let (best, max) = argmax(logits);
         if temperature == 0.0 {
             return best;
@@ -100,8 +92,7 @@ impl Sampler {
             *w = exp((l - max) * scale);
         }
         if top_k > 0 && top_k < w.len() {
-            let (_, _, cut) =
-                self.order.select_nth_unstable_by(top_k - 1, |&a, &b| heavier_first(w, a, b));
+            let (_, _, cut) = self.order.select_nth_unstable_by(top_k - 1, |&a, &b| heavier_first(w, a, b));
             for &i in cut.iter() {
                 w[i as usize] = 0.0;
             }

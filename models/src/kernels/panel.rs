@@ -40,14 +40,7 @@ impl Panels {
         Self::pack_columns(isa, w, inputs, 2 * half, half, true)
     }
 
-    fn pack_columns(
-        isa: Isa,
-        w: &[f32],
-        inputs: usize,
-        outputs: usize,
-        half: usize,
-        gated: bool,
-    ) -> Self {
+    fn pack_columns(isa: Isa, w: &[f32], inputs: usize, outputs: usize, half: usize, gated: bool) -> Self {
         assert_eq!(w.len(), inputs * outputs, "a matrix of {inputs} by {outputs}");
         let lanes = isa.lanes();
         let order = column_order(half, lanes, gated);
@@ -65,13 +58,7 @@ impl Panels {
             }
             first += columns;
         }
-        Self {
-            data,
-            inputs,
-            vectors: order.len() / lanes,
-            gated,
-            lanes,
-        }
+        Self { data, inputs, vectors: order.len() / lanes, gated, lanes }
     }
 
     /// Inputs.
@@ -230,12 +217,7 @@ fn load_all<S: Simd, const N: usize>(s: S, x: &[f32]) -> [S::V; N] {
 /// multiply-add.
 #[allow(unsafe_code, reason = "bounds checked once for the panel; a check per load costs a tenth")]
 #[inline(always)]
-fn multiply<S: Simd, const N: usize, const U: usize>(
-    s: S,
-    acc: &mut [S::V; N],
-    panel: &[f32],
-    x: &[f32],
-) {
+fn multiply<S: Simd, const N: usize, const U: usize>(s: S, acc: &mut [S::V; N], panel: &[f32], x: &[f32]) {
     assert!(panel.len() == x.len() * N * S::LANES);
     let mut more = [[s.splat(0.0); N]; U];
     more[0] = *acc;

@@ -36,7 +36,10 @@ impl Kernel for Map<'_> {
 
 #[test]
 fn exponentials_and_gates_are_exact_enough_and_in_range() {
-    let a: Vec<f32> = (-4000..4000).map(|i| i as f32 * 0.01).chain([1e30, -1e30, f32::MAX, f32::MIN, 0.0, -0.0, 87.0, -87.0]).collect();
+    let a: Vec<f32> = (-4000..4000)
+        .map(|i| i as f32 * 0.01)
+        .chain([1e30, -1e30, f32::MAX, f32::MIN, 0.0, -0.0, 87.0, -87.0])
+        .collect();
     let a = &a[..a.len() / 16 * 16];
     let b: Vec<f32> = a.iter().rev().copied().collect();
     for isa in Isa::available() {
@@ -77,10 +80,14 @@ impl Kernel for Panel<'_> {
 #[test]
 fn panels_multiply() {
     for isa in Isa::available() {
-        for (inputs, outputs) in [(1, 1), (3, 5), (7, 16), (48, 96), (64, 31), (5, 256), (33, 100), (2, 640)] {
+        for (inputs, outputs) in [(1, 1), (3, 5), (7, 16), (48, 96), (64, 31), (5, 256), (33, 100), (2, 640)]
+        {
             let what = |o| format!("{} {inputs}x{outputs} output {o}", isa.name());
             let (w, x, b) = (random(inputs * outputs, 1), random(inputs, 2), random(outputs, 3));
-            let sum = |o: usize| f64::from(b[o]) + (0..inputs).map(|i| f64::from(w[i * outputs + o]) * f64::from(x[i])).sum::<f64>();
+            let sum = |o: usize| {
+                f64::from(b[o])
+                    + (0..inputs).map(|i| f64::from(w[i * outputs + o]) * f64::from(x[i])).sum::<f64>()
+            };
             let p = Panels::pack(isa, &w, inputs, outputs);
             let add = p.order(&b);
             let mut out = Aligned::zeros(p.padded_outputs());
@@ -133,7 +140,8 @@ fn tiles_multiply_both_ways_round() {
                 for i in 0..m {
                     for j in 0..n {
                         let at = |q: usize| f64::from(a[i * view.row + q * view.column]);
-                        let want = f64::from(c[i * n + j]) + (0..k).map(|q| at(q) * f64::from(b[q * n + j])).sum::<f64>();
+                        let want = f64::from(c[i * n + j])
+                            + (0..k).map(|q| at(q) * f64::from(b[q * n + j])).sum::<f64>();
                         close(got[i * n + j], want, &format!("{} {m}x{n}x{k} ({i}, {j})", isa.name()));
                     }
                 }

@@ -35,13 +35,7 @@ impl<'a> Strided<'a> {
 /// # Panics
 /// When a slice is too short or n is not a multiple of the lanes.
 #[inline(always)]
-pub fn multiply<S: Simd>(
-    s: S,
-    (m, n, k): (usize, usize, usize),
-    c: &mut [f32],
-    a: Strided<'_>,
-    b: &[f32],
-) {
+pub fn multiply<S: Simd>(s: S, (m, n, k): (usize, usize, usize), c: &mut [f32], a: Strided<'_>, b: &[f32]) {
     if m == 0 || n == 0 || k == 0 {
         return;
     }

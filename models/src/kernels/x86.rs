@@ -92,11 +92,11 @@ impl Simd for Avx2 {
     #[inline(always)]
     fn exp2_int(self, n: Self::V) -> Self::V {
         // SAFETY: the token proves the instruction set.
-        unsafe { 
+        unsafe {
             let bias = _mm256_set1_epi32(127);
             let bits = _mm256_add_epi32(_mm256_cvtps_epi32(n), bias);
             _mm256_castsi256_ps(_mm256_slli_epi32::<23>(bits))
-         }
+        }
     }
     #[inline(always)]
     unsafe fn load_ptr(self, x: *const f32) -> Self::V {
@@ -176,11 +176,11 @@ impl Simd for Avx512 {
     #[inline(always)]
     fn exp2_int(self, n: Self::V) -> Self::V {
         // SAFETY: the token proves the instruction set.
-        unsafe { 
+        unsafe {
             let bias = _mm512_set1_epi32(127);
             let bits = _mm512_add_epi32(_mm512_cvtps_epi32(n), bias);
             _mm512_castsi512_ps(_mm512_slli_epi32::<23>(bits))
-         }
+        }
     }
     #[inline(always)]
     unsafe fn load_ptr(self, x: *const f32) -> Self::V {

@@ -94,9 +94,7 @@ impl Objective for Fused {
         let scale = 1.0 / total as f32;
         let weights = self.padded.weights(params, grads.is_some());
         let nats: Vec<f64> = match grads {
-            None => {
-                batch.par_iter().with_max_len(1).map(|w| self.window(w, &weights, scale, None)).collect()
-            }
+            None => batch.par_iter().with_max_len(1).map(|w| self.window(w, &weights, scale, None)).collect(),
             Some(grads) => {
                 let mut gradients = std::mem::take(&mut *locked(&self.gradients));
                 gradients.resize_with(batch.len(), || Aligned::zeros(self.padded.len()));

@@ -33,11 +33,7 @@ impl WaveNetGraph {
     ///
     /// # Errors
     /// Tensors that are not those of [`Config::table`], or a device out of memory.
-    pub fn new(
-        config: &Config,
-        tensors: &Tensors,
-        device: &Device,
-    ) -> std::result::Result<Self, GraphError> {
+    pub fn new(config: &Config, tensors: &Tensors, device: &Device) -> std::result::Result<Self, GraphError> {
         check(tensors, &config.table())?;
         let tensors = tensors
             .iter()
@@ -77,7 +73,13 @@ impl WaveNetGraph {
 
     /// The speaker vectors of `speakers` (rows of the table), one per batch entry, before the local frames
     /// [B, N, local_len]: frames [B, N, cond_len].
-    fn with_speakers(&self, c: &Condition, speakers: &[u32], local: Option<Tensor>, frames: usize) -> Result<Tensor> {
+    fn with_speakers(
+        &self,
+        c: &Condition,
+        speakers: &[u32],
+        local: Option<Tensor>,
+        frames: usize,
+    ) -> Result<Tensor> {
         let mut parts = Vec::new();
         if c.speaker_dim > 0 {
             let table = self.get(names::SPEAKERS);
@@ -111,15 +113,14 @@ impl Graph for WaveNetGraph {
             (Some(c), Some(frames)) => Some((c.hop, self.frame_network(c, frames)?)),
             _ => None,
         };
-        let mut x = self
-            .get(names::EMBED)
-            .embedding(&symbols.flatten_all()?)?
-            .reshape((b, t, config.residual_channels))?;
+        let mut x = self.get(names::EMBED).embedding(&symbols.flatten_all()?)?.reshape((
+            b,
+            t,
+            config.residual_channels,
+        ))?;
         let mut skip = self.get(names::SKIP_BIAS).broadcast_as((b, t, config.skip_channels))?;
         for (l, &dilation) in config.dilations.iter().enumerate() {
-            let taps = (0..k)
-                .map(|tap| shift(&x, (k - 1 - tap) * dilation))
-                .collect::<Result<Vec<_>>>()?;
+            let taps = (0..k).map(|tap| shift(&x, (k - 1 - tap) * dilation)).collect::<Result<Vec<_>>>()?;
             let weight = self.get(&names::gate(l));
             let rows = b * t;
             let mut z = self.get(&names::gate_bias(l)).broadcast_as((rows, 2 * d))?.contiguous()?;
@@ -188,10 +189,8 @@ impl Objective for GraphObjective {
         let inputs = Tensor::from_vec(padded(|w| &w.inputs), shape, device)?;
         let targets = Tensor::from_vec(padded(|w| &w.targets), shape, device)?;
         let counts = |w: &Window, i| i >= w.warmup && i < w.inputs.len();
-        let weight: Vec<f32> = batch
-            .iter()
-            .flat_map(|w| (0..t).map(move |i| if counts(w, i) { 1.0 } else { 0.0 }))
-            .collect();
+        let weight: Vec<f32> =
+            batch.iter().flat_map(|w| (0..t).map(move |i| if counts(w, i) { 1.0 } else { 0.0 })).collect();
         let total = weight.iter().map(|&w| f64::from(w)).sum::<f64>();
         let weight = Tensor::from_vec(weight, shape, device)?;
         let cond = match &self.config.condition {
@@ -208,8 +207,7 @@ impl Objective for GraphObjective {
                     }
                     Some(Tensor::from_vec(all, (batch.len(), n, local_len), device)?)
                 };
-                let speakers: Vec<u32> =
-                    batch.iter().map(|w| w.speaker.unwrap_or(0) as u32).collect();
+                let speakers: Vec<u32> = batch.iter().map(|w| w.speaker.unwrap_or(0) as u32).collect();
                 Some(graph.with_speakers(c, &speakers, local, n)?)
             }
         };

@@ -96,10 +96,8 @@ impl Checkpoint {
     /// # Errors
     /// [`CheckpointError`], which names the file.
     pub fn read(path: &Path) -> Result<Self, CheckpointError> {
-        let bytes = std::fs::read(path).map_err(|source| CheckpointError::Io {
-            path: path.into(),
-            source,
-        })?;
+        let bytes =
+            std::fs::read(path).map_err(|source| CheckpointError::Io { path: path.into(), source })?;
         Self::from_bytes(&bytes, path)
     }
 
@@ -120,15 +118,10 @@ impl Checkpoint {
             .as_ref()
             .and_then(|m| m.get(HEADER_KEY))
             .ok_or_else(|| CheckpointError::NoHeader { path: path() })?;
-        let header: Header = serde_json::from_str(json).map_err(|e| CheckpointError::Header {
-            path: path(),
-            reason: e.to_string(),
-        })?;
+        let header: Header = serde_json::from_str(json)
+            .map_err(|e| CheckpointError::Header { path: path(), reason: e.to_string() })?;
         if header.version != VERSION {
-            return Err(CheckpointError::Version {
-                path: path(),
-                found: header.version,
-            });
+            return Err(CheckpointError::Version { path: path(), found: header.version });
         }
         let mut tensors = Tensors::new();
         for (name, view) in file.iter() {
@@ -139,11 +132,8 @@ impl Checkpoint {
                     found: format!("{:?}", view.dtype()),
                 });
             }
-            let data = view
-                .data()
-                .chunks_exact(4)
-                .map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]))
-                .collect();
+            let data =
+                view.data().chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
             let shape = view.shape().to_vec();
             tensors.insert(name.to_string(), Tensor { shape, data });
         }
@@ -155,14 +145,10 @@ impl Checkpoint {
     /// # Errors
     /// [`CheckpointError`], which names the file.
     pub fn write(&self, path: &Path) -> Result<(), CheckpointError> {
-        let bytes = self.to_bytes().map_err(|e| CheckpointError::Container {
-            path: path.into(),
-            reason: e.to_string(),
-        })?;
-        let io = |source| CheckpointError::Io {
-            path: path.into(),
-            source,
-        };
+        let bytes = self
+            .to_bytes()
+            .map_err(|e| CheckpointError::Container { path: path.into(), reason: e.to_string() })?;
+        let io = |source| CheckpointError::Io { path: path.into(), source };
         let dir = match path.parent() {
             Some(p) if !p.as_os_str().is_empty() => p,
             _ => Path::new("."),
@@ -179,21 +165,15 @@ impl Checkpoint {
     }
 
     fn to_bytes(&self) -> Result<Vec<u8>, safetensors::SafeTensorError> {
-        let raw: Vec<Vec<u8>> = self
-            .tensors
-            .values()
-            .map(|t| t.data.iter().flat_map(|v| v.to_le_bytes()).collect())
-            .collect();
+        let raw: Vec<Vec<u8>> =
+            self.tensors.values().map(|t| t.data.iter().flat_map(|v| v.to_le_bytes()).collect()).collect();
         let views: Result<Vec<_>, safetensors::SafeTensorError> = self
             .tensors
             .iter()
             .zip(&raw)
-            .map(|((name, t), raw)| {
-                Ok((name.as_str(), TensorView::new(Dtype::F32, t.shape.clone(), raw)?))
-            })
+            .map(|((name, t), raw)| Ok((name.as_str(), TensorView::new(Dtype::F32, t.shape.clone(), raw)?)))
             .collect();
-        let header = serde_json::to_string(&self.header)
-            .map_err(safetensors::SafeTensorError::JsonError)?;
+        let header = serde_json::to_string(&self.header).map_err(safetensors::SafeTensorError::JsonError)?;
         safetensors::serialize(views?, Some(HashMap::from([(HEADER_KEY.to_string(), header)])))
     }
 }

@@ -33,11 +33,7 @@ impl Init {
 impl TensorSpec {
     /// A spec by its parts.
     pub fn new(name: impl Into<String>, shape: &[usize], init: Init) -> Self {
-        Self {
-            name: name.into(),
-            shape: shape.to_vec(),
-            init,
-        }
+        Self { name: name.into(), shape: shape.to_vec(), init }
     }
 
     /// Number of values.

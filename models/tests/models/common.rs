@@ -1,4 +1,5 @@
 //! Small random networks.
+#![cfg_attr(not(feature = "train"), allow(dead_code, reason = "the graph's tests use the rest"))]
 
 use wavesynth_models::ar::Coins;
 use wavesynth_models::wavenet::{Condition, Config};
@@ -7,7 +8,16 @@ use wavesynth_models::weights::{Init, Layout, Tensors};
 /// A config by its sizes; `cond`: 0 none, 1 speaker and features through a frame network, 2 features alone and direct,
 /// 3 speaker alone and direct.
 #[allow(clippy::too_many_arguments, reason = "the grid of the tests is a table of these")]
-pub fn config(r: usize, d: usize, s: usize, a: usize, classes: usize, k: usize, dilations: &[usize], cond: usize) -> Config {
+pub fn config(
+    r: usize,
+    d: usize,
+    s: usize,
+    a: usize,
+    classes: usize,
+    k: usize,
+    dilations: &[usize],
+    cond: usize,
+) -> Config {
     let condition = |speakers, speaker_dim, features, context, hidden| {
         Some(Condition { speakers, speaker_dim, features, context, hidden, hop: 5 })
     };

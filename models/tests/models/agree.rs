@@ -1,11 +1,8 @@
 //! The readings of one equation must agree: the teacher-forced graph, the engine step under every instruction set, and
 //! the fused layers with their own backward.
-#![cfg(feature = "train")]
-
-mod common;
 
 use candle_core::{Device, IndexOp, Tensor};
-use common::{config, random_frames, random_symbols, random_tensors};
+use crate::common::{config, random_frames, random_symbols, random_tensors};
 use wavesynth_models::ar::{Coins, Graph, Model};
 use wavesynth_models::kernels::Isa;
 use wavesynth_models::objective::{Objective, Window};
@@ -42,8 +39,7 @@ fn run_graph(config: &Config, tensors: &Tensors, symbols: &[u16], frames: &[f32]
     let x: Vec<u32> = symbols.iter().map(|&s| u32::from(s)).collect();
     let x = Tensor::from_vec(x, (1, symbols.len()), &dev).unwrap();
     let n = config.cond_len();
-    let cond = (n > 0)
-        .then(|| Tensor::from_slice(frames, (1, frames.len() / n, n), &dev).unwrap());
+    let cond = (n > 0).then(|| Tensor::from_slice(frames, (1, frames.len() / n, n), &dev).unwrap());
     let out = graph.forward(&x, cond.as_ref()).unwrap().i(0).unwrap().to_vec2::<f32>().unwrap();
     (out, symbols.len())
 }
@@ -89,7 +85,8 @@ fn planted_mistakes_are_caught() {
         let mut worst = 0f32;
         for (i, &x) in symbols.iter().enumerate() {
             if i % graph.hop() == 0 && what != "ignored conditioning" {
-                model.condition(&mut state, &frames[i / graph.hop() * graph.cond_len()..][..graph.cond_len()]);
+                model
+                    .condition(&mut state, &frames[i / graph.hop() * graph.cond_len()..][..graph.cond_len()]);
             }
             for (a, b) in model.step(&mut state, x).iter().zip(&want[i]) {
                 worst = worst.max((a - b).abs());
@@ -155,7 +152,11 @@ fn fused_loss_and_gradient_equal_the_graphs() {
             for pass in 0..2 {
                 let mut got = vec![f32::NAN; layout.len()];
                 let loss = fused.loss(&params, &batch, Some(&mut got)).unwrap();
-                assert!((loss - want_loss).abs() < 1e-5, "{} pass {pass}: {loss}, graph {want_loss}", isa.name());
+                assert!(
+                    (loss - want_loss).abs() < 1e-5,
+                    "{} pass {pass}: {loss}, graph {want_loss}",
+                    isa.name()
+                );
                 for spec in layout.table() {
                     let at = layout.range(&spec.name);
                     let d = relative(&got[at.clone()], &want[at]);
@@ -194,7 +195,11 @@ fn fused_gradient_equals_finite_differences() {
             let slope = (moved(1.0) - moved(-1.0)) / (2.0 * f64::from(h));
             let norm = f64::from(norm);
             assert!(norm > 1e-3, "{}: a gradient of {norm} tests nothing", spec.name);
-            assert!((slope - norm).abs() < 0.02 * norm + 2e-4, "{}: {slope}, gradient says {norm}", spec.name);
+            assert!(
+                (slope - norm).abs() < 0.02 * norm + 2e-4,
+                "{}: {slope}, gradient says {norm}",
+                spec.name
+            );
         }
     }
 }
@@ -274,7 +279,10 @@ fn a_clone_forks_and_a_reset_is_new() {
     let (a, b) = (run(&mut state, &symbols), run(&mut fork, &symbols));
     assert_eq!(a, b, "both futures of one past");
     run(&mut fork, &symbols[..3]);
-    assert_eq!(run(&mut state, &symbols[..1]), run(&mut { state_after(&model, &frame, &symbols) }, &symbols[..1]));
+    assert_eq!(
+        run(&mut state, &symbols[..1]),
+        run(&mut { state_after(&model, &frame, &symbols) }, &symbols[..1])
+    );
     model.reset(&mut state);
     assert_eq!(run(&mut state, &symbols), fresh, "a reset state is a new one");
 }

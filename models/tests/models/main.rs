@@ -1,0 +1,7 @@
+//! What the models' readings must agree on, in one binary.
+
+#[cfg(feature = "train")]
+mod agree;
+mod checkpoint;
+mod common;
+mod golden;

@@ -1,0 +1,62 @@
+//! Nothing allocates or frees after construction. A binary of its own: it replaces the global allocator.
+#![allow(unsafe_code, reason = "a global allocator is an unsafe trait; this one only counts")]
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use wavesynth_models::ar::{Coins, Generator, Sampling};
+use wavesynth_models::kernels::Isa;
+use wavesynth_models::zoo::Loaded;
+
+struct Counting;
+
+static COUNT: AtomicUsize = AtomicUsize::new(0);
+
+// SAFETY: every call is forwarded to the system's allocator unchanged.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        COUNT.fetch_add(1, Relaxed);
+        // SAFETY: the caller's promise is passed on.
+        unsafe { System.alloc(layout) }
+    }
+    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
+        COUNT.fetch_add(1, Relaxed);
+        // SAFETY: the caller's promise is passed on.
+        unsafe { System.dealloc(at, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+fn count(f: impl FnOnce()) -> usize {
+    let before = COUNT.load(Relaxed);
+    f();
+    COUNT.load(Relaxed) - before
+}
+
+#[test]
+fn a_stream_neither_allocates_nor_frees() {
+    assert!(count(|| drop(std::hint::black_box(vec![1u8; 9]))) >= 2, "the counter counts");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/models/golden/wavenet.safetensors");
+    for isa in Isa::available() {
+        let model = Loaded::open(&path, isa).unwrap();
+        let mut stream = model.generator(Sampling::default());
+        let frame = vec![0.1; stream.cond_len()];
+        let mut row = vec![0.0; stream.likelihood().classes()];
+        let mut coins = Coins::new(1);
+        let n = count(|| {
+            for (temperature, top_k, top_p) in [(1.0, 0, 1.0), (0.7, 5, 1.0), (1.0, 0, 0.9), (0.0, 3, 0.5)] {
+                stream.set_sampling(Sampling { temperature, top_k, top_p });
+                stream.condition(&frame);
+                for _ in 0..300 {
+                    stream.next(coins.next_coin());
+                }
+                stream.score(3);
+                stream.logits(4, &mut row);
+            }
+            stream.reset();
+        });
+        assert_eq!(n, 0, "{}", isa.name());
+    }
+}
