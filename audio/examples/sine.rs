@@ -10,25 +10,15 @@ use std::time::Duration;
 use wavesynth_audio::{device, ring};
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let numbers: Vec<f32> = std::env::args()
-        .skip(1)
-        .map(|a| a.parse())
-        .collect::<Result<_, _>>()?;
+    let numbers: Vec<f32> = std::env::args().skip(1).map(|a| a.parse()).collect::<Result<_, _>>()?;
     let at = |i: usize, default: f32| numbers.get(i).copied().unwrap_or(default);
     let (seconds, latency_ms, rate, hz) = (at(0, 5.0), at(1, 20.0), at(2, 48_000.0), at(3, 440.0));
 
     for d in device::list()? {
         let mark = if d.default { "*" } else { " " };
-        println!(
-            "{mark} {} ({}), {:?} Hz, {:?}",
-            d.name, d.host, d.rates, d.formats
-        );
+        println!("{mark} {} ({}), {:?} Hz, {:?}", d.name, d.host, d.rates, d.formats);
     }
-    let output = device::open(device::Request {
-        name: None,
-        rate: rate as u32,
-        latency_ms,
-    })?;
+    let output = device::open(device::Request { name: None, rate: rate as u32, latency_ms })?;
     let rate = output.rate;
     println!(
         "{}: {rate} Hz, {} channels of {}, periods of {} frames, a ring of {}",
@@ -43,9 +33,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let playing = output.start(consumer)?;
     let total = (seconds * rate as f32) as usize;
     let step = std::f64::consts::TAU * hz as f64 / rate as f64;
-    let sine: Vec<f32> = (0..total)
-        .map(|i| 0.5 * (step * i as f64).sin() as f32)
-        .collect();
+    let sine: Vec<f32> = (0..total).map(|i| 0.5 * (step * i as f64).sin() as f32).collect();
 
     let mut sent = producer.push_slice(&sine);
     playing.play()?;

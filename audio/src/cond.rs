@@ -119,10 +119,7 @@ impl TrackInfo {
         if found == wanted {
             return Ok(());
         }
-        Err(CondError::Track {
-            found: found.to_string(),
-            wanted: wanted.to_string(),
-        })
+        Err(CondError::Track { found: found.to_string(), wanted: wanted.to_string() })
     }
 }
 
@@ -189,9 +186,7 @@ pub enum CondError {
     #[error("cannot mix: {0}")]
     Mix(String),
     /// A track for another kind of model.
-    #[error(
-        "the track has {found}, the model wants {wanted}: make the track again with this program"
-    )]
+    #[error("the track has {found}, the model wants {wanted}: make the track again with this program")]
     Track {
         /// What the track is.
         found: String,
@@ -221,27 +216,18 @@ struct Version {
 impl Condition {
     /// Reads a condition file.
     pub fn read(path: &Path) -> Result<Self, CondError> {
-        let fail = |source| CondError::Read {
-            path: path.into(),
-            source,
-        };
+        let fail = |source| CondError::Read { path: path.into(), source };
         let file = File::open(path).map_err(fail)?;
         let mut bytes = Vec::new();
         let limit = MAX_FILE + 1;
         file.take(limit).read_to_end(&mut bytes).map_err(fail)?;
-        Self::from_bytes(&bytes).map_err(|what| CondError::Format {
-            path: path.into(),
-            what,
-        })
+        Self::from_bytes(&bytes).map_err(|what| CondError::Format { path: path.into(), what })
     }
 
     /// Writes a condition file, whole or not at all. Equal conditions give equal bytes.
     pub fn write(&self, path: &Path) -> Result<(), CondError> {
         let bytes = self.to_bytes()?;
-        crate::file::write(path, &bytes).map_err(|source| CondError::Write {
-            path: path.into(),
-            source,
-        })
+        crate::file::write(path, &bytes).map_err(|source| CondError::Write { path: path.into(), source })
     }
 
     /// Parses the bytes of a condition file; the error says what was found and what was wanted.
@@ -269,14 +255,8 @@ impl Condition {
             ));
         }
         let header: Header = serde_json::from_str(json).map_err(bad_json)?;
-        if let Some(name) = tensors
-            .names()
-            .into_iter()
-            .find(|n| !matches!(*n, "speaker" | "track"))
-        {
-            return Err(format!(
-                "tensor {name:?} is unknown, wanted speaker and track"
-            ));
+        if let Some(name) = tensors.names().into_iter().find(|n| !matches!(*n, "speaker" | "track")) {
+            return Err(format!("tensor {name:?} is unknown, wanted speaker and track"));
         }
         let speaker = match tensors.tensor("speaker") {
             Err(_) => None,
@@ -285,10 +265,7 @@ impl Condition {
                 if shape.len() != 1 {
                     return Err(format!("tensor speaker has shape {shape:?}, wanted [E]"));
                 }
-                Some(SpeakerVector {
-                    space: header.space,
-                    values,
-                })
+                Some(SpeakerVector { space: header.space, values })
             }
         };
         let track = match tensors.tensor("track") {
@@ -307,23 +284,15 @@ impl Condition {
                 })
             }
         };
-        let condition = Condition {
-            name: header.name,
-            source: header.source,
-            speaker,
-            stats: header.stats,
-            track,
-        };
+        let condition =
+            Condition { name: header.name, source: header.source, speaker, stats: header.stats, track };
         condition.check()?;
         Ok(condition)
     }
 
     /// The bytes of a condition file.
     pub fn to_bytes(&self) -> Result<Vec<u8>, CondError> {
-        let content = |what| CondError::Content {
-            name: self.name.clone(),
-            what,
-        };
+        let content = |what| CondError::Content { name: self.name.clone(), what };
         self.check().map_err(content)?;
         let (track, speaker) = (self.track.as_ref(), self.speaker.as_ref());
         let header = Header {
@@ -355,10 +324,7 @@ impl Condition {
     fn check(&self) -> Result<(), String> {
         for (what, text) in [("name", &self.name), ("source", &self.source)] {
             if text.len() > MAX_TEXT {
-                return Err(format!(
-                    "its {what} has {} bytes, at most {MAX_TEXT}",
-                    text.len()
-                ));
+                return Err(format!("its {what} has {} bytes, at most {MAX_TEXT}", text.len()));
             }
         }
         if self.speaker.is_none() && self.track.is_none() {
@@ -389,8 +355,7 @@ impl Condition {
                     t.features
                 ));
             }
-            if t.recipe.is_empty() || t.recipe.len() > MAX_TEXT || t.hop == 0 || t.sample_rate == 0
-            {
+            if t.recipe.is_empty() || t.recipe.len() > MAX_TEXT || t.hop == 0 || t.sample_rate == 0 {
                 return Err(format!(
                     "tensor track is there with recipe {:?}, hop {}, sample_rate {}: wanted a name and \
                      numbers above 0",
@@ -408,10 +373,7 @@ impl Condition {
 
 fn finite(name: &str, values: &[f32]) -> Result<(), String> {
     match values.iter().position(|v| !v.is_finite()) {
-        Some(i) => Err(format!(
-            "tensor {name}, value {i} is {}: wanted a finite number",
-            values[i]
-        )),
+        Some(i) => Err(format!("tensor {name}, value {i} is {}: wanted a finite number", values[i])),
         None => Ok(()),
     }
 }
@@ -420,11 +382,7 @@ fn floats(name: &str, t: &TensorView<'_>) -> Result<(Vec<usize>, Vec<f32>), Stri
     if t.dtype() != Dtype::F32 {
         return Err(format!("tensor {name} holds {:?}, wanted F32", t.dtype()));
     }
-    let values = t
-        .data()
-        .chunks_exact(4)
-        .map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]))
-        .collect();
+    let values = t.data().chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
     Ok((t.shape().to_vec(), values))
 }
 

@@ -10,25 +10,26 @@
 //!
 //! What a request for L ms means: the device is asked for periods of L / 2, and [`Output::ring_frames`]
 //! makes the ring hold the other half. The device keeps a second period of its own that no one can take
-//! away; [`PlayingStats::latency_ms`] says what it really adds.
+//! away; [`PlayingStats::latency_ms`] says what it really adds. That buffer is filled with silence when the
+//! stream starts, so that the ring, full at that moment, is still full when the first sample is taken.
 
 mod convert;
+mod count;
 mod negotiate;
 
 use crate::ring;
+pub use count::PlayingStats;
+
 use convert::{Pcm, with_sample_type};
+use count::{Counters, ErrorLog};
 use cpal::traits::{DeviceTrait, HostTrait, StreamTrait};
 use cpal::{BufferSize, ErrorKind, SampleFormat, StreamConfig};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use thiserror::Error;
 
 /// How long a host may take to open a stream.
 const TIMEOUT: Duration = Duration::from_secs(5);
-
-/// A device that only errs for so long is lost.
-const GONE_AFTER: Duration = Duration::from_secs(1);
 
 /// Why there is no sound.
 #[derive(Debug, Error)]
@@ -114,9 +115,7 @@ fn name_of(device: &cpal::Device) -> String {
 pub fn list() -> Result<Vec<DeviceInfo>, DeviceError> {
     let host = host();
     let default = host.default_output_device().map(|d| name_of(&d));
-    let devices = host
-        .output_devices()
-        .map_err(|e| DeviceError::Host(e.to_string()))?;
+    let devices = host.output_devices().map_err(|e| DeviceError::Host(e.to_string()))?;
     let mut out = Vec::new();
     for device in devices {
         let name = name_of(&device);
@@ -149,22 +148,15 @@ pub fn list() -> Result<Vec<DeviceInfo>, DeviceError> {
 
 fn find(host: &cpal::Host, name: Option<&str>) -> Result<cpal::Device, DeviceError> {
     let Some(name) = name else {
-        return host
-            .default_output_device()
-            .ok_or_else(|| DeviceError::None(format!("host {}", host.id())));
+        return host.default_output_device().ok_or_else(|| DeviceError::None(format!("host {}", host.id())));
     };
-    let devices: Vec<cpal::Device> = host
-        .output_devices()
-        .map_err(|e| DeviceError::Host(e.to_string()))?
-        .collect();
+    let devices: Vec<cpal::Device> =
+        host.output_devices().map_err(|e| DeviceError::Host(e.to_string()))?.collect();
     let found = devices.iter().map(name_of).collect();
     devices
         .into_iter()
         .find(|d| name_of(d) == name || d.to_string() == name)
-        .ok_or(DeviceError::NotFound {
-            name: name.to_owned(),
-            found,
-        })
+        .ok_or(DeviceError::NotFound { name: name.to_owned(), found })
 }
 
 /// Opens a device and settles on a rate, a format and a period; nothing plays yet.
@@ -185,36 +177,22 @@ pub fn open(request: Request<'_>) -> Result<Output, DeviceError> {
         ErrorKind::DeviceNotAvailable | ErrorKind::HostUnavailable if request.name.is_none() => {
             DeviceError::None(e.to_string())
         }
-        _ => DeviceError::Unusable {
-            name: name.clone(),
-            what: e.to_string(),
-        },
+        _ => DeviceError::Unusable { name: name.clone(), what: e.to_string() },
     };
     let ranges: Vec<_> = device.supported_output_configs().map_err(fail)?.collect();
     let preferred = device.default_output_config().ok().map(|c| c.sample_rate());
-    let chosen = negotiate::choose(&ranges, request.rate, preferred).ok_or_else(|| {
-        DeviceError::Unusable {
+    let chosen =
+        negotiate::choose(&ranges, request.rate, preferred).ok_or_else(|| DeviceError::Unusable {
             name: name.clone(),
             what: format!("none of its {} configurations holds PCM", ranges.len()),
-        }
-    })?;
+        })?;
 
     let wanted = (latency / 1_000.0 * chosen.rate as f32).round() as u32;
     let mut last = None;
     for buffer_size in negotiate::buffers(wanted / 2, chosen.buffer) {
-        let config = StreamConfig {
-            channels: chosen.channels,
-            sample_rate: chosen.rate,
-            buffer_size,
-        };
+        let config = StreamConfig { channels: chosen.channels, sample_rate: chosen.rate, buffer_size };
         // A trial: only opening shows what the device accepts, and what period comes of it.
-        match build(
-            &device,
-            config,
-            chosen.format,
-            ring::ring(1).1,
-            Arc::default(),
-        ) {
+        match build(&device, config, chosen.format, ring::ring(1).1, Arc::default()) {
             Ok(stream) => {
                 let period = match (stream.buffer_size(), buffer_size) {
                     (Ok(n), _) if n > 0 => n,
@@ -236,9 +214,7 @@ pub fn open(request: Request<'_>) -> Result<Output, DeviceError> {
             Err(e) => last = Some(e),
         }
     }
-    Err(fail(
-        last.unwrap_or_else(|| ErrorKind::UnsupportedConfig.into()),
-    ))
+    Err(fail(last.unwrap_or_else(|| ErrorKind::UnsupportedConfig.into())))
 }
 
 /// A device with a configuration it accepts.
@@ -272,53 +248,14 @@ impl Output {
         hush();
         let ring = consumer.stats();
         let counters = Arc::new(Counters::default());
-        let stream = build(
-            &self.device,
-            self.config,
-            self.sample_format,
-            consumer,
-            counters.clone(),
-        )
-        .map_err(|e| unusable(&self.name, e))?;
-        Ok(Playing {
-            stream,
-            counters,
-            ring,
-            name: self.name,
-        })
+        let stream = build(&self.device, self.config, self.sample_format, consumer, counters.clone())
+            .map_err(|e| unusable(&self.name, e))?;
+        Ok(Playing { stream, counters, ring, name: self.name })
     }
 }
 
 fn unusable(name: &str, e: cpal::Error) -> DeviceError {
-    DeviceError::Unusable {
-        name: name.to_owned(),
-        what: e.to_string(),
-    }
-}
-
-#[derive(Default)]
-struct Counters {
-    callbacks: AtomicU64,
-    xruns: AtomicU64,
-    errors: AtomicU64,
-    lost: AtomicBool,
-    /// Bits of an f32.
-    latency_ms: AtomicU32,
-}
-
-/// What the device reported so far.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct PlayingStats {
-    /// Times the callback ran.
-    pub callbacks: u64,
-    /// Glitches the device reported. Some hosts report none; the ring's own count is the other half.
-    pub xruns: u64,
-    /// Other errors it reported, a burst of them counted once. One at the start is common.
-    pub errors: u64,
-    /// True when the device has gone and a new one must be opened.
-    pub lost: bool,
-    /// Time from the last callback to the sound of its first sample, ms; 0 before the first one.
-    pub latency_ms: f32,
+    DeviceError::Unusable { name: name.to_owned(), what: e.to_string() }
 }
 
 /// A stream. Dropping it stops the sound.
@@ -342,14 +279,7 @@ impl Playing {
 
     /// What the device reported.
     pub fn stats(&self) -> PlayingStats {
-        let c = &self.counters;
-        PlayingStats {
-            callbacks: c.callbacks.load(Ordering::Relaxed),
-            xruns: c.xruns.load(Ordering::Relaxed),
-            errors: c.errors.load(Ordering::Relaxed),
-            lost: c.lost.load(Ordering::Relaxed),
-            latency_ms: f32::from_bits(c.latency_ms.load(Ordering::Relaxed)),
-        }
+        self.counters.read()
     }
 
     /// The ring's counters.
@@ -403,70 +333,11 @@ fn typed<T: Pcm>(
             }
             let t = info.timestamp();
             let ahead = t.playback.saturating_duration_since(t.callback);
-            let ms = ahead.as_secs_f32() * 1_000.0;
-            counters.latency_ms.store(ms.to_bits(), Ordering::Relaxed);
-            counters.callbacks.fetch_add(1, Ordering::Relaxed);
+            counters.called(ahead);
         },
         move |error: cpal::Error| on_error.note(error.kind(), Instant::now()),
         Some(TIMEOUT),
     )
-}
-
-/// The error callback's memory. After a glitch, or before the first callback, hosts may report the same
-/// error a thousand times in a row: all reports between two data callbacks are one.
-struct ErrorLog {
-    counters: Arc<Counters>,
-    /// Callbacks at the first report of this burst, and its time.
-    burst: Option<(u64, Instant)>,
-    xrun: bool,
-    other: bool,
-}
-
-impl ErrorLog {
-    fn new(counters: Arc<Counters>) -> Self {
-        Self {
-            counters,
-            burst: None,
-            xrun: false,
-            other: false,
-        }
-    }
-
-    /// # Real-time
-    /// Reads and writes atomics.
-    fn note(&mut self, kind: ErrorKind, now: Instant) {
-        // Nothing is broken: the stream goes on, elsewhere or at ordinary priority.
-        if matches!(kind, ErrorKind::DeviceChanged | ErrorKind::RealtimeDenied) {
-            return;
-        }
-        let c = &*self.counters;
-        let callbacks = c.callbacks.load(Ordering::Relaxed);
-        let since = match self.burst {
-            Some((at, since)) if at == callbacks => since,
-            _ => {
-                self.burst = Some((callbacks, now));
-                (self.xrun, self.other) = (false, false);
-                now
-            }
-        };
-        let gone = matches!(
-            kind,
-            ErrorKind::DeviceNotAvailable
-                | ErrorKind::StreamInvalidated
-                | ErrorKind::HostUnavailable
-        );
-        if gone || now.saturating_duration_since(since) > GONE_AFTER {
-            c.lost.store(true, Ordering::Relaxed);
-        }
-        if kind == ErrorKind::Xrun {
-            c.xruns.fetch_add(u64::from(!self.xrun), Ordering::Relaxed);
-            self.xrun = true;
-        } else {
-            c.errors
-                .fetch_add(u64::from(!self.other), Ordering::Relaxed);
-            self.other = true;
-        }
-    }
 }
 
 #[cfg(test)]

@@ -108,11 +108,7 @@ impl Extractor {
             cepstra.push(c);
         }
         let (f0_hz, voicing) = self.tracker.track(pcm16k);
-        RawFeatures {
-            cepstra,
-            f0_hz,
-            voicing,
-        }
+        RawFeatures { cepstra, f0_hz, voicing }
     }
 }
 
@@ -169,11 +165,7 @@ pub fn normalise(raw: &RawFeatures, stats: &SpeakerStats) -> Track {
 }
 
 fn bounded(v: f32) -> f32 {
-    if v.is_nan() {
-        0.0
-    } else {
-        v.clamp(-CLAMP, CLAMP)
-    }
+    if v.is_nan() { 0.0 } else { v.clamp(-CLAMP, CLAMP) }
 }
 
 /// Octaves above the median, interpolated across unvoiced frames.
@@ -193,8 +185,8 @@ fn relative_pitch(f0_hz: &[f32], median: f32) -> Vec<f32> {
             None => out[..i].fill(v),
             Some((at, from)) => {
                 let step = (v - from) / (i - at) as f32;
-                for j in at + 1..i {
-                    out[j] = from + step * (j - at) as f32;
+                for (k, o) in out[at + 1..i].iter_mut().enumerate() {
+                    *o = from + step * (k + 1) as f32;
                 }
             }
         }

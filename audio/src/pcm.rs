@@ -10,11 +10,7 @@ use crate::mulaw;
 const MAX_COEFFICIENT: f32 = 0.99;
 
 fn usable(a: f32) -> f32 {
-    if a.is_nan() {
-        0.0
-    } else {
-        a.clamp(0.0, MAX_COEFFICIENT)
-    }
+    if a.is_nan() { 0.0 } else { a.clamp(0.0, MAX_COEFFICIENT) }
 }
 
 /// `e_t = x_t - a x_(t-1)`.
@@ -27,10 +23,7 @@ pub struct PreEmphasis {
 impl PreEmphasis {
     /// A filter at rest. `a` is clamped to 0..0.99, NaN counts as 0.
     pub fn new(a: f32) -> Self {
-        Self {
-            a: usable(a),
-            last: 0.0,
-        }
+        Self { a: usable(a), last: 0.0 }
     }
 
     /// Filters one sample.
@@ -60,10 +53,7 @@ pub struct DeEmphasis {
 impl DeEmphasis {
     /// A filter at rest. `a` is clamped to 0..0.99, NaN counts as 0.
     pub fn new(a: f32) -> Self {
-        Self {
-            a: usable(a),
-            last: 0.0,
-        }
+        Self { a: usable(a), last: 0.0 }
     }
 
     /// Filters one sample.
@@ -85,9 +75,7 @@ impl DeEmphasis {
 /// Pre-emphasis, then mu-law: the codes of a whole signal, one per sample.
 pub fn encode_signal(pcm: &[f32], preemphasis: f32) -> Vec<u16> {
     let mut filter = PreEmphasis::new(preemphasis);
-    pcm.iter()
-        .map(|&x| mulaw::encode(filter.process(x)))
-        .collect()
+    pcm.iter().map(|&x| mulaw::encode(filter.process(x))).collect()
 }
 
 /// Codes to PCM, one at a time: mu-law, then de-emphasis.
@@ -99,9 +87,7 @@ pub struct Decoder {
 impl Decoder {
     /// A decoder at rest. `preemphasis` must be the one the codes were made with.
     pub fn new(preemphasis: f32) -> Self {
-        Self {
-            filter: DeEmphasis::new(preemphasis),
-        }
+        Self { filter: DeEmphasis::new(preemphasis) }
     }
 
     /// The next sample. De-emphasis can carry it beyond -1..1; whoever writes integers clamps.

@@ -7,8 +7,7 @@
 
 use rubato::audioadapter_buffers::direct::InterleavedSlice;
 use rubato::{
-    Async, FixedAsync, Resampler, SincInterpolationParameters, SincInterpolationType,
-    WindowFunction,
+    Async, FixedAsync, Resampler, SincInterpolationParameters, SincInterpolationType, WindowFunction,
 };
 use thiserror::Error;
 
@@ -107,34 +106,16 @@ impl StreamResampler {
         Self::with_taps(from, to, max_block_in, STREAM_TAPS)
     }
 
-    fn with_taps(
-        from: u32,
-        to: u32,
-        max_block_in: usize,
-        taps: usize,
-    ) -> Result<Self, ResampleError> {
+    fn with_taps(from: u32, to: u32, max_block_in: usize, taps: usize) -> Result<Self, ResampleError> {
         if !RATES.contains(&from) || !RATES.contains(&to) {
             return Err(ResampleError::Rate { from, to });
         }
         let core = if from == to {
             None
         } else {
-            Some(
-                Core::new(from, to, taps).map_err(|what| ResampleError::Interpolator {
-                    from,
-                    to,
-                    what,
-                })?,
-            )
+            Some(Core::new(from, to, taps).map_err(|what| ResampleError::Interpolator { from, to, what })?)
         };
-        Ok(Self {
-            from,
-            to,
-            core,
-            max_block_in,
-            consumed: 0,
-            produced: 0,
-        })
+        Ok(Self { from, to, core, max_block_in, consumed: 0, produced: 0 })
     }
 
     /// Most samples that one call of [`StreamResampler::process`] appends for a block of up to
@@ -150,12 +131,7 @@ impl StreamResampler {
     /// How far the output can lag behind the input, in output samples: half the filter and one chunk.
     pub fn delay_out_samples(&self) -> usize {
         let Some(core) = &self.core else { return 0 };
-        output_len(
-            (core.taps / 2 + core.chunk.len()) as u64,
-            self.from,
-            self.to,
-        ) as usize
-            + 2
+        output_len((core.taps / 2 + core.chunk.len()) as u64, self.from, self.to) as usize + 2
     }
 
     /// Takes a block and appends to `output` the samples it completes.
@@ -211,9 +187,7 @@ impl Core {
         let gcd = gcd(from, to) as usize;
         let (step_in, step_out) = (from as usize / gcd, to as usize / gcd);
         // A falling rate needs a filter as long in output samples as the rising one is in input samples.
-        let taps = (taps * from.div_ceil(to) as usize)
-            .next_multiple_of(8)
-            .min(MOST_TAPS);
+        let taps = (taps * from.div_ceil(to) as usize).next_multiple_of(8).min(MOST_TAPS);
         let chunk = CHUNK.max(8 * from.div_ceil(to) as usize);
         // With one filter per phase of the ratio every output position hits a filter exactly. Ratios with
         // too many phases fall back on interpolating between filters.
@@ -237,16 +211,8 @@ impl Core {
             .ok_or("the rates have a common divisor left")?;
         let lead_out = first(lead_in) / step_in - 1;
         let out = vec![0.0; inner.output_frames_max()];
-        let mut core = Self {
-            inner,
-            chunk: vec![0.0; chunk],
-            filled: 0,
-            out,
-            lead_in,
-            lead_out,
-            skip: 0,
-            taps,
-        };
+        let mut core =
+            Self { inner, chunk: vec![0.0; chunk], filled: 0, out, lead_in, lead_out, skip: 0, taps };
         core.reset();
         Ok(core)
     }

@@ -25,16 +25,8 @@ struct Shared {
 pub fn ring(capacity: usize) -> (Producer, Consumer) {
     let (push, pop) = HeapRb::new(capacity.max(1)).split();
     let shared = Arc::new(Shared::default());
-    let producer = Producer {
-        ring: push,
-        shared: shared.clone(),
-    };
-    let consumer = Consumer {
-        ring: pop,
-        shared,
-        started: false,
-        dry: false,
-    };
+    let producer = Producer { ring: push, shared: shared.clone() };
+    let consumer = Consumer { ring: pop, shared, started: false, dry: false };
     (producer, consumer)
 }
 

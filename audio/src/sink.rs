@@ -127,26 +127,17 @@ impl FileSink {
         let pending = Pending::create(path).map_err(fail)?;
         let out = BufWriter::with_capacity(1 << 16, pending.handle().map_err(fail)?);
         let body = match format.is_wav() {
-            true => Body::Wav(
-                hound::WavWriter::new(out, format.spec(rate)).map_err(|e| fail(from_hound(e)))?,
-            ),
+            true => {
+                Body::Wav(hound::WavWriter::new(out, format.spec(rate)).map_err(|e| fail(from_hound(e)))?)
+            }
             false => Body::Raw(out),
         };
-        Ok(Self {
-            format,
-            path: path.into(),
-            pending,
-            body,
-            samples: 0,
-        })
+        Ok(Self { format, path: path.into(), pending, body, samples: 0 })
     }
 }
 
 fn file_error(path: &Path, source: io::Error) -> SinkError {
-    SinkError::File {
-        path: path.into(),
-        source,
-    }
+    SinkError::File { path: path.into(), source }
 }
 
 fn from_hound(e: hound::Error) -> io::Error {
@@ -160,9 +151,7 @@ impl Sink for FileSink {
     fn write(&mut self, block: &[f32]) -> Result<(), SinkError> {
         self.samples += block.len() as u64;
         if self.format.is_wav() && self.samples > most_samples(self.format) {
-            return Err(SinkError::TooLong {
-                path: self.path.clone(),
-            });
+            return Err(SinkError::TooLong { path: self.path.clone() });
         }
         let format = self.format;
         let done = match &mut self.body {
@@ -181,8 +170,7 @@ impl Sink for FileSink {
             Body::Wav(w) => w.finalize().map_err(from_hound),
             Body::Raw(mut w) => w.flush(),
         };
-        done.and_then(|()| this.pending.commit())
-            .map_err(|e| file_error(&this.path, e))
+        done.and_then(|()| this.pending.commit()).map_err(|e| file_error(&this.path, e))
     }
 }
 
@@ -203,12 +191,7 @@ impl<W: Write> PipeSink<W> {
             true => stream_header(format, rate),
             false => Vec::new(),
         };
-        Self {
-            format,
-            out,
-            bytes: Vec::new(),
-            header,
-        }
+        Self { format, out, bytes: Vec::new(), header }
     }
 
     fn send(&mut self) -> Result<(), SinkError> {

@@ -151,26 +151,16 @@ pub fn read(path: &Path) -> Result<Recording, WavError> {
         let bytes = &mut block[..n * frame_bytes];
         file.read_exact(bytes).map_err(io)?;
         for frame in bytes.chunks_exact(frame_bytes) {
-            let sum: f64 = frame
-                .chunks_exact(width)
-                .map(|b| layout.encoding.sample(b))
-                .sum();
+            let sum: f64 = frame.chunks_exact(width).map(|b| layout.encoding.sample(b)).sum();
             let value = sum / layout.channels as f64;
             if !value.is_finite() {
-                return Err(WavError::NotFinite {
-                    path: path.into(),
-                    index: samples.len() as u64,
-                    value,
-                });
+                return Err(WavError::NotFinite { path: path.into(), index: samples.len() as u64, value });
             }
             samples.push(value.clamp(-1.0, 1.0) as f32);
         }
         left -= n as u64;
     }
-    Ok(Recording {
-        samples,
-        sample_rate: layout.rate,
-    })
+    Ok(Recording { samples, sample_rate: layout.rate })
 }
 
 /// Reads a WAV file and resamples it to `rate` Hz. The result may exceed -1..1 a little where the
@@ -180,12 +170,8 @@ pub fn read_at(path: &Path, rate: u32) -> Result<Vec<f32>, WavError> {
     if r.sample_rate == rate {
         return Ok(r.samples);
     }
-    let samples = resample::resample(&r.samples, r.sample_rate, rate).map_err(|source| {
-        WavError::Resample {
-            path: path.into(),
-            source,
-        }
-    })?;
+    let samples = resample::resample(&r.samples, r.sample_rate, rate)
+        .map_err(|source| WavError::Resample { path: path.into(), source })?;
     if samples.is_empty() {
         return Err(WavError::Empty { path: path.into() });
     }
@@ -199,10 +185,7 @@ pub fn duration(path: &Path) -> Result<Duration, WavError> {
 }
 
 fn io_error(path: &Path, source: io::Error) -> WavError {
-    WavError::Io {
-        path: path.into(),
-        source,
-    }
+    WavError::Io { path: path.into(), source }
 }
 
 fn open(path: &Path) -> Result<BufReader<File>, WavError> {
@@ -211,10 +194,7 @@ fn open(path: &Path) -> Result<BufReader<File>, WavError> {
 }
 
 fn layout(path: &Path, file: &mut BufReader<File>) -> Result<Layout, WavError> {
-    let bad = |what: &str| WavError::Format {
-        path: path.into(),
-        what: what.into(),
-    };
+    let bad = |what: &str| WavError::Format { path: path.into(), what: what.into() };
     let io = |e: io::Error| match e.kind() {
         io::ErrorKind::UnexpectedEof => bad("the file ends within its header"),
         _ => io_error(path, e),
@@ -253,11 +233,7 @@ fn layout(path: &Path, file: &mut BufReader<File>) -> Result<Layout, WavError> {
                 let bytes = match len {
                     0x7fff_0000.. => there,
                     _ if len > there => {
-                        return Err(WavError::Truncated {
-                            path: path.into(),
-                            found: there,
-                            wanted: len,
-                        });
+                        return Err(WavError::Truncated { path: path.into(), found: there, wanted: len });
                     }
                     _ => len,
                 };
@@ -265,13 +241,7 @@ fn layout(path: &Path, file: &mut BufReader<File>) -> Result<Layout, WavError> {
                 if frames == 0 {
                     return Err(WavError::Empty { path: path.into() });
                 }
-                return Ok(Layout {
-                    encoding,
-                    channels,
-                    rate,
-                    data_start,
-                    frames,
-                });
+                return Ok(Layout { encoding, channels, rate, data_start, frames });
             }
             // Chunks of odd length are followed by a byte of padding.
             _ => skip(file, len + len % 2).map_err(io)?,
@@ -284,19 +254,10 @@ fn skip(file: &mut BufReader<File>, bytes: u64) -> io::Result<()> {
 }
 
 fn parse_format(path: &Path, fmt: &[u8]) -> Result<(Encoding, usize, u32), WavError> {
-    let bad = |what: String| WavError::Format {
-        path: path.into(),
-        what,
-    };
-    let u16_at = |i: usize| {
-        fmt.get(i..i + 2)
-            .map_or(0, |b| u16::from_le_bytes([b[0], b[1]]))
-    };
+    let bad = |what: String| WavError::Format { path: path.into(), what };
+    let u16_at = |i: usize| fmt.get(i..i + 2).map_or(0, |b| u16::from_le_bytes([b[0], b[1]]));
     if fmt.len() < 16 {
-        return Err(bad(format!(
-            "its format chunk has {} bytes, wanted 16",
-            fmt.len()
-        )));
+        return Err(bad(format!("its format chunk has {} bytes, wanted 16", fmt.len())));
     }
     // 0xfffe: the true tag opens the sub-format's id.
     let tag = match u16_at(0) {

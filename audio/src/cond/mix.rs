@@ -7,17 +7,15 @@ use super::{CondError, Condition, SpeakerVector, finite};
 pub fn mix(parts: &[(&Condition, f32)]) -> Result<Condition, CondError> {
     let sum: f64 = parts.iter().map(|(_, w)| *w as f64).sum();
     if !(sum.is_finite() && sum > 1e-6) {
-        return Err(CondError::Mix(format!(
-            "the weights sum to {sum}, wanted a number above 0"
-        )));
+        return Err(CondError::Mix(format!("the weights sum to {sum}, wanted a number above 0")));
     }
     let mut mixed: Option<(SpeakerVector, Vec<f64>)> = None;
     for (c, weight) in parts {
-        let vector = c.speaker.as_ref().ok_or_else(|| {
-            CondError::Mix(format!("{:?} has no speaker vector, only a track", c.name))
-        })?;
-        let (first, total) =
-            mixed.get_or_insert_with(|| (vector.clone(), vec![0.0; vector.values.len()]));
+        let vector = c
+            .speaker
+            .as_ref()
+            .ok_or_else(|| CondError::Mix(format!("{:?} has no speaker vector, only a track", c.name)))?;
+        let (first, total) = mixed.get_or_insert_with(|| (vector.clone(), vec![0.0; vector.values.len()]));
         if vector.space != first.space || vector.values.len() != first.values.len() {
             return Err(CondError::Mix(format!(
                 "{:?} lies in space {:?} with {} values, the first part in {:?} with {}",
@@ -35,17 +33,12 @@ pub fn mix(parts: &[(&Condition, f32)]) -> Result<Condition, CondError> {
     let (first, total) = mixed.ok_or_else(|| CondError::Mix("there are no parts".into()))?;
     let values: Vec<f32> = total.iter().map(|v| *v as f32).collect();
     finite("speaker", &values).map_err(CondError::Mix)?;
-    let parts: Vec<String> = parts
-        .iter()
-        .map(|(c, w)| format!("{:.3} {}", *w as f64 / sum, c.name))
-        .collect();
+    let parts: Vec<String> =
+        parts.iter().map(|(c, w)| format!("{:.3} {}", *w as f64 / sum, c.name)).collect();
     Ok(Condition {
         name: "mix".into(),
         source: parts.join(" + "),
-        speaker: Some(SpeakerVector {
-            space: first.space,
-            values,
-        }),
+        speaker: Some(SpeakerVector { space: first.space, values }),
         stats: None,
         track: None,
     })

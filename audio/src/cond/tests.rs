@@ -6,15 +6,8 @@ fn sample() -> Condition {
     Condition {
         name: "Ada \"ü\"".into(),
         source: "ada.wav".into(),
-        speaker: Some(SpeakerVector {
-            space: "s-1".into(),
-            values: vec![0.25, -1.5, 3.0e-8],
-        }),
-        stats: Some(SpeakerStats {
-            mean: [0.1; 16],
-            std: [1.7; 16],
-            median_f0_hz: 203.7,
-        }),
+        speaker: Some(SpeakerVector { space: "s-1".into(), values: vec![0.25, -1.5, 3.0e-8] }),
+        stats: Some(SpeakerStats { mean: [0.1; 16], std: [1.7; 16], median_f0_hz: 203.7 }),
         track: Some(TrackInfo {
             recipe: features::RECIPE.into(),
             sample_rate: features::SAMPLE_RATE,
@@ -30,15 +23,8 @@ fn files_round_trip() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("speaker.bin");
     let whole = sample();
-    let only_speaker = Condition {
-        track: None,
-        stats: None,
-        ..sample()
-    };
-    let only_track = Condition {
-        speaker: None,
-        ..sample()
-    };
+    let only_speaker = Condition { track: None, stats: None, ..sample() };
+    let only_track = Condition { speaker: None, ..sample() };
     for c in [whole, only_speaker, only_track] {
         c.write(&path).unwrap();
         let back = Condition::read(&path).unwrap();
@@ -58,13 +44,7 @@ fn bad_content_is_neither_written_nor_read() {
     let edits: [Edit; 12] = [
         |c| c.speaker.as_mut().unwrap().values[1] = f32::NAN,
         |c| c.speaker.as_mut().unwrap().values.clear(),
-        |c| {
-            c.speaker
-                .as_mut()
-                .unwrap()
-                .values
-                .resize(MAX_SPEAKER + 1, 0.0)
-        },
+        |c| c.speaker.as_mut().unwrap().values.resize(MAX_SPEAKER + 1, 0.0),
         |c| c.speaker.as_mut().unwrap().space.clear(),
         |c| c.track.as_mut().unwrap().frames[0] = f32::INFINITY,
         |c| c.track.as_mut().unwrap().frames.clear(),
@@ -157,10 +137,7 @@ proptest! {
 fn voice(name: &str, space: &str, values: &[f32]) -> Condition {
     Condition {
         name: name.into(),
-        speaker: Some(SpeakerVector {
-            space: space.into(),
-            values: values.to_vec(),
-        }),
+        speaker: Some(SpeakerVector { space: space.into(), values: values.to_vec() }),
         ..Condition::default()
     }
 }
@@ -196,19 +173,11 @@ fn mixtures_are_weighted_means() {
 #[test]
 fn a_track_for_another_model_is_refused_in_words() {
     let track = sample().track.unwrap();
-    let mut wanted = Shape {
-        recipe: features::RECIPE,
-        sample_rate: 16_000,
-        hop: 160,
-        features: 2,
-    };
+    let mut wanted = Shape { recipe: features::RECIPE, sample_rate: 16_000, hop: 160, features: 2 };
     track.check(wanted).unwrap();
     wanted.features = features::FEATURES;
     let text = track.check(wanted).unwrap_err().to_string();
-    assert!(
-        text.contains("2 features") && text.contains("18 features"),
-        "{text}"
-    );
+    assert!(text.contains("2 features") && text.contains("18 features"), "{text}");
     assert_eq!(track.frame(1), [3.0, 4.0]);
     assert_eq!(track.frame(77), [5.0, 6.0]);
 }

@@ -50,40 +50,22 @@ pub(super) fn choose(
     wanted: u32,
     preferred: Option<u32>,
 ) -> Option<Chosen> {
-    let usable = || {
-        ranges
-            .iter()
-            .filter(|r| is_pcm(r.sample_format()) && r.channels() > 0)
-    };
+    let usable = || ranges.iter().filter(|r| is_pcm(r.sample_format()) && r.channels() > 0);
     let has = |rate: u32| usable().any(|r| r.contains_rate(rate));
     let nearest = || {
         usable()
-            .map(|r| {
-                wanted.clamp(
-                    r.min_sample_rate(),
-                    r.max_sample_rate().max(r.min_sample_rate()),
-                )
-            })
+            .map(|r| wanted.clamp(r.min_sample_rate(), r.max_sample_rate().max(r.min_sample_rate())))
             .min_by_key(|rate| rate.abs_diff(wanted))
     };
-    let rate = [Some(wanted), preferred]
-        .into_iter()
-        .flatten()
-        .find(|rate| has(*rate))
-        .or_else(nearest)?;
+    let rate = [Some(wanted), preferred].into_iter().flatten().find(|rate| has(*rate)).or_else(nearest)?;
     usable()
         .filter(|r| r.contains_rate(rate))
         .min_by_key(|r| (channel_rank(r.channels()), format_rank(r.sample_format())))
-        .map(|r| Chosen {
-            rate,
-            channels: r.channels(),
-            format: r.sample_format(),
-            buffer: *r.buffer_size(),
-        })
+        .map(|r| Chosen { rate, channels: r.channels(), format: r.sample_format(), buffer: *r.buffer_size() })
 }
 
-/// Buffer sizes to try, in this order: the wanted period within what the device claims to support, larger ones,
-/// and last the device's own choice, which can be seconds.
+/// Buffer sizes to try, in this order: the wanted period within what the device claims to support, larger
+/// ones, and last the device's own choice, which can be seconds.
 pub(super) fn buffers(period: u32, supported: SupportedBufferSize) -> Vec<BufferSize> {
     let clamp = |n: u32| match supported {
         SupportedBufferSize::Range { min, max } if max >= min && max > 0 => n.clamp(min, max),
@@ -91,14 +73,7 @@ pub(super) fn buffers(period: u32, supported: SupportedBufferSize) -> Vec<Buffer
     };
     let period = period.max(16);
     let mut out = Vec::new();
-    for n in [
-        period,
-        period.next_power_of_two(),
-        2 * period,
-        1_024,
-        4 * period,
-        4_096,
-    ] {
+    for n in [period, period.next_power_of_two(), 2 * period, 1_024, 4 * period, 4_096] {
         let size = BufferSize::Fixed(clamp(n).max(1));
         if n >= period && !out.contains(&size) {
             out.push(size);
@@ -112,16 +87,8 @@ pub(super) fn buffers(period: u32, supported: SupportedBufferSize) -> Vec<Buffer
 mod tests {
     use super::*;
 
-    fn range(
-        channels: u16,
-        low: u32,
-        high: u32,
-        format: SampleFormat,
-    ) -> SupportedStreamConfigRange {
-        let buffer = SupportedBufferSize::Range {
-            min: 64,
-            max: 4_096,
-        };
+    fn range(channels: u16, low: u32, high: u32, format: SampleFormat) -> SupportedStreamConfigRange {
+        let buffer = SupportedBufferSize::Range { min: 64, max: 4_096 };
         SupportedStreamConfigRange::new(channels, low, high, buffer, format)
     }
 
@@ -134,23 +101,15 @@ mod tests {
             range(2, 16_000, 16_000, SampleFormat::I16),
         ];
         let c = choose(&ranges, 16_000, Some(48_000)).unwrap();
-        assert_eq!(
-            (c.rate, c.channels, c.format),
-            (16_000, 2, SampleFormat::I16)
-        );
+        assert_eq!((c.rate, c.channels, c.format), (16_000, 2, SampleFormat::I16));
         let c = choose(&ranges, 44_100, None).unwrap();
-        assert_eq!(
-            (c.rate, c.channels, c.format),
-            (44_100, 2, SampleFormat::F32)
-        );
+        assert_eq!((c.rate, c.channels, c.format), (44_100, 2, SampleFormat::F32));
     }
 
     #[test]
     fn else_the_preferred_rate_else_the_nearest() {
-        let ranges = [
-            range(6, 44_100, 44_100, SampleFormat::I32),
-            range(8, 96_000, 192_000, SampleFormat::I32),
-        ];
+        let ranges =
+            [range(6, 44_100, 44_100, SampleFormat::I32), range(8, 96_000, 192_000, SampleFormat::I32)];
         assert_eq!(choose(&ranges, 16_000, Some(96_000)).unwrap().rate, 96_000);
         let c = choose(&ranges, 16_000, None).unwrap();
         assert_eq!((c.rate, c.channels), (44_100, 6));
@@ -167,17 +126,11 @@ mod tests {
 
     #[test]
     fn periods_start_at_the_wanted_one_and_end_at_the_default() {
-        let supported = SupportedBufferSize::Range {
-            min: 64,
-            max: 2_048,
-        };
+        let supported = SupportedBufferSize::Range { min: 64, max: 2_048 };
         let sizes = buffers(160, supported);
         assert_eq!(sizes[..2], [BufferSize::Fixed(160), BufferSize::Fixed(256)]);
         assert_eq!(sizes.last(), Some(&BufferSize::Default));
-        assert_eq!(
-            buffers(0, SupportedBufferSize::Unknown)[0],
-            BufferSize::Fixed(16)
-        );
+        assert_eq!(buffers(0, SupportedBufferSize::Unknown)[0], BufferSize::Fixed(16));
         assert_eq!(buffers(10, supported)[0], BufferSize::Fixed(64));
         let nonsense = SupportedBufferSize::Range { min: 9, max: 0 };
         assert_eq!(buffers(100, nonsense)[0], BufferSize::Fixed(100));

@@ -1,4 +1,5 @@
 use super::*;
+use std::sync::atomic::Ordering;
 
 #[test]
 fn a_burst_of_reports_is_one_glitch() {
@@ -40,11 +41,7 @@ fn a_device_is_lost_when_it_says_so_or_only_errs_for_a_second() {
 #[test]
 fn absurd_requests_are_refused_before_any_device_is_asked() {
     for latency_ms in [0.0, -1.0, f32::NAN, f32::INFINITY, 1e9] {
-        let r = open(Request {
-            name: None,
-            rate: 16_000,
-            latency_ms,
-        });
+        let r = open(Request { name: None, rate: 16_000, latency_ms });
         assert!(matches!(r, Err(DeviceError::Request(_))));
     }
 }
@@ -52,14 +49,7 @@ fn absurd_requests_are_refused_before_any_device_is_asked() {
 /// Holds on any machine: with a device, without one, with one of another name.
 #[test]
 fn a_name_that_no_device_has_is_its_own_error() {
-    let r = open(Request {
-        name: Some("no such device"),
-        rate: 16_000,
-        latency_ms: 20.0,
-    });
+    let r = open(Request { name: Some("no such device"), rate: 16_000, latency_ms: 20.0 });
     let e = r.err().unwrap();
-    assert!(
-        matches!(e, DeviceError::NotFound { .. } | DeviceError::Host(_)),
-        "{e}"
-    );
+    assert!(matches!(e, DeviceError::NotFound { .. } | DeviceError::Host(_)), "{e}");
 }

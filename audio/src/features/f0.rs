@@ -131,11 +131,7 @@ impl Tracker {
 
     /// Mean square of the loudest three hops in a row.
     fn loudest(&self) -> f32 {
-        let hops: Vec<f32> = self
-            .smooth
-            .chunks(HOP)
-            .map(|c| c.iter().map(|x| x * x).sum())
-            .collect();
+        let hops: Vec<f32> = self.smooth.chunks(HOP).map(|c| c.iter().map(|x| x * x).sum()).collect();
         let three = |w: &[f32]| w.iter().sum::<f32>() / (3 * HOP) as f32;
         match hops.len() {
             0..3 => three(&hops),
@@ -152,10 +148,7 @@ impl Tracker {
         let mut mean = 0.0;
         for (j, s) in self.segment.iter_mut().enumerate() {
             let at = (centre + j).checked_sub(shift);
-            *s = at
-                .and_then(|at| self.smooth.get(at))
-                .copied()
-                .unwrap_or(0.0);
+            *s = at.and_then(|at| self.smooth.get(at)).copied().unwrap_or(0.0);
             mean += *s;
         }
         mean /= SEGMENT as f32;
@@ -163,23 +156,17 @@ impl Tracker {
 
         self.time[..WINDOW].copy_from_slice(&self.segment[..WINDOW]);
         self.time[WINDOW..].fill(0.0);
-        let a =
-            self.forward
-                .process_with_scratch(&mut self.time, &mut self.head, &mut self.scratch);
+        let a = self.forward.process_with_scratch(&mut self.time, &mut self.head, &mut self.scratch);
         self.time[..SEGMENT].copy_from_slice(&self.segment);
         self.time[SEGMENT..].fill(0.0);
-        let b = self
-            .forward
-            .process_with_scratch(&mut self.time, &mut self.all, &mut self.scratch);
+        let b = self.forward.process_with_scratch(&mut self.time, &mut self.all, &mut self.scratch);
         for (z, h) in self.all.iter_mut().zip(&self.head) {
             *z *= h.conj();
         }
         // Both ends are real but for rounding, and the inverse insists on it.
         self.all[0].im = 0.0;
         self.all[POINTS / 2].im = 0.0;
-        let c = self
-            .inverse
-            .process_with_scratch(&mut self.all, &mut self.time, &mut self.scratch);
+        let c = self.inverse.process_with_scratch(&mut self.all, &mut self.time, &mut self.scratch);
         debug_assert!(a.is_ok() && b.is_ok() && c.is_ok(), "buffers from the plan");
 
         // A running sum in double precision: what leaves the window cancels exactly enough.
@@ -213,10 +200,7 @@ impl Tracker {
                 lag: (LAG_MIN - 1 + j) as f32 + offset,
                 height: (m - 0.25 * (l - r) * offset).min(1.0),
             };
-            let rank = found[..n]
-                .iter()
-                .position(|f| weighted(f) < weighted(&candidate))
-                .unwrap_or(n);
+            let rank = found[..n].iter().position(|f| weighted(f) < weighted(&candidate)).unwrap_or(n);
             if rank < CANDIDATES {
                 n = (n + 1).min(CANDIDATES);
                 found[rank..n].rotate_right(1);
@@ -263,12 +247,7 @@ struct Path {
 
 impl Path {
     fn new(frames: usize) -> Self {
-        Self {
-            frames: Vec::with_capacity(frames),
-            cost: [0.0; STATES],
-            octave: [0.0; STATES],
-            states: 1,
-        }
+        Self { frames: Vec::with_capacity(frames), cost: [0.0; STATES], octave: [0.0; STATES], states: 1 }
     }
 
     fn push(&mut self, candidates: &[Candidate], best: f32) {
@@ -310,9 +289,7 @@ impl Path {
     fn finish(self) -> (Vec<f32>, Vec<f32>) {
         let n = self.frames.len();
         let (mut f0, mut voicing) = (vec![0.0; n], vec![0.0; n]);
-        let mut s = (0..self.states)
-            .min_by(|&a, &b| self.cost[a].total_cmp(&self.cost[b]))
-            .unwrap_or(0);
+        let mut s = (0..self.states).min_by(|&a, &b| self.cost[a].total_cmp(&self.cost[b])).unwrap_or(0);
         for i in (0..n).rev() {
             let (candidates, back) = &self.frames[i];
             if s > 0 {

@@ -69,9 +69,7 @@ impl Spectrum {
             *t = if x.is_finite() { x * w } else { 0.0 };
         }
         self.time[WINDOW..].fill(0.0);
-        let done = self
-            .fft
-            .process_with_scratch(&mut self.time, &mut self.freq, &mut self.scratch);
+        let done = self.fft.process_with_scratch(&mut self.time, &mut self.freq, &mut self.scratch);
         debug_assert!(done.is_ok(), "the buffers come from the plan");
         for (p, z) in self.power.iter_mut().zip(&self.freq) {
             *p = z.norm_sqr();
@@ -129,7 +127,8 @@ impl Filterbank {
         self.bands.is_empty()
     }
 
-    /// Natural logarithm of each band's energy, not below ln [`FLOOR`]: `power` [BINS] -> `out` [bands].
+    /// Natural logarithm of each band's energy, not below ln [`FLOOR`]: `power` has [`BINS`] values, `out`
+    /// one per band.
     pub fn log_energies(&self, power: &[f32], out: &mut [f32]) {
         for ((first, weights), o) in self.bands.iter().zip(out) {
             let bins = power.get(*first..).unwrap_or(&[]);
@@ -159,9 +158,7 @@ mod tests {
     use super::*;
 
     fn sine(f: f32, n: usize) -> Vec<f32> {
-        (0..n)
-            .map(|i| (std::f32::consts::TAU * f * i as f32 / 16_000.0).sin())
-            .collect()
+        (0..n).map(|i| (std::f32::consts::TAU * f * i as f32 / 16_000.0).sin()).collect()
     }
 
     #[test]

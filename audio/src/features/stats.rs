@@ -56,11 +56,7 @@ impl SpeakerStats {
         let frames = || recordings.iter().flat_map(|r| &r.cepstra);
         let mut levels: Vec<f32> = frames().map(|c| c[0]).collect();
         let total = levels.len();
-        let too_little = |found| FeatureError::NoSpeech {
-            found,
-            frames: total,
-            wanted: Self::MIN_FRAMES,
-        };
+        let too_little = |found| FeatureError::NoSpeech { found, frames: total, wanted: Self::MIN_FRAMES };
         if total < Self::MIN_FRAMES {
             return Err(too_little(total));
         }
@@ -89,21 +85,13 @@ impl SpeakerStats {
         }
         let std = squares.map(|s| ((s / count as f64).sqrt() as f32).max(STD_FLOOR));
 
-        let mut voiced: Vec<f32> = recordings
-            .iter()
-            .flat_map(|r| &r.f0_hz)
-            .copied()
-            .filter(|f| *f > 0.0)
-            .collect();
+        let mut voiced: Vec<f32> =
+            recordings.iter().flat_map(|r| &r.f0_hz).copied().filter(|f| *f > 0.0).collect();
         let median_f0_hz = match voiced.len() {
             0 => 0.0,
             n => *voiced.select_nth_unstable_by(n / 2, f32::total_cmp).1,
         };
-        Ok(SpeakerStats {
-            mean: mean.map(|m| m as f32),
-            std,
-            median_f0_hz,
-        })
+        Ok(SpeakerStats { mean: mean.map(|m| m as f32), std, median_f0_hz })
     }
 
     /// True if every number is finite, every deviation positive and the median not negative: what a file

@@ -21,9 +21,7 @@ fn voice(pitch: impl Fn(f64) -> f64, seconds: f64) -> Vec<f32> {
             let f = pitch(i as f64 / 16_000.0);
             phase += f / 16_000.0;
             let harmonics = (7_000.0 / f) as u32;
-            let x: f64 = (1..=harmonics)
-                .map(|h| (TAU * phase * h as f64).sin() / h as f64)
-                .sum();
+            let x: f64 = (1..=harmonics).map(|h| (TAU * phase * h as f64).sin() / h as f64).sum();
             (0.2 * x) as f32
         })
         .collect()
@@ -66,9 +64,7 @@ fn glides_within_one_percent() {
 fn a_tone_in_noise_keeps_its_pitch() {
     let mut x = voice(|_| 140.0, 1.0);
     // 10 dB below the tone's power, about.
-    x.iter_mut()
-        .zip(noise(16_000))
-        .for_each(|(x, n)| *x += 0.12 * n);
+    x.iter_mut().zip(noise(16_000)).for_each(|(x, n)| *x += 0.12 * n);
     let (f0, _) = Tracker::new().track(&x);
     let good = f0[5..95].iter().filter(|f| (*f - 140.0).abs() < 2.8);
     assert!(good.count() >= 88);
@@ -104,7 +100,7 @@ fn speechlike() -> Vec<f32> {
     let hiss = noise(x.len());
     for (i, x) in x.iter_mut().enumerate() {
         let t = i as f64 / 16_000.0;
-        let voiced = (t * 4.0) as u32 % 2 == 0;
+        let voiced = ((t * 4.0) as u32).is_multiple_of(2);
         let level = 0.3 + 0.2 * (TAU * 3.0 * t).sin() as f32;
         *x = if voiced { *x } else { 0.1 * hiss[i] } * level + 1e-3 * hiss[i];
     }
@@ -120,12 +116,7 @@ fn gain_moves_only_c0_and_normalisation_removes_it() {
     for (a, b) in a.cepstra.iter().zip(&b.cepstra) {
         let fall = 2.0 * 2f32.ln() * (BANDS as f32).sqrt();
         assert!((a[0] - b[0] - fall).abs() < 1e-3);
-        assert!(
-            a[1..]
-                .iter()
-                .zip(&b[1..])
-                .all(|(a, b)| (a - b).abs() < 1e-3)
-        );
+        assert!(a[1..].iter().zip(&b[1..]).all(|(a, b)| (a - b).abs() < 1e-3));
     }
     let (sa, sb) = (SpeakerStats::pool([&a]), SpeakerStats::pool([&b]));
     let (ta, tb) = (normalise(&a, &sa.unwrap()), normalise(&b, &sb.unwrap()));
@@ -152,10 +143,7 @@ fn normalised_speech_has_mean_zero_and_spread_one() {
     let raw = Extractor::new().extract(&speechlike());
     let stats = SpeakerStats::pool([&raw, &raw]).unwrap();
     assert!(stats.is_valid());
-    assert_eq!(
-        SpeakerStats::pool([&raw]).unwrap().median_f0_hz,
-        stats.median_f0_hz
-    );
+    assert_eq!(SpeakerStats::pool([&raw]).unwrap().median_f0_hz, stats.median_f0_hz);
     assert!((100.0..140.0).contains(&stats.median_f0_hz));
     let track = normalise(&raw, &stats);
     assert_eq!(track.len(), raw.len());
@@ -174,25 +162,13 @@ fn pitch_is_relative_interpolated_and_held() {
         f0_hz: vec![0.0, 100.0, 0.0, 0.0, 200.0, 0.0],
         voicing: vec![0.0, 0.9, 0.0, 0.0, 0.8, 0.0],
     };
-    let stats = SpeakerStats {
-        mean: [0.0; CEPSTRA],
-        std: [1.0; CEPSTRA],
-        median_f0_hz: 100.0,
-    };
+    let stats = SpeakerStats { mean: [0.0; CEPSTRA], std: [1.0; CEPSTRA], median_f0_hz: 100.0 };
     let track = normalise(&raw, &stats);
     let column = |k: usize| (0..6).map(|i| track.frame(i)[k]).collect::<Vec<_>>();
     let want = [0.0, 0.0, 2.0 / 3.0, 4.0 / 3.0, 2.0, 2.0];
-    assert!(
-        column(16)
-            .iter()
-            .zip(want)
-            .all(|(a, b)| (a - b).abs() < 1e-6)
-    );
+    assert!(column(16).iter().zip(want).all(|(a, b)| (a - b).abs() < 1e-6));
     assert_eq!(column(17), raw.voicing);
-    let none = SpeakerStats {
-        median_f0_hz: 0.0,
-        ..stats
-    };
+    let none = SpeakerStats { median_f0_hz: 0.0, ..stats };
     assert!((0..6).all(|i| normalise(&raw, &none).frame(i)[16] == 0.0));
     // Past the end the last frame holds.
     assert_eq!(track.frame(99), track.frame(5));
@@ -207,10 +183,7 @@ fn nothing_to_measure_is_an_error_and_never_a_nan() {
         let raw = e.extract(&x);
         assert_eq!(raw.len(), frame_count(x.len()));
         assert!(raw.cepstra.iter().flatten().all(|v| v.is_finite()));
-        assert!(matches!(
-            SpeakerStats::pool([&raw]),
-            Err(FeatureError::NoSpeech { .. })
-        ));
+        assert!(matches!(SpeakerStats::pool([&raw]), Err(FeatureError::NoSpeech { .. })));
     }
     let raw = e.extract(&[0.5; 1]);
     assert_eq!(raw.len(), 1);

@@ -2,9 +2,7 @@ use super::*;
 use proptest::prelude::*;
 
 fn sine(f: f64, rate: u32, n: usize) -> Vec<f32> {
-    (0..n)
-        .map(|i| (0.5 * (std::f64::consts::TAU * f * i as f64 / rate as f64).sin()) as f32)
-        .collect()
+    (0..n).map(|i| (0.5 * (std::f64::consts::TAU * f * i as f64 / rate as f64).sin()) as f32).collect()
 }
 
 /// Signal over error against the same sine sampled at the other rate, in dB, without the edges.
@@ -81,16 +79,8 @@ fn lengths_are_exact_for_short_and_empty_signals() {
 
 #[test]
 fn absurd_rates_are_errors() {
-    for (from, to) in [
-        (0, 16_000),
-        (16_000, 0),
-        (3_999, 16_000),
-        (16_000, u32::MAX),
-    ] {
-        assert!(matches!(
-            resample(&[0.0], from, to),
-            Err(ResampleError::Rate { .. })
-        ));
+    for (from, to) in [(0, 16_000), (16_000, 0), (3_999, 16_000), (16_000, u32::MAX)] {
+        assert!(matches!(resample(&[0.0], from, to), Err(ResampleError::Rate { .. })));
     }
     // Far apart and without a common divisor, but allowed.
     assert_eq!(resample(&[0.5; 40], 383_999, 4_000).unwrap().len(), 0);

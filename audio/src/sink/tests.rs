@@ -6,12 +6,7 @@ fn signal() -> Vec<f32> {
     (0..1_000).map(|i| (i as f32 * 0.05).sin() * 0.9).collect()
 }
 
-const ALL: [Format; 4] = [
-    Format::Wav16,
-    Format::WavF32,
-    Format::RawS16,
-    Format::RawF32,
-];
+const ALL: [Format; 4] = [Format::Wav16, Format::WavF32, Format::RawS16, Format::RawF32];
 
 #[test]
 fn s16_is_symmetric_clamped_and_exact_at_zero() {
@@ -126,8 +121,6 @@ fn a_reader_that_left_is_no_ordinary_error() {
 fn a_folder_that_is_not_there_is_an_error_with_the_path() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("no").join("out.wav");
-    let e = FileSink::create(&path, Format::Wav16, 16_000)
-        .err()
-        .unwrap();
+    let e = FileSink::create(&path, Format::Wav16, 16_000).err().unwrap();
     assert!(e.to_string().contains("out.wav"));
 }

@@ -57,10 +57,7 @@ fn what_another_program_writes_is_read() {
             assert_eq!((r.sample_rate, r.samples.len()), (22_050, 500));
             let step = if bits == 8 { 0.02 } else { 1e-4 };
             for (a, b) in r.samples.iter().zip(&want) {
-                assert!(
-                    (*a as f64 - b).abs() < step,
-                    "{bits} bits, {channels} channels"
-                );
+                assert!((*a as f64 - b).abs() < step, "{bits} bits, {channels} channels");
             }
             let seconds = duration(&path).unwrap().as_secs_f64();
             assert!((seconds - 500.0 / 22_050.0).abs() < 1e-9);
@@ -71,10 +68,7 @@ fn what_another_program_writes_is_read() {
 #[test]
 fn channels_are_averaged_and_the_rate_changed() {
     let dir = tempfile::tempdir().unwrap();
-    let data: Vec<u8> = [16_384i16, -16_384, 16_384, 0]
-        .iter()
-        .flat_map(|x| x.to_le_bytes())
-        .collect();
+    let data: Vec<u8> = [16_384i16, -16_384, 16_384, 0].iter().flat_map(|x| x.to_le_bytes()).collect();
     let path = at(&dir, &wav(1, 2, 48_000, 16, 8, &data));
     assert_eq!(read(&path).unwrap().samples, [0.0, 0.25]);
     assert_eq!(read_at(&path, 48_000).unwrap().len(), 2);
@@ -99,48 +93,22 @@ fn bad_files_are_named_errors() {
     let e = read(&missing).unwrap_err();
     assert!(matches!(e, WavError::Io { .. }) && e.to_string().contains("nothing.wav"));
 
-    let nan: Vec<u8> = [0.5f32, f32::NAN]
-        .iter()
-        .flat_map(|x| x.to_le_bytes())
-        .collect();
+    let nan: Vec<u8> = [0.5f32, f32::NAN].iter().flat_map(|x| x.to_le_bytes()).collect();
     let inf: Vec<u8> = f64::INFINITY.to_le_bytes().to_vec();
     type Check = fn(&WavError) -> bool;
     let cases: [(Vec<u8>, Check); 10] = [
         (vec![], |e| matches!(e, WavError::Format { .. })),
-        (b"RIFF....WAVE".to_vec(), |e| {
-            matches!(e, WavError::Format { .. })
-        }),
-        (b"OggS........".to_vec(), |e| {
-            matches!(e, WavError::Format { .. })
-        }),
-        (wav(1, 1, 16_000, 16, 0, &[]), |e| {
-            matches!(e, WavError::Empty { .. })
-        }),
+        (b"RIFF....WAVE".to_vec(), |e| matches!(e, WavError::Format { .. })),
+        (b"OggS........".to_vec(), |e| matches!(e, WavError::Format { .. })),
+        (wav(1, 1, 16_000, 16, 0, &[]), |e| matches!(e, WavError::Empty { .. })),
         (wav(1, 1, 16_000, 16, 1_000, &[0; 10]), |e| {
-            matches!(
-                e,
-                WavError::Truncated {
-                    found: 10,
-                    wanted: 1_000,
-                    ..
-                }
-            )
+            matches!(e, WavError::Truncated { found: 10, wanted: 1_000, .. })
         }),
-        (wav(1, 0, 16_000, 16, 2, &[0; 2]), |e| {
-            matches!(e, WavError::Format { .. })
-        }),
-        (wav(1, 1, 0, 16, 2, &[0; 2]), |e| {
-            matches!(e, WavError::Format { .. })
-        }),
-        (wav(7, 1, 8_000, 8, 2, &[0; 2]), |e| {
-            matches!(e, WavError::Unsupported { .. })
-        }),
-        (wav(3, 1, 16_000, 32, 8, &nan), |e| {
-            matches!(e, WavError::NotFinite { index: 1, .. })
-        }),
-        (wav(3, 1, 16_000, 64, 8, &inf), |e| {
-            matches!(e, WavError::NotFinite { index: 0, .. })
-        }),
+        (wav(1, 0, 16_000, 16, 2, &[0; 2]), |e| matches!(e, WavError::Format { .. })),
+        (wav(1, 1, 0, 16, 2, &[0; 2]), |e| matches!(e, WavError::Format { .. })),
+        (wav(7, 1, 8_000, 8, 2, &[0; 2]), |e| matches!(e, WavError::Unsupported { .. })),
+        (wav(3, 1, 16_000, 32, 8, &nan), |e| matches!(e, WavError::NotFinite { index: 1, .. })),
+        (wav(3, 1, 16_000, 64, 8, &inf), |e| matches!(e, WavError::NotFinite { index: 0, .. })),
     ];
     for (i, (bytes, check)) in cases.into_iter().enumerate() {
         let e = read(&at(&dir, &bytes)).unwrap_err();

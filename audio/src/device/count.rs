@@ -1,0 +1,106 @@
+//! What the callbacks report, and how they count it.
+
+use cpal::ErrorKind;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+/// A device that only errs for so long is lost.
+const GONE_AFTER: Duration = Duration::from_secs(1);
+
+/// What the device reported so far.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct PlayingStats {
+    /// Times the callback ran.
+    pub callbacks: u64,
+    /// Glitches the device reported. Some hosts report none; the ring's own count is the other half.
+    pub xruns: u64,
+    /// Other errors it reported, a burst of them counted once. One at the start is common.
+    pub errors: u64,
+    /// True when the device has gone and a new one must be opened.
+    pub lost: bool,
+    /// Time from the last callback to the sound of its first sample, ms; 0 before the first one.
+    pub latency_ms: f32,
+}
+
+#[derive(Default)]
+pub(super) struct Counters {
+    pub(super) callbacks: AtomicU64,
+    pub(super) xruns: AtomicU64,
+    pub(super) errors: AtomicU64,
+    pub(super) lost: AtomicBool,
+    /// Bits of an f32.
+    latency_ms: AtomicU32,
+}
+
+impl Counters {
+    /// At the end of each data callback.
+    ///
+    /// # Real-time
+    /// Writes atomics.
+    pub(super) fn called(&self, latency: Duration) {
+        let ms = latency.as_secs_f32() * 1_000.0;
+        self.latency_ms.store(ms.to_bits(), Ordering::Relaxed);
+        self.callbacks.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn read(&self) -> PlayingStats {
+        let c = self;
+        PlayingStats {
+            callbacks: c.callbacks.load(Ordering::Relaxed),
+            xruns: c.xruns.load(Ordering::Relaxed),
+            errors: c.errors.load(Ordering::Relaxed),
+            lost: c.lost.load(Ordering::Relaxed),
+            latency_ms: f32::from_bits(c.latency_ms.load(Ordering::Relaxed)),
+        }
+    }
+}
+
+/// The error callback's memory. After a glitch, or before the first callback, hosts may report the same
+/// error a thousand times in a row: all reports between two data callbacks are one.
+pub(super) struct ErrorLog {
+    counters: Arc<Counters>,
+    /// Callbacks at the first report of this burst, and its time.
+    burst: Option<(u64, Instant)>,
+    xrun: bool,
+    other: bool,
+}
+
+impl ErrorLog {
+    pub(super) fn new(counters: Arc<Counters>) -> Self {
+        Self { counters, burst: None, xrun: false, other: false }
+    }
+
+    /// # Real-time
+    /// Reads and writes atomics.
+    pub(super) fn note(&mut self, kind: ErrorKind, now: Instant) {
+        // Nothing is broken: the stream goes on, elsewhere or at ordinary priority.
+        if matches!(kind, ErrorKind::DeviceChanged | ErrorKind::RealtimeDenied) {
+            return;
+        }
+        let c = &*self.counters;
+        let callbacks = c.callbacks.load(Ordering::Relaxed);
+        let since = match self.burst {
+            Some((at, since)) if at == callbacks => since,
+            _ => {
+                self.burst = Some((callbacks, now));
+                (self.xrun, self.other) = (false, false);
+                now
+            }
+        };
+        let gone = matches!(
+            kind,
+            ErrorKind::DeviceNotAvailable | ErrorKind::StreamInvalidated | ErrorKind::HostUnavailable
+        );
+        if gone || now.saturating_duration_since(since) > GONE_AFTER {
+            c.lost.store(true, Ordering::Relaxed);
+        }
+        if kind == ErrorKind::Xrun {
+            c.xruns.fetch_add(u64::from(!self.xrun), Ordering::Relaxed);
+            self.xrun = true;
+        } else {
+            c.errors.fetch_add(u64::from(!self.other), Ordering::Relaxed);
+            self.other = true;
+        }
+    }
+}
