@@ -91,7 +91,7 @@ fn run(generator: &mut dyn Generator, hop: usize, symbols: usize, grain: Grain) 
     let mut coins = Coins::new(1);
     let mut position = 0;
     let mut next = |generator: &mut dyn Generator| {
-        if !frame.is_empty() && position % hop == 0 {
+        if !frame.is_empty() && usize::is_multiple_of(position, hop) {
             generator.condition(&frame);
         }
         position += 1;

@@ -3,6 +3,7 @@
 mod args;
 mod bench;
 mod condition;
+mod copy;
 #[cfg(feature = "device")]
 mod devices;
 mod eval;
@@ -42,6 +43,8 @@ enum Command {
     Train(train::Args),
     /// Exact nats and bits per symbol that a voice needs for recordings
     Eval(eval::Args),
+    /// Speak recordings again from their own tracks, and measure how near the copies come
+    Copy(copy::Args),
     /// What the network says of every next symbol, as an array
     Logits(logits::Args),
     /// Measure the engine on this machine
@@ -80,6 +83,7 @@ pub fn main() -> ExitCode {
         #[cfg(feature = "train")]
         Command::Train(a) => train::run(a),
         Command::Eval(a) => eval::run(a),
+        Command::Copy(a) => copy::run(a),
         Command::Logits(a) => logits::run(a),
         Command::Bench(a) => bench::run(a),
         Command::Info(a) => info::run(a),
@@ -91,7 +95,7 @@ pub fn main() -> ExitCode {
         // Whoever read our output has seen enough: `render -o - | head` is no failure.
         Err(e) if output::is_broken_pipe(&e) => ExitCode::SUCCESS,
         Err(e) => {
-            eprintln!("error: {}", one_line(&format!("{e:#}")));
+            eprintln!("error: {}", one_line(&causes(&e)));
             ExitCode::from(if e.is::<Usage>() { 2 } else { 1 })
         }
     }
@@ -120,6 +124,19 @@ fn refuse(e: &clap::Error) -> ExitCode {
     }
 }
 
+/// An error and its causes, each said once: many an error already quotes its cause.
+fn causes(e: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in e.chain().map(ToString::to_string) {
+        if text.is_empty() {
+            text = cause;
+        } else if !text.contains(&cause) {
+            text = format!("{text}: {cause}");
+        }
+    }
+    text
+}
+
 fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
@@ -135,7 +152,10 @@ mod tests {
     }
 
     #[test]
-    fn errors_are_one_line() {
+    fn errors_are_one_line_and_say_a_cause_once() {
+        let io = std::io::Error::other("no such thing");
+        let e = anyhow::Error::from(io).context("cannot read a: no such thing").context("model");
+        assert_eq!(causes(&e), "model: cannot read a: no such thing");
         assert_eq!(one_line("a\n  b:\tc \n"), "a b: c");
     }
 }

@@ -34,6 +34,8 @@
 //! The engine does the held-out evaluation, so the two readings of a model are compared at every evaluation.
 
 pub mod bench;
+pub mod quality;
+pub mod recordings;
 pub mod shipped;
 pub mod synth;
 #[cfg(feature = "train")]

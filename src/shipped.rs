@@ -20,5 +20,14 @@ pub fn tracks() -> impl Iterator<Item = &'static str> {
 
 /// The condition file of that name, speakers first.
 pub fn condition(name: &str) -> Option<&'static [u8]> {
-    SPEAKERS.iter().chain(TRACKS).find(|(n, _)| *n == name).map(|(_, bytes)| *bytes)
+    find(SPEAKERS, name).or_else(|| find(TRACKS, name))
+}
+
+/// The condition file of that name, tracks first: a recording may be called as its speaker is.
+pub fn track(name: &str) -> Option<&'static [u8]> {
+    find(TRACKS, name).or_else(|| find(SPEAKERS, name))
+}
+
+fn find(files: &[(&str, &'static [u8])], name: &str) -> Option<&'static [u8]> {
+    files.iter().find(|(n, _)| *n == name).map(|(_, bytes)| *bytes)
 }

@@ -56,7 +56,7 @@ pub struct Part {
     pub coins: CoinSource,
     /// When it ends.
     pub length: Length,
-    /// Whether to keep the symbols drawn, for [`Synth::codes`].
+    /// Whether to keep the symbols drawn, for [`Synth::codes`]: two bytes a sample, allocated at once.
     pub record: bool,
 }
 
@@ -133,7 +133,7 @@ impl Synth {
         if let Some(frame) = self.frames.due(self.position) {
             self.generator.condition(frame);
         }
-        let code = self.generator.next(self.coins.next());
+        let code = self.generator.next(self.coins.next_coin());
         if let Some(codes) = &mut self.codes
             && codes.len() < codes.capacity()
         {

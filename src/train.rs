@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! run file --> config        what to train, checked key by key
-//! WAV files -> corpus        codes and feature tracks of every speaker, each file for training or held out
+//! WAV files -> recording     codes and features of one file
+//!              corpus        codes and feature tracks of every speaker, each file for training or held out
 //!              window        batches of [warm-up | loss] rows, drawn from (seed, step) alone
 //!              setup         what stands still while a run steps
 //!              run           the loop: loss, clip, AdamW, average; logs, checkpoints, stops
@@ -20,10 +21,12 @@
 
 pub mod config;
 pub mod corpus;
+pub mod enroll;
 pub mod guard;
 pub mod held_out;
 pub mod optim;
 pub mod product;
+pub mod recording;
 pub mod report;
 mod run;
 mod setup;

@@ -59,11 +59,18 @@ impl VoiceSection {
         let section: Self = serde_json::from_value(value.clone())
             .with_context(|| format!("{}: header section `{SECTION}`", path.display()))?;
         ensure!(
-            (1000..=384_000).contains(&section.sample_rate),
-            "{}: sample_rate is {}, wanted 1000 to 384000",
+            wavesynth_audio::resample::RATES.contains(&section.sample_rate),
+            "{}: sample_rate is {}, wanted 4000 to 384000",
             path.display(),
             section.sample_rate
         );
+        if let Some(s) = section.speakers.iter().find(|s| s.stats.as_ref().is_some_and(|s| !s.is_valid())) {
+            bail!(
+                "{}: speaker {}: its stats hold a number that is not finite, or a deviation that is not above 0",
+                path.display(),
+                s.name
+            );
+        }
         ensure!(
             (0.0..1.0).contains(&section.preemphasis),
             "{}: preemphasis is {}, wanted 0 up to below 1",

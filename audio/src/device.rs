@@ -115,10 +115,8 @@ fn name_of(device: &cpal::Device) -> String {
 pub fn list() -> Result<Vec<DeviceInfo>, DeviceError> {
     let host = host();
     let default = host.default_output_device().map(|d| name_of(&d));
-    let devices = host.output_devices().map_err(|e| DeviceError::Host(e.to_string()))?;
-    let mut out = Vec::new();
-    for device in devices {
-        let name = name_of(&device);
+    let info = |device: &cpal::Device| {
+        let name = name_of(device);
         let mut info = DeviceInfo {
             default: default.as_ref() == Some(&name),
             description: device.to_string(),
@@ -128,30 +126,40 @@ pub fn list() -> Result<Vec<DeviceInfo>, DeviceError> {
             formats: Vec::new(),
             name,
         };
-        if let Ok(configs) = device.supported_output_configs() {
-            for c in configs {
-                let (low, high) = info.rates.unwrap_or((u32::MAX, 0));
-                info.rates = Some((low.min(c.min_sample_rate()), high.max(c.max_sample_rate())));
-                info.channels.push(c.channels());
-                let format = c.sample_format().to_string();
-                if negotiate::is_pcm(c.sample_format()) && !info.formats.contains(&format) {
-                    info.formats.push(format);
-                }
+        for c in device.supported_output_configs().into_iter().flatten() {
+            let (low, high) = info.rates.unwrap_or((u32::MAX, 0));
+            info.rates = Some((low.min(c.min_sample_rate()), high.max(c.max_sample_rate())));
+            info.channels.push(c.channels());
+            let format = c.sample_format().to_string();
+            if negotiate::is_pcm(c.sample_format()) && !info.formats.contains(&format) {
+                info.formats.push(format);
             }
         }
         info.channels.sort_unstable();
         info.channels.dedup();
-        out.push(info);
+        info
+    };
+    Ok(devices(&host)?.iter().map(info).collect())
+}
+
+/// What the host lists, and its default device, which some configurations of ALSA do not list, where that answers.
+fn devices(host: &cpal::Host) -> Result<Vec<cpal::Device>, DeviceError> {
+    let mut all: Vec<cpal::Device> =
+        host.output_devices().map_err(|e| DeviceError::Host(e.to_string()))?.collect();
+    if let Some(default) = host.default_output_device() {
+        let name = name_of(&default);
+        if !all.iter().any(|d| name_of(d) == name) && default.supported_output_configs().is_ok() {
+            all.insert(0, default);
+        }
     }
-    Ok(out)
+    Ok(all)
 }
 
 fn find(host: &cpal::Host, name: Option<&str>) -> Result<cpal::Device, DeviceError> {
     let Some(name) = name else {
         return host.default_output_device().ok_or_else(|| DeviceError::None(format!("host {}", host.id())));
     };
-    let devices: Vec<cpal::Device> =
-        host.output_devices().map_err(|e| DeviceError::Host(e.to_string()))?.collect();
+    let devices = devices(host)?;
     let found = devices.iter().map(name_of).collect();
     devices
         .into_iter()

@@ -6,14 +6,17 @@ use std::path::{Path, PathBuf};
 use tempfile::NamedTempFile;
 
 /// A file that is not there yet. Dropped without [`Pending::commit`], it leaves no trace.
-pub(crate) struct Pending {
+pub struct Pending {
     temp: NamedTempFile,
     target: PathBuf,
 }
 
 impl Pending {
     /// Opens a temporary file in the target's folder, so that the rename stays within one file system.
-    pub(crate) fn create(target: &Path) -> io::Result<Self> {
+    ///
+    /// # Errors
+    /// What the file system says; a target that is no regular file.
+    pub fn create(target: &Path) -> io::Result<Self> {
         // A link is followed, or the rename would replace the link and not the file behind it.
         let target = match target.canonicalize() {
             Ok(real) if real.is_file() => real,
@@ -42,12 +45,12 @@ impl Pending {
     }
 
     /// A second handle to the file, for a writer that wants to own one.
-    pub(crate) fn handle(&self) -> io::Result<File> {
+    pub fn handle(&self) -> io::Result<File> {
         self.temp.as_file().try_clone()
     }
 
     /// Flushes to the disk and puts the file in the target's place.
-    pub(crate) fn commit(self) -> io::Result<()> {
+    pub fn commit(self) -> io::Result<()> {
         self.temp.as_file().sync_all()?;
         self.temp.persist(&self.target).map_err(|e| e.error)?;
         Ok(())
@@ -55,7 +58,7 @@ impl Pending {
 }
 
 /// Writes `bytes` to `path`, whole or not at all.
-pub(crate) fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
+pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let pending = Pending::create(path)?;
     pending.handle()?.write_all(bytes)?;
     pending.commit()

@@ -29,7 +29,7 @@ pub mod cond;
 #[cfg(feature = "device")]
 pub mod device;
 pub mod features;
-mod file;
+pub mod file;
 pub mod mulaw;
 pub mod pcm;
 pub mod resample;

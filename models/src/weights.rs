@@ -3,7 +3,7 @@
 mod checkpoint;
 mod table;
 
-pub use checkpoint::{Checkpoint, CheckpointError, Header};
+pub use checkpoint::{Checkpoint, CheckpointError, HEADER_KEY, Header, VERSION};
 pub use table::{Init, Layout, TensorSpec};
 
 use std::collections::BTreeMap;

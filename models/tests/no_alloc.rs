@@ -4,7 +4,7 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use wavesynth_models::ar::{Coins, Generator, Sampling};
+use wavesynth_models::ar::{Coins, Sampling};
 use wavesynth_models::kernels::Isa;
 use wavesynth_models::zoo::Loaded;
 

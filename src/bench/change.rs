@@ -1,8 +1,8 @@
 //! From a changed condition to changed sound: a session on a device of no sound, in real time.
 
 use crate::synth::{
-    Clock, ClockDevice, CoinSource, Command, Cue, Deadlines, Event, Length, Part, Percentiles,
-    Session, Setup, Synth,
+    Clock, ClockDevice, CoinSource, Command, Cue, Deadlines, Event, Length, Part, Percentiles, Session,
+    Setup, Synth,
 };
 use crate::voice::Voice;
 use anyhow::{Result, ensure};

@@ -7,7 +7,7 @@ use std::time::Instant;
 use wavesynth_models::ar::Sampling;
 use wavesynth_models::kernels::Isa;
 use wavesynth_models::wavenet;
-use wavesynth_models::weights::{Checkpoint, Header, Layout};
+use wavesynth_models::weights::{Checkpoint, Header, Layout, VERSION};
 use wavesynth_models::zoo::{FamilyConfig, Loaded};
 
 /// Rate that a shape without a front end is measured against, Hz.
@@ -44,7 +44,7 @@ impl Subject {
         let layout = Layout::new(config.table());
         let checkpoint = Checkpoint {
             header: Header {
-                version: 1,
+                version: VERSION,
                 family: wavenet::FAMILY.into(),
                 config: serde_json::to_value(&config)?,
                 sections: serde_json::Map::new(),

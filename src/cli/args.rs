@@ -125,7 +125,7 @@ impl ConditionArgs {
             cue = Cue::new(voice, &read_condition(path)?, path)?;
         }
         if let Some(path) = &self.track {
-            let condition = read_condition(path)?;
+            let condition = read(path, shipped::track)?;
             if condition.track.is_none() {
                 return Err(anyhow!("{}: holds no track; pass it with --condition", path.display()));
             }
@@ -152,10 +152,14 @@ impl ConditionArgs {
 
 /// A condition by its path or, where there is no such file, by a shipped one's name.
 pub fn read_condition(path: &Path) -> Result<Condition> {
+    read(path, shipped::condition)
+}
+
+fn read(path: &Path, find: fn(&str) -> Option<&'static [u8]>) -> Result<Condition> {
     if !path.exists()
         && let Some(name) = path.to_str()
     {
-        if let Some(bytes) = shipped::condition(name) {
+        if let Some(bytes) = find(name) {
             return Condition::from_bytes(bytes).map_err(|e| anyhow!("shipped {name}: {e}"));
         }
         let list = |names: Vec<_>| if names.is_empty() { "none".into() } else { names.join(", ") };
@@ -173,16 +177,16 @@ pub fn read_condition(path: &Path) -> Result<Condition> {
 #[derive(Debug, Args)]
 pub struct SamplingArgs {
     /// Seed of the uniform numbers: equal seeds give equal bytes
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(long, value_name = "N", default_value_t = 0, allow_negative_numbers = true)]
     pub seed: u64,
     /// Divides the logits: below 1 calmer, above 1 wilder, 0 always the likeliest symbol
-    #[arg(long, value_name = "T", default_value_t = 1.0)]
+    #[arg(long, value_name = "T", default_value_t = 1.0, allow_negative_numbers = true)]
     temperature: f32,
     /// Draw among the K likeliest symbols only; 0 means all
-    #[arg(long, value_name = "K", default_value_t = 0)]
+    #[arg(long, value_name = "K", default_value_t = 0, allow_negative_numbers = true)]
     top_k: usize,
     /// Draw among the likeliest symbols that together have probability P
-    #[arg(long, value_name = "P", default_value_t = 1.0)]
+    #[arg(long, value_name = "P", default_value_t = 1.0, allow_negative_numbers = true)]
     top_p: f32,
 }
 

@@ -1,10 +1,64 @@
-//! placeholder
+//! `wavesynth condition`: makes, shows and mixes the files that say who speaks and what.
 
-/// Arguments.
+#[cfg(feature = "train")]
+mod enroll;
+mod export;
+mod mix;
+mod show;
+mod track;
+
+use anyhow::Result;
+use clap::Subcommand;
+use std::path::{Path, PathBuf};
+use wavesynth_audio::cond::Condition;
+
+/// What was typed.
 #[derive(Debug, clap::Args)]
-pub struct Args {}
+pub struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Learn a new speaker's vector from recordings; the voice itself stays as it is
+    #[cfg(feature = "train")]
+    Enroll(enroll::Args),
+    /// Extract what a recording says, and how, for any speaker to say
+    Track(track::Args),
+    /// Make a speaker between speakers
+    Mix(mix::Args),
+    /// Show what a condition file holds
+    Info(show::Args),
+    /// Write the speakers that a voice was trained on as condition files
+    Export(export::Args),
+}
 
 /// Runs the command.
-pub fn run(_args: Args) -> anyhow::Result<()> {
-    anyhow::bail!("not written yet")
+pub fn run(args: Args) -> Result<()> {
+    match args.command {
+        #[cfg(feature = "train")]
+        Command::Enroll(a) => enroll::run(a),
+        Command::Track(a) => track::run(a),
+        Command::Mix(a) => mix::run(a),
+        Command::Info(a) => show::run(a),
+        Command::Export(a) => export::run(a),
+    }
+}
+
+/// Writes `condition` and says where and what.
+fn write(condition: &Condition, path: &Path) -> Result<()> {
+    condition.write(path)?;
+    super::output::text(&format!("{}: {}", path.display(), show::line(condition)))
+}
+
+/// File names of recordings, for the field `source`: enough to recognise them, and no paths of this machine.
+fn file_names(paths: &[PathBuf]) -> String {
+    let names: Vec<_> = paths.iter().filter_map(|p| p.file_name()).map(|n| n.to_string_lossy()).collect();
+    match &names[..] {
+        [first, .., last] if names.len() > 3 => {
+            format!("{} recordings, {first} to {last}", names.len())
+        }
+        _ => names.join(", "),
+    }
 }

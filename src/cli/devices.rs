@@ -42,22 +42,17 @@ pub fn run(args: Args) -> Result<()> {
 
 fn line(d: &DeviceInfo) -> String {
     let mark = if d.default { '*' } else { ' ' };
+    let head = format!("{mark} {}  ({}, {})", d.name, d.description, d.host);
     let rates = match d.rates {
         Some((low, high)) if low == high => format!("{low} Hz"),
         Some((low, high)) => format!("{low} to {high} Hz"),
-        None => "busy".into(),
+        None => return format!("{head}  does not answer"),
     };
-    let channels: Vec<_> = d.channels.iter().map(u16::to_string).collect();
-    // Plugins offer every number of channels there is.
-    let channels = match &channels[..] {
-        [first, .., last] if channels.len() > 4 => format!("{first} to {last}"),
-        few => few.join(", "),
+    let channels = match &d.channels[..] {
+        [one] => one.to_string(),
+        // Plugins offer every number of channels there is.
+        [first, .., last] => format!("{first} to {last}"),
+        [] => "0".into(),
     };
-    format!(
-        "{mark} {}  ({}, {})  {rates}, {channels} channels, {}",
-        d.name,
-        d.description,
-        d.host,
-        d.formats.join(" ")
-    )
+    format!("{head}  {rates}, {channels} channels, {}", d.formats.join(" "))
 }

@@ -7,10 +7,11 @@ use rayon::prelude::*;
 use serde::Serialize;
 use std::f64::consts::LN_2;
 use std::path::{Path, PathBuf};
+use wavesynth::recordings;
 use wavesynth::synth::{Cue, Forced, without_denormals};
 use wavesynth::voice::Voice;
-use wavesynth_audio::cond::{Condition, TrackInfo};
-use wavesynth_audio::features::{self, Extractor, SpeakerStats};
+use wavesynth_audio::cond::Condition;
+use wavesynth_audio::features::{Extractor, SpeakerStats};
 use wavesynth_audio::{pcm, wav};
 
 /// Exact nats and bits per symbol that a voice needs for recordings
@@ -59,7 +60,10 @@ pub fn run(args: Args) -> Result<()> {
     let voice = args.model.voice()?;
     let cue = args.condition.cue(&voice)?;
     if cue.has_track() && args.inputs.len() > 1 {
-        usage!("one track can't be that of {} inputs; leave it out to extract one from each", args.inputs.len());
+        usage!(
+            "one track can't be that of {} inputs; leave it out to extract one from each",
+            args.inputs.len()
+        );
     }
     let stats = args.condition.condition()?.and_then(|c| c.stats);
     let bar = output::progress_bar(args.inputs.len() as u64, "{wide_bar} {pos}/{len} inputs");
@@ -93,9 +97,7 @@ pub fn run(args: Args) -> Result<()> {
 fn score(voice: &Voice, cue: Cue, stats: Option<&SpeakerStats>, path: &Path) -> Result<Vec<f32>> {
     let pcm = wav::read_at(path, voice.section.sample_rate)?;
     let cue = match &voice.config.condition {
-        Some(shape) if shape.features > 0 && !cue.has_track() => {
-            cue.overlaid(own_track(voice, stats, path)?)
-        }
+        Some(shape) if shape.features > 0 && !cue.has_track() => cue.overlaid(own_track(voice, stats, path)?),
         _ => cue,
     };
     let mut forced = Forced::new(voice, cue);
@@ -105,8 +107,7 @@ fn score(voice: &Voice, cue: Cue, stats: Option<&SpeakerStats>, path: &Path) -> 
 
 /// The recording's own features, normalised by the speaker's statistics where they are known, else by its own.
 fn own_track(voice: &Voice, stats: Option<&SpeakerStats>, path: &Path) -> Result<Cue> {
-    let pcm = wav::read_at(path, features::SAMPLE_RATE)?;
-    let raw = Extractor::new().extract(&pcm);
+    let raw = recordings::raw_features(path, &mut Extractor::new())?;
     let own;
     let stats = match stats {
         Some(stats) => stats,
@@ -115,14 +116,8 @@ fn own_track(voice: &Voice, stats: Option<&SpeakerStats>, path: &Path) -> Result
             &own
         }
     };
-    let track = TrackInfo {
-        recipe: features::RECIPE.into(),
-        sample_rate: features::SAMPLE_RATE,
-        hop: features::HOP as u32,
-        features: features::FEATURES,
-        frames: features::normalise(&raw, stats).frames,
-    };
-    Cue::new(voice, &Condition { track: Some(track), ..Condition::default() }, path)
+    let track = Some(recordings::track(&raw, stats));
+    Cue::new(voice, &Condition { track, ..Condition::default() }, path)
 }
 
 fn table(report: &Report) -> String {
@@ -130,10 +125,8 @@ fn table(report: &Report) -> String {
     let mut t = String::from("   symbols  nats/symbol  bits/symbol  input");
     for s in report.inputs.iter().chain(total) {
         let name = s.input.as_ref().map_or("in total".into(), |p| p.display().to_string());
-        t += &format!(
-            "\n{:>10}  {:>11.4}  {:>11.4}  {name}",
-            s.symbols, s.nats_per_symbol, s.bits_per_symbol
-        );
+        t +=
+            &format!("\n{:>10}  {:>11.4}  {:>11.4}  {name}", s.symbols, s.nats_per_symbol, s.bits_per_symbol);
     }
     t
 }

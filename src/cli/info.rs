@@ -39,11 +39,7 @@ fn parameters(checkpoint: &Checkpoint) -> usize {
     checkpoint.tensors.values().map(|t| t.data.len()).sum()
 }
 
-fn value(
-    checkpoint: &Checkpoint,
-    config: &wavenet::Config,
-    voice: Option<&VoiceSection>,
-) -> Result<Value> {
+fn value(checkpoint: &Checkpoint, config: &wavenet::Config, voice: Option<&VoiceSection>) -> Result<Value> {
     let receptive = config.receptive_field();
     Ok(json!({
         "family": checkpoint.header.family,
@@ -63,7 +59,12 @@ fn text(checkpoint: &Checkpoint, c: &wavenet::Config, voice: Option<&VoiceSectio
         ("multiply-adds", format!("{} per sample", c.macs_per_sample())),
         (
             "layers",
-            format!("{} of kernel size {}, dilations {}", c.dilations.len(), c.kernel_size, cycles(&c.dilations)),
+            format!(
+                "{} of kernel size {}, dilations {}",
+                c.dilations.len(),
+                c.kernel_size,
+                cycles(&c.dilations)
+            ),
         ),
         (
             "channels",
@@ -103,7 +104,8 @@ fn text(checkpoint: &Checkpoint, c: &wavenet::Config, voice: Option<&VoiceSectio
             other => lines.push((name, plain(other))),
         }
     }
-    let lines: Vec<_> = lines.iter().map(|(k, v)| format!("{k:<16} {v}").trim_end().into()).collect::<Vec<String>>();
+    let lines: Vec<_> =
+        lines.iter().map(|(k, v)| format!("{k:<16} {v}").trim_end().into()).collect::<Vec<String>>();
     lines.join("\n")
 }
 
@@ -114,7 +116,7 @@ fn plain(v: &Value) -> String {
 /// Dilations as `2 x (1 2 4 8)` where they repeat.
 fn cycles(dilations: &[usize]) -> String {
     let n = dilations.len();
-    let cycle = (1..=n).find(|&c| n % c == 0 && dilations.chunks(c).all(|k| *k == dilations[..c]));
+    let cycle = (1..=n).find(|&c| n.is_multiple_of(c) && dilations.chunks(c).all(|k| *k == dilations[..c]));
     let cycle = cycle.unwrap_or(n);
     let one: Vec<_> = dilations[..cycle].iter().map(usize::to_string).collect();
     if cycle == n { one.join(" ") } else { format!("{} x ({})", n / cycle, one.join(" ")) }

@@ -60,9 +60,7 @@ pub fn run(args: Args) -> Result<()> {
         })?,
         Reading::Graph => {
             let rows = graph(&args.model, &voice, cue, &symbols)?;
-            npy::write::<f32>(&args.output, &shape, |push| {
-                Ok(rows.into_iter().try_for_each(push)?)
-            })?;
+            npy::write::<f32>(&args.output, &shape, |push| Ok(rows.into_iter().try_for_each(push)?))?;
         }
     }
     if args.json {

@@ -17,12 +17,7 @@ fn open(path: &Path) -> Result<Source> {
     let file = File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
     let npy = NpyFile::new(BufReader::new(file))
         .with_context(|| format!("{} is no usable .npy file", path.display()))?;
-    ensure!(
-        npy.shape().len() == 1,
-        "{}: shape {:?}, wanted one dimension",
-        path.display(),
-        npy.shape()
-    );
+    ensure!(npy.shape().len() == 1, "{}: shape {:?}, wanted one dimension", path.display(), npy.shape());
     Ok(npy)
 }
 
@@ -82,9 +77,8 @@ pub fn write<T: npyz::AutoSerialize>(
     shape: &[u64],
     fill: impl FnOnce(&mut dyn FnMut(T) -> std::io::Result<()>) -> Result<()>,
 ) -> Result<()> {
-    output::whole_file(path, |file: &mut BufWriter<&File>| {
-        let mut npy =
-            npyz::WriteOptions::new().default_dtype().shape(shape).writer(file).begin_nd()?;
+    output::whole_file(path, |file: &mut BufWriter<File>| {
+        let mut npy = npyz::WriteOptions::new().default_dtype().shape(shape).writer(file).begin_nd()?;
         fill(&mut |value| npy.push(&value))?;
         npy.finish()?;
         Ok(())

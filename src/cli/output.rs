@@ -6,6 +6,7 @@ use std::fs::File;
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::path::Path;
 use std::time::Duration;
+use wavesynth_audio::file::Pending;
 use wavesynth_audio::sink::SinkError;
 
 /// One JSON value, on one line.
@@ -30,33 +31,13 @@ pub fn is_broken_pipe(e: &anyhow::Error) -> bool {
 }
 
 /// Writes `path` through `fill`, beside its place first, so that a failure leaves what was there.
-pub fn whole_file(
-    path: &Path,
-    fill: impl FnOnce(&mut BufWriter<&File>) -> Result<()>,
-) -> Result<()> {
-    let dir = match path.parent() {
-        Some(p) if !p.as_os_str().is_empty() => p,
-        _ => Path::new("."),
-    };
+pub fn whole_file(path: &Path, fill: impl FnOnce(&mut BufWriter<File>) -> Result<()>) -> Result<()> {
     let name = || format!("cannot write {}", path.display());
-    if path.is_dir() {
-        anyhow::bail!("{}: it is a folder", name());
-    }
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".wavesynth-");
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        // Temporary files are private by default; this one becomes an ordinary file (less the umask).
-        builder.permissions(std::fs::Permissions::from_mode(0o666));
-    }
-    let file = builder.tempfile_in(dir).with_context(name)?;
-    let mut out = BufWriter::new(file.as_file());
+    let pending = Pending::create(path).with_context(name)?;
+    let mut out = BufWriter::new(pending.handle().with_context(name)?);
     fill(&mut out).with_context(name)?;
     out.flush().with_context(name)?;
-    drop(out);
-    file.persist(path).map_err(|e| e.error).with_context(name)?;
-    Ok(())
+    pending.commit().with_context(name)
 }
 
 /// CPU time of the whole process so far, all threads.

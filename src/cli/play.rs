@@ -107,9 +107,13 @@ pub fn run(args: Args) -> Result<()> {
             if args.device.is_none() =>
         {
             let path = &args.output;
-            eprintln!("no output device ({e}); writing {} instead", path.display());
+            let why = match e {
+                DeviceError::None(_) => "there is none".into(),
+                e => e.to_string(),
+            };
+            eprintln!("no output device ({why}); writing {} instead", path.display());
             let sink = FileSink::create(path, Format::Wav16, synth.sample_rate())?;
-            let summary = speak(&mut synth, Box::new(sink), args.sampling.seed)?;
+            let summary = speak(&mut synth, Box::new(sink), args.sampling.seed, |_| Ok(()))?;
             Played::rendered(summary, path)
         }
         Err(e) => return Err(e.into()),

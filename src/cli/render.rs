@@ -98,8 +98,7 @@ pub fn run(args: Args) -> Result<()> {
     }
     let given = coins.len();
     let record = args.codes.is_some();
-    let mut synth =
-        Synth::new(&voice, Part { cue: Box::new(cue), sampling, coins, length, record });
+    let mut synth = Synth::new(&voice, Part { cue: Box::new(cue), sampling, coins, length, record });
     if let (Some(path), Some(there), Some(wanted)) = (&args.coins, given, synth.wanted(length))
         && there < wanted
     {
@@ -117,12 +116,14 @@ pub fn run(args: Args) -> Result<()> {
         Box::new(FileSink::create(&args.output, format, sample_rate)?)
     };
     interrupt::watch()?;
-    let summary = speak(&mut synth, sink, args.sampling.seed)?;
-    if let (Some(path), Some(codes)) = (&args.codes, synth.codes()) {
-        npy::write::<u16>(path, &[codes.len() as u64], |push| {
+    // Before the sound appears, so that there is never the one without the other.
+    let keep_codes = |synth: &Synth| match (&args.codes, synth.codes()) {
+        (Some(path), Some(codes)) => npy::write::<u16>(path, &[codes.len() as u64], |push| {
             Ok(codes.iter().copied().try_for_each(push)?)
-        })?;
-    }
+        }),
+        _ => Ok(()),
+    };
+    let summary = speak(&mut synth, sink, args.sampling.seed, keep_codes)?;
     if args.json {
         output::json(&summary)
     } else {
@@ -142,13 +143,15 @@ fn given_coins(path: &Path) -> Result<CoinSource> {
     }
 }
 
-/// All that `synth` has to say, into `sink`. A file appears only when all of it was said.
-pub fn speak(synth: &mut Synth, mut sink: Box<dyn Sink>, seed: u64) -> Result<Summary> {
+/// All that `synth` has to say, into `sink`. A file appears only when all of it was said and `before_it_appears` agrees.
+pub fn speak(
+    synth: &mut Synth,
+    mut sink: Box<dyn Sink>,
+    seed: u64,
+    before_it_appears: impl FnOnce(&Synth) -> Result<()>,
+) -> Result<Summary> {
     let rate = f64::from(synth.sample_rate());
-    let bar = output::progress_bar(
-        synth.end(),
-        "{wide_bar} {percent:>3} %  {msg}  {eta} left",
-    );
+    let bar = output::progress_bar(synth.end(), "{wide_bar} {percent:>3} %  {msg}  {eta} left");
     let (start, cpu) = (Instant::now(), output::cpu_time());
     let mut block = [0.0; BLOCK];
     let mut shown = start;
@@ -170,6 +173,7 @@ pub fn speak(synth: &mut Synth, mut sink: Box<dyn Sink>, seed: u64) -> Result<Su
             bar.set_position(synth.position());
         }
     }
+    before_it_appears(synth)?;
     sink.finish()?;
     bar.finish_and_clear();
     let wall_s = start.elapsed().as_secs_f64();

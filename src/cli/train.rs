@@ -38,12 +38,7 @@ pub fn run(args: Args) -> Result<()> {
         .held_out
         .map(|h| format!(", held-out {h:.4} nats/sample: {}", report::verdict(h)))
         .unwrap_or_default();
-    eprintln!(
-        "{}: step {} of {}{verdict}",
-        outcome.voice.display(),
-        outcome.step,
-        outcome.steps
-    );
+    eprintln!("{}: step {} of {}{verdict}", outcome.voice.display(), outcome.step, outcome.steps);
     if outcome.step < outcome.steps {
         eprintln!("continue with: wavesynth train {} --resume", args.run.display());
     }

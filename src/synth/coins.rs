@@ -59,7 +59,7 @@ impl CoinSource {
     ///
     /// # Real-time
     /// Yes.
-    pub fn next(&mut self) -> f32 {
+    pub fn next_coin(&mut self) -> f32 {
         match self {
             Self::Seed(coins) => coins.next_coin(),
             Self::Given { coins, at } => {
@@ -82,6 +82,6 @@ mod tests {
             assert_eq!(e.at, 1);
         }
         let mut c = CoinSource::given(vec![0.25, 0.0]).unwrap();
-        assert_eq!((c.len(), c.next(), c.next(), c.next()), (Some(2), 0.25, 0.0, 0.0));
+        assert_eq!((c.len(), c.next_coin(), c.next_coin(), c.next_coin()), (Some(2), 0.25, 0.0, 0.0));
     }
 }

@@ -70,12 +70,7 @@ impl Deadlines {
 
     /// The percentiles; zeros when nothing was counted.
     pub fn percentiles(&self) -> Percentiles {
-        Percentiles {
-            p50: self.at(0.5),
-            p99: self.at(0.99),
-            p999: self.at(0.999),
-            max: self.max_ns as f64,
-        }
+        Percentiles { p50: self.at(0.5), p99: self.at(0.99), p999: self.at(0.999), max: self.max_ns as f64 }
     }
 
     fn at(&self, share: f64) -> f64 {

@@ -35,7 +35,7 @@ impl Forced {
         self.generator.score(x)
     }
 
-    /// The network's outputs for the next symbol [classes], then absorbs `x`.
+    /// The network's outputs for the next symbol, `[classes]`, then absorbs `x`.
     pub fn logits(&mut self, x: Symbol, out: &mut [f32]) {
         self.advance();
         self.generator.logits(x, out);

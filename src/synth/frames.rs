@@ -44,7 +44,7 @@ impl Frames {
     pub(super) fn due(&mut self, position: u64) -> Option<&[f32]> {
         let shape = self.shape.as_ref()?;
         let hop = shape.hop as u64;
-        if position % hop != 0 {
+        if !position.is_multiple_of(hop) {
             return None;
         }
         let i = position / hop;
@@ -104,8 +104,7 @@ mod tests {
     use super::*;
 
     fn frames() -> Frames {
-        let shape =
-            Condition { speakers: 2, speaker_dim: 1, features: 1, context: 0, hidden: 0, hop: 4 };
+        let shape = Condition { speakers: 2, speaker_dim: 1, features: 1, context: 0, hidden: 0, hop: 4 };
         Frames::new(Some(shape), Box::new(Cue::of(Some(vec![1.0]), Some(vec![10.0, 11.0, 12.0]))))
     }
 

@@ -60,11 +60,7 @@ impl<O> Session<O> {
     ///
     /// # Errors
     /// A rate that can't be resampled to, or what `open` says.
-    pub fn start(
-        synth: Synth,
-        setup: Setup,
-        open: impl FnOnce(Consumer) -> Result<O>,
-    ) -> Result<Self> {
+    pub fn start(synth: Synth, setup: Setup, open: impl FnOnce(Consumer) -> Result<O>) -> Result<Self> {
         let (producer, consumer) = ring::ring(setup.ring_samples);
         let stats = producer.stats();
         let (commands, inbox) = bounded(COMMANDS);

@@ -47,13 +47,7 @@ pub struct Corpus {
 
 impl Default for Corpus {
     fn default() -> Self {
-        Self {
-            root: None,
-            speakers: Vec::new(),
-            held_out: 0.05,
-            min_seconds: 0.3,
-            balance: 0.5,
-        }
+        Self { root: None, speakers: Vec::new(), held_out: 0.05, min_seconds: 0.3, balance: 0.5 }
     }
 }
 
@@ -79,10 +73,7 @@ pub struct Audio {
 
 impl Default for Audio {
     fn default() -> Self {
-        Self {
-            sample_rate: 16_000,
-            preemphasis: 0.85,
-        }
+        Self { sample_rate: 16_000, preemphasis: 0.85 }
     }
 }
 
@@ -132,10 +123,7 @@ fn sixty_four() -> usize {
 
 /// Dilations, written out or by rule.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(
-    untagged,
-    expecting = "dilations: wanted a list of numbers, or { cycle = 10, layers = 16 }"
-)]
+#[serde(untagged, expecting = "dilations: wanted a list of numbers, or { cycle = 10, layers = 16 }")]
 pub enum Dilations {
     /// One number a layer.
     List(Vec<usize>),
@@ -322,7 +310,7 @@ impl RunFile {
         let rate = self.audio.sample_rate;
         if self.model.features {
             let want = format!("a multiple of {FRAME_RATE}, the frames per second of model.features");
-            ensure!(rate % FRAME_RATE == 0, "audio.sample_rate is {rate}, wanted {want}");
+            ensure!(rate.is_multiple_of(FRAME_RATE), "audio.sample_rate is {rate}, wanted {want}");
         }
         // The speakers are not counted yet; one stands for them.
         let mut config = self.model.config(1, rate);
@@ -342,10 +330,7 @@ impl RunFile {
 }
 
 fn range(key: &str, found: f64, low: f64, high: f64) -> Result<()> {
-    ensure!(
-        (low..=high).contains(&found),
-        "{key} is {found}, wanted {low} to {high}"
-    );
+    ensure!((low..=high).contains(&found), "{key} is {found}, wanted {low} to {high}");
     Ok(())
 }
 
@@ -369,9 +354,9 @@ impl Model {
     pub fn config(&self, speakers: usize, sample_rate: u32) -> wavenet::Config {
         let dilations = match &self.dilations {
             Dilations::List(list) => list.clone(),
-            Dilations::Cycle(c) => (0..c.layers)
-                .map(|l| 1usize.checked_shl((l % c.cycle.max(1)) as u32).unwrap_or(0))
-                .collect(),
+            Dilations::Cycle(c) => {
+                (0..c.layers).map(|l| 1usize.checked_shl((l % c.cycle.max(1)) as u32).unwrap_or(0)).collect()
+            }
         };
         let condition = (self.speaker_dim > 0 || self.features).then(|| wavenet::Condition {
             speakers: if self.speaker_dim > 0 { speakers } else { 0 },

@@ -1,14 +1,14 @@
 //! Held-out nats per sample, read twice: by the engine that will speak, and by the trainer's own loss. Two readings of
 //! one function have to agree; a difference is a bug, not a model that needs more training.
 
-use super::corpus::{Corpus, Recording, unit_hash};
+use super::corpus::Corpus;
+use super::recording::{Recording, unit_hash};
 use super::window::Cutter;
+use crate::synth::{Cue, Forced, without_denormals};
+use crate::voice::Voice;
 use anyhow::{Result, ensure};
 use rayon::prelude::*;
-use wavesynth_models::ar::Sampling;
 use wavesynth_models::objective::{Objective, Window};
-use wavesynth_models::wavenet;
-use wavesynth_models::zoo::Loaded;
 
 /// Most nats that the two readings may differ by.
 const TOLERANCE: f64 = 1e-3;
@@ -70,16 +70,15 @@ impl HeldOut {
     }
 
     /// The reading of the engine, in the current thread pool. `vectors` is the speaker table, row by row.
-    pub fn by_engine(&self, model: &Loaded, config: &wavenet::Config, vectors: &[f32]) -> f64 {
-        let sums: Vec<f64> = self
-            .pieces
-            .par_iter()
-            .map(|r| {
-                let dim = config.condition.as_ref().map_or(0, |c| c.speaker_dim);
-                let vector = &vectors[(r.speaker * dim).min(vectors.len())..][..dim];
-                engine_nats(model, config, vector, r)
-            })
-            .collect();
+    pub fn by_engine(&self, voice: &Voice, vectors: &[f32]) -> f64 {
+        let dim = voice.config.condition.as_ref().map_or(0, |c| c.speaker_dim);
+        let nats = |r: &Recording| -> f64 {
+            let vector = (dim > 0).then(|| vectors[r.speaker * dim..][..dim].to_vec());
+            let track = (!r.track.is_empty()).then(|| r.track.clone());
+            let mut forced = Forced::new(voice, Cue::of(vector, track));
+            r.codes.iter().map(|&c| f64::from(forced.score(c.into()))).sum()
+        };
+        let sums: Vec<f64> = self.pieces.par_iter().map(|r| without_denormals(|| nats(r))).collect();
         sums.iter().sum::<f64>() / self.samples() as f64
     }
 
@@ -120,27 +119,4 @@ impl Reading {
         );
         Ok(self)
     }
-}
-
-/// Sum of −ln p over the codes of `recording` by the engine, from the start symbol on.
-pub fn engine_nats(
-    model: &Loaded,
-    config: &wavenet::Config,
-    vector: &[f32],
-    recording: &Recording,
-) -> f64 {
-    let mut stream = model.generator(Sampling::default());
-    let mut frame = vec![0.0; config.cond_len()];
-    let hop = config.hop();
-    let mut nats = 0.0;
-    for (t, &code) in recording.codes.iter().enumerate() {
-        if let Some(c) = &config.condition
-            && t % hop == 0
-        {
-            c.write_frame(vector, Some(&recording.track), t / hop, &mut frame);
-            stream.condition(&frame);
-        }
-        nats += f64::from(stream.score(code.into()));
-    }
-    nats
 }

@@ -1,7 +1,8 @@
 //! The voice file: averaged weights with everything that the program needs to speak with them, and where they come from.
 
 use super::config::RunFile;
-use super::corpus::{Corpus, short_hex};
+use super::corpus::Corpus;
+use super::recording::short_hex;
 use super::state::State;
 use crate::voice::{SECTION, VoiceSection};
 use anyhow::Result;
@@ -9,10 +10,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use wavesynth_audio::features;
 use wavesynth_models::wavenet::{self, names};
-use wavesynth_models::weights::{Checkpoint, Header, Layout, Tensors};
-
-/// The header's version of the container; the loader knows the same number.
-pub const VERSION: u32 = 1;
+use wavesynth_models::weights::{Checkpoint, Header, Layout, Tensors, VERSION};
 
 /// The header's section about the training run.
 pub const TRAINING: &str = "training";
@@ -70,7 +68,7 @@ pub fn checkpoint(
         corpus_hours: corpus.hours(false),
         held_out_hours: corpus.hours(true),
         held_out_nats: state.held_out,
-        frequency_nats: corpus.frequency_nats(),
+        frequency_nats: corpus.frequency_nats,
         corpus: corpus.id.clone(),
         run: text.into(),
     };

@@ -18,10 +18,10 @@ const COLUMNS: &str =
 const VERDICTS: [(f64, &str); 6] = [
     (5.3, "noise: nothing learned yet (all 256 symbols alike are ln 256 = 5.55)"),
     (4.5, "hiss: how loud, but not yet how it sounds"),
-    (3.9, "murmur: a voice's colour, no syllables"),
-    (3.5, "voice-like: syllables, hardly a word"),
-    (3.1, "speech: words can be recognised where a track says them, with noise"),
-    (f64::MIN, "clear speech, if the recordings are neither very quiet nor mostly silence"),
+    (3.8, "murmur: a voice's colour, no syllables"),
+    (3.3, "voice-like: syllables, hardly a word"),
+    (2.9, "speech with noise: words can be recognised where a track says them"),
+    (f64::MIN, "speech with little noise, or recordings that are mostly silence"),
 ];
 
 /// The meaning of held-out nats per sample.
@@ -34,7 +34,8 @@ pub fn loading(files: u64) -> ProgressBar {
     bar(files, "reading recordings {wide_bar} {pos}/{len} files, {eta} left")
 }
 
-fn bar(len: u64, template: &str) -> ProgressBar {
+/// A bar on stderr; invisible where that is no terminal.
+pub fn bar(len: u64, template: &str) -> ProgressBar {
     let style = ProgressStyle::with_template(template);
     let bar = ProgressBar::new(len);
     // The templates are constants of this file, and a test draws them.
@@ -104,20 +105,11 @@ impl Reporter {
             text.push_str(row);
             text.push('\n');
         });
-        let folder = path.parent().unwrap_or(Path::new("."));
-        let mut file = tempfile::NamedTempFile::new_in(folder).with_context(at)?;
-        file.write_all(text.as_bytes()).with_context(at)?;
-        file.persist(path).with_context(at)?;
+        wavesynth_audio::file::write(path, text.as_bytes()).with_context(at)?;
         let csv = std::fs::OpenOptions::new().append(true).open(path).with_context(at)?;
         let bar = bar(state.steps, "{wide_bar} {pos}/{len} {msg}");
         bar.set_position(state.step);
-        Ok(Self {
-            bar,
-            csv,
-            path: path.into(),
-            began: Instant::now(),
-            first: (state.step, state.samples),
-        })
+        Ok(Self { bar, csv, path: path.into(), began: Instant::now(), first: (state.step, state.samples) })
     }
 
     /// A line for the person.
@@ -186,8 +178,8 @@ mod tests {
     fn verdicts_fall_with_the_nats() {
         assert!(verdict(5.545).starts_with("noise"));
         assert!(verdict(3.7).starts_with("voice-like"));
-        assert!(verdict(3.28).starts_with("speech"));
-        assert!(verdict(-1.0).starts_with("clear"));
+        assert!(verdict(3.28).starts_with("speech with noise"));
+        assert!(verdict(-1.0).starts_with("speech with little"));
         assert!(VERDICTS.is_sorted_by(|a, b| a.0 > b.0));
     }
 

@@ -7,7 +7,7 @@ use super::report::{Reporter, Step};
 use super::setup::Setup;
 use super::state::State;
 use super::window::Sampler;
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, anyhow, bail};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
@@ -54,7 +54,7 @@ pub fn train(path: &Path, options: &Options, stop: &AtomicBool) -> Result<Outcom
         let setup = Setup::open(run, text, out)?;
         setup.announce();
         let state = if options.resume { setup.resume()? } else { setup.fresh()? };
-        steps(&setup, state, options, stop).with_context(|| setup.last_good())
+        steps(&setup, state, options, stop).map_err(|e| anyhow!("{e:#}; {}", setup.last_good()))
     })
 }
 

@@ -6,6 +6,7 @@ use super::held_out::{HeldOut, Reading};
 use super::state::State;
 use super::window::{Cutter, Sampler};
 use super::{product, report};
+use crate::voice::Voice;
 use anyhow::{Context, Result, ensure};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -50,8 +51,8 @@ impl Setup {
     /// # Errors
     /// A corpus or a folder that can't be used.
     pub fn open(run: RunFile, text: String, out: PathBuf) -> Result<Self> {
-        std::fs::create_dir_all(&out).with_context(|| format!("train.out {}", out.display()))?;
         let corpus = Corpus::load(&run)?;
+        std::fs::create_dir_all(&out).with_context(|| format!("train.out {}", out.display()))?;
         let config = run.model.config(corpus.speakers.len(), run.audio.sample_rate);
         config.validate()?;
         let objective = objective(&config, run.train.engine);
@@ -115,10 +116,7 @@ impl Setup {
             self.cutter.max_rows(),
             report::bytes(5 * 4 * len)
         );
-        eprintln!(
-            "to beat: {:.3} nats/sample, by the codes' frequencies alone",
-            c.frequency_nats()
-        );
+        eprintln!("to beat: {:.3} nats/sample, by the codes' frequencies alone", c.frequency_nats);
     }
 
     /// The state before the first step.
@@ -170,14 +168,16 @@ impl Setup {
             return Ok(None);
         };
         let layout = self.objective.layout();
-        let model = Loaded::from_checkpoint(self.voice(state)?, &self.voice_file(), Isa::detect())?;
+        let file = self.voice_file();
+        let model = Loaded::from_checkpoint(self.voice(state)?, &file, Isa::detect())?;
+        let voice = Voice::from_loaded(model, &file)?;
         let dim = self.config.condition.as_ref().map_or(0, |c| c.speaker_dim);
         let vectors = match dim {
             0 => &[][..],
             _ => &state.ema[layout.range(names::SPEAKERS)],
         };
         let reading = Reading {
-            engine: held_out.by_engine(&model, &self.config, vectors),
+            engine: held_out.by_engine(&voice, vectors),
             trainer: held_out.by_trainer(
                 self.objective.as_ref(),
                 &state.ema,

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail, ensure};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 use wavesynth_models::wavenet;
-use wavesynth_models::weights::{Checkpoint, Header, Layout, Tensor, Tensors};
+use wavesynth_models::weights::{Checkpoint, Header, Layout, Tensor, Tensors, VERSION};
 
 /// The family in a state file's header, so that no loader takes one for a voice.
 const FAMILY: &str = "wavenet-training-state";
@@ -101,7 +101,7 @@ impl State {
         let mut sections = serde_json::Map::new();
         sections.insert("state".into(), serde_json::to_value(section)?);
         let header = Header {
-            version: super::product::VERSION,
+            version: VERSION,
             family: FAMILY.into(),
             config: serde_json::to_value(config)?,
             sections,
@@ -120,12 +120,7 @@ impl State {
     ///
     /// # Errors
     /// A missing or damaged file, or another run: the key that differs.
-    pub fn read(
-        path: &Path,
-        config: &wavenet::Config,
-        corpus: &Corpus,
-        run: &RunFile,
-    ) -> Result<Self> {
+    pub fn read(path: &Path, config: &wavenet::Config, corpus: &Corpus, run: &RunFile) -> Result<Self> {
         if !path.exists() {
             bail!("{}: no state to resume from; run without --resume to begin", path.display());
         }

@@ -6,7 +6,8 @@
 //! recording begins.
 
 use super::config::RunFile;
-use super::corpus::{Corpus, Recording};
+use super::corpus::Corpus;
+use super::recording::Recording;
 use wavesynth_models::ar::{Coins, Symbol};
 use wavesynth_models::objective::Window;
 use wavesynth_models::wavenet;
@@ -67,6 +68,14 @@ impl Cutter {
         Window { inputs, targets, warmup: (from - first) * hop, frames, speaker }
     }
 
+    /// The frame at which a window of `recording` begins its loss, any one. Half a window beyond either end, then moved
+    /// inside: edges are seen about as often as the middle.
+    pub fn place(&self, recording: &Recording, coins: &mut Coins) -> usize {
+        let frames = recording.codes.len().div_ceil(self.config.hop());
+        let from = (coins.below(frames as u64) as usize).saturating_sub(self.loss_frames / 2);
+        from.min(frames.saturating_sub(self.loss_frames))
+    }
+
     /// Windows whose losses cover a recording once, without a gap.
     pub fn tile<'a>(&'a self, recording: &'a Recording) -> impl Iterator<Item = Window> + 'a {
         let frames = recording.codes.len().div_ceil(self.config.hop());
@@ -74,11 +83,46 @@ impl Cutter {
     }
 }
 
+/// Recordings to draw from, each sample as likely as any other.
+#[derive(Debug, Clone, Default)]
+pub struct Pool<'a> {
+    recordings: Vec<&'a Recording>,
+    /// Samples in all recordings up to and with each.
+    sums: Vec<u64>,
+}
+
+impl<'a> Pool<'a> {
+    /// Adds a recording.
+    pub fn push(&mut self, recording: &'a Recording) {
+        self.sums.push(self.samples() + recording.codes.len() as u64);
+        self.recordings.push(recording);
+    }
+
+    /// Samples of all recordings.
+    pub fn samples(&self) -> u64 {
+        self.sums.last().copied().unwrap_or(0)
+    }
+
+    /// A recording, in proportion to its length. The pool must not be empty.
+    pub fn pick(&self, coins: &mut Coins) -> &'a Recording {
+        let at = coins.below(self.samples());
+        self.recordings[self.sums.partition_point(|s| *s <= at)]
+    }
+}
+
+impl<'a> FromIterator<&'a Recording> for Pool<'a> {
+    fn from_iter<I: IntoIterator<Item = &'a Recording>>(recordings: I) -> Self {
+        let mut pool = Self::default();
+        recordings.into_iter().for_each(|r| pool.push(r));
+        pool
+    }
+}
+
 /// Draws the batches of a run. Batch `step` is a function of the seed and the step number.
 pub struct Sampler<'a> {
     cutter: &'a Cutter,
-    /// By speaker: recordings and how many samples lie in them up to and with each.
-    speakers: Vec<(Vec<&'a Recording>, Vec<u64>)>,
+    /// One a speaker.
+    pools: Vec<Pool<'a>>,
     /// Summed weight of the speakers up to and with each.
     weights: Vec<f64>,
     batch: usize,
@@ -91,23 +135,19 @@ pub struct Sampler<'a> {
 impl<'a> Sampler<'a> {
     /// Batches of a run of `steps` steps over the training part of `corpus`.
     pub fn new(run: &RunFile, corpus: &'a Corpus, cutter: &'a Cutter, steps: u64) -> Self {
-        let mut speakers = vec![(Vec::new(), Vec::new()); corpus.speakers.len()];
-        for r in corpus.part(false) {
-            let (own, sums): &mut (Vec<&Recording>, Vec<u64>) = &mut speakers[r.speaker];
-            own.push(r);
-            sums.push(sums.last().unwrap_or(&0) + r.codes.len() as u64);
-        }
+        let mut pools = vec![Pool::default(); corpus.speakers.len()];
+        corpus.part(false).for_each(|r| pools[r.speaker].push(r));
         let mut sum = 0.0;
-        let weights = speakers
+        let weights = pools
             .iter()
-            .map(|(_, sums)| {
-                sum += (*sums.last().unwrap_or(&0) as f64).powf(run.corpus.balance);
+            .map(|p| {
+                sum += (p.samples() as f64).powf(run.corpus.balance);
                 sum
             })
             .collect();
         Self {
             cutter,
-            speakers,
+            pools,
             weights,
             batch: run.train.batch,
             noise: run.train.input_noise,
@@ -128,14 +168,8 @@ impl<'a> Sampler<'a> {
         let all = self.weights.last().copied().unwrap_or(0.0);
         let at = f64::from(coins.next_coin()) * all;
         let speaker = self.weights.partition_point(|w| *w <= at).min(self.weights.len() - 1);
-        let (recordings, sums) = &self.speakers[speaker];
-        let at = coins.below(sums.last().copied().unwrap_or(1));
-        let recording = recordings[sums.partition_point(|s| *s <= at)];
-        // Half a window beyond either end, then moved inside: edges are seen about as often as the middle.
-        let frames = recording.codes.len().div_ceil(self.cutter.config.hop());
-        let half = self.cutter.loss_frames / 2;
-        let from = (coins.below(frames as u64) as usize).saturating_sub(half);
-        let from = from.min(frames.saturating_sub(self.cutter.loss_frames));
+        let recording = self.pools[speaker].pick(coins);
+        let from = self.cutter.place(recording, coins);
         let features = f64::from(coins.next_coin()) >= self.dropout;
         let mut window = self.cutter.cut(recording, from, features);
         if noise > 0.0 {

@@ -10,7 +10,7 @@ use wavesynth_audio::features;
 use wavesynth_models::ar::Coins;
 use wavesynth_models::kernels::Isa;
 use wavesynth_models::wavenet::{self, Config};
-use wavesynth_models::weights::{Checkpoint, Header, Layout};
+use wavesynth_models::weights::{Checkpoint, Header, Layout, VERSION};
 use wavesynth_models::zoo::Loaded;
 
 /// Name of the small voice's speaker space.
@@ -60,7 +60,7 @@ pub fn checkpoint(config: &Config) -> Checkpoint {
         speakers: speakers.iter().map(|n| SpeakerSection { name: (*n).into(), stats: None }).collect(),
     };
     let header = Header {
-        version: 1,
+        version: VERSION,
         family: wavenet::FAMILY.into(),
         config: serde_json::to_value(config).unwrap(),
         sections: json!({ SECTION: section }).as_object().unwrap().clone(),
@@ -71,7 +71,8 @@ pub fn checkpoint(config: &Config) -> Checkpoint {
 /// The checkpoint, loaded.
 pub fn voice(config: &Config) -> Voice {
     let path = Path::new("test");
-    Voice::from_loaded(Loaded::from_checkpoint(checkpoint(config), path, Isa::detect()).unwrap(), path).unwrap()
+    Voice::from_loaded(Loaded::from_checkpoint(checkpoint(config), path, Isa::detect()).unwrap(), path)
+        .unwrap()
 }
 
 /// A speaker of the small voice.

@@ -1,9 +1,9 @@
 //! The readings of one equation must agree: the teacher-forced graph, the engine step under every instruction set, and
 //! the fused layers with their own backward.
 
-use candle_core::{Device, IndexOp, Tensor};
 use crate::common::{config, random_frames, random_symbols, random_tensors};
 use wavesynth_models::ar::{Coins, Graph, Model};
+use wavesynth_models::candle_core::{Device, IndexOp, Tensor};
 use wavesynth_models::kernels::Isa;
 use wavesynth_models::objective::{Objective, Window};
 use wavesynth_models::wavenet::fused::Fused;

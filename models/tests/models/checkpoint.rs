@@ -70,7 +70,10 @@ fn what_differs_from_the_config_is_named() {
         },
         "tensor layer.9.what is not one of this model's",
     );
-    refused(|f| f.tensors.get_mut("head.1.bias").unwrap().data[4] = f32::NAN, "head.1.bias holds NaN at position 4");
+    refused(
+        |f| f.tensors.get_mut("head.1.bias").unwrap().data[4] = f32::NAN,
+        "head.1.bias holds NaN at position 4",
+    );
     refused(|f| f.header.family = "organ".into(), "family `organ`");
     refused(|f| f.header.version = 7, "version 7");
     refused(|f| f.header.config["residual_channels"] = 0.into(), "residual_channels is 0");

@@ -89,8 +89,8 @@ fn the_config_is_read_from_the_header() {
 #[cfg(feature = "train")]
 #[test]
 fn the_graph_gives_the_independent_logits() {
-    use candle_core::{Device, IndexOp, Tensor};
     use wavesynth_models::ar::Graph;
+    use wavesynth_models::candle_core::{Device, IndexOp, Tensor};
     use wavesynth_models::wavenet::graph::WaveNetGraph;
     use wavesynth_models::weights::Checkpoint;
 

@@ -128,11 +128,8 @@ impl Keys {
                     return parse(&line);
                 }
                 KeyCode::Esc => self.typed = None,
-                KeyCode::Backspace => {
-                    if typed.pop().is_none() {
-                        self.typed = None;
-                    }
-                }
+                KeyCode::Backspace if typed.is_empty() => self.typed = None,
+                KeyCode::Backspace => drop(typed.pop()),
                 KeyCode::Char(c) => typed.push(c),
                 _ => {}
             }
@@ -217,7 +214,8 @@ mod tests {
         assert_eq!(parse("temperature 0.8"), Ok(Some(Action::Temperature(0.8))));
         assert_eq!(parse("pause"), Ok(Some(Action::Pause)));
         assert_eq!(parse(" "), Ok(None));
-        for bad in ["condition", "condition a -1", "condition a nan", "temperature x", "pause now", "louder"] {
+        for bad in ["condition", "condition a -1", "condition a nan", "temperature x", "pause now", "louder"]
+        {
             assert!(parse(bad).is_err(), "{bad}");
         }
     }

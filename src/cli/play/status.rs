@@ -38,13 +38,7 @@ impl Status {
     }
 
     /// The state of `session`, if it is time.
-    pub(super) fn show<O>(
-        &mut self,
-        session: &Session<O>,
-        xruns: u64,
-        paused: bool,
-        prompt: Option<&str>,
-    ) {
+    pub(super) fn show<O>(&mut self, session: &Session<O>, xruns: u64, paused: bool, prompt: Option<&str>) {
         let every = if self.terminal { REFRESH } else { LOG };
         if self.shown.is_some_and(|t| t.elapsed() < every) && !(self.terminal && prompt.is_some()) {
             return;
@@ -65,7 +59,9 @@ impl Status {
                 "the engine makes {speed:.2} x real time on this machine, so there are gaps; `render` works at any speed"
             ));
         }
-        let played = stats.played_samples() as f64 / f64::from(self.setup.device_rate);
+        // What is made, less what still waits in the ring; silence played in a pause is no time of the voice's.
+        let made = session.progress().position() as f64 / f64::from(self.voice_rate);
+        let played = (made - stats.fill() as f64 / f64::from(self.setup.device_rate)).max(0.0);
         let total = self.total.map(|t| format!(" of {:.1}", t as f64 / f64::from(self.voice_rate)));
         let fill = 100 * stats.fill().min(self.setup.ring_samples) / self.setup.ring_samples.max(1);
         let line = format!(
@@ -73,11 +69,14 @@ impl Status {
             total.unwrap_or_default(),
             if paused { "   paused" } else { "" }
         );
-        self.last = match prompt {
+        let line = match prompt {
             Some(typed) => format!(": {typed}"),
             None => line,
         };
-        self.draw();
+        if line != self.last || !self.terminal {
+            self.last = line;
+            self.draw();
+        }
     }
 
     /// A message of its own line (or lines), above the status.
@@ -90,6 +89,10 @@ impl Status {
             writeln!(err, "{}", message.trim_end())
         };
         drop(err);
+        // A line that was typed has been obeyed by now.
+        if self.last.starts_with(':') {
+            self.last.clear();
+        }
         if self.terminal {
             self.draw();
         }

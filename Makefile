@@ -1,0 +1,30 @@
+# Two commands: `make demo` makes sound, `make test` passes the tests. Both install what they miss from Debian's packages.
+
+CARGO ?= cargo
+SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
+APT := $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get
+
+.PHONY: demo test lint headers rig
+
+demo: headers
+	$(CARGO) build --release
+	target/release/wavesynth play --condition en_allison --track en_greeting --seconds 10 --output demo.wav
+
+test: headers rig
+	$(CARGO) test --release --workspace --all-features
+	tests/engine_links_neither_candle_nor_cpal.sh
+
+# What a change must also pass before it is proposed.
+lint: headers
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --release --workspace --all-targets --all-features -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --all-features --no-deps
+
+# ALSA's headers, for the sound device.
+headers:
+	@pkg-config --exists alsa 2>/dev/null || { $(APT) update -qq && $(APT) install -y -qq --no-install-recommends libasound2-dev pkg-config; }
+
+# A sound server that needs no sound card, for the tests of playing.
+rig:
+	@{ command -v pulseaudio && command -v pactl && ls /usr/lib/*/alsa-lib/libasound_module_pcm_pulse.so; } >/dev/null 2>&1 || \
+	  { $(APT) update -qq && $(APT) install -y -qq --no-install-recommends pulseaudio pulseaudio-utils libasound2-plugins; }

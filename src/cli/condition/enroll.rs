@@ -1,0 +1,45 @@
+//! `wavesynth condition enroll`: see [`wavesynth::train::enroll`].
+
+use super::file_names;
+use crate::cli::args;
+use anyhow::Result;
+use std::path::PathBuf;
+use wavesynth::recordings;
+use wavesynth::train::enroll;
+
+/// What was typed.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Recordings of the speaker: files, or folders of them; a minute is good, more is better
+    #[arg(value_name = "PATH", required = true)]
+    recordings: Vec<PathBuf>,
+    /// Checkpoint [default: the shipped voice]
+    #[arg(short, long, value_name = "MODEL")]
+    model: Option<PathBuf>,
+    /// Name of the speaker
+    #[arg(long)]
+    name: String,
+    /// Steps of learning
+    #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u64).range(1..=100_000))]
+    steps: u64,
+    /// Seed of the random numbers: equal seeds give equal vectors
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    seed: u64,
+    /// Condition file to write
+    #[arg(short, long, value_name = "C.bin")]
+    output: PathBuf,
+}
+
+/// Runs the command.
+pub fn run(args: Args) -> Result<()> {
+    let files = recordings::named(&args.recordings)?;
+    let (checkpoint, path) = args::read_checkpoint(args.model.as_deref())?;
+    let options = enroll::Options { name: args.name, steps: args.steps, seed: args.seed };
+    let mut e = enroll::enroll(&checkpoint, &path, &files, &options)?;
+    e.condition.source = format!("enrolled from {}", file_names(&files));
+    eprintln!(
+        "held-out: {:.4} nats/sample as {}, the nearest known speaker; {:.4} as {}",
+        e.before, e.nearest, e.after, options.name
+    );
+    super::write(&e.condition, &args.output)
+}

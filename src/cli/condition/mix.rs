@@ -1,0 +1,60 @@
+//! `wavesynth condition mix`.
+
+use crate::cli::{args, usage};
+use anyhow::Result;
+use std::path::{Path, PathBuf};
+use wavesynth_audio::cond::{self, Condition};
+
+/// What was typed.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Speakers with weights, such as a.bin=0.7 b.bin=0.3; 1 where no weight is given, all scaled to sum 1
+    #[arg(value_name = "C.bin[=WEIGHT]", required = true)]
+    parts: Vec<String>,
+    /// Name of the new speaker
+    #[arg(long)]
+    name: Option<String>,
+    /// Condition file to write
+    #[arg(short, long, value_name = "M.bin")]
+    output: PathBuf,
+}
+
+/// Runs the command.
+pub fn run(args: Args) -> Result<()> {
+    let mut parts: Vec<(Condition, f32)> = Vec::new();
+    for part in &args.parts {
+        let (path, weight) = split(part);
+        let Some(weight) = weight else {
+            usage!("{part}: wanted FILE or FILE=WEIGHT, such as a.bin=0.7");
+        };
+        parts.push((args::read_condition(Path::new(path))?, weight));
+    }
+    let borrowed: Vec<(&Condition, f32)> = parts.iter().map(|(c, w)| (c, *w)).collect();
+    let mut mixed = cond::mix(&borrowed)?;
+    if let Some(name) = args.name {
+        mixed.name = name;
+    }
+    super::write(&mixed, &args.output)
+}
+
+/// Path and weight; no weight if what stands there is not a number.
+fn split(part: &str) -> (&str, Option<f32>) {
+    match part.rsplit_once('=') {
+        None => (part, Some(1.0)),
+        Some((path, weight)) => (path, weight.parse().ok().filter(|w: &f32| w.is_finite())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn weights_are_what_stands_behind_the_last_equals_sign() {
+        assert_eq!(split("a.bin"), ("a.bin", Some(1.0)));
+        assert_eq!(split("x=y/a.bin=0.25"), ("x=y/a.bin", Some(0.25)));
+        assert_eq!(split("a.bin=-0.5"), ("a.bin", Some(-0.5)));
+        assert_eq!(split("a.bin=much"), ("a.bin", None));
+        assert_eq!(split("a.bin=NaN"), ("a.bin", None));
+    }
+}

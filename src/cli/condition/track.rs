@@ -1,0 +1,69 @@
+//! `wavesynth condition track`.
+
+use super::{export, file_names};
+use crate::cli::{args, usage};
+use anyhow::{Context, Result};
+use rayon::prelude::*;
+use std::path::PathBuf;
+use wavesynth::recordings;
+use wavesynth_audio::cond::Condition;
+use wavesynth_audio::features::{Extractor, SpeakerStats};
+
+/// What was typed.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Recording that says it
+    #[arg(value_name = "INPUT.wav")]
+    input: PathBuf,
+    /// Recordings of the same speaker (files or folders) that tell what is his and not the sentence's, instead of INPUT
+    /// alone; name INPUT among them to count it too
+    #[arg(long, value_name = "PATH", num_args = 1.., conflicts_with = "like")]
+    speaker_recordings: Vec<PathBuf>,
+    /// The recording is of this speaker of the model
+    #[arg(long, value_name = "NAME")]
+    like: Option<String>,
+    /// Checkpoint that knows the speaker of --like [default: the shipped voice]
+    #[arg(short, long, value_name = "MODEL", requires = "like")]
+    model: Option<PathBuf>,
+    /// Put the speaker vector of this condition into the file too, so that it says who speaks as well as what
+    #[arg(short, long, value_name = "C.bin")]
+    condition: Option<PathBuf>,
+    /// Condition file to write [default: INPUT's name with .bin, in the current folder]
+    #[arg(short, long, value_name = "T.bin")]
+    output: Option<PathBuf>,
+}
+
+/// Runs the command.
+pub fn run(args: Args) -> Result<()> {
+    let stem = args.input.file_stem().context("INPUT.wav: wanted a file")?.to_string_lossy();
+    let output = args.output.unwrap_or_else(|| PathBuf::from(format!("{stem}.bin")));
+    let raw = recordings::raw_features(&args.input, &mut Extractor::new())?;
+    let stats = match &args.like {
+        Some(name) => export::stats(args.model.as_deref(), name)?,
+        None => {
+            let files = recordings::named(&args.speaker_recordings)?;
+            let more: Result<Vec<_>> = files
+                .par_iter()
+                .map_init(Extractor::new, |e, path| recordings::raw_features(path, e))
+                .collect();
+            let more = more?;
+            let all = more.iter().chain(files.is_empty().then_some(&raw));
+            SpeakerStats::pool(all).with_context(|| args.input.display().to_string())?
+        }
+    };
+    let mut condition = Condition {
+        name: stem.into_owned(),
+        source: file_names(std::slice::from_ref(&args.input)),
+        track: Some(recordings::track(&raw, &stats)),
+        stats: Some(stats),
+        speaker: None,
+    };
+    if let Some(path) = &args.condition {
+        let who = args::read_condition(path)?;
+        if who.speaker.is_none() {
+            usage!("{}: holds no speaker vector to put beside the track", path.display());
+        }
+        condition.speaker = who.speaker;
+    }
+    super::write(&condition, &output)
+}

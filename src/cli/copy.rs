@@ -1,0 +1,177 @@
+//! `wavesynth copy`: copy-synthesis, the plainest test of a voice.
+
+use super::args::{self, ModelArgs, SamplingArgs};
+use super::{output, usage};
+use anyhow::{Context, Result};
+use rayon::prelude::*;
+use serde::Serialize;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use wavesynth::quality::{self, Difference};
+use wavesynth::recordings;
+use wavesynth::synth::{CoinSource, Cue, Length, Part, Synth, without_denormals};
+use wavesynth::voice::Voice;
+use wavesynth_audio::cond::Condition;
+use wavesynth_audio::features::{self, Extractor, SpeakerStats};
+use wavesynth_audio::sink::{FileSink, Format, Sink};
+use wavesynth_audio::{resample, wav};
+
+/// Speak recordings again from their own tracks, and measure how near the copies come
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    model: ModelArgs,
+    /// Condition file, or the name of a shipped one, of who speaks in the recordings
+    #[arg(short, long, value_name = "C.bin")]
+    condition: PathBuf,
+    /// WAV files
+    #[arg(value_name = "INPUT", required = true)]
+    inputs: Vec<PathBuf>,
+    #[command(flatten)]
+    sampling: SamplingArgs,
+    /// Folder for the copies, each as a WAV file of its original's name
+    #[arg(short, long, value_name = "DIR")]
+    output: Option<PathBuf>,
+    /// Draw mel spectrograms of the first input: the original above, the copy below
+    #[arg(long, value_name = "P.png")]
+    picture: Option<PathBuf>,
+    /// Print the result as one JSON object on stdout
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Serialize)]
+struct Report {
+    inputs: Vec<Row>,
+    #[serde(flatten)]
+    mean: Row,
+}
+
+/// One input's figures, or the mean over all, each recording weighing by its frames.
+#[derive(Debug, Clone, Serialize)]
+struct Row {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    input: Option<PathBuf>,
+    frames: usize,
+    log_mel_db: f64,
+    f0_correlation: Option<f64>,
+    f0_cents: Option<f64>,
+    voicing_error: f64,
+}
+
+impl Row {
+    fn new(path: &Path, d: &Difference) -> Self {
+        Self {
+            input: Some(path.into()),
+            frames: d.frames,
+            log_mel_db: d.log_mel_db,
+            f0_correlation: d.f0_correlation,
+            f0_cents: d.f0_cents,
+            voicing_error: d.voicing_error,
+        }
+    }
+
+    fn mean(rows: &[Row]) -> Self {
+        let over = |of: &dyn Fn(&Row) -> Option<f64>| {
+            let known = rows.iter().filter_map(|r| Some((of(r)?, r.frames as f64)));
+            let (sum, weight) = known.fold((0.0, 0.0), |(s, w), (v, n)| (s + v * n, w + n));
+            (weight > 0.0).then(|| sum / weight)
+        };
+        Self {
+            input: None,
+            frames: rows.iter().map(|r| r.frames).sum(),
+            log_mel_db: over(&|r| Some(r.log_mel_db)).unwrap_or(0.0),
+            f0_correlation: over(&|r| r.f0_correlation),
+            f0_cents: over(&|r| r.f0_cents),
+            voicing_error: over(&|r| Some(r.voicing_error)).unwrap_or(0.0),
+        }
+    }
+}
+
+/// Runs the command.
+pub fn run(args: Args) -> Result<()> {
+    let voice = args.model.voice()?;
+    let Some(c) = voice.config.condition.as_ref().filter(|c| c.features > 0) else {
+        usage!("{}: this voice takes no track, so it can't copy", args.model.name());
+    };
+    debug_assert_eq!(c.features, features::FEATURES);
+    let condition = args::read_condition(&args.condition)?;
+    let cue = Cue::new(&voice, &condition, &args.condition)?;
+    if let Some(dir) = &args.output {
+        std::fs::create_dir_all(dir).with_context(|| format!("cannot make {}", dir.display()))?;
+    }
+    let bar = output::progress_bar(args.inputs.len() as u64, "{wide_bar} {pos}/{len} inputs");
+    let copies: Vec<(Row, Vec<f32>, Vec<f32>)> = args
+        .inputs
+        .par_iter()
+        .map(|path| {
+            let done = without_denormals(|| copy(&args, &voice, &cue, condition.stats.as_ref(), path));
+            bar.inc(1);
+            done
+        })
+        .collect::<Result<_>>()?;
+    bar.finish_and_clear();
+    if let (Some(path), Some((_, original, copy))) = (&args.picture, copies.first()) {
+        let png = quality::picture(&[original, copy])?;
+        output::whole_file(path, |w| Ok(w.write_all(&png)?))?;
+    }
+    let inputs: Vec<Row> = copies.into_iter().map(|(row, ..)| row).collect();
+    let report = Report { mean: Row::mean(&inputs), inputs };
+    if args.json { output::json(&report) } else { output::text(&table(&report)) }
+}
+
+/// Figures, original and copy, both at 16 kHz.
+fn copy(
+    args: &Args,
+    voice: &Voice,
+    speaker: &Cue,
+    stats: Option<&SpeakerStats>,
+    path: &Path,
+) -> Result<(Row, Vec<f32>, Vec<f32>)> {
+    let original = wav::read_at(path, features::SAMPLE_RATE)?;
+    let raw = Extractor::new().extract(&original);
+    let stats = match stats {
+        Some(stats) => stats.clone(),
+        None => SpeakerStats::pool([&raw]).with_context(|| path.display().to_string())?,
+    };
+    let track = Some(recordings::track(&raw, &stats));
+    let track = Cue::new(voice, &Condition { track, ..Condition::default() }, path)?;
+    let part = Part {
+        cue: Box::new(speaker.clone().overlaid(track)),
+        sampling: args.sampling.get()?,
+        coins: CoinSource::seed(args.sampling.seed),
+        length: Length::Track,
+        record: false,
+    };
+    let mut synth = Synth::new(voice, part);
+    let mut copy = vec![0.0; synth.end() as usize];
+    let n = synth.fill(&mut copy);
+    copy.truncate(n);
+    if let Some(dir) = &args.output {
+        let to = dir.join(path.with_extension("wav").file_name().unwrap_or_default());
+        let mut sink: Box<dyn Sink> =
+            Box::new(FileSink::create(&to, Format::Wav16, voice.section.sample_rate)?);
+        sink.write(&copy)?;
+        sink.finish()?;
+    }
+    let copy = resample::resample(&copy, voice.section.sample_rate, features::SAMPLE_RATE)?;
+    Ok((Row::new(path, &quality::compare(&original, &copy)), original, copy))
+}
+
+fn table(report: &Report) -> String {
+    let mut t = String::from("  seconds  log-mel dB  F0 corr  F0 cents  voicing error  input");
+    let mean = (report.inputs.len() > 1).then_some(&report.mean);
+    for r in report.inputs.iter().chain(mean) {
+        let name = r.input.as_ref().map_or("mean, by length".into(), |p| p.display().to_string());
+        let known = |v: Option<f64>, digits| v.map_or("-".into(), |v: f64| format!("{v:.digits$}"));
+        t += &format!(
+            "\n{:>9.2}  {:>10.2}  {:>7}  {:>8}  {:>12.1}%  {name}",
+            r.frames as f64 * 0.01,
+            r.log_mel_db,
+            known(r.f0_correlation, 3),
+            known(r.f0_cents, 0),
+            100.0 * r.voicing_error,
+        );
+    }
+    t
+}

@@ -1,0 +1,159 @@
+//! How near a copy comes to the recording that it was made from: figures and a picture.
+
+use anyhow::Result;
+use wavesynth_audio::features::spectrum::log_mel;
+use wavesynth_audio::features::{Extractor, RawFeatures};
+
+/// Mel bands of the distance.
+pub const BANDS: usize = 80;
+
+/// Decibels below the recording's loudest band at which silence begins: what is fainter counts as silent.
+pub const RANGE_DB: f32 = 60.0;
+
+/// A power's natural logarithm in decibels.
+const DB_PER_NAT: f32 = 10.0 / std::f32::consts::LN_10;
+
+/// How a copy differs from its original.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Difference {
+    /// Root mean square over [`BANDS`] mel bands of the difference in dB, averaged over the frames; both sides
+    /// limited to [`RANGE_DB`] below the original's loudest band.
+    pub log_mel_db: f64,
+    /// Correlation of log F0 over the frames that are voiced in both; `None` for fewer than ten.
+    pub f0_correlation: Option<f64>,
+    /// Root mean square of the F0 difference over the same frames, in cents.
+    pub f0_cents: Option<f64>,
+    /// Fraction of frames that are voiced in one and not in the other.
+    pub voicing_error: f64,
+    /// Frames compared.
+    pub frames: usize,
+}
+
+/// Compares two signals at 16 kHz that start together; the longer one is cut.
+pub fn compare(original: &[f32], copy: &[f32]) -> Difference {
+    let n = original.len().min(copy.len());
+    let (original, copy) = (&original[..n], &copy[..n]);
+    let (a, b) = (log_mel(original, BANDS), log_mel(copy, BANDS));
+    let frames = a.len() / BANDS;
+    let loudest = a.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let floor = loudest - RANGE_DB / DB_PER_NAT;
+    let mut distance = 0.0;
+    for (a, b) in a.chunks_exact(BANDS).zip(b.chunks_exact(BANDS)) {
+        let square = |(a, b): (&f32, &f32)| f64::from((a.max(floor) - b.max(floor)) * DB_PER_NAT).powi(2);
+        distance += (a.iter().zip(b).map(square).sum::<f64>() / BANDS as f64).sqrt();
+    }
+    let mut extractor = Extractor::new();
+    let (f, g) = (extractor.extract(original), extractor.extract(copy));
+    let both: Vec<(f64, f64)> = octaves(&f, &g).collect();
+    let differs = f.f0_hz.iter().zip(&g.f0_hz).filter(|(f, g)| (**f > 0.0) != (**g > 0.0)).count();
+    let enough = both.len() >= 10;
+    let square = both.iter().map(|(a, b)| (a - b).powi(2)).sum::<f64>() / both.len().max(1) as f64;
+    Difference {
+        log_mel_db: distance / frames.max(1) as f64,
+        f0_correlation: enough.then(|| correlation(&both)).flatten(),
+        f0_cents: enough.then(|| 1200.0 * square.sqrt()),
+        voicing_error: differs as f64 / frames.max(1) as f64,
+        frames,
+    }
+}
+
+/// log2 F0 of both where both are voiced.
+fn octaves<'a>(f: &'a RawFeatures, g: &'a RawFeatures) -> impl Iterator<Item = (f64, f64)> + 'a {
+    let both = f.f0_hz.iter().zip(&g.f0_hz).filter(|(f, g)| **f > 0.0 && **g > 0.0);
+    both.map(|(f, g)| (f64::from(*f).log2(), f64::from(*g).log2()))
+}
+
+/// Pearson's; `None` where one side never changes.
+fn correlation(pairs: &[(f64, f64)]) -> Option<f64> {
+    let n = pairs.len() as f64;
+    let mean = |of: fn(&(f64, f64)) -> f64| pairs.iter().map(of).sum::<f64>() / n;
+    let (ma, mb) = (mean(|p| p.0), mean(|p| p.1));
+    let sum = |of: &dyn Fn(f64, f64) -> f64| pairs.iter().map(|p| of(p.0 - ma, p.1 - mb)).sum::<f64>();
+    let (ab, aa, bb) = (sum(&|a, b| a * b), sum(&|a, _| a * a), sum(&|_, b| b * b));
+    (aa > 0.0 && bb > 0.0).then(|| ab / (aa * bb).sqrt())
+}
+
+/// Pixels of a picture for each frame and each mel band.
+const ZOOM: usize = 2;
+
+/// Mel bands of a picture.
+const PICTURE_BANDS: usize = 100;
+
+/// A PNG of mel spectrograms at 16 kHz, one above the other in the order given: time to the right, 50 to 7600 Hz
+/// upwards on the mel scale, one colour scale of [`RANGE_DB`] for all.
+///
+/// # Errors
+/// A picture too large for a PNG.
+pub fn picture(signals: &[&[f32]]) -> Result<Vec<u8>> {
+    const GAP: usize = 8;
+    let spectrograms: Vec<Vec<f32>> = signals.iter().map(|x| log_mel(x, PICTURE_BANDS)).collect();
+    let frames = spectrograms.iter().map(|s| s.len() / PICTURE_BANDS).max().unwrap_or(0).max(1);
+    let loudest = spectrograms.iter().flatten().copied().fold(f32::NEG_INFINITY, f32::max);
+    let (width, panel) = (frames * ZOOM, PICTURE_BANDS * ZOOM);
+    let height = signals.len() * (panel + GAP) - GAP.min(signals.len() * GAP);
+    let mut pixels = vec![255u8; 3 * width * height];
+    for (i, spectrogram) in spectrograms.iter().enumerate() {
+        for y in 0..panel {
+            let band = (panel - 1 - y) / ZOOM;
+            for x in 0..width {
+                let level = spectrogram.get(x / ZOOM * PICTURE_BANDS + band);
+                let below = level.map_or(RANGE_DB, |l| (loudest - l) * DB_PER_NAT);
+                let c = colorous::MAGMA.eval_continuous(f64::from((1.0 - below / RANGE_DB).clamp(0.0, 1.0)));
+                let at = 3 * ((i * (panel + GAP) + y) * width + x);
+                pixels[at..at + 3].copy_from_slice(&[c.r, c.g, c.b]);
+            }
+        }
+    }
+    let mut encoded = Vec::new();
+    let mut encoder = png::Encoder::new(&mut encoded, width as u32, height as u32);
+    encoder.set_color(png::ColorType::Rgb);
+    encoder.set_depth(png::BitDepth::Eight);
+    encoder.write_header()?.write_image_data(&pixels)?;
+    Ok(encoded)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn glide(from: f32, to: f32) -> Vec<f32> {
+        let mut phase = 0.0f32;
+        (0..16_000)
+            .map(|i| {
+                phase += (from + (to - from) * i as f32 / 16_000.0) / 16_000.0;
+                (1..8).map(|h| (std::f32::consts::TAU * phase * h as f32).sin() / h as f32).sum::<f32>() * 0.2
+            })
+            .collect()
+    }
+
+    #[test]
+    fn a_copy_of_itself_differs_in_nothing() {
+        let x = glide(100.0, 200.0);
+        let d = compare(&x, &x);
+        assert_eq!((d.log_mel_db, d.voicing_error, d.frames), (0.0, 0.0, 100));
+        assert!(d.f0_correlation.unwrap() > 0.9999 && d.f0_cents.unwrap() < 1e-6);
+    }
+
+    #[test]
+    fn gain_is_decibels_and_pitch_is_cents() {
+        let x = glide(100.0, 200.0);
+        let louder: Vec<f32> = x.iter().map(|v| v * 2.0).collect();
+        let d = compare(&x, &louder);
+        // 6 dB, less where the original lies below the range.
+        assert!((3.0..6.1).contains(&d.log_mel_db), "{d:?}");
+        let octave = compare(&x, &glide(200.0, 400.0 / 1.1));
+        assert!((900.0..1300.0).contains(&octave.f0_cents.unwrap()), "{octave:?}");
+        let falling = compare(&x, &glide(200.0, 100.0));
+        assert!(falling.f0_correlation.unwrap() < -0.9, "{falling:?}");
+        let silent = compare(&x, &vec![0.0; x.len()]);
+        assert!(silent.voicing_error > 0.9 && silent.f0_correlation.is_none());
+    }
+
+    #[test]
+    fn the_picture_is_a_png_of_both() {
+        let x = glide(100.0, 200.0);
+        let bytes = picture(&[&x, &x[..8000]]).unwrap();
+        let reader = png::Decoder::new(std::io::Cursor::new(bytes)).read_info().unwrap();
+        assert_eq!((reader.info().width, reader.info().height), (200, 408));
+    }
+}

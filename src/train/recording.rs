@@ -1,0 +1,100 @@
+//! One recording, as the trainer holds it.
+
+use crate::recordings;
+use anyhow::Result;
+use sha2::{Digest, Sha256};
+use std::path::Path;
+use wavesynth_audio::features::{self, Extractor, RawFeatures, SpeakerStats};
+use wavesynth_audio::{pcm, wav};
+
+/// One recording.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Recording {
+    /// `SPEAKER/FILE` without `.wav`.
+    pub name: String,
+    /// Row of the speaker table.
+    pub speaker: usize,
+    /// Mu-law codes at the model's rate; there are 256 of them, so a byte holds one.
+    pub codes: Vec<u8>,
+    /// [N, FEATURES] normalised features; empty for a model without local conditioning.
+    pub track: Vec<f32>,
+    /// Kept away from training.
+    pub held_out: bool,
+}
+
+/// What stands between a WAV file and the network.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct FrontEnd {
+    /// Samples per second of the model.
+    pub sample_rate: u32,
+    /// a of the pre-emphasis.
+    pub preemphasis: f32,
+    /// Whether the network reads a feature track.
+    pub features: bool,
+}
+
+/// A recording whose speaker's statistics are not known yet.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Heard {
+    /// Mu-law codes.
+    pub codes: Vec<u8>,
+    /// Features, the speaker still in them; empty if the network reads none.
+    pub raw: RawFeatures,
+}
+
+impl FrontEnd {
+    /// Reads, resamples and encodes the recording at `path`.
+    ///
+    /// # Errors
+    /// What reading the file says.
+    pub fn hear(&self, path: &Path, extractor: &mut Extractor) -> Result<Heard> {
+        let signal = wav::read_at(path, self.sample_rate)?;
+        let codes = pcm::encode_signal(&signal, self.preemphasis);
+        let raw = match (self.features, self.sample_rate == features::SAMPLE_RATE) {
+            (false, _) => RawFeatures::default(),
+            (true, true) => extractor.extract(&signal),
+            (true, false) => recordings::raw_features(path, extractor)?,
+        };
+        Ok(Heard { codes: codes.into_iter().map(|c| c as u8).collect(), raw })
+    }
+}
+
+impl Heard {
+    /// The recording, its features normalised; without `stats` it has none.
+    pub fn recording(
+        self,
+        name: String,
+        speaker: usize,
+        stats: Option<&SpeakerStats>,
+        held_out: bool,
+    ) -> Recording {
+        let track = stats.map_or(Vec::new(), |s| features::normalise(&self.raw, s).frames);
+        Recording { name, speaker, codes: self.codes, track, held_out }
+    }
+}
+
+/// A number in [0, 1) that only the text decides.
+pub fn unit_hash(text: &str) -> f64 {
+    let digest = Sha256::digest(text.as_bytes());
+    let head = digest.iter().take(8).fold(0u64, |n, &b| n << 8 | u64::from(b));
+    (head >> 11) as f64 / (1u64 << 53) as f64
+}
+
+/// The first 8 bytes of a digest as text: enough to tell two apart by accident, not against intent.
+pub fn short_hex(digest: &[u8]) -> String {
+    digest.iter().take(8).map(|b| format!("{b:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hashes_are_spread_and_fixed() {
+        // SHA-256 of "a" begins with ca978112ca1bbdca.
+        assert!((unit_hash("a") - f64::from(0xca97_8112u32) / 4_294_967_296.0).abs() < 1e-9);
+        assert_eq!(short_hex(&Sha256::digest(b"a")), "ca978112ca1bbdca");
+        let below = (0..1000).filter(|i| unit_hash(&i.to_string()) < 0.1).count();
+        assert!((60..140).contains(&below), "{below}");
+    }
+}

@@ -1,0 +1,102 @@
+//! The built program, as scripts and people use it, with a small voice of random weights.
+
+#[path = "../common/mod.rs"]
+mod common;
+mod measure;
+mod refusals;
+mod sound;
+
+use common::Folder;
+use serde_json::Value;
+
+/// Wants a refusal in one line: `error: …` with each of `words`, no panic, `status`, and no new file.
+pub fn refuses(folder: &Folder, args: &str, status: i32, words: &[&str]) {
+    let before = folder.files();
+    let out = folder.run(args);
+    let said = String::from_utf8(out.stderr).unwrap();
+    assert_eq!(out.status.code(), Some(status), "{args}: {said}");
+    assert!(said.starts_with("error: "), "{args}: {said}");
+    assert_eq!(said.trim_end().lines().count(), 1, "{args}: {said}");
+    assert!(!said.contains("panicked"), "{args}: {said}");
+    for word in words {
+        assert!(said.contains(word), "{args}: `{word}` is not in: {said}");
+    }
+    assert!(out.stdout.is_empty(), "{args}: it wrote to stdout");
+    assert_eq!(folder.files(), before, "{args}: it left a file");
+}
+
+/// The number under `key`.
+pub fn number(v: &Value, key: &str) -> f64 {
+    v[key].as_f64().unwrap_or_else(|| panic!("{key} in {v}"))
+}
+
+/// An array in the folder.
+pub fn write_npy<T: npyz::AutoSerialize>(folder: &Folder, name: &str, values: &[T]) {
+    use npyz::WriterBuilder;
+    let file = std::fs::File::create(folder.path(name)).unwrap();
+    let shape = [values.len() as u64];
+    let mut npy = npyz::WriteOptions::new().default_dtype().shape(&shape).writer(file).begin_nd().unwrap();
+    values.iter().for_each(|v| npy.push(v).unwrap());
+    npy.finish().unwrap();
+}
+
+/// Shape and elements of an array in the folder.
+pub fn read_npy<T: npyz::Deserialize>(folder: &Folder, name: &str) -> (Vec<u64>, Vec<T>) {
+    let bytes = std::fs::read(folder.path(name)).unwrap();
+    let npy = npyz::NpyFile::new(&bytes[..]).unwrap();
+    (npy.shape().to_vec(), npy.into_vec().unwrap())
+}
+
+#[test]
+fn every_command_explains_itself() {
+    let f = Folder::new();
+    let commands = [
+        "",
+        "play",
+        "render",
+        "condition",
+        "condition enroll",
+        "condition track",
+        "condition mix",
+        "condition info",
+        "train",
+        "eval",
+        "logits",
+        "bench",
+        "bench latency",
+        "bench throughput",
+        "info",
+        "devices",
+    ];
+    for command in commands {
+        let help = String::from_utf8(f.ok(&format!("{command} --help"))).unwrap();
+        assert!(help.contains("Usage: wavesynth"), "{command}: {help}");
+    }
+    assert!(String::from_utf8(f.ok("--version")).unwrap().starts_with("wavesynth "));
+    assert_eq!(f.run("").status.code(), Some(2));
+}
+
+#[test]
+fn the_shipped_voice_speaks_by_name() {
+    use wavesynth::shipped;
+    let f = Folder::new();
+    let Some(voice) = shipped::voice() else {
+        refuses(&f, "render -o x.wav", 2, &["without a voice", "-m MODEL"]);
+        refuses(&f, "info", 2, &["without a voice", "-m MODEL"]);
+        eprintln!("skipped: this build has no shipped voice");
+        return;
+    };
+    assert!(voice.len() <= 4_000_000, "{} bytes", voice.len());
+    assert!(shipped::speakers().count() >= 4 && shipped::tracks().count() >= 4);
+    f.ok("info");
+    let track = shipped::tracks().next().unwrap();
+    for speaker in shipped::speakers() {
+        f.ok(&format!("render --condition {speaker} --seconds 0.1 -o a.wav"));
+    }
+    for track in shipped::tracks() {
+        let speaker = shipped::speakers().next().unwrap();
+        f.ok(&format!("render --condition {speaker} --track {track} --seconds 0.1 -o a.wav"));
+    }
+    refuses(&f, "render -o x.wav", 2, &["--condition", shipped::speakers().next().unwrap()]);
+    refuses(&f, "render --condition nobody -o x.wav", 1, &["nobody", track]);
+}

@@ -1,0 +1,170 @@
+//! render, and play where there is no device.
+
+use super::common::Folder;
+use super::{number, read_npy, refuses, write_npy};
+use serde_json::Value;
+use std::io::Read;
+use std::process::Stdio;
+
+#[test]
+fn render_is_decided_by_its_arguments() {
+    let f = Folder::new();
+    let render = "render -m voice.safetensors --condition ann.bin --track track.bin";
+    let a = f.json(&format!("{render} --seed 1 -o a.wav"));
+    assert_eq!((number(&a, "samples"), number(&a, "sample_rate")), (4800.0, 16000.0));
+    assert_eq!((number(&a, "seconds"), number(&a, "seed")), (0.3, 1.0));
+    assert!(number(&a, "wall_s") > 0.0 && number(&a, "cpu_s") >= 0.0 && number(&a, "times_real_time") > 0.0);
+    assert!(number(&a, "peak_dbfs") < 30.0);
+    f.ok(&format!("{render} --seed 1 -o b.wav"));
+    f.ok(&format!("{render} --seed 2 -o c.wav"));
+    f.ok("render -m voice.safetensors --condition bob.bin --track track.bin --seed 1 -o d.wav");
+    f.ok(&format!("{render} --seed 1 --seconds 0.1 -o e.wav"));
+    let read = |name: &str| -> Vec<i16> {
+        let mut wav = hound::WavReader::open(f.path(name)).unwrap();
+        assert_eq!(
+            (wav.spec().channels, wav.spec().sample_rate, wav.spec().bits_per_sample),
+            (1, 16_000, 16)
+        );
+        wav.samples().map(Result::unwrap).collect()
+    };
+    let (a, b) = (read("a.wav"), read("b.wav"));
+    assert_eq!(a, b);
+    assert_ne!(a, read("c.wav"));
+    assert_ne!(a, read("d.wav"));
+    assert_eq!(a[..1600], read("e.wav")[..]);
+    // A condition with a track of its own, and a track in its place.
+    assert_eq!(
+        number(&f.json("render -m voice.safetensors --condition both.bin -o f.wav"), "samples"),
+        4000.0
+    );
+    f.ok("render -m voice.safetensors --condition both.bin --track track.bin --seed 1 -o f.wav");
+    assert_eq!(read("f.wav"), a);
+    // Without track and seconds: ten of them.
+    let ten = f.json("render -m plain.safetensors -o g.wav");
+    assert_eq!(number(&ten, "seconds"), 10.0);
+}
+
+#[test]
+fn formats_say_the_same() {
+    let f = Folder::new();
+    let render = "render -m voice.safetensors --condition both.bin --seconds 0.2";
+    f.ok(&format!("{render} -o a.wav"));
+    f.ok(&format!("{render} -o b.wav --format f32"));
+    f.ok(&format!("{render} -o c.raw --format s16"));
+    let piped = f.ok(&format!("{render} -o -"));
+    let raw = f.ok(&format!("{render} -o - --format s16"));
+    let floats = f.ok(&format!("{render} -o - --format f32"));
+    let file = std::fs::read(f.path("a.wav")).unwrap();
+    assert_eq!(&piped[..4], b"RIFF");
+    assert_eq!(piped[44..], file[44..]);
+    assert_eq!(raw, file[44..]);
+    assert_eq!(raw, std::fs::read(f.path("c.raw")).unwrap());
+    let float_file: Vec<f32> =
+        hound::WavReader::open(f.path("b.wav")).unwrap().samples().map(Result::unwrap).collect();
+    let floats: Vec<f32> =
+        floats.chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().unwrap())).collect();
+    assert_eq!(floats, float_file);
+    assert_eq!(floats.len(), 3200);
+    for (x, s) in floats.iter().zip(raw.chunks_exact(2)) {
+        let s = f32::from(i16::from_le_bytes(s.try_into().unwrap()));
+        assert!((x.clamp(-1.0, 1.0) * 32767.0 - s).abs() <= 0.5);
+    }
+}
+
+#[test]
+fn a_closed_pipe_is_no_failure() {
+    let f = Folder::new();
+    let mut child = f
+        .command("render -m plain.safetensors --seconds 600 -o -")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut head = [0; 1000];
+    child.stdout.take().unwrap().read_exact(&mut head).unwrap();
+    let out = child.wait_with_output().unwrap();
+    assert!(out.status.success());
+    assert!(out.stderr.is_empty(), "{}", String::from_utf8_lossy(&out.stderr));
+}
+
+#[test]
+fn coins_and_codes_replay_a_render() {
+    let f = Folder::new();
+    let render = "render -m voice.safetensors --condition both.bin --seconds 0.1";
+    f.ok(&format!("{render} --seed 3 -o a.wav --codes a.npy"));
+    let mut coins = wavesynth_models::ar::Coins::new(3);
+    let coins: Vec<f32> = (0..1600).map(|_| coins.next_coin()).collect();
+    write_npy(&f, "u.npy", &coins);
+    f.ok(&format!("{render} --coins u.npy -o b.wav --codes b.npy"));
+    assert_eq!(std::fs::read(f.path("a.wav")).unwrap(), std::fs::read(f.path("b.wav")).unwrap());
+    let (shape, codes) = read_npy::<u16>(&f, "a.npy");
+    assert_eq!((shape, codes.len()), (vec![1600], 1600));
+    assert_eq!(codes, read_npy::<u16>(&f, "b.npy").1);
+    // Without --seconds and track, the coins say how long.
+    write_npy(&f, "d.npy", &coins.iter().map(|c| f64::from(*c)).collect::<Vec<_>>());
+    let all = f.json("render -m plain.safetensors --coins d.npy -o c.wav");
+    assert_eq!(number(&all, "samples"), 1600.0);
+
+    write_npy(&f, "nan.npy", &[0.5f32, f32::NAN]);
+    write_npy(&f, "one.npy", &[0.5f32, 1.0]);
+    write_npy(&f, "none.npy", &[0f32; 0]);
+    write_npy(&f, "int.npy", &[1i32]);
+    let plain = "render -m plain.safetensors -o x.wav --coins";
+    refuses(&f, &format!("{render} -o x.wav --codes no/x.npy"), 1, &["no/x.npy"]);
+    refuses(&f, &format!("{plain} nan.npy"), 1, &["nan.npy", "number 1 is NaN"]);
+    refuses(&f, &format!("{plain} one.npy"), 1, &["one.npy", "number 1 is 1"]);
+    refuses(&f, &format!("{plain} none.npy"), 1, &["no numbers"]);
+    refuses(&f, &format!("{plain} int.npy"), 1, &["wanted floats"]);
+    refuses(&f, &format!("{plain} u.npy --seconds 1"), 1, &["1600 numbers", "16000 samples"]);
+    refuses(&f, &format!("{plain} ann.bin"), 1, &["ann.bin", ".npy"]);
+}
+
+/// A machine without a sound device is made by pointing the sound system at an empty configuration.
+#[cfg(target_os = "linux")]
+#[test]
+fn play_without_a_device_writes_the_same_seconds() {
+    let f = Folder::new();
+    std::fs::write(f.path("asound.conf"), "").unwrap();
+    let deaf = |args: &str| {
+        let mut command = f.command(args);
+        command
+            .env("ALSA_CONFIG_PATH", f.path("asound.conf"))
+            .env_remove("PULSE_SERVER")
+            .env_remove("DISPLAY")
+            .env("XDG_RUNTIME_DIR", f.path("nowhere"));
+        command
+    };
+    let out = deaf("play -m voice.safetensors --condition both.bin --seed 4 --json").output().unwrap();
+    let said = String::from_utf8(out.stderr).unwrap();
+    assert!(out.status.success(), "{said}");
+    assert!(said.starts_with("no output device") && said.contains("wavesynth-play.wav"), "{said}");
+    assert_eq!(said.lines().count(), 1, "{said}");
+    let v: Value = serde_json::from_slice(&out.stdout).unwrap();
+    assert_eq!((number(&v, "samples"), number(&v, "underruns")), (4000.0, 0.0));
+    f.ok("render -m voice.safetensors --condition both.bin --seed 4 -o want.wav");
+    let read = |name| std::fs::read(f.path(name)).unwrap();
+    assert_eq!(read("wavesynth-play.wav"), read("want.wav"));
+    let devices = deaf("devices").output().unwrap();
+    assert!(devices.status.success());
+    assert_eq!(devices.stdout, b"no output device\n");
+}
+
+#[cfg(unix)]
+#[test]
+fn an_interrupted_render_leaves_nothing() {
+    let f = Folder::new();
+    let before = f.files();
+    let mut child = f
+        .command("render -m plain.safetensors --seconds 80000 -o x.wav")
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    let kill = std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status();
+    assert!(kill.unwrap().success());
+    let mut said = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(1), "{said}");
+    assert!(said.starts_with("error: interrupted"), "{said}");
+    assert_eq!(f.files(), before);
+}

@@ -1,0 +1,214 @@
+//! `play` through a real sound server, its output recorded: a private PulseAudio with a null sink. Skipped, saying so,
+//! where PulseAudio or ALSA's plugin for it is not installed.
+#![cfg(target_os = "linux")]
+
+mod common;
+
+use common::Folder;
+use serde_json::Value;
+use std::io::{Read, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// A sound server of its own and a recorder on its monitor.
+struct Rig {
+    folder: Folder,
+    server: Child,
+    recorder: Child,
+}
+
+fn installed(program: &str) -> bool {
+    Command::new(program).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok()
+}
+
+fn has_plugin() -> bool {
+    let folders = std::fs::read_dir("/usr/lib").into_iter().flatten().flatten();
+    let mut folders = folders.map(|e| e.path()).chain([Path::new("/usr/lib").into()]);
+    folders.any(|p| p.join("alsa-lib/libasound_module_pcm_pulse.so").exists())
+}
+
+impl Rig {
+    fn start(rate: u32) -> Option<Self> {
+        if !(installed("pulseaudio") && installed("parec") && installed("pactl") && has_plugin()) {
+            eprintln!("skipped: needs pulseaudio, pulseaudio-utils and libasound2-plugins");
+            return None;
+        }
+        let folder = Folder::new();
+        let run = folder.path("run");
+        std::fs::create_dir(&run).unwrap();
+        std::fs::set_permissions(&run, std::fs::Permissions::from_mode(0o700)).unwrap();
+        std::fs::write(folder.path("asoundrc"), "pcm.default { type pulse }\nctl.default { type pulse }\n")
+            .unwrap();
+        let socket =
+            format!("module-native-protocol-unix auth-anonymous=1 socket={}", run.join("p").display());
+        let sink =
+            format!("module-null-sink sink_name=rig rate={rate} channels=1 format=float32le norewinds=1");
+        let server = at(&folder, "pulseaudio")
+            .args(["-n", "--daemonize=no", "--exit-idle-time=-1", "--disable-shm=no", "--use-pid-file=no"])
+            .args(["-L", &socket, "-L", &sink])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let start = Instant::now();
+        while !at(&folder, "pactl").arg("info").output().unwrap().status.success() {
+            assert!(start.elapsed() < Duration::from_secs(20), "pulseaudio does not answer");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        let recorder = at(&folder, "parec")
+            .args(["-d", "rig.monitor", "--raw", "--format=float32le", "--channels=1", "--latency-msec=20"])
+            .arg(format!("--rate={rate}"))
+            .stdout(std::fs::File::create(folder.path("heard.f32")).unwrap())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        std::thread::sleep(Duration::from_millis(500));
+        Some(Self { folder, server, recorder })
+    }
+
+    /// The program with its default device at this server, JSON asked for.
+    fn play(&self, args: &str) -> Child {
+        let exe = env!("CARGO_BIN_EXE_wavesynth");
+        at(&self.folder, exe)
+            .args(format!("play {args} --json").split_whitespace())
+            .current_dir(self.folder.path("."))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap()
+    }
+
+    /// All that was recorded so far.
+    fn heard(&self) -> Vec<f32> {
+        std::thread::sleep(Duration::from_millis(500));
+        floats(&std::fs::read(self.folder.path("heard.f32")).unwrap())
+    }
+}
+
+impl Drop for Rig {
+    fn drop(&mut self) {
+        for child in [&mut self.recorder, &mut self.server] {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+/// A command that sees this rig's server and no other.
+fn at(folder: &Folder, program: &str) -> Command {
+    let run = folder.path("run");
+    let mut command = Command::new(program);
+    command
+        .env("XDG_RUNTIME_DIR", &run)
+        .env("HOME", &run)
+        .env("PULSE_SERVER", format!("unix:{}", run.join("p").display()))
+        .env("ALSA_CONFIG_PATH", folder.path("asoundrc"))
+        .env_remove("DBUS_SESSION_BUS_ADDRESS")
+        .env_remove("DISPLAY");
+    command
+}
+
+fn floats(bytes: &[u8]) -> Vec<f32> {
+    bytes.chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().unwrap())).collect()
+}
+
+fn result(child: Child) -> (Value, String) {
+    let out = child.wait_with_output().unwrap();
+    let said = String::from_utf8(out.stderr).unwrap();
+    assert!(out.status.success(), "{said}");
+    (serde_json::from_slice(&out.stdout).unwrap(), said)
+}
+
+/// `heard` from its first sound on, as long as `want` from its first sound on.
+fn aligned<'a>(heard: &'a [f32], want: &'a [f32]) -> (&'a [f32], &'a [f32]) {
+    let first = |x: &[f32]| x.iter().position(|v| *v != 0.0).expect("nothing but silence");
+    let (heard, want) = (&heard[first(heard)..], &want[first(want)..]);
+    (&heard[..want.len().min(heard.len())], want)
+}
+
+#[test]
+fn what_is_heard_is_what_is_rendered() {
+    let Some(rig) = Rig::start(16_000) else { return };
+    let voice = "-m voice.safetensors --condition ann.bin --seconds 3 --seed 8";
+    let start = Instant::now();
+    let mut child = rig.play(&format!("{voice} --latency 200"));
+    // The end of stdin must not be the end of the sound.
+    drop(child.stdin.take());
+    let (played, said) = result(child);
+    let took = start.elapsed().as_secs_f64();
+    assert!((3.0..4.5).contains(&took), "three seconds took {took}");
+    assert_eq!(played["underruns"], 0, "{said}");
+    assert_eq!((&played["samples"], &played["device_rate"]), (&48_000.into(), &16_000.into()));
+    let want = floats(&rig.folder.ok(&format!("render {voice} -o - --format f32")));
+    let heard = rig.heard();
+    let (got, want) = aligned(&heard, &want);
+    assert_eq!(got.len(), want.len());
+    let differ = got.iter().zip(want).filter(|(g, w)| (*g - w.clamp(-1.0, 1.0)).abs() > 1e-6).count();
+    assert_eq!(differ, 0, "samples of {}", want.len());
+}
+
+#[test]
+fn lines_steer_and_an_interrupt_fades() {
+    let Some(rig) = Rig::start(48_000) else { return };
+    let mut child = rig.play("-m voice.safetensors --condition ann.bin --seconds 60 --latency 200");
+    let mut stdin = child.stdin.take().unwrap();
+    for line in [
+        "condition bob.bin 0.2",
+        "condition nobody",
+        "temperature 0.7",
+        "temperature -3",
+        "louder",
+        "pause",
+        "resume",
+        "condition track.bin",
+    ] {
+        std::thread::sleep(Duration::from_millis(150));
+        writeln!(stdin, "{line}").unwrap();
+    }
+    std::thread::sleep(Duration::from_millis(400));
+    drop(stdin);
+    std::thread::sleep(Duration::from_millis(300));
+    assert!(child.try_wait().unwrap().is_none(), "it ended with its stdin");
+    let kill = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    assert!(kill.success());
+    let start = Instant::now();
+    let (played, said) = result(child);
+    assert!(start.elapsed() < Duration::from_secs(3), "{:?}", start.elapsed());
+    assert_eq!(played["underruns"], 0, "{said}");
+    let seconds = played["seconds"].as_f64().unwrap();
+    assert!((1.0..6.0).contains(&seconds), "{seconds}");
+    for words in [
+        "condition bob.bin",
+        "nobody: no such file",
+        "temperature 0.70",
+        "temperature is -3",
+        "louder: no such command",
+        "condition track.bin",
+    ] {
+        assert!(said.contains(words), "`{words}` is not in: {said}");
+    }
+    assert!(!said.contains("panicked"));
+    // Faded out: the last sound is far below the loudest.
+    let heard = rig.heard();
+    let last = heard.iter().rposition(|v| *v != 0.0).unwrap();
+    let peak = |x: &[f32]| x.iter().fold(0f32, |m, v| m.max(v.abs()));
+    assert!(peak(&heard[last - 96..=last]) < 0.1 * peak(&heard), "no fade");
+}
+
+#[test]
+fn devices_are_listed_with_rates_and_formats() {
+    let Some(rig) = Rig::start(48_000) else { return };
+    let exe = env!("CARGO_BIN_EXE_wavesynth");
+    let out = at(&rig.folder, exe).args(["devices", "--json"]).output().unwrap();
+    let v: Value = serde_json::from_slice(&out.stdout).unwrap();
+    let default = v["devices"].as_array().unwrap().iter().find(|d| d["default"] == true).unwrap();
+    assert!(default["rates"].is_array() && !default["formats"].as_array().unwrap().is_empty());
+    let mut text = String::new();
+    let mut child = at(&rig.folder, exe).arg("devices").stdout(Stdio::piped()).spawn().unwrap();
+    child.stdout.take().unwrap().read_to_string(&mut text).unwrap();
+    child.wait().unwrap();
+    assert!(text.starts_with('*') && text.contains("Hz"), "{text}");
+}

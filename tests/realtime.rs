@@ -1,0 +1,135 @@
+//! The engine thread neither allocates nor frees.
+
+mod common;
+
+use assert_no_alloc::{AllocDisabler, assert_no_alloc, violation_count};
+use common::{config, speaker, track, voice};
+use crossbeam_channel::bounded;
+use std::hint::black_box;
+use std::path::Path;
+use std::sync::Mutex;
+use wavesynth::synth::{CoinSource, Command, Cue, Forced, Length, Part, Synth, Worker};
+use wavesynth::voice::Voice;
+use wavesynth_audio::ring::ring;
+use wavesynth_models::ar::Sampling;
+
+/// Counts what happens inside `assert_no_alloc`.
+#[global_allocator]
+static ALLOCATOR: AllocDisabler = AllocDisabler;
+
+/// The count belongs to the process: one test at a time.
+static ONE: Mutex<()> = Mutex::new(());
+
+fn violations(f: impl FnOnce()) -> u32 {
+    let before = violation_count();
+    assert_no_alloc(f);
+    violation_count() - before
+}
+
+fn cue(voice: &Voice, values: [f32; 4]) -> Box<Cue> {
+    let mut condition = speaker(values);
+    condition.track = track(20).track;
+    Box::new(Cue::new(voice, &condition, Path::new("test")).unwrap())
+}
+
+fn part(voice: &Voice, sampling: Sampling) -> Part {
+    Part {
+        cue: cue(voice, [1.0; 4]),
+        sampling,
+        coins: CoinSource::seed(1),
+        length: Length::Samples(8000),
+        record: true,
+    }
+}
+
+#[test]
+fn the_counter_counts() {
+    let _one = ONE.lock().unwrap();
+    let kept = vec![1u8; 100];
+    assert!(violations(|| drop(black_box(vec![0u8; 100]))) >= 2);
+    assert!(violations(|| drop(black_box(kept))) >= 1);
+    assert_eq!(violations(|| _ = black_box([0u8; 100])), 0);
+}
+
+#[test]
+fn the_synth_does_not_allocate() {
+    let _one = ONE.lock().unwrap();
+    let voice = voice(&config());
+    let every = Sampling { temperature: 0.8, top_k: 50, top_p: 0.9 };
+    let mut synth = Synth::new(&voice, part(&voice, every));
+    let mut forced = Forced::new(&voice, Cue::default());
+    let next = cue(&voice, [2.0; 4]);
+    let mut old = None;
+    let mut block = [0.0; 333];
+    let mut row = [0.0; 256];
+    let n = violations(|| {
+        synth.fill(&mut block);
+        old = Some(synth.change(next, 50));
+        synth.fill(&mut block);
+        synth.set_sampling(Sampling::default());
+        synth.pause();
+        synth.fill(&mut block);
+        synth.resume();
+        while synth.fill(&mut block) == block.len() {}
+        forced.score(7);
+        forced.logits(9, &mut row);
+    });
+    assert_eq!((n, synth.position()), (0, 8000));
+}
+
+#[test]
+fn the_worker_does_not_allocate_whatever_it_is_told() {
+    let _one = ONE.lock().unwrap();
+    let voice = voice(&config());
+    for rate in [16_000, 44_100, 48_000] {
+        let synth = Synth::new(&voice, part(&voice, Sampling::default()));
+        // The ring holds all of it, so that one thread can be the worker and the test.
+        let (producer, mut consumer) = ring(rate as usize);
+        let (commands, inbox) = bounded(8);
+        let (outbox, events) = bounded(8);
+        let mut worker = Worker::new(synth, rate, producer, inbox, outbox).unwrap();
+        let progress = worker.progress();
+        for command in [
+            Command::Change { cue: cue(&voice, [3.0; 4]), fade_ms: 100 },
+            Command::Sampling(Sampling { temperature: 0.7, top_k: 9, top_p: 0.8 }),
+            Command::Pause,
+            Command::Resume,
+            Command::Change { cue: cue(&voice, [4.0; 4]), fade_ms: 0 },
+        ] {
+            commands.send(command).unwrap();
+        }
+        assert_eq!(violations(|| worker.run()), 0, "{rate} Hz");
+        assert!(progress.is_done() && worker.synth().position() == 8000);
+        assert_eq!(events.try_iter().count(), 2);
+        let mut out = vec![0.0; rate as usize];
+        assert_eq!(consumer.fill(&mut out), rate as usize / 2);
+    }
+}
+
+#[test]
+fn a_full_ring_and_a_stop_cost_no_memory_either() {
+    let _one = ONE.lock().unwrap();
+    let voice = voice(&config());
+    let synth = Synth::new(&voice, part(&voice, Sampling::default()));
+    let (producer, mut consumer) = ring(200);
+    let (commands, inbox) = bounded(8);
+    let (outbox, _events) = bounded(8);
+    let mut worker = Worker::new(synth, 48_000, producer, inbox, outbox).unwrap();
+    let stats = consumer.stats();
+    let other = std::thread::spawn(move || {
+        let mut block = [0.0; 61];
+        for i in 0.. {
+            consumer.fill(&mut block);
+            if stats.finished() {
+                return stats.played_samples();
+            }
+            if i == 100 {
+                commands.send(Command::Stop { fade_ms: 20 }).unwrap();
+            }
+            std::thread::sleep(std::time::Duration::from_micros(300));
+        }
+        0
+    });
+    assert_eq!(violations(|| worker.run()), 0);
+    assert!(other.join().unwrap() < 24_000);
+}

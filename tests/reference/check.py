@@ -1,0 +1,233 @@
+"""Compares a built wavesynth with reference.py, the implementation made from docs/formats.md.
+
+    python3 tests/reference/check.py target/release/wavesynth MODEL RECORDING.wav...
+
+Needs numpy. Prints a line a check with the measured difference and its limit; exits with 1 where one is passed.
+The model is any checkpoint of a voice; of a model with speakers the first one speaks. Recordings of 1 to 3 s do.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+
+import numpy as np
+
+sys.dont_write_bytecode = True
+import reference as ref
+
+failed = 0
+
+
+def report(name, value, limit, note=""):
+    global failed
+    good = value <= limit
+    failed += not good
+    print(f"{'ok  ' if good else 'FAIL'} {name}: {value:.3g}, limit {limit:g}{', ' + note if note else ''}", flush=True)
+
+
+class Session:
+    """Runs the program in a folder of its own."""
+
+    def __init__(self, program, folder):
+        self.program, self.folder = program, folder
+
+    def path(self, name):
+        return os.path.join(self.folder, name)
+
+    def run(self, *args):
+        done = subprocess.run([self.program, *map(str, args)], cwd=self.folder, capture_output=True, text=True)
+        if done.returncode:
+            sys.exit(f"{' '.join(done.args)}: {done.stderr.strip()}")
+        return done.stdout
+
+    def array(self, name, value=None):
+        if value is None:
+            return np.load(self.path(name))
+        np.save(self.path(name), value)
+
+
+def write_f32_wav(path, x, rate):
+    data = np.asarray(x, "<f4").tobytes()
+    fmt = ref.struct.pack("<IHHIIHH", 16, 3, 1, rate, 4 * rate, 4, 32)
+    head = b"WAVEfmt " + fmt + b"data" + ref.struct.pack("<I", len(data))
+    with open(path, "wb") as f:
+        f.write(b"RIFF" + ref.struct.pack("<I", len(head) + len(data)) + head + data)
+
+
+def voice(preemphasis=0.0, speakers=0):
+    stats = {"mean": [0.0] * 16, "std": [1.0] * 16, "median_f0_hz": 100.0}
+    named = [{"name": f"s{i}", "stats": stats} for i in range(speakers)]
+    out = {"sample_rate": 16000, "preemphasis": preemphasis, "recipe": "cep16-f0-v1", "space": "made here"}
+    return out | {"speakers": named}
+
+
+def invented(rng, preemphasis=0.0, **changes):
+    """A checkpoint of random tensors."""
+    config = dict(classes=256, start=128, residual_channels=8, gate_channels=12, skip_channels=20, head_channels=28)
+    config |= dict(kernel_size=3, dilations=[1, 3, 9, 27, 2]) | changes
+    tensors = {}
+    for name, shape in ref.expected_shapes(config).items():
+        scale = 1 / np.sqrt(shape[-2] if len(shape) > 1 else 10)
+        tensors[name] = (scale * rng.normal(size=shape)).astype(np.float32)
+    speakers = (config.get("condition") or {}).get("speakers", 0)
+    head = {"version": 1, "family": "wavenet", "config": config, "voice": voice(preemphasis, speakers)}
+    return ref.Checkpoint(head, tensors)
+
+
+def conditions(session, model, track):
+    """(label, arguments for the program, arguments for reference.logits) of the ways to condition a model."""
+    cond = model.condition
+    if not cond:
+        return [("no condition", [], {})]
+    who = {}
+    if cond["speaker_dim"]:
+        who["speaker"] = model.tensors["cond.speakers"][0]
+        ref.write_condition(session.path("who.bin"), space=model.voice["space"], **who)
+    out = [("speaker", ["-c", "who.bin"] if who else [], who)]
+    if cond["features"]:
+        made = dict(recipe=model.voice["recipe"], sample_rate=model.voice["sample_rate"], hop=cond["hop"])
+        ref.write_condition(session.path("what.bin"), track=track, **made)
+        out.append(("speaker and track", out[0][1] + ["-t", "what.bin"], who | {"track": track}))
+    return out
+
+
+def check_logits(session, name, model, path, symbols, track):
+    session.array("x.npy", symbols)
+    for label, args, kw in conditions(session, model, track):
+        mine = ref.logits(model, symbols, **kw)
+        for reading in "step", "graph":
+            session.run("logits", "-m", path, *args, "--symbols", "x.npy", "--path", reading, "-o", "l.npy")
+            worst = np.abs(session.array("l.npy") - mine).max()
+            report(f"logits, {name}, {label}, {reading}", worst, 1e-4, f"largest logit {np.abs(mine).max():.3g}")
+
+
+def check_features(session, recording):
+    name = os.path.basename(recording)
+    session.run("condition", "track", recording, "-o", "track.bin")
+    head, tensors = ref.read_condition(session.path("track.bin"))
+    x, rate = ref.read_wav(recording)
+    rows = ref.features(ref.resampled(x, rate, 16000))
+    stats = ref.statistics([rows])
+    theirs = head["stats"]
+    far = max(np.abs(np.subtract(theirs[k], stats[k])).max() for k in ("mean", "std"))
+    report(f"statistics, {name}, mean and std", far, 1e-3)
+    report(f"statistics, {name}, median F0 in Hz", abs(theirs["median_f0_hz"] - stats["median_f0_hz"]), 1e-2)
+    d = np.abs(tensors["track"] - ref.normalised(rows, stats))
+    other = (tensors["track"][:, 17] > 0) != (rows[:, 17] > 0)
+    report(f"features, {name}, frames voiced in one only", other.sum(), 0.01 * len(rows), f"of {len(rows)}")
+    report(f"features, {name}, cepstra", d[:, :16].max(), 2e-3, f"mean {d[:, :16].mean():.2g}")
+    report(f"features, {name}, pitch", np.median(d[:, 16]), 1e-3, f"max {d[:, 16].max():.2g}")
+    report(f"features, {name}, voicing", d[~other, 17].max(), 1e-3, f"mean {d[:, 17].mean():.2g}")
+
+
+def revealed_codes(session, preemphasis, wav):
+    """The codes that the program makes of a file: a model whose logits are a ramp, so nats tell the symbol."""
+    model = invented(np.random.default_rng(0), preemphasis)
+    model.tensors = {name: np.zeros_like(value) for name, value in model.tensors.items()}
+    ramp = model.tensors["head.1.bias"] = np.arange(256, dtype=np.float32) / 16
+    model.write(session.path("ramp.safetensors"))
+    session.run("eval", "-m", "ramp.safetensors", "--per-symbol", "n.npy", wav)
+    return np.rint(16 * (np.log(np.exp(ramp.astype(float)).sum()) - session.array("n.npy"))).astype(int)
+
+
+def check_codes(session, recording):
+    name = os.path.basename(recording)
+    x, rate = ref.read_wav(recording)
+    x = ref.resampled(x, rate, 16000)
+    for a in 0.0, 0.85:
+        mine, theirs = ref.encode(x, a), revealed_codes(session, a, recording)
+        report(f"codes, {name}, pre-emphasis {a}, differing", np.count_nonzero(mine != theirs), 1e-4 * len(mine))
+
+
+def check_rates(session, rng):
+    for rate in 22050, 44100, 48000, 8000, 47999:
+        x = (0.02 * rng.normal(size=rate // 4)).astype(np.float32)
+        x[:50] += 0.3
+        write_f32_wav(session.path("rate.wav"), x, rate)
+        mine, theirs = ref.encode(ref.resampled(x, rate, 16000), 0.0), revealed_codes(session, 0.0, "rate.wav")
+        report(f"resampling {rate} Hz, codes apart", np.abs(mine - theirs).max(), 1)
+        report(f"resampling {rate} Hz, codes differing", np.count_nonzero(mine != theirs), 0.001 * len(mine))
+
+
+def check_eval(session, model, path, recording):
+    x, rate = ref.read_wav(recording)
+    x = ref.resampled(x, rate, 16000)[:32000]
+    write_f32_wav(session.path("part.wav"), x, 16000)
+    codes = revealed_codes(session, model.voice["preemphasis"], "part.wav")  # check_codes compares these
+    args, kw = [], {}
+    if model.condition:
+        rows = ref.features(x)
+        _, args, kw = conditions(session, model, ref.normalised(rows, ref.statistics([rows])))[-1]
+    mine = ref.nats(ref.logits(model, codes, **kw), codes)
+    ways = [("", args)]
+    if "track" in kw:
+        ways.append((", its own track", args[: args.index("-t")]))
+    for label, given in ways:
+        said = json.loads(session.run("eval", "-m", path, *given, "--per-symbol", "n.npy", "--json", "part.wav"))
+        report(f"eval{label}, nats of a symbol", np.abs(session.array("n.npy") - mine).max(), 1e-3)
+        report(f"eval{label}, mean nats", abs(said["nats_per_symbol"] - mine.mean()), 1e-5, f"{mine.mean():.6f}")
+
+
+def check_sampling(session, model, path, rng, track):
+    count, a = 3200, model.voice["preemphasis"]
+    coins = (rng.integers(0, 1 << 24, count) / (1 << 24)).astype(np.float32)
+    coins[:2] = 0, np.nextafter(np.float32(1), np.float32(0))
+    session.array("u.npy", coins)
+    _, args, kw = conditions(session, model, track)[-1]
+    args = ["-m", path, *args]
+    for temperature, k, p in (1, 0, 1), (0.8, 0, 1), (1.3, 5, 1), (1, 0, 0.9), (0.7, 40, 0.5), (0, 0, 1):
+        how = ["--temperature", temperature, "--top-k", k, "--top-p", p, "-s", count / 16000, "--coins", "u.npy"]
+        session.run("render", *args, *how, "-o", "r.wav", "--codes", "c.npy")
+        codes = session.array("c.npy").astype(int)
+        rows = ref.logits(model, codes, **kw)
+        drawn = [ref.draw(row, u, temperature, k, p) for row, u in zip(rows, coins)]
+        wrong = [edge for (i, edge), code in zip(drawn, codes) if i != code]
+        note = f"nearest interval edge at most {max(wrong):.2g} away" if wrong else ""
+        label = f"temperature {temperature}, top-k {k}, top-p {p}"
+        report(f"sampling, {label}, differing", len(wrong), 0.002 * count, note)
+        report(f"sampling, {label}, furthest edge of those", max(wrong, default=0), 1e-4)
+        mine = ref.to_s16(ref.decode(codes, a)).astype(int)
+        theirs = np.rint(32768 * ref.read_wav(session.path("r.wav"))[0]).astype(int)
+        note = f"{np.count_nonzero(mine != theirs)} of {count} differ"
+        report(f"16-bit samples, {label}, LSB apart", np.abs(mine - theirs).max(), 1, note)
+    session.run("render", *args, "-s", 0.2, "--format", "f32", "-o", "r.wav", "--codes", "c.npy")
+    apart = np.abs(ref.decode(session.array("c.npy"), a) - ref.read_wav(session.path("r.wav"))[0]).max()
+    report("floating-point samples apart", apart, 1e-6)
+    for seed in 0, 7, (1 << 64) - 1:
+        session.run("render", *args, "-s", 0.1, "--seed", seed, "-o", "r.wav", "--codes", "c.npy")
+        session.array("u.npy", ref.uniforms(seed, 1600))
+        session.run("render", *args, "-s", 0.1, "--coins", "u.npy", "-o", "r.wav", "--codes", "d.npy")
+        apart = np.count_nonzero(session.array("c.npy") != session.array("d.npy"))
+        report(f"uniform numbers of seed {seed}, symbols differing", apart, 0)
+
+
+def main():
+    if len(sys.argv) < 4:
+        sys.exit(__doc__)
+    program, path, *recordings = map(os.path.abspath, sys.argv[1:])
+    rng = np.random.default_rng(1)
+    model = ref.Checkpoint.read(path)
+    with tempfile.TemporaryDirectory() as folder:
+        session = Session(program, folder)
+        width = (model.condition or {}).get("features", 0)
+        track = np.clip(rng.normal(size=(12, width)), -4, 4).astype(np.float32)
+        check_logits(session, "model", model, path, rng.integers(0, 256, 2005), track)
+        cond = dict(speakers=2, speaker_dim=4, features=3, context=3, hidden=0, hop=37)
+        for name, changes in ("kernel 3", {}), ("condition without hidden layers", {"condition": cond}):
+            own = invented(rng, **changes)
+            own.write(session.path("own.safetensors"))
+            track3 = rng.normal(size=(9, 3)).astype(np.float32)
+            check_logits(session, name, own, "own.safetensors", rng.integers(0, 256, 1000), track3)
+        for recording in recordings:
+            check_features(session, recording)
+            check_codes(session, recording)
+        check_rates(session, rng)
+        check_eval(session, model, path, recordings[0])
+        check_sampling(session, model, path, rng, track)
+    print(f"{failed} failed" if failed else "all agree")
+    sys.exit(failed > 0)
+
+
+main()

@@ -1,0 +1,233 @@
+//! The synth and the session around it, without a device: equal bytes however the samples are asked for.
+
+mod common;
+
+use common::{config, speaker, track, unconditional, voice};
+use proptest::prelude::*;
+use std::path::Path;
+use std::time::{Duration, Instant};
+use wavesynth::synth::{
+    Clock, ClockDevice, CoinSource, Command, Cue, Event, Forced, Length, Part, Session, Setup, Synth,
+};
+use wavesynth::voice::Voice;
+use wavesynth_audio::resample::StreamResampler;
+use wavesynth_models::ar::Sampling;
+
+fn cue(voice: &Voice, values: [f32; 4], frames: usize) -> Box<Cue> {
+    let mut condition = speaker(values);
+    if frames > 0 {
+        condition.track = track(frames).track;
+    }
+    Box::new(Cue::new(voice, &condition, Path::new("test")).unwrap())
+}
+
+fn part(cue: Box<Cue>, seed: u64, length: Length) -> Part {
+    // Nobody can keep what never ends.
+    let record = length != Length::Samples(u64::MAX);
+    Part { cue, sampling: Sampling::default(), coins: CoinSource::seed(seed), length, record }
+}
+
+fn synth(seed: u64, length: Length) -> Synth {
+    let voice = voice(&config());
+    let cue = cue(&voice, [1.0, 0.0, -1.0, 0.5], 12);
+    Synth::new(&voice, part(cue, seed, length))
+}
+
+fn all(synth: &mut Synth, sizes: &[usize]) -> Vec<f32> {
+    let mut out = Vec::new();
+    for &size in sizes.iter().cycle() {
+        let mut block = vec![9.0; size];
+        let n = synth.fill(&mut block);
+        out.extend_from_slice(&block[..n]);
+        if n < size {
+            return out;
+        }
+    }
+    out
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(12))]
+    #[test]
+    fn block_size_leaves_no_trace(sizes in prop::collection::vec(1usize..700, 1..12)) {
+        let want = all(&mut synth(3, Length::Samples(2500)), &[2501]);
+        prop_assert_eq!(want.len(), 2500);
+        prop_assert_eq!(all(&mut synth(3, Length::Samples(2500)), &sizes), want);
+    }
+}
+
+#[test]
+fn the_seed_decides_and_the_length_is_the_tracks() {
+    let a = all(&mut synth(1, Length::Track), &[512]);
+    assert_eq!(a.len(), 12 * 160);
+    assert_eq!(all(&mut synth(1, Length::Samples(1000)), &[77]), a[..1000]);
+    assert_ne!(all(&mut synth(2, Length::Track), &[512]), a);
+    assert!(a.iter().any(|x| *x != 0.0));
+}
+
+#[test]
+fn given_coins_repeat_a_seed_and_end_the_sound() {
+    let voice = voice(&config());
+    let mut seeded = CoinSource::seed(5);
+    let coins = (0..500).map(|_| seeded.next_coin()).collect();
+    let mut part = part(cue(&voice, [0.0; 4], 0), 0, Length::Samples(10_000));
+    part.coins = CoinSource::given(coins).unwrap();
+    let mut given = Synth::new(&voice, part);
+    let sound = all(&mut given, &[64]);
+    assert_eq!(sound.len(), 500);
+    let again = self::part(cue(&voice, [0.0; 4], 0), 5, Length::Samples(500));
+    let mut again = Synth::new(&voice, again);
+    assert_eq!(all(&mut again, &[500]), sound);
+    assert_eq!(given.codes(), again.codes());
+}
+
+#[test]
+fn an_unconditional_voice_speaks_too() {
+    let voice = voice(&unconditional());
+    let mut s = Synth::new(&voice, part(Box::default(), 1, Length::Samples(300)));
+    assert_eq!(all(&mut s, &[300]).len(), 300);
+    let mut s = Synth::new(&voice, part(Box::default(), 1, Length::Track));
+    assert_eq!(s.fill(&mut [0.0; 8]), 0);
+}
+
+#[test]
+fn a_pause_loses_nothing_and_a_stop_fades() {
+    let want = all(&mut synth(4, Length::Samples(4000)), &[4000]);
+    let mut s = synth(4, Length::Samples(4000));
+    let mut block = vec![0.0; 1000];
+    s.fill(&mut block);
+    assert_eq!(block, want[..1000]);
+    s.pause();
+    s.fill(&mut block);
+    assert!(s.is_paused() && block[200..].iter().all(|x| *x == 0.0));
+    let at = s.position() as usize;
+    assert!((1127..1130).contains(&at), "{at}");
+    s.resume();
+    s.fill(&mut block);
+    assert_eq!(block[200..], want[at + 200..at + 1000]);
+    s.stop(10);
+    let n = s.fill(&mut block);
+    assert!((160..163).contains(&n), "{n}");
+    assert!(block[n - 1].abs() < 0.02);
+    assert_eq!(s.fill(&mut block), 0);
+}
+
+#[test]
+fn a_change_counts_from_the_next_frame_and_a_new_track_sets_the_end() {
+    let voice = voice(&config());
+    let (a, b) = ([1.0, 0.0, -1.0, 0.5], [-1.0, 2.0, 0.0, 0.0]);
+    let mut s = Synth::new(&voice, part(cue(&voice, a, 12), 9, Length::Track));
+    let mut head = vec![0.0; 500];
+    s.fill(&mut head);
+    let old = s.change(cue(&voice, b, 4), 0);
+    assert_eq!(old.speaker().unwrap(), a);
+    // Frame 4 begins at sample 640; four frames follow.
+    assert_eq!(s.end(), 640 + 4 * 160);
+    let tail = all(&mut s, &[100]);
+    let want = all(&mut Synth::new(&voice, part(cue(&voice, a, 12), 9, Length::Track)), &[100]);
+    assert_eq!(tail[..140], want[500..640]);
+    assert_ne!(tail[140..], want[640..1280]);
+}
+
+#[test]
+fn codes_drawn_are_scored_as_likely_and_logits_agree() {
+    let voice = voice(&config());
+    let c = cue(&voice, [0.5; 4], 6);
+    let mut s = Synth::new(&voice, part(c.clone(), 2, Length::Track));
+    all(&mut s, &[960]);
+    let codes = s.codes().unwrap().to_vec();
+    let (mut scored, mut read) = (Forced::new(&voice, (*c).clone()), Forced::new(&voice, *c));
+    let mut row = [0.0; 256];
+    let mut total = 0.0;
+    for &x in &codes {
+        let nats = scored.score(x);
+        read.logits(x, &mut row);
+        let lse = row.iter().map(|l| f64::from(*l).exp()).sum::<f64>().ln();
+        assert!((f64::from(nats) - (lse - f64::from(row[x as usize]))).abs() < 1e-3);
+        total += nats;
+    }
+    let mean = total / codes.len() as f32;
+    assert!(mean < 256f32.ln(), "drawn by chance: {mean}");
+}
+
+/// `play` without a device: the session's consumer gets what `render` would write, resampled.
+#[test]
+fn a_session_hands_over_what_a_render_writes() {
+    for rate in [16_000, 44_100, 48_000] {
+        let plain = all(&mut synth(6, Length::Samples(5000)), &[1024]);
+        let mut want = Vec::new();
+        let mut resampler = StreamResampler::new(16_000, rate, plain.len()).unwrap();
+        resampler.process(&plain, &mut want);
+        resampler.flush(&mut want);
+
+        let setup = Setup { device_rate: rate, ring_samples: 700, realtime: false };
+        let s = synth(6, Length::Samples(5000));
+        let session =
+            Session::start(s, setup, |ring| Ok(ClockDevice::start(ring, Clock::Unhurried, 97, true)))
+                .unwrap();
+        let taken = session.output().taken();
+        wait(|| session.is_finished());
+        let report = session.end().unwrap();
+        assert_eq!(taken.samples(), want, "{rate} Hz");
+        assert_eq!((report.samples, report.played), (5000, want.len() as u64));
+    }
+}
+
+#[test]
+fn commands_are_heard_and_what_they_replace_comes_back() {
+    let voice = voice(&config());
+    let s = Synth::new(&voice, part(cue(&voice, [1.0; 4], 0), 1, Length::Samples(u64::MAX)));
+    let setup = Setup { device_rate: 16_000, ring_samples: 1600, realtime: false };
+    let clock = Clock::RealTime { rate: 16_000 };
+    let session = Session::start(s, setup, |ring| Ok(ClockDevice::start(ring, clock, 320, true))).unwrap();
+    assert!(session.send(Command::Change { cue: cue(&voice, [2.0; 4], 0), fade_ms: 30 }));
+    let mut back = Vec::new();
+    wait(|| {
+        back.extend(session.events());
+        !back.is_empty()
+    });
+    let Event::Changed { retired, .. } = &back[0];
+    assert_eq!(retired.speaker().unwrap(), [1.0; 4]);
+    assert!(session.send(Command::Pause) && session.send(Command::Resume));
+    assert!(session.send(Command::Stop { fade_ms: 20 }));
+    wait(|| session.is_finished());
+    let report = session.end().unwrap();
+    assert!(report.samples < 16_000 && report.peak > 0.0);
+    assert!(report.block_times.count() > 0);
+}
+
+#[test]
+fn ten_blocks_a_second_are_taken_in_real_time() {
+    let setup = Setup { device_rate: 16_000, ring_samples: 1600, realtime: false };
+    let clock = Clock::RealTime { rate: 16_000 };
+    let start = Instant::now();
+    let session = Session::start(synth(1, Length::Samples(8000)), setup, |ring| {
+        Ok(ClockDevice::start(ring, clock, 320, false))
+    })
+    .unwrap();
+    wait(|| session.is_finished());
+    let took = start.elapsed();
+    session.end().unwrap();
+    assert!(took > Duration::from_millis(450) && took < Duration::from_secs(5), "{took:?}");
+}
+
+#[test]
+fn ending_early_and_failing_to_open_leave_no_thread_behind() {
+    let setup = Setup { device_rate: 16_000, ring_samples: 100, realtime: false };
+    let failed =
+        Session::<()>::start(synth(1, Length::Samples(u64::MAX)), setup, |_| anyhow::bail!("no device"));
+    assert_eq!(failed.err().unwrap().to_string(), "no device");
+    let session = Session::start(synth(1, Length::Samples(u64::MAX)), setup, |ring| {
+        Ok(ClockDevice::start(ring, Clock::Unhurried, 10, false))
+    })
+    .unwrap();
+    session.end().unwrap();
+}
+
+fn wait(mut done: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !done() {
+        assert!(start.elapsed() < Duration::from_secs(20), "it takes too long");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}

@@ -1,0 +1,8 @@
+//! The trainer, as a user meets it: a run file and a folder of recordings.
+
+mod commands;
+mod common;
+mod enroll;
+mod learning;
+mod resume;
+mod runs;

@@ -1,0 +1,159 @@
+//! Runs that go wrong, and say so.
+
+use crate::common::{Place, babble, failure, go, write_wav};
+use wavesynth::train::config::RunFile;
+use wavesynth::voice::Voice;
+use wavesynth_models::kernels::Isa;
+
+const MODEL: &str =
+    "residual_channels = 8\nskip_channels = 8\ndilations = [1, 2, 4]\nspeaker_dim = 4\nhidden = 8";
+const TRAIN: &str = "steps = 40\nwindow = 480\nbatch = 2\neval_seconds = 1\nlog_every = 10";
+
+fn parse(model: &str, train: &str) -> String {
+    let text = format!("[corpus]\nroot = \"x\"\n[model]\n{model}\n[train]\n{train}\n");
+    format!("{:#}", RunFile::parse(&text, "run.toml").unwrap_err())
+}
+
+#[test]
+fn a_bad_run_file_is_told_with_key_and_line() {
+    let said = parse(MODEL, "steps = 5\nbatches = 3");
+    assert!(said.starts_with("run.toml: line 11 `batches = 3`: unknown field `batches`"), "{said}");
+    let said = parse(MODEL, "steps = \"many\"");
+    assert!(said.starts_with("run.toml: line 10 `steps = \"many\"`: invalid type"), "{said}");
+    assert_eq!(parse(MODEL, "steps = 5\nbatch = 0"), "run.toml: train.batch is 0, wanted 1 to 4096");
+    assert_eq!(parse(MODEL, ""), "run.toml: train: wanted either steps or hours");
+    assert_eq!(parse(MODEL, "steps = 1\nhours = 1"), "run.toml: train: wanted either steps or hours");
+    let said = parse(&MODEL.replace("[1, 2, 4]", "7"), "steps = 5");
+    assert!(said.contains("wanted a list of numbers, or { cycle = 10, layers = 16 }"), "{said}");
+    let said = parse(&MODEL.replace("skip_channels = 8\n", ""), "steps = 5");
+    assert!(said.contains("missing field `skip_channels`"), "{said}");
+    let said = parse(&MODEL.replace("skip_channels = 8", "skip_channels = 0"), "steps = 5");
+    assert!(said.starts_with("run.toml: model: config: skip_channels is 0"), "{said}");
+    let said = parse(&MODEL.replace("[1, 2, 4]", "{ cycle = 70, layers = 70 }"), "steps = 5");
+    assert!(said.contains("dilations is"), "{said}");
+    let none = RunFile::parse(&format!("[model]\n{MODEL}\n[train]\nsteps = 5\n"), "run.toml");
+    assert!(format!("{:#}", none.unwrap_err()).contains("wanted corpus.root, or [[speaker]]"));
+}
+
+#[test]
+fn a_missing_or_empty_corpus_is_named() {
+    let place = Place::new();
+    let run = place.run_file("out", MODEL, TRAIN);
+    let said = failure(&run, false);
+    assert!(said.contains("corpus.root") && said.contains("data"), "{said}");
+    std::fs::create_dir_all(place.path("data/someone")).unwrap();
+    assert!(failure(&run, false).contains("no sub-folder with WAV files"));
+    std::fs::write(place.path("data/someone/a.wav"), b"RIFF no").unwrap();
+    let said = failure(&run, false);
+    assert!(said.contains("a.wav is no usable WAV file"), "{said}");
+    assert!(!place.path("out/voice.safetensors").exists());
+}
+
+#[test]
+fn a_learning_rate_of_a_million_stops_and_keeps_the_last_good_checkpoint() {
+    let place = Place::with_voices();
+    // The rate rises from nothing, so that some steps are good and checkpointed, each at once.
+    let run = place.run_file(
+        "out",
+        MODEL,
+        &format!("{TRAIN}\nlearning_rate = 1e6\nwarmup_steps = 1000000000\ncheckpoint_every_minutes = 0"),
+    );
+    go(&run, false, Some(3)).unwrap();
+    let text = std::fs::read_to_string(&run).unwrap();
+    // The same run with the rate at once, as if the schedule had got there.
+    let hot = text.replace("warmup_steps = 1000000000", "warmup_steps = 1").replace("out\"", "hot\"");
+    let hot_run = place.path("hot.toml");
+    std::fs::write(&hot_run, hot).unwrap();
+    let said = failure(&hot_run, false);
+    assert!(said.contains("diverged"), "{said}");
+    assert!(said.contains("the last good checkpoint is kept in"), "{said}");
+    // Written before the first step, while the loss was sane, and never since.
+    let kept = Voice::open(&place.path("hot/voice.safetensors"), Isa::detect()).unwrap();
+    assert_eq!(kept.model.header.sections["training"]["steps"], 0);
+}
+
+#[test]
+fn the_log_and_the_header_say_what_happened() {
+    let place = Place::with_voices();
+    let run = place.run_file("out", MODEL, TRAIN);
+    let outcome = go(&run, false, None).unwrap();
+    let voice = Voice::open(&outcome.voice, Isa::detect()).unwrap();
+    let training = &voice.model.header.sections["training"];
+    assert_eq!(training["steps"], 40);
+    assert_eq!(training["held_out_nats"].as_f64(), outcome.held_out);
+    assert_eq!(training["run"], std::fs::read_to_string(&run).unwrap());
+    let names: Vec<_> = voice.section.speakers.iter().map(|s| s.name.as_str()).collect();
+    assert_eq!(names, ["high", "low"]);
+    let pitch = |i: usize| voice.section.speakers[i].stats.as_ref().unwrap().median_f0_hz;
+    assert!((190.0..230.0).contains(&pitch(0)), "{}", pitch(0));
+    assert!((95.0..115.0).contains(&pitch(1)), "{}", pitch(1));
+    let log = std::fs::read_to_string(place.path("out/log.csv")).unwrap();
+    assert_eq!(log.lines().count(), 5);
+    assert_eq!(log.lines().last().unwrap().split(',').count(), 9);
+}
+
+#[test]
+fn transcripts_decide_the_split_where_they_are() {
+    let place = Place::with_voices();
+    let table = "utt\tseconds\tsplit\ttext\n0\t1\ttest\t.\n1\t1\ttest\t.\n2\t1\ttrain\t.\n";
+    std::fs::write(place.path("data/low/transcripts.tsv"), table).unwrap();
+    let run = place.run_file("out", MODEL, TRAIN);
+    let corpus = wavesynth::train::corpus::Corpus::load(&RunFile::read(&run).unwrap().0).unwrap();
+    let held: Vec<_> = corpus.part(true).map(|r| r.name.as_str()).filter(|n| n.starts_with("low")).collect();
+    assert_eq!(held[..2], ["low/0", "low/1"]);
+    assert!(!held.contains(&"low/2"));
+    assert_eq!(corpus.part(true).filter(|r| r.speaker == 0).count(), 1);
+}
+
+#[test]
+fn another_rate_is_resampled_and_short_files_are_counted() {
+    let place = Place::with_voices();
+    write_wav(&place.path("data/low/short.wav"), &babble(100.0, 0.1, 1));
+    let run = place.run_file("out", MODEL, TRAIN);
+    let text = std::fs::read_to_string(&run).unwrap();
+    let text = text.replace("[audio]", "[audio]\nsample_rate = 24000").replace("min_seconds = 0.02", "");
+    std::fs::write(&run, text).unwrap();
+    let corpus = wavesynth::train::corpus::Corpus::load(&RunFile::read(&run).unwrap().0).unwrap();
+    assert_eq!((corpus.skipped, corpus.recordings.len()), (1, 8));
+    // 1.5 s: 24,000 codes a second and 100 frames a second.
+    let first = &corpus.recordings[0];
+    assert_eq!((first.codes.len(), first.track.len() / 18), (36_000, 150));
+    let outcome = go(&run, false, Some(2)).unwrap();
+    let voice = Voice::open(&outcome.voice, Isa::detect()).unwrap();
+    assert_eq!((voice.section.sample_rate, voice.config.hop()), (24_000, 240));
+}
+
+#[test]
+fn without_anything_held_out_a_run_goes_on_unjudged() {
+    let place = Place::with_voices();
+    let run = place.run_file("out", MODEL, TRAIN);
+    let text = std::fs::read_to_string(&run).unwrap().replace("[audio]", "held_out = 0\n[audio]");
+    std::fs::write(&run, &text).unwrap();
+    assert_eq!(go(&run, false, Some(2)).unwrap().held_out, None);
+    for name in ["high", "low"] {
+        for i in 1..4 {
+            std::fs::remove_file(place.path(&format!("data/{name}/{i}.wav"))).unwrap();
+        }
+    }
+    std::fs::write(&run, text.replace("held_out = 0", "").replace("out\"", "new\"")).unwrap();
+    let said = failure(&run, false);
+    assert!(said.contains("each speaker has only one; cut one into several files"), "{said}");
+}
+
+#[test]
+fn a_run_can_start_from_another_ones_weights() {
+    let place = Place::with_voices();
+    let voice = go(&place.run_file("out", MODEL, TRAIN), false, None).unwrap().voice;
+    let from = format!("{TRAIN}\nstart_from = {voice:?}");
+    let run = place.run_file("next", MODEL, &from);
+    let first = go(&run, false, Some(1)).unwrap();
+    let nats = |v| {
+        Voice::open(v, Isa::detect()).unwrap().model.header.sections["training"]["held_out_nats"]
+            .as_f64()
+            .unwrap()
+    };
+    assert!((nats(&first.voice) - nats(&voice)).abs() < 0.05);
+    let wider = MODEL.replace("skip_channels = 8", "skip_channels = 9");
+    let said = failure(&place.run_file("other", &wider, &from), false);
+    assert!(said.contains("train.start_from") && said.contains("has shape"), "{said}");
+}
