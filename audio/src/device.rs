@@ -8,10 +8,10 @@
 //! Output::start(consumer) -> Playing (paused)      fill the ring first, then Playing::play()
 //! ```
 //!
-//! What a request for L ms means: the device is asked for periods of L / 2, and [`Output::ring_frames`]
-//! makes the ring hold the other half. The device keeps a second period of its own that no one can take
-//! away; [`PlayingStats::latency_ms`] says what it really adds. That buffer is filled with silence when the
-//! stream starts, so that the ring, full at that moment, is still full when the first sample is taken.
+//! What a request for L ms means: the ring holds L ms, and the device is asked for periods of a third of that, so
+//! that callbacks that come in pairs find enough. The device's own buffer, two periods more, no one can take away;
+//! [`PlayingStats::latency_ms`] says what it really adds. It is filled with silence when the stream starts, so that the
+//! ring, full at that moment, is still full when the first sample is taken.
 
 mod convert;
 mod count;
@@ -197,7 +197,7 @@ pub fn open(request: Request<'_>) -> Result<Output, DeviceError> {
 
     let wanted = (latency / 1_000.0 * chosen.rate as f32).round() as u32;
     let mut last = None;
-    for buffer_size in negotiate::buffers(wanted / 2, chosen.buffer) {
+    for buffer_size in negotiate::buffers(wanted / 3, chosen.buffer) {
         let config = StreamConfig { channels: chosen.channels, sample_rate: chosen.rate, buffer_size };
         // A trial: only opening shows what the device accepts, and what period comes of it.
         match build(&device, config, chosen.format, ring::ring(1).1, Arc::default()) {
@@ -244,11 +244,10 @@ pub struct Output {
 }
 
 impl Output {
-    /// Samples the ring should hold: what the period leaves of the latency asked for, but at least a period,
-    /// because the callback takes a whole one at once.
+    /// Samples the ring should hold: the latency asked for, but at least two periods, because the callback takes a whole
+    /// one at once and two can come together.
     pub fn ring_frames(&self) -> usize {
-        let rest = self.latency_frames.saturating_sub(self.period_frames);
-        rest.max(self.period_frames) as usize
+        self.latency_frames.max(2 * self.period_frames) as usize
     }
 
     /// Connects the ring to the device. Nothing plays before [`Playing::play`].

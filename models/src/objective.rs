@@ -9,9 +9,9 @@ use crate::weights::Layout;
 /// One training window. Row t of `inputs` is x_{t−1}, the truth or a noisy copy of it; row t of `targets` is x_t.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Window {
-    /// [T] what the network reads.
+    /// `[T]` what the network reads.
     pub inputs: Vec<Symbol>,
-    /// [T] what it should have said.
+    /// `[T]` what it should have said.
     pub targets: Vec<Symbol>,
     /// Rows at the front that warm the receptive field up and stay out of the loss.
     pub warmup: usize,

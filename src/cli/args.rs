@@ -156,11 +156,15 @@ pub fn read_condition(path: &Path) -> Result<Condition> {
 }
 
 fn read(path: &Path, find: fn(&str) -> Option<&'static [u8]>) -> Result<Condition> {
-    if !path.exists()
+    // A folder of that name is not what is meant: speakers' recordings often lie in one.
+    if (!path.exists() || path.is_dir())
         && let Some(name) = path.to_str()
     {
         if let Some(bytes) = find(name) {
             return Condition::from_bytes(bytes).map_err(|e| anyhow!("shipped {name}: {e}"));
+        }
+        if path.exists() {
+            return Err(anyhow!("{name}: not a file; wanted a condition file"));
         }
         let list = |names: Vec<_>| if names.is_empty() { "none".into() } else { names.join(", ") };
         let speakers = list(shipped::speakers().collect());

@@ -10,6 +10,7 @@ mod track;
 use anyhow::Result;
 use clap::Subcommand;
 use std::path::{Path, PathBuf};
+use wavesynth::shipped;
 use wavesynth_audio::cond::Condition;
 
 /// What was typed.
@@ -28,6 +29,8 @@ enum Command {
     Track(track::Args),
     /// Make a speaker between speakers
     Mix(mix::Args),
+    /// List the speakers and tracks that the program carries with it
+    List,
     /// Show what a condition file holds
     Info(show::Args),
     /// Write the speakers that a voice was trained on as condition files
@@ -41,9 +44,20 @@ pub fn run(args: Args) -> Result<()> {
         Command::Enroll(a) => enroll::run(a),
         Command::Track(a) => track::run(a),
         Command::Mix(a) => mix::run(a),
+        Command::List => list(),
         Command::Info(a) => show::run(a),
         Command::Export(a) => export::run(a),
     }
+}
+
+/// Every shipped condition: its name, and what it is.
+fn list() -> Result<()> {
+    let mut lines = Vec::new();
+    for name in shipped::speakers().chain(shipped::tracks()) {
+        let condition = super::args::read_condition(Path::new(name))?;
+        lines.push(format!("{name:<16} {}", show::line(&condition)));
+    }
+    super::output::text(&lines.join("\n"))
 }
 
 /// Writes `condition` and says where and what.

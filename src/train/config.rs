@@ -183,6 +183,8 @@ pub struct Train {
     pub input_noise: f64,
     /// Probability that a window is trained without its feature track.
     pub feature_dropout: f64,
+    /// Windows without their track are taken where at least this fraction of the frames is speech; 0 takes any.
+    pub dropout_speech: f64,
     /// Where all random numbers come from.
     pub seed: u64,
     /// Threads; 0 for all cores.
@@ -220,6 +222,7 @@ impl Default for Train {
             ema: 0.999,
             input_noise: 0.3,
             feature_dropout: 0.1,
+            dropout_speech: 0.8,
             seed: 1,
             threads: 0,
             engine: Engine::Fused,
@@ -301,6 +304,7 @@ impl RunFile {
         range("train.clip_norm", t.clip_norm, 1e-6, 1e9)?;
         range("train.ema", t.ema, 0.0, 0.999_999)?;
         range("train.input_noise", t.input_noise, 0.0, 64.0)?;
+        range("train.dropout_speech", t.dropout_speech, 0.0, 1.0)?;
         range("train.feature_dropout", t.feature_dropout, 0.0, 1.0)?;
         range("train.threads", t.threads as f64, 0.0, 1024.0)?;
         range("train.log_every", t.log_every as f64, 1.0, 1e9)?;

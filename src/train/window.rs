@@ -76,6 +76,17 @@ impl Cutter {
         from.min(frames.saturating_sub(self.loss_frames))
     }
 
+    /// Fraction of the frames behind `from` that are no pause; 1 for a recording without a track.
+    fn speech(&self, recording: &Recording, from: usize) -> f64 {
+        let width = self.config.condition.as_ref().map_or(0, |c| c.features);
+        if width == 0 || recording.track.is_empty() {
+            return 1.0;
+        }
+        let frames = recording.track.chunks_exact(width).skip(from).take(self.loss_frames);
+        let (spoken, all) = frames.fold((0, 0), |(s, n), f| (s + usize::from(f[0] > PAUSE), n + 1));
+        f64::from(spoken as u32) / f64::from(all.max(1))
+    }
+
     /// Windows whose losses cover a recording once, without a gap.
     pub fn tile<'a>(&'a self, recording: &'a Recording) -> impl Iterator<Item = Window> + 'a {
         let frames = recording.codes.len().div_ceil(self.config.hop());
@@ -128,9 +139,16 @@ pub struct Sampler<'a> {
     batch: usize,
     noise: f64,
     dropout: f64,
+    dropout_speech: f64,
     seed: u64,
     steps: u64,
 }
+
+/// Draws of a trackless window before any place in a recording is taken.
+const TRIES: usize = 50;
+
+/// c0 of a normalised track, in the speaker's standard deviations, below which a frame is a pause.
+const PAUSE: f32 = -1.5;
 
 impl<'a> Sampler<'a> {
     /// Batches of a run of `steps` steps over the training part of `corpus`.
@@ -152,6 +170,7 @@ impl<'a> Sampler<'a> {
             batch: run.train.batch,
             noise: run.train.input_noise,
             dropout: run.train.feature_dropout,
+            dropout_speech: run.train.dropout_speech,
             seed: run.train.seed,
             steps,
         }
@@ -171,16 +190,41 @@ impl<'a> Sampler<'a> {
         let recording = self.pools[speaker].pick(coins);
         let from = self.cutter.place(recording, coins);
         let features = f64::from(coins.next_coin()) >= self.dropout;
-        let mut window = self.cutter.cut(recording, from, features);
+        let mut window = if features || self.dropout_speech == 0.0 {
+            self.cutter.cut(recording, from, features)
+        } else {
+            self.trackless(speaker, coins)
+        };
         if noise > 0.0 {
             // The start symbol is no sample, so nothing disturbs it.
-            let skip = usize::from(from * self.cutter.config.hop() == window.warmup);
+            let skip = usize::from(window.inputs.first() == Some(&self.cutter.config.start));
             for x in window.inputs.iter_mut().skip(skip) {
                 let moved = f64::from(*x) + (f64::from(coins.normal()) * noise).round();
                 *x = moved.clamp(1.0, (self.cutter.config.classes - 1) as f64) as Symbol;
             }
         }
         window
+    }
+
+    /// A window without its track where somebody speaks. Half of them begin with nothing before, as a voice does that is
+    /// given only a speaker: it should speak at once, and not learn to be silent from the pauses of recordings, which it
+    /// could never leave again, as nothing in its receptive field tells how long one has lasted.
+    fn trackless(&self, speaker: usize, coins: &mut Coins) -> Window {
+        let mut tries = 0;
+        let (recording, from) = loop {
+            let recording = self.pools[speaker].pick(coins);
+            let from = self.cutter.place(recording, coins);
+            tries += 1;
+            if tries == TRIES || self.cutter.speech(recording, from) >= self.dropout_speech {
+                break (recording, from);
+            }
+        };
+        if coins.next_coin() < 0.5 {
+            return self.cutter.cut(recording, from, false);
+        }
+        let codes = recording.codes[from * self.cutter.config.hop()..].to_vec();
+        let rest = Recording { name: String::new(), speaker, codes, track: Vec::new(), held_out: false };
+        self.cutter.cut(&rest, 0, false)
     }
 }
 

@@ -56,6 +56,7 @@ fn every_command_explains_itself() {
         "render",
         "condition",
         "condition enroll",
+        "condition list",
         "condition track",
         "condition mix",
         "condition info",
@@ -80,19 +81,17 @@ fn every_command_explains_itself() {
 fn the_shipped_voice_speaks_by_name() {
     use wavesynth::shipped;
     let f = Folder::new();
-    let Some(voice) = shipped::voice() else {
-        refuses(&f, "render -o x.wav", 2, &["without a voice", "-m MODEL"]);
-        refuses(&f, "info", 2, &["without a voice", "-m MODEL"]);
-        eprintln!("skipped: this build has no shipped voice");
-        return;
-    };
+    let voice = shipped::voice().expect("models/pretrained/voice.safetensors is part of the program");
     assert!(voice.len() <= 4_000_000, "{} bytes", voice.len());
     assert!(shipped::speakers().count() >= 4 && shipped::tracks().count() >= 4);
     f.ok("info");
+    f.ok("condition list");
     let track = shipped::tracks().next().unwrap();
     for speaker in shipped::speakers() {
         f.ok(&format!("render --condition {speaker} --seconds 0.1 -o a.wav"));
     }
+    // Recordings of a speaker often lie in a folder of the same name.
+    std::fs::create_dir(f.path(shipped::speakers().next().unwrap())).unwrap();
     for track in shipped::tracks() {
         let speaker = shipped::speakers().next().unwrap();
         f.ok(&format!("render --condition {speaker} --track {track} --seconds 0.1 -o a.wav"));

@@ -4,14 +4,14 @@
 pub const EMBED: &str = "input.embed";
 /// One vector a speaker [speakers, E].
 pub const SPEAKERS: &str = "cond.speakers";
-/// b_s [S].
+/// b_s `[S]`.
 pub const SKIP_BIAS: &str = "skip.bias";
 
 /// Product `i` of the frame-rate network [in, H].
 pub fn hidden(i: usize) -> String {
     format!("cond.hidden.{i}.weight")
 }
-/// Its bias [H].
+/// Its bias `[H]`.
 pub fn hidden_bias(i: usize) -> String {
     format!("cond.hidden.{i}.bias")
 }
@@ -19,7 +19,7 @@ pub fn hidden_bias(i: usize) -> String {
 pub fn gate(l: usize) -> String {
     format!("layer.{l}.gate.weight")
 }
-/// b_l [2D], the tanh half first.
+/// b_l `[2D]`, the tanh half first.
 pub fn gate_bias(l: usize) -> String {
     format!("layer.{l}.gate.bias")
 }
@@ -31,7 +31,7 @@ pub fn cond(l: usize) -> String {
 pub fn residual(l: usize) -> String {
     format!("layer.{l}.residual.weight")
 }
-/// b'_l [R].
+/// b'_l `[R]`.
 pub fn residual_bias(l: usize) -> String {
     format!("layer.{l}.residual.bias")
 }
