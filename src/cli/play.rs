@@ -44,7 +44,7 @@ pub struct Args {
     /// Output device, as `wavesynth devices` names it [default: the system's]
     #[arg(short, long, value_name = "D")]
     device: Option<String>,
-    /// Time from the engine to the loudspeaker to aim at; sets ring and period
+    /// Sound kept ready in the ring; a third of it is the period asked of the device, whose own buffer comes on top
     #[arg(long, value_name = "MS", default_value_t = 60.0, allow_negative_numbers = true)]
     latency: f32,
     /// Where the sound goes when there is no output device
