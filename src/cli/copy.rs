@@ -8,10 +8,8 @@ use serde::Serialize;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use wavesynth::quality::{self, Difference};
-use wavesynth::recordings;
 use wavesynth::synth::{CoinSource, Cue, Length, Part, Synth, without_denormals};
 use wavesynth::voice::Voice;
-use wavesynth_audio::cond::Condition;
 use wavesynth_audio::features::{self, Extractor, SpeakerStats};
 use wavesynth_audio::sink::{FileSink, Format, Sink};
 use wavesynth_audio::{resample, wav};
@@ -130,12 +128,7 @@ fn copy(
 ) -> Result<(Row, Vec<f32>, Vec<f32>)> {
     let original = wav::read_at(path, features::SAMPLE_RATE)?;
     let raw = Extractor::new().extract(&original);
-    let stats = match stats {
-        Some(stats) => stats.clone(),
-        None => SpeakerStats::pool([&raw]).with_context(|| path.display().to_string())?,
-    };
-    let track = Some(recordings::track(&raw, &stats));
-    let track = Cue::new(voice, &Condition { track, ..Condition::default() }, path)?;
+    let track = Cue::heard(voice, &raw, stats, path)?;
     let part = Part {
         cue: Box::new(speaker.clone().overlaid(track)),
         sampling: args.sampling.get()?,

@@ -2,7 +2,7 @@
 
 use super::args::{ConditionArgs, ModelArgs};
 use super::{npy, output, usage};
-use anyhow::{Context, Result};
+use anyhow::Result;
 use rayon::prelude::*;
 use serde::Serialize;
 use std::f64::consts::LN_2;
@@ -10,7 +10,6 @@ use std::path::{Path, PathBuf};
 use wavesynth::recordings;
 use wavesynth::synth::{Cue, Forced, without_denormals};
 use wavesynth::voice::Voice;
-use wavesynth_audio::cond::Condition;
 use wavesynth_audio::features::{Extractor, SpeakerStats};
 use wavesynth_audio::{pcm, wav};
 
@@ -97,27 +96,15 @@ pub fn run(args: Args) -> Result<()> {
 fn score(voice: &Voice, cue: Cue, stats: Option<&SpeakerStats>, path: &Path) -> Result<Vec<f32>> {
     let pcm = wav::read_at(path, voice.section.sample_rate)?;
     let cue = match &voice.config.condition {
-        Some(shape) if shape.features > 0 && !cue.has_track() => cue.overlaid(own_track(voice, stats, path)?),
+        Some(shape) if shape.features > 0 && !cue.has_track() => {
+            let raw = recordings::raw_features(path, &mut Extractor::new())?;
+            cue.overlaid(Cue::heard(voice, &raw, stats, path)?)
+        }
         _ => cue,
     };
     let mut forced = Forced::new(voice, cue);
     let codes = pcm::encode_signal(&pcm, voice.section.preemphasis);
     Ok(codes.into_iter().map(|x| forced.score(x)).collect())
-}
-
-/// The recording's own features, normalised by the speaker's statistics where they are known, else by its own.
-fn own_track(voice: &Voice, stats: Option<&SpeakerStats>, path: &Path) -> Result<Cue> {
-    let raw = recordings::raw_features(path, &mut Extractor::new())?;
-    let own;
-    let stats = match stats {
-        Some(stats) => stats,
-        None => {
-            own = SpeakerStats::pool([&raw]).with_context(|| path.display().to_string())?;
-            &own
-        }
-    };
-    let track = Some(recordings::track(&raw, stats));
-    Cue::new(voice, &Condition { track, ..Condition::default() }, path)
 }
 
 fn table(report: &Report) -> String {

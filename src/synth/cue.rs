@@ -1,9 +1,11 @@
 //! Who speaks and what is said, as the engine wants it: checked against the voice and ready to be read.
 
+use crate::recordings;
 use crate::voice::Voice;
 use anyhow::{Context, Result};
 use std::path::Path;
 use wavesynth_audio::cond::{Condition, Shape};
+use wavesynth_audio::features::{RawFeatures, SpeakerStats};
 
 /// A speaker vector, a feature track, or both.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -41,6 +43,29 @@ impl Cue {
             track = Some(t.frames.clone());
         }
         Ok(Self { speaker, track })
+    }
+
+    /// The track of a recording with features `raw`, normalised by its speaker's statistics where they are known, else by
+    /// its own; `path` is used in errors only.
+    ///
+    /// # Errors
+    /// Too little speech for statistics, or a voice of another recipe, rate or hop.
+    pub fn heard(
+        voice: &Voice,
+        raw: &RawFeatures,
+        stats: Option<&SpeakerStats>,
+        path: &Path,
+    ) -> Result<Self> {
+        let own;
+        let stats = match stats {
+            Some(stats) => stats,
+            None => {
+                own = SpeakerStats::pool([raw]).with_context(|| path.display().to_string())?;
+                &own
+            }
+        };
+        let track = Some(recordings::track(raw, stats));
+        Self::new(voice, &Condition { track, ..Condition::default() }, path)
     }
 
     /// A cue by its parts, for voices whose sizes are known to fit.

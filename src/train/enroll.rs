@@ -16,6 +16,7 @@ use wavesynth_models::ar::Coins;
 use wavesynth_models::objective::Objective;
 use wavesynth_models::wavenet::{self, names};
 use wavesynth_models::weights::{self, Checkpoint};
+use wavesynth_models::zoo::FamilyConfig;
 
 /// Fraction of the recordings that only measures.
 const HELD_OUT: f64 = 0.2;
@@ -64,9 +65,7 @@ pub fn enroll(
     options: &Options,
 ) -> Result<Enrolled> {
     let section = VoiceSection::from_header(&checkpoint.header, model)?;
-    let config: wavenet::Config = serde_json::from_value(checkpoint.header.config.clone())
-        .with_context(|| format!("{}: config", model.display()))?;
-    config.validate().with_context(|| model.display().to_string())?;
+    let FamilyConfig::WaveNet(config) = FamilyConfig::from_header(&checkpoint.header, model)?;
     weights::check(&checkpoint.tensors, &config.table()).with_context(|| model.display().to_string())?;
     let dim = config.condition.as_ref().map_or(0, |c| c.speaker_dim);
     if dim == 0 {

@@ -114,8 +114,7 @@ impl Padded {
         let mut places: std::collections::HashMap<String, (Range<usize>, usize)> = Default::default();
         for spec in config.table() {
             let columns = *spec.shape.last().unwrap_or(&1);
-            let gate = spec.name.starts_with("layer.") && columns == 2 * d && is_gate(&spec.name);
-            let (parts, width) = if gate { (2, d) } else { (1, columns) };
+            let (parts, width) = if is_gate(&spec.name) { (2, d) } else { (1, columns) };
             let slot = Slot { flat, at, rows: spec.len() / columns, parts, width, padded: pad(width) };
             let len = slot.rows * slot.row_len();
             places.insert(spec.name.clone(), (at..at + len, slot.row_len()));
