@@ -52,7 +52,10 @@ impl Device {
                 // The library's message goes on for lines.
                 Err(e) => {
                     let said = e.to_string();
-                    bail!("--device {self}: no such GPU: {}", said.lines().next().unwrap_or("no reason given"))
+                    bail!(
+                        "--device {self}: no such GPU: {}",
+                        said.lines().next().unwrap_or("no reason given")
+                    )
                 }
             },
         }

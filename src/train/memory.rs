@@ -52,12 +52,14 @@ pub struct Forecast {
     pub recordings: usize,
     /// Activations and gradients of a step.
     pub step: usize,
-    /// Weights, moments, average, and their copies while a checkpoint is written.
+    /// Parameters, gradient, moments and average.
     pub weights: usize,
+    /// Their copies while a checkpoint is written.
+    pub saving: usize,
 }
 
 impl Forecast {
-    /// Steps of `windows` windows of `rows` rows, next to `recordings` bytes of recordings.
+    /// Steps of `windows` windows of `rows` rows, next to `recordings` bytes of recordings, without a checkpoint.
     pub fn new(
         objective: &dyn Objective,
         recordings: usize,
@@ -68,13 +70,19 @@ impl Forecast {
         Self {
             recordings,
             step: objective.peak_bytes(windows, rows, threads),
-            weights: (VECTORS + SAVING) * 4 * objective.layout().len(),
+            weights: VECTORS * 4 * objective.layout().len(),
+            saving: 0,
         }
+    }
+
+    /// The same steps with checkpoints.
+    pub fn with_saving(self) -> Self {
+        Self { saving: self.weights / VECTORS * SAVING, ..self }
     }
 
     /// All parts and the program's own.
     pub fn total(&self) -> usize {
-        self.recordings + self.step + self.weights + PROGRAM
+        self.recordings + self.step + self.weights + self.saving + PROGRAM
     }
 }
 
@@ -125,7 +133,7 @@ mod tests {
 
     #[test]
     fn the_largest_batch_that_fits_is_taken() {
-        let forecast = |n| Forecast { recordings: 0, step: n * 1000, weights: 500 };
+        let forecast = |n| Forecast { recordings: 0, step: n * 1000, weights: 100, saving: 400 };
         let room = |n: usize| Bytes(PROGRAM + n);
         assert_eq!(largest_batch(room(7499), 64, forecast).unwrap(), 6);
         assert_eq!(largest_batch(room(7500), 64, forecast).unwrap(), 7);

@@ -84,7 +84,7 @@ impl Setup {
     fn forecast(&self, windows: usize) -> Forecast {
         let threads = rayon::current_num_threads();
         let (objective, rows) = (self.objective.as_ref(), self.cutter.max_rows());
-        Forecast::new(objective, self.corpus.bytes(), windows, rows, threads)
+        Forecast::new(objective, self.corpus.bytes(), windows, rows, threads).with_saving()
     }
 
     /// The voice file.
@@ -132,13 +132,14 @@ impl Setup {
         let forecast = self.forecast(self.windows);
         eprintln!(
             "memory: about {} expected: {} for recordings, {} for the step ({} windows of {} samples, {threads} \
-             threads), {} for weights, moments and their copies",
+             threads), {} for weights and moments, {} more while a checkpoint is written",
             report::bytes(forecast.total()),
             report::bytes(forecast.recordings),
             report::bytes(forecast.step),
             self.windows,
             self.cutter.max_rows(),
-            report::bytes(forecast.weights)
+            report::bytes(forecast.weights),
+            report::bytes(forecast.saving)
         );
         eprintln!("to beat: {:.3} nats/sample, by the codes' frequencies alone", c.frequency_nats);
     }
@@ -208,12 +209,7 @@ impl Setup {
         };
         let reading = Reading {
             engine: held_out.by_engine(&voice, vectors),
-            trainer: held_out.by_trainer(
-                self.objective.as_ref(),
-                &state.ema,
-                &self.judge,
-                self.windows,
-            )?,
+            trainer: held_out.by_trainer(self.objective.as_ref(), &state.ema, &self.judge, self.windows)?,
         }
         .check()?;
         state.held_out = Some(reading.engine);
