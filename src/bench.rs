@@ -1,7 +1,10 @@
-//! How fast the engine is on this machine: per symbol, as a stream, and from a command to its sound.
+//! How fast the program is on this machine: the engine per symbol, as a stream, and from a command to its sound; the
+//! trainer per step.
 
 mod change;
 mod subject;
+#[cfg(feature = "train")]
+pub mod training;
 
 pub use change::change_to_sound;
 pub use subject::Subject;

@@ -47,7 +47,7 @@ enum Command {
     Copy(copy::Args),
     /// What the network says of every next symbol, as an array
     Logits(logits::Args),
-    /// Measure the engine on this machine
+    /// Measure engine and trainer on this machine
     Bench(bench::Args),
     /// Show what a checkpoint holds
     Info(info::Args),

@@ -5,6 +5,8 @@
 //! WAV files -> recording     codes and features of one file
 //!              corpus        codes and feature tracks of every speaker, each file for training or held out
 //!              window        batches of [warm-up | loss] rows, drawn from (seed, step) alone
+//!              device        the processor that computes losses
+//!              memory        what a run will take, and how many windows fit
 //!              setup         what stands still while a run steps
 //!              run           the loop: loss, clip, AdamW, average; logs, checkpoints, stops
 //!              optim         AdamW, learning rate, average
@@ -21,9 +23,11 @@
 
 pub mod config;
 pub mod corpus;
+pub mod device;
 pub mod enroll;
 pub mod guard;
 pub mod held_out;
+pub mod memory;
 pub mod optim;
 pub mod product;
 pub mod recording;

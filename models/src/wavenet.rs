@@ -116,7 +116,7 @@ pub struct ConfigError {
 }
 
 impl Config {
-    /// One of the shapes that the literature measures: 256 classes, gate channels equal to residual channels,
+    /// One of the shapes that the literature measures, or `wavenet-30`, the middling one that the trainer is measured with: 256 classes, gate channels equal to residual channels,
     /// unconditional. Names as in `wavesynth bench --shape`.
     pub fn named(shape: &str) -> Option<Self> {
         // (layers, residual, skip, head, kernel, dilation cycle)
@@ -125,6 +125,7 @@ impl Config {
             "deepvoice" => (20, 64, 128, 256, 2, 10),
             "nv-wavenet" => (20, 64, 256, 256, 2, 10),
             "ibab" => (50, 32, 512, 512, 2, 10),
+            "wavenet-30" => (30, 32, 64, 64, 2, 10),
             "r9y9" => (24, 128, 128, 128, 3, 6),
             _ => return None,
         };
@@ -142,7 +143,8 @@ impl Config {
     }
 
     /// The names that [`Config::named`] knows.
-    pub const NAMED: [&'static str; 5] = ["deepvoice-small", "deepvoice", "nv-wavenet", "ibab", "r9y9"];
+    pub const NAMED: [&'static str; 6] =
+        ["deepvoice-small", "deepvoice", "nv-wavenet", "ibab", "r9y9", "wavenet-30"];
 
     /// Checks every size, so that nothing downstream can overflow or index out of range.
     ///
@@ -269,6 +271,7 @@ mod tests {
         assert_eq!(macs("nv-wavenet"), 864_256);
         assert_eq!(macs("ibab"), 1_467_392);
         assert_eq!(macs("r9y9"), 3_178_496);
+        assert_eq!(macs("wavenet-30"), 234_496);
         assert!(Config::NAMED.iter().all(|n| Config::named(n).unwrap().validate().is_ok()));
     }
 

@@ -1,4 +1,7 @@
-//! `wavesynth bench`: the engine on this machine.
+//! `wavesynth bench`: engine and trainer on this machine.
+
+#[cfg(feature = "train")]
+mod train;
 
 use super::args::ModelArgs;
 use super::{output, usage};
@@ -10,7 +13,7 @@ use wavesynth::bench::{Grain, Row, Subject, change_to_sound, measure};
 /// Samples per block when throughput is measured.
 const BLOCK: usize = 256;
 
-/// Measure the engine on this machine
+/// Measure engine and trainer on this machine
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(subcommand)]
@@ -23,6 +26,9 @@ enum What {
     Latency(Common),
     /// Time per symbol in blocks, as rendering sees it
     Throughput(Common),
+    /// Samples per second of training, where the time goes, memory
+    #[cfg(feature = "train")]
+    Train(train::Args),
 }
 
 #[derive(Debug, clap::Args)]
@@ -51,6 +57,8 @@ pub fn run(args: Args) -> Result<()> {
     let (args, latency) = match args.what {
         What::Latency(a) => (a, true),
         What::Throughput(a) => (a, false),
+        #[cfg(feature = "train")]
+        What::Train(a) => return train::run(a),
     };
     if args.dtype != "f32" {
         usage!("--dtype {}: there is f32", args.dtype);

@@ -18,6 +18,9 @@ pub struct Args {
     /// Stop after so many steps, as Ctrl-C does
     #[arg(long, value_name = "STEPS")]
     stop_after: Option<u64>,
+    /// Where to compute: cpu, or cuda[:N], an NVIDIA GPU, with the plain graph
+    #[arg(long, value_name = "DEVICE", default_value_t = train::device::Device::Cpu)]
+    device: train::device::Device,
 }
 
 /// Trains until the run is done or interrupted.
@@ -32,7 +35,7 @@ pub fn run(args: Args) -> Result<()> {
         eprintln!("stopping after this step; the checkpoint is written first");
     })
     .context("Ctrl-C can't be caught")?;
-    let options = train::Options { resume: args.resume, stop_after: args.stop_after };
+    let options = train::Options { resume: args.resume, stop_after: args.stop_after, device: args.device };
     let outcome = train::train(&args.run, &options, &stop)?;
     let verdict = outcome
         .held_out

@@ -182,8 +182,14 @@ fn files(name: &str, folder: &Path) -> Result<Vec<Found>> {
 
 /// Column `split` by column `utt` of a `transcripts.tsv`; nothing if there is no such file.
 fn transcripts(path: &Path) -> Result<HashMap<String, String>> {
-    let Ok(text) = std::fs::read_to_string(path) else {
-        return Ok(HashMap::new());
+    let text = match std::fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(HashMap::new()),
+        Err(e) => {
+            return Err(e).with_context(|| {
+                format!("{}: can't be read as text (UTF-8); correct or remove it", path.display())
+            });
+        }
     };
     let mut lines = text.lines();
     let head: Vec<&str> = lines.next().unwrap_or("").split('\t').collect();

@@ -1,12 +1,12 @@
 //! The loop.
 
 use super::config::RunFile;
+use super::device::Device;
 use super::guard::Guard;
 use super::optim::{self, AdamW, Schedule};
 use super::report::{Reporter, Step};
 use super::setup::Setup;
 use super::state::State;
-use super::window::Sampler;
 use anyhow::{Result, anyhow, bail};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,6 +19,8 @@ pub struct Options {
     pub resume: bool,
     /// Stop after so many steps of this session, as Ctrl-C would.
     pub stop_after: Option<u64>,
+    /// Where losses are computed. A run may go on on another one, though not with the same bits.
+    pub device: Device,
 }
 
 /// How a run ended.
@@ -51,16 +53,17 @@ pub fn train(path: &Path, options: &Options, stop: &AtomicBool) -> Result<Outcom
     }
     let pool = rayon::ThreadPoolBuilder::new().num_threads(run.train.threads).build()?;
     pool.install(|| {
-        let setup = Setup::open(run, text, out)?;
+        let mut setup = Setup::open(run, text, out, options.device)?;
+        let resumed = if options.resume { Some(setup.resume()?) } else { None };
         setup.announce();
-        let state = if options.resume { setup.resume()? } else { setup.fresh()? };
+        let state = resumed.map_or_else(|| setup.fresh(), Ok)?;
         steps(&setup, state, options, stop).map_err(|e| anyhow!("{e:#}; {}", setup.last_good()))
     })
 }
 
 fn steps(setup: &Setup, mut s: State, options: &Options, stop: &AtomicBool) -> Result<Outcome> {
     let train = &setup.run.train;
-    let sampler = Sampler::new(&setup.run, &setup.corpus, &setup.cutter, s.steps);
+    let sampler = setup.sampler(s.steps);
     let schedule = Schedule::new(train, s.steps);
     let adam = AdamW::new(train, setup.objective.layout());
     let last = options.stop_after.map_or(s.steps, |n| s.steps.min(s.step + n));

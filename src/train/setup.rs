@@ -2,7 +2,9 @@
 
 use super::config::{Engine, RunFile};
 use super::corpus::Corpus;
+use super::device::Device;
 use super::held_out::{HeldOut, Reading};
+use super::memory::{self, Forecast};
 use super::state::State;
 use super::window::{Cutter, Sampler};
 use super::{product, report};
@@ -19,12 +21,16 @@ use wavesynth_models::zoo::Loaded;
 /// Steps that are timed to turn hours into steps; the first of them only warms caches.
 const TIMED: u64 = 4;
 
-/// The objective that a run file's `train.engine` names.
-pub fn objective(config: &wavenet::Config, engine: Engine) -> Box<dyn Objective> {
-    match engine {
-        Engine::Fused => Box::new(Fused::new(config.clone(), Isa::detect())),
-        Engine::Graph => Box::new(GraphObjective::new(config.clone(), candle_core::Device::Cpu)),
-    }
+/// The objective that a run file's `train.engine` names. On a GPU it is the plain graph in any case: the fused layers
+/// are for a processor's caches.
+///
+/// # Errors
+/// A device that is not there.
+pub fn objective(config: &wavenet::Config, engine: Engine, device: Device) -> Result<Box<dyn Objective>> {
+    Ok(match (engine, device) {
+        (Engine::Fused, Device::Cpu) => Box::new(Fused::new(config.clone(), Isa::detect())),
+        _ => Box::new(GraphObjective::new(config.clone(), device.open()?)),
+    })
 }
 
 /// A run, without what its steps change.
@@ -39,6 +45,10 @@ pub struct Setup {
     pub objective: Box<dyn Objective>,
     /// How recordings become windows.
     pub cutter: Cutter,
+    /// Windows of a step.
+    pub windows: usize,
+    /// How held-out recordings do: always with the whole receptive field, as the engine hears them.
+    judge: Cutter,
     /// What is evaluated; `None` if nothing is held out.
     pub held_out: Option<HeldOut>,
     text: String,
@@ -46,19 +56,35 @@ pub struct Setup {
 }
 
 impl Setup {
-    /// Reads everything that `run` (with its `text`) names; `out` is made if it is missing.
+    /// Reads everything that `run` (with its `text`) names; `out` is made if it is missing. Losses are computed on
+    /// `device`.
     ///
     /// # Errors
-    /// A corpus or a folder that can't be used.
-    pub fn open(run: RunFile, text: String, out: PathBuf) -> Result<Self> {
+    /// A corpus, a folder or a device that can't be used; a `max_memory` that is too little.
+    pub fn open(run: RunFile, text: String, out: PathBuf, device: Device) -> Result<Self> {
+        // Before hours of recordings are read.
+        device.open()?;
         let corpus = Corpus::load(&run)?;
         std::fs::create_dir_all(&out).with_context(|| format!("train.out {}", out.display()))?;
         let config = run.model.config(corpus.speakers.len(), run.audio.sample_rate);
         config.validate()?;
-        let objective = objective(&config, run.train.engine);
-        let cutter = Cutter::new(&config, run.train.window);
+        let objective = objective(&config, run.train.engine, device)?;
+        let cutter = Cutter::new(&config, run.train.window, run.train.max_warmup);
+        let judge = Cutter::new(&config, run.train.window, None);
         let held_out = HeldOut::select(&corpus, run.train.eval_seconds);
-        Ok(Self { run, corpus, config, objective, cutter, held_out, text, out })
+        let windows = run.train.windows();
+        let mut setup = Self { run, corpus, config, objective, cutter, windows, judge, held_out, text, out };
+        if let Some(max) = setup.run.train.max_memory {
+            setup.windows = memory::largest_batch(max, windows, |n| setup.forecast(n))?;
+        }
+        Ok(setup)
+    }
+
+    /// The memory of a run with steps of `windows` windows.
+    fn forecast(&self, windows: usize) -> Forecast {
+        let threads = rayon::current_num_threads();
+        let (objective, rows) = (self.objective.as_ref(), self.cutter.max_rows());
+        Forecast::new(objective, self.corpus.bytes(), windows, rows, threads).with_saving()
     }
 
     /// The voice file.
@@ -78,7 +104,7 @@ impl Setup {
 
     /// Says on stderr what will be trained, on what, and how much memory it takes.
     pub fn announce(&self) {
-        let (c, train) = (&self.corpus, &self.run.train);
+        let c = &self.corpus;
         let names: Vec<&str> = c.speakers.iter().map(|s| s.name.as_str()).collect();
         eprintln!(
             "corpus: {} speakers ({}), {} recordings, {:.2} h to train on, {:.2} h held out{}",
@@ -103,18 +129,17 @@ impl Setup {
             self.config.macs_per_sample() as f64 / 1e6
         );
         let threads = rayon::current_num_threads();
-        let work = self.objective.peak_bytes(train.batch, self.cutter.max_rows(), threads);
-        // Parameters, gradient, two moments, average.
-        let total = work + c.bytes() + 5 * 4 * len;
+        let forecast = self.forecast(self.windows);
         eprintln!(
             "memory: about {} expected: {} for recordings, {} for the step ({} windows of {} samples, {threads} \
-             threads), {} for weights and moments",
-            report::bytes(total),
-            report::bytes(c.bytes()),
-            report::bytes(work),
-            train.batch,
+             threads), {} for weights and moments, {} more while a checkpoint is written",
+            report::bytes(forecast.total()),
+            report::bytes(forecast.recordings),
+            report::bytes(forecast.step),
+            self.windows,
             self.cutter.max_rows(),
-            report::bytes(5 * 4 * len)
+            report::bytes(forecast.weights),
+            report::bytes(forecast.saving)
         );
         eprintln!("to beat: {:.3} nats/sample, by the codes' frequencies alone", c.frequency_nats);
     }
@@ -138,12 +163,18 @@ impl Setup {
             (Some(steps), _) => steps,
             (None, hours) => self.time(&params, hours.unwrap_or(0.0) * 3600.0)?,
         };
-        Ok(State::new(params, steps))
+        Ok(State::new(params, steps, self.windows))
+    }
+
+    /// The batches of a run of `steps` steps.
+    pub fn sampler(&self, steps: u64) -> Sampler<'_> {
+        let (train, balance) = (&self.run.train, self.run.corpus.balance);
+        Sampler::new(train, balance, &self.corpus, &self.cutter, (self.windows, steps))
     }
 
     /// How many steps fit into `seconds`.
     fn time(&self, params: &[f32], seconds: f64) -> Result<u64> {
-        let sampler = Sampler::new(&self.run, &self.corpus, &self.cutter, TIMED);
+        let sampler = self.sampler(TIMED);
         let mut grads = vec![0.0; params.len()];
         let mut began = Instant::now();
         for step in 0..TIMED {
@@ -178,12 +209,7 @@ impl Setup {
         };
         let reading = Reading {
             engine: held_out.by_engine(&voice, vectors),
-            trainer: held_out.by_trainer(
-                self.objective.as_ref(),
-                &state.ema,
-                &self.cutter,
-                self.run.train.batch,
-            )?,
+            trainer: held_out.by_trainer(self.objective.as_ref(), &state.ema, &self.judge, self.windows)?,
         }
         .check()?;
         state.held_out = Some(reading.engine);
@@ -207,12 +233,14 @@ impl Setup {
         Ok(self.voice(state)?.write(&self.voice_file())?)
     }
 
-    /// The state that was saved last.
+    /// The state that was saved last; its number of windows goes on.
     ///
     /// # Errors
     /// There is none, or it is another run's.
-    pub fn resume(&self) -> Result<State> {
-        State::read(&self.state_file(), &self.config, &self.corpus, &self.run)
+    pub fn resume(&mut self) -> Result<State> {
+        let state = State::read(&self.state_file(), &self.config, &self.corpus, &self.run)?;
+        self.windows = state.windows;
+        Ok(state)
     }
 
     /// Where the last good checkpoint is, for a run that failed.

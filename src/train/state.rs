@@ -20,6 +20,8 @@ pub struct State {
     pub step: u64,
     /// Steps of the whole run.
     pub steps: u64,
+    /// Windows of a step.
+    pub windows: usize,
     /// Samples that counted in a loss.
     pub samples: u64,
     /// Seconds of work, all resumptions together.
@@ -43,6 +45,9 @@ pub struct State {
 struct Section {
     step: u64,
     steps: u64,
+    /// States from before `max_memory` have none.
+    #[serde(default)]
+    windows: Option<usize>,
     samples: u64,
     seconds: f64,
     held_out: Option<f64>,
@@ -53,11 +58,12 @@ struct Section {
 }
 
 impl State {
-    /// Before the first step, with these weights.
-    pub fn new(params: Vec<f32>, steps: u64) -> Self {
+    /// Before the first step, with these weights, for steps of `windows` windows.
+    pub fn new(params: Vec<f32>, steps: u64, windows: usize) -> Self {
         Self {
             step: 0,
             steps,
+            windows,
             samples: 0,
             seconds: 0.0,
             held_out: None,
@@ -90,6 +96,7 @@ impl State {
         let section = Section {
             step: self.step,
             steps: self.steps,
+            windows: Some(self.windows),
             samples: self.samples,
             seconds: self.seconds,
             held_out: self.held_out,
@@ -162,6 +169,7 @@ impl State {
         Ok(Self {
             step: section.step,
             steps: section.steps,
+            windows: section.windows.unwrap_or_else(|| run.train.windows()),
             samples: section.samples,
             seconds: section.seconds,
             held_out: section.held_out,

@@ -1,11 +1,11 @@
 //! Training windows: which piece of which recording, and what its rows hold.
 //!
 //! A window starts at a frame boundary. Where the recording has enough past, its first `warmup` rows fill the
-//! receptive field and stay out of the loss. Nearer to the beginning it starts at the recording's own first sample with
+//! receptive field, or as much of it as `train.max_warmup` allows, and stay out of the loss. Nearer to the beginning it starts at the recording's own first sample with
 //! the start symbol, as the engine does, and its warm-up is as short as that makes it: so the network also learns how a
 //! recording begins.
 
-use super::config::RunFile;
+use super::config::Train;
 use super::corpus::Corpus;
 use super::recording::Recording;
 use wavesynth_models::ar::{Coins, Symbol};
@@ -21,12 +21,14 @@ pub struct Cutter {
 }
 
 impl Cutter {
-    /// Windows for `config` with at least `loss` rows in the loss, rounded up to frames.
-    pub fn new(config: &wavenet::Config, loss: usize) -> Self {
+    /// Windows for `config` with at least `loss` rows in the loss and a warm-up of the receptive field, or of
+    /// `max_warmup` rows where that is less; both rounded up to frames.
+    pub fn new(config: &wavenet::Config, loss: usize, max_warmup: Option<usize>) -> Self {
         let hop = config.hop();
+        let warmup = (config.receptive_field() - 1).min(max_warmup.unwrap_or(usize::MAX));
         Self {
             config: config.clone(),
-            warmup_frames: (config.receptive_field() - 1).div_ceil(hop),
+            warmup_frames: warmup.div_ceil(hop),
             loss_frames: loss.div_ceil(hop).max(1),
         }
     }
@@ -151,15 +153,22 @@ const TRIES: usize = 50;
 const PAUSE: f32 = -1.5;
 
 impl<'a> Sampler<'a> {
-    /// Batches of a run of `steps` steps over the training part of `corpus`.
-    pub fn new(run: &RunFile, corpus: &'a Corpus, cutter: &'a Cutter, steps: u64) -> Self {
+    /// Batches of `windows` windows for a run of `steps` steps over the training part of `corpus`. A speaker is drawn in
+    /// proportion to (samples)^`balance`.
+    pub fn new(
+        train: &Train,
+        balance: f64,
+        corpus: &'a Corpus,
+        cutter: &'a Cutter,
+        (windows, steps): (usize, u64),
+    ) -> Self {
         let mut pools = vec![Pool::default(); corpus.speakers.len()];
         corpus.part(false).for_each(|r| pools[r.speaker].push(r));
         let mut sum = 0.0;
         let weights = pools
             .iter()
             .map(|p| {
-                sum += (p.samples() as f64).powf(run.corpus.balance);
+                sum += (p.samples() as f64).powf(balance);
                 sum
             })
             .collect();
@@ -167,11 +176,11 @@ impl<'a> Sampler<'a> {
             cutter,
             pools,
             weights,
-            batch: run.train.batch,
-            noise: run.train.input_noise,
-            dropout: run.train.feature_dropout,
-            dropout_speech: run.train.dropout_speech,
-            seed: run.train.seed,
+            batch: windows,
+            noise: train.input_noise,
+            dropout: train.feature_dropout,
+            dropout_speech: train.dropout_speech,
+            seed: train.seed,
             steps,
         }
     }
@@ -260,7 +269,7 @@ mod tests {
     #[test]
     fn rows_are_shifted_by_one_and_frames_aligned() {
         // Receptive field 8, so 7 past rows: 2 frames of 4.
-        let cutter = Cutter::new(&config(4), 10);
+        let cutter = Cutter::new(&config(4), 10, None);
         let r = recording(61, 4);
         let w = cutter.cut(&r, 5, true);
         assert_eq!((w.warmup, w.targets.len(), w.speaker), (8, 20, Some(1)));
@@ -274,7 +283,7 @@ mod tests {
 
     #[test]
     fn a_beginning_is_the_engines_beginning() {
-        let cutter = Cutter::new(&config(4), 10);
+        let cutter = Cutter::new(&config(4), 10, None);
         let r = recording(61, 4);
         let w = cutter.cut(&r, 0, true);
         assert_eq!((w.warmup, w.targets.len(), w.inputs[0]), (0, 12, 128));
@@ -283,8 +292,20 @@ mod tests {
     }
 
     #[test]
+    fn a_bounded_warm_up_still_reads_the_true_past() {
+        let cutter = Cutter::new(&config(4), 10, Some(3));
+        let r = recording(61, 4);
+        let w = cutter.cut(&r, 5, true);
+        assert_eq!((w.warmup, w.targets.len(), cutter.max_rows()), (4, 16, 16));
+        assert_eq!((w.inputs[0], w.targets[0]), (15 + 20, 16 + 20));
+        let none = Cutter::new(&config(4), 10, Some(0)).cut(&r, 5, true);
+        assert_eq!((none.warmup, none.inputs[0]), (0, 19 + 20));
+        assert_eq!(Cutter::new(&config(4), 10, Some(1000)).max_rows(), 20);
+    }
+
+    #[test]
     fn tiles_cover_every_sample_once() {
-        let cutter = Cutter::new(&config(4), 10);
+        let cutter = Cutter::new(&config(4), 10, None);
         for samples in [1, 3, 4, 12, 13, 61, 64] {
             let r = recording(samples, 4);
             let seen: Vec<u8> = cutter

@@ -113,7 +113,7 @@ impl Place {
 }
 
 pub fn go(run: &Path, resume: bool, stop_after: Option<u64>) -> anyhow::Result<Outcome> {
-    train(run, &Options { resume, stop_after }, &AtomicBool::new(false))
+    train(run, &Options { resume, stop_after, ..Options::default() }, &AtomicBool::new(false))
 }
 
 /// What a run says when it fails, in the form in which the program prints it.

@@ -4,5 +4,7 @@ mod commands;
 mod common;
 mod enroll;
 mod learning;
+mod memory;
 mod resume;
 mod runs;
+mod trajectory;

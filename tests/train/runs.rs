@@ -106,6 +106,19 @@ fn transcripts_decide_the_split_where_they_are() {
 }
 
 #[test]
+fn transcripts_that_cannot_be_read_are_no_absent_ones() {
+    let place = Place::with_voices();
+    let file = place.path("data/low/transcripts.tsv");
+    std::fs::write(&file, b"utt\tsplit\n0\ttest\xff\n").unwrap();
+    let run = place.run_file("out", MODEL, TRAIN);
+    let said = failure(&run, false);
+    assert!(said.contains("transcripts.tsv: can't be read as text"), "{said}");
+    std::fs::remove_file(&file).unwrap();
+    std::fs::create_dir(&file).unwrap();
+    assert!(failure(&run, false).contains("transcripts.tsv: can't be read as text"));
+}
+
+#[test]
 fn another_rate_is_resampled_and_short_files_are_counted() {
     let place = Place::with_voices();
     write_wav(&place.path("data/low/short.wav"), &babble(100.0, 0.1, 1));
