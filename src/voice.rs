@@ -7,7 +7,7 @@ use wavesynth_audio::{cond, features, mulaw};
 use wavesynth_models::kernels::Isa;
 use wavesynth_models::wavenet;
 use wavesynth_models::weights::Header;
-use wavesynth_models::zoo::{FamilyConfig, Loaded};
+use wavesynth_models::zoo::Loaded;
 
 /// The checkpoint section `voice`: what a model's symbols and frames mean as sound.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -95,8 +95,8 @@ impl Voice {
     /// # Errors
     /// As [`Voice::open`].
     pub fn from_loaded(model: Loaded, path: &Path) -> Result<Self> {
+        let config = model.config.clone().into_voice(path)?;
         let section = VoiceSection::from_header(&model.header, path)?;
-        let FamilyConfig::WaveNet(config) = model.config.clone();
         let path = path.display();
         ensure!(
             config.classes == mulaw::CLASSES,

@@ -33,6 +33,29 @@ pub enum ObjectiveError {
     Graph(#[from] candle_core::Error),
 }
 
+/// Checks that every window has one target per input, a row behind its warm-up and no symbol from `classes` on; the
+/// length of the longest.
+///
+/// # Errors
+/// The first window that has not, or no window at all.
+pub fn check_windows(batch: &[Window], classes: usize) -> Result<usize, ObjectiveError> {
+    let err = |i: usize, what: String| Err(ObjectiveError::Batch(format!("window {i}: {what}")));
+    if batch.is_empty() {
+        return Err(ObjectiveError::Batch("no windows".into()));
+    }
+    for (i, w) in batch.iter().enumerate() {
+        let t = w.inputs.len();
+        if w.targets.len() != t || w.warmup >= t {
+            let (n, u) = (w.targets.len(), w.warmup);
+            return err(i, format!("{t} inputs, {n} targets, warm-up {u}"));
+        }
+        if let Some(s) = w.inputs.iter().chain(&w.targets).find(|&&s| s as usize >= classes) {
+            return err(i, format!("symbol {s}, the model has {classes} classes"));
+        }
+    }
+    Ok(batch.iter().map(|w| w.inputs.len()).max().unwrap_or(0))
+}
+
 /// A differentiable loss.
 pub trait Objective: Send + Sync {
     /// Where each tensor stands in the flat vector.
@@ -49,6 +72,29 @@ pub trait Objective: Send + Sync {
         batch: &[Window],
         grads: Option<&mut [f32]>,
     ) -> Result<f64, ObjectiveError>;
+
+    /// Values of state that a window hands on to the next window of its stream; 0 for a family whose windows stand
+    /// alone.
+    fn carry_len(&self) -> usize {
+        0
+    }
+
+    /// As [`Objective::loss`] for windows that go on where others ended: truncated back-propagation through time.
+    /// `carry[i]` is the state before the first row of window i, empty for a new stream; it becomes the state behind
+    /// the window's last row, [`Objective::carry_len`] values. No gradient flows through it. A family whose windows
+    /// stand alone leaves it as it is.
+    ///
+    /// # Errors
+    /// A batch or a carry that does not fit the model; the carry is then as it was.
+    fn loss_carried(
+        &self,
+        params: &[f32],
+        batch: &[Window],
+        _carry: &mut [Vec<f32>],
+        grads: Option<&mut [f32]>,
+    ) -> Result<f64, ObjectiveError> {
+        self.loss(params, batch, grads)
+    }
 
     /// Bytes that one call with gradients will hold at its peak, parameters and gradients left out.
     fn peak_bytes(&self, windows: usize, window_len: usize, threads: usize) -> usize;

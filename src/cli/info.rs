@@ -6,9 +6,9 @@ use anyhow::Result;
 use serde_json::{Value, json};
 use std::path::PathBuf;
 use wavesynth::voice::{SECTION, VoiceSection};
-use wavesynth_models::wavenet;
 use wavesynth_models::weights::{self, Checkpoint};
 use wavesynth_models::zoo::{FamilyConfig, LoadError};
+use wavesynth_models::{char_rnn, wavenet};
 
 /// Show what a checkpoint holds
 #[derive(Debug, clap::Args)]
@@ -24,7 +24,7 @@ pub struct Args {
 /// Runs the command.
 pub fn run(args: Args) -> Result<()> {
     let (checkpoint, path) = read_checkpoint(args.model.as_deref())?;
-    let FamilyConfig::WaveNet(config) = FamilyConfig::from_header(&checkpoint.header, &path)?;
+    let config = FamilyConfig::from_header(&checkpoint.header, &path)?;
     weights::check(&checkpoint.tensors, &config.table())
         .map_err(|source| LoadError::Weights { path: path.clone(), source })?;
     let voice = VoiceSection::from_header(&checkpoint.header, &path).ok();
@@ -39,54 +39,42 @@ fn parameters(checkpoint: &Checkpoint) -> usize {
     checkpoint.tensors.values().map(|t| t.data.len()).sum()
 }
 
-fn value(checkpoint: &Checkpoint, config: &wavenet::Config, voice: Option<&VoiceSection>) -> Result<Value> {
-    let receptive = config.receptive_field();
-    Ok(json!({
-        "family": checkpoint.header.family,
-        "config": config,
+fn value(checkpoint: &Checkpoint, config: &FamilyConfig, voice: Option<&VoiceSection>) -> Result<Value> {
+    let mut value = json!({
+        "family": config.family(),
+        "config": checkpoint.header.config,
         "parameters": parameters(checkpoint),
-        "macs_per_sample": config.macs_per_sample(),
-        "receptive_field": receptive,
-        "receptive_field_ms": voice.map(|v| receptive as f64 * 1000.0 / f64::from(v.sample_rate)),
         "sections": checkpoint.header.sections,
-    }))
+    });
+    let family = match config {
+        FamilyConfig::WaveNet(c) => {
+            let receptive = c.receptive_field();
+            json!({
+                "config": c,
+                "macs_per_sample": c.macs_per_sample(),
+                "receptive_field": receptive,
+                "receptive_field_ms": voice.map(|v| receptive as f64 * 1000.0 / f64::from(v.sample_rate)),
+            })
+        }
+        FamilyConfig::CharRnn(c) => json!({
+            "config": c,
+            "macs_per_symbol": c.macs_per_symbol(),
+            "state_bytes": c.state_len() * size_of::<f32>(),
+        }),
+    };
+    if let (Value::Object(all), Value::Object(family)) = (&mut value, family) {
+        all.extend(family);
+    }
+    Ok(value)
 }
 
-fn text(checkpoint: &Checkpoint, c: &wavenet::Config, voice: Option<&VoiceSection>) -> String {
-    let mut lines: Vec<(&str, String)> = vec![
-        ("family", checkpoint.header.family.clone()),
-        ("parameters", parameters(checkpoint).to_string()),
-        ("multiply-adds", format!("{} per sample", c.macs_per_sample())),
-        (
-            "layers",
-            format!(
-                "{} of kernel size {}, dilations {}",
-                c.dilations.len(),
-                c.kernel_size,
-                cycles(&c.dilations)
-            ),
-        ),
-        (
-            "channels",
-            format!(
-                "{} residual, {} gate, {} skip, {} head",
-                c.residual_channels, c.gate_channels, c.skip_channels, c.head_channels
-            ),
-        ),
-    ];
-    let field = c.receptive_field();
-    let ms = voice.map(|v| format!(", {:.1} ms", field as f64 * 1000.0 / f64::from(v.sample_rate)));
-    lines.push(("receptive field", format!("{field} samples{}", ms.unwrap_or_default())));
-    lines.push((
-        "condition",
-        c.condition.as_ref().map_or("none".into(), |k| {
-            format!(
-                "speaker vector of {}, {} features with {} frames of context to either side, frame network of {}, a \
-                 frame per {} samples",
-                k.speaker_dim, k.features, k.context, k.hidden, k.hop
-            )
-        }),
-    ));
+fn text(checkpoint: &Checkpoint, config: &FamilyConfig, voice: Option<&VoiceSection>) -> String {
+    let mut lines =
+        vec![("family", config.family().into()), ("parameters", parameters(checkpoint).to_string())];
+    lines.extend(match config {
+        FamilyConfig::WaveNet(c) => wavenet_lines(c, voice),
+        FamilyConfig::CharRnn(c) => char_rnn_lines(c),
+    });
     if let Some(v) = voice {
         lines.push(("sample rate", format!("{} Hz", v.sample_rate)));
         lines.push(("pre-emphasis", v.preemphasis.to_string()));
@@ -107,6 +95,54 @@ fn text(checkpoint: &Checkpoint, c: &wavenet::Config, voice: Option<&VoiceSectio
     let lines: Vec<_> =
         lines.iter().map(|(k, v)| format!("{k:<16} {v}").trim_end().into()).collect::<Vec<String>>();
     lines.join("\n")
+}
+
+fn char_rnn_lines(c: &char_rnn::Config) -> Vec<(&'static str, String)> {
+    let cell = match c.cell {
+        char_rnn::Cell::Lstm => "LSTM",
+        char_rnn::Cell::Gru => "GRU",
+    };
+    vec![
+        ("multiply-adds", format!("{} per symbol", c.macs_per_symbol())),
+        ("symbols", format!("{}, a stream starts with {}", c.classes, c.start)),
+        ("layers", format!("{} of {} {cell} units", c.layers, c.hidden)),
+        ("state", format!("{} bytes", c.state_len() * size_of::<f32>())),
+    ]
+}
+
+fn wavenet_lines(c: &wavenet::Config, voice: Option<&VoiceSection>) -> Vec<(&'static str, String)> {
+    let field = c.receptive_field();
+    let ms = voice.map(|v| format!(", {:.1} ms", field as f64 * 1000.0 / f64::from(v.sample_rate)));
+    vec![
+        ("multiply-adds", format!("{} per sample", c.macs_per_sample())),
+        (
+            "layers",
+            format!(
+                "{} of kernel size {}, dilations {}",
+                c.dilations.len(),
+                c.kernel_size,
+                cycles(&c.dilations)
+            ),
+        ),
+        (
+            "channels",
+            format!(
+                "{} residual, {} gate, {} skip, {} head",
+                c.residual_channels, c.gate_channels, c.skip_channels, c.head_channels
+            ),
+        ),
+        ("receptive field", format!("{field} samples{}", ms.unwrap_or_default())),
+        (
+            "condition",
+            c.condition.as_ref().map_or("none".into(), |k| {
+                format!(
+                    "speaker vector of {}, {} features with {} frames of context to either side, frame network of \
+                     {}, a frame per {} samples",
+                    k.speaker_dim, k.features, k.context, k.hidden, k.hop
+                )
+            }),
+        ),
+    ]
 }
 
 fn plain(v: &Value) -> String {

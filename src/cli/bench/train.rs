@@ -82,8 +82,7 @@ pub fn run(args: Args) -> Result<()> {
 fn config(shape: &str) -> Result<Config> {
     if shape == "shipped" {
         let (checkpoint, path) = args::read_checkpoint(None)?;
-        let FamilyConfig::WaveNet(config) = FamilyConfig::from_header(&checkpoint.header, &path)?;
-        return Ok(config);
+        return Ok(FamilyConfig::from_header(&checkpoint.header, &path)?.into_voice(&path)?);
     }
     Config::named(shape).with_context(|| {
         let known = Config::NAMED.join(", ");

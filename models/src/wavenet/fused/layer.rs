@@ -1,9 +1,9 @@
 //! One gated dilated layer, forward and back, tile by tile.
 
-use super::head::{add, add_rows};
 use super::laps::Phase;
 use super::padded::LayerPlaces;
 use super::window::{WindowPass, span, tiles};
+use crate::fused::rows::{add, add_rows};
 use crate::kernels::aligned::Aligned;
 use crate::kernels::tile::{Strided, multiply};
 use crate::kernels::{Simd, math};
