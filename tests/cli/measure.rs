@@ -82,6 +82,33 @@ fn bench_measures_shapes_and_checkpoints() {
     refuses(&f, "bench latency --shape ibab --isa z80", 2, &["z80", "plain"]);
 }
 
+#[cfg(feature = "train")]
+#[test]
+fn bench_train_times_the_phases_of_a_step() {
+    let f = Folder::new();
+    let run = "[corpus]\nroot = \"none\"\n[model]\nresidual_channels = 8\nskip_channels = 8\n\
+        dilations = [1, 2, 4]\n[train]\nsteps = 1\nwindow = 320\nbatch = 3\n";
+    std::fs::write(f.path("small.toml"), run).unwrap();
+    let rows = f.json("bench train --shape small.toml --steps 3");
+    let row = &rows.as_array().unwrap()[0];
+    assert_eq!((row["shape"].as_str(), row["engine"].as_str()), (Some("small"), Some("fused")));
+    assert_eq!((number(row, "windows"), number(row, "rows"), number(row, "warmup")), (3.0, 480.0, 160.0));
+    assert_eq!(row["step_seconds_all"].as_array().unwrap().len(), 3);
+    let names: Vec<_> =
+        row["phases"].as_array().unwrap().iter().map(|p| p["name"].as_str().unwrap()).collect();
+    for phase in ["batch", "gate products", "head and softmax", "weight gradients", "AdamW", "average"] {
+        assert!(names.contains(&phase), "{names:?}");
+    }
+    let rows =
+        f.json("bench train --shape small.toml --steps 1 --warmup 0 --batch 1 --window 640 --engine graph");
+    assert_eq!((number(&rows[0], "windows"), number(&rows[0], "rows")), (1.0, 640.0));
+    assert_eq!(number(&rows[0], "samples_per_s"), number(&rows[0], "rows_per_s"));
+    refuses(&f, "bench train --shape huge", 1, &["huge", "wavenet-30", "shipped"]);
+    refuses(&f, "bench train --shape none.toml", 1, &["none.toml"]);
+    refuses(&f, "bench train --batch 0", 2, &["--batch 0", "1 to 4096"]);
+    refuses(&f, "bench train --engine steam", 2, &["steam", "fused, graph"]);
+}
+
 #[test]
 fn info_shows_a_checkpoint() {
     let f = Folder::new();
