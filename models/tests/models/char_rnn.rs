@@ -1,4 +1,5 @@
 //! Char-RNN: the readings of its equations must agree with one another and with PyTorch's (`golden/char_rnn.py`).
+#![cfg_attr(not(feature = "train"), allow(dead_code, reason = "the graph's tests use the rest"))]
 
 use crate::common::{Golden, golden_path};
 use wavesynth_models::ar::{Coins, Model, Sampling};
