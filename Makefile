@@ -4,7 +4,7 @@ CARGO ?= cargo
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 APT := $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get
 
-.PHONY: demo test lint headers rig
+.PHONY: demo test lint limits headers rig
 
 demo: headers
 	$(CARGO) build --release
@@ -19,6 +19,11 @@ lint: headers
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --release --workspace --all-targets --all-features -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --all-features --no-deps
+
+# Measures this machine, and writes the tables and plots of docs/engine-limits.md.
+limits: headers
+	$(CARGO) build --release
+	benches/limits.sh
 
 # ALSA's headers, for the sound device.
 headers:

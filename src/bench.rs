@@ -1,9 +1,16 @@
 //! How fast the engine is on this machine: per symbol, as a stream, and from a command to its sound.
 
 mod change;
+mod growth;
+mod limits;
+mod machine;
+pub mod plot;
 mod subject;
 
 pub use change::change_to_sound;
+pub use growth::{BASE, GrowthRow, growth};
+pub use limits::{Bound, LimitRow, Limits};
+pub use machine::{Level, Machine, read_rate};
 pub use subject::Subject;
 
 use crate::synth::{Percentiles, without_denormals};

@@ -1,6 +1,9 @@
 //! `wavesynth bench`: the engine on this machine.
 
+mod growth;
 mod latency;
+mod limits;
+mod shapes;
 
 use super::args::ModelArgs;
 use super::usage;
@@ -27,6 +30,12 @@ enum What {
     Latency(latency::Args),
     /// Time per symbol in blocks, as rendering sees it
     Throughput(latency::Args),
+    /// How near each shape comes to what this machine allows
+    Limits(limits::Args),
+    /// Time per sample against layers, channels, dilation and length
+    Growth(growth::Args),
+    /// The shapes that `--shape all` measures
+    Shapes(shapes::Args),
 }
 
 /// Runs the command.
@@ -34,6 +43,9 @@ pub fn run(args: Args) -> Result<()> {
     match args.what {
         What::Latency(a) => latency::run(a, Grain::Symbol),
         What::Throughput(a) => latency::run(a, Grain::Block(BLOCK)),
+        What::Limits(a) => limits::run(a),
+        What::Growth(a) => growth::run(a),
+        What::Shapes(a) => shapes::run(a),
     }
 }
 
