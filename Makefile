@@ -6,7 +6,7 @@ SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 FEATURES := train,device
 APT := $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get
 
-.PHONY: demo test lint headers rig
+.PHONY: demo test lint limits headers rig
 
 demo: headers
 	$(CARGO) build --release
@@ -21,6 +21,11 @@ lint: headers
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --release --workspace --all-targets --features $(FEATURES) -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --features $(FEATURES) --no-deps
+
+# Measures this machine, and writes the tables and plots of docs/engine-limits.md.
+limits: headers
+	$(CARGO) build --release
+	benches/limits.sh
 
 # ALSA's headers, for the sound device.
 headers:

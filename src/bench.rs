@@ -2,11 +2,18 @@
 //! trainer per step.
 
 mod change;
+mod growth;
+mod limits;
+mod machine;
+pub mod plot;
 mod subject;
 #[cfg(feature = "train")]
 pub mod training;
 
 pub use change::change_to_sound;
+pub use growth::{BASE, GrowthRow, growth};
+pub use limits::{Bound, LimitRow, Limits};
+pub use machine::{Level, Machine, read_rate};
 pub use subject::Subject;
 
 use crate::synth::{Percentiles, without_denormals};

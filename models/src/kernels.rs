@@ -14,6 +14,7 @@
 //! panel     y += W x with W packed in column panels, read once from front to back: the engine's product
 //! tile      C += A B on small row-major blocks: the trainer's product
 //! aligned   buffers that start on a cache line
+//! probe     what the machine can do at most, for the bench
 //! ```
 
 pub mod aligned;
@@ -22,6 +23,7 @@ pub mod math;
 mod neon;
 pub mod panel;
 mod plain;
+pub mod probe;
 mod simd;
 pub mod tile;
 #[cfg(target_arch = "x86_64")]

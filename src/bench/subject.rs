@@ -41,12 +41,20 @@ impl Subject {
             let known = wavenet::Config::NAMED.join(", ");
             format!("--shape {name}: no such shape; there are shipped, {known}")
         })?;
+        Self::random(name, &config, isa)
+    }
+
+    /// A shape with random weights and no front end.
+    ///
+    /// # Errors
+    /// What loading it says.
+    pub fn random(name: &str, config: &wavenet::Config, isa: Isa) -> Result<Self> {
         let layout = Layout::new(config.table());
         let checkpoint = Checkpoint {
             header: Header {
                 version: VERSION,
                 family: wavenet::FAMILY.into(),
-                config: serde_json::to_value(&config)?,
+                config: serde_json::to_value(config)?,
                 sections: serde_json::Map::new(),
             },
             tensors: layout.tensors(&layout.init(1)),

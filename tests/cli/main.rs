@@ -66,6 +66,9 @@ fn every_command_explains_itself() {
         "bench",
         "bench latency",
         "bench throughput",
+        "bench limits",
+        "bench growth",
+        "bench shapes",
         "info",
         "devices",
     ];

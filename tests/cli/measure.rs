@@ -110,6 +110,61 @@ fn bench_train_times_the_phases_of_a_step() {
 }
 
 #[test]
+fn bench_limits_divides_what_was_reached_by_the_bound() {
+    let f = Folder::new();
+    let v = f.json("bench limits -m plain.safetensors --seconds 0.05 --plot l.svg --table l.md");
+    let machine = &v["machine"];
+    assert!(number(machine, "mul_adds_per_s") > 1e8);
+    let levels = machine["levels"].as_array().unwrap();
+    assert!(levels.len() >= 2 && levels.iter().all(|l| number(l, "bytes_per_s") > 1e7));
+    let rates: Vec<_> = v["read_rates"].as_array().unwrap().iter().map(|r| r[1].as_f64().unwrap()).collect();
+    assert!(rates.windows(2).all(|w| w[0] >= w[1]), "{rates:?}");
+    let row = &v["rows"][0];
+    assert_eq!((row["shape"].as_str(), row["dtype"].as_str()), (Some("plain"), Some("f32")));
+    let bound = number(row, "compute_ns").max(number(row, "read_ns"));
+    assert_eq!(number(row, "bound_ns"), bound);
+    let near = |a: f64, b: f64| (a / b - 1.0).abs() < 1e-9;
+    assert!(near(number(row, "fraction"), bound / number(row, "ns_per_symbol")));
+    let reached = number(row, "times_real_time");
+    assert!(near(number(row, "fraction"), reached / number(row, "bound_times_real_time")));
+    let svg = std::fs::read_to_string(f.path("l.svg")).unwrap();
+    assert!(svg.starts_with("<svg") && svg.contains("plain"), "{svg}");
+    assert!(std::fs::read_to_string(f.path("l.md")).unwrap().contains("| plain | f32 |"));
+    refuses(&f, "bench limits --shape huge", 1, &["huge", "nv-wavenet"]);
+    refuses(&f, "bench limits --shape ibab --seconds 0", 2, &["--seconds"]);
+    refuses(&f, "bench limits -m plain.safetensors --seconds 0.05 --plot no/x.svg", 1, &["no/x.svg"]);
+}
+
+#[test]
+fn bench_growth_varies_one_size_at_a_time() {
+    let f = Folder::new();
+    let v = f.json("bench growth --seconds 0.01 --longest 2 --plot g.svg");
+    let rows = v.as_array().unwrap();
+    let of = |vary: &str| rows.iter().filter(|r| r["vary"] == vary).collect::<Vec<_>>();
+    assert!(rows.iter().all(|r| number(r, "ns_per_symbol") > 0.0));
+    for vary in ["layers", "channels"] {
+        assert!(
+            of(vary).windows(2).all(|w| number(w[0], "macs_per_symbol") < number(w[1], "macs_per_symbol"))
+        );
+    }
+    let dilation = of("dilation");
+    assert_eq!((number(dilation[0], "value"), dilation.len()), (1.0, 10));
+    assert!(dilation.windows(2).all(|w| w[0]["macs_per_symbol"] == w[1]["macs_per_symbol"]));
+    assert_eq!(of("length").iter().map(|r| number(r, "value")).collect::<Vec<_>>(), [1.0, 2.0]);
+    assert!(std::fs::read_to_string(f.path("g.svg")).unwrap().contains("largest dilation"));
+    refuses(&f, "bench growth --longest -1", 2, &["--longest"]);
+}
+
+#[test]
+fn bench_shapes_are_those_that_are_measured() {
+    let f = Folder::new();
+    let v = f.json("bench shapes");
+    let names: Vec<_> = v.as_array().unwrap().iter().map(|s| s["shape"].as_str().unwrap()).collect();
+    assert!(names.contains(&"nv-wavenet") && names.contains(&"shipped"), "{names:?}");
+    assert_eq!(v[0]["config"]["dilations"].as_array().unwrap().len(), 20);
+}
+
+#[test]
 fn info_shows_a_checkpoint() {
     let f = Folder::new();
     let v = f.json("info voice.safetensors");
