@@ -10,6 +10,7 @@
 //! kernels   matrix-vector products and gates, plain and for each instruction set; the only `unsafe`
 //! wavenet   one family: mod.rs the equation and Config::table(), step.rs the engine, graph.rs the teacher-forced
 //!           reading on candle, fused.rs the trainer's own forward and backward
+//! gpt       another, with the same parts
 //! zoo       the one `match` over families
 //! ```
 //!
@@ -20,6 +21,7 @@
 pub use candle_core;
 
 pub mod ar;
+pub mod gpt;
 pub mod kernels;
 #[cfg(feature = "train")]
 pub mod objective;

@@ -110,9 +110,9 @@ impl Condition {
 #[derive(Debug, thiserror::Error, PartialEq)]
 #[error("config: {field} is {found}, wanted {want}")]
 pub struct ConfigError {
-    field: &'static str,
-    found: String,
-    want: &'static str,
+    pub(crate) field: &'static str,
+    pub(crate) found: String,
+    pub(crate) want: &'static str,
 }
 
 impl Config {

@@ -3,9 +3,12 @@
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use wavesynth_models::ar::{Coins, Sampling};
+use wavesynth_models::ar::{Coins, Generator, Sampling, Stream};
+use wavesynth_models::gpt::Gpt;
 use wavesynth_models::kernels::Isa;
+use wavesynth_models::weights::Checkpoint;
 use wavesynth_models::zoo::Loaded;
 
 struct Counting;
@@ -38,25 +41,33 @@ fn count(f: impl FnOnce()) -> usize {
 #[test]
 fn a_stream_neither_allocates_nor_frees() {
     assert!(count(|| drop(std::hint::black_box(vec![1u8; 9]))) >= 2, "the counter counts");
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/models/golden/wavenet.safetensors");
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/models/golden");
+    let file = Checkpoint::read(&golden.join("gpt.safetensors")).unwrap();
+    let config = serde_json::from_value(file.header.config).unwrap();
     for isa in Isa::available() {
-        let model = Loaded::open(&path, isa).unwrap();
-        let mut stream = model.generator(Sampling::default());
-        let frame = vec![0.1; stream.cond_len()];
-        let mut row = vec![0.0; stream.likelihood().classes()];
-        let mut coins = Coins::new(1);
-        let n = count(|| {
-            for (temperature, top_k, top_p) in [(1.0, 0, 1.0), (0.7, 5, 1.0), (1.0, 0, 0.9), (0.0, 3, 0.5)] {
-                stream.set_sampling(Sampling { temperature, top_k, top_p });
-                stream.condition(&frame);
-                for _ in 0..300 {
-                    stream.next(coins.next_coin());
-                }
-                stream.score(3);
-                stream.logits(4, &mut row);
-            }
-            stream.reset();
-        });
-        assert_eq!(n, 0, "{}", isa.name());
+        let model = Loaded::open(&golden.join("wavenet.safetensors"), isa).unwrap();
+        run(&mut *model.generator(Sampling::default()));
+        let model = Arc::new(Gpt::new(&config, &file.tensors, isa).unwrap());
+        run(&mut Stream::new(model, Sampling::default()));
     }
+}
+
+/// Draws, scores and reads.
+fn run(stream: &mut dyn Generator) {
+    let frame = vec![0.1; stream.cond_len()];
+    let mut row = vec![0.0; stream.likelihood().classes()];
+    let mut coins = Coins::new(1);
+    let n = count(|| {
+        for (temperature, top_k, top_p) in [(1.0, 0, 1.0), (0.7, 5, 1.0), (1.0, 0, 0.9), (0.0, 3, 0.5)] {
+            stream.set_sampling(Sampling { temperature, top_k, top_p });
+            stream.condition(&frame);
+            for _ in 0..300 {
+                stream.next(coins.next_coin());
+            }
+            stream.score(3);
+            stream.logits(4, &mut row);
+        }
+        stream.reset();
+    });
+    assert_eq!(n, 0, "{}", stream.isa());
 }

@@ -14,7 +14,7 @@
 //! head      the head, its softmax and loss, and their backward, in one pass over a tile
 //! ```
 
-mod head;
+pub(crate) mod head;
 mod padded;
 mod window;
 

@@ -19,6 +19,8 @@ pub struct TensorSpec {
 pub enum Init {
     /// All zeros.
     Zeros,
+    /// All this value.
+    Constant(f32),
     /// Independent normal numbers of this standard deviation.
     Normal(f32),
 }
@@ -95,6 +97,14 @@ impl Layout {
             .iter()
             .position(|s| s.name == name)
             .unwrap_or_else(|| panic!("no tensor {name} in the table"));
+        self.range_at(i)
+    }
+
+    /// Where the table's tensor `i` stands in a flat vector.
+    ///
+    /// # Panics
+    /// When the table is shorter.
+    pub fn range_at(&self, i: usize) -> std::ops::Range<usize> {
         self.offsets[i]..self.offsets[i] + self.table[i].len()
     }
 
@@ -105,6 +115,7 @@ impl Layout {
             let mut coins = Coins::keyed(seed, i as u64);
             match spec.init {
                 Init::Zeros => flat.resize(flat.len() + spec.len(), 0.0),
+                Init::Constant(value) => flat.resize(flat.len() + spec.len(), value),
                 Init::Normal(std) => flat.extend((0..spec.len()).map(|_| coins.normal() * std)),
             }
         }

@@ -123,7 +123,7 @@ fn pass_where_positive<S: Simd>(_s: S, gradient: &mut [f32], output: &[f32]) {
 
 /// −ln softmax(row)[target]; `row` becomes scale · (softmax(row) − onehot(target)), zeros in the padding.
 #[inline(always)]
-fn softmax_loss<S: Simd>(s: S, row: &mut [f32], target: usize, classes: usize, scale: f32) -> f64 {
+pub(crate) fn softmax_loss<S: Simd>(s: S, row: &mut [f32], target: usize, classes: usize, scale: f32) -> f64 {
     let (logit, mut max) = (row[target], f32::NEG_INFINITY);
     row[classes..].fill(f32::MIN);
     let mut high = s.splat(f32::MIN);
