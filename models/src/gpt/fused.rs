@@ -23,7 +23,7 @@ use crate::wavenet::fused::head::add_rows;
 use crate::weights::Layout;
 use products::{Gradient, Product, Products};
 use rayon::prelude::*;
-use reading::{Reading, Scratch, Tape};
+use reading::{ReadingPass, Scratch, Tape};
 use std::ops::Range;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -187,7 +187,7 @@ impl Objective for Fused {
                 .with_max_len(1)
                 .map(|(task, tape)| {
                     let mut scratch = locked(&self.idle).pop().unwrap_or_default();
-                    let nats = self.isa.run(Reading {
+                    let nats = self.isa.run(ReadingPass {
                         config: &self.config,
                         sizes: self.products.sizes,
                         products: &products,

@@ -110,7 +110,7 @@ pub struct Scratch {
 }
 
 /// One reading's loss and gradient.
-pub struct Reading<'a> {
+pub struct ReadingPass<'a> {
     /// Sizes.
     pub config: &'a Config,
     /// Padded sizes.
@@ -137,7 +137,7 @@ pub struct Reading<'a> {
     pub scratch: &'a mut Scratch,
 }
 
-impl Kernel for Reading<'_> {
+impl Kernel for ReadingPass<'_> {
     type Output = f64;
 
     /// The sum of −ln p over the rows that count, in nats.
@@ -159,7 +159,7 @@ impl Kernel for Reading<'_> {
     }
 }
 
-impl Reading<'_> {
+impl ReadingPass<'_> {
     #[inline(always)]
     fn embed<S: Simd>(&mut self, _s: S) {
         let (width, padded) = (self.config.width, self.sizes.width);
