@@ -10,7 +10,7 @@
 //! plain     the reference, four lanes in an array, no intrinsics
 //! x86       AVX2+FMA, AVX-512F
 //! neon      aarch64
-//! math      exp, and from it the gate tanh(a)·σ(b); one polynomial for every instruction set
+//! math      exp, and from it the gate tanh(a)·σ(b) and gelu; one polynomial for every instruction set
 //! panel     y += W x with W packed in column panels, read once from front to back: the engine's product
 //! tile      C += A B on small row-major blocks: the trainer's product
 //! aligned   buffers that start on a cache line

@@ -3,6 +3,7 @@
 use crate::ar::{Generator, Sampling, Stream};
 use crate::char_rnn::{self, CharRnn};
 use crate::config::ConfigError;
+use crate::gpt::{self, Gpt};
 use crate::kernels::Isa;
 use crate::wavenet::{self, WaveNet};
 use crate::weights::{Checkpoint, CheckpointError, Header, Layout, TensorSpec, WeightsError};
@@ -17,7 +18,7 @@ pub enum LoadError {
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
     /// A family that this program does not know.
-    #[error("{path}: family `{found}`, this program knows `wavenet` and `char_rnn`")]
+    #[error("{path}: family `{found}`, this program knows `wavenet`, `char_rnn` and `gpt`")]
     Family {
         /// The file.
         path: PathBuf,
@@ -57,6 +58,8 @@ pub enum FamilyConfig {
     WaveNet(wavenet::Config),
     /// See [`crate::char_rnn`].
     CharRnn(char_rnn::Config),
+    /// See [`crate::gpt`].
+    Gpt(gpt::Config),
 }
 
 impl FamilyConfig {
@@ -78,6 +81,7 @@ impl FamilyConfig {
         match header.family.as_str() {
             wavenet::FAMILY => Ok(Self::WaveNet(parse(header, path, wavenet::Config::validate)?)),
             char_rnn::FAMILY => Ok(Self::CharRnn(parse(header, path, char_rnn::Config::validate)?)),
+            gpt::FAMILY => Ok(Self::Gpt(parse(header, path, gpt::Config::validate)?)),
             found => Err(LoadError::Family { path: path.into(), found: found.into() }),
         }
     }
@@ -87,6 +91,7 @@ impl FamilyConfig {
         match self {
             Self::WaveNet(_) => wavenet::FAMILY,
             Self::CharRnn(_) => char_rnn::FAMILY,
+            Self::Gpt(_) => gpt::FAMILY,
         }
     }
 
@@ -106,6 +111,7 @@ impl FamilyConfig {
         match self {
             Self::WaveNet(c) => c.table(),
             Self::CharRnn(c) => c.table(),
+            Self::Gpt(c) => c.table(),
         }
     }
 
@@ -119,6 +125,7 @@ impl FamilyConfig {
         match self {
             Self::WaveNet(c) => c.macs_per_sample(),
             Self::CharRnn(c) => c.macs_per_symbol(),
+            Self::Gpt(c) => c.macs_per_symbol(),
         }
     }
 
@@ -126,7 +133,7 @@ impl FamilyConfig {
     pub fn hop(&self) -> usize {
         match self {
             Self::WaveNet(c) => c.hop(),
-            Self::CharRnn(_) => 1,
+            Self::CharRnn(_) | Self::Gpt(_) => 1,
         }
     }
 }
@@ -145,6 +152,7 @@ pub struct Loaded {
 enum Packed {
     WaveNet(Arc<WaveNet>),
     CharRnn(Arc<CharRnn>),
+    Gpt(Arc<Gpt>),
 }
 
 impl Loaded {
@@ -170,6 +178,7 @@ impl Loaded {
             FamilyConfig::CharRnn(c) => {
                 Packed::CharRnn(Arc::new(CharRnn::new(c, &file.tensors, isa).map_err(weights)?))
             }
+            FamilyConfig::Gpt(c) => Packed::Gpt(Arc::new(Gpt::new(c, &file.tensors, isa).map_err(weights)?)),
         };
         Ok(Self { header: file.header, config, packed })
     }
@@ -179,6 +188,7 @@ impl Loaded {
         match &self.packed {
             Packed::WaveNet(m) => Box::new(Stream::new(m.clone(), sampling)),
             Packed::CharRnn(m) => Box::new(Stream::new(m.clone(), sampling)),
+            Packed::Gpt(m) => Box::new(Stream::new(m.clone(), sampling)),
         }
     }
 }

@@ -39,8 +39,8 @@ fn count(f: impl FnOnce()) -> usize {
 fn a_stream_neither_allocates_nor_frees() {
     assert!(count(|| drop(std::hint::black_box(vec![1u8; 9]))) >= 2, "the counter counts");
     let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/models/golden");
-    let families =
-        ["wavenet", "char_rnn_lstm", "char_rnn_gru"].map(|f| golden.join(f).with_extension("safetensors"));
+    let families = ["wavenet", "char_rnn_lstm", "char_rnn_gru", "gpt"]
+        .map(|f| golden.join(f).with_extension("safetensors"));
     for (path, isa) in families.iter().flat_map(|f| Isa::available().into_iter().map(move |isa| (f, isa))) {
         let model = Loaded::open(path, isa).unwrap();
         let mut stream = model.generator(Sampling::default());

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use wavesynth::voice::{SECTION, VoiceSection};
 use wavesynth_models::weights::{self, Checkpoint};
 use wavesynth_models::zoo::{FamilyConfig, LoadError};
-use wavesynth_models::{char_rnn, wavenet};
+use wavesynth_models::{char_rnn, gpt, wavenet};
 
 /// Show what a checkpoint holds
 #[derive(Debug, clap::Args)]
@@ -61,6 +61,10 @@ fn value(checkpoint: &Checkpoint, config: &FamilyConfig, voice: Option<&VoiceSec
             "macs_per_symbol": c.macs_per_symbol(),
             "state_bytes": c.state_len() * size_of::<f32>(),
         }),
+        FamilyConfig::Gpt(c) => json!({
+            "config": c,
+            "macs_per_symbol": c.macs_per_symbol(),
+        }),
     };
     if let (Value::Object(all), Value::Object(family)) = (&mut value, family) {
         all.extend(family);
@@ -74,6 +78,7 @@ fn text(checkpoint: &Checkpoint, config: &FamilyConfig, voice: Option<&VoiceSect
     lines.extend(match config {
         FamilyConfig::WaveNet(c) => wavenet_lines(c, voice),
         FamilyConfig::CharRnn(c) => char_rnn_lines(c),
+        FamilyConfig::Gpt(c) => gpt_lines(c),
     });
     if let Some(v) = voice {
         lines.push(("sample rate", format!("{} Hz", v.sample_rate)));
@@ -107,6 +112,16 @@ fn char_rnn_lines(c: &char_rnn::Config) -> Vec<(&'static str, String)> {
         ("symbols", format!("{}, a stream starts with {}", c.classes, c.start)),
         ("layers", format!("{} of {} {cell} units", c.layers, c.hidden)),
         ("state", format!("{} bytes", c.state_len() * size_of::<f32>())),
+    ]
+}
+
+fn gpt_lines(c: &gpt::Config) -> Vec<(&'static str, String)> {
+    vec![
+        ("multiply-adds", format!("{} per symbol, halfway through the context", c.macs_per_symbol())),
+        ("symbols", format!("{}, a stream starts with {}", c.classes, c.start)),
+        ("layers", format!("{} of width {}, {} heads", c.layers, c.width, c.heads)),
+        ("context", format!("{} symbols", c.context)),
+        ("head", if c.tied_head { "tied to the embedding" } else { "of its own" }.into()),
     ]
 }
 

@@ -2,7 +2,7 @@
 
 use super::aligned::Aligned;
 use super::panel::{Panels, Then, accumulate, gated, product};
-use super::tile::{Strided, multiply};
+use super::tile::{Strided, multiply_within};
 use super::{Isa, Kernel, Simd, math};
 use crate::ar::Coins;
 
@@ -28,6 +28,8 @@ impl Kernel for Map<'_> {
                 1 => math::gate(s, va, vb),
                 2 => math::tanh(s, va),
                 3 => math::tanh_sigmoid(s, va, vb).1,
+                4 => math::gelu(s, va).0,
+                5 => math::gelu(s, va).1,
                 _ => math::sigmoid(s, vb),
             };
             s.store(&mut out[i..], v);
@@ -59,6 +61,52 @@ fn exponentials_and_gates_are_exact_enough_and_in_range() {
                 assert!((f64::from(*y) - want).abs() < 1e-6, "{} {f}({x}, {g}) = {y}", isa.name());
                 assert!(range.contains(y), "{} {f}({x}, {g}) = {y} is out of range", isa.name());
             }
+        }
+    }
+}
+
+/// Φ(x): its Taylor series near zero, the continued fraction of the tail (Abramowitz and Stegun 26.2.14) elsewhere.
+fn normal_below(x: f64) -> f64 {
+    let density = (-0.5 * x * x).exp() / (2.0 * std::f64::consts::PI).sqrt();
+    if x.abs() < 2.5 {
+        let (mut term, mut sum) = (x, x);
+        for n in 1..60 {
+            term *= x * x / f64::from(2 * n + 1);
+            sum += term;
+        }
+        return 0.5 + density * sum;
+    }
+    let mut below = x.abs();
+    for n in (1..80).rev() {
+        below = x.abs() + f64::from(n) / below;
+    }
+    let tail = density / below;
+    if x < 0.0 { tail } else { 1.0 - tail }
+}
+
+#[test]
+fn gelu_is_the_exact_one() {
+    assert!(
+        (normal_below(1.959_963_985) - 0.975).abs() < 1e-9
+            && (normal_below(-3.0) - 1.349_898e-3).abs() < 1e-9
+    );
+    let x: Vec<f32> = (-4000..4000).map(|i| i as f32 * 0.005).chain([0.0, -0.0, 1e-30, -1e-30]).collect();
+    let x = &x[..x.len() / 16 * 16];
+    for isa in Isa::available() {
+        let (mut y, mut slope) = (vec![f32::NAN; x.len()], vec![f32::NAN; x.len()]);
+        isa.run(Map(x, x, &mut y, 4));
+        isa.run(Map(x, x, &mut slope, 5));
+        for ((x, y), slope) in x.iter().zip(&y).zip(&slope) {
+            let x = f64::from(*x);
+            let want = x * normal_below(x);
+            assert!(
+                (f64::from(*y) - want).abs() < 5e-7 + 1e-7 * want.abs(),
+                "{} gelu({x}) = {y}",
+                isa.name()
+            );
+            let density = (-0.5 * x * x).exp() / (2.0 * std::f64::consts::PI).sqrt();
+            let want = normal_below(x) + x * density;
+            assert!((f64::from(*slope) - want).abs() < 5e-7, "{} gelu'({x}) = {slope}", isa.name());
         }
     }
 }
@@ -118,12 +166,12 @@ fn panels_multiply() {
     }
 }
 
-struct Tile<'a>((usize, usize, usize), &'a mut [f32], Strided<'a>, &'a [f32]);
+struct Tile<'a>((usize, usize, usize), (&'a mut [f32], usize), Strided<'a>, (&'a [f32], usize));
 impl Kernel for Tile<'_> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        multiply(s, self.0, self.1, self.2, self.3);
+        multiply_within(s, self.0, self.1, self.2, self.3);
     }
 }
 
@@ -133,17 +181,25 @@ fn tiles_multiply_both_ways_round() {
         let lanes = isa.lanes();
         for (m, vectors, k) in [(1, 1, 1), (8, 3, 5), (13, 7, 48), (3, 16, 2), (128, 2, 33)] {
             let n = vectors * lanes;
-            let (a, b, c) = (random(m * k, 1), random(k * n, 2), random(m * n, 3));
-            for transposed in [false, true] {
-                let view = if transposed { Strided::transposed(&a, m) } else { Strided::rows(&a, k) };
-                let mut got = c.clone();
-                isa.run(Tile((m, n, k), &mut got, view, &b));
-                for i in 0..m {
-                    for j in 0..n {
-                        let at = |q: usize| f64::from(a[i * view.row + q * view.column]);
-                        let want = f64::from(c[i * n + j])
-                            + (0..k).map(|q| at(q) * f64::from(b[q * n + j])).sum::<f64>();
-                        close(got[i * n + j], want, &format!("{} {m}x{n}x{k} ({i}, {j})", isa.name()));
+            // Rows of C and B as wide as the product, and wider.
+            for (c_row, b_row) in [(n, n), (n + 3, n + lanes)] {
+                let (a, b, c) = (random(m * k, 1), random(k * b_row, 2), random(m * c_row, 3));
+                for transposed in [false, true] {
+                    let view = if transposed { Strided::transposed(&a, m) } else { Strided::rows(&a, k) };
+                    let mut got = c.clone();
+                    isa.run(Tile((m, n, k), (&mut got, c_row), view, (&b, b_row)));
+                    for i in 0..m {
+                        for j in 0..c_row {
+                            let at = |q: usize| f64::from(a[i * view.row + q * view.column]);
+                            let product = |q: usize| at(q) * f64::from(b[q * b_row + j]);
+                            let more = if j < n { (0..k).map(product).sum() } else { 0.0 };
+                            let want = f64::from(c[i * c_row + j]) + more;
+                            close(
+                                got[i * c_row + j],
+                                want,
+                                &format!("{} {m}x{n}x{k} ({i}, {j})", isa.name()),
+                            );
+                        }
                     }
                 }
             }

@@ -19,6 +19,8 @@ pub struct TensorSpec {
 pub enum Init {
     /// All zeros.
     Zeros,
+    /// All this value.
+    Constant(f32),
     /// Independent normal numbers of this standard deviation.
     Normal(f32),
     /// Ones from the first position up to the second, zeros elsewhere: the open gate of a bias.
@@ -97,6 +99,14 @@ impl Layout {
             .iter()
             .position(|s| s.name == name)
             .unwrap_or_else(|| panic!("no tensor {name} in the table"));
+        self.range_at(i)
+    }
+
+    /// Where the table's tensor `i` stands in a flat vector.
+    ///
+    /// # Panics
+    /// When the table is shorter.
+    pub fn range_at(&self, i: usize) -> std::ops::Range<usize> {
         self.offsets[i]..self.offsets[i] + self.table[i].len()
     }
 
@@ -110,6 +120,7 @@ impl Layout {
                 Init::Ones(from, to) => {
                     flat.extend((0..spec.len()).map(|i| if (from..to).contains(&i) { 1.0 } else { 0.0 }))
                 }
+                Init::Constant(value) => flat.resize(flat.len() + spec.len(), value),
                 Init::Normal(std) => flat.extend((0..spec.len()).map(|_| coins.normal() * std)),
             }
         }

@@ -6,3 +6,4 @@ mod char_rnn;
 mod checkpoint;
 mod common;
 mod golden;
+mod gpt;
