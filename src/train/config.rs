@@ -161,7 +161,7 @@ pub struct Train {
     pub hours: Option<f64>,
     /// Samples of a window that count in the loss.
     pub window: usize,
-    /// Windows of a step.
+    /// Windows of a step, on each rank of several.
     pub batch: usize,
     /// Highest learning rate.
     pub learning_rate: f64,
@@ -187,7 +187,7 @@ pub struct Train {
     pub dropout_speech: f64,
     /// Where all random numbers come from.
     pub seed: u64,
-    /// Threads; 0 for all cores.
+    /// Threads of a process; 0 for all cores that it may use.
     pub threads: usize,
     /// Which code computes loss and gradient.
     pub engine: Engine,
@@ -236,9 +236,11 @@ impl Default for Train {
     }
 }
 
-/// Keys that may change between a run and its resumption: none of them moves a weight.
-const FREE: [&str; 8] = [
+/// Keys that may change between a run and its resumption: none of them moves a weight. Of `train.batch` the state knows
+/// what counts, the windows of all ranks.
+const FREE: [&str; 9] = [
     "corpus.root",
+    "train.batch",
     "train.threads",
     "train.log_every",
     "train.eval_every",

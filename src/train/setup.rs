@@ -6,6 +6,7 @@ use super::held_out::{HeldOut, Reading};
 use super::state::State;
 use super::window::{Cutter, Sampler};
 use super::{product, report};
+use crate::ranks::Ranks;
 use crate::voice::Voice;
 use anyhow::{Context, Result, ensure};
 use std::path::{Path, PathBuf};
@@ -28,7 +29,9 @@ pub fn objective(config: &wavenet::Config, engine: Engine) -> Box<dyn Objective>
 }
 
 /// A run, without what its steps change.
-pub struct Setup {
+pub struct Setup<'a> {
+    /// Who takes part in it.
+    pub ranks: &'a Ranks,
     /// The run file.
     pub run: RunFile,
     /// The recordings.
@@ -45,20 +48,21 @@ pub struct Setup {
     out: PathBuf,
 }
 
-impl Setup {
+impl<'a> Setup<'a> {
     /// Reads everything that `run` (with its `text`) names; `out` is made if it is missing.
     ///
     /// # Errors
     /// A corpus or a folder that can't be used.
-    pub fn open(run: RunFile, text: String, out: PathBuf) -> Result<Self> {
-        let corpus = Corpus::load(&run)?;
+    pub fn open(run: RunFile, text: String, out: PathBuf, ranks: &'a Ranks) -> Result<Self> {
+        ranks.same(text.as_bytes(), "run file")?;
+        let corpus = Corpus::load(&run, ranks)?;
         std::fs::create_dir_all(&out).with_context(|| format!("train.out {}", out.display()))?;
         let config = run.model.config(corpus.speakers.len(), run.audio.sample_rate);
         config.validate()?;
         let objective = objective(&config, run.train.engine);
         let cutter = Cutter::new(&config, run.train.window);
         let held_out = HeldOut::select(&corpus, run.train.eval_seconds);
-        Ok(Self { run, corpus, config, objective, cutter, held_out, text, out })
+        Ok(Self { ranks, run, corpus, config, objective, cutter, held_out, text, out })
     }
 
     /// The voice file.
@@ -76,15 +80,23 @@ impl Setup {
         self.out.join("log.csv")
     }
 
+    /// Windows of a step, on all ranks.
+    fn windows(&self) -> usize {
+        self.run.train.batch * self.ranks.size()
+    }
+
     /// Says on stderr what will be trained, on what, and how much memory it takes.
     pub fn announce(&self) {
+        if !self.ranks.is_first() {
+            return;
+        }
         let (c, train) = (&self.corpus, &self.run.train);
         let names: Vec<&str> = c.speakers.iter().map(|s| s.name.as_str()).collect();
         eprintln!(
             "corpus: {} speakers ({}), {} recordings, {:.2} h to train on, {:.2} h held out{}",
             names.len(),
             names.join(", "),
-            c.recordings.len(),
+            c.files.len(),
             c.hours(false),
             c.hours(true),
             match c.skipped {
@@ -107,9 +119,13 @@ impl Setup {
         // Parameters, gradient, two moments, average.
         let total = work + c.bytes() + 5 * 4 * len;
         eprintln!(
-            "memory: about {} expected: {} for recordings, {} for the step ({} windows of {} samples, {threads} \
+            "memory: about {} expected{}: {} for recordings, {} for the step ({} windows of {} samples, {threads} \
              threads), {} for weights and moments",
             report::bytes(total),
+            match self.ranks.size() {
+                1 => String::new(),
+                n => format!(" on each of {n} ranks"),
+            },
             report::bytes(c.bytes()),
             report::bytes(work),
             train.batch,
@@ -143,19 +159,24 @@ impl Setup {
 
     /// How many steps fit into `seconds`.
     fn time(&self, params: &[f32], seconds: f64) -> Result<u64> {
-        let sampler = Sampler::new(&self.run, &self.corpus, &self.cutter, TIMED);
+        let sampler = Sampler::new(&self.run, &self.corpus, &self.cutter, self.ranks, TIMED);
         let mut grads = vec![0.0; params.len()];
         let mut began = Instant::now();
         for step in 0..TIMED {
-            self.objective.loss(params, &sampler.batch(step), Some(&mut grads))?;
+            let loss = self.objective.loss(params, &sampler.batch(step), Some(&mut grads))?;
+            self.ranks.mean(loss, 1, &mut grads);
             if step == 0 {
                 began = Instant::now();
             }
         }
         let one = began.elapsed().as_secs_f64() / (TIMED - 1) as f64;
-        let steps = (seconds / one.max(1e-9)).max(1.0) as u64;
-        eprintln!("plan: {steps} steps in {}, {one:.2} s each", report::span(seconds));
-        Ok(steps)
+        // The ranks' clocks differ: the first one's counts.
+        let mut steps = [if self.ranks.is_first() { (seconds / one.max(1e-9)).max(1.0) as u64 } else { 0 }];
+        self.ranks.sum(&mut steps);
+        if self.ranks.is_first() {
+            eprintln!("plan: {} steps in {}, {one:.2} s each", steps[0], report::span(seconds));
+        }
+        Ok(steps[0])
     }
 
     /// Reads the averaged weights on the held-out selection, by engine and trainer, and keeps the result in `state`.
@@ -177,12 +198,13 @@ impl Setup {
             _ => &state.ema[layout.range(names::SPEAKERS)],
         };
         let reading = Reading {
-            engine: held_out.by_engine(&voice, vectors),
+            engine: held_out.by_engine(&voice, vectors, self.ranks),
             trainer: held_out.by_trainer(
                 self.objective.as_ref(),
                 &state.ema,
                 &self.cutter,
                 self.run.train.batch,
+                self.ranks,
             )?,
         }
         .check()?;
@@ -197,13 +219,16 @@ impl Setup {
         product::checkpoint(run, &self.corpus, &self.config, self.objective.layout(), state)
     }
 
-    /// Writes voice and state, each whole or not at all.
+    /// Writes voice and state, each whole or not at all; the first rank does it for all.
     ///
     /// # Errors
     /// Weights that are no numbers, or what the file system says.
     pub fn save(&self, state: &State) -> Result<()> {
         ensure!(state.is_finite(), "step {}: a weight is not a number: the run diverged", state.step);
-        state.write(&self.state_file(), &self.config, &self.corpus, &self.text)?;
+        if !self.ranks.is_first() {
+            return Ok(());
+        }
+        state.write(&self.state_file(), &self.config, &self.corpus, self.windows(), &self.text)?;
         Ok(self.voice(state)?.write(&self.voice_file())?)
     }
 
@@ -212,7 +237,7 @@ impl Setup {
     /// # Errors
     /// There is none, or it is another run's.
     pub fn resume(&self) -> Result<State> {
-        State::read(&self.state_file(), &self.config, &self.corpus, &self.run)
+        State::read(&self.state_file(), &self.config, &self.corpus, self.windows(), &self.run)
     }
 
     /// Where the last good checkpoint is, for a run that failed.

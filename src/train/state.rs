@@ -6,6 +6,7 @@ use super::guard::Guard;
 use super::optim::Moments;
 use anyhow::{Context, Result, bail, ensure};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 use std::path::Path;
 use wavesynth_models::wavenet;
 use wavesynth_models::weights::{Checkpoint, Header, Layout, Tensor, Tensors, VERSION};
@@ -48,6 +49,8 @@ struct Section {
     held_out: Option<f64>,
     best_held_out: Option<f64>,
     guard: Guard,
+    /// Windows of a step, on all ranks.
+    windows: usize,
     corpus: String,
     run: String,
 }
@@ -76,6 +79,16 @@ impl State {
             .all(|v| v.iter().all(|x| x.is_finite()))
     }
 
+    /// A digest of the weights and all that moves them.
+    pub fn digest(&self) -> Vec<u8> {
+        let mut h = Sha256::new();
+        h.update(self.step.to_le_bytes());
+        for v in [&self.params, &self.moments.m, &self.moments.v, &self.ema] {
+            v.iter().for_each(|x| h.update(x.to_le_bytes()));
+        }
+        h.finalize().to_vec()
+    }
+
     /// Writes the state beside `path` and moves it into place: the state that was there stays until then.
     ///
     /// # Errors
@@ -85,6 +98,7 @@ impl State {
         path: &Path,
         config: &wavenet::Config,
         corpus: &Corpus,
+        windows: usize,
         run_text: &str,
     ) -> Result<()> {
         let section = Section {
@@ -95,6 +109,7 @@ impl State {
             held_out: self.held_out,
             best_held_out: self.best_held_out,
             guard: self.guard.clone(),
+            windows,
             corpus: corpus.id.clone(),
             run: run_text.into(),
         };
@@ -120,7 +135,13 @@ impl State {
     ///
     /// # Errors
     /// A missing or damaged file, or another run: the key that differs.
-    pub fn read(path: &Path, config: &wavenet::Config, corpus: &Corpus, run: &RunFile) -> Result<Self> {
+    pub fn read(
+        path: &Path,
+        config: &wavenet::Config,
+        corpus: &Corpus,
+        windows: usize,
+        run: &RunFile,
+    ) -> Result<Self> {
         if !path.exists() {
             bail!("{}: no state to resume from; run without --resume to begin", path.display());
         }
@@ -139,6 +160,13 @@ impl State {
                 path.display()
             );
         }
+        ensure!(
+            section.windows == windows,
+            "{}: was trained with {} windows a step (train.batch times ranks), this is {windows}; set train.batch or the \
+             number of ranks back, or begin anew in another train.out",
+            path.display(),
+            section.windows
+        );
         ensure!(
             section.corpus == corpus.id,
             "{}: was trained on other recordings (their content, number or split changed); bring them back, or begin \
