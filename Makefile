@@ -4,18 +4,18 @@ CARGO ?= cargo
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 APT := $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get
 
-.PHONY: demo test lint headers rig
+.PHONY: demo test lint headers rig mpi
 
 demo: headers
 	$(CARGO) build --release
 	target/release/wavesynth play --condition en_allison --track en_greeting --seconds 10 --output demo.wav
 
-test: headers rig
+test: headers rig mpi
 	$(CARGO) test --release --workspace --all-features
 	tests/engine_links_neither_candle_nor_cpal.sh
 
 # What a change must also pass before it is proposed.
-lint: headers
+lint: headers mpi
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --release --workspace --all-targets --all-features -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --all-features --no-deps
@@ -28,3 +28,8 @@ headers:
 rig:
 	@{ command -v pulseaudio && command -v pactl && ls /usr/lib/*/alsa-lib/libasound_module_pcm_pulse.so; } >/dev/null 2>&1 || \
 	  { $(APT) update -qq && $(APT) install -y -qq --no-install-recommends pulseaudio pulseaudio-utils libasound2-plugins; }
+
+# Open MPI, and the libclang that its bindings are made with, for the feature `mpi`.
+mpi:
+	@{ command -v mpirun && command -v mpicc && ls /usr/lib/llvm-*/lib/libclang*.so*; } >/dev/null 2>&1 || \
+	  { $(APT) update -qq && $(APT) install -y -qq --no-install-recommends openmpi-bin libopenmpi-dev libclang-dev; }

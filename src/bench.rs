@@ -1,8 +1,10 @@
 //! How fast the engine is on this machine: per symbol, as a stream, and from a command to its sound.
 
+mod allreduce;
 mod change;
 mod subject;
 
+pub use allreduce::{AllreduceRow, allreduce};
 pub use change::change_to_sound;
 pub use subject::Subject;
 

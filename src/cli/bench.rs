@@ -1,11 +1,11 @@
 //! `wavesynth bench`: the engine on this machine.
 
 use super::args::ModelArgs;
-use super::{output, usage};
+use super::{output, together, usage};
 use anyhow::Result;
 use clap::Subcommand;
 use std::fmt::Write;
-use wavesynth::bench::{Grain, Row, Subject, change_to_sound, measure};
+use wavesynth::bench::{AllreduceRow, Grain, Row, Subject, allreduce, change_to_sound, measure};
 
 /// Samples per block when throughput is measured.
 const BLOCK: usize = 256;
@@ -23,6 +23,18 @@ enum What {
     Latency(Common),
     /// Time per symbol in blocks, as rendering sees it
     Throughput(Common),
+    /// Time of summing a gradient over the processes that mpirun started
+    Allreduce(AllreduceArgs),
+}
+
+#[derive(Debug, clap::Args)]
+struct AllreduceArgs {
+    /// Numbers in the gradient
+    #[arg(long, value_name = "N", value_delimiter = ',', default_values_t = [1_000, 10_000, 100_000, 1_000_000, 10_000_000])]
+    values: Vec<usize>,
+    /// Print the result as a JSON list on stdout
+    #[arg(long)]
+    json: bool,
 }
 
 #[derive(Debug, clap::Args)]
@@ -51,6 +63,7 @@ pub fn run(args: Args) -> Result<()> {
     let (args, latency) = match args.what {
         What::Latency(a) => (a, true),
         What::Throughput(a) => (a, false),
+        What::Allreduce(a) => return run_allreduce(&a),
     };
     if args.dtype != "f32" {
         usage!("--dtype {}: there is f32", args.dtype);
@@ -72,6 +85,39 @@ pub fn run(args: Args) -> Result<()> {
         rows.push(row);
     }
     if args.json { output::json(&rows) } else { output::text(&table(&rows)) }
+}
+
+fn run_allreduce(args: &AllreduceArgs) -> Result<()> {
+    if let Some(n) = args.values.iter().find(|n| !(1..=1_000_000_000).contains(*n)) {
+        usage!("--values {n}: wanted 1 to 1000000000");
+    }
+    together(|ranks| {
+        if ranks.size() == 1 {
+            usage!("bench allreduce: one process has nobody to meet; start it with mpirun -n 2");
+        }
+        let rows: Vec<AllreduceRow> = args.values.iter().map(|n| allreduce(ranks, *n)).collect();
+        match (ranks.is_first(), args.json) {
+            (false, _) => Ok(()),
+            (true, true) => output::json(&rows),
+            (true, false) => output::text(&allreduce_table(&rows)),
+        }
+    })
+}
+
+fn allreduce_table(rows: &[AllreduceRow]) -> String {
+    let mut t = String::from("ranks     values    sums      p50 µs     MB/s");
+    for r in rows {
+        let _ = write!(
+            t,
+            "\n{:>5} {:>10} {:>7} {:>11.1} {:>8.0}",
+            r.ranks,
+            r.values,
+            r.sums,
+            r.p50_us,
+            r.bytes_per_s / 1e6
+        );
+    }
+    t
 }
 
 fn subjects(args: &Common) -> Result<Vec<Subject>> {

@@ -2,6 +2,7 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod jobs;
 mod measure;
 mod refusals;
 mod sound;
@@ -66,6 +67,7 @@ fn every_command_explains_itself() {
         "bench",
         "bench latency",
         "bench throughput",
+        "bench allreduce",
         "info",
         "devices",
     ];

@@ -4,5 +4,7 @@ mod commands;
 mod common;
 mod enroll;
 mod learning;
+#[cfg(feature = "mpi")]
+mod ranks;
 mod resume;
 mod runs;
