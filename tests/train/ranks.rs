@@ -97,6 +97,7 @@ fn two_ranks_are_one_process_with_the_double_batch() {
     together(&parts, &["--resume"]);
     let tensors = |out: &str| Checkpoint::read(&place.path(out).join("state.safetensors")).unwrap().tensors;
     assert!(tensors("parts") == tensors("two"));
+    go(&place.run_file("parts", MODEL, &training(20, 6)), true, None).unwrap();
 }
 
 #[test]
