@@ -1,6 +1,7 @@
 //! How fast the program is on this machine: the engine per symbol, as a stream, and from a command to its sound; the
 //! trainer per step.
 
+mod allreduce;
 mod change;
 mod growth;
 mod limits;
@@ -10,6 +11,7 @@ mod subject;
 #[cfg(feature = "train")]
 pub mod training;
 
+pub use allreduce::{AllreduceRow, allreduce};
 pub use change::change_to_sound;
 pub use growth::{BASE, GrowthRow, growth};
 pub use limits::{Bound, LimitRow, Limits};

@@ -18,8 +18,10 @@ mod render;
 #[cfg(feature = "train")]
 mod train;
 
+use anyhow::Result;
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
+use wavesynth::ranks::Ranks;
 
 /// Learns a voice from recordings and speaks, sings or plays it sample by sample in real time.
 #[derive(Parser)]
@@ -95,9 +97,33 @@ pub fn main() -> ExitCode {
         // Whoever read our output has seen enough: `render -o - | head` is no failure.
         Err(e) if output::is_broken_pipe(&e) => ExitCode::SUCCESS,
         Err(e) => {
-            eprintln!("error: {}", one_line(&causes(&e)));
-            ExitCode::from(if e.is::<Usage>() { 2 } else { 1 })
+            report(&e);
+            ExitCode::from(status(&e))
         }
+    }
+}
+
+fn report(e: &anyhow::Error) {
+    eprintln!("error: {}", one_line(&causes(e)));
+}
+
+fn status(e: &anyhow::Error) -> u8 {
+    if e.is::<Usage>() { 2 } else { 1 }
+}
+
+/// Does `work` with the processes that were started together with this one. If it fails on one rank it ends on all, and
+/// one line says why.
+fn together(work: impl FnOnce(&Ranks) -> Result<()>) -> Result<()> {
+    let ranks = Ranks::open()?;
+    match work(&ranks) {
+        Err(e) if ranks.size() > 1 => {
+            let e = match ranks.is_first() {
+                true => e,
+                false => e.context(format!("rank {} of {}", ranks.rank(), ranks.size())),
+            };
+            ranks.abort(status(&e), || report(&e))
+        }
+        done => done,
     }
 }
 

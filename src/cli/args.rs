@@ -106,10 +106,10 @@ pub fn read_checkpoint(path: Option<&Path>) -> Result<(Checkpoint, PathBuf)> {
 pub struct ConditionArgs {
     /// Condition file, or the name of a shipped one: who speaks, and what if it holds a track
     #[arg(short, long, value_name = "C.bin")]
-    condition: Option<PathBuf>,
+    pub condition: Option<PathBuf>,
     /// Condition file, or the name of a shipped one, whose track says what is said
     #[arg(short, long, value_name = "T.bin")]
-    track: Option<PathBuf>,
+    pub track: Option<PathBuf>,
 }
 
 impl ConditionArgs {
@@ -206,11 +206,11 @@ impl SamplingArgs {
 }
 
 /// How long.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub struct LengthArgs {
     /// Seconds of sound [default: the track's length, else 10]
     #[arg(short, long, value_name = "S", allow_negative_numbers = true)]
-    seconds: Option<f64>,
+    pub seconds: Option<f64>,
 }
 
 impl LengthArgs {

@@ -1,5 +1,6 @@
 //! `wavesynth bench`: engine and trainer on this machine.
 
+mod allreduce;
 mod growth;
 mod latency;
 mod limits;
@@ -41,6 +42,8 @@ enum What {
     Growth(growth::Args),
     /// The shapes that `--shape all` measures
     Shapes(shapes::Args),
+    /// Time of summing a gradient over the processes that mpirun started
+    Allreduce(allreduce::Args),
 }
 
 /// Runs the command.
@@ -50,6 +53,7 @@ pub fn run(args: Args) -> Result<()> {
         What::Throughput(a) => latency::run(a, Grain::Block(BLOCK)),
         #[cfg(feature = "train")]
         What::Train(a) => train::run(a),
+        What::Allreduce(a) => allreduce::run(&a),
         What::Limits(a) => limits::run(a),
         What::Growth(a) => growth::run(a),
         What::Shapes(a) => shapes::run(a),
