@@ -171,20 +171,6 @@ fn tile<S: Simd, const V: usize, const C: usize>(
     assert!(from <= upto && upto * row <= panel.len() && v + V <= width);
     assert!(x.data.len() >= (C - 1) * x.stride + upto);
     assert!(out.data.len() >= (C - 1) * out.stride + V * S::LANES);
-    // SAFETY: `j` below is less than `upto`, and the asserts above hold the panel, x and out to that.
-    let add = |acc: &mut [[S::V; C]; V], j: usize| unsafe {
-        let w = panel.as_ptr().add(j * row + v * S::LANES);
-        let mut weights = [s.splat(0.0); V];
-        for (i, weights) in weights.iter_mut().enumerate() {
-            *weights = s.load_ptr(w.add(i * S::LANES));
-        }
-        for c in 0..C {
-            let x = s.splat(*x.data.get_unchecked(c * x.stride + j));
-            for i in 0..V {
-                acc[i][c] = s.mul_add(weights[i], x, acc[i][c]);
-            }
-        }
-    };
     let mut acc = [[s.splat(0.0); C]; V];
     for (i, acc) in acc.iter_mut().enumerate() {
         for (c, acc) in acc.iter_mut().enumerate() {
@@ -193,16 +179,17 @@ fn tile<S: Simd, const V: usize, const C: usize>(
     }
     let chains = chains(width);
     let whole = from + (upto - from) / chains * chains;
-    for j in (from..whole).step_by(chains).chain(whole..upto) {
-        add(&mut acc, j);
-    }
-    for chain in 1..chains {
-        let mut more = [[s.splat(0.0); C]; V];
-        for j in (from + chain..whole).step_by(chains) {
-            add(&mut more, j);
-        }
-        for (acc, more) in acc.iter_mut().flatten().zip(more.iter().flatten()) {
-            *acc = s.add(*acc, *more);
+    // SAFETY: every input below is less than `upto`, and the asserts above hold the panel and x to that.
+    unsafe {
+        let w = panel.as_ptr().add(v * S::LANES);
+        walk::<S, V, C>(s, &mut acc, w, row, x, (from, whole, chains));
+        walk::<S, V, C>(s, &mut acc, w, row, x, (whole, upto, 1));
+        for chain in 1..chains {
+            let mut more = [[s.splat(0.0); C]; V];
+            walk::<S, V, C>(s, &mut more, w, row, x, (from + chain, whole, chains));
+            for (acc, more) in acc.iter_mut().flatten().zip(more.iter().flatten()) {
+                *acc = s.add(*acc, *more);
+            }
         }
     }
     for (i, acc) in acc.into_iter().enumerate() {
@@ -211,6 +198,41 @@ fn tile<S: Simd, const V: usize, const C: usize>(
             s.store(&mut out.data[c * out.stride + i * S::LANES..], acc);
         }
     }
+}
+
+/// acc += weights · x over the inputs `from`, `from` + `step`, … below `upto`.
+///
+/// # Safety
+/// `w` is valid for V vectors at every such input times `row` floats, and so are C rows of x at every such input.
+#[allow(unsafe_code, reason = "see `tile`")]
+#[inline(always)]
+unsafe fn walk<S: Simd, const V: usize, const C: usize>(
+    s: S,
+    acc: &mut [[S::V; C]; V],
+    w: *const f32,
+    row: usize,
+    x: Rows<&[f32]>,
+    (from, upto, step): (usize, usize, usize),
+) {
+    // Kept apart from the caller's, which would be stored and loaded at every input.
+    let mut sums = *acc;
+    let mut j = from;
+    while j < upto {
+        let mut weights = [s.splat(0.0); V];
+        for (i, weights) in weights.iter_mut().enumerate() {
+            // SAFETY: the caller's promise.
+            *weights = unsafe { s.load_ptr(w.add(j * row + i * S::LANES)) };
+        }
+        for c in 0..C {
+            // SAFETY: the caller's promise.
+            let x = s.splat(unsafe { *x.data.get_unchecked(c * x.stride + j) });
+            for i in 0..V {
+                sums[i][c] = s.mul_add(weights[i], x, sums[i][c]);
+            }
+        }
+        j += step;
+    }
+    *acc = sums;
 }
 
 #[cfg(test)]
