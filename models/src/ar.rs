@@ -10,11 +10,13 @@ mod coin;
 mod likelihood;
 mod sampler;
 mod stream;
+mod streams;
 
 pub use coin::Coins;
 pub use likelihood::Likelihood;
 pub use sampler::{Sampler, Sampling, SamplingError};
 pub use stream::Stream;
+pub use streams::Streams;
 
 /// A mu-law code, a byte, a token id or a pixel level.
 pub type Symbol = u16;
