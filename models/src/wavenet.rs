@@ -27,11 +27,14 @@ use crate::weights::{Init, TensorSpec};
 use serde::{Deserialize, Serialize};
 
 mod frame;
+mod frame_rate;
 #[cfg(feature = "train")]
 pub mod fused;
 #[cfg(feature = "train")]
 pub mod graph;
+mod memory;
 pub mod names;
+mod pack;
 pub mod step;
 
 pub use step::WaveNet;

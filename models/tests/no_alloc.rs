@@ -45,12 +45,14 @@ fn a_stream_neither_allocates_nor_frees() {
         let model = Loaded::open(path, isa).unwrap();
         let mut stream = model.generator(Sampling::default());
         let frame = vec![0.1; stream.cond_len()];
+        let other = vec![0.2; stream.cond_len()];
         let mut row = vec![0.0; stream.likelihood().classes()];
         let mut coins = Coins::new(1);
         let n = count(|| {
             for (temperature, top_k, top_p) in [(1.0, 0, 1.0), (0.7, 5, 1.0), (1.0, 0, 0.9), (0.0, 3, 0.5)] {
                 stream.set_sampling(Sampling { temperature, top_k, top_p });
                 stream.condition(&frame);
+                stream.announce(&other);
                 for _ in 0..300 {
                     stream.next(coins.next_coin());
                 }

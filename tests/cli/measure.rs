@@ -62,6 +62,7 @@ fn bench_measures_shapes_and_checkpoints() {
         let ns = &row["ns_per_symbol"];
         assert!(number(ns, "p50") > 0.0 && number(ns, "p50") <= number(ns, "p99"));
         assert!(number(ns, "p99") <= number(ns, "p999") && number(ns, "p999") <= number(ns, "max"));
+        assert_eq!(row["clock_floor_ns"].is_object(), what != "throughput");
         assert!(number(row, "times_real_time") > 0.0);
         assert!(number(row, "weight_bytes") > 1000.0 && number(row, "state_bytes") > 100.0);
         assert_eq!(row["change_to_sound_ms"].is_object(), what != "throughput");

@@ -4,6 +4,10 @@
 //! first, then those of input 1, and so on. x is broadcast value by value, and a panel's outputs stay in registers.
 //! Outputs are padded with zeros to whole vectors.
 
+mod many;
+
+pub use many::{Rows, accumulate_many, gated_many};
+
 use super::aligned::Aligned;
 use super::{Isa, Simd, math};
 
@@ -27,6 +31,18 @@ pub struct Panels {
 fn widths(vectors: usize, widest: usize) -> impl Iterator<Item = usize> {
     let panels = vectors.div_ceil(widest);
     (0..panels).map(move |p| (p + 1) * vectors / panels - p * vectors / panels)
+}
+
+/// Sums that a panel of `width` vectors keeps per output, each over every so many-th input: where the panel alone would
+/// wait on the latency of a multiply-add. They make part of the result's bits.
+const fn chains(width: usize) -> usize {
+    match width {
+        1 => 8,
+        2 => 4,
+        3 => 3,
+        4 | 5 => 2,
+        _ => 1,
+    }
 }
 
 impl Panels {
@@ -147,11 +163,11 @@ pub fn accumulate<S: Simd>(s: S, w: &Panels, x: &[f32], out: &mut [f32], then: T
         let (now, later) = panel.split_at(width * S::LANES * w.inputs);
         let (here, there) = rest.split_at_mut(width * S::LANES);
         macro_rules! panel {
-            ($($n:literal $u:literal),*) => {
+            ($($n:literal),*) => {
                 match width {
                     $($n => {
                         let mut acc = load_all::<S, $n>(s, here);
-                        multiply::<S, $n, $u>(s, &mut acc, now, x);
+                        multiply::<S, $n, { chains($n) }>(s, &mut acc, now, x);
                         for (i, a) in acc.into_iter().enumerate() {
                             let a = if then == Then::Relu { s.max(a, s.splat(0.0)) } else { a };
                             s.store(&mut here[i * S::LANES..], a);
@@ -161,7 +177,7 @@ pub fn accumulate<S: Simd>(s: S, w: &Panels, x: &[f32], out: &mut [f32], then: T
                 }
             };
         }
-        panel!(1 8, 2 4, 3 3, 4 2, 5 2, 6 1, 7 1, 8 1);
+        panel!(1, 2, 3, 4, 5, 6, 7, 8);
         panel = later;
         rest = there;
     }
@@ -184,11 +200,11 @@ pub fn gated<S: Simd>(s: S, w: &Panels, x: &[f32], add: &[f32], out: &mut [f32])
         let (bias, next) = add.split_at(2 * half * S::LANES);
         let (here, there) = rest.split_at_mut(half * S::LANES);
         macro_rules! panel {
-            ($($h:literal $n:literal $u:literal),*) => {
+            ($($h:literal $n:literal),*) => {
                 match half {
                     $($h => {
                         let mut acc = load_all::<S, $n>(s, bias);
-                        multiply::<S, $n, $u>(s, &mut acc, now, x);
+                        multiply::<S, $n, { chains($n) }>(s, &mut acc, now, x);
                         for i in 0..$h {
                             s.store(&mut here[i * S::LANES..], math::gate(s, acc[i], acc[$h + i]));
                         }
@@ -197,7 +213,7 @@ pub fn gated<S: Simd>(s: S, w: &Panels, x: &[f32], add: &[f32], out: &mut [f32])
                 }
             };
         }
-        panel!(1 2 4, 2 4 2, 3 6 1, 4 8 1);
+        panel!(1 2, 2 4, 3 6, 4 8);
         panel = later;
         add = next;
         rest = there;

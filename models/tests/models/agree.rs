@@ -54,6 +54,8 @@ fn grid() -> Vec<Config> {
     }
     all.push(config(32, 32, 64, 40, 256, 2, &[1, 2, 4, 8, 16, 1, 2], 1));
     all.push(config(48, 40, 33, 17, 256, 2, &[16, 1, 5], 2));
+    // Past taps in batches of 4 and 8, at dilations that no batch divides.
+    all.push(config(9, 6, 8, 10, 16, 3, &[9, 4, 17, 7], 1));
     all
 }
 
