@@ -6,6 +6,7 @@ use anyhow::Result;
 use clap::Subcommand;
 use std::fmt::Write;
 use wavesynth::bench::{Grain, Row, Subject, change_to_sound, measure};
+use wavesynth_models::weights::Dtype;
 
 /// Samples per block when throughput is measured.
 const BLOCK: usize = 256;
@@ -32,9 +33,6 @@ struct Common {
     /// Named shape with random weights instead of a checkpoint, or `all`
     #[arg(long, value_name = "NAME", conflicts_with = "model")]
     shape: Option<String>,
-    /// How weights are stored in memory
-    #[arg(long, value_name = "TYPE", default_value = "f32")]
-    dtype: String,
     /// Seconds of sound to measure
     #[arg(short, long, value_name = "S", default_value_t = 3.0, allow_negative_numbers = true)]
     seconds: f64,
@@ -52,9 +50,6 @@ pub fn run(args: Args) -> Result<()> {
         What::Latency(a) => (a, true),
         What::Throughput(a) => (a, false),
     };
-    if args.dtype != "f32" {
-        usage!("--dtype {}: there is f32", args.dtype);
-    }
     if !(args.seconds > 0.0 && args.seconds <= 3600.0) {
         usage!("--seconds {}: wanted more than 0 and at most 3600", args.seconds);
     }
@@ -76,15 +71,16 @@ pub fn run(args: Args) -> Result<()> {
 
 fn subjects(args: &Common) -> Result<Vec<Subject>> {
     let isa = args.model.isa()?;
+    let dtype = args.model.dtype().unwrap_or(Dtype::F32);
     match args.shape.as_deref() {
         None | Some("shipped") => {
             let (checkpoint, path) = args.model.checkpoint()?;
             Ok(vec![Subject::new(args.model.name(), checkpoint, &path, isa)?])
         }
         Some("all") => {
-            wavesynth_models::wavenet::Config::NAMED.iter().map(|n| Subject::named(n, isa)).collect()
+            wavesynth_models::wavenet::Config::NAMED.iter().map(|n| Subject::named(n, dtype, isa)).collect()
         }
-        Some(name) => Ok(vec![Subject::named(name, isa)?]),
+        Some(name) => Ok(vec![Subject::named(name, dtype, isa)?]),
     }
 }
 

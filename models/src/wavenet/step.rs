@@ -8,7 +8,7 @@
 use super::{Condition, Config, names};
 use crate::ar::{Likelihood, Model, Symbol};
 use crate::kernels::aligned::Aligned;
-use crate::kernels::panel::{Panels, Then, accumulate, gated, product};
+use crate::kernels::panel::{Matrix, Panels, Then, accumulate, gated, product};
 use crate::kernels::{Isa, Kernel, Simd, math};
 use crate::weights::{Tensors, WeightsError, check};
 
@@ -92,12 +92,13 @@ impl WaveNet {
     pub fn new(config: &Config, tensors: &Tensors, isa: Isa) -> Result<Self, WeightsError> {
         check(tensors, &config.table())?;
         let get = |name: &str| &tensors[name].data[..];
+        let matrix = |name: &str| Matrix::from(&tensors[name]);
         let (r, d) = (config.residual_channels, config.gate_channels);
         let layer_count = config.dilations.len();
         let padded = |n: usize| n.next_multiple_of(isa.lanes());
         let affine = |weight: &str, bias: &str, inputs: usize| {
             let bias = get(bias);
-            let weight = Panels::pack(isa, get(weight), inputs, bias.len());
+            let weight = Panels::pack(isa, matrix(weight), inputs, bias.len());
             Affine { bias: weight.order(bias), weight }
         };
         let hidden = match &config.condition {
@@ -111,14 +112,16 @@ impl WaveNet {
         let layers = (0..layer_count)
             .map(|l| {
                 let taps = config.kernel_size * r;
-                let gate = Panels::pack_gated(isa, get(&names::gate(l)), taps, d);
+                let gate = Panels::pack_gated(isa, matrix(&names::gate(l)), taps, d);
                 let cond = config.condition.as_ref().map(|c| {
                     // Columns in the gate's order, so that the product adds straight to its bias.
-                    let w: Vec<f32> = get(&names::cond(l))
+                    let w = matrix(&names::cond(l));
+                    let values: Vec<f32> = w
+                        .values
                         .chunks_exact(2 * d)
                         .flat_map(|row| gate.order(row).to_vec())
                         .collect();
-                    Panels::pack(isa, &w, c.out_len(), gate.padded_outputs())
+                    Panels::pack(isa, Matrix { values: &values, ..w }, c.out_len(), gate.padded_outputs())
                 });
                 Layer {
                     dilation: config.dilations[l],
@@ -136,7 +139,9 @@ impl WaveNet {
         for (l, rows) in skip.chunks_exact_mut(gate_padded * s).enumerate() {
             rows[..d * s].copy_from_slice(get(&names::skip(l)));
         }
-        let skip = Panels::pack(isa, &skip, layer_count * gate_padded, s);
+        // The layers are one group of the table, so all are stored alike.
+        let skip = Matrix { values: &skip, ..matrix(&names::skip(0)) };
+        let skip = Panels::pack(isa, skip, layer_count * gate_padded, s);
         let skip_bias = skip.order(get(names::SKIP_BIAS));
         let mut embed = Aligned::zeros(config.classes * padded(r));
         for (to, from) in embed.chunks_exact_mut(padded(r)).zip(get(names::EMBED).chunks_exact(r)) {
@@ -251,6 +256,7 @@ struct Step<'a> {
 
 impl Kernel for Step<'_> {
     type Output = ();
+    const INTEGER: bool = true;
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
@@ -311,6 +317,7 @@ struct SetCondition<'a> {
 
 impl Kernel for SetCondition<'_> {
     type Output = ();
+    const INTEGER: bool = true;
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
