@@ -3,6 +3,7 @@
 mod args;
 mod bench;
 mod condition;
+mod convert;
 mod copy;
 #[cfg(feature = "device")]
 mod devices;
@@ -49,6 +50,8 @@ enum Command {
     Logits(logits::Args),
     /// Measure the engine on this machine
     Bench(bench::Args),
+    /// Write a checkpoint with another type of weights
+    Convert(convert::Args),
     /// Show what a checkpoint holds
     Info(info::Args),
     /// List sound devices
@@ -86,6 +89,7 @@ pub fn main() -> ExitCode {
         Command::Copy(a) => copy::run(a),
         Command::Logits(a) => logits::run(a),
         Command::Bench(a) => bench::run(a),
+        Command::Convert(a) => convert::run(a),
         Command::Info(a) => info::run(a),
         #[cfg(feature = "device")]
         Command::Devices(a) => devices::run(a),

@@ -6,7 +6,8 @@ use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use wavesynth_models::ar::{Coins, Sampling};
 use wavesynth_models::kernels::Isa;
-use wavesynth_models::zoo::Loaded;
+use wavesynth_models::weights::{Checkpoint, Dtype};
+use wavesynth_models::zoo::{Loaded, narrow};
 
 struct Counting;
 
@@ -39,8 +40,12 @@ fn count(f: impl FnOnce()) -> usize {
 fn a_stream_neither_allocates_nor_frees() {
     assert!(count(|| drop(std::hint::black_box(vec![1u8; 9]))) >= 2, "the counter counts");
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/models/golden/wavenet.safetensors");
-    for isa in Isa::available() {
-        let model = Loaded::open(&path, isa).unwrap();
+    for (isa, dtype) in
+        Isa::available().into_iter().flat_map(|i| [Dtype::F32, Dtype::F16, Dtype::I8].map(|d| (i, d)))
+    {
+        let mut file = Checkpoint::read(&path).unwrap();
+        narrow(&mut file, &path, dtype).unwrap();
+        let model = Loaded::from_checkpoint(file, &path, isa).unwrap();
         let mut stream = model.generator(Sampling::default());
         let frame = vec![0.1; stream.cond_len()];
         let mut row = vec![0.0; stream.likelihood().classes()];
@@ -57,6 +62,6 @@ fn a_stream_neither_allocates_nor_frees() {
             }
             stream.reset();
         });
-        assert_eq!(n, 0, "{}", isa.name());
+        assert_eq!(n, 0, "{} {dtype}", isa.name());
     }
 }

@@ -45,6 +45,7 @@ fn value(checkpoint: &Checkpoint, config: &wavenet::Config, voice: Option<&Voice
         "family": checkpoint.header.family,
         "config": config,
         "parameters": parameters(checkpoint),
+        "dtype": weights::dtype(&checkpoint.tensors).name(),
         "macs_per_sample": config.macs_per_sample(),
         "receptive_field": receptive,
         "receptive_field_ms": voice.map(|v| receptive as f64 * 1000.0 / f64::from(v.sample_rate)),
@@ -55,7 +56,10 @@ fn value(checkpoint: &Checkpoint, config: &wavenet::Config, voice: Option<&Voice
 fn text(checkpoint: &Checkpoint, c: &wavenet::Config, voice: Option<&VoiceSection>) -> String {
     let mut lines: Vec<(&str, String)> = vec![
         ("family", checkpoint.header.family.clone()),
-        ("parameters", parameters(checkpoint).to_string()),
+        (
+            "parameters",
+            format!("{}, weights of {}", parameters(checkpoint), weights::dtype(&checkpoint.tensors)),
+        ),
         ("multiply-adds", format!("{} per sample", c.macs_per_sample())),
         (
             "layers",

@@ -66,6 +66,7 @@ fn every_command_explains_itself() {
         "bench",
         "bench latency",
         "bench throughput",
+        "convert",
         "info",
         "devices",
     ];

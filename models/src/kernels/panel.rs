@@ -83,7 +83,14 @@ impl Panels {
         Self::pack_columns(isa, w.into(), inputs, 2 * half, half, true)
     }
 
-    fn pack_columns(isa: Isa, w: Matrix<'_>, inputs: usize, outputs: usize, half: usize, gated: bool) -> Self {
+    fn pack_columns(
+        isa: Isa,
+        w: Matrix<'_>,
+        inputs: usize,
+        outputs: usize,
+        half: usize,
+        gated: bool,
+    ) -> Self {
         assert_eq!(w.values.len(), inputs * outputs, "a matrix of {inputs} by {outputs}");
         let lanes = isa.lanes();
         let order = column_order(half, lanes, gated);

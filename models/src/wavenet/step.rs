@@ -116,11 +116,8 @@ impl WaveNet {
                 let cond = config.condition.as_ref().map(|c| {
                     // Columns in the gate's order, so that the product adds straight to its bias.
                     let w = matrix(&names::cond(l));
-                    let values: Vec<f32> = w
-                        .values
-                        .chunks_exact(2 * d)
-                        .flat_map(|row| gate.order(row).to_vec())
-                        .collect();
+                    let values: Vec<f32> =
+                        w.values.chunks_exact(2 * d).flat_map(|row| gate.order(row).to_vec()).collect();
                     Panels::pack(isa, Matrix { values: &values, ..w }, c.out_len(), gate.padded_outputs())
                 });
                 Layer {

@@ -130,9 +130,7 @@ impl Layout {
         self.table
             .iter()
             .zip(&self.offsets)
-            .map(|(s, &at)| {
-                (s.name.clone(), Tensor::new(&s.shape, flat[at..at + s.len()].to_vec()))
-            })
+            .map(|(s, &at)| (s.name.clone(), Tensor::new(&s.shape, flat[at..at + s.len()].to_vec())))
             .collect()
     }
 
