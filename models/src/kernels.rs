@@ -163,6 +163,3 @@ impl Isa {
         }
     }
 }
-
-#[cfg(test)]
-mod suite;

@@ -1,12 +1,35 @@
 //! Every kernel under every instruction set that this machine has, against sums in f64.
+//!
+//! A program of its own without the test harness, which starts threads: an emulator of another processor need not
+//! have them.
 
-use super::aligned::Aligned;
-use super::panel::{Matrix, Panels, Then, accumulate, gated, product};
-use super::tile::{Strided, multiply};
-use super::{Isa, Kernel, Simd, math};
-use crate::ar::Coins;
-use crate::weights::Stored;
 use half::f16;
+use wavesynth_models::ar::Coins;
+use wavesynth_models::kernels::aligned::Aligned;
+use wavesynth_models::kernels::panel::{Matrix, Panels, Then, accumulate, gated, product};
+use wavesynth_models::kernels::tile::{Strided, multiply};
+use wavesynth_models::kernels::{Isa, Kernel, Simd, math};
+use wavesynth_models::weights::Stored;
+
+fn main() {
+    let names: Vec<_> = Isa::available().into_iter().map(Isa::name).collect();
+    println!("kernels under {}", names.join(", "));
+    for (name, test) in TESTS {
+        test();
+        println!("{name}: ok");
+    }
+}
+
+const TESTS: [(&str, fn()); 5] = [
+    (
+        "exponentials_and_gates_are_exact_enough_and_in_range",
+        exponentials_and_gates_are_exact_enough_and_in_range,
+    ),
+    ("panels_of_floats_multiply", panels_of_floats_multiply),
+    ("panels_of_codes_multiply_exactly", panels_of_codes_multiply_exactly),
+    ("silence_is_no_division_by_zero", silence_is_no_division_by_zero),
+    ("tiles_multiply_both_ways_round", tiles_multiply_both_ways_round),
+];
 
 fn random(n: usize, seed: u64) -> Vec<f32> {
     let mut coins = Coins::new(seed);
@@ -36,7 +59,6 @@ impl Kernel for Map<'_> {
     }
 }
 
-#[test]
 fn exponentials_and_gates_are_exact_enough_and_in_range() {
     let a: Vec<f32> = (-4000..4000)
         .map(|i| i as f32 * 0.01)
@@ -124,7 +146,6 @@ fn products(isa: Isa, w: Matrix, (inputs, outputs): (usize, usize), x: &[f32], s
 const SIZES: [(usize, usize); 9] =
     [(1, 1), (3, 5), (7, 16), (48, 96), (64, 31), (5, 256), (33, 100), (2, 640), (301, 6)];
 
-#[test]
 fn panels_of_floats_multiply() {
     for (inputs, outputs) in SIZES {
         let (w, x) = (random(inputs * outputs, 1), random(inputs, 2));
@@ -153,7 +174,6 @@ fn rounded(x: &[f32]) -> Vec<f64> {
 
 /// The sums are integers, so what remains are three roundings: every instruction set is held to the codes of weights
 /// and activations exactly, with the codes at their ends too, where 16-bit sums would saturate.
-#[test]
 fn panels_of_codes_multiply_exactly() {
     for (inputs, outputs) in SIZES.into_iter().chain([(4096, 3), (8195, 4)]) {
         let scales: Vec<f32> = (0..outputs).map(|o| 0.003 + 0.001 * o as f32 / outputs as f32).collect();
@@ -185,7 +205,6 @@ fn panels_of_codes_multiply_exactly() {
     }
 }
 
-#[test]
 fn silence_is_no_division_by_zero() {
     let stored = Stored::I8 { scales: vec![0.01; 8] };
     let w = Matrix { values: &[0.05; 40], stored: &stored };
@@ -204,7 +223,6 @@ impl Kernel for Tile<'_> {
     }
 }
 
-#[test]
 fn tiles_multiply_both_ways_round() {
     for isa in Isa::available() {
         let lanes = isa.lanes();
