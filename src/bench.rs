@@ -35,7 +35,7 @@ const WARM_UP: usize = 4096;
 pub struct Row {
     /// The shape's name, or the checkpoint's file name.
     pub shape: String,
-    /// How weights are stored in memory.
+    /// The smallest type of weights in memory.
     pub dtype: String,
     /// Instruction set of the engine.
     pub isa: String,
@@ -86,7 +86,7 @@ pub fn measure(subject: &Subject, seconds: f64, grain: Grain) -> Row {
     Row {
         clock_floor_ns: (grain == Grain::Symbol).then(floor),
         shape: subject.name.clone(),
-        dtype: "f32".into(),
+        dtype: subject.model.dtype.name().into(),
         isa: generator.isa().into(),
         ns_per_symbol,
         ns_per_symbol_mean: mean,

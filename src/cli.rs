@@ -3,6 +3,7 @@
 mod args;
 mod bench;
 mod condition;
+mod convert;
 mod copy;
 #[cfg(feature = "device")]
 mod devices;
@@ -51,6 +52,8 @@ enum Command {
     Logits(logits::Args),
     /// Measure engine and trainer on this machine
     Bench(bench::Args),
+    /// Write a checkpoint with another type of weights
+    Convert(convert::Args),
     /// Show what a checkpoint holds
     Info(info::Args),
     /// List sound devices
@@ -88,6 +91,7 @@ pub fn main() -> ExitCode {
         Command::Copy(a) => copy::run(a),
         Command::Logits(a) => logits::run(a),
         Command::Bench(a) => bench::run(a),
+        Command::Convert(a) => convert::run(a),
         Command::Info(a) => info::run(a),
         #[cfg(feature = "device")]
         Command::Devices(a) => devices::run(a),

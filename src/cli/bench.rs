@@ -16,6 +16,7 @@ use wavesynth::bench::{Grain, Subject};
 use wavesynth::shipped;
 use wavesynth_models::kernels::Isa;
 use wavesynth_models::wavenet;
+use wavesynth_models::weights::Dtype;
 
 /// Samples per block when throughput is measured.
 const BLOCK: usize = 256;
@@ -68,25 +69,20 @@ struct SubjectArgs {
     /// Named shape with random weights instead of a checkpoint, or `all`, the shipped voice among them
     #[arg(long, value_name = "NAME", conflicts_with = "model")]
     shape: Option<String>,
-    /// How weights are stored in memory
-    #[arg(long, value_name = "TYPE", default_value = "f32")]
-    dtype: String,
 }
 
 impl SubjectArgs {
     fn get(&self) -> Result<Vec<Subject>> {
-        if self.dtype != "f32" {
-            usage!("--dtype {}: there is f32", self.dtype);
-        }
         let isa = self.model.isa()?;
+        let dtype = self.model.dtype().unwrap_or(Dtype::F32);
         match self.shape.as_deref() {
             None | Some("shipped") => Ok(vec![self.checkpoint(isa)?]),
             Some("all") => {
-                let named = wavenet::Config::NAMED.iter().map(|n| Subject::named(n, isa));
+                let named = wavenet::Config::NAMED.iter().map(|n| Subject::named(n, dtype, isa));
                 let shipped = shipped::voice().map(|_| self.checkpoint(isa));
                 named.chain(shipped).collect()
             }
-            Some(name) => Ok(vec![Subject::named(name, isa)?]),
+            Some(name) => Ok(vec![Subject::named(name, dtype, isa)?]),
         }
     }
 

@@ -122,7 +122,7 @@ impl State {
             config: serde_json::to_value(config)?,
             sections,
         };
-        let flat = |data: &[f32]| Tensor { shape: vec![data.len()], data: data.to_vec() };
+        let flat = |data: &[f32]| Tensor::new(&[data.len()], data.to_vec());
         let tensors = Tensors::from([
             ("params".into(), flat(&self.params)),
             ("adam.m".into(), flat(&self.moments.m)),

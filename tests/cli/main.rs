@@ -71,6 +71,7 @@ fn every_command_explains_itself() {
         "bench growth",
         "bench shapes",
         "bench allreduce",
+        "convert",
         "info",
         "devices",
     ];

@@ -124,6 +124,7 @@ pub(super) enum SetFrame<'a> {
 
 impl Kernel for SetFrame<'_> {
     type Output = ();
+    const INTEGER: bool = true;
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {

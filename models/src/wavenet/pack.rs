@@ -4,9 +4,9 @@ use super::frame_rate::FrameNet;
 use super::step::{Gate, Layer, Past, WaveNet};
 use super::{Config, names};
 use crate::kernels::aligned::Aligned;
-use crate::kernels::panel::{Panels, Rows, Then, accumulate_many};
+use crate::kernels::panel::{Matrix, Panels, Rows, Then, accumulate_many};
 use crate::kernels::{Isa, Simd};
-use crate::weights::{Tensors, WeightsError, check};
+use crate::weights::{Stored, Tensors, WeightsError, check};
 
 /// A product with its bias.
 #[derive(Clone)]
@@ -17,7 +17,7 @@ pub(super) struct Affine {
 }
 
 impl Affine {
-    fn pack(isa: Isa, weight: &[f32], bias: &[f32], inputs: usize) -> Self {
+    fn pack(isa: Isa, weight: Matrix, bias: &[f32], inputs: usize) -> Self {
         let weight = Panels::pack(isa, weight, inputs, bias.len());
         Self { bias: weight.order(bias), weight }
     }
@@ -38,9 +38,12 @@ impl Affine {
 }
 
 /// Symbols whose past taps are multiplied at once in a layer of this dilation: they must all be known, so no more than
-/// the dilation, and beyond eight there is little left to gain.
-fn batch(kernel_size: usize, dilation: usize) -> Option<usize> {
-    (kernel_size > 1 && dilation >= SMALLEST_BATCH).then(|| (1 << dilation.ilog2()).min(LARGEST_BATCH))
+/// the dilation, and beyond eight there is little left to gain. Nothing is gained where every column reads the weights
+/// anew.
+fn batch(kernel_size: usize, dilation: usize, stored: &Stored) -> Option<usize> {
+    let shared = !matches!(stored, Stored::I8 { .. });
+    (shared && kernel_size > 1 && dilation >= SMALLEST_BATCH)
+        .then(|| (1 << dilation.ilog2()).min(LARGEST_BATCH))
 }
 
 /// See [`batch`].
@@ -56,10 +59,11 @@ impl WaveNet {
     pub fn new(config: &Config, tensors: &Tensors, isa: Isa) -> Result<Self, WeightsError> {
         check(tensors, &config.table())?;
         let get = |name: &str| &tensors[name].data[..];
+        let matrix = |name: &str| Matrix::from(&tensors[name]);
         let (r, d, k) = (config.residual_channels, config.gate_channels, config.kernel_size);
         let layer_count = config.dilations.len();
         let padded = |n: usize| n.next_multiple_of(isa.lanes());
-        let affine = |weight: &str, bias: &str, inputs| Affine::pack(isa, get(weight), get(bias), inputs);
+        let affine = |weight: &str, bias: &str, inputs| Affine::pack(isa, matrix(weight), get(bias), inputs);
         let hidden = match &config.condition {
             Some(c) if c.hidden > 0 => [c.len(), c.hidden]
                 .into_iter()
@@ -72,22 +76,25 @@ impl WaveNet {
         let mut gates = Vec::new();
         let mut layers = Vec::new();
         for (l, &dilation) in config.dilations.iter().enumerate() {
-            let weight = get(&names::gate(l));
-            let batch = batch(k, dilation);
+            let weight = matrix(&names::gate(l));
+            let batch = batch(k, dilation, weight.stored);
             let past_inputs = if batch.is_some() { (k - 1) * r } else { 0 };
-            let (past, now) = weight.split_at(past_inputs * 2 * d);
+            let (past, now) = weight.values.split_at(past_inputs * 2 * d);
+            let now = Matrix { values: now, ..weight };
             let gate = Panels::pack_gated(isa, now, k * r - past_inputs, d);
             // Products that are added to the gate's have their columns in its order.
-            let in_gate_order = |w: &[f32], inputs: usize| {
-                let w: Vec<f32> = w.chunks_exact(2 * d).flat_map(|row| gate.order(row).to_vec()).collect();
-                Panels::pack(isa, &w, inputs, gate.padded_outputs())
+            let in_gate_order = |w: Matrix, inputs: usize| {
+                let rows = w.values.chunks_exact(2 * d);
+                let values: Vec<f32> = rows.flat_map(|row| gate.order(row).to_vec()).collect();
+                Panels::pack(isa, Matrix { values: &values, ..w }, inputs, gate.padded_outputs())
             };
             let past = batch.map(|batch| {
                 batched += 1;
+                let past = Matrix { values: past, ..weight };
                 Past { weight: in_gate_order(past, past_inputs), batch, offset: batched % batch }
             });
             let condition = config.condition.as_ref();
-            let cond = condition.map(|c| in_gate_order(get(&names::cond(l)), c.out_len()));
+            let cond = condition.map(|c| in_gate_order(matrix(&names::cond(l)), c.out_len()));
             gates.push((cond, gate.order(get(&names::gate_bias(l)))));
             let residual =
                 (l + 1 < layer_count).then(|| affine(&names::residual(l), &names::residual_bias(l), d));
@@ -114,7 +121,13 @@ impl WaveNet {
             embed,
             residual_padded: padded(r),
             layers,
-            skip: Affine::pack(isa, &skip, get(names::SKIP_BIAS), layer_count * gate_padded),
+            // The layers are one group of the table, so all are stored alike.
+            skip: Affine::pack(
+                isa,
+                Matrix { values: &skip, ..matrix(&names::skip(0)) },
+                get(names::SKIP_BIAS),
+                layer_count * gate_padded,
+            ),
             head: [
                 affine(&names::head(0), &names::head_bias(0), s),
                 affine(&names::head(1), &names::head_bias(1), config.head_channels),

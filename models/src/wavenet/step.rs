@@ -225,6 +225,7 @@ struct Step<'a> {
 
 impl Kernel for Step<'_> {
     type Output = ();
+    const INTEGER: bool = true;
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {

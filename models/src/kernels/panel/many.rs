@@ -1,9 +1,11 @@
 //! The product for several x at once: every weight that is read meets all of them.
 //!
 //! The columns are tiled in registers, and what is added to an output comes in the order of the single product: a column
-//! gives the same bits alone, in any company and in either kernel.
+//! gives the same bits alone, in any company and in either kernel. Weights of i8 are read anew for every column: their
+//! columns each have a scale of their own.
 
-use super::{Panels, Then, WIDEST, accumulate, chains, widths};
+use super::floats::Weight;
+use super::{Data, Panels, Then, WIDEST, accumulate, chains, gated, widths};
 use crate::kernels::{Simd, math};
 
 /// Inputs that are multiplied with all columns before the next are: 32 KiB of the widest panel, an L1 cache's worth.
@@ -18,8 +20,7 @@ pub struct Rows<T> {
     pub stride: usize,
 }
 
-/// out\[n\] = then(out\[n\] + W x\[n\]) for the first `count` rows, with `out` in packed order, padded. `w` may be packed for
-/// halves; its outputs are then in their packed order.
+/// out\[n\] = then(out\[n\] + W x\[n\]) for the first `count` rows, with `out` in packed order, padded.
 ///
 /// # Panics
 /// When a row is shorter than the packed matrix wants.
@@ -35,34 +36,16 @@ pub fn accumulate_many<S: Simd>(
     out: Rows<&mut [f32]>,
     then: Then,
 ) {
-    let (inputs, outputs) = (w.inputs, w.vectors * S::LANES);
-    if count == 1 && !w.gated {
-        return accumulate(s, w, &x.data[..inputs], &mut out.data[..outputs], then);
-    }
-    assert!(w.lanes == S::LANES && w.data.len() == inputs * outputs);
-    if count == 0 {
-        return;
-    }
-    assert!(x.data.len() >= (count - 1) * x.stride + inputs && x.stride >= inputs);
-    assert!(out.data.len() >= (count - 1) * out.stride + outputs && out.stride >= outputs);
-    let (halves, vectors) = if w.gated { (2, w.vectors / 2) } else { (1, w.vectors) };
-    let mut first = 0;
-    for width in widths(vectors, WIDEST / halves) {
-        let width = width * halves;
-        let panel = &w.data[first * inputs..][..width * S::LANES * inputs];
-        // Sums of several chains can't be taken up again halfway; their panels are narrow.
-        let at_once = if chains(width) == 1 { INPUTS_AT_ONCE } else { inputs };
-        let mut from = 0;
-        loop {
-            let upto = (from + at_once).min(inputs);
-            let then = if upto == inputs { then } else { Then::Store };
-            columns(s, Part { panel, width, from, upto }, count, x, out.data, out.stride, first, then);
-            if upto == inputs {
-                break;
+    assert!(!w.gated);
+    match &w.data {
+        Data::F32(d) if count > 1 => all_panels(s, w, d, count, x, out, then),
+        Data::F16(d) if count > 1 => all_panels(s, w, d, count, x, out, then),
+        _ => {
+            for n in 0..count {
+                let x = &x.data[n * x.stride..][..w.inputs];
+                accumulate(s, w, x, &mut out.data[n * out.stride..][..w.vectors * S::LANES], then);
             }
-            from = upto;
         }
-        first += width * S::LANES;
     }
 }
 
@@ -83,12 +66,20 @@ pub fn gated_many<S: Simd>(
     out: Rows<&mut [f32]>,
 ) {
     assert!(w.gated);
-    if count == 1 {
-        let z = &z.data[..w.vectors * S::LANES];
-        return super::gated(s, w, &x.data[..w.inputs], z, &mut out.data[..z.len() / 2]);
-    }
     let Rows { data, stride } = z;
-    accumulate_many(s, w, count, x, Rows { data: &mut *data, stride }, Then::Store);
+    let sums = Rows { data: &mut *data, stride };
+    match &w.data {
+        Data::F32(d) if count > 1 => all_panels(s, w, d, count, x, sums, Then::Store),
+        Data::F16(d) if count > 1 => all_panels(s, w, d, count, x, sums, Then::Store),
+        _ => {
+            for n in 0..count {
+                let z = &data[n * stride..][..w.vectors * S::LANES];
+                let out = &mut out.data[n * out.stride..][..z.len() / 2];
+                gated(s, w, &x.data[n * x.stride..][..w.inputs], z, out);
+            }
+            return;
+        }
+    }
     for n in 0..count {
         let z = &data[n * stride..][..w.vectors * S::LANES];
         let out = &mut out.data[n * out.stride..][..z.len() / 2];
@@ -103,10 +94,46 @@ pub fn gated_many<S: Simd>(
     }
 }
 
+/// What [`accumulate_many`] does for floats; of a gated matrix, the outputs are in its packed order.
+#[inline(always)]
+fn all_panels<S: Simd, T: Weight + Copy>(
+    s: S,
+    w: &Panels,
+    data: &[T],
+    count: usize,
+    x: Rows<&[f32]>,
+    out: Rows<&mut [f32]>,
+    then: Then,
+) {
+    let (inputs, outputs) = (w.inputs, w.vectors * S::LANES);
+    assert!(w.lanes == S::LANES && data.len() == inputs * outputs);
+    assert!(x.data.len() >= (count - 1) * x.stride + inputs && x.stride >= inputs);
+    assert!(out.data.len() >= (count - 1) * out.stride + outputs && out.stride >= outputs);
+    let (halves, vectors) = if w.gated { (2, w.vectors / 2) } else { (1, w.vectors) };
+    let mut first = 0;
+    for width in widths(vectors, WIDEST / halves) {
+        let width = width * halves;
+        let panel = &data[first * inputs..][..width * S::LANES * inputs];
+        // Sums of several chains can't be taken up again halfway; their panels are narrow.
+        let at_once = if chains(width) == 1 { INPUTS_AT_ONCE } else { inputs };
+        let mut from = 0;
+        loop {
+            let upto = (from + at_once).min(inputs);
+            let then = if upto == inputs { then } else { Then::Store };
+            columns(s, Part { panel, width, from, upto }, count, x, out.data, out.stride, first, then);
+            if upto == inputs {
+                break;
+            }
+            from = upto;
+        }
+        first += width * S::LANES;
+    }
+}
+
 /// Some inputs of a panel.
 #[derive(Clone, Copy)]
-struct Part<'a> {
-    panel: &'a [f32],
+struct Part<'a, T> {
+    panel: &'a [T],
     /// In vectors.
     width: usize,
     from: usize,
@@ -116,9 +143,9 @@ struct Part<'a> {
 /// One part of a panel with all columns, four, two and one at a time.
 #[allow(clippy::too_many_arguments, reason = "a loop's body, cut out")]
 #[inline(always)]
-fn columns<S: Simd>(
+fn columns<S: Simd, T: Weight + Copy>(
     s: S,
-    part: Part,
+    part: Part<T>,
     count: usize,
     x: Rows<&[f32]>,
     out: &mut [f32],
@@ -139,7 +166,7 @@ fn columns<S: Simd>(
             macro_rules! tile {
                 ($($wide:literal $tall:literal),*) => {
                     match (wide, tall) {
-                        $(($wide, $tall) => tile::<S, $wide, $tall>(s, part, v, x, out, then),)*
+                        $(($wide, $tall) => tile::<S, T, $wide, $tall>(s, part, v, x, out, then),)*
                         _ => unreachable!("tiles are at most 4 by 4"),
                     }
                 };
@@ -158,9 +185,9 @@ fn columns<S: Simd>(
 /// `V` vectors of a panel, from the `v`th on, with `C` columns.
 #[allow(unsafe_code, reason = "bounds checked once for the tile; a check per load costs a tenth")]
 #[inline(always)]
-fn tile<S: Simd, const V: usize, const C: usize>(
+fn tile<S: Simd, T: Weight, const V: usize, const C: usize>(
     s: S,
-    part: Part,
+    part: Part<T>,
     v: usize,
     x: Rows<&[f32]>,
     out: Rows<&mut [f32]>,
@@ -182,11 +209,11 @@ fn tile<S: Simd, const V: usize, const C: usize>(
     // SAFETY: every input below is less than `upto`, and the asserts above hold the panel and x to that.
     unsafe {
         let w = panel.as_ptr().add(v * S::LANES);
-        walk::<S, V, C>(s, &mut acc, w, row, x, (from, whole, chains));
-        walk::<S, V, C>(s, &mut acc, w, row, x, (whole, upto, 1));
+        walk::<S, T, V, C>(s, &mut acc, w, row, x, (from, whole, chains));
+        walk::<S, T, V, C>(s, &mut acc, w, row, x, (whole, upto, 1));
         for chain in 1..chains {
             let mut more = [[s.splat(0.0); C]; V];
-            walk::<S, V, C>(s, &mut more, w, row, x, (from + chain, whole, chains));
+            walk::<S, T, V, C>(s, &mut more, w, row, x, (from + chain, whole, chains));
             for (acc, more) in acc.iter_mut().flatten().zip(more.iter().flatten()) {
                 *acc = s.add(*acc, *more);
             }
@@ -203,13 +230,13 @@ fn tile<S: Simd, const V: usize, const C: usize>(
 /// acc += weights · x over the inputs `from`, `from` + `step`, … below `upto`.
 ///
 /// # Safety
-/// `w` is valid for V vectors at every such input times `row` floats, and so are C rows of x at every such input.
+/// `w` is valid for V vectors at every such input times `row` weights, and so are C rows of x at every such input.
 #[allow(unsafe_code, reason = "see `tile`")]
 #[inline(always)]
-unsafe fn walk<S: Simd, const V: usize, const C: usize>(
+unsafe fn walk<S: Simd, T: Weight, const V: usize, const C: usize>(
     s: S,
     acc: &mut [[S::V; C]; V],
-    w: *const f32,
+    w: *const T,
     row: usize,
     x: Rows<&[f32]>,
     (from, upto, step): (usize, usize, usize),
@@ -221,13 +248,13 @@ unsafe fn walk<S: Simd, const V: usize, const C: usize>(
         let mut weights = [s.splat(0.0); V];
         for (i, weights) in weights.iter_mut().enumerate() {
             // SAFETY: the caller's promise.
-            *weights = unsafe { s.load_ptr(w.add(j * row + i * S::LANES)) };
+            *weights = unsafe { T::load(s, w.add(j * row + i * S::LANES)) };
         }
         for c in 0..C {
             // SAFETY: the caller's promise.
             let x = s.splat(unsafe { *x.data.get_unchecked(c * x.stride + j) });
-            for i in 0..V {
-                sums[i][c] = s.mul_add(weights[i], x, sums[i][c]);
+            for (sums, weights) in sums.iter_mut().zip(weights) {
+                sums[c] = s.mul_add(weights, x, sums[c]);
             }
         }
         j += step;
