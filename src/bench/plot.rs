@@ -52,7 +52,7 @@ fn draw_limits(limits: &Limits, area: &DrawingArea<SVGBackend, Shift>) -> Result
         .margin(14)
         .x_label_area_size(44)
         .y_label_area_size(60)
-        .build_cartesian_2d((x0..x1).log_scale(), (y0..y1).log_scale())
+        .build_cartesian_2d((x0..x1).log_scale().base(2.0), (y0..y1).log_scale())
         .map_err(drawing)?;
     chart
         .configure_mesh()
