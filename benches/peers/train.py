@@ -14,14 +14,17 @@ import argparse, json, os, platform, resource, statistics, sys, time
 
 KEEP = {"MALLOC_MMAP_THRESHOLD_": "4294967296", "MALLOC_TRIM_THRESHOLD_": "-1", "MALLOC_TOP_PAD_": "268435456"}
 WAVENET = ["conv", "conv-merged", "nhwc", "linear", "linear-merged", "linear-skips", "compile-conv-merged", "compile-linear-merged", "compile-linear-skips"]
+LSTM = ["windows-first", "time-first", "compile-windows-first", "compile-time-first"]
 FORMS = {
     "wavenet-30": WAVENET,
     "shipped": WAVENET,
-    "lstm": ["lstm", "compile-lstm"],
-    "gpt": ["gpt", "compile-gpt"],
+    "lstm": LSTM,
+    "lstm-512": LSTM,
+    "gru": LSTM,
+    "gpt": ["sdpa", "explicit", "compile-sdpa", "compile-explicit"],
 }
 # (windows, rows) of a step, as the published settings have them.
-BATCH = {"wavenet-30": (4, 8000), "shipped": (4, 8000), "lstm": (50, 50), "gpt": (12, 64)}
+BATCH = {"wavenet-30": (4, 8000), "shipped": (4, 8000), "lstm": (50, 50), "lstm-512": (50, 100), "gru": (50, 50), "gpt": (12, 64)}
 
 
 def all_forms(shape):
@@ -113,9 +116,11 @@ def build(torch, shape, form, batch, rows):
     classes = 65
     x = torch.randint(0, classes, (batch, rows))
     y = torch.randint(0, classes, (batch * rows,))
-    if shape == "lstm":
-        return char_rnn(torch, classes), (torch.nn.functional.one_hot(x, classes).float(),), y
-    return gpt(torch, classes, rows), (x,), y
+    if shape == "gpt":
+        return gpt(torch, classes, rows, form), (x,), y
+    # The one-hot rows are made once, outside the clock: a table in their place would cost its own gradient.
+    x = torch.nn.functional.one_hot(x if form == "windows-first" else x.t().contiguous(), classes).float()
+    return char_rnn(torch, shape, classes, form), (x,), y
 
 
 def wavenet(torch, shape, form, batch, rows):
@@ -236,26 +241,29 @@ def wavenet(torch, shape, form, batch, rows):
     return net, inputs, torch.randint(0, classes, (batch * rows,))
 
 
-def char_rnn(torch, classes):
-    """Karpathy's char-rnn at its defaults: 2 layers of 128, one-hot input."""
+def char_rnn(torch, shape, classes, form):
+    """Karpathy's char-rnn on one-hot input. Windows or time first: the order of the targets makes no difference."""
+    layers, hidden = (3, 512) if shape == "lstm-512" else (2, 128)
+    cell = torch.nn.GRU if shape == "gru" else torch.nn.LSTM
 
     class Net(torch.nn.Module):
         def __init__(self):
             super().__init__()
-            self.lstm = torch.nn.LSTM(classes, 128, 2, batch_first=True)
-            self.head = torch.nn.Linear(128, classes)
+            self.cells = cell(classes, hidden, layers, batch_first=form == "windows-first")
+            self.head = torch.nn.Linear(hidden, classes)
 
         def forward(self, x):
-            y, _ = self.lstm(x)
+            y, _ = self.cells(x)
             return self.head(y).flatten(0, 1)
 
     return Net()
 
 
-def gpt(torch, classes, rows):
+def gpt(torch, classes, rows, form):
     """nanoGPT at its settings for a CPU: 4 layers, 4 heads, 128 wide, no biases, tied output."""
     nn, F = torch.nn, torch.nn.functional
     width, heads = 128, 4
+    future = torch.ones(rows, rows, dtype=torch.bool).triu(1)
 
     class Block(nn.Module):
         def __init__(self):
@@ -267,7 +275,10 @@ def gpt(torch, classes, rows):
         def forward(self, x):
             b, t, _ = x.shape
             q, k, v = (y.view(b, t, heads, -1).transpose(1, 2) for y in self.qkv(self.norm0(x)).split(width, 2))
-            y = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+            if form == "sdpa":
+                y = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+            else:
+                y = (q @ k.transpose(2, 3) * q.shape[3] ** -0.5).masked_fill(future[:t, :t], -torch.inf).softmax(3) @ v
             x = x + self.out(y.transpose(1, 2).reshape(b, t, width))
             return x + self.down(F.gelu(self.up(self.norm1(x))))
 

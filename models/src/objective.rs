@@ -56,6 +56,18 @@ pub fn check_windows(batch: &[Window], classes: usize) -> Result<usize, Objectiv
     Ok(batch.iter().map(|w| w.inputs.len()).max().unwrap_or(0))
 }
 
+/// [`check_windows`] for a model that takes no condition.
+///
+/// # Errors
+/// As that, or the first window with frames or a speaker.
+pub fn check_unconditioned(batch: &[Window], classes: usize) -> Result<usize, ObjectiveError> {
+    let longest = check_windows(batch, classes)?;
+    match batch.iter().position(|w| !w.frames.is_empty() || w.speaker.is_some()) {
+        Some(i) => Err(ObjectiveError::Batch(format!("window {i}: a condition, the model takes none"))),
+        None => Ok(longest),
+    }
+}
+
 /// A differentiable loss.
 pub trait Objective: Send + Sync {
     /// Where each tensor stands in the flat vector.

@@ -2,6 +2,8 @@
 //!
 //! [`measure`] knows no family: it takes an objective and whatever makes its batches.
 
+pub mod symbols;
+
 use crate::ranks::Ranks;
 use crate::train::config::{Engine, RunFile, Train};
 use crate::train::corpus::Corpus;
@@ -91,7 +93,7 @@ pub struct Subject<'a> {
     pub recordings: usize,
 }
 
-/// How a [`wavenet`] is measured; what is left out is the shape's own.
+/// How a shape is measured; what is left out is the shape's own.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
     /// Windows of a step.

@@ -158,6 +158,22 @@ mod tests {
     }
 
     #[test]
+    fn a_gpts_products_decay_and_neither_norms_nor_biases() {
+        use wavesynth_models::gpt::Config;
+        let (classes, start, layers, heads, width, context) = (5, 0, 1, 1, 2, 3);
+        let config = Config { classes, start, layers, heads, width, context, bias: true, tied_head: false };
+        let layout = Layout::new(config.table());
+        let adam = AdamW::new(&Train { weight_decay: 0.5, ..Train::default() }, &layout);
+        let (mut params, mut moments) = (vec![1.0; layout.len()], Moments::new(layout.len()));
+        adam.update(&mut params, &vec![0.0; layout.len()], &mut moments, 0, 0.1);
+        for spec in layout.table() {
+            let product = spec.name.ends_with(".weight") && !spec.name.ends_with("norm.weight");
+            let kept = if product || spec.name == "input.position" { 0.95 } else { 1.0 };
+            assert!(params[layout.range(&spec.name)].iter().all(|&p| p == kept), "{}", spec.name);
+        }
+    }
+
+    #[test]
     fn adam_finds_a_minimum() {
         let adam = AdamW::new(&Train { weight_decay: 0.0, ..Train::default() }, &layout());
         let target = [1.0, -2.0, 0.5, 3.0, 0.0, -1.0];

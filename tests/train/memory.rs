@@ -20,6 +20,10 @@ fn the_forecast_is_right_within_a_fifth() {
         "--shape wavenet-30 --batch 12 --window 500 --threads 2",
         "--shape deepvoice --batch 1 --window 4000 --threads 1",
         "--shape deepvoice-small --batch 1 --window 600 --warmup 0 --engine graph --threads 2",
+        "--shape lstm --batch 100 --window 200 --threads 2",
+        "--shape gru --batch 20 --window 25 --engine graph --threads 2",
+        "--shape gpt --batch 48 --threads 2",
+        "--shape gpt --batch 12 --engine graph --threads 2",
     ] {
         let args = format!("bench train --json --steps 1 {shape}");
         let out = Command::new(env!("CARGO_BIN_EXE_wavesynth")).args(args.split(' ')).output().unwrap();

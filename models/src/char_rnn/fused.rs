@@ -19,7 +19,7 @@ use super::Config;
 use crate::fused::locked;
 use crate::kernels::Isa;
 use crate::kernels::aligned::Aligned;
-use crate::objective::{Objective, ObjectiveError, Window, check_windows};
+use crate::objective::{Objective, ObjectiveError, Window, check_unconditioned};
 use crate::weights::Layout;
 use group::{GroupPass, Scratch};
 use places::{Places, Weights};
@@ -177,5 +177,5 @@ pub(super) fn check_batch(
         let n = c.len();
         return Err(ObjectiveError::Batch(format!("window {i}: {n} values carried, the model has {want}")));
     }
-    check_windows(batch, config.classes)
+    check_unconditioned(batch, config.classes)
 }

@@ -161,8 +161,8 @@ impl Objective for GraphObjective {
 
     fn peak_bytes(&self, windows: usize, window_len: usize, _threads: usize) -> usize {
         let c = &self.config;
-        // Forward values kept for the backward, counted off the graph above, and once more as gradients.
-        let layer = 4 * c.cell.gates() * c.hidden + 12 * c.hidden;
+        // Forward values kept for the backward, and once more as gradients. That of each gate is as wide as all gates.
+        let layer = 9 * c.cell.gates() * c.hidden + 14 * c.hidden;
         4 * windows * window_len * 2 * (c.layers * layer + 4 * c.classes)
     }
 }

@@ -16,16 +16,17 @@ mod products;
 mod reading;
 
 use super::{Config, names};
+use crate::fused::locked;
 use crate::fused::rows::add_rows;
 use crate::kernels::tile::{Strided, multiply};
 use crate::kernels::{Isa, Kernel, Simd};
-use crate::objective::{Objective, ObjectiveError, Window};
+use crate::objective::{Objective, ObjectiveError, Window, check_unconditioned};
 use crate::weights::Layout;
 use products::{Gradient, Product, Products};
 use rayon::prelude::*;
 use reading::{ReadingPass, Scratch, Tape};
 use std::ops::Range;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::Mutex;
 
 /// Rows whose tapes are held at the same time; a batch of more is taken in rounds.
 const ROUND: usize = 2048;
@@ -150,11 +151,6 @@ impl Kernel for ProductGradient<'_> {
     }
 }
 
-/// What `mutex` guards. All of it is overwritten before it is read, so a panic elsewhere leaves nothing to fear.
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 impl Objective for Fused {
     fn layout(&self) -> &Layout {
         self.products.layout()
@@ -166,7 +162,8 @@ impl Objective for Fused {
         batch: &[Window],
         grads: Option<&mut [f32]>,
     ) -> Result<f64, ObjectiveError> {
-        let total = check_batch(&self.config, batch)?;
+        check_unconditioned(batch, self.config.classes)?;
+        let total: usize = batch.iter().map(|w| w.inputs.len() - w.warmup).sum();
         let Buffers { mut products, mut gradients, mut tapes } = std::mem::take(&mut *locked(&self.buffers));
         self.products.pack(params, &mut products);
         if grads.is_some() {
@@ -231,26 +228,4 @@ impl Objective for Fused {
         let scratch = threads * longest * (2 * sizes.width + sizes.mlp + 5 * sizes.head + 64);
         4 * (tapes + scratch + 3 * self.products.len() + Layout::len(self.layout()))
     }
-}
-
-/// Checks that every window fits `config`; the number of rows that count in the loss.
-pub(super) fn check_batch(config: &Config, batch: &[Window]) -> Result<usize, ObjectiveError> {
-    let err = |i: usize, what: String| Err(ObjectiveError::Batch(format!("window {i}: {what}")));
-    if batch.is_empty() {
-        return Err(ObjectiveError::Batch("no windows".into()));
-    }
-    for (i, w) in batch.iter().enumerate() {
-        let t = w.inputs.len();
-        if w.targets.len() != t || w.warmup >= t {
-            let (n, u) = (w.targets.len(), w.warmup);
-            return err(i, format!("{t} inputs, {n} targets, warm-up {u}"));
-        }
-        if let Some(s) = w.inputs.iter().chain(&w.targets).find(|&&s| s as usize >= config.classes) {
-            return err(i, format!("symbol {s}, the model has {} classes", config.classes));
-        }
-        if !w.frames.is_empty() || w.speaker.is_some() {
-            return err(i, "a condition, the model takes none".into());
-        }
-    }
-    Ok(batch.iter().map(|w| w.inputs.len() - w.warmup).sum())
 }

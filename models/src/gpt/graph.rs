@@ -6,16 +6,15 @@
 
 use super::{Config, NORM_EPS, names};
 use crate::ar::Graph;
-use crate::graph::GraphError;
-use crate::objective::{Objective, ObjectiveError, Window};
-use crate::weights::{Layout, Tensors, check};
-use candle_core::{D, Device, Result, Tensor, Var};
-use std::collections::HashMap;
+use crate::graph::{DeviceTensors, GraphError, PaddedBatch, Variables, on_device, product, scalar};
+use crate::objective::{Objective, ObjectiveError, Window, check_unconditioned};
+use crate::weights::{Layout, Tensors};
+use candle_core::{D, Device, Result, Tensor};
 
 /// A GPT's tensors on a candle device.
 pub struct GptGraph {
     config: Config,
-    tensors: HashMap<String, Tensor>,
+    tensors: DeviceTensors,
 }
 
 impl GptGraph {
@@ -24,12 +23,7 @@ impl GptGraph {
     /// # Errors
     /// Tensors that are not those of [`Config::table`], or a device out of memory.
     pub fn new(config: &Config, tensors: &Tensors, device: &Device) -> std::result::Result<Self, GraphError> {
-        check(tensors, &config.table())?;
-        let tensors = tensors
-            .iter()
-            .map(|(name, t)| Ok((name.clone(), Tensor::from_slice(&t.data, &t.shape[..], device)?)))
-            .collect::<Result<_>>()?;
-        Ok(Self { config: config.clone(), tensors })
+        Ok(Self { tensors: on_device(tensors, &config.table(), device)?, config: config.clone() })
     }
 
     fn get(&self, name: &str) -> &Tensor {
@@ -46,7 +40,7 @@ impl GptGraph {
 
     /// x [rows, in] times the named matrix [in, out], and its bias.
     fn affine(&self, x: &Tensor, at: &str, what: &str) -> Result<Tensor> {
-        self.biased(x.matmul(self.get(&names::weight(at, what)))?, at, what)
+        self.biased(product(x, self.get(&names::weight(at, what)))?, at, what)
     }
 
     /// n(x) over the last axis.
@@ -93,7 +87,7 @@ impl GptGraph {
             true => self.get(names::EMBED).t()?.contiguous()?,
             false => self.get(names::HEAD).clone(),
         };
-        self.norm(&x, names::OUTPUT)?.matmul(&head)?.reshape((b, t, classes))
+        product(&self.norm(&x, names::OUTPUT)?, &head)?.reshape((b, t, classes))
     }
 }
 
@@ -138,45 +132,23 @@ impl Objective for GraphObjective {
         batch: &[Window],
         grads: Option<&mut [f32]>,
     ) -> std::result::Result<f64, ObjectiveError> {
-        let total = super::fused::check_batch(&self.config, batch)?;
-        let device = &self.device;
-        let mut vars = Vec::new();
-        for (name, tensor) in self.layout.tensors(params) {
-            vars.push((name, Var::from_slice(&tensor.data, &tensor.shape[..], device)?));
-        }
-        let graph = GptGraph {
-            config: self.config.clone(),
-            tensors: vars.iter().map(|(n, v)| (n.clone(), v.as_tensor().clone())).collect(),
-        };
-        let mut loss = Tensor::zeros((), candle_core::DType::F32, device)?;
-        for w in batch {
-            let t = w.inputs.len();
-            let tensor = |of: &[u16]| -> Result<Tensor> {
-                Tensor::from_vec(of.iter().map(|&s| u32::from(s)).collect::<Vec<_>>(), (1, t), device)
-            };
-            let log_p = candle_nn::ops::log_softmax(&graph.forward(&tensor(&w.inputs)?, None)?, D::Minus1)?;
-            let picked = log_p.gather(&tensor(&w.targets)?.unsqueeze(2)?, 2)?;
-            let heard = picked.narrow(1, w.warmup, t - w.warmup)?.sum_all()?;
-            loss = (loss - (heard / total as f64)?)?;
-        }
+        let t = check_unconditioned(batch, self.config.classes)?;
+        let vars = Variables::new(&self.layout, params, &self.device)?;
+        let graph = GptGraph { config: self.config.clone(), tensors: vars.tensors() };
+        let padded = PaddedBatch::new(batch, t, &self.device)?;
+        let loss = padded.loss(&graph.forward(&padded.inputs, None)?)?;
         if let Some(grads) = grads {
-            let store = loss.backward()?;
-            for (name, var) in &vars {
-                let to = &mut grads[self.layout.range(name)];
-                match store.get(var.as_tensor()) {
-                    Some(g) => to.copy_from_slice(&g.flatten_all()?.to_vec1::<f32>()?),
-                    None => to.fill(0.0),
-                }
-            }
+            vars.gradient(&loss, &self.layout, grads)?;
         }
-        Ok(f64::from(loss.to_scalar::<f32>()?))
+        scalar(&loss)
     }
 
     fn peak_bytes(&self, windows: usize, window_len: usize, _threads: usize) -> usize {
         let c = &self.config;
+        let rows: usize = c.readings(window_len).map(|r| r.rows.len()).sum();
         // Forward values kept for the backward, counted off the graph above, and a layer's gradients beside them.
         let scores = 4 * c.heads * c.context.min(window_len);
         let layer = 30 * c.width + 4 * c.mlp_width() + scores;
-        4 * windows * window_len * ((c.layers + 1) * layer + 4 * c.classes)
+        4 * windows * rows * ((c.layers + 1) * layer + 4 * c.classes)
     }
 }

@@ -2,15 +2,15 @@
 //!
 //! Two windows are kept, each with a cache of keys and values per layer and head. The leading one gives the
 //! distributions; from its position ⌈C/2⌉ on the other reads along from position 0, and leads once the first is full.
-//! Weights are packed once for one instruction set, the norms' gains and biases inside them; both rows meet a matrix
-//! while it is in the cache.
+//! Weights are packed once for one instruction set, the norms' gains and biases inside them; both windows' rows meet
+//! every weight that is read.
 
 use super::attention::{Cache, Shape};
 use super::norm::{self, normalise};
 use super::{Config, names};
 use crate::ar::{Likelihood, Model, Symbol};
 use crate::kernels::aligned::Aligned;
-use crate::kernels::panel::{Panels, Then, accumulate, product};
+use crate::kernels::panel::{Panels, Rows, Then, accumulate_many};
 use crate::kernels::{Isa, Kernel, Simd, math};
 use crate::weights::{Tensors, WeightsError, check};
 
@@ -56,31 +56,37 @@ pub struct State {
     windows: [Window; 2],
     /// The window that gives the distributions.
     leading: usize,
-    /// Scores of one head.
-    scores: Aligned,
+    work: Work,
     /// [classes padded].
     logits: Aligned,
 }
 
-/// A window of the text: what was read of it, and the row at hand.
+/// A window of the text: what was read of it.
 #[derive(Clone)]
 struct Window {
     /// Symbols read.
     filled: usize,
     /// One for each head of each layer.
     caches: Vec<Cache>,
-    /// r [width padded].
+}
+
+/// The symbol at hand: of each window a row, that of the leading one first.
+#[derive(Clone)]
+struct Work {
+    /// r [2, width padded].
     x: Aligned,
-    /// n(r) [width padded].
+    /// n(r) [2, width padded].
     normed: Aligned,
-    /// [q | k | v], heads padded.
+    /// [q | k | v], heads padded: [2, 3·heads].
     qkv: Aligned,
+    /// The heads' outputs side by side [2, width].
+    attended: Aligned,
+    /// gelu(n(m) W_up) [2, 4·width padded].
+    hidden: Aligned,
     /// One head's output, padded.
     head: Aligned,
-    /// The heads' outputs side by side [width].
-    attended: Aligned,
-    /// gelu(n(m) W_up) [4·width padded].
-    hidden: Aligned,
+    /// Scores of one head.
+    scores: Aligned,
 }
 
 impl Gpt {
@@ -137,17 +143,21 @@ impl Gpt {
     }
 
     fn window(&self) -> Window {
+        let caches = vec![Cache::new(self.shape); self.layers.len() * self.config.heads];
+        Window { filled: 0, caches }
+    }
+
+    fn work(&self) -> Work {
         let (lanes, head) = (self.isa.lanes(), self.shape.head_padded());
         let width = self.config.width.next_multiple_of(lanes);
-        Window {
-            filled: 0,
-            caches: vec![Cache::new(self.shape); self.layers.len() * self.config.heads],
-            x: Aligned::zeros(width),
-            normed: Aligned::zeros(width),
-            qkv: Aligned::zeros(3 * self.config.heads * head),
+        Work {
+            x: Aligned::zeros(2 * width),
+            normed: Aligned::zeros(2 * width),
+            qkv: Aligned::zeros(2 * 3 * self.config.heads * head),
+            attended: Aligned::zeros(2 * self.config.width),
+            hidden: Aligned::zeros(2 * self.config.mlp_width().next_multiple_of(lanes)),
             head: Aligned::zeros(head),
-            attended: Aligned::zeros(self.config.width),
-            hidden: Aligned::zeros(self.config.mlp_width().next_multiple_of(lanes)),
+            scores: Aligned::zeros(self.shape.scores()),
         }
     }
 }
@@ -190,7 +200,7 @@ impl Model for Gpt {
         State {
             windows: [self.window(), self.window()],
             leading: 0,
-            scores: Aligned::zeros(self.shape.scores()),
+            work: self.work(),
             logits: self.head.bias.clone(),
         }
     }
@@ -215,11 +225,10 @@ impl Model for Gpt {
     }
 
     fn state_bytes(&self) -> usize {
-        let w = self.window();
-        let rows = [&w.x, &w.normed, &w.qkv, &w.head, &w.attended, &w.hidden];
-        let window = w.caches.iter().map(Cache::bytes).sum::<usize>()
-            + 4 * rows.iter().map(|r| r.len()).sum::<usize>();
-        2 * window + 4 * (self.shape.scores() + self.head.bias.len())
+        let window = self.window().caches.iter().map(Cache::bytes).sum::<usize>();
+        let w = self.work();
+        let rows = [&w.x, &w.normed, &w.qkv, &w.attended, &w.hidden, &w.head, &w.scores, &self.head.bias];
+        2 * window + 4 * rows.iter().map(|r| r.len()).sum::<usize>()
     }
 
     fn isa(&self) -> &'static str {
@@ -244,54 +253,65 @@ impl Kernel for Step<'_> {
             state.windows[state.leading].filled = 0;
             state.leading ^= 1;
         }
-        let State { windows: [a, b], leading, scores, logits } = state;
+        let State { windows: [a, b], leading, work, logits } = state;
         let (lead, follow) = if *leading == 0 { (a, b) } else { (b, a) };
         let mut windows = [lead, follow];
         let reading = if windows[0].filled >= config.stride() { 2 } else { 1 };
         let windows = &mut windows[..reading];
         // A symbol beyond the classes can come from a caller's mistake only; it is read as the last one.
         let symbol = (x as usize).min(config.classes - 1);
-        for w in windows.iter_mut() {
-            let n = w.x.len();
-            w.x.copy_from_slice(&net.embed[symbol * n..][..n]);
-            add(s, &mut w.x, &net.position[w.filled * n..][..n]);
+        let width = work.x.len() / 2;
+        for (x, w) in work.x.chunks_exact_mut(width).zip(windows.iter()) {
+            x.copy_from_slice(&net.embed[symbol * width..][..width]);
+            add(s, x, &net.position[w.filled * width..][..width]);
         }
-        let heads = config.heads;
         for (l, layer) in net.layers.iter().enumerate() {
+            normalised(s, config, work, reading);
+            biased(&layer.qkv, &mut work.qkv, reading);
+            multiply(s, &layer.qkv.weight, reading, &work.normed, &mut work.qkv);
+            // Of the last layer the following window needs nothing but keys and values.
+            let rows = if l + 1 == net.layers.len() { 1 } else { reading };
             for (i, w) in windows.iter_mut().enumerate() {
-                normalised(s, config, w);
-                let inputs = &w.normed[..config.width];
-                product(s, &layer.qkv.weight, inputs, &layer.qkv.bias, &mut w.qkv, Then::Store);
-                // Of the last layer the following window needs nothing but keys and values.
-                let alone = i > 0 && l + 1 == net.layers.len();
-                attention(s, net, w, l * heads, scores, !alone);
+                attention(s, net, (w, l), work, i, i < rows);
             }
-            let rows = if l + 1 == net.layers.len() { 1 } else { windows.len() };
-            for w in &mut windows[..rows] {
-                add(s, &mut w.x, &layer.out.bias);
-                accumulate(s, &layer.out.weight, &w.attended, &mut w.x, Then::Store);
+            for x in work.x.chunks_exact_mut(width).take(rows) {
+                add(s, x, &layer.out.bias);
             }
-            for w in &mut windows[..rows] {
-                normalised(s, config, w);
-                let inputs = &w.normed[..config.width];
-                product(s, &layer.up.weight, inputs, &layer.up.bias, &mut w.hidden, Then::Store);
-                for v in w.hidden.chunks_exact_mut(S::LANES) {
-                    s.store(v, math::gelu(s, s.load(v)).0);
-                }
+            multiply(s, &layer.out.weight, rows, &work.attended, &mut work.x);
+            normalised(s, config, work, rows);
+            biased(&layer.up, &mut work.hidden, rows);
+            multiply(s, &layer.up.weight, rows, &work.normed, &mut work.hidden);
+            let read = work.hidden.len() / 2 * rows;
+            for v in work.hidden[..read].chunks_exact_mut(S::LANES) {
+                s.store(v, math::gelu(s, s.load(v)).0);
             }
-            for w in &mut windows[..rows] {
-                add(s, &mut w.x, &layer.down.bias);
-                let hidden = &w.hidden[..layer.down.weight.inputs()];
-                accumulate(s, &layer.down.weight, hidden, &mut w.x, Then::Store);
+            for x in work.x.chunks_exact_mut(width).take(rows) {
+                add(s, x, &layer.down.bias);
             }
+            multiply(s, &layer.down.weight, rows, &work.hidden, &mut work.x);
         }
         for w in windows.iter_mut() {
             w.filled += 1;
         }
-        let lead = &mut *windows[0];
-        normalised(s, config, lead);
-        let inputs = &lead.normed[..config.width];
-        product(s, &net.head.weight, inputs, &net.head.bias, logits, Then::Store);
+        normalised(s, config, work, 1);
+        logits.copy_from_slice(&net.head.bias);
+        multiply(s, &net.head.weight, 1, &work.normed, logits);
+    }
+}
+
+/// to += x W for the first `rows` rows; `x` holds two, and `to` two or as many as `rows`.
+#[inline(always)]
+fn multiply<S: Simd>(s: S, weight: &Panels, rows: usize, x: &[f32], to: &mut [f32]) {
+    let x = Rows { data: x, stride: x.len() / 2 };
+    let to = Rows { data: to, stride: weight.padded_outputs() };
+    accumulate_many(s, weight, rows, x, to, Then::Store);
+}
+
+/// The product's bias to the first `rows` rows.
+#[inline(always)]
+fn biased(product: &Affine, to: &mut [f32], rows: usize) {
+    for to in to.chunks_exact_mut(product.bias.len()).take(rows) {
+        to.copy_from_slice(&product.bias);
     }
 }
 
@@ -303,24 +323,39 @@ fn add<S: Simd>(s: S, x: &mut [f32], y: &[f32]) {
     }
 }
 
+/// n(r) of the first `rows` rows.
 #[inline(always)]
-fn normalised<S: Simd>(s: S, config: &Config, w: &mut Window) {
-    w.normed.copy_from_slice(&w.x);
-    normalise(s, &mut w.normed, config.width);
+fn normalised<S: Simd>(s: S, config: &Config, work: &mut Work, rows: usize) {
+    let width = work.x.len() / 2;
+    let both = work.normed.chunks_exact_mut(width).zip(work.x.chunks_exact(width));
+    for (normed, x) in both.take(rows) {
+        normed.copy_from_slice(x);
+        normalise(s, normed, config.width);
+    }
 }
 
-/// Keeps the row's keys and values in the caches from `first` on, and attends where the output is `wanted`.
+/// Keeps the keys and values of row `i` in layer `l`'s caches, and attends where the output is `wanted`.
 #[inline(always)]
-fn attention<S: Simd>(s: S, net: &Gpt, w: &mut Window, first: usize, scores: &mut [f32], wanted: bool) {
+fn attention<S: Simd>(
+    s: S,
+    net: &Gpt,
+    (window, l): (&mut Window, usize),
+    work: &mut Work,
+    i: usize,
+    wanted: bool,
+) {
     let (shape, heads) = (net.shape, net.config.heads);
     let width = shape.head_padded();
-    for (h, cache) in w.caches[first..first + heads].iter_mut().enumerate() {
+    let Work { qkv, attended, head, scores, .. } = work;
+    let qkv = &qkv[i * 3 * heads * width..][..3 * heads * width];
+    let attended = &mut attended[i * heads * shape.head..][..heads * shape.head];
+    for (h, cache) in window.caches[l * heads..(l + 1) * heads].iter_mut().enumerate() {
         let part = |i: usize| (i * heads + h) * width..(i * heads + h + 1) * width;
-        cache.put(s, shape, w.filled, &w.qkv[part(1)], &w.qkv[part(2)]);
+        cache.put(s, shape, window.filled, &qkv[part(1)], &qkv[part(2)]);
         if wanted {
-            let query = &w.qkv[part(0)][..shape.head];
-            cache.attend(s, shape, w.filled, query, scores, &mut w.head);
-            w.attended[h * shape.head..(h + 1) * shape.head].copy_from_slice(&w.head[..shape.head]);
+            let query = &qkv[part(0)][..shape.head];
+            cache.attend(s, shape, window.filled, query, scores, head);
+            attended[h * shape.head..(h + 1) * shape.head].copy_from_slice(&head[..shape.head]);
         }
     }
 }

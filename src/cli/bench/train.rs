@@ -4,7 +4,7 @@ use super::super::{args, output, usage};
 use anyhow::{Context, Result};
 use std::fmt::Write;
 use std::path::Path;
-use wavesynth::bench::training::{Options, TrainRow, named, run_file};
+use wavesynth::bench::training::{Options, TrainRow, named, run_file, symbols};
 use wavesynth::train::config::{Engine, RunFile};
 use wavesynth::train::report::bytes;
 use wavesynth_models::wavenet::Config;
@@ -16,10 +16,10 @@ pub struct Args {
     /// Named shape, `shipped`, or a run file (its network and windows, on random recordings)
     #[arg(long, value_name = "NAME|RUN.toml", default_value = "wavenet-30")]
     shape: String,
-    /// Windows of a step [default: 4, or the run file's]
+    /// Windows of a step [default: 4, the run file's, or as the shape was published]
     #[arg(long, value_name = "N")]
     batch: Option<usize>,
-    /// Samples of a window in the loss [default: 8000, or the run file's]
+    /// Samples of a window in the loss [default: 8000, the run file's, or as the shape was published]
     #[arg(long, value_name = "SAMPLES")]
     window: Option<usize>,
     /// Samples at most that warm a window up [default: the receptive field, or the run file's]
@@ -72,6 +72,8 @@ pub fn run(args: Args) -> Result<()> {
         let (run, _) = RunFile::read(path)?;
         let name = path.file_stem().unwrap_or_default().to_string_lossy();
         pool.install(|| run_file(&name, &run, &options))
+    } else if let Some(shape) = symbols::Shape::named(&args.shape) {
+        pool.install(|| symbols::named(&args.shape, &shape, &options))
     } else {
         let config = config(&args.shape)?;
         pool.install(|| named(&args.shape, &config, &options))
@@ -85,7 +87,7 @@ fn config(shape: &str) -> Result<Config> {
         return Ok(FamilyConfig::from_header(&checkpoint.header, &path)?.into_voice(&path)?);
     }
     Config::named(shape).with_context(|| {
-        let known = Config::NAMED.join(", ");
+        let known = [&Config::NAMED[..], &symbols::NAMED].concat().join(", ");
         format!("--shape {shape}: no such shape; there are shipped, {known}, and run files (*.toml)")
     })
 }

@@ -1,7 +1,8 @@
 //! Causal attention over one reading, forward and backward, in blocks of queries. The weights are not kept: the backward
 //! computes them again from the scores and their log-sum (Dao et al. 2022, arXiv:2205.14135).
 
-use super::products::{Sizes, transpose};
+use super::products::Sizes;
+use crate::fused::padded::transpose;
 use crate::gpt::norm::sum;
 use crate::kernels::tile::{Strided, multiply_within};
 use crate::kernels::{Simd, math};
@@ -72,7 +73,7 @@ impl Attention {
         }
         rows.resize(padded * self.width, 0.0);
         to.resize(padded * self.width, 0.0);
-        transpose(rows, padded, self.width, to);
+        transpose(rows, self.width, to, padded);
     }
 
     /// q · k of a block of queries with every key that one of them may see; returns how many columns that is.

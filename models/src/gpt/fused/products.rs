@@ -1,6 +1,7 @@
 //! The model's products as the trainer computes them: padded to whole vectors, the norms folded in, each with its
 //! transpose for the way back; and from the gradients of those to the gradients of the parameters.
 
+use crate::fused::padded::transpose;
 use crate::gpt::{Config, names, norm};
 use crate::kernels::aligned::Aligned;
 use crate::weights::Layout;
@@ -190,7 +191,7 @@ impl Products {
             if !bias.is_empty() {
                 scatter(bias, source.outputs, &mut to.bias);
             }
-            transpose(&to.forward, rows, columns, &mut to.back);
+            transpose(&to.forward, columns, &mut to.back, rows);
         });
     }
 
@@ -277,20 +278,6 @@ fn scatter(row: &[f32], axis: Axis, to: &mut [f32]) {
 
 fn transposed(x: &[f32], rows: usize, columns: usize) -> Aligned {
     let mut out = Aligned::zeros(x.len());
-    transpose(x, rows, columns, &mut out);
+    transpose(x, columns, &mut out, rows);
     out
-}
-
-/// [columns, rows] of x [rows, columns], in blocks that stay in the L1.
-pub fn transpose(x: &[f32], rows: usize, columns: usize, out: &mut [f32]) {
-    const BLOCK: usize = 16;
-    for i in (0..rows).step_by(BLOCK) {
-        for j in (0..columns).step_by(BLOCK) {
-            for i in i..rows.min(i + BLOCK) {
-                for j in j..columns.min(j + BLOCK) {
-                    out[j * rows + i] = x[i * columns + j];
-                }
-            }
-        }
-    }
 }

@@ -1,0 +1,128 @@
+//! Steps of the families that read symbols alone, at the sizes of the programs they are compared with.
+
+use super::{Options, Subject, TrainRow, measure};
+use crate::train::config::{Engine, Train};
+use anyhow::{Result, ensure};
+use wavesynth_models::ar::Coins;
+use wavesynth_models::char_rnn::{self, Cell};
+use wavesynth_models::gpt;
+use wavesynth_models::kernels::Isa;
+use wavesynth_models::objective::{Objective, Window};
+use wavesynth_models::zoo::FamilyConfig;
+
+/// Characters of the tiny Shakespeare, which char-rnn and nanoGPT are trained on.
+const CLASSES: usize = 65;
+
+/// The names that [`Shape::named`] knows.
+pub const NAMED: [&str; 4] = ["lstm", "lstm-512", "gru", "gpt"];
+
+/// A network and its steps.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Shape {
+    /// The network's sizes.
+    pub config: FamilyConfig,
+    /// Windows of a step.
+    pub batch: usize,
+    /// Symbols of a window, all in the loss.
+    pub window: usize,
+}
+
+impl Shape {
+    /// `lstm` and `gru`: char-rnn's defaults, 2 layers of 128 on 50 windows of 50 symbols; `lstm-512`: its larger
+    /// example, 3 layers of 512 on 50 windows of 100. `gpt`: nanoGPT's settings for a CPU, 4 layers of 4 heads, 128
+    /// wide, on 12 windows of 64, no biases, tied head.
+    pub fn named(name: &str) -> Option<Self> {
+        let (start, classes) = (0, CLASSES);
+        let rnn = |cell, layers, hidden, window| Self {
+            config: FamilyConfig::CharRnn(char_rnn::Config { classes, start, cell, hidden, layers }),
+            batch: 50,
+            window,
+        };
+        let (layers, heads, width, context) = (4, 4, 128, 64);
+        match name {
+            "lstm" => Some(rnn(Cell::Lstm, 2, 128, 50)),
+            "lstm-512" => Some(rnn(Cell::Lstm, 3, 512, 100)),
+            "gru" => Some(rnn(Cell::Gru, 2, 128, 50)),
+            "gpt" => Some(Self {
+                config: FamilyConfig::Gpt(gpt::Config {
+                    classes,
+                    start,
+                    layers,
+                    heads,
+                    width,
+                    context,
+                    bias: false,
+                    tied_head: true,
+                }),
+                batch: 12,
+                window: context,
+            }),
+            _ => None,
+        }
+    }
+
+    /// Its loss by `engine`, on the processor.
+    ///
+    /// # Errors
+    /// A family that [`super::named`] measures.
+    fn objective(&self, engine: Engine) -> Result<Box<dyn Objective>> {
+        let (isa, device) = (Isa::detect(), candle_core::Device::Cpu);
+        Ok(match (&self.config, engine) {
+            (FamilyConfig::CharRnn(c), Engine::Fused) => {
+                Box::new(char_rnn::fused::Fused::new(c.clone(), isa))
+            }
+            (FamilyConfig::CharRnn(c), Engine::Graph) => {
+                Box::new(char_rnn::graph::GraphObjective::new(c.clone(), device))
+            }
+            (FamilyConfig::Gpt(c), Engine::Fused) => Box::new(gpt::fused::Fused::new(c.clone(), isa)),
+            (FamilyConfig::Gpt(c), Engine::Graph) => {
+                Box::new(gpt::graph::GraphObjective::new(c.clone(), device))
+            }
+            (other, _) => anyhow::bail!("{} is not a family of symbols alone", other.family()),
+        })
+    }
+}
+
+/// Measures the steps of `shape`, called `name`, on windows of random symbols that each begin anew.
+///
+/// # Errors
+/// A warm-up, which these families have none of; or as [`measure`].
+pub fn named(name: &str, shape: &Shape, options: &Options) -> Result<TrainRow> {
+    ensure!(options.max_warmup.unwrap_or(0) == 0, "{name} has no warm-up: leave it out, or give 0");
+    let batch = options.batch.unwrap_or(shape.batch);
+    let window = options.window.unwrap_or(shape.window);
+    let engine = options.engine.unwrap_or(Engine::Fused);
+    let objective = shape.objective(engine)?;
+    let symbols = |coins: &mut Coins| (0..window).map(|_| coins.below(CLASSES as u64) as u16).collect();
+    let batches = |step| {
+        let window = |i| {
+            let mut coins = Coins::keyed(step, i);
+            Window { inputs: symbols(&mut coins), targets: symbols(&mut coins), ..Window::default() }
+        };
+        (0..batch as u64).map(window).collect()
+    };
+    let subject = Subject {
+        name: name.into(),
+        engine: format!("{engine:?}").to_lowercase(),
+        objective: objective.as_ref(),
+        batch: &batches,
+        train: Train { batch: Some(batch), window, ..Train::default() },
+        rows: (window, 0),
+        recordings: 0,
+    };
+    measure(&subject, options.steps.max(1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shapes_are_those_of_the_programs_they_are_named_after() {
+        let parameters = |name| Shape::named(name).unwrap().config.layout().len();
+        // char-rnn prints 240,321: two biases a gate and layer, of which one is redundant.
+        assert_eq!(parameters("lstm"), 240_321 - 2 * 512);
+        assert!(NAMED.iter().all(|n| Shape::named(n).is_some()) && Shape::named("wavenet-30").is_none());
+        assert_eq!(parameters("gpt") - 64 * 128, 795_904);
+    }
+}
