@@ -139,7 +139,7 @@ impl WaveNet {
         let skip = Panels::pack(isa, &skip, layer_count * gate_padded, s);
         let skip_bias = skip.order(get(names::SKIP_BIAS));
         let mut embed = Aligned::zeros(config.classes * padded(r));
-        for (to, from) in embed.chunks_exact_mut(padded(r)).zip(get(names::EMBED).chunks_exact(r)) {
+        for (to, from) in embed.chunks_exact_mut(padded(r)).zip(get(&names::embed(0)).chunks_exact(r)) {
             to[..r].copy_from_slice(from);
         }
         Ok(Self {
@@ -156,8 +156,8 @@ impl WaveNet {
             layers,
             skip: Affine { weight: skip, bias: skip_bias },
             head: [
-                affine(&names::head(0), &names::head_bias(0), s),
-                affine(&names::head(1), &names::head_bias(1), config.head_channels),
+                affine(&names::phase(0), &names::phase_bias(0), s),
+                affine(names::OUT, names::OUT_BIAS, config.head_channels),
             ],
         })
     }
