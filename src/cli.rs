@@ -3,6 +3,7 @@
 mod args;
 mod bench;
 mod condition;
+mod convert;
 mod copy;
 #[cfg(feature = "device")]
 mod devices;
@@ -18,8 +19,10 @@ mod render;
 #[cfg(feature = "train")]
 mod train;
 
+use anyhow::Result;
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
+use wavesynth::ranks::Ranks;
 
 /// Learns a voice from recordings and speaks, sings or plays it sample by sample in real time.
 #[derive(Parser)]
@@ -49,6 +52,8 @@ enum Command {
     Logits(logits::Args),
     /// Measure engine and trainer on this machine
     Bench(bench::Args),
+    /// Write a checkpoint with another type of weights
+    Convert(convert::Args),
     /// Show what a checkpoint holds
     Info(info::Args),
     /// List sound devices
@@ -86,6 +91,7 @@ pub fn main() -> ExitCode {
         Command::Copy(a) => copy::run(a),
         Command::Logits(a) => logits::run(a),
         Command::Bench(a) => bench::run(a),
+        Command::Convert(a) => convert::run(a),
         Command::Info(a) => info::run(a),
         #[cfg(feature = "device")]
         Command::Devices(a) => devices::run(a),
@@ -95,9 +101,33 @@ pub fn main() -> ExitCode {
         // Whoever read our output has seen enough: `render -o - | head` is no failure.
         Err(e) if output::is_broken_pipe(&e) => ExitCode::SUCCESS,
         Err(e) => {
-            eprintln!("error: {}", one_line(&causes(&e)));
-            ExitCode::from(if e.is::<Usage>() { 2 } else { 1 })
+            report(&e);
+            ExitCode::from(status(&e))
         }
+    }
+}
+
+fn report(e: &anyhow::Error) {
+    eprintln!("error: {}", one_line(&causes(e)));
+}
+
+fn status(e: &anyhow::Error) -> u8 {
+    if e.is::<Usage>() { 2 } else { 1 }
+}
+
+/// Does `work` with the processes that were started together with this one. If it fails on one rank it ends on all, and
+/// one line says why.
+fn together(work: impl FnOnce(&Ranks) -> Result<()>) -> Result<()> {
+    let ranks = Ranks::open()?;
+    match work(&ranks) {
+        Err(e) if ranks.size() > 1 => {
+            let e = match ranks.is_first() {
+                true => e,
+                false => e.context(format!("rank {} of {}", ranks.rank(), ranks.size())),
+            };
+            ranks.abort(status(&e), || report(&e))
+        }
+        done => done,
     }
 }
 

@@ -31,10 +31,13 @@
 //! recordings -> windows [B, T+1] -> Objective::loss -> AdamW -> checkpoint -> the same loader -> engine
 //! ```
 //!
-//! The engine does the held-out evaluation, so the two readings of a model are compared at every evaluation.
+//! The engine does the held-out evaluation, so the two readings of a model are compared at every evaluation. Several
+//! processes ([`ranks`]) can share one run: each has a part of the recordings, and they meet in one mean of the gradients a
+//! step.
 
 pub mod bench;
 pub mod quality;
+pub mod ranks;
 pub mod recordings;
 pub mod shipped;
 pub mod synth;

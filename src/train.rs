@@ -4,7 +4,8 @@
 //! run file --> config        what to train, checked key by key
 //! WAV files -> recording     codes and features of one file
 //!              corpus        codes and feature tracks of every speaker, each file for training or held out
-//!              window        batches of [warm-up | loss] rows, drawn from (seed, step) alone
+//!              shares        which training file a random number means, and which rank has it
+//!              window        batches of [warm-up | loss] rows, drawn from (seed, step, window) alone
 //!              device        the processor that computes losses
 //!              memory        what a run will take, and how many windows fit
 //!              setup         what stands still while a run steps
@@ -19,7 +20,8 @@
 //! ```
 //!
 //! Nothing that moves a weight depends on the clock or on the number of threads: `--resume` gives the bits that one
-//! uninterrupted run gives.
+//! uninterrupted run gives. With several [`ranks`](crate::ranks) each draws its part of a step's windows; their mean
+//! gradient is that of one process with all the windows, to rounding.
 
 pub mod config;
 pub mod corpus;
@@ -34,6 +36,7 @@ pub mod recording;
 pub mod report;
 mod run;
 mod setup;
+pub mod shares;
 pub mod state;
 pub mod window;
 

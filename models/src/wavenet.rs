@@ -41,15 +41,19 @@
 
 use crate::ar::Symbol;
 use crate::config::{ConfigError, range};
-use crate::weights::{Init, TensorSpec};
+use crate::weights::{Dtype, Init, TensorSpec};
 use serde::{Deserialize, Serialize};
 
+mod bunch;
 mod frame;
+mod frame_rate;
 #[cfg(feature = "train")]
 pub mod fused;
 #[cfg(feature = "train")]
 pub mod graph;
+mod memory;
 pub mod names;
+mod pack;
 pub mod step;
 
 pub use step::WaveNet;
@@ -241,57 +245,61 @@ impl Config {
         trunk.div_ceil(self.bunch) + head
     }
 
-    /// Every tensor, in the order in which the trainer lays them out.
+    /// Every tensor, in the order in which the trainer lays them out. What is read at every sample can be i8; the
+    /// tables of rows and what is read once a frame f16; vectors are always f32.
     pub fn table(&self) -> Vec<TensorSpec> {
         let (r, d, s, a) =
             (self.residual_channels, self.gate_channels, self.skip_channels, self.head_channels);
         let (k, layers) = (self.kernel_size, self.dilations.len());
+        use Dtype::{F16, F32, I8};
         let mut table = Vec::new();
-        let mut add = |name: String, shape: &[usize], init| {
-            table.push(TensorSpec::new(name, shape, init));
+        let spec = |name: String, narrowest, shape: &[usize], init| {
+            TensorSpec::new(name, shape, init).narrowest(narrowest)
         };
         for lag in 0..self.bunch {
             // The sum of the lags starts as large as the one row of a plain WaveNet.
             let std = 0.3 / (self.bunch as f32).sqrt();
-            add(names::embed(lag), &[self.classes, r], Init::Normal(std));
+            table.push(spec(names::embed(lag), F16, &[self.classes, r], Init::Normal(std)));
         }
         if let Some(c) = &self.condition {
             if c.speaker_dim > 0 {
                 let shape = [c.speakers, c.speaker_dim];
-                add(names::SPEAKERS.into(), &shape, Init::Normal(0.3));
+                table.push(spec(names::SPEAKERS.into(), F32, &shape, Init::Normal(0.3)));
             }
             if c.hidden > 0 {
                 for (i, fan_in) in [c.len(), c.hidden].into_iter().enumerate() {
-                    add(names::hidden(i), &[fan_in, c.hidden], Init::fan_in(fan_in, 1.0));
-                    add(names::hidden_bias(i), &[c.hidden], Init::Zeros);
+                    table.push(spec(names::hidden(i), F16, &[fan_in, c.hidden], Init::fan_in(fan_in, 1.0)));
+                    table.push(spec(names::hidden_bias(i), F32, &[c.hidden], Init::Zeros));
                 }
             }
         }
         for l in 0..layers {
-            add(names::gate(l), &[k, r, 2 * d], Init::fan_in(k * r, 1.0));
-            add(names::gate_bias(l), &[2 * d], Init::Zeros);
+            table.push(spec(names::gate(l), I8, &[k, r, 2 * d], Init::fan_in(k * r, 1.0)));
+            table.push(spec(names::gate_bias(l), F32, &[2 * d], Init::Zeros));
             if let Some(c) = &self.condition {
                 let n = c.out_len();
-                add(names::cond(l), &[n, 2 * d], Init::fan_in(n, 1.0));
+                table.push(spec(names::cond(l), F16, &[n, 2 * d], Init::fan_in(n, 1.0)));
             }
             if l + 1 < layers {
                 // Half the variance-keeping gain, so that the residual stream of many layers starts bounded.
-                add(names::residual(l), &[d, r], Init::fan_in(d, 0.5));
-                add(names::residual_bias(l), &[r], Init::Zeros);
+                table.push(spec(names::residual(l), I8, &[d, r], Init::fan_in(d, 0.5)));
+                table.push(spec(names::residual_bias(l), F32, &[r], Init::Zeros));
             }
-            add(names::skip(l), &[d, s], Init::fan_in(d * layers, 2.0));
+            // The engine multiplies the gated outputs of all layers at once.
+            let skip = spec(names::skip(l), I8, &[d, s], Init::fan_in(d * layers, 2.0));
+            table.push(skip.scaled_with("skip"));
         }
-        add(names::SKIP_BIAS.into(), &[s], Init::Zeros);
+        table.push(spec(names::SKIP_BIAS.into(), F32, &[s], Init::Zeros));
         for phase in 0..self.bunch {
-            add(names::phase(phase), &[s, a], Init::fan_in(s, 1.4));
-            add(names::phase_bias(phase), &[a], Init::Zeros);
+            table.push(spec(names::phase(phase), I8, &[s, a], Init::fan_in(s, 1.4)));
+            table.push(spec(names::phase_bias(phase), F32, &[a], Init::Zeros));
             for lag in 0..phase {
-                add(names::drawn(phase, lag), &[self.classes, a], Init::Normal(0.3));
+                table.push(spec(names::drawn(phase, lag), F16, &[self.classes, a], Init::Normal(0.3)));
             }
         }
         // Small first logits: training starts from the uniform distribution, ln(classes) nats.
-        add(names::OUT.into(), &[a, self.classes], Init::fan_in(a, 0.1));
-        add(names::OUT_BIAS.into(), &[self.classes], Init::Zeros);
+        table.push(spec(names::OUT.into(), I8, &[a, self.classes], Init::fan_in(a, 0.1)));
+        table.push(spec(names::OUT_BIAS.into(), F32, &[self.classes], Init::Zeros));
         table
     }
 }

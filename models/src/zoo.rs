@@ -6,7 +6,7 @@ use crate::config::ConfigError;
 use crate::gpt::{self, Gpt};
 use crate::kernels::Isa;
 use crate::wavenet::{self, WaveNet};
-use crate::weights::{Checkpoint, CheckpointError, Header, Layout, TensorSpec, WeightsError};
+use crate::weights::{self, Checkpoint, CheckpointError, Dtype, Header, Layout, TensorSpec, WeightsError};
 use serde::de::DeserializeOwned;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -138,6 +138,16 @@ impl FamilyConfig {
     }
 }
 
+/// Stores the tensors of `file` as [`weights::narrow`] says; `path` is used in errors only.
+///
+/// # Errors
+/// As [`Loaded::open`], and a value that the type does not have.
+pub fn narrow(file: &mut Checkpoint, path: &Path, dtype: Dtype) -> Result<(), LoadError> {
+    let config = FamilyConfig::from_header(&file.header, path)?;
+    weights::narrow(&mut file.tensors, config.layout().table(), dtype)
+        .map_err(|source| LoadError::Weights { path: path.into(), source })
+}
+
 /// A model, loaded, checked and packed: any number of streams can be started from it.
 #[derive(Clone)]
 pub struct Loaded {
@@ -145,6 +155,8 @@ pub struct Loaded {
     pub header: Header,
     /// The family and its sizes.
     pub config: FamilyConfig,
+    /// The smallest type that weights are packed as.
+    pub dtype: Dtype,
     packed: Packed,
 }
 
@@ -180,7 +192,8 @@ impl Loaded {
             }
             FamilyConfig::Gpt(c) => Packed::Gpt(Arc::new(Gpt::new(c, &file.tensors, isa).map_err(weights)?)),
         };
-        Ok(Self { header: file.header, config, packed })
+        let dtype = weights::dtype(&file.tensors);
+        Ok(Self { header: file.header, config, dtype, packed })
     }
 
     /// A fresh stream.

@@ -8,6 +8,7 @@ use serde::Serialize;
 use wavesynth_models::ar::Sampling;
 use wavesynth_models::kernels::Isa;
 use wavesynth_models::wavenet::Config;
+use wavesynth_models::weights::Dtype;
 
 /// Samples per block that the clock is read around.
 const BLOCK: usize = 256;
@@ -65,7 +66,7 @@ pub fn growth(isa: Isa, seconds: f64, longest: f64) -> Result<Vec<GrowthRow>> {
     }
     let subjects = points
         .iter()
-        .map(|(vary, _, config)| Subject::random(vary, config, isa))
+        .map(|(vary, _, config)| Subject::random(vary, config, Dtype::F32, isa))
         .collect::<Result<Vec<_>>>()?;
     let mut times = vec![Vec::new(); points.len()];
     let mut rows = Vec::new();
@@ -89,7 +90,7 @@ pub fn growth(isa: Isa, seconds: f64, longest: f64) -> Result<Vec<GrowthRow>> {
     for (row, times) in rows.iter_mut().zip(times) {
         row.ns_per_symbol = median(times.into_iter());
     }
-    rows.extend(along_a_stream(&Subject::random("length", &base, isa)?, longest));
+    rows.extend(along_a_stream(&Subject::random("length", &base, Dtype::F32, isa)?, longest));
     Ok(rows)
 }
 

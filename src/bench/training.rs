@@ -2,11 +2,13 @@
 //!
 //! [`measure`] knows no family: it takes an objective and whatever makes its batches.
 
+use crate::ranks::Ranks;
 use crate::train::config::{Engine, RunFile, Train};
 use crate::train::corpus::Corpus;
 use crate::train::memory::{self, Forecast};
 use crate::train::optim::{self, AdamW, Moments, Schedule};
 use crate::train::recording::Recording;
+use crate::train::shares::Shares;
 use crate::train::window::{Cutter, Sampler};
 use crate::train::{self, device::Device};
 use crate::voice::SpeakerSection;
@@ -227,7 +229,7 @@ fn wavenet(name: &str, config: &wavenet::Config, mut train: Train, options: &Opt
         train.batch = Some(memory::largest_batch(max, train.windows(), forecast)?);
     }
     // One step in all: the noise on the inputs is at its full height from the second on.
-    let sampler = Sampler::new(&train, 1.0, &corpus, &cutter, (train.windows(), 1));
+    let sampler = Sampler::new(&train, &corpus, &cutter, &Ranks::solo(), (train.windows(), 1));
     let loss_rows = train.window.next_multiple_of(config.hop());
     let subject = Subject {
         name: name.into(),
@@ -255,6 +257,9 @@ fn random_corpus(config: &wavenet::Config, window: usize) -> Corpus {
         held_out: false,
     };
     Corpus {
+        files: Vec::new(),
+        shares: Shares::new((0..speakers).map(|s| (s, samples as u64)), 1.0),
+        own: 0..speakers,
         recordings: (0..speakers).map(&mut recording).collect(),
         speakers: (0..speakers).map(|s| SpeakerSection { name: s.to_string(), stats: None }).collect(),
         skipped: 0,

@@ -1,5 +1,6 @@
 //! `wavesynth bench`: engine and trainer on this machine.
 
+mod allreduce;
 mod growth;
 mod latency;
 mod limits;
@@ -15,6 +16,7 @@ use wavesynth::bench::{Grain, Subject};
 use wavesynth::shipped;
 use wavesynth_models::kernels::Isa;
 use wavesynth_models::wavenet;
+use wavesynth_models::weights::Dtype;
 
 /// Samples per block when throughput is measured.
 const BLOCK: usize = 256;
@@ -41,6 +43,8 @@ enum What {
     Growth(growth::Args),
     /// The shapes that `--shape all` measures
     Shapes(shapes::Args),
+    /// Time of summing a gradient over the processes that mpirun started
+    Allreduce(allreduce::Args),
 }
 
 /// Runs the command.
@@ -50,6 +54,7 @@ pub fn run(args: Args) -> Result<()> {
         What::Throughput(a) => latency::run(a, Grain::Block(BLOCK)),
         #[cfg(feature = "train")]
         What::Train(a) => train::run(a),
+        What::Allreduce(a) => allreduce::run(&a),
         What::Limits(a) => limits::run(a),
         What::Growth(a) => growth::run(a),
         What::Shapes(a) => shapes::run(a),
@@ -64,25 +69,20 @@ struct SubjectArgs {
     /// Named shape with random weights instead of a checkpoint, or `all`, the shipped voice among them
     #[arg(long, value_name = "NAME", conflicts_with = "model")]
     shape: Option<String>,
-    /// How weights are stored in memory
-    #[arg(long, value_name = "TYPE", default_value = "f32")]
-    dtype: String,
 }
 
 impl SubjectArgs {
     fn get(&self) -> Result<Vec<Subject>> {
-        if self.dtype != "f32" {
-            usage!("--dtype {}: there is f32", self.dtype);
-        }
         let isa = self.model.isa()?;
+        let dtype = self.model.dtype().unwrap_or(Dtype::F32);
         match self.shape.as_deref() {
             None | Some("shipped") => Ok(vec![self.checkpoint(isa)?]),
             Some("all") => {
-                let named = wavenet::Config::NAMED.iter().map(|n| Subject::named(n, isa));
+                let named = wavenet::Config::NAMED.iter().map(|n| Subject::named(n, dtype, isa));
                 let shipped = shipped::voice().map(|_| self.checkpoint(isa));
                 named.chain(shipped).collect()
             }
-            Some(name) => Ok(vec![Subject::named(name, isa)?]),
+            Some(name) => Ok(vec![Subject::named(name, dtype, isa)?]),
         }
     }
 

@@ -44,6 +44,7 @@ fn value(checkpoint: &Checkpoint, config: &FamilyConfig, voice: Option<&VoiceSec
         "family": config.family(),
         "config": checkpoint.header.config,
         "parameters": parameters(checkpoint),
+        "dtype": weights::dtype(&checkpoint.tensors).name(),
         "sections": checkpoint.header.sections,
     });
     let family = match config {
@@ -73,8 +74,11 @@ fn value(checkpoint: &Checkpoint, config: &FamilyConfig, voice: Option<&VoiceSec
 }
 
 fn text(checkpoint: &Checkpoint, config: &FamilyConfig, voice: Option<&VoiceSection>) -> String {
-    let mut lines =
-        vec![("family", config.family().into()), ("parameters", parameters(checkpoint).to_string())];
+    let dtype = weights::dtype(&checkpoint.tensors);
+    let mut lines = vec![
+        ("family", config.family().into()),
+        ("parameters", format!("{}, weights of {dtype}", parameters(checkpoint))),
+    ];
     lines.extend(match config {
         FamilyConfig::WaveNet(c) => wavenet_lines(c, voice),
         FamilyConfig::CharRnn(c) => char_rnn_lines(c),

@@ -172,7 +172,7 @@ pub struct Train {
     /// all of the receptive field when left out. With less, the first rows of a loss see zeros where the recording has
     /// a past, as they would at its beginning: not what the engine computes there, so held-out readings always take all.
     pub max_warmup: Option<usize>,
-    /// Windows of a step; 8 when left out. With `max_memory` the most that it may take.
+    /// Windows of a step, on each rank of several; 8 when left out. With `max_memory` the most that it may take.
     pub batch: Option<usize>,
     /// Memory of the whole program, as in `"800 MB"`: the step gets as many windows as fit by the forecast, up to
     /// `batch`, or up to 64 where that is left out. A resumed run keeps the number that it began with.
@@ -201,7 +201,7 @@ pub struct Train {
     pub dropout_speech: f64,
     /// Where all random numbers come from.
     pub seed: u64,
-    /// Threads; 0 for all cores.
+    /// Threads of a process; 0 for all cores that it may use.
     pub threads: usize,
     /// Which code computes loss and gradient.
     pub engine: Engine,
@@ -259,9 +259,11 @@ impl Train {
     }
 }
 
-/// Keys that may change between a run and its resumption: none of them moves a weight.
-const FREE: [&str; 8] = [
+/// Keys that may change between a run and its resumption: none of them moves a weight. Of `train.batch` the state knows
+/// what counts, the windows of all ranks.
+const FREE: [&str; 9] = [
     "corpus.root",
+    "train.batch",
     "train.threads",
     "train.log_every",
     "train.eval_every",

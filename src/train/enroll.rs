@@ -7,6 +7,7 @@ use super::optim::{AdamW, Moments, Schedule};
 use super::recording::{FrontEnd, Heard, Recording, unit_hash};
 use super::window::{Cutter, Pool};
 use super::{objective, report};
+use crate::ranks::Ranks;
 use crate::voice::VoiceSection;
 use anyhow::{Context, Result, bail, ensure};
 use rayon::prelude::*;
@@ -93,7 +94,7 @@ pub fn enroll(
     let cutter = Cutter::new(&one, WINDOW, None);
     let judge = |params: &mut [f32], vector: &[f32]| {
         params[place.clone()].copy_from_slice(vector);
-        judged.by_trainer(objective.as_ref(), params, &cutter, BATCH)
+        judged.by_trainer(objective.as_ref(), params, &cutter, BATCH, &Ranks::solo())
     };
     let mut nearest = (f64::MAX, 0);
     for (i, vector) in table.chunks_exact(dim).enumerate() {

@@ -7,10 +7,15 @@ use super::optim::{self, AdamW, Schedule};
 use super::report::{Reporter, Step};
 use super::setup::Setup;
 use super::state::State;
+use crate::ranks::Ranks;
 use anyhow::{Result, anyhow, bail};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
+use wavesynth_models::objective::Window;
+
+/// What ranks that differ do not share: only equal sums keep their weights equal.
+const SAME: &str = "weights";
 
 /// How a run is started.
 #[derive(Debug, Clone, Default)]
@@ -36,12 +41,13 @@ pub struct Outcome {
     pub held_out: Option<f64>,
 }
 
-/// Trains the run file at `path` until it is done or `stop` is set. Progress goes to stderr.
+/// Trains the run file at `path` until it is done or `stop` is set on any rank. Progress goes to stderr. All `ranks`
+/// call this together, with the same arguments; they end with the same outcome, and the first one has written it.
 ///
 /// # Errors
 /// A bad run file or corpus, a state that belongs to another run, a diverging loss (the last good checkpoint stays), a
 /// file that can't be written.
-pub fn train(path: &Path, options: &Options, stop: &AtomicBool) -> Result<Outcome> {
+pub fn train(path: &Path, options: &Options, stop: &AtomicBool, ranks: &Ranks) -> Result<Outcome> {
     let (run, text) = RunFile::read(path)?;
     let stem = path.file_stem().unwrap_or_default();
     let out = run.train.out.clone().unwrap_or_else(|| Path::new("runs").join(stem));
@@ -53,7 +59,7 @@ pub fn train(path: &Path, options: &Options, stop: &AtomicBool) -> Result<Outcom
     }
     let pool = rayon::ThreadPoolBuilder::new().num_threads(run.train.threads).build()?;
     pool.install(|| {
-        let mut setup = Setup::open(run, text, out, options.device)?;
+        let mut setup = Setup::open(run, text, out, options.device, ranks)?;
         let resumed = if options.resume { Some(setup.resume()?) } else { None };
         setup.announce();
         let state = resumed.map_or_else(|| setup.fresh(), Ok)?;
@@ -62,19 +68,21 @@ pub fn train(path: &Path, options: &Options, stop: &AtomicBool) -> Result<Outcom
 }
 
 fn steps(setup: &Setup, mut s: State, options: &Options, stop: &AtomicBool) -> Result<Outcome> {
-    let train = &setup.run.train;
+    let (train, ranks) = (&setup.run.train, setup.ranks);
     let sampler = setup.sampler(s.steps);
     let schedule = Schedule::new(train, s.steps);
     let adam = AdamW::new(train, setup.objective.layout());
     let last = options.stop_after.map_or(s.steps, |n| s.steps.min(s.step + n));
     let mut grads = vec![0.0; s.params.len()];
-    let mut report = Reporter::open(&setup.log_file(), &s)?;
+    let mut report = ranks.is_first().then(|| Reporter::open(&setup.log_file(), &s)).transpose()?;
+    ranks.same(&s.digest(), SAME)?;
     let (mut clock, mut saved) = (Instant::now(), Instant::now());
 
     let mut ending = s.step >= last;
     while !ending {
         let batch = sampler.batch(s.step);
         let loss = setup.objective.loss(&s.params, &batch, Some(&mut grads))?;
+        let (loss, samples) = ranks.mean(loss, in_loss(&batch), &mut grads);
         let norm = optim::clip(&mut grads, train.clip_norm);
         Guard::check(s.step, loss, norm, setup.config.classes)?;
         // Here, because these weights have just shown a sane loss.
@@ -88,20 +96,34 @@ fn steps(setup: &Setup, mut s: State, options: &Options, stop: &AtomicBool) -> R
         adam.update(&mut s.params, &grads, &mut s.moments, s.step, rate);
         optim::average(&mut s.ema, &s.params, train.ema, s.step);
         s.step += 1;
-        s.samples += batch.iter().map(|w| (w.targets.len() - w.warmup) as u64).sum::<u64>();
+        s.samples += samples;
 
-        ending = s.step >= last || stop.load(Ordering::Relaxed);
-        let due = s.step.is_multiple_of(train.eval_every);
-        let reading = if due || ending { setup.evaluate(&mut s)? } else { None };
+        ending = s.step >= last || ranks.any(stop.load(Ordering::Relaxed));
+        let due = s.step.is_multiple_of(train.eval_every) || ending;
+        if due {
+            ranks.same(&s.digest(), SAME)?;
+        }
+        let reading = if due { setup.evaluate(&mut s)? } else { None };
         s.seconds += clock.elapsed().as_secs_f64();
         clock = Instant::now();
         let log = s.step.is_multiple_of(train.log_every) || reading.is_some();
-        report.step(&s, &Step { loss, norm, rate, reading }, log)?;
+        if let Some(report) = &mut report {
+            report.step(&s, &Step { loss, norm, rate, reading }, log)?;
+        }
     }
-    report.finish();
+    if let Some(report) = report {
+        report.finish();
+    }
     // The last step's weights have not been judged yet.
-    let loss = setup.objective.loss(&s.params, &sampler.batch(s.step), None)?;
+    let batch = sampler.batch(s.step);
+    let loss = setup.objective.loss(&s.params, &batch, None)?;
+    let (loss, _) = ranks.mean(loss, in_loss(&batch), &mut []);
     Guard::check(s.step, loss, 0.0, setup.config.classes)?;
     setup.save(&s)?;
     Ok(Outcome { voice: setup.voice_file(), step: s.step, steps: s.steps, held_out: s.held_out })
+}
+
+/// Samples of a batch that count in its loss.
+fn in_loss(batch: &[Window]) -> u64 {
+    batch.iter().map(|w| (w.targets.len() - w.warmup) as u64).sum()
 }

@@ -8,6 +8,7 @@ use super::memory::{self, Forecast};
 use super::state::State;
 use super::window::{Cutter, Sampler};
 use super::{product, report};
+use crate::ranks::Ranks;
 use crate::voice::Voice;
 use anyhow::{Context, Result, ensure};
 use std::path::{Path, PathBuf};
@@ -34,7 +35,9 @@ pub fn objective(config: &wavenet::Config, engine: Engine, device: Device) -> Re
 }
 
 /// A run, without what its steps change.
-pub struct Setup {
+pub struct Setup<'a> {
+    /// Who takes part in it.
+    pub ranks: &'a Ranks,
     /// The run file.
     pub run: RunFile,
     /// The recordings.
@@ -55,16 +58,17 @@ pub struct Setup {
     out: PathBuf,
 }
 
-impl Setup {
+impl<'a> Setup<'a> {
     /// Reads everything that `run` (with its `text`) names; `out` is made if it is missing. Losses are computed on
     /// `device`.
     ///
     /// # Errors
     /// A corpus, a folder or a device that can't be used; a `max_memory` that is too little.
-    pub fn open(run: RunFile, text: String, out: PathBuf, device: Device) -> Result<Self> {
+    pub fn open(run: RunFile, text: String, out: PathBuf, device: Device, ranks: &'a Ranks) -> Result<Self> {
+        ranks.same(text.as_bytes(), "run file")?;
         // Before hours of recordings are read.
         device.open()?;
-        let corpus = Corpus::load(&run)?;
+        let corpus = Corpus::load(&run, ranks)?;
         std::fs::create_dir_all(&out).with_context(|| format!("train.out {}", out.display()))?;
         let config = run.model.config(corpus.speakers.len(), run.audio.sample_rate);
         config.validate()?;
@@ -73,7 +77,8 @@ impl Setup {
         let judge = Cutter::new(&config, run.train.window, None);
         let held_out = HeldOut::select(&corpus, run.train.eval_seconds);
         let windows = run.train.windows();
-        let mut setup = Self { run, corpus, config, objective, cutter, windows, judge, held_out, text, out };
+        let mut setup =
+            Self { ranks, run, corpus, config, objective, cutter, windows, judge, held_out, text, out };
         if let Some(max) = setup.run.train.max_memory {
             setup.windows = memory::largest_batch(max, windows, |n| setup.forecast(n))?;
         }
@@ -104,13 +109,16 @@ impl Setup {
 
     /// Says on stderr what will be trained, on what, and how much memory it takes.
     pub fn announce(&self) {
+        if !self.ranks.is_first() {
+            return;
+        }
         let c = &self.corpus;
         let names: Vec<&str> = c.speakers.iter().map(|s| s.name.as_str()).collect();
         eprintln!(
             "corpus: {} speakers ({}), {} recordings, {:.2} h to train on, {:.2} h held out{}",
             names.len(),
             names.join(", "),
-            c.recordings.len(),
+            c.files.len(),
             c.hours(false),
             c.hours(true),
             match c.skipped {
@@ -131,9 +139,13 @@ impl Setup {
         let threads = rayon::current_num_threads();
         let forecast = self.forecast(self.windows);
         eprintln!(
-            "memory: about {} expected: {} for recordings, {} for the step ({} windows of {} samples, {threads} \
+            "memory: about {} expected{}: {} for recordings, {} for the step ({} windows of {} samples, {threads} \
              threads), {} for weights and moments, {} more while a checkpoint is written",
             report::bytes(forecast.total()),
+            match self.ranks.size() {
+                1 => String::new(),
+                n => format!(" on each of {n} ranks"),
+            },
             report::bytes(forecast.recordings),
             report::bytes(forecast.step),
             self.windows,
@@ -163,13 +175,12 @@ impl Setup {
             (Some(steps), _) => steps,
             (None, hours) => self.time(&params, hours.unwrap_or(0.0) * 3600.0)?,
         };
-        Ok(State::new(params, steps, self.windows))
+        Ok(State::new(params, steps, self.windows * self.ranks.size()))
     }
 
     /// The batches of a run of `steps` steps.
     pub fn sampler(&self, steps: u64) -> Sampler<'_> {
-        let (train, balance) = (&self.run.train, self.run.corpus.balance);
-        Sampler::new(train, balance, &self.corpus, &self.cutter, (self.windows, steps))
+        Sampler::new(&self.run.train, &self.corpus, &self.cutter, self.ranks, (self.windows, steps))
     }
 
     /// How many steps fit into `seconds`.
@@ -178,15 +189,20 @@ impl Setup {
         let mut grads = vec![0.0; params.len()];
         let mut began = Instant::now();
         for step in 0..TIMED {
-            self.objective.loss(params, &sampler.batch(step), Some(&mut grads))?;
+            let loss = self.objective.loss(params, &sampler.batch(step), Some(&mut grads))?;
+            self.ranks.mean(loss, 1, &mut grads);
             if step == 0 {
                 began = Instant::now();
             }
         }
         let one = began.elapsed().as_secs_f64() / (TIMED - 1) as f64;
-        let steps = (seconds / one.max(1e-9)).max(1.0) as u64;
-        eprintln!("plan: {steps} steps in {}, {one:.2} s each", report::span(seconds));
-        Ok(steps)
+        // The ranks' clocks differ: the first one's counts.
+        let mut steps = [if self.ranks.is_first() { (seconds / one.max(1e-9)).max(1.0) as u64 } else { 0 }];
+        self.ranks.sum(&mut steps);
+        if self.ranks.is_first() {
+            eprintln!("plan: {} steps in {}, {one:.2} s each", steps[0], report::span(seconds));
+        }
+        Ok(steps[0])
     }
 
     /// Reads the averaged weights on the held-out selection, by engine and trainer, and keeps the result in `state`.
@@ -208,8 +224,14 @@ impl Setup {
             _ => &state.ema[layout.range(names::SPEAKERS)],
         };
         let reading = Reading {
-            engine: held_out.by_engine(&voice, vectors),
-            trainer: held_out.by_trainer(self.objective.as_ref(), &state.ema, &self.judge, self.windows)?,
+            engine: held_out.by_engine(&voice, vectors, self.ranks),
+            trainer: held_out.by_trainer(
+                self.objective.as_ref(),
+                &state.ema,
+                &self.judge,
+                self.windows,
+                self.ranks,
+            )?,
         }
         .check()?;
         state.held_out = Some(reading.engine);
@@ -223,12 +245,15 @@ impl Setup {
         product::checkpoint(run, &self.corpus, &self.config, self.objective.layout(), state)
     }
 
-    /// Writes voice and state, each whole or not at all.
+    /// Writes voice and state, each whole or not at all; the first rank does it for all.
     ///
     /// # Errors
     /// Weights that are no numbers, or what the file system says.
     pub fn save(&self, state: &State) -> Result<()> {
         ensure!(state.is_finite(), "step {}: a weight is not a number: the run diverged", state.step);
+        if !self.ranks.is_first() {
+            return Ok(());
+        }
         state.write(&self.state_file(), &self.config, &self.corpus, &self.text)?;
         Ok(self.voice(state)?.write(&self.voice_file())?)
     }
@@ -238,8 +263,19 @@ impl Setup {
     /// # Errors
     /// There is none, or it is another run's.
     pub fn resume(&mut self) -> Result<State> {
-        let state = State::read(&self.state_file(), &self.config, &self.corpus, &self.run)?;
-        self.windows = state.windows;
+        let path = self.state_file();
+        let state = State::read(&path, &self.config, &self.corpus, &self.run)?;
+        let (had, ranks) = (state.windows, self.ranks.size());
+        if self.run.train.max_memory.is_some() {
+            self.windows = had / ranks;
+        }
+        ensure!(
+            self.windows * ranks == had,
+            "{}: was trained with {had} windows a step (train.batch times ranks), this is {}; set train.batch or the \
+             number of ranks back, or begin anew in another train.out",
+            path.display(),
+            self.windows * ranks
+        );
         Ok(state)
     }
 

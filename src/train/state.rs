@@ -6,6 +6,7 @@ use super::guard::Guard;
 use super::optim::Moments;
 use anyhow::{Context, Result, bail, ensure};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 use std::path::Path;
 use wavesynth_models::wavenet;
 use wavesynth_models::weights::{Checkpoint, Header, Layout, Tensor, Tensors, VERSION};
@@ -20,7 +21,7 @@ pub struct State {
     pub step: u64,
     /// Steps of the whole run.
     pub steps: u64,
-    /// Windows of a step.
+    /// Windows of a step, on all ranks.
     pub windows: usize,
     /// Samples that counted in a loss.
     pub samples: u64,
@@ -45,9 +46,7 @@ pub struct State {
 struct Section {
     step: u64,
     steps: u64,
-    /// States from before `max_memory` have none.
-    #[serde(default)]
-    windows: Option<usize>,
+    windows: usize,
     samples: u64,
     seconds: f64,
     held_out: Option<f64>,
@@ -82,6 +81,16 @@ impl State {
             .all(|v| v.iter().all(|x| x.is_finite()))
     }
 
+    /// A digest of the weights and all that moves them.
+    pub fn digest(&self) -> Vec<u8> {
+        let mut h = Sha256::new();
+        h.update(self.step.to_le_bytes());
+        for v in [&self.params, &self.moments.m, &self.moments.v, &self.ema] {
+            v.iter().for_each(|x| h.update(x.to_le_bytes()));
+        }
+        h.finalize().to_vec()
+    }
+
     /// Writes the state beside `path` and moves it into place: the state that was there stays until then.
     ///
     /// # Errors
@@ -96,7 +105,7 @@ impl State {
         let section = Section {
             step: self.step,
             steps: self.steps,
-            windows: Some(self.windows),
+            windows: self.windows,
             samples: self.samples,
             seconds: self.seconds,
             held_out: self.held_out,
@@ -113,7 +122,7 @@ impl State {
             config: serde_json::to_value(config)?,
             sections,
         };
-        let flat = |data: &[f32]| Tensor { shape: vec![data.len()], data: data.to_vec() };
+        let flat = |data: &[f32]| Tensor::new(&[data.len()], data.to_vec());
         let tensors = Tensors::from([
             ("params".into(), flat(&self.params)),
             ("adam.m".into(), flat(&self.moments.m)),
@@ -169,7 +178,7 @@ impl State {
         Ok(Self {
             step: section.step,
             steps: section.steps,
-            windows: section.windows.unwrap_or_else(|| run.train.windows()),
+            windows: section.windows,
             samples: section.samples,
             seconds: section.seconds,
             held_out: section.held_out,

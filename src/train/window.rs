@@ -8,6 +8,9 @@
 use super::config::Train;
 use super::corpus::Corpus;
 use super::recording::Recording;
+use super::shares::Shares;
+use crate::ranks::Ranks;
+use std::ops::Range;
 use wavesynth_models::ar::{Coins, Symbol};
 use wavesynth_models::objective::Window;
 use wavesynth_models::wavenet;
@@ -131,14 +134,18 @@ impl<'a> FromIterator<&'a Recording> for Pool<'a> {
     }
 }
 
-/// Draws the batches of a run. Batch `step` is a function of the seed and the step number.
+/// Draws this rank's part of the batches of a run. Window `slot` of step `step` is a function of the seed, these two
+/// numbers and the windows that all ranks draw in a step: see [`Shares`].
 pub struct Sampler<'a> {
     cutter: &'a Cutter,
-    /// One a speaker.
-    pools: Vec<Pool<'a>>,
-    /// Summed weight of the speakers up to and with each.
-    weights: Vec<f64>,
-    batch: usize,
+    shares: &'a Shares,
+    /// This rank's training files, the first of them the `first` of all.
+    recordings: Vec<&'a Recording>,
+    first: usize,
+    /// The windows that this rank draws.
+    slots: Range<usize>,
+    /// Windows of a step on all ranks.
+    windows: usize,
     noise: f64,
     dropout: f64,
     dropout_speech: f64,
@@ -153,30 +160,21 @@ const TRIES: usize = 50;
 const PAUSE: f32 = -1.5;
 
 impl<'a> Sampler<'a> {
-    /// Batches of `windows` windows for a run of `steps` steps over the training part of `corpus`. A speaker is drawn in
-    /// proportion to (samples)^`balance`.
+    /// Batches of a run of `steps` steps over the training part of `corpus`, `windows` of each drawn by this rank.
     pub fn new(
         train: &Train,
-        balance: f64,
         corpus: &'a Corpus,
         cutter: &'a Cutter,
+        ranks: &Ranks,
         (windows, steps): (usize, u64),
     ) -> Self {
-        let mut pools = vec![Pool::default(); corpus.speakers.len()];
-        corpus.part(false).for_each(|r| pools[r.speaker].push(r));
-        let mut sum = 0.0;
-        let weights = pools
-            .iter()
-            .map(|p| {
-                sum += (p.samples() as f64).powf(balance);
-                sum
-            })
-            .collect();
         Self {
             cutter,
-            pools,
-            weights,
-            batch: windows,
+            shares: &corpus.shares,
+            recordings: corpus.part(false).collect(),
+            first: corpus.own.start,
+            slots: ranks.rank() * windows..(ranks.rank() + 1) * windows,
+            windows: ranks.size() * windows,
             noise: train.input_noise,
             dropout: train.feature_dropout,
             dropout_speech: train.dropout_speech,
@@ -185,24 +183,27 @@ impl<'a> Sampler<'a> {
         }
     }
 
-    /// The batch of step `step`.
+    /// This rank's windows of step `step`.
     pub fn batch(&self, step: u64) -> Vec<Window> {
-        let mut coins = Coins::keyed(self.seed, step);
         let ramp = (3.0 * step as f64 / self.steps as f64).min(1.0);
-        (0..self.batch).map(|_| self.draw(&mut coins, self.noise * ramp)).collect()
+        self.slots.clone().map(|slot| self.draw(step, slot, self.noise * ramp)).collect()
     }
 
-    fn draw(&self, coins: &mut Coins, noise: f64) -> Window {
-        let all = self.weights.last().copied().unwrap_or(0.0);
-        let at = f64::from(coins.next_coin()) * all;
-        let speaker = self.weights.partition_point(|w| *w <= at).min(self.weights.len() - 1);
-        let recording = self.pools[speaker].pick(coins);
+    /// A training file of the part of the corpus that belongs to `slot`.
+    fn pick(&self, slot: usize, coins: &mut Coins) -> &'a Recording {
+        let place = (slot as f64 + f64::from(coins.next_coin())) / self.windows as f64;
+        self.recordings[self.shares.at(place) - self.first]
+    }
+
+    fn draw(&self, step: u64, slot: usize, noise: f64) -> Window {
+        let coins = &mut Coins::keyed(self.seed, step * self.windows as u64 + slot as u64);
+        let recording = self.pick(slot, coins);
         let from = self.cutter.place(recording, coins);
         let features = f64::from(coins.next_coin()) >= self.dropout;
         let mut window = if features || self.dropout_speech == 0.0 {
             self.cutter.cut(recording, from, features)
         } else {
-            self.trackless(speaker, coins)
+            self.trackless(slot, coins)
         };
         if noise > 0.0 {
             // The start symbol is no sample, so nothing disturbs it.
@@ -218,10 +219,10 @@ impl<'a> Sampler<'a> {
     /// A window without its track where somebody speaks. Half of them begin with nothing before, as a voice does that is
     /// given only a speaker: it should speak at once, and not learn to be silent from the pauses of recordings, which it
     /// could never leave again, as nothing in its receptive field tells how long one has lasted.
-    fn trackless(&self, speaker: usize, coins: &mut Coins) -> Window {
+    fn trackless(&self, slot: usize, coins: &mut Coins) -> Window {
         let mut tries = 0;
         let (recording, from) = loop {
-            let recording = self.pools[speaker].pick(coins);
+            let recording = self.pick(slot, coins);
             let from = self.cutter.place(recording, coins);
             tries += 1;
             if tries == TRIES || self.cutter.speech(recording, from) >= self.dropout_speech {
@@ -232,6 +233,7 @@ impl<'a> Sampler<'a> {
             return self.cutter.cut(recording, from, false);
         }
         let codes = recording.codes[from * self.cutter.config.hop()..].to_vec();
+        let speaker = recording.speaker;
         let rest = Recording { name: String::new(), speaker, codes, track: Vec::new(), held_out: false };
         self.cutter.cut(&rest, 0, false)
     }

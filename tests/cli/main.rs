@@ -2,6 +2,7 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod jobs;
 mod measure;
 mod refusals;
 mod sound;
@@ -69,6 +70,8 @@ fn every_command_explains_itself() {
         "bench limits",
         "bench growth",
         "bench shapes",
+        "bench allreduce",
+        "convert",
         "info",
         "devices",
     ];

@@ -62,6 +62,7 @@ fn bench_measures_shapes_and_checkpoints() {
         let ns = &row["ns_per_symbol"];
         assert!(number(ns, "p50") > 0.0 && number(ns, "p50") <= number(ns, "p99"));
         assert!(number(ns, "p99") <= number(ns, "p999") && number(ns, "p999") <= number(ns, "max"));
+        assert_eq!(row["clock_floor_ns"].is_object(), what != "throughput");
         assert!(number(row, "times_real_time") > 0.0);
         assert!(number(row, "weight_bytes") > 1000.0 && number(row, "state_bytes") > 100.0);
         assert_eq!(row["change_to_sound_ms"].is_object(), what != "throughput");
@@ -183,4 +184,29 @@ fn info_shows_a_checkpoint() {
     let text = String::from_utf8(f.ok("info text.safetensors")).unwrap();
     assert!(text.contains("2 of 12 LSTM units") && text.contains("192 bytes"), "{text}");
     refuses(&f, "info ann.bin", 1, &["ann.bin", "header"]);
+}
+
+#[test]
+fn a_converted_voice_is_the_same_voice_with_smaller_weights() {
+    let f = Folder::new();
+    let size = |name: &str| std::fs::metadata(f.path(name)).unwrap().len();
+    for dtype in ["f16", "i8"] {
+        let name = format!("{dtype}.safetensors");
+        f.ok(&format!("convert -m voice.safetensors --dtype {dtype} -o {name}"));
+        assert!(size(&name) < size("voice.safetensors"));
+        assert_eq!(f.json(&format!("info {name}"))["dtype"].as_str(), Some(dtype));
+        let render = |args: &str| {
+            f.ok(&format!("render {args} --condition ann.bin --seconds 0.2 -o a.wav"));
+            std::fs::read(f.path("a.wav")).unwrap()
+        };
+        let own = render(&format!("-m {name}"));
+        assert!(own == render(&format!("-m voice.safetensors --dtype {dtype}")), "{dtype}");
+        let rows = f.json(&format!("bench throughput -m {name} --seconds 0.1"));
+        assert_eq!(rows[0]["dtype"].as_str(), Some(dtype));
+        refuses(&f, "convert -m ann.bin --dtype i8 -o x.safetensors", 1, &["ann.bin"]);
+    }
+    assert!(size("i8.safetensors") < size("f16.safetensors"));
+    let rows = f.json("bench throughput --shape deepvoice-small --dtype i8 --seconds 0.1");
+    assert_eq!(rows[0]["dtype"].as_str(), Some("i8"));
+    refuses(&f, "convert -m voice.safetensors --dtype i4 -o x.safetensors", 2, &["i4", "i8"]);
 }

@@ -5,6 +5,8 @@ mod common;
 mod enroll;
 mod learning;
 mod memory;
+#[cfg(feature = "mpi")]
+mod ranks;
 mod resume;
 mod runs;
 mod trajectory;

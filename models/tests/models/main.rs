@@ -7,3 +7,4 @@ mod checkpoint;
 mod common;
 mod golden;
 mod gpt;
+mod lockstep;

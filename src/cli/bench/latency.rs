@@ -69,6 +69,13 @@ fn table(rows: &[Row]) -> String {
             r.macs_per_symbol as f64 / r.ns_per_symbol_mean,
             r.first_sample_ms
         );
+        if let Some(f) = &r.clock_floor_ns {
+            let _ = write!(
+                t,
+                "; clock floor (no memory, as long as p50): p50 {:.0}, p99 {:.0}, p99.9 {:.0}, max {:.0} ns",
+                f.p50, f.p99, f.p999, f.max
+            );
+        }
         if let Some(c) = &r.change_to_sound_ms {
             let _ = write!(
                 t,

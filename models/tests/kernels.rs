@@ -1,10 +1,36 @@
 //! Every kernel under every instruction set that this machine has, against sums in f64.
+//!
+//! A program of its own without the test harness, which starts threads: an emulator of another processor need not
+//! have them.
 
-use super::aligned::Aligned;
-use super::panel::{Panels, Then, accumulate, gated, product};
-use super::tile::{Strided, multiply_within};
-use super::{Isa, Kernel, Simd, math};
-use crate::ar::Coins;
+use half::f16;
+use wavesynth_models::ar::Coins;
+use wavesynth_models::kernels::aligned::Aligned;
+use wavesynth_models::kernels::panel::{Matrix, Panels, Then, accumulate, gated, product};
+use wavesynth_models::kernels::tile::{Strided, multiply_within};
+use wavesynth_models::kernels::{Isa, Kernel, Simd, math};
+use wavesynth_models::weights::Stored;
+
+fn main() {
+    let names: Vec<_> = Isa::available().into_iter().map(Isa::name).collect();
+    println!("kernels under {}", names.join(", "));
+    for (name, test) in TESTS {
+        test();
+        println!("{name}: ok");
+    }
+}
+
+const TESTS: [(&str, fn()); 6] = [
+    (
+        "exponentials_and_gates_are_exact_enough_and_in_range",
+        exponentials_and_gates_are_exact_enough_and_in_range,
+    ),
+    ("gelu_is_the_exact_one", gelu_is_the_exact_one),
+    ("panels_of_floats_multiply", panels_of_floats_multiply),
+    ("panels_of_codes_multiply_exactly", panels_of_codes_multiply_exactly),
+    ("silence_is_no_division_by_zero", silence_is_no_division_by_zero),
+    ("tiles_multiply_both_ways_round", tiles_multiply_both_ways_round),
+];
 
 fn random(n: usize, seed: u64) -> Vec<f32> {
     let mut coins = Coins::new(seed);
@@ -37,7 +63,6 @@ impl Kernel for Map<'_> {
     }
 }
 
-#[test]
 fn exponentials_and_gates_are_exact_enough_and_in_range() {
     let a: Vec<f32> = (-4000..4000)
         .map(|i| i as f32 * 0.01)
@@ -52,12 +77,12 @@ fn exponentials_and_gates_are_exact_enough_and_in_range() {
             let want = f64::from(x.clamp(-87.0, 87.0)).exp();
             assert!((f64::from(*y) / want - 1.0).abs() < 3e-7, "{} exp({x}) = {y}", isa.name());
         }
-        for (f, range) in [(1, -1.0..=1.0), (2, -1.0..=1.0), (3, 0.0..=1.0), (4, 0.0..=1.0)] {
+        for (f, range) in [(1, -1.0..=1.0), (2, -1.0..=1.0), (3, 0.0..=1.0), (6, 0.0..=1.0)] {
             isa.run(Map(a, &b, &mut out, f));
             for ((x, g), y) in a.iter().zip(&b).zip(&out) {
                 let (x, g) = (f64::from(*x), f64::from(*g));
                 let sigmoid = 1.0 / (1.0 + (-g).exp());
-                let want = [x.tanh() * sigmoid, x.tanh(), sigmoid, sigmoid][f as usize - 1];
+                let want = [x.tanh() * sigmoid, x.tanh(), sigmoid, sigmoid][f.min(4) as usize - 1];
                 assert!((f64::from(*y) - want).abs() < 1e-6, "{} {f}({x}, {g}) = {y}", isa.name());
                 assert!(range.contains(y), "{} {f}({x}, {g}) = {y} is out of range", isa.name());
             }
@@ -84,7 +109,6 @@ fn normal_below(x: f64) -> f64 {
     if x < 0.0 { tail } else { 1.0 - tail }
 }
 
-#[test]
 fn gelu_is_the_exact_one() {
     assert!(
         (normal_below(1.959_963_985) - 0.975).abs() < 1e-9
@@ -114,6 +138,7 @@ fn gelu_is_the_exact_one() {
 struct Panel<'a>(&'a Panels, &'a [f32], &'a [f32], &'a mut [f32], u8);
 impl Kernel for Panel<'_> {
     type Output = ();
+    const INTEGER: bool = true;
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
         let Self(w, x, add, out, f) = self;
@@ -126,43 +151,115 @@ impl Kernel for Panel<'_> {
     }
 }
 
-#[test]
-fn panels_multiply() {
-    for isa in Isa::available() {
-        for (inputs, outputs) in [(1, 1), (3, 5), (7, 16), (48, 96), (64, 31), (5, 256), (33, 100), (2, 640)]
-        {
-            let what = |o| format!("{} {inputs}x{outputs} output {o}", isa.name());
-            let (w, x, b) = (random(inputs * outputs, 1), random(inputs, 2), random(outputs, 3));
-            let sum = |o: usize| {
-                f64::from(b[o])
-                    + (0..inputs).map(|i| f64::from(w[i * outputs + o]) * f64::from(x[i])).sum::<f64>()
-            };
-            let p = Panels::pack(isa, &w, inputs, outputs);
-            let add = p.order(&b);
-            let mut out = Aligned::zeros(p.padded_outputs());
-            for f in 0..3 {
-                out.fill(f32::NAN);
-                if f == 2 {
-                    out.copy_from_slice(&add);
-                }
-                isa.run(Panel(&p, &x, &add, &mut out, f));
-                for o in 0..outputs {
-                    close(out[o], if f == 1 { sum(o).max(0.0) } else { sum(o) }, &what(o));
-                }
-                assert!(out[outputs..].iter().all(|&v| v == 0.0), "padding stays zero");
-            }
-            if outputs % 2 == 0 {
-                let half = outputs / 2;
-                let p = Panels::pack_gated(isa, &w, inputs, half);
-                let mut out = Aligned::zeros(p.padded_outputs() / 2);
-                out.fill(f32::NAN);
-                isa.run(Panel(&p, &x, &p.order(&b), &mut out, 3));
-                for o in 0..half {
-                    close(out[o], sum(o).tanh() / (1.0 + (-sum(half + o)).exp()), &what(o));
-                }
-                assert!(out[half..].iter().all(|&v| v == 0.0), "padding stays zero");
+/// What is available, and that without dot products of bytes.
+fn all() -> Vec<Isa> {
+    let mut all = Isa::available();
+    all.extend(Isa::available().into_iter().map(Isa::without_dot));
+    all.dedup();
+    all
+}
+
+/// Products of `w` as every panel function gives them against `sum(o)`, which is W x + b in f64.
+fn products(isa: Isa, w: Matrix, (inputs, outputs): (usize, usize), x: &[f32], sum: &dyn Fn(usize) -> f64) {
+    let what = |o| format!("{} {} {inputs}x{outputs} output {o}", isa.name(), w.stored.dtype());
+    let b = random(outputs, 3);
+    let p = Panels::pack(isa, w, inputs, outputs);
+    let add = p.order(&b);
+    let mut out = Aligned::zeros(p.padded_outputs());
+    for f in 0..3 {
+        out.fill(f32::NAN);
+        if f == 2 {
+            out.copy_from_slice(&add);
+        }
+        isa.run(Panel(&p, x, &add, &mut out, f));
+        for o in 0..outputs {
+            let sum = f64::from(b[o]) + sum(o);
+            close(out[o], if f == 1 { sum.max(0.0) } else { sum }, &what(o));
+        }
+        assert!(out[outputs..].iter().all(|&v| v == 0.0), "padding stays zero");
+    }
+    if outputs % 2 == 0 {
+        let half = outputs / 2;
+        let p = Panels::pack_gated(isa, w, inputs, half);
+        let mut out = Aligned::zeros(p.padded_outputs() / 2);
+        out.fill(f32::NAN);
+        isa.run(Panel(&p, x, &p.order(&b), &mut out, 3));
+        for o in 0..half {
+            let sum = |o: usize| f64::from(b[o]) + sum(o);
+            close(out[o], sum(o).tanh() / (1.0 + (-sum(half + o)).exp()), &what(o));
+        }
+        assert!(out[half..].iter().all(|&v| v == 0.0), "padding stays zero");
+    }
+}
+
+const SIZES: [(usize, usize); 9] =
+    [(1, 1), (3, 5), (7, 16), (48, 96), (64, 31), (5, 256), (33, 100), (2, 640), (301, 6)];
+
+fn panels_of_floats_multiply() {
+    for (inputs, outputs) in SIZES {
+        let (w, x) = (random(inputs * outputs, 1), random(inputs, 2));
+        let halves: Vec<f32> = w.iter().map(|&v| f16::from_f32(v).to_f32()).collect();
+        for isa in Isa::available() {
+            for (values, stored) in [(&w, Stored::F32), (&halves, Stored::F16)] {
+                let sum = |o: usize| {
+                    (0..inputs).map(|i| f64::from(values[i * outputs + o]) * f64::from(x[i])).sum::<f64>()
+                };
+                products(isa, Matrix { values, stored: &stored }, (inputs, outputs), &x, &sum);
             }
         }
+    }
+}
+
+/// x as its codes mean it, a block of 4096 at a time.
+fn rounded(x: &[f32]) -> Vec<f64> {
+    let block = |x: &[f32]| {
+        let largest = x.iter().fold(0f32, |m, v| m.max(v.abs()));
+        let inverse = 127.0 / largest;
+        let step = f64::from(largest) / 127.0;
+        x.iter().map(|v| f64::from((v * inverse).round_ties_even()) * step).collect::<Vec<_>>()
+    };
+    x.chunks(4096).flat_map(block).collect()
+}
+
+/// The sums are integers, so what remains are three roundings: every instruction set is held to the codes of weights
+/// and activations exactly, with the codes at their ends too, where 16-bit sums would saturate.
+fn panels_of_codes_multiply_exactly() {
+    for (inputs, outputs) in SIZES.into_iter().chain([(4096, 3), (8195, 4)]) {
+        let scales: Vec<f32> = (0..outputs).map(|o| 0.003 + 0.001 * o as f32 / outputs as f32).collect();
+        let mut coins = Coins::new(5);
+        for extreme in [false, true] {
+            let mut code = |i: usize| match extreme {
+                true => {
+                    if i % 3 == 0 {
+                        -127.0
+                    } else {
+                        127.0
+                    }
+                }
+                false => coins.below(255) as f32 - 127.0,
+            };
+            let values: Vec<f32> = (0..inputs * outputs).map(|i| code(i) * scales[i % outputs]).collect();
+            let x = match extreme {
+                true => (0..inputs).map(|i| if i % 5 == 0 { -0.7 } else { 0.7 }).collect(),
+                false => random(inputs, 2),
+            };
+            let meant = rounded(&x);
+            let sum =
+                |o: usize| (0..inputs).map(|i| f64::from(values[i * outputs + o]) * meant[i]).sum::<f64>();
+            let stored = Stored::I8 { scales: scales.clone() };
+            for isa in all() {
+                products(isa, Matrix { values: &values, stored: &stored }, (inputs, outputs), &x, &sum);
+            }
+        }
+    }
+}
+
+fn silence_is_no_division_by_zero() {
+    let stored = Stored::I8 { scales: vec![0.01; 8] };
+    let w = Matrix { values: &[0.05; 40], stored: &stored };
+    for isa in all() {
+        products(isa, w, (5, 8), &[0.0; 5], &|_| 0.0);
+        products(isa, w, (5, 8), &[1e-40; 5], &|_| 0.0);
     }
 }
 
@@ -175,7 +272,6 @@ impl Kernel for Tile<'_> {
     }
 }
 
-#[test]
 fn tiles_multiply_both_ways_round() {
     for isa in Isa::available() {
         let lanes = isa.lanes();
