@@ -230,7 +230,7 @@ fn panels_of_codes_multiply_exactly() {
         for extreme in [false, true] {
             let mut code = |i: usize| match extreme {
                 true => {
-                    if i % 3 == 0 {
+                    if i.is_multiple_of(3) {
                         -127.0
                     } else {
                         127.0

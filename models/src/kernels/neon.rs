@@ -8,23 +8,28 @@ use std::arch::asm;
 /// Runs `kernel` under NEON. `isa` is proof that it was detected.
 #[inline]
 pub fn run<K: Kernel>(kernel: K, _isa: Isa) -> K::Output {
-    #[target_feature(enable = "neon")]
-    fn shell<K: Kernel>(kernel: K) -> K::Output {
-        kernel.run(Neon::<false> { _seen: () })
-    }
     // SAFETY: an `Isa` of this kind exists only where the feature was detected.
-    unsafe { shell(kernel) }
+    unsafe { neon(kernel) }
 }
 
 /// Runs `kernel` under NEON and its dot products. `isa` is proof that they were detected.
 #[inline]
 pub fn run_dot<K: Kernel>(kernel: K, _isa: Isa) -> K::Output {
-    #[target_feature(enable = "neon,dotprod")]
-    fn shell<K: Kernel>(kernel: K) -> K::Output {
-        kernel.run(Neon::<true> { _seen: () })
-    }
     // SAFETY: as above.
-    unsafe { shell(kernel) }
+    unsafe { neon_dot(kernel) }
+}
+
+/// The shells: a body that is inlined into one of them is compiled under its instruction set.
+#[target_feature(enable = "neon")]
+#[inline(never)]
+fn neon<K: Kernel>(kernel: K) -> K::Output {
+    kernel.run(Neon::<false> { _seen: () })
+}
+
+#[target_feature(enable = "neon,dotprod")]
+#[inline(never)]
+fn neon_dot<K: Kernel>(kernel: K) -> K::Output {
+    kernel.run(Neon::<true> { _seen: () })
 }
 
 /// NEON; `DOT` where there are dot products of bytes.
@@ -42,6 +47,11 @@ impl<const DOT: bool> Simd for Neon<DOT> {
     const TILE_ROWS: usize = 8;
     const BIASED: bool = false;
 
+    #[inline(always)]
+    fn call<K: Kernel>(self, kernel: K) -> K::Output {
+        // SAFETY: the token proves the instruction set.
+        unsafe { if DOT { neon_dot(kernel) } else { neon(kernel) } }
+    }
     #[inline(always)]
     fn splat(self, x: f32) -> Self::V {
         // SAFETY: the token proves the instruction set.

@@ -11,7 +11,7 @@ mod many;
 pub use many::{Rows, accumulate_many, gated_many};
 
 use super::aligned::{Aligned, Lines};
-use super::{Isa, Simd, math};
+use super::{Isa, Kernel, Simd, math};
 use crate::weights::{Stored, Tensor};
 use codes::Codes;
 use floats::Floats;
@@ -213,12 +213,29 @@ pub fn product<S: Simd>(s: S, w: &Panels, x: &[f32], add: &[f32], out: &mut [f32
 /// Yes.
 #[inline(always)]
 pub fn accumulate<S: Simd>(s: S, w: &Panels, x: &[f32], out: &mut [f32], then: Then) {
-    assert!(!w.gated && w.lanes == S::LANES && x.len() == w.inputs);
-    assert_eq!(out.len(), w.vectors * S::LANES);
-    match &w.data {
-        Data::F32(d) => accumulate_panels(s, d, Floats(x), w.vectors, out, then),
-        Data::F16(d) => accumulate_panels(s, d, Floats(x), w.vectors, out, then),
-        Data::I8(d) => accumulate_panels(s, d, Codes::new(s, x), w.vectors, out, then),
+    s.call(Accumulate { w, x, out, then });
+}
+
+struct Accumulate<'a> {
+    w: &'a Panels,
+    x: &'a [f32],
+    out: &'a mut [f32],
+    then: Then,
+}
+
+impl Kernel for Accumulate<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let Self { w, x, out, then } = self;
+        assert!(!w.gated && w.lanes == S::LANES && x.len() == w.inputs);
+        assert_eq!(out.len(), w.vectors * S::LANES);
+        match &w.data {
+            Data::F32(d) => accumulate_panels(s, d, Floats(x), w.vectors, out, then),
+            Data::F16(d) => accumulate_panels(s, d, Floats(x), w.vectors, out, then),
+            Data::I8(d) => accumulate_panels(s, d, Codes::new(s, x), w.vectors, out, then),
+        }
     }
 }
 
@@ -275,12 +292,29 @@ fn accumulate_panels<S: Simd, T, X: Operand<T>>(
 /// Yes.
 #[inline(always)]
 pub fn gated<S: Simd>(s: S, w: &Panels, x: &[f32], add: &[f32], out: &mut [f32]) {
-    assert!(w.gated && w.lanes == S::LANES && x.len() == w.inputs);
-    assert!(add.len() == w.vectors * S::LANES && out.len() * 2 == add.len());
-    match &w.data {
-        Data::F32(d) => gated_panels(s, d, Floats(x), w.vectors, add, out),
-        Data::F16(d) => gated_panels(s, d, Floats(x), w.vectors, add, out),
-        Data::I8(d) => gated_panels(s, d, Codes::new(s, x), w.vectors, add, out),
+    s.call(Gated { w, x, add, out });
+}
+
+struct Gated<'a> {
+    w: &'a Panels,
+    x: &'a [f32],
+    add: &'a [f32],
+    out: &'a mut [f32],
+}
+
+impl Kernel for Gated<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let Self { w, x, add, out } = self;
+        assert!(w.gated && w.lanes == S::LANES && x.len() == w.inputs);
+        assert!(add.len() == w.vectors * S::LANES && out.len() * 2 == add.len());
+        match &w.data {
+            Data::F32(d) => gated_panels(s, d, Floats(x), w.vectors, add, out),
+            Data::F16(d) => gated_panels(s, d, Floats(x), w.vectors, add, out),
+            Data::I8(d) => gated_panels(s, d, Codes::new(s, x), w.vectors, add, out),
+        }
     }
 }
 

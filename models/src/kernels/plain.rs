@@ -1,6 +1,6 @@
 //! The reference: four lanes in an array, no intrinsics. Every machine runs it, and every other kernel is held to it.
 
-use super::Simd;
+use super::{Kernel, Simd};
 use half::f16;
 
 /// Plain arithmetic.
@@ -23,6 +23,10 @@ impl Simd for Plain {
     const TILE_ROWS: usize = 4;
     const BIASED: bool = false;
 
+    #[inline(never)]
+    fn call<K: Kernel>(self, kernel: K) -> K::Output {
+        kernel.run(self)
+    }
     #[inline(always)]
     fn splat(self, x: f32) -> V {
         [x; 4]

@@ -26,6 +26,10 @@ pub trait Simd: Copy + Send + Sync + 'static {
     /// Whether [`Simd::dot_ptr`] takes a code q of the activations as the unsigned byte q + 128, else as the signed q.
     const BIASED: bool;
 
+    /// Runs `kernel` under this instruction set in a function of its own, which all callers share. A call costs a few
+    /// nanoseconds; a product inlined wherever it is used would cost minutes of compiling.
+    fn call<K: Kernel>(self, kernel: K) -> K::Output;
+
     /// All lanes `x`.
     fn splat(self, x: f32) -> Self::V;
     /// The first LANES values of `x`.

@@ -51,45 +51,52 @@ pub fn multiply_within<S: Simd>(
     a: Strided<'_>,
     (b, b_row): (&[f32], usize),
 ) {
-    if m == 0 || n == 0 || k == 0 {
-        return;
-    }
-    assert!(n.is_multiple_of(S::LANES), "rows of whole vectors");
-    assert!(c_row >= n && b_row >= n && c.len() >= (m - 1) * c_row + n && b.len() >= (k - 1) * b_row + n);
-    assert!(a.data.len() > (m - 1) * a.row + (k - 1) * a.column);
-    let vectors = n / S::LANES;
-    let blocks = vectors.div_ceil(S::TILE_VECTORS);
-    for block in 0..blocks {
-        let (from, to) = (block * vectors / blocks, (block + 1) * vectors / blocks);
-        let column = from * S::LANES;
-        macro_rules! rows {
-            ($($n:literal),*) => {
-                match to - from {
-                    $($n => columns::<S, $n>(s, (m, k), (c, c_row), a, (b, b_row), column),)*
-                    _ => unreachable!("TILE_VECTORS is at most 3"),
-                }
-            };
-        }
-        rows!(1, 2, 3);
-    }
+    s.call(Multiply { dims: (m, n, k), c: (c, c_row), a, b: (b, b_row) });
 }
 
-/// [`multiply`] compiled once for each instruction set and shared by its callers: for products large enough that a call
-/// costs nothing.
+/// [`multiply`], for a caller that is no kernel.
 ///
 /// # Panics
 /// As [`multiply`].
 pub fn multiply_with(isa: Isa, dims: (usize, usize, usize), c: &mut [f32], a: Strided<'_>, b: &[f32]) {
-    struct Multiply<'a>((usize, usize, usize), &'a mut [f32], Strided<'a>, &'a [f32]);
-    impl Kernel for Multiply<'_> {
-        type Output = ();
-        #[inline(always)]
-        fn run<S: Simd>(self, s: S) {
-            let Self(dims, c, a, b) = self;
-            multiply(s, dims, c, a, b);
+    isa.run(Multiply { dims, c: (c, dims.1), a, b: (b, dims.1) });
+}
+
+struct Multiply<'a> {
+    dims: (usize, usize, usize),
+    c: (&'a mut [f32], usize),
+    a: Strided<'a>,
+    b: (&'a [f32], usize),
+}
+
+impl Kernel for Multiply<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let Self { dims: (m, n, k), c: (c, c_row), a, b: (b, b_row) } = self;
+        if m == 0 || n == 0 || k == 0 {
+            return;
+        }
+        assert!(n.is_multiple_of(S::LANES), "rows of whole vectors");
+        assert!(c_row >= n && b_row >= n && c.len() >= (m - 1) * c_row + n && b.len() >= (k - 1) * b_row + n);
+        assert!(a.data.len() > (m - 1) * a.row + (k - 1) * a.column);
+        let vectors = n / S::LANES;
+        let blocks = vectors.div_ceil(S::TILE_VECTORS);
+        for block in 0..blocks {
+            let (from, to) = (block * vectors / blocks, (block + 1) * vectors / blocks);
+            let column = from * S::LANES;
+            macro_rules! rows {
+                ($($n:literal),*) => {
+                    match to - from {
+                        $($n => columns::<S, $n>(s, (m, k), (c, c_row), a, (b, b_row), column),)*
+                        _ => unreachable!("TILE_VECTORS is at most 3"),
+                    }
+                };
+            }
+            rows!(1, 2, 3);
         }
     }
-    isa.run(Multiply(dims, c, a, b));
 }
 
 /// All rows of one block of columns, as many at a time as the registers hold.
@@ -126,10 +133,7 @@ fn columns<S: Simd, const N: usize>(
 }
 
 /// M rows by N vectors of C in registers.
-#[allow(
-    unsafe_code,
-    reason = "bounds checked once in `multiply_within`; a check per load would halve the speed"
-)]
+#[allow(unsafe_code, reason = "bounds checked once in `Multiply`; a check per load would halve the speed")]
 #[inline(always)]
 fn block<S: Simd, const M: usize, const N: usize>(
     s: S,
@@ -138,7 +142,7 @@ fn block<S: Simd, const M: usize, const N: usize>(
     a: Strided<'_>,
     (b, b_row): (&[f32], usize),
 ) {
-    // SAFETY: `multiply_within` checked that rows i..i+M of C and A, rows 0..k of B and columns column..column+N·LANES of
+    // SAFETY: `Multiply` checked that rows i..i+M of C and A, rows 0..k of B and columns column..column+N·LANES of
     // both lie inside the slices.
     unsafe {
         let cp = c.as_mut_ptr().add(i * c_row + column);

@@ -7,45 +7,54 @@ use std::arch::x86_64::*;
 /// Runs `kernel` under AVX2, FMA and F16C. `isa` is proof that they were detected.
 #[inline]
 pub fn run_avx2<K: Kernel>(kernel: K, _isa: Isa) -> K::Output {
-    #[target_feature(enable = "avx2,fma,f16c")]
-    fn shell<K: Kernel>(kernel: K) -> K::Output {
-        kernel.run(Avx2::<false> { _seen: () })
-    }
     // SAFETY: an `Isa` of this kind exists only where the features were detected.
-    unsafe { shell(kernel) }
+    unsafe { avx2(kernel) }
 }
 
 /// Runs `kernel` under AVX2, FMA, F16C and AVX-VNNI. `isa` is proof that they were detected.
 #[inline]
 pub fn run_avx2_dot<K: Kernel>(kernel: K, _isa: Isa) -> K::Output {
-    #[target_feature(enable = "avx2,fma,f16c,avxvnni")]
-    fn shell<K: Kernel>(kernel: K) -> K::Output {
-        kernel.run(Avx2::<true> { _seen: () })
-    }
     // SAFETY: as above.
-    unsafe { shell(kernel) }
+    unsafe { avx2_dot(kernel) }
 }
 
 /// Runs `kernel` under AVX-512F. `isa` is proof that it was detected.
 #[inline]
 pub fn run_avx512<K: Kernel>(kernel: K, _isa: Isa) -> K::Output {
-    #[target_feature(enable = "avx512f,avx2,fma,f16c")]
-    fn shell<K: Kernel>(kernel: K) -> K::Output {
-        kernel.run(Avx512::<false> { _seen: () })
-    }
     // SAFETY: as above.
-    unsafe { shell(kernel) }
+    unsafe { avx512(kernel) }
 }
 
 /// Runs `kernel` under AVX-512F and AVX-512 VNNI. `isa` is proof that they were detected.
 #[inline]
 pub fn run_avx512_dot<K: Kernel>(kernel: K, _isa: Isa) -> K::Output {
-    #[target_feature(enable = "avx512f,avx512vnni,avx2,fma,f16c")]
-    fn shell<K: Kernel>(kernel: K) -> K::Output {
-        kernel.run(Avx512::<true> { _seen: () })
-    }
     // SAFETY: as above.
-    unsafe { shell(kernel) }
+    unsafe { avx512_dot(kernel) }
+}
+
+/// The shells: a body that is inlined into one of them is compiled under its instruction set.
+#[target_feature(enable = "avx2,fma,f16c")]
+#[inline(never)]
+fn avx2<K: Kernel>(kernel: K) -> K::Output {
+    kernel.run(Avx2::<false> { _seen: () })
+}
+
+#[target_feature(enable = "avx2,fma,f16c,avxvnni")]
+#[inline(never)]
+fn avx2_dot<K: Kernel>(kernel: K) -> K::Output {
+    kernel.run(Avx2::<true> { _seen: () })
+}
+
+#[target_feature(enable = "avx512f,avx2,fma,f16c")]
+#[inline(never)]
+fn avx512<K: Kernel>(kernel: K) -> K::Output {
+    kernel.run(Avx512::<false> { _seen: () })
+}
+
+#[target_feature(enable = "avx512f,avx512vnni,avx2,fma,f16c")]
+#[inline(never)]
+fn avx512_dot<K: Kernel>(kernel: K) -> K::Output {
+    kernel.run(Avx512::<true> { _seen: () })
 }
 
 /// acc + the dot products of four bytes, without VNNI. `maddubs` adds neighbouring products in 16 bits with saturation
@@ -65,7 +74,7 @@ unsafe fn dot_avx2(acc: __m256i, x: __m256i, w: __m256i) -> __m256i {
 /// One instruction set: the token, and the trait by its intrinsics.
 macro_rules! simd {
     (
-        $name:ident, $v:ty, $lanes:literal lanes, tiles of $tile_vectors:literal by $tile_rows:literal,
+        $name:ident by $shell:ident and $shell_dot:ident, $v:ty, $lanes:literal lanes, tiles of $tile_vectors:literal by $tile_rows:literal,
         $set1:ident, $loadu:ident, $storeu:ident, $fmadd:ident,
         $add:ident, $sub:ident, $mul:ident, $div:ident, $min:ident, $max:ident,
         $set1_epi32:ident, $add_epi32:ident, $cvtps_epi32:ident, $slli_epi32:ident, $cast:ident,
@@ -87,6 +96,11 @@ macro_rules! simd {
             const TILE_ROWS: usize = $tile_rows;
             const BIASED: bool = DOT;
 
+            #[inline(always)]
+            fn call<K: Kernel>(self, kernel: K) -> K::Output {
+                // SAFETY: the token proves the instruction set.
+                unsafe { if DOT { $shell_dot(kernel) } else { $shell(kernel) } }
+            }
             #[inline(always)]
             fn splat(self, x: f32) -> Self::V {
                 // SAFETY: the token proves the instruction set.
@@ -183,7 +197,7 @@ macro_rules! simd {
 }
 
 simd!(
-    Avx2, __m256, 8 lanes, tiles of 2 by 4,
+    Avx2 by avx2 and avx2_dot, __m256, 8 lanes, tiles of 2 by 4,
     _mm256_set1_ps, _mm256_loadu_ps, _mm256_storeu_ps, _mm256_fmadd_ps,
     _mm256_add_ps, _mm256_sub_ps, _mm256_mul_ps, _mm256_div_ps, _mm256_min_ps, _mm256_max_ps,
     _mm256_set1_epi32, _mm256_add_epi32, _mm256_cvtps_epi32, _mm256_slli_epi32, _mm256_castsi256_ps,
@@ -221,7 +235,7 @@ simd!(
 );
 
 simd!(
-    Avx512, __m512, 16 lanes, tiles of 3 by 8,
+    Avx512 by avx512 and avx512_dot, __m512, 16 lanes, tiles of 3 by 8,
     _mm512_set1_ps, _mm512_loadu_ps, _mm512_storeu_ps, _mm512_fmadd_ps,
     _mm512_add_ps, _mm512_sub_ps, _mm512_mul_ps, _mm512_div_ps, _mm512_min_ps, _mm512_max_ps,
     _mm512_set1_epi32, _mm512_add_epi32, _mm512_cvtps_epi32, _mm512_slli_epi32, _mm512_castsi512_ps,

@@ -6,7 +6,7 @@
 
 use super::floats::Weight;
 use super::{Data, Panels, Then, WIDEST, accumulate, chains, gated, widths};
-use crate::kernels::{Simd, math};
+use crate::kernels::{Kernel, Simd, math};
 
 /// Inputs that are multiplied with all columns before the next are: 32 KiB of the widest panel, an L1 cache's worth.
 const INPUTS_AT_ONCE: usize = 64;
@@ -38,8 +38,8 @@ pub fn accumulate_many<S: Simd>(
 ) {
     assert!(!w.gated);
     match &w.data {
-        Data::F32(d) if count > 1 => all_panels(s, w, d, count, x, out, then),
-        Data::F16(d) if count > 1 => all_panels(s, w, d, count, x, out, then),
+        Data::F32(d) if count > 1 => s.call(AllPanels { w, data: &d[..], count, x, out, then }),
+        Data::F16(d) if count > 1 => s.call(AllPanels { w, data: &d[..], count, x, out, then }),
         _ => {
             for n in 0..count {
                 let x = &x.data[n * x.stride..][..w.inputs];
@@ -69,8 +69,12 @@ pub fn gated_many<S: Simd>(
     let Rows { data, stride } = z;
     let sums = Rows { data: &mut *data, stride };
     match &w.data {
-        Data::F32(d) if count > 1 => all_panels(s, w, d, count, x, sums, Then::Store),
-        Data::F16(d) if count > 1 => all_panels(s, w, d, count, x, sums, Then::Store),
+        Data::F32(d) if count > 1 => {
+            s.call(AllPanels { w, data: &d[..], count, x, out: sums, then: Then::Store })
+        }
+        Data::F16(d) if count > 1 => {
+            s.call(AllPanels { w, data: &d[..], count, x, out: sums, then: Then::Store })
+        }
         _ => {
             for n in 0..count {
                 let z = &data[n * stride..][..w.vectors * S::LANES];
@@ -95,38 +99,44 @@ pub fn gated_many<S: Simd>(
 }
 
 /// What [`accumulate_many`] does for floats; of a gated matrix, the outputs are in its packed order.
-#[inline(always)]
-fn all_panels<S: Simd, T: Weight + Copy>(
-    s: S,
-    w: &Panels,
-    data: &[T],
+struct AllPanels<'a, T> {
+    w: &'a Panels,
+    data: &'a [T],
     count: usize,
-    x: Rows<&[f32]>,
-    out: Rows<&mut [f32]>,
+    x: Rows<&'a [f32]>,
+    out: Rows<&'a mut [f32]>,
     then: Then,
-) {
-    let (inputs, outputs) = (w.inputs, w.vectors * S::LANES);
-    assert!(w.lanes == S::LANES && data.len() == inputs * outputs);
-    assert!(x.data.len() >= (count - 1) * x.stride + inputs && x.stride >= inputs);
-    assert!(out.data.len() >= (count - 1) * out.stride + outputs && out.stride >= outputs);
-    let (halves, vectors) = if w.gated { (2, w.vectors / 2) } else { (1, w.vectors) };
-    let mut first = 0;
-    for width in widths(vectors, WIDEST / halves) {
-        let width = width * halves;
-        let panel = &data[first * inputs..][..width * S::LANES * inputs];
-        // Sums of several chains can't be taken up again halfway; their panels are narrow.
-        let at_once = if chains(width) == 1 { INPUTS_AT_ONCE } else { inputs };
-        let mut from = 0;
-        loop {
-            let upto = (from + at_once).min(inputs);
-            let then = if upto == inputs { then } else { Then::Store };
-            columns(s, Part { panel, width, from, upto }, count, x, out.data, out.stride, first, then);
-            if upto == inputs {
-                break;
+}
+
+impl<T: Weight + Copy> Kernel for AllPanels<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let Self { w, data, count, x, out, then } = self;
+        let (inputs, outputs) = (w.inputs, w.vectors * S::LANES);
+        assert!(w.lanes == S::LANES && data.len() == inputs * outputs);
+        assert!(x.data.len() >= (count - 1) * x.stride + inputs && x.stride >= inputs);
+        assert!(out.data.len() >= (count - 1) * out.stride + outputs && out.stride >= outputs);
+        let (halves, vectors) = if w.gated { (2, w.vectors / 2) } else { (1, w.vectors) };
+        let mut first = 0;
+        for width in widths(vectors, WIDEST / halves) {
+            let width = width * halves;
+            let panel = &data[first * inputs..][..width * S::LANES * inputs];
+            // Sums of several chains can't be taken up again halfway; their panels are narrow.
+            let at_once = if chains(width) == 1 { INPUTS_AT_ONCE } else { inputs };
+            let mut from = 0;
+            loop {
+                let upto = (from + at_once).min(inputs);
+                let then = if upto == inputs { then } else { Then::Store };
+                columns(s, Part { panel, width, from, upto }, count, x, out.data, out.stride, first, then);
+                if upto == inputs {
+                    break;
+                }
+                from = upto;
             }
-            from = upto;
+            first += width * S::LANES;
         }
-        first += width * S::LANES;
     }
 }
 
@@ -266,8 +276,8 @@ unsafe fn walk<S: Simd, T: Weight, const V: usize, const C: usize>(
 mod tests {
     use super::*;
     use crate::ar::Coins;
+    use crate::kernels::Isa;
     use crate::kernels::aligned::Aligned;
-    use crate::kernels::{Isa, Kernel};
 
     struct Both<'a> {
         w: &'a Panels,
