@@ -21,11 +21,30 @@
 //! ```
 //!
 //! and held for `hop` samples.
+//!
+//! # Bunching
+//!
+//! With `bunch` = B > 1 the layers run once for B samples, which the head then draws one after another, each given those
+//! before it. With n = ⌊t/B⌋ and j = t mod B, time of the layers and their dilations being counted in bunches, only the
+//! input and the head change:
+//!
+//! ```text
+//! r_0[n] = Σ_i E_i[x_{nB−1−i}]                              i = 0 … B−1: the bunch before, one table a lag
+//! a_j    = relu(W_{0,j} relu(s[n]) + b_{0,j} + Σ_i F_{j,i}[x_{t−1−i}])
+//!                                                          i = 0 … j−1: what this bunch has drawn, as table rows
+//! p(x_t | x_<t, c) = softmax(W_1 a_j + b_1)
+//! ```
+//!
+//! Every factor is given all of its past, so the likelihood is as exact as with B = 1, which is the case above. Symbols
+//! before the first are the start symbol. The condition changes between bunches, so `hop` is a multiple of B. Vipperla
+//! et al. 2020, arXiv:2008.04574, bunch the samples of an LPCNet in this way.
 
+use crate::ar::Symbol;
 use crate::config::{ConfigError, range};
 use crate::weights::{Dtype, Init, TensorSpec};
 use serde::{Deserialize, Serialize};
 
+mod bunch;
 mod frame;
 mod frame_rate;
 #[cfg(feature = "train")]
@@ -62,9 +81,20 @@ pub struct Config {
     pub kernel_size: usize,
     /// d_l, one per layer.
     pub dilations: Vec<usize>,
+    /// B, samples for which the layers run once; 1, which a file leaves out, for a plain WaveNet.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub bunch: usize,
     /// What the model is conditioned on, if anything.
     #[serde(default)]
     pub condition: Option<Condition>,
+}
+
+fn one() -> usize {
+    1
+}
+
+fn is_one(n: &usize) -> bool {
+    *n == 1
 }
 
 /// What conditions a model, and the frame-rate network that reads it.
@@ -133,6 +163,7 @@ impl Config {
             head_channels: head,
             kernel_size: kernel,
             dilations: (0..layers).map(|l| 1 << (l % cycle)).collect(),
+            bunch: 1,
             condition: None,
         })
     }
@@ -158,6 +189,7 @@ impl Config {
         for &d in &self.dilations {
             range("dilations", d, 1, 1 << 20, "dilations from 1 to 1048576")?;
         }
+        range("bunch", self.bunch, 1, 16, "a number from 1 to 16")?;
         range("dilations", self.receptive_field(), 1, 1 << 24, "a receptive field below 2^24")?;
         if let Some(c) = &self.condition {
             range("condition.speakers", c.speakers, 0, 1 << 16, "a number up to 65536")?;
@@ -166,6 +198,10 @@ impl Config {
             range("condition.context", c.context, 0, 64, "a number up to 64")?;
             range("condition.hidden", c.hidden, 0, 4096, "a number up to 4096")?;
             range("condition.hop", c.hop, 1, 1 << 16, "a number from 1 to 65536")?;
+            if !c.hop.is_multiple_of(self.bunch) {
+                let (field, want) = ("bunch", "a divisor of condition.hop");
+                return Err(ConfigError { field, found: self.bunch.to_string(), want });
+            }
             range("condition", c.len(), 1, 1 << 17, "a speaker vector, features or both")?;
             let both = c.speakers > 0 && c.speaker_dim > 0;
             let neither = c.speakers == 0 && c.speaker_dim == 0;
@@ -177,9 +213,17 @@ impl Config {
         Ok(())
     }
 
-    /// Samples of the past that one prediction depends on: 1 + (K−1) Σ d_l.
+    /// Samples of the past that one prediction depends on: 1 + (K−1) Σ d_l, and with a bunch B the most that one does,
+    /// the last of a bunch: B (1 + (K−1) Σ d_l) + B − 1.
     pub fn receptive_field(&self) -> usize {
-        1 + (self.kernel_size - 1) * self.dilations.iter().sum::<usize>()
+        let bunches = 1 + (self.kernel_size - 1) * self.dilations.iter().sum::<usize>();
+        self.bunch * bunches + self.bunch - 1
+    }
+
+    /// The symbol that stands `lag` before row `t` of `inputs`, row t holding x_{t−1}: the start symbol before the first.
+    #[inline(always)]
+    pub(crate) fn lagged(&self, inputs: &[Symbol], t: usize, lag: usize) -> usize {
+        t.checked_sub(lag).map_or(self.start, |row| inputs[row]) as usize
     }
 
     /// Length of a conditioning frame; 0 without a condition.
@@ -187,23 +231,22 @@ impl Config {
         self.condition.as_ref().map_or(0, Condition::len)
     }
 
-    /// Samples that a frame lasts; 1 without a condition.
+    /// Samples that a frame lasts; those of a bunch without a condition. A recording can be cut at its multiples.
     pub fn hop(&self) -> usize {
-        self.condition.as_ref().map_or(1, |c| c.hop)
+        self.condition.as_ref().map_or(self.bunch, |c| c.hop)
     }
 
-    /// Multiply-adds for one sample, the frame-rate network left out.
+    /// Multiply-adds for one sample, the mean over a bunch, the frame-rate network left out.
     pub fn macs_per_sample(&self) -> usize {
         let (r, d, s) = (self.residual_channels, self.gate_channels, self.skip_channels);
         let layers = self.dilations.len();
-        layers * (2 * d * self.kernel_size * r + d * s)
-            + (layers - 1) * d * r
-            + s * self.head_channels
-            + self.head_channels * self.classes
+        let trunk = layers * (2 * d * self.kernel_size * r + d * s) + (layers - 1) * d * r;
+        let head = s * self.head_channels + self.head_channels * self.classes;
+        trunk.div_ceil(self.bunch) + head
     }
 
     /// Every tensor, in the order in which the trainer lays them out. What is read at every sample can be i8; the
-    /// input's table and what is read once a frame f16; vectors are always f32.
+    /// tables of rows and what is read once a frame f16; vectors are always f32.
     pub fn table(&self) -> Vec<TensorSpec> {
         let (r, d, s, a) =
             (self.residual_channels, self.gate_channels, self.skip_channels, self.head_channels);
@@ -213,7 +256,11 @@ impl Config {
         let spec = |name: String, narrowest, shape: &[usize], init| {
             TensorSpec::new(name, shape, init).narrowest(narrowest)
         };
-        table.push(spec(names::EMBED.into(), F16, &[self.classes, r], Init::Normal(0.3)));
+        for lag in 0..self.bunch {
+            // The sum of the lags starts as large as the one row of a plain WaveNet.
+            let std = 0.3 / (self.bunch as f32).sqrt();
+            table.push(spec(names::embed(lag), F16, &[self.classes, r], Init::Normal(std)));
+        }
         if let Some(c) = &self.condition {
             if c.speaker_dim > 0 {
                 let shape = [c.speakers, c.speaker_dim];
@@ -243,11 +290,16 @@ impl Config {
             table.push(skip.scaled_with("skip"));
         }
         table.push(spec(names::SKIP_BIAS.into(), F32, &[s], Init::Zeros));
-        table.push(spec(names::head(0), I8, &[s, a], Init::fan_in(s, 1.4)));
-        table.push(spec(names::head_bias(0), F32, &[a], Init::Zeros));
+        for phase in 0..self.bunch {
+            table.push(spec(names::phase(phase), I8, &[s, a], Init::fan_in(s, 1.4)));
+            table.push(spec(names::phase_bias(phase), F32, &[a], Init::Zeros));
+            for lag in 0..phase {
+                table.push(spec(names::drawn(phase, lag), F16, &[self.classes, a], Init::Normal(0.3)));
+            }
+        }
         // Small first logits: training starts from the uniform distribution, ln(classes) nats.
-        table.push(spec(names::head(1), I8, &[a, self.classes], Init::fan_in(a, 0.1)));
-        table.push(spec(names::head_bias(1), F32, &[self.classes], Init::Zeros));
+        table.push(spec(names::OUT.into(), I8, &[a, self.classes], Init::fan_in(a, 0.1)));
+        table.push(spec(names::OUT_BIAS.into(), F32, &[self.classes], Init::Zeros));
         table
     }
 }

@@ -150,6 +150,13 @@ fn wavenet_lines(c: &wavenet::Config, voice: Option<&VoiceSection>) -> Vec<(&'st
                 c.residual_channels, c.gate_channels, c.skip_channels, c.head_channels
             ),
         ),
+        (
+            "bunch",
+            match c.bunch {
+                1 => "none: the layers run for every sample".into(),
+                n => format!("the layers run once for {n} samples"),
+            },
+        ),
         ("receptive field", format!("{field} samples{}", ms.unwrap_or_default())),
         (
             "condition",

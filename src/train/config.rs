@@ -95,6 +95,9 @@ pub struct Model {
     pub kernel_size: usize,
     /// d_l: a list, or `{ cycle = 10, layers = 16 }` for 1, 2, 4 … 512, 1, 2 …
     pub dilations: Dilations,
+    /// B, samples for which the layers run once; it divides the samples of a frame.
+    #[serde(default = "one")]
+    pub bunch: usize,
     /// E; 0 for a model that knows no speakers.
     #[serde(default = "sixteen")]
     pub speaker_dim: usize,
@@ -111,6 +114,9 @@ pub struct Model {
 
 fn yes() -> bool {
     true
+}
+fn one() -> usize {
+    1
 }
 fn two() -> usize {
     2
@@ -399,6 +405,7 @@ impl Model {
             head_channels: self.head_channels.unwrap_or(self.skip_channels),
             kernel_size: self.kernel_size,
             dilations,
+            bunch: self.bunch,
             condition,
         }
     }

@@ -79,7 +79,7 @@ impl AdamW {
         let decays = layout
             .table()
             .iter()
-            .filter(|s| s.shape.len() > 1 && s.name != names::EMBED && s.name != names::SPEAKERS)
+            .filter(|s| s.shape.len() > 1 && !names::is_table(&s.name))
             .map(|s| layout.range(&s.name))
             .collect();
         Self { decays, ..Self::without_decay(train) }

@@ -284,6 +284,18 @@ mod tests {
     }
 
     #[test]
+    fn windows_begin_with_a_bunch_and_warm_all_that_it_reads() {
+        // Receptive field 2·8 + 1 = 17, so 16 past rows: 4 frames of 4, or 8 bunches where nothing is conditioned.
+        let bunched = wavenet::Config { bunch: 2, ..config(4) };
+        let plain = wavenet::Config { condition: None, ..bunched.clone() };
+        let r = recording(61, 4);
+        for (config, from) in [(bunched, 5), (plain, 10)] {
+            let w = Cutter::new(&config, 11, None).cut(&r, from, true);
+            assert_eq!((w.warmup, w.targets.len(), w.targets[0]), (16, 28, 4 + 20));
+        }
+    }
+
+    #[test]
     fn a_beginning_is_the_engines_beginning() {
         let cutter = Cutter::new(&config(4), 10, None);
         let r = recording(61, 4);

@@ -28,6 +28,7 @@ pub fn config() -> Config {
         head_channels: 16,
         kernel_size: 2,
         dilations: vec![1, 2, 4, 1, 2, 4],
+        bunch: 1,
         condition: Some(wavenet::Condition {
             speakers: 2,
             speaker_dim: 4,
@@ -48,7 +49,7 @@ pub fn unconditional() -> Config {
 pub fn checkpoint(config: &Config) -> Checkpoint {
     let layout = Layout::new(config.table());
     let mut tensors = layout.tensors(&layout.init(7));
-    for value in &mut tensors.get_mut(&wavenet::names::head(1)).unwrap().data {
+    for value in &mut tensors.get_mut(&wavenet::names::OUT).unwrap().data {
         *value *= 30.0;
     }
     let conditional = config.condition.is_some();

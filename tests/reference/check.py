@@ -215,7 +215,10 @@ def main():
         track = np.clip(rng.normal(size=(12, width)), -4, 4).astype(np.float32)
         check_logits(session, "model", model, path, rng.integers(0, 256, 2005), track)
         cond = dict(speakers=2, speaker_dim=4, features=3, context=3, hidden=0, hop=37)
-        for name, changes in ("kernel 3", {}), ("condition without hidden layers", {"condition": cond}):
+        cases = [("kernel 3", {}), ("condition without hidden layers", {"condition": cond})]
+        cases += [("bunches of 3", {"bunch": 3}), ("bunches of 4 under a condition", {"bunch": 4})]
+        cases[-1][1]["condition"] = cond | {"hop": 36}
+        for name, changes in cases:
             own = invented(rng, **changes)
             own.write(session.path("own.safetensors"))
             track3 = rng.normal(size=(9, 3)).astype(np.float32)

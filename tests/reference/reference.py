@@ -64,6 +64,10 @@ def expected_shapes(config):
     n, k, last = config["classes"], config["kernel_size"], len(config["dilations"]) - 1
     shapes = {"input.embed": (n, r), "skip.bias": (s,)}
     shapes |= {"head.0.weight": (s, a), "head.0.bias": (a,), "head.1.weight": (a, n), "head.1.bias": (n,)}
+    for j in range(1, config.get("bunch", 1)):
+        shapes |= {f"input.lag.{j}.embed": (n, r)}
+        shapes |= {f"head.0.phase.{j}.weight": (s, a), f"head.0.phase.{j}.bias": (a,)}
+        shapes |= {f"head.0.phase.{j}.lag.{i}.embed": (n, a) for i in range(j)}
     cond, width = config.get("condition"), 0
     if cond:
         e, f, h = cond["speaker_dim"], cond["features"], cond["hidden"]
@@ -119,11 +123,20 @@ def logits(model, symbols, speaker=None, track=None):
     w = {name: value.astype(np.float64) for name, value in model.tensors.items()}
     config = model.config
     symbols = np.asarray(symbols, np.int64)
-    r = w["input.embed"][np.concatenate([[config["start"]], symbols[:-1]])]
+    bunch = config.get("bunch", 1)
+    bunches = -(-len(symbols) // bunch)
+
+    def before(times, lag):
+        """x_{t-1-lag} of every t, the start symbol before the first."""
+        at = times - 1 - lag
+        return np.where(at < 0, config["start"], symbols[np.maximum(at, 0)])
+
+    first = bunch * np.arange(bunches)
+    r = sum(w["input.embed" if i == 0 else f"input.lag.{i}.embed"][before(first, i)] for i in range(bunch))
     if model.condition:
         hop = model.condition["hop"]
         c = condition_rows(model, -(-len(symbols) // hop), speaker, track)
-        frame = np.arange(len(symbols)) // hop
+        frame = first // hop
     s, d = w["skip.bias"], config["gate_channels"]
     for l, dilation in enumerate(config["dilations"]):
         z = w[f"layer.{l}.gate.bias"]
@@ -135,7 +148,14 @@ def logits(model, symbols, speaker=None, track=None):
         s = s + h @ w[f"layer.{l}.skip.weight"]
         if l + 1 < len(config["dilations"]):
             r = r + h @ w[f"layer.{l}.residual.weight"] + w[f"layer.{l}.residual.bias"]
-    a = np.maximum(np.maximum(s, 0) @ w["head.0.weight"] + w["head.0.bias"], 0)
+    a = np.zeros((len(symbols), config["head_channels"]))
+    for j in range(bunch):
+        name = "head.0" if j == 0 else f"head.0.phase.{j}"
+        times = np.arange(j, len(symbols), bunch)
+        sums = np.maximum(s[: len(times)], 0) @ w[f"{name}.weight"] + w[f"{name}.bias"]
+        for i in range(j):
+            sums = sums + w[f"{name}.lag.{i}.embed"][before(times, i)]
+        a[times] = np.maximum(sums, 0)
     return a @ w["head.1.weight"] + w["head.1.bias"]
 
 

@@ -20,6 +20,7 @@ fn config() -> Config {
         head_channels: 20,
         kernel_size: 2,
         dilations: vec![1, 2, 4, 8, 1, 2],
+        bunch: 1,
         condition: Some(Condition {
             speakers: 2,
             speaker_dim: 3,

@@ -40,6 +40,21 @@ impl WaveNetGraph {
         self.product(x, weight)?.broadcast_add(self.get(bias))
     }
 
+    /// For each bunch n the named table's row of the symbol that stands `lag` before row nB + `phase` of `symbols`
+    /// [batch, T]: [batch, bunches, width].
+    fn rows(&self, table: &str, symbols: &Tensor, phase: usize, lag: usize) -> Result<Tensor> {
+        let ((b, t), bunch) = (symbols.dims2()?, self.config.bunch);
+        let start = Tensor::full(u32::from(self.config.start), (b, 1), symbols.device())?;
+        let symbols = Tensor::cat(&[&start, symbols], 1)?;
+        // Column 0 is the start symbol, column 1 + t row t. Rows behind the last belong to no sample.
+        let column = |n: usize| (n * bunch + phase + 1).saturating_sub(lag).min(t) as u32;
+        let columns: Vec<u32> = (0..t.div_ceil(bunch)).map(column).collect();
+        let columns = Tensor::new(columns, symbols.device())?;
+        let picked = symbols.index_select(&columns, 1)?;
+        let (table, n) = (self.get(table), picked.dim(1)?);
+        table.embedding(&picked.flatten_all()?)?.reshape((b, n, table.dim(1)?))
+    }
+
     /// c [B, N, len] of the frames [B, N, cond_len].
     fn frame_network(&self, c: &Condition, frames: &Tensor) -> Result<Tensor> {
         let mut x = frames.clone();
@@ -90,14 +105,16 @@ impl Graph for WaveNetGraph {
         let (b, t) = symbols.dims2()?;
         let (d, k) = (config.gate_channels, config.kernel_size);
         let c = match (&config.condition, cond) {
-            (Some(c), Some(frames)) => Some((c.hop, self.frame_network(c, frames)?)),
+            (Some(c), Some(frames)) => Some((c.hop / config.bunch, self.frame_network(c, frames)?)),
             _ => None,
         };
-        let mut x = self.get(names::EMBED).embedding(&symbols.flatten_all()?)?.reshape((
-            b,
-            t,
-            config.residual_channels,
-        ))?;
+        let samples = t;
+        // From here on time is counted in bunches.
+        let t = samples.div_ceil(config.bunch);
+        let mut x = self.rows(&names::embed(0), symbols, 0, 0)?;
+        for lag in 1..config.bunch {
+            x = (x + self.rows(&names::embed(lag), symbols, 0, lag)?)?;
+        }
         let mut skip = self.get(names::SKIP_BIAS).broadcast_as((b, t, config.skip_channels))?;
         for (l, &dilation) in config.dilations.iter().enumerate() {
             let taps = (0..k).map(|tap| shift(&x, (k - 1 - tap) * dilation)).collect::<Result<Vec<_>>>()?;
@@ -119,8 +136,17 @@ impl Graph for WaveNetGraph {
                 x = (x + self.affine(&h, &names::residual(l), &names::residual_bias(l))?)?;
             }
         }
-        let y = self.affine(&skip.relu()?, &names::head(0), &names::head_bias(0))?.relu()?;
-        self.affine(&y, &names::head(1), &names::head_bias(1))
+        let skip = skip.relu()?;
+        let phase = |j: usize| {
+            let mut a = self.affine(&skip, &names::phase(j), &names::phase_bias(j))?;
+            for lag in 0..j {
+                a = (a + self.rows(&names::drawn(j, lag), symbols, j, lag)?)?;
+            }
+            a.relu()
+        };
+        let phases = (0..config.bunch).map(phase).collect::<Result<Vec<_>>>()?;
+        let y = Tensor::stack(&phases, 2)?.reshape((b, t * config.bunch, config.head_channels))?;
+        self.affine(&y.narrow(1, 0, samples)?, names::OUT, names::OUT_BIAS)
     }
 }
 
@@ -189,6 +215,6 @@ impl Objective for GraphObjective {
             + 3 * c.residual_channels
             + 2 * c.skip_channels;
         let head = 4 * c.skip_channels + 4 * c.head_channels + 4 * c.classes;
-        4 * windows * window_len * (c.dilations.len() * layer + head)
+        4 * windows * window_len * (c.dilations.len() * layer / c.bunch + head)
     }
 }

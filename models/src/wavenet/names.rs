@@ -1,11 +1,18 @@
 //! The names of the family's tensors in a checkpoint.
 
-/// E [classes, R].
-pub const EMBED: &str = "input.embed";
 /// One vector a speaker [speakers, E].
 pub const SPEAKERS: &str = "cond.speakers";
 /// b_s `[S]`.
 pub const SKIP_BIAS: &str = "skip.bias";
+/// W_1 [A, classes].
+pub const OUT: &str = "head.1.weight";
+/// b_1 `[classes]`.
+pub const OUT_BIAS: &str = "head.1.bias";
+
+/// E_i [classes, R]: the row for the symbol i + 1 before a bunch.
+pub fn embed(i: usize) -> String {
+    if i == 0 { "input.embed".into() } else { format!("input.lag.{i}.embed") }
+}
 
 /// Product `i` of the frame-rate network [in, H].
 pub fn hidden(i: usize) -> String {
@@ -39,11 +46,24 @@ pub fn residual_bias(l: usize) -> String {
 pub fn skip(l: usize) -> String {
     format!("layer.{l}.skip.weight")
 }
-/// W_0 [S, A] or W_1 [A, classes].
-pub fn head(i: usize) -> String {
-    format!("head.{i}.weight")
+/// W_{0,j} [S, A] of phase `j` of a bunch.
+pub fn phase(j: usize) -> String {
+    format!("{}.weight", of_phase(j))
 }
-/// Its bias.
-pub fn head_bias(i: usize) -> String {
-    format!("head.{i}.bias")
+/// b_{0,j} `[A]`.
+pub fn phase_bias(j: usize) -> String {
+    format!("{}.bias", of_phase(j))
+}
+/// F_{j,i} [classes, A]: phase `j`'s row for the symbol drawn i + 1 before.
+pub fn drawn(j: usize, i: usize) -> String {
+    format!("{}.lag.{i}.embed", of_phase(j))
+}
+
+fn of_phase(j: usize) -> String {
+    if j == 0 { "head.0".into() } else { format!("head.0.phase.{j}") }
+}
+
+/// Whether a tensor is a table of which a symbol or a speaker picks a row.
+pub fn is_table(name: &str) -> bool {
+    name.ends_with("embed") || name == SPEAKERS
 }

@@ -1,5 +1,6 @@
 //! From a table of tensors to weights in the order in which a step reads them.
 
+use super::bunch::{Head, Phase};
 use super::frame_rate::FrameNet;
 use super::step::{Gate, Layer, Past, WaveNet};
 use super::{Config, names};
@@ -106,10 +107,25 @@ impl WaveNet {
         for (l, rows) in skip.chunks_exact_mut(gate_padded * s).enumerate() {
             rows[..d * s].copy_from_slice(get(&names::skip(l)));
         }
-        let mut embed = Aligned::zeros(config.classes * padded(r));
-        for (to, from) in embed.chunks_exact_mut(padded(r)).zip(get(names::EMBED).chunks_exact(r)) {
-            to[..r].copy_from_slice(from);
-        }
+        let embed = |lag| {
+            let mut table = Aligned::zeros(config.classes * padded(r));
+            for (to, from) in table.chunks_exact_mut(padded(r)).zip(get(&names::embed(lag)).chunks_exact(r)) {
+                to[..r].copy_from_slice(from);
+            }
+            table
+        };
+        let phase = |j| {
+            let product = affine(&names::phase(j), &names::phase_bias(j), s);
+            let drawn = (0..j).map(|lag| {
+                let rows = get(&names::drawn(j, lag)).chunks_exact(config.head_channels);
+                let mut table = Aligned::zeros(config.classes * product.bias.len());
+                for (to, from) in table.chunks_exact_mut(product.bias.len()).zip(rows) {
+                    to.copy_from_slice(&product.weight.order(from));
+                }
+                table
+            });
+            Phase { drawn: drawn.collect(), product }
+        };
         Ok(Self {
             isa,
             classes: config.classes,
@@ -118,7 +134,7 @@ impl WaveNet {
             residual_channels: r,
             gate_padded,
             frame: FrameNet { condition: config.condition.clone(), hidden, gates },
-            embed,
+            embed: (0..config.bunch).map(embed).collect(),
             residual_padded: padded(r),
             layers,
             // The layers are one group of the table, so all are stored alike.
@@ -128,10 +144,10 @@ impl WaveNet {
                 get(names::SKIP_BIAS),
                 layer_count * gate_padded,
             ),
-            head: [
-                affine(&names::head(0), &names::head_bias(0), s),
-                affine(&names::head(1), &names::head_bias(1), config.head_channels),
-            ],
+            head: Head {
+                phases: (0..config.bunch).map(phase).collect(),
+                out: affine(names::OUT, names::OUT_BIAS, config.head_channels),
+            },
         })
     }
 }

@@ -7,9 +7,13 @@
 //! products are one small matrix product every few symbols, at different symbols in different layers, so that no step is
 //! slow. The gated outputs of all layers are laid side by side and meet the skip weights in one product.
 //!
+//! With bunches the layers, their queues and their batches run once a bunch, at its first symbol; the head runs at every
+//! symbol (see [`super::bunch`]). Streams in lockstep may stand at different places of their bunches.
+//!
 //! A stream's numbers are the same bits alone and in any company: see [`accumulate_many`].
 
 use super::Condition;
+use super::bunch::{Head, Place};
 use super::frame_rate::{Biases, FrameNet, SetFrame};
 use super::memory::Memory;
 use super::pack::Affine;
@@ -52,27 +56,27 @@ pub struct WaveNet {
     pub(super) residual_channels: usize,
     pub(super) gate_padded: usize,
     pub(super) frame: FrameNet,
-    /// E [classes × R padded].
-    pub(super) embed: Aligned,
+    /// E_i [classes × R padded] of each lag.
+    pub(super) embed: Vec<Aligned>,
     /// R padded to whole vectors.
     pub(super) residual_padded: usize,
     pub(super) layers: Vec<Layer>,
     /// [L·D padded, S] and b_s.
     pub(super) skip: Affine,
-    /// W_0 and W_1.
-    pub(super) head: [Affine; 2],
+    pub(super) head: Head,
 }
 
 /// What changes while a stream runs.
 #[derive(Clone)]
 pub struct State {
+    place: Place,
     memory: Memory,
     biases: Biases,
     /// For steps of this stream alone.
     scratch: Aligned,
 }
 
-/// Buffers that a step overwrites before it reads them: a row per stream in each.
+/// Buffers that a step overwrites before it reads them: a row per stream in each, those whose bunch begins first.
 struct Scratch<'a> {
     /// r_l [R padded].
     x: &'a mut [f32],
@@ -86,6 +90,8 @@ struct Scratch<'a> {
     skip: &'a mut [f32],
     /// [A padded].
     head: &'a mut [f32],
+    /// The same by phase; empty where there is one.
+    by_phase: &'a mut [f32],
     /// [classes padded].
     logits: &'a mut [f32],
     /// The past taps of one stream's batch [batch × K·R padded].
@@ -94,8 +100,9 @@ struct Scratch<'a> {
 
 impl WaveNet {
     /// Floats of each buffer of [`Scratch`] for one stream; the last belongs to all streams together.
-    fn widths(&self) -> [usize; 8] {
+    fn widths(&self) -> [usize; 9] {
         let taps = (self.kernel_size * self.residual_channels).next_multiple_of(self.isa.lanes());
+        let head = self.head.phases[0].product.bias.len();
         let batch = self.layers.iter().filter_map(|l| l.gate.past.as_ref()).map(|p| p.batch).max();
         [
             self.residual_padded,
@@ -103,15 +110,16 @@ impl WaveNet {
             2 * self.gate_padded,
             self.layers.len() * self.gate_padded,
             self.skip.bias.len(),
-            self.head[0].bias.len(),
-            self.head[1].bias.len(),
+            head,
+            if self.head.bunch() > 1 { head } else { 0 },
+            self.head.out.bias.len(),
             taps * batch.unwrap_or(0),
         ]
     }
 
     fn scratch<'a>(&self, buffer: &'a mut [f32], streams: usize) -> Scratch<'a> {
         let mut rest = buffer;
-        let [x, taps, z, gated, skip, head, logits, past] = self.widths();
+        let [x, taps, z, gated, skip, head, by_phase, logits, past] = self.widths();
         let mut take = |n: usize| {
             let (taken, after) = std::mem::take(&mut rest).split_at_mut(n);
             rest = after;
@@ -125,6 +133,7 @@ impl WaveNet {
             gated: take(gated * streams),
             skip: take(skip * streams),
             head: take(head * streams),
+            by_phase: take(by_phase * streams),
             past: take(past),
         }
     }
@@ -147,6 +156,7 @@ impl Model for WaveNet {
 
     fn state(&self) -> State {
         let mut state = State {
+            place: Place::new(self.head.bunch(), self.skip.bias.len(), self.start),
             memory: Memory::new(self),
             biases: self.frame.biases(),
             scratch: Aligned::zeros(self.scratch_len(1)),
@@ -156,6 +166,7 @@ impl Model for WaveNet {
     }
 
     fn reset(&self, state: &mut State) {
+        state.place.reset(self.start);
         state.memory.reset();
         self.isa.run(SetFrame::Zeros(&self.frame, &mut state.biases));
     }
@@ -189,7 +200,7 @@ impl Model for WaveNet {
     fn step_many<'s>(&self, states: &mut [State], symbols: &[Symbol], scratch: &'s mut [f32]) -> &'s [f32] {
         assert_eq!(states.len(), symbols.len(), "a symbol for every stream");
         self.isa.run(Step { net: self, states, symbols, scratch });
-        &scratch[..symbols.len() * self.head[1].bias.len()]
+        &scratch[..symbols.len() * self.head.out.bias.len()]
     }
 
     fn weight_bytes(&self) -> usize {
@@ -201,12 +212,13 @@ impl Model for WaveNet {
             .zip(&self.frame.gates)
             .map(|(l, (_, b))| gate(&l.gate) + b.len() * 4 + l.residual.as_ref().map_or(0, Affine::bytes))
             .sum();
-        layers + self.skip.bytes() + self.head.iter().map(Affine::bytes).sum::<usize>()
+        (layers + self.skip.bytes() + self.head.bytes()) / self.head.bunch()
     }
 
     fn state_bytes(&self) -> usize {
         let s = self.state();
-        4 * (s.memory.floats() + s.biases.floats() + s.scratch.len()) + size_of_val(&s.memory.queues[..])
+        let floats = s.memory.floats() + s.biases.floats() + s.scratch.len();
+        4 * floats + size_of_val(&s.memory.queues[..]) + s.place.bytes()
     }
 
     fn isa(&self) -> &'static str {
@@ -231,45 +243,82 @@ impl Kernel for Step<'_> {
     fn run<S: Simd>(self, s: S) {
         let Self { net, states, symbols, scratch } = self;
         let count = states.len();
-        let [x_width, taps_width, z_width, gated_width, skip_width, head_width, logits_width, _] =
-            net.widths();
-        let Scratch { x, taps, z, gated, skip, head, logits, past } = net.scratch(scratch, count);
-        for ((state, &symbol), x) in states.iter_mut().zip(symbols).zip(x.chunks_exact_mut(x_width)) {
+        let mut scratch = net.scratch(scratch, count);
+        for (state, &symbol) in states.iter_mut().zip(symbols) {
             // A symbol beyond the classes can come from a caller's mistake only; it is read as the last one.
-            let row = (symbol as usize).min(net.classes - 1) * x_width;
-            x.copy_from_slice(&net.embed[row..row + x_width]);
+            state.place.advance(symbol.min((net.classes - 1) as Symbol));
             net.frame.advance(s, &mut state.biases);
         }
-        for (l, layer) in net.layers.iter().enumerate() {
-            for (n, state) in states.iter_mut().enumerate() {
+        net.layers(s, states, &mut scratch);
+        let [_, _, _, _, skip_width, head_width, _, logits_width, _] = net.widths();
+        let Scratch { skip, head, by_phase, logits, .. } = scratch;
+        let places = states.iter().map(|state| &state.place);
+        let skip = Rows { data: skip, stride: skip_width };
+        net.head.hidden(s, places, skip, by_phase, Rows { data: &mut *head, stride: head_width });
+        let head = Rows { data: &*head, stride: head_width };
+        net.head.out.run(s, count, head, Rows { data: logits, stride: logits_width }, Then::Store);
+    }
+}
+
+impl WaveNet {
+    /// relu(s) of every stream whose bunch begins, in the first rows of `scratch.skip` and, where a bunch is more than one
+    /// symbol, in the stream's state.
+    #[inline(always)]
+    fn layers<S: Simd>(&self, s: S, states: &mut [State], scratch: &mut Scratch) {
+        let [x_width, taps_width, z_width, gated_width, skip_width, ..] = self.widths();
+        let Scratch { x, taps, z, gated, skip, past, .. } = scratch;
+        let mut count = 0;
+        for (state, x) in beginning(states).zip(x.chunks_exact_mut(x_width)) {
+            for (lag, (table, &symbol)) in self.embed.iter().zip(state.place.heard()).enumerate() {
+                let row = &table[symbol as usize * x_width..][..x_width];
+                match lag {
+                    0 => x.copy_from_slice(row),
+                    _ => add(s, x, row),
+                }
+            }
+            count += 1;
+        }
+        if count == 0 {
+            return;
+        }
+        for (l, layer) in self.layers.iter().enumerate() {
+            for (n, state) in beginning(states).enumerate() {
                 let x = &x[n * x_width..][..x_width];
                 let taps = &mut taps[n * taps_width..][..layer.gate.weight.inputs()];
-                layer.gather(s, net, state, l, x, taps, &mut z[n * z_width..][..z_width], past);
+                layer.gather(s, self, state, l, x, taps, &mut z[n * z_width..][..z_width], past);
             }
-            let h = Rows { data: &mut gated[l * net.gate_padded..], stride: gated_width };
-            let inputs = Rows { data: &*taps, stride: taps_width };
-            gated_many(s, &layer.gate.weight, count, inputs, Rows { data: &mut *z, stride: z_width }, h);
+            let h = Rows { data: &mut gated[l * self.gate_padded..], stride: gated_width };
+            let inputs = Rows { data: &**taps, stride: taps_width };
+            gated_many(s, &layer.gate.weight, count, inputs, Rows { data: &mut **z, stride: z_width }, h);
             if let Some(res) = &layer.residual {
-                for x in x.chunks_exact_mut(x_width) {
-                    for (x, b) in x.chunks_exact_mut(S::LANES).zip(res.bias.chunks_exact(S::LANES)) {
-                        s.store(x, s.add(s.load(x), s.load(b)));
-                    }
+                for x in x.chunks_exact_mut(x_width).take(count) {
+                    add(s, x, &res.bias);
                 }
-                let h = Rows { data: &gated[l * net.gate_padded..], stride: gated_width };
-                let x = Rows { data: &mut *x, stride: x_width };
+                let h = Rows { data: &gated[l * self.gate_padded..], stride: gated_width };
+                let x = Rows { data: &mut **x, stride: x_width };
                 accumulate_many(s, &res.weight, count, h, x, Then::Store);
             }
         }
-        for state in states {
+        let h = Rows { data: &**gated, stride: gated_width };
+        self.skip.run(s, count, h, Rows { data: &mut **skip, stride: skip_width }, Then::Relu);
+        for (state, skip) in beginning(states).zip(skip.chunks_exact(skip_width)) {
             state.memory.tick();
+            state.place.keep(skip);
         }
-        let [hidden, out] = &net.head;
-        let h = Rows { data: &*gated, stride: gated_width };
-        net.skip.run(s, count, h, Rows { data: &mut *skip, stride: skip_width }, Then::Relu);
-        let skip = Rows { data: &*skip, stride: skip_width };
-        hidden.run(s, count, skip, Rows { data: &mut *head, stride: head_width }, Then::Relu);
-        let head = Rows { data: &*head, stride: head_width };
-        out.run(s, count, head, Rows { data: logits, stride: logits_width }, Then::Store);
+    }
+}
+
+/// The streams that the layers run for.
+#[inline(always)]
+fn beginning(states: &mut [State]) -> impl Iterator<Item = &mut State> {
+    states.iter_mut().filter(|state| state.place.begins())
+}
+
+/// a += b.
+#[inline(always)]
+pub(super) fn add<S: Simd>(s: S, a: &mut [f32], b: &[f32]) {
+    for (a, b) in a.chunks_exact_mut(S::LANES).zip(b.chunks_exact(S::LANES)) {
+        s.store(a, s.add(s.load(a), s.load(b)));
     }
 }
 

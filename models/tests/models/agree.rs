@@ -1,7 +1,7 @@
 //! The readings of one equation must agree: the teacher-forced graph, the engine step under every instruction set, and
 //! the fused layers with their own backward.
 
-use crate::common::{config, random_frames, random_symbols, random_tensors, relative};
+use crate::common::{bunched, config, random_frames, random_symbols, random_tensors, relative};
 use wavesynth_models::ar::{Coins, Graph, Model};
 use wavesynth_models::candle_core::{Device, IndexOp, Tensor};
 use wavesynth_models::kernels::Isa;
@@ -12,7 +12,7 @@ use wavesynth_models::wavenet::{Config, WaveNet};
 use wavesynth_models::weights::{Dtype, Layout, Tensors, narrow};
 
 /// Every parameter of every p over T = 2 · receptive field + 3 rows: the largest difference of step and graph.
-fn step_against_graph(graph: &Config, step: &Config, tensors: &Tensors, isa: Isa) -> f32 {
+pub fn step_against_graph(graph: &Config, step: &Config, tensors: &Tensors, isa: Isa) -> f32 {
     let t = 2 * graph.receptive_field() + 3;
     let symbols = random_symbols(graph, t, 1);
     let frames = random_frames(graph, t, 2);
@@ -33,7 +33,12 @@ fn step_against_graph(graph: &Config, step: &Config, tensors: &Tensors, isa: Isa
     worst
 }
 
-fn run_graph(config: &Config, tensors: &Tensors, symbols: &[u16], frames: &[f32]) -> (Vec<Vec<f32>>, usize) {
+pub fn run_graph(
+    config: &Config,
+    tensors: &Tensors,
+    symbols: &[u16],
+    frames: &[f32],
+) -> (Vec<Vec<f32>>, usize) {
     let dev = Device::Cpu;
     let graph = WaveNetGraph::new(config, tensors, &dev).unwrap();
     let x: Vec<u32> = symbols.iter().map(|&s| u32::from(s)).collect();
@@ -56,6 +61,13 @@ fn grid() -> Vec<Config> {
     all.push(config(48, 40, 33, 17, 256, 2, &[16, 1, 5], 2));
     // Past taps in batches of 4 and 8, at dilations that no batch divides.
     all.push(config(9, 6, 8, 10, 16, 3, &[9, 4, 17, 7], 1));
+    for bunch in [2, 3, 4] {
+        for cond in 0..4 {
+            all.push(bunched(config(5, 7, 3, 9, 11, 2, &[1, 2, 4, 1, 3], cond), bunch));
+        }
+        all.push(bunched(config(16, 16, 24, 32, 32, 3, &[1, 9, 2], 1), bunch));
+        all.push(bunched(config(32, 32, 40, 48, 256, 1, &[1, 1], 0), bunch));
+    }
     all
 }
 
@@ -140,7 +152,7 @@ fn planted_mistakes_are_caught() {
     caught("swapped gate halves", &good, &good, &tensors, &swapped);
 }
 
-fn windows(config: &Config, count: usize, seed: u64) -> Vec<Window> {
+pub fn windows(config: &Config, count: usize, seed: u64) -> Vec<Window> {
     let mut coins = Coins::new(seed);
     (0..count)
         .map(|i| {
@@ -194,8 +206,8 @@ fn fused_loss_and_gradient_equal_the_graphs() {
 /// a wrong direction or a wrong length would both make it smaller.
 #[test]
 fn fused_gradient_equals_finite_differences() {
-    for cond in 0..4 {
-        let config = config(6, 5, 7, 8, 12, 2, &[1, 2, 4], cond);
+    for (cond, bunch) in [(0, 1), (1, 1), (2, 1), (3, 1), (0, 2), (1, 3), (2, 3), (3, 2)] {
+        let config = bunched(config(6, 5, 7, 8, 12, 2, &[1, 2, 4], cond), bunch);
         let layout = Layout::new(config.table());
         let params = layout.flatten(&random_tensors(&config, 3));
         let batch = windows(&config, 2, 9);
@@ -246,66 +258,75 @@ fn any_number_of_threads_gives_the_same_bits() {
 /// Changing x_t or a frame must leave every distribution before it as it was.
 #[test]
 fn nothing_depends_on_the_future() {
-    let config = config(16, 16, 24, 32, 32, 3, &[1, 2, 4], 1);
-    let tensors = random_tensors(&config, 7);
-    let t = 60;
-    let symbols = random_symbols(&config, t, 1);
-    let frames = random_frames(&config, t, 2);
-    let (before, _) = run_graph(&config, &tensors, &symbols, &frames);
-    for at in [0, 1, 17, 59] {
-        let mut changed = symbols.clone();
-        changed[at] = (changed[at] + 1) % config.classes as u16;
-        let (after, _) = run_graph(&config, &tensors, &changed, &frames);
-        assert_eq!(before[..at], after[..at], "the symbol at {at} reaches into its past");
-        assert_ne!(before[at], after[at], "the symbol at {at} does nothing");
-        let mut changed = frames.clone();
-        let frame = at / config.hop();
-        changed[frame * config.cond_len()] += 1.0;
-        let (after, _) = run_graph(&config, &tensors, &symbols, &changed);
-        assert_eq!(before[..frame * config.hop()], after[..frame * config.hop()]);
-        assert_ne!(before[frame * config.hop()], after[frame * config.hop()]);
+    for bunch in 1..=4 {
+        let config = bunched(config(16, 16, 24, 32, 32, 3, &[1, 2, 4], 1), bunch);
+        let tensors = random_tensors(&config, 7);
+        let t = 60;
+        let symbols = random_symbols(&config, t, 1);
+        let frames = random_frames(&config, t, 2);
+        let (before, _) = run_graph(&config, &tensors, &symbols, &frames);
+        for at in [0, 1, 17, 18, 19, 59] {
+            let mut changed = symbols.clone();
+            changed[at] = (changed[at] + 1) % config.classes as u16;
+            let (after, _) = run_graph(&config, &tensors, &changed, &frames);
+            assert_eq!(before[..at], after[..at], "the symbol at {at} reaches into its past");
+            assert_ne!(before[at], after[at], "the symbol at {at} does nothing");
+            let mut changed = frames.clone();
+            let frame = at / config.hop();
+            changed[frame * config.cond_len()] += 1.0;
+            let (after, _) = run_graph(&config, &tensors, &symbols, &changed);
+            assert_eq!(before[..frame * config.hop()], after[..frame * config.hop()]);
+            assert_ne!(before[frame * config.hop()], after[frame * config.hop()]);
+        }
     }
 }
 
 /// The same for the engine, and that its memory is exactly the receptive field.
 #[test]
 fn the_engine_forgets_what_lies_beyond_the_receptive_field() {
-    let config = config(16, 16, 24, 32, 32, 2, &[1, 2, 4, 8, 3], 0);
-    let model = WaveNet::new(&config, &random_tensors(&config, 7), Isa::detect()).unwrap();
-    let field = config.receptive_field();
-    let tail = random_symbols(&config, field, 3);
-    let after = |first: u16, tail: &[u16]| {
+    for bunch in [1, 2, 3] {
+        let config = bunched(config(16, 16, 24, 32, 32, 2, &[1, 2, 4, 8, 3], 0), bunch);
+        let model = WaveNet::new(&config, &random_tensors(&config, 7), Isa::detect()).unwrap();
+        // The last row is the last of its bunch, which sees the farthest.
+        let symbols = random_symbols(&config, config.receptive_field() + 1, 3);
+        let last = |changed: usize| {
+            let (mut state, mut symbols) = (model.state(), symbols.clone());
+            symbols[changed] = (symbols[changed] + 1) % config.classes as u16;
+            symbols.iter().map(|&x| model.step(&mut state, x).to_vec()).last().unwrap()
+        };
         let mut state = model.state();
-        model.step(&mut state, first);
-        tail.iter().map(|&x| model.step(&mut state, x).to_vec()).last().unwrap()
-    };
-    assert_eq!(after(1, &tail), after(2, &tail), "a symbol beyond the receptive field is heard");
-    assert_ne!(after(1, &tail[1..]), after(2, &tail[1..]), "the oldest symbol of the field is lost");
+        let want = symbols.iter().map(|&x| model.step(&mut state, x).to_vec()).last().unwrap();
+        assert_eq!(last(0), want, "a symbol beyond the receptive field is heard");
+        assert_ne!(last(1), want, "the oldest symbol of the field is lost");
+    }
 }
 
 #[test]
 fn a_clone_forks_and_a_reset_is_new() {
-    let config = config(16, 16, 24, 32, 32, 2, &[1, 2, 4], 1);
-    let model = WaveNet::new(&config, &random_tensors(&config, 7), Isa::detect()).unwrap();
-    let symbols = random_symbols(&config, 50, 4);
-    let frame = random_frames(&config, 1, 5);
-    let mut state = model.state();
-    let run = |state: &mut _, symbols: &[u16]| -> Vec<Vec<f32>> {
-        symbols.iter().map(|&x| model.step(state, x).to_vec()).collect()
-    };
-    let fresh = run(&mut state, &symbols);
-    model.condition(&mut state, &frame);
-    run(&mut state, &symbols[..20]);
-    let mut fork = state.clone();
-    let (a, b) = (run(&mut state, &symbols), run(&mut fork, &symbols));
-    assert_eq!(a, b, "both futures of one past");
-    run(&mut fork, &symbols[..3]);
-    assert_eq!(
-        run(&mut state, &symbols[..1]),
-        run(&mut { state_after(&model, &frame, &symbols) }, &symbols[..1])
-    );
-    model.reset(&mut state);
-    assert_eq!(run(&mut state, &symbols), fresh, "a reset state is a new one");
+    for bunch in [1, 3] {
+        let config = bunched(config(16, 16, 24, 32, 32, 2, &[1, 2, 4], 1), bunch);
+        let model = WaveNet::new(&config, &random_tensors(&config, 7), Isa::detect()).unwrap();
+        let symbols = random_symbols(&config, 50, 4);
+        let frame = random_frames(&config, 1, 5);
+        let mut state = model.state();
+        let run = |state: &mut _, symbols: &[u16]| -> Vec<Vec<f32>> {
+            symbols.iter().map(|&x| model.step(state, x).to_vec()).collect()
+        };
+        let fresh = run(&mut state, &symbols);
+        model.condition(&mut state, &frame);
+        // With bunches, the fork and the reset fall into the middle of one.
+        run(&mut state, &symbols[..20]);
+        let mut fork = state.clone();
+        let (a, b) = (run(&mut state, &symbols), run(&mut fork, &symbols));
+        assert_eq!(a, b, "both futures of one past");
+        run(&mut fork, &symbols[..3]);
+        assert_eq!(
+            run(&mut state, &symbols[..1]),
+            run(&mut { state_after(&model, &frame, &symbols) }, &symbols[..1])
+        );
+        model.reset(&mut state);
+        assert_eq!(run(&mut state, &symbols), fresh, "a reset state is a new one");
+    }
 }
 
 /// The state that `a_clone_forks_and_a_reset_is_new` is in, made again from the start.

@@ -32,6 +32,7 @@ pub fn config(
         head_channels: a,
         kernel_size: k,
         dilations: dilations.to_vec(),
+        bunch: 1,
         condition: match cond {
             0 => None,
             1 => condition(3, 4, 2, 1, 6),
@@ -39,6 +40,15 @@ pub fn config(
             _ => condition(2, 5, 0, 0, 0),
         },
     }
+}
+
+/// `config` with samples in bunches of `bunch`, its frames as many bunches long as they were samples.
+pub fn bunched(mut config: Config, bunch: usize) -> Config {
+    config.bunch = bunch;
+    if let Some(c) = &mut config.condition {
+        c.hop *= bunch;
+    }
+    config
 }
 
 /// Values that keep every unit in its sensitive range, biases among them, so that no mistake can hide.

@@ -1,6 +1,6 @@
 //! Streams in company, and frames that were announced: the same bits as a lone stream that was told nothing.
 
-use crate::common::{config, random_frames, random_symbols, random_tensors};
+use crate::common::{bunched, config, random_frames, random_symbols, random_tensors};
 use std::sync::Arc;
 use wavesynth_models::ar::{Coins, Generator, Model, Sampling, Stream, Streams};
 use wavesynth_models::kernels::Isa;
@@ -12,6 +12,9 @@ fn shapes() -> Vec<Config> {
         config(16, 16, 24, 32, 32, 2, &[1, 2, 4, 8, 16, 32], 3),
         config(64, 40, 130, 40, 256, 2, &[8, 1, 13], 0),
         config(3, 4, 5, 6, 7, 1, &[1, 8], 2),
+        // Streams at different places of their bunches.
+        bunched(config(16, 16, 24, 32, 32, 2, &[1, 9, 4], 1), 2),
+        bunched(config(5, 7, 3, 9, 11, 3, &[1, 9], 3), 4),
     ]
 }
 
@@ -118,41 +121,42 @@ fn company_changes_no_bit() {
 /// Streams that start, end and start again while others run draw what lone ones draw.
 #[test]
 fn streams_live_apart() {
-    let config = &shapes()[0];
-    let model = Arc::new(WaveNet::new(config, &random_tensors(config, 7), Isa::detect()).unwrap());
-    let frames = random_frames(config, 5 * config.hop(), 3);
-    let frame = |stream: usize| &frames[stream * config.cond_len()..][..config.cond_len()];
-    let mut streams = Streams::new(model.clone(), 5, Sampling::default());
-    let mut lone: [Option<(Stream<WaveNet>, Coins)>; 5] = Default::default();
-    let mut events = Coins::new(9);
-    let mut drawn = 0;
-    for t in 0..400 {
-        let stream = events.below(5) as usize;
-        match events.below(12) {
-            0 | 1 => {
-                streams.start(stream);
-                streams.condition(stream, frame(stream));
-                let mut s = Stream::new(model.clone(), Sampling::default());
-                s.condition(frame(stream));
-                lone[stream] = Some((s, Coins::keyed(t, stream as u64)));
+    for config in [&shapes()[0], &shapes()[4]] {
+        let model = Arc::new(WaveNet::new(config, &random_tensors(config, 7), Isa::detect()).unwrap());
+        let frames = random_frames(config, 5 * config.hop(), 3);
+        let frame = |stream: usize| &frames[stream * config.cond_len()..][..config.cond_len()];
+        let mut streams = Streams::new(model.clone(), 5, Sampling::default());
+        let mut lone: [Option<(Stream<WaveNet>, Coins)>; 5] = Default::default();
+        let mut events = Coins::new(9);
+        let mut drawn = 0;
+        for t in 0..400 {
+            let stream = events.below(5) as usize;
+            match events.below(12) {
+                0 | 1 => {
+                    streams.start(stream);
+                    streams.condition(stream, frame(stream));
+                    let mut s = Stream::new(model.clone(), Sampling::default());
+                    s.condition(frame(stream));
+                    lone[stream] = Some((s, Coins::keyed(t, stream as u64)));
+                }
+                2 => {
+                    streams.end(stream);
+                    lone[stream] = None;
+                }
+                _ => {}
             }
-            2 => {
-                streams.end(stream);
-                lone[stream] = None;
+            let (mut coins, mut want, mut got) = ([0.0; 5], [999; 5], [999; 5]);
+            for (i, lone) in lone.iter_mut().enumerate() {
+                assert_eq!(streams.is_running(i), lone.is_some());
+                if let Some((s, c)) = lone {
+                    coins[i] = c.next_coin();
+                    want[i] = s.next(coins[i]);
+                    drawn += 1;
+                }
             }
-            _ => {}
+            streams.next(&coins, &mut got);
+            assert_eq!(got, want, "at {t}");
         }
-        let (mut coins, mut want, mut got) = ([0.0; 5], [999; 5], [999; 5]);
-        for (i, lone) in lone.iter_mut().enumerate() {
-            assert_eq!(streams.is_running(i), lone.is_some());
-            if let Some((s, c)) = lone {
-                coins[i] = c.next_coin();
-                want[i] = s.next(coins[i]);
-                drawn += 1;
-            }
-        }
-        streams.next(&coins, &mut got);
-        assert_eq!(got, want, "at {t}");
+        assert!(drawn > 600, "{drawn} symbols compare little");
     }
-    assert!(drawn > 600, "{drawn} symbols compare little");
 }

@@ -2,6 +2,8 @@
 
 #[cfg(feature = "train")]
 mod agree;
+#[cfg(feature = "train")]
+mod bunch;
 mod char_rnn;
 mod checkpoint;
 mod common;

@@ -1,12 +1,15 @@
 //! The head, its softmax and loss, and their backward, in one pass over a tile of rows.
 
 use super::laps::{Laps, Phase};
-use super::padded::{Padded, Weights};
-use crate::ar::Symbol;
-use crate::fused::rows::{add_rows, broadcast, softmax_loss};
+use super::padded::{Padded, PhasePlaces, Weights};
+use super::window::span;
+use crate::fused::rows::{add, add_rows, broadcast, softmax_loss};
 use crate::kernels::Simd;
 use crate::kernels::aligned::Aligned;
 use crate::kernels::tile::{Strided, multiply};
+use crate::objective::Window;
+use crate::wavenet::Config;
+use std::ops::Range;
 
 /// Buffers of one tile.
 #[derive(Default)]
@@ -21,18 +24,20 @@ pub struct HeadScratch {
     d_hidden: Vec<f32>,
 }
 
-/// A tile of the head.
+/// A tile of the head: whole bunches, one phase after another, so that the rows of a product are as many as a layer's.
 pub struct HeadTile<'a> {
+    /// Sizes.
+    pub config: &'a Config,
     /// Where things stand.
     pub padded: &'a Padded,
     /// The weights.
     pub weights: &'a Weights,
-    /// Symbols that the rows should have given.
-    pub targets: &'a [Symbol],
-    /// Number of classes, padding left out.
-    pub classes: usize,
+    /// The data.
+    pub window: &'a Window,
     /// Weight of one row in the loss's mean.
     pub scale: f32,
+    /// The tile's place among the window's bunches.
+    pub bunches: Range<usize>,
     /// [n, S] skip sums; afterwards their gradient, where one is wanted.
     pub skip: &'a mut [f32],
     /// The padded gradient to add to.
@@ -46,26 +51,67 @@ pub struct HeadTile<'a> {
 impl HeadTile<'_> {
     /// The sum of −ln p over the rows, in nats.
     #[inline(always)]
-    pub fn run<S: Simd>(self, s: S) -> f64 {
-        let Self { padded, weights, targets, classes, scale, skip, gradient, scratch, laps } = self;
-        let w = padded.widths;
-        let n = targets.len();
-        let [(w0, b0), (w1, b1)] = &padded.head;
-        let HeadScratch { skip: relu, hidden, logits, d_hidden } = scratch;
-        relu.resize(n * w.s, 0.0);
-        relu.copy_from_slice(&skip[..n * w.s]);
+    pub fn run<S: Simd>(mut self, s: S) -> f64 {
+        let relu = &mut self.scratch.skip;
+        relu.resize(self.skip.len(), 0.0);
+        relu.copy_from_slice(self.skip);
         rectify(s, relu);
+        if self.gradient.is_some() {
+            self.skip.fill(0.0);
+        }
+        let mut nats = 0.0;
+        for phase in 0..self.config.bunch {
+            let heard = self.heard(phase);
+            if !heard.is_empty() {
+                nats += self.phase(s, phase, heard);
+            }
+        }
+        if let Some(gradient) = self.gradient {
+            pass_where_positive(s, self.skip, &self.scratch.skip);
+            add_rows(s, &mut gradient[self.padded.skip_bias.clone()], self.skip);
+            self.laps.lap(Phase::Head);
+        }
+        nats
+    }
+
+    /// The tile's bunches whose sample of phase `j` is in the loss.
+    #[inline(always)]
+    fn heard(&self, j: usize) -> Range<usize> {
+        let bunch = self.config.bunch;
+        // The first bunch whose sample stands at or behind `t`.
+        let from = |t: usize| t.saturating_sub(j).div_ceil(bunch);
+        let Range { start, end } = self.bunches;
+        start.max(from(self.window.warmup))..end.min(from(self.window.inputs.len()))
+    }
+
+    /// The samples of phase `j` of the bunches `heard`, none of the gradient's rectifier at the skip sum yet.
+    #[inline(always)]
+    fn phase<S: Simd>(&mut self, s: S, j: usize, heard: Range<usize>) -> f64 {
+        let Self { config, padded, weights, window, scratch, laps, .. } = self;
+        let (w, n) = (padded.widths, heard.len());
+        let PhasePlaces { weight: w0, bias: b0, drawn } = &padded.phases[j];
+        let (w1, b1) = &padded.out;
+        let HeadScratch { skip: relu, hidden, logits, d_hidden } = &mut **scratch;
+        let rows = span(&(heard.start - self.bunches.start..heard.end - self.bunches.start), w.s);
+        let relu = &relu[rows.clone()];
+        let times = heard.map(|n| n * config.bunch + j);
         broadcast(hidden, &weights.forward[b0.clone()], n);
+        for (lag, place) in drawn.iter().enumerate() {
+            let table = weights.get(place);
+            for (hidden, t) in hidden.chunks_exact_mut(w.a).zip(times.clone()) {
+                add(s, hidden, &table[config.lagged(&window.inputs, t, lag) * w.a..][..w.a]);
+            }
+        }
         multiply(s, (n, w.a, w0.at.len() / w.a), hidden, Strided::rows(relu, w.s), weights.get(w0));
         rectify(s, hidden);
         broadcast(logits, &weights.forward[b1.clone()], n);
         multiply(s, (n, w.p, w1.at.len() / w.p), logits, Strided::rows(hidden, w.a), weights.get(w1));
         let mut nats = 0.0;
-        for (row, &target) in logits.chunks_exact_mut(w.p).zip(targets) {
-            nats += softmax_loss(s, row, target as usize, classes, scale);
+        for (row, t) in logits.chunks_exact_mut(w.p).zip(times.clone()) {
+            nats += softmax_loss(s, row, window.targets[t] as usize, config.classes, self.scale);
         }
         laps.lap(Phase::Head);
-        let Some(gradient) = gradient else { return nats };
+        let Some(gradient) = self.gradient.as_deref_mut() else { return nats };
         add_rows(s, &mut gradient[b1.clone()], logits);
         let m = w1.at.len() / w.p;
         multiply(s, (m, w.p, n), &mut gradient[w1.at.clone()], Strided::transposed(hidden, w.a), logits);
@@ -76,14 +122,17 @@ impl HeadTile<'_> {
         pass_where_positive(s, d_hidden, hidden);
         laps.lap(Phase::Head);
         add_rows(s, &mut gradient[b0.clone()], d_hidden);
+        for (lag, place) in drawn.iter().enumerate() {
+            let table = &mut gradient[place.at.clone()];
+            for (d_hidden, t) in d_hidden.chunks_exact(w.a).zip(times.clone()) {
+                add(s, &mut table[config.lagged(&window.inputs, t, lag) * w.a..][..w.a], d_hidden);
+            }
+        }
         let m = w0.at.len() / w.a;
         multiply(s, (m, w.a, n), &mut gradient[w0.at.clone()], Strided::transposed(relu, w.s), d_hidden);
         laps.lap(Phase::Weights);
-        let d_skip = &mut skip[..n * w.s];
-        d_skip.fill(0.0);
-        multiply(s, (n, w.s, w.a), d_skip, Strided::rows(d_hidden, w.a), weights.transpose(padded, w0));
-        pass_where_positive(s, d_skip, relu);
-        add_rows(s, &mut gradient[padded.skip_bias.clone()], d_skip);
+        let back = weights.transpose(padded, w0);
+        multiply(s, (n, w.s, w.a), &mut self.skip[rows], Strided::rows(d_hidden, w.a), back);
         laps.lap(Phase::Head);
         nats
     }

@@ -16,7 +16,7 @@ impl WindowPass<'_> {
     pub fn layer_forward<S: Simd>(&mut self, s: S, l: usize, rows: Range<usize>) {
         let (w, weights, config) = (self.padded.widths, self.weights, self.config);
         let places = &self.padded.layers[l];
-        let warmup = self.window.warmup;
+        let warmup = self.warmup();
         let g = 2 * w.d;
         let (frames, hop) = self.frame_clock();
         let scratch = &mut *self.scratch;
@@ -85,7 +85,7 @@ impl WindowPass<'_> {
     pub fn layer_backward<S: Simd>(&mut self, s: S, l: usize, rows: Range<usize>, gradient: &mut Aligned) {
         let (w, weights, config, padded) = (self.padded.widths, self.weights, self.config, self.padded);
         let places: &LayerPlaces = &padded.layers[l];
-        let warmup = self.window.warmup;
+        let warmup = self.warmup();
         let (g, d) = (2 * w.d, config.gate_channels);
         let (frames, hop) = self.frame_clock();
         let scratch = &mut *self.scratch;

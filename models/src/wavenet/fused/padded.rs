@@ -20,6 +20,17 @@ pub struct LayerPlaces {
     pub skip: Matrix,
 }
 
+/// Places of what one phase of a bunch has of its own.
+#[derive(Debug, Clone)]
+pub struct PhasePlaces {
+    /// W_{0,j} [S, A padded].
+    pub weight: Matrix,
+    /// b_{0,j}.
+    pub bias: Range<usize>,
+    /// F_{j,i} [classes, A padded] of each lag.
+    pub drawn: Vec<Matrix>,
+}
+
 /// Padded widths of the channels.
 #[derive(Debug, Clone, Copy)]
 pub struct Widths {
@@ -45,8 +56,8 @@ pub struct Padded {
     table: PaddedTable,
     /// Padded widths.
     pub widths: Widths,
-    /// [classes, R].
-    pub embed: Matrix,
+    /// E_i [classes, R] of each lag.
+    pub embed: Vec<Matrix>,
     /// [speakers, E], rows padded like a frame's start.
     pub speakers: Option<Matrix>,
     /// The frame-rate network's products and biases.
@@ -55,8 +66,10 @@ pub struct Padded {
     pub layers: Vec<LayerPlaces>,
     /// b_s.
     pub skip_bias: Range<usize>,
-    /// W_0, b_0 and W_1, b_1.
-    pub head: [(Matrix, Range<usize>); 2],
+    /// The head's first product, a phase at a time.
+    pub phases: Vec<PhasePlaces>,
+    /// W_1 and b_1.
+    pub out: (Matrix, Range<usize>),
 }
 
 /// Padded weights and their transposes.
@@ -100,7 +113,11 @@ impl Padded {
             }
             _ => Vec::new(),
         };
-        let head = |i| (matrix(&names::head(i)), bias(&names::head_bias(i)));
+        let phase = |j| PhasePlaces {
+            weight: matrix(&names::phase(j)),
+            bias: bias(&names::phase_bias(j)),
+            drawn: (0..j).map(|i| matrix(&names::drawn(j, i))).collect(),
+        };
         Self {
             widths: Widths {
                 r: pad(config.residual_channels),
@@ -111,12 +128,13 @@ impl Padded {
                 c: pad(condition.map_or(0, |c| c.out_len())),
                 f: pad(config.cond_len()),
             },
-            embed: matrix(names::EMBED),
+            embed: (0..config.bunch).map(|i| matrix(&names::embed(i))).collect(),
             speakers: condition.filter(|c| c.speaker_dim > 0).map(|_| matrix(names::SPEAKERS)),
             hidden,
             layers,
             skip_bias: bias(names::SKIP_BIAS),
-            head: [head(0), head(1)],
+            phases: (0..config.bunch).map(phase).collect(),
+            out: (matrix(names::OUT), bias(names::OUT_BIAS)),
             table,
         }
     }
@@ -148,8 +166,8 @@ impl Padded {
         });
         let hidden = self.hidden.iter().enumerate();
         let hidden = hidden.map(move |(i, (m, _))| (m, if i == 0 { w.f } else { w.c }));
-        let head = [(&self.head[0].0, w.s), (&self.head[1].0, w.a)];
-        layers.chain(hidden).chain(head)
+        let phases = self.phases.iter().map(move |p| (&p.weight, w.s));
+        layers.chain(hidden).chain(phases).chain([(&self.out.0, w.a)])
     }
 
     /// Position of a transpose in [`Weights`].

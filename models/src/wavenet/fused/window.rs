@@ -43,12 +43,13 @@ pub struct Scratch {
 }
 
 impl Scratch {
-    /// Bytes that a window of `t` rows takes.
+    /// Bytes that a window of `t` samples takes.
     pub fn bytes(config: &Config, padded: &Padded, t: usize) -> usize {
         let w = padded.widths;
+        let t = t.div_ceil(config.bunch);
         let layers = config.dilations.len();
         let rows = layers * (w.r + 2 * w.d) + w.s + w.r;
-        let hop = config.condition.as_ref().map_or(t, |c| c.hop);
+        let hop = config.condition.as_ref().map_or(t, |c| c.hop / config.bunch);
         let frames = t.div_ceil(hop.max(1)) * (2 * w.d + w.f + 4 * w.c);
         let tile = TILE * (4 * w.d + w.s + 2 * w.a + w.p);
         4 * (t * rows + frames + tile)
@@ -102,11 +103,11 @@ impl Kernel for WindowPass<'_> {
 
     #[inline(always)]
     fn run<S: Simd>(mut self, s: S) -> f64 {
-        let t = self.window.inputs.len();
+        let t = self.bunches();
         let w = self.padded.widths;
         self.scratch.laps.start();
         self.size_scratch(t);
-        self.embed();
+        self.embed(s);
         self.frame_network(s);
         self.scratch.laps.lap(Phase::Input);
         let first = self.first_rows();
@@ -114,14 +115,15 @@ impl Kernel for WindowPass<'_> {
             self.layer_forward(s, l, first[l + 1]..t);
         }
         let mut nats = 0.0;
-        for rows in tiles(self.window.warmup..t) {
+        for rows in tiles(self.warmup()..t) {
             nats += HeadTile {
+                config: self.config,
                 padded: self.padded,
                 weights: self.weights,
-                targets: &self.window.targets[rows.clone()],
-                classes: self.config.classes,
+                window: self.window,
                 scale: self.scale,
                 skip: &mut self.scratch.skip[span(&rows, w.s)],
+                bunches: rows,
                 gradient: self.gradient.as_deref_mut(),
                 scratch: &mut self.scratch.head,
                 laps: &mut self.scratch.laps,
@@ -144,11 +146,26 @@ impl Kernel for WindowPass<'_> {
 }
 
 impl WindowPass<'_> {
+    /// Rows of the layers: bunches of the window, the last one perhaps not whole.
+    #[inline(always)]
+    fn bunches(&self) -> usize {
+        self.window.inputs.len().div_ceil(self.config.bunch)
+    }
+
+    /// Rows of the layers before the first with a sample in the loss.
+    #[inline(always)]
+    pub fn warmup(&self) -> usize {
+        self.window.warmup / self.config.bunch
+    }
+
     /// Frames of the window, and the rows that one lasts; a model without a condition has one frame for all rows.
     #[inline(always)]
     pub fn frame_clock(&self) -> (usize, usize) {
-        let t = self.window.inputs.len();
-        self.config.condition.as_ref().map_or((1, t), |c| (t.div_ceil(c.hop), c.hop))
+        let t = self.bunches();
+        self.config.condition.as_ref().map_or((1, t), |c| {
+            let rows = c.hop / self.config.bunch;
+            (t.div_ceil(rows), rows)
+        })
     }
 
     #[inline(always)]
@@ -178,7 +195,7 @@ impl WindowPass<'_> {
     /// The first row of r_l that the loss depends on, for l = 0 … L: a layer computes no row before that of the next.
     #[inline(always)]
     fn first_rows(&self) -> Vec<usize> {
-        let mut first = vec![self.window.warmup; self.config.dilations.len() + 1];
+        let mut first = vec![self.warmup(); self.config.dilations.len() + 1];
         for (l, &d) in self.config.dilations.iter().enumerate().rev() {
             first[l] = first[l + 1].saturating_sub((self.config.kernel_size - 1) * d);
         }
@@ -186,22 +203,32 @@ impl WindowPass<'_> {
     }
 
     #[inline(always)]
-    fn embed(&mut self) {
-        let r = self.padded.widths.r;
-        let table = self.weights.get(&self.padded.embed);
-        let to = self.scratch.residual[0].chunks_exact_mut(r);
-        for (to, &x) in to.zip(&self.window.inputs) {
-            to.copy_from_slice(&table[x as usize * r..][..r]);
+    fn embed<S: Simd>(&mut self, s: S) {
+        let (r, config, inputs) = (self.padded.widths.r, self.config, &self.window.inputs[..]);
+        let rows = self.bunches();
+        for (lag, place) in self.padded.embed.iter().enumerate() {
+            let table = self.weights.get(place);
+            let to = self.scratch.residual[0].chunks_exact_mut(r).take(rows);
+            for (n, to) in to.enumerate() {
+                let row = &table[config.lagged(inputs, n * config.bunch, lag) * r..][..r];
+                match lag {
+                    0 => to.copy_from_slice(row),
+                    _ => add(s, to, row),
+                }
+            }
         }
     }
 
     #[inline(always)]
     fn embed_backward<S: Simd>(&mut self, s: S, gradient: &mut Aligned) {
-        let r = self.padded.widths.r;
-        let table = &mut gradient[self.padded.embed.at.clone()];
-        let from = self.scratch.d_residual.chunks_exact(r);
-        for (from, &x) in from.zip(&self.window.inputs) {
-            add(s, &mut table[x as usize * r..][..r], from);
+        let (r, config, inputs) = (self.padded.widths.r, self.config, &self.window.inputs[..]);
+        let rows = self.bunches();
+        for (lag, place) in self.padded.embed.iter().enumerate() {
+            let table = &mut gradient[place.at.clone()];
+            for (n, from) in self.scratch.d_residual.chunks_exact(r).take(rows).enumerate() {
+                let x = config.lagged(inputs, n * config.bunch, lag);
+                add(s, &mut table[x * r..][..r], from);
+            }
         }
     }
 
