@@ -49,7 +49,7 @@ pub fn unconditional() -> Config {
 pub fn checkpoint(config: &Config) -> Checkpoint {
     let layout = Layout::new(config.table());
     let mut tensors = layout.tensors(&layout.init(7));
-    for value in &mut tensors.get_mut(&wavenet::names::OUT).unwrap().data {
+    for value in &mut tensors.get_mut(wavenet::names::OUT).unwrap().data {
         *value *= 30.0;
     }
     let conditional = config.condition.is_some();
