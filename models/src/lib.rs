@@ -10,6 +10,7 @@
 //! kernels   matrix-vector products and gates, plain and for each instruction set; the only `unsafe`
 //! wavenet   one family: mod.rs the equation and Config::table(), step.rs the engine, graph.rs the teacher-forced
 //!           reading on candle, fused.rs the trainer's own forward and backward
+//! ngram     the baseline: the equation and Config::table(), count.rs from a text to the table, step.rs the engine
 //! zoo       the one `match` over families
 //! ```
 //!
@@ -21,6 +22,7 @@ pub use candle_core;
 
 pub mod ar;
 pub mod kernels;
+pub mod ngram;
 #[cfg(feature = "train")]
 pub mod objective;
 pub mod wavenet;

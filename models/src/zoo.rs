@@ -1,9 +1,10 @@
 //! The one `match` over families.
 
-use crate::ar::{Generator, Sampling, Stream};
+use crate::ar::{Generator, Sampling, Stream, Symbol};
 use crate::kernels::Isa;
+use crate::ngram::{self, Ngram};
 use crate::wavenet::{self, WaveNet};
-use crate::weights::{Checkpoint, CheckpointError, Header, Layout, WeightsError};
+use crate::weights::{Checkpoint, CheckpointError, Header, Layout, WeightsError, check};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -14,7 +15,7 @@ pub enum LoadError {
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
     /// A family that this program does not know.
-    #[error("{path}: family `{found}`, this program knows `wavenet`")]
+    #[error("{path}: family `{found}`, this program knows `wavenet`, `ngram`")]
     Family {
         /// The file.
         path: PathBuf,
@@ -44,6 +45,8 @@ pub enum LoadError {
 pub enum FamilyConfig {
     /// See [`crate::wavenet`].
     WaveNet(wavenet::Config),
+    /// See [`crate::ngram`].
+    Ngram(ngram::Config),
 }
 
 impl FamilyConfig {
@@ -60,6 +63,12 @@ impl FamilyConfig {
                 c.validate().map_err(|e| config(e.to_string()))?;
                 Ok(Self::WaveNet(c))
             }
+            ngram::FAMILY => {
+                let c: ngram::Config = serde_json::from_value(header.config.clone())
+                    .map_err(|e| config(format!("config: {e}")))?;
+                c.validate().map_err(|e| config(e.to_string()))?;
+                Ok(Self::Ngram(c))
+            }
             found => Err(LoadError::Family { path: path.into(), found: found.into() }),
         }
     }
@@ -68,6 +77,58 @@ impl FamilyConfig {
     pub fn layout(&self) -> Layout {
         match self {
             Self::WaveNet(c) => Layout::new(c.table()),
+            Self::Ngram(c) => Layout::new(c.table()),
+        }
+    }
+
+    /// The family's name.
+    pub fn family(&self) -> &'static str {
+        match self {
+            Self::WaveNet(_) => wavenet::FAMILY,
+            Self::Ngram(_) => ngram::FAMILY,
+        }
+    }
+
+    /// Number of symbols.
+    pub fn classes(&self) -> usize {
+        match self {
+            Self::WaveNet(c) => c.classes,
+            Self::Ngram(c) => c.classes,
+        }
+    }
+
+    /// The symbol that stands for x_{−1}.
+    pub fn start(&self) -> Symbol {
+        match self {
+            Self::WaveNet(c) => c.start,
+            Self::Ngram(c) => c.start,
+        }
+    }
+
+    /// Length of a conditioning frame; 0 for an unconditional model.
+    pub fn cond_len(&self) -> usize {
+        match self {
+            Self::WaveNet(c) => c.cond_len(),
+            Self::Ngram(_) => 0,
+        }
+    }
+
+    /// Symbols of the past that a prediction depends on; `None` where all of them count.
+    pub fn memory(&self) -> Option<usize> {
+        match self {
+            Self::WaveNet(c) => Some(c.receptive_field()),
+            Self::Ngram(c) => Some(c.order - 1),
+        }
+    }
+
+    /// The config as a header holds it.
+    ///
+    /// # Errors
+    /// None that a config of numbers gives.
+    pub fn to_json(&self) -> serde_json::Result<serde_json::Value> {
+        match self {
+            Self::WaveNet(c) => serde_json::to_value(c),
+            Self::Ngram(c) => serde_json::to_value(c),
         }
     }
 }
@@ -85,6 +146,7 @@ pub struct Loaded {
 #[derive(Clone)]
 enum Packed {
     WaveNet(Arc<WaveNet>),
+    Ngram(Arc<Ngram>),
 }
 
 impl Loaded {
@@ -107,6 +169,13 @@ impl Loaded {
             FamilyConfig::WaveNet(c) => {
                 Packed::WaveNet(Arc::new(WaveNet::new(c, &file.tensors, isa).map_err(weights)?))
             }
+            FamilyConfig::Ngram(c) => {
+                check(&file.tensors, &c.table()).map_err(weights)?;
+                let reason = |e: ngram::TableError| e.to_string();
+                let bad = |reason| LoadError::Config { path: path.into(), reason };
+                c.check_values(&file.tensors).map_err(reason).map_err(bad)?;
+                Packed::Ngram(Arc::new(Ngram::new(c, &file.tensors)))
+            }
         };
         Ok(Self { header: file.header, config, packed })
     }
@@ -115,6 +184,7 @@ impl Loaded {
     pub fn generator(&self, sampling: Sampling) -> Box<dyn Generator> {
         match &self.packed {
             Packed::WaveNet(m) => Box::new(Stream::new(m.clone(), sampling)),
+            Packed::Ngram(m) => Box::new(Stream::new(m.clone(), sampling)),
         }
     }
 }

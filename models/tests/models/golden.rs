@@ -82,7 +82,7 @@ fn drawing_scoring_and_reading_mix_in_one_stream() {
 #[test]
 fn the_config_is_read_from_the_header() {
     let model = Loaded::open(&checkpoint(), Isa::PLAIN).unwrap();
-    let FamilyConfig::WaveNet(config) = &model.config;
+    let FamilyConfig::WaveNet(config) = &model.config else { panic!("not a WaveNet") };
     assert_eq!((config.kernel_size, config.gate_channels, config.receptive_field()), (3, 7, 23));
 }
 
@@ -96,7 +96,10 @@ fn the_graph_gives_the_independent_logits() {
 
     let golden = golden();
     let file = Checkpoint::read(&checkpoint()).unwrap();
-    let FamilyConfig::WaveNet(config) = FamilyConfig::from_header(&file.header, &checkpoint()).unwrap();
+    let FamilyConfig::WaveNet(config) = FamilyConfig::from_header(&file.header, &checkpoint()).unwrap()
+    else {
+        panic!("not a WaveNet")
+    };
     let graph = WaveNetGraph::new(&config, &file.tensors, &Device::Cpu).unwrap();
     let mut inputs = vec![u32::from(config.start)];
     inputs.extend(golden.symbols[..golden.symbols.len() - 1].iter().map(|&s| u32::from(s)));

@@ -5,3 +5,4 @@ mod agree;
 mod checkpoint;
 mod common;
 mod golden;
+mod ngram;
