@@ -28,16 +28,18 @@
 //! # When it trains
 //!
 //! ```text
-//! recordings -> windows [B, T+1] -> Objective::loss -> AdamW -> checkpoint -> the same loader -> engine
+//! recordings, text -> windows [B, T+1] -> Objective::loss -> AdamW -> checkpoint -> the same loader -> engine
 //! ```
 //!
-//! The engine does the held-out evaluation, so the two readings of a model are compared at every evaluation.
+//! [`text`] is the same for characters, bytes and pairs of them: the same models and trainer, symbols to stdout in place
+//! of a sound device. The engine does the held-out evaluation, so the two readings of a model are compared at every evaluation.
 
 pub mod bench;
 pub mod quality;
 pub mod recordings;
 pub mod shipped;
 pub mod synth;
+pub mod text;
 #[cfg(feature = "train")]
 pub mod train;
 pub mod voice;

@@ -1,5 +1,6 @@
 //! A voice: a loaded model with the audio front end that it was trained for.
 
+use crate::text;
 use anyhow::{Context, Result, bail, ensure};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -54,7 +55,11 @@ impl VoiceSection {
     /// No such section (a model of text or images), or a damaged one.
     pub fn from_header(header: &Header, path: &Path) -> Result<Self> {
         let value = header.sections.get(SECTION).with_context(|| {
-            format!("{}: not a voice: its header has no `{SECTION}` section", path.display())
+            let what = match text::is_text(header) {
+                true => "a text model; `sample` makes it write",
+                false => "its header has no `voice` section",
+            };
+            format!("{}: not a voice: {what}", path.display())
         })?;
         let section: Self = serde_json::from_value(value.clone())
             .with_context(|| format!("{}: header section `{SECTION}`", path.display()))?;
@@ -96,8 +101,10 @@ impl Voice {
     /// As [`Voice::open`].
     pub fn from_loaded(model: Loaded, path: &Path) -> Result<Self> {
         let section = VoiceSection::from_header(&model.header, path)?;
-        let FamilyConfig::WaveNet(config) = model.config.clone();
         let path = path.display();
+        let FamilyConfig::WaveNet(config) = model.config.clone() else {
+            bail!("{path}: family `{}`, a voice is a `{}`", model.header.family, wavenet::FAMILY);
+        };
         ensure!(
             config.classes == mulaw::CLASSES,
             "{path}: {} classes, a voice has {}",

@@ -50,6 +50,29 @@ pub trait Objective: Send + Sync {
         grads: Option<&mut [f32]>,
     ) -> Result<f64, ObjectiveError>;
 
+    /// Values of state that a window hands on to the next window of its stream; 0 for a family whose windows stand
+    /// alone.
+    fn carry_len(&self) -> usize {
+        0
+    }
+
+    /// As [`Objective::loss`] for windows that go on where others ended: truncated back-propagation through time.
+    /// `carry[i]` is the state before the first row of window i, empty for a new stream; it becomes the state behind
+    /// the window's last row, [`Objective::carry_len`] values. No gradient flows through it. A family whose windows
+    /// stand alone leaves it as it is.
+    ///
+    /// # Errors
+    /// A batch or a carry that does not fit the model; the carry is then as it was.
+    fn loss_carried(
+        &self,
+        params: &[f32],
+        batch: &[Window],
+        _carry: &mut [Vec<f32>],
+        grads: Option<&mut [f32]>,
+    ) -> Result<f64, ObjectiveError> {
+        self.loss(params, batch, grads)
+    }
+
     /// Bytes that one call with gradients will hold at its peak, parameters and gradients left out.
     fn peak_bytes(&self, windows: usize, window_len: usize, threads: usize) -> usize;
 }

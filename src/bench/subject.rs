@@ -1,7 +1,7 @@
 //! What is measured: a checkpoint, or a named shape with random weights.
 
 use crate::voice::Voice;
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use std::path::Path;
 use std::time::Instant;
 use wavesynth_models::ar::Sampling;
@@ -65,7 +65,9 @@ impl Subject {
         let first_sample_ms = start.elapsed().as_secs_f64() * 1e3;
         // A model without a front end is measured all the same.
         let voice = Voice::from_loaded(model.clone(), path).ok();
-        let FamilyConfig::WaveNet(config) = &model.config;
+        let FamilyConfig::WaveNet(config) = &model.config else {
+            bail!("{}: family `{}`; the benches measure a `wavenet`", path.display(), model.header.family);
+        };
         Ok(Self {
             name,
             sample_rate: voice.as_ref().map_or(NAMED_RATE, |v| v.section.sample_rate),

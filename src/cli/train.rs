@@ -4,7 +4,7 @@ use anyhow::{Context, Result};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use wavesynth::train::{self, report};
+use wavesynth::train;
 
 /// What was typed.
 #[derive(clap::Args)]
@@ -34,10 +34,7 @@ pub fn run(args: Args) -> Result<()> {
     .context("Ctrl-C can't be caught")?;
     let options = train::Options { resume: args.resume, stop_after: args.stop_after };
     let outcome = train::train(&args.run, &options, &stop)?;
-    let verdict = outcome
-        .held_out
-        .map(|h| format!(", held-out {h:.4} nats/sample: {}", report::verdict(h)))
-        .unwrap_or_default();
+    let verdict = if outcome.verdict.is_empty() { String::new() } else { format!(", {}", outcome.verdict) };
     eprintln!("{}: step {} of {}{verdict}", outcome.voice.display(), outcome.step, outcome.steps);
     if outcome.step < outcome.steps {
         eprintln!("continue with: wavesynth train {} --resume", args.run.display());

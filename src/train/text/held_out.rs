@@ -1,0 +1,92 @@
+//! Held-out nats per symbol, read by the engine and by the trainer's own loss: two readings of one function.
+
+use super::config::Eval;
+use super::window::{Past, cut};
+use crate::synth::without_denormals;
+use crate::text::TextModel;
+use anyhow::Result;
+use rayon::prelude::*;
+use wavesynth_models::ar::Symbol;
+use wavesynth_models::objective::{Objective, Window};
+
+/// The held-out symbols that an evaluation reads, and how.
+pub struct HeldOut<'a> {
+    symbols: &'a [Symbol],
+    /// Each piece is read from the start symbol on.
+    pieces: Vec<&'a [Symbol]>,
+    /// Symbols at the front of a piece that are read but do not count.
+    given: usize,
+    past: Past,
+    window: usize,
+}
+
+impl<'a> HeldOut<'a> {
+    /// `symbols` read in one go, or in windows. A network that sees no further than a window reads windows.
+    pub fn new(symbols: &'a [Symbol], eval: Eval, past: Past, window: usize) -> Self {
+        let in_windows = eval == Eval::Windows && symbols.len() > window;
+        let (pieces, given) = match (in_windows, past) {
+            (true, _) => (symbols.chunks_exact(window).collect(), 1),
+            (false, Past::Window) => (symbols.chunks(window).collect(), 0),
+            (false, Past::Field(_) | Past::Carried) => (vec![symbols], 0),
+        };
+        Self { symbols, pieces, given, past, window }
+    }
+
+    /// Symbols that count.
+    pub fn counted(&self) -> usize {
+        self.pieces.iter().map(|p| p.len() - self.given).sum()
+    }
+
+    /// The reading of the engine, in the current thread pool.
+    pub fn by_engine(&self, model: &TextModel) -> f64 {
+        let nats = |piece: &&[Symbol]| -> f64 {
+            let all = without_denormals(|| model.score(piece));
+            all[self.given..].iter().map(|&n| f64::from(n)).sum()
+        };
+        let sums: Vec<f64> = self.pieces.par_iter().map(nats).collect();
+        sums.iter().sum::<f64>() / self.counted() as f64
+    }
+
+    /// The reading of the trainer, over windows that cover the same symbols.
+    ///
+    /// # Errors
+    /// What the objective says.
+    pub fn by_trainer(
+        &self,
+        objective: &dyn Objective,
+        params: &[f32],
+        start: Symbol,
+        batch: usize,
+    ) -> Result<f64> {
+        let rows = |w: &Window| (w.targets.len() - w.warmup) as f64;
+        let mut sum = 0.0;
+        if self.past == Past::Carried && self.pieces.len() == 1 {
+            let mut carry = vec![Vec::new()];
+            for from in (0..self.symbols.len()).step_by(self.window) {
+                let window = [self.trainers_window(self.symbols, start, from)];
+                sum += objective.loss_carried(params, &window, &mut carry, None)? * rows(&window[0]);
+            }
+            return Ok(sum / self.counted() as f64);
+        }
+        let windows: Vec<Window> = self
+            .pieces
+            .iter()
+            .flat_map(|&piece| {
+                let tiles = (0..piece.len()).step_by(self.window);
+                tiles.map(move |from| self.trainers_window(piece, start, from))
+            })
+            .collect();
+        for group in windows.chunks(batch) {
+            sum += objective.loss(params, group, None)? * group.iter().map(rows).sum::<f64>();
+        }
+        Ok(sum / self.counted() as f64)
+    }
+
+    fn trainers_window(&self, piece: &[Symbol], start: Symbol, from: usize) -> Window {
+        let mut window = cut(piece, start, from, self.window, self.past.warmup());
+        if from == 0 {
+            window.warmup += self.given;
+        }
+        window
+    }
+}
