@@ -45,7 +45,7 @@ impl TextSource {
     pub fn open(run: &TextRun) -> Result<Self> {
         let corpus = Corpus::load(&run.text)?;
         let config = run.model.config(corpus.tokenizer.classes(), corpus.tokenizer.start())?;
-        let past = Past::of(&config, run.train.window)?;
+        let past = Past::of(&config)?;
         corpus.check_length(run.train.window, run.train.batch, &past)?;
         Ok(Self { run: run.clone(), corpus, config, past })
     }

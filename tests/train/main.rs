@@ -1,4 +1,4 @@
-//! The trainer, as a user meets it: a run file and a folder of recordings.
+//! The trainer, as a user meets it: a run file and a folder of recordings, or a text.
 
 mod commands;
 mod common;
@@ -6,3 +6,4 @@ mod enroll;
 mod learning;
 mod resume;
 mod runs;
+mod text;

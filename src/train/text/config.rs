@@ -105,15 +105,15 @@ fn two() -> usize {
 #[serde(deny_unknown_fields)]
 pub struct Ngram {
     /// n.
-    #[serde(default = "six")]
+    #[serde(default = "five")]
     pub order: usize,
     /// Most pairs of context and symbol; 16 bytes of checkpoint each, at most.
     #[serde(default = "million")]
     pub max_entries: usize,
 }
 
-fn six() -> usize {
-    6
+fn five() -> usize {
+    5
 }
 fn million() -> usize {
     1_000_000
@@ -218,7 +218,7 @@ impl TextRun {
                 }
                 Ok(())
             }
-            Model::WaveNet(_) => self.train.validate(),
+            _ => self.train.validate(),
         }
     }
 }

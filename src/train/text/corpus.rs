@@ -36,7 +36,7 @@ impl Corpus {
         let bytes = std::fs::read(&text.file).with_context(|| name.clone())?;
         ensure!(!bytes.is_empty(), "{name}: the file is empty");
         // Not inside a UTF-8 sequence: 10xxxxxx goes on with a character.
-        let mut cut = bytes.len() - (bytes.len() as f64 * text.held_out) as usize;
+        let mut cut = (bytes.len() as f64 * (1.0 - text.held_out)) as usize;
         while cut < bytes.len() && bytes[cut] & 0xC0 == 0x80 {
             cut += 1;
         }

@@ -19,11 +19,11 @@ pub enum Past {
 }
 
 impl Past {
-    /// What `config` needs for windows of `window` rows.
+    /// What the network of `config` needs.
     ///
     /// # Errors
     /// A family that is not trained by steps.
-    pub fn of(config: &FamilyConfig, _window: usize) -> Result<Self> {
+    pub fn of(config: &FamilyConfig) -> Result<Self> {
         match config {
             FamilyConfig::WaveNet(c) => Ok(Self::Field(c.receptive_field() - 1)),
             FamilyConfig::Ngram(_) => bail!("an n-gram table is counted, not trained by windows"),
