@@ -20,13 +20,17 @@ pub struct HeldOut<'a> {
     window: usize,
 }
 
+/// Windows in a piece for a family whose windows stand alone: the engine passes its context many times, and what the
+/// trainer holds stays small.
+const LONG: usize = 16;
+
 impl<'a> HeldOut<'a> {
-    /// `symbols` read in one go, or in windows. A network that sees no further than a window reads windows.
+    /// `symbols` read in one go, or in windows. A family whose windows stand alone reads pieces of sixteen.
     pub fn new(symbols: &'a [Symbol], eval: Eval, past: Past, window: usize) -> Self {
         let in_windows = eval == Eval::Windows && symbols.len() > window;
         let (pieces, given) = match (in_windows, past) {
             (true, _) => (symbols.chunks_exact(window).collect(), 1),
-            (false, Past::Window) => (symbols.chunks(window).collect(), 0),
+            (false, Past::Window) => (symbols.chunks(LONG * window).collect(), 0),
             (false, Past::Field(_) | Past::Carried) => (vec![symbols], 0),
         };
         Self { symbols, pieces, given, past, window }
@@ -63,7 +67,7 @@ impl<'a> HeldOut<'a> {
         if self.past == Past::Carried && self.pieces.len() == 1 {
             let mut carry = vec![Vec::new()];
             for from in (0..self.symbols.len()).step_by(self.window) {
-                let window = [self.trainers_window(self.symbols, start, from)];
+                let window = [self.trainers_window(self.symbols, start, from, self.window)];
                 sum += objective.loss_carried(params, &window, &mut carry, None)? * rows(&window[0]);
             }
             return Ok(sum / self.counted() as f64);
@@ -72,8 +76,9 @@ impl<'a> HeldOut<'a> {
             .pieces
             .iter()
             .flat_map(|&piece| {
-                let tiles = (0..piece.len()).step_by(self.window);
-                tiles.map(move |from| self.trainers_window(piece, start, from))
+                // Where windows stand alone, how one goes past its context is the family's to say: it gets all.
+                let rows = if self.past == Past::Window { piece.len() } else { self.window };
+                (0..piece.len()).step_by(rows).map(move |from| self.trainers_window(piece, start, from, rows))
             })
             .collect();
         for group in windows.chunks(batch) {
@@ -82,8 +87,8 @@ impl<'a> HeldOut<'a> {
         Ok(sum / self.counted() as f64)
     }
 
-    fn trainers_window(&self, piece: &[Symbol], start: Symbol, from: usize) -> Window {
-        let mut window = cut(piece, start, from, self.window, self.past.warmup());
+    fn trainers_window(&self, piece: &[Symbol], start: Symbol, from: usize, rows: usize) -> Window {
+        let mut window = cut(piece, start, from, rows, self.past.warmup());
         if from == 0 {
             window.warmup += self.given;
         }

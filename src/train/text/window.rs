@@ -14,7 +14,7 @@ pub enum Past {
     /// The recurrent state at the end of the window before: truncated back-propagation through time. Entry i of a batch
     /// walks on through the text from its i-th part; behind the end comes the beginning.
     Carried,
-    /// Nothing: the network sees no further than the window. Windows lie anywhere.
+    /// Nothing: a window stands alone. Windows lie anywhere.
     Window,
 }
 
