@@ -8,7 +8,7 @@ use wavesynth_audio::{cond, features, mulaw};
 use wavesynth_models::kernels::Isa;
 use wavesynth_models::wavenet;
 use wavesynth_models::weights::Header;
-use wavesynth_models::zoo::{FamilyConfig, Loaded};
+use wavesynth_models::zoo::Loaded;
 
 /// The checkpoint section `voice`: what a model's symbols and frames mean as sound.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -55,11 +55,7 @@ impl VoiceSection {
     /// No such section (a model of text or images), or a damaged one.
     pub fn from_header(header: &Header, path: &Path) -> Result<Self> {
         let value = header.sections.get(SECTION).with_context(|| {
-            let what = match text::is_text(header) {
-                true => "a text model; `sample` makes it write",
-                false => "its header has no `voice` section",
-            };
-            format!("{}: not a voice: {what}", path.display())
+            format!("{}: not a voice: its header has no `{SECTION}` section", path.display())
         })?;
         let section: Self = serde_json::from_value(value.clone())
             .with_context(|| format!("{}: header section `{SECTION}`", path.display()))?;
@@ -100,11 +96,12 @@ impl Voice {
     /// # Errors
     /// As [`Voice::open`].
     pub fn from_loaded(model: Loaded, path: &Path) -> Result<Self> {
+        if text::is_text(&model.header) {
+            bail!("{}: a text model, no voice; `sample` makes it write", path.display());
+        }
+        let config = model.config.clone().into_voice(path)?;
         let section = VoiceSection::from_header(&model.header, path)?;
         let path = path.display();
-        let FamilyConfig::WaveNet(config) = model.config.clone() else {
-            bail!("{path}: family `{}`, a voice is a `{}`", model.header.family, wavenet::FAMILY);
-        };
         ensure!(
             config.classes == mulaw::CLASSES,
             "{path}: {} classes, a voice has {}",

@@ -8,9 +8,12 @@
 //! ar        the contract: Model (weights + state), Generator (object-safe), Likelihood, Sampler, Coins
 //! weights   tensors by name: table, initial values, checkpoint file, the check that binds them
 //! kernels   matrix-vector products and gates, plain and for each instruction set; the only `unsafe`
-//! wavenet   one family: mod.rs the equation and Config::table(), step.rs the engine, graph.rs the teacher-forced
+//! wavenet, char_rnn
+//!           the families, each: the equation and Config::table(), step.rs the engine, graph.rs the teacher-forced
 //!           reading on candle, fused.rs the trainer's own forward and backward
 //! ngram     the baseline: the equation and Config::table(), count.rs from a text to the table, step.rs the engine
+//! graph, fused
+//!           what the families' graphs share, and what their own forward and backward passes do
 //! zoo       the one `match` over families
 //! ```
 //!
@@ -21,6 +24,12 @@
 pub use candle_core;
 
 pub mod ar;
+pub mod char_rnn;
+pub mod config;
+#[cfg(feature = "train")]
+mod fused;
+#[cfg(feature = "train")]
+pub mod graph;
 pub mod kernels;
 pub mod ngram;
 #[cfg(feature = "train")]

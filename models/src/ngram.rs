@@ -18,6 +18,7 @@
 //! The contexts are a tree: the root is h_0, and a child of h_k puts one older symbol in front. The walk to all h_k is
 //! one path from the root, the latest symbol first.
 
+use crate::config::{ConfigError, range};
 use crate::weights::{Init, TensorSpec, Tensors};
 use serde::{Deserialize, Serialize};
 
@@ -53,19 +54,9 @@ pub struct Config {
     pub entries: usize,
 }
 
-/// What no table has.
+/// A value that no table has.
 #[derive(Debug, thiserror::Error, PartialEq)]
 pub enum TableError {
-    /// A size out of range.
-    #[error("config: {field} is {found}, wanted {want}")]
-    Size {
-        /// The key.
-        field: &'static str,
-        /// Its value.
-        found: usize,
-        /// What it can be.
-        want: String,
-    },
     /// Values that are no tree, or no probabilities.
     #[error("tensor {tensor}: {found} at position {at}, wanted {want}")]
     Value {
@@ -85,16 +76,13 @@ impl Config {
     ///
     /// # Errors
     /// The first field that is out of range.
-    pub fn validate(&self) -> Result<(), TableError> {
-        let range = |field, found: usize, low: usize, high: usize| {
-            let want = format!("a number from {low} to {high}");
-            if (low..=high).contains(&found) { Ok(()) } else { Err(TableError::Size { field, found, want }) }
-        };
-        range("classes", self.classes, 2, 1 << 16)?;
-        range("start", self.start.into(), 0, self.classes - 1)?;
-        range("order", self.order, 1, MAX_ORDER)?;
-        range("contexts", self.contexts, 1, MOST)?;
-        range("entries", self.entries, 1, MOST)
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        const INDEX: &str = "a number from 1 to 16777216";
+        range("classes", self.classes, 2, 1 << 16, "a number from 2 to 65536")?;
+        range("start", self.start.into(), 0, self.classes - 1, "a symbol below `classes`")?;
+        range("order", self.order, 1, MAX_ORDER, "a number from 1 to 32")?;
+        range("contexts", self.contexts, 1, MOST, INDEX)?;
+        range("entries", self.entries, 1, MOST, INDEX)
     }
 
     /// Every tensor. Nothing is learned by steps, so the first values mean nothing.

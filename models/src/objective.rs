@@ -33,6 +33,29 @@ pub enum ObjectiveError {
     Graph(#[from] candle_core::Error),
 }
 
+/// Checks that every window has one target per input, a row behind its warm-up and no symbol from `classes` on; the
+/// length of the longest.
+///
+/// # Errors
+/// The first window that has not, or no window at all.
+pub fn check_windows(batch: &[Window], classes: usize) -> Result<usize, ObjectiveError> {
+    let err = |i: usize, what: String| Err(ObjectiveError::Batch(format!("window {i}: {what}")));
+    if batch.is_empty() {
+        return Err(ObjectiveError::Batch("no windows".into()));
+    }
+    for (i, w) in batch.iter().enumerate() {
+        let t = w.inputs.len();
+        if w.targets.len() != t || w.warmup >= t {
+            let (n, u) = (w.targets.len(), w.warmup);
+            return err(i, format!("{t} inputs, {n} targets, warm-up {u}"));
+        }
+        if let Some(s) = w.inputs.iter().chain(&w.targets).find(|&&s| s as usize >= classes) {
+            return err(i, format!("symbol {s}, the model has {classes} classes"));
+        }
+    }
+    Ok(batch.iter().map(|w| w.inputs.len()).max().unwrap_or(0))
+}
+
 /// A differentiable loss.
 pub trait Objective: Send + Sync {
     /// Where each tensor stands in the flat vector.

@@ -22,6 +22,7 @@
 //!
 //! and held for `hop` samples.
 
+use crate::config::{ConfigError, range};
 use crate::weights::{Init, TensorSpec};
 use serde::{Deserialize, Serialize};
 
@@ -106,15 +107,6 @@ impl Condition {
     }
 }
 
-/// A size that no network has.
-#[derive(Debug, thiserror::Error, PartialEq)]
-#[error("config: {field} is {found}, wanted {want}")]
-pub struct ConfigError {
-    field: &'static str,
-    found: String,
-    want: &'static str,
-}
-
 impl Config {
     /// One of the shapes that the literature measures: 256 classes, gate channels equal to residual channels,
     /// unconditional. Names as in `wavesynth bench --shape`.
@@ -150,13 +142,6 @@ impl Config {
     /// The first field that is out of range.
     pub fn validate(&self) -> Result<(), ConfigError> {
         const WIDTH: &str = "a number from 1 to 4096";
-        let range = |field, found: usize, low: usize, high: usize, want| {
-            if (low..=high).contains(&found) {
-                Ok(())
-            } else {
-                Err(ConfigError { field, found: found.to_string(), want })
-            }
-        };
         range("classes", self.classes, 2, 1 << 16, "a number from 2 to 65536")?;
         range("start", self.start as usize, 0, self.classes - 1, "a symbol below `classes`")?;
         range("residual_channels", self.residual_channels, 1, 4096, WIDTH)?;

@@ -1,10 +1,13 @@
 //! The one `match` over families.
 
 use crate::ar::{Generator, Sampling, Stream, Symbol};
+use crate::char_rnn::{self, CharRnn};
+use crate::config::ConfigError;
 use crate::kernels::Isa;
 use crate::ngram::{self, Ngram};
 use crate::wavenet::{self, WaveNet};
-use crate::weights::{Checkpoint, CheckpointError, Header, Layout, WeightsError, check};
+use crate::weights::{Checkpoint, CheckpointError, Header, Layout, TensorSpec, WeightsError, check};
+use serde::de::DeserializeOwned;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -15,12 +18,20 @@ pub enum LoadError {
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
     /// A family that this program does not know.
-    #[error("{path}: family `{found}`, this program knows `wavenet`, `ngram`")]
+    #[error("{path}: family `{found}`, this program knows `wavenet`, `char_rnn` and `ngram`")]
     Family {
         /// The file.
         path: PathBuf,
         /// Its family.
         found: String,
+    },
+    /// A known family where a voice is wanted.
+    #[error("{path}: family `{found}`, wanted a voice (wavenet)")]
+    NotAVoice {
+        /// The file.
+        path: PathBuf,
+        /// Its family.
+        found: &'static str,
     },
     /// The config does not parse or is out of range.
     #[error("{path}: {reason}")]
@@ -45,6 +56,8 @@ pub enum LoadError {
 pub enum FamilyConfig {
     /// See [`crate::wavenet`].
     WaveNet(wavenet::Config),
+    /// See [`crate::char_rnn`].
+    CharRnn(char_rnn::Config),
     /// See [`crate::ngram`].
     Ngram(ngram::Config),
 }
@@ -55,37 +68,73 @@ impl FamilyConfig {
     /// # Errors
     /// An unknown family, or sizes out of range.
     pub fn from_header(header: &Header, path: &Path) -> Result<Self, LoadError> {
-        let config = |reason: String| LoadError::Config { path: path.into(), reason };
+        fn parse<C: DeserializeOwned>(
+            header: &Header,
+            path: &Path,
+            validate: fn(&C) -> Result<(), ConfigError>,
+        ) -> Result<C, LoadError> {
+            let err = |reason: String| LoadError::Config { path: path.into(), reason };
+            let c = serde_json::from_value(header.config.clone()).map_err(|e| err(format!("config: {e}")))?;
+            validate(&c).map_err(|e| err(e.to_string()))?;
+            Ok(c)
+        }
         match header.family.as_str() {
-            wavenet::FAMILY => {
-                let c: wavenet::Config = serde_json::from_value(header.config.clone())
-                    .map_err(|e| config(format!("config: {e}")))?;
-                c.validate().map_err(|e| config(e.to_string()))?;
-                Ok(Self::WaveNet(c))
-            }
-            ngram::FAMILY => {
-                let c: ngram::Config = serde_json::from_value(header.config.clone())
-                    .map_err(|e| config(format!("config: {e}")))?;
-                c.validate().map_err(|e| config(e.to_string()))?;
-                Ok(Self::Ngram(c))
-            }
+            wavenet::FAMILY => Ok(Self::WaveNet(parse(header, path, wavenet::Config::validate)?)),
+            char_rnn::FAMILY => Ok(Self::CharRnn(parse(header, path, char_rnn::Config::validate)?)),
+            ngram::FAMILY => Ok(Self::Ngram(parse(header, path, ngram::Config::validate)?)),
             found => Err(LoadError::Family { path: path.into(), found: found.into() }),
+        }
+    }
+
+    /// The family's name in a checkpoint.
+    pub fn family(&self) -> &'static str {
+        match self {
+            Self::WaveNet(_) => wavenet::FAMILY,
+            Self::CharRnn(_) => char_rnn::FAMILY,
+            Self::Ngram(_) => ngram::FAMILY,
+        }
+    }
+
+    /// The config of a voice; `path` is used in errors only.
+    ///
+    /// # Errors
+    /// A family that makes no sound.
+    pub fn into_voice(self, path: &Path) -> Result<wavenet::Config, LoadError> {
+        match self {
+            Self::WaveNet(c) => Ok(c),
+            other => Err(LoadError::NotAVoice { path: path.into(), found: other.family() }),
+        }
+    }
+
+    /// Every tensor of the family.
+    pub fn table(&self) -> Vec<TensorSpec> {
+        match self {
+            Self::WaveNet(c) => c.table(),
+            Self::CharRnn(c) => c.table(),
+            Self::Ngram(c) => c.table(),
         }
     }
 
     /// The family's tensors, laid out for the trainer.
     pub fn layout(&self) -> Layout {
+        Layout::new(self.table())
+    }
+
+    /// Multiply-adds for one symbol, what is computed per conditioning frame left out.
+    pub fn macs_per_symbol(&self) -> usize {
         match self {
-            Self::WaveNet(c) => Layout::new(c.table()),
-            Self::Ngram(c) => Layout::new(c.table()),
+            Self::WaveNet(c) => c.macs_per_sample(),
+            Self::CharRnn(c) => c.macs_per_symbol(),
+            // Counted at its most: every symbol in every context of a path.
+            Self::Ngram(c) => c.order * c.classes,
         }
     }
 
-    /// The family's name.
-    pub fn family(&self) -> &'static str {
+    /// Symbols that a conditioning frame lasts; 1 without a condition.
+    pub fn hop(&self) -> usize {
         match self {
-            Self::WaveNet(_) => wavenet::FAMILY,
-            Self::Ngram(_) => ngram::FAMILY,
+            Self::WaveNet(c) => c.hop(),
+            Self::CharRnn(_) | Self::Ngram(_) => 1,
         }
     }
 
@@ -93,6 +142,7 @@ impl FamilyConfig {
     pub fn classes(&self) -> usize {
         match self {
             Self::WaveNet(c) => c.classes,
+            Self::CharRnn(c) => c.classes,
             Self::Ngram(c) => c.classes,
         }
     }
@@ -101,6 +151,7 @@ impl FamilyConfig {
     pub fn start(&self) -> Symbol {
         match self {
             Self::WaveNet(c) => c.start,
+            Self::CharRnn(c) => c.start,
             Self::Ngram(c) => c.start,
         }
     }
@@ -109,7 +160,7 @@ impl FamilyConfig {
     pub fn cond_len(&self) -> usize {
         match self {
             Self::WaveNet(c) => c.cond_len(),
-            Self::Ngram(_) => 0,
+            Self::CharRnn(_) | Self::Ngram(_) => 0,
         }
     }
 
@@ -117,6 +168,7 @@ impl FamilyConfig {
     pub fn memory(&self) -> Option<usize> {
         match self {
             Self::WaveNet(c) => Some(c.receptive_field()),
+            Self::CharRnn(_) => None,
             Self::Ngram(c) => Some(c.order - 1),
         }
     }
@@ -128,6 +180,7 @@ impl FamilyConfig {
     pub fn to_json(&self) -> serde_json::Result<serde_json::Value> {
         match self {
             Self::WaveNet(c) => serde_json::to_value(c),
+            Self::CharRnn(c) => serde_json::to_value(c),
             Self::Ngram(c) => serde_json::to_value(c),
         }
     }
@@ -146,6 +199,7 @@ pub struct Loaded {
 #[derive(Clone)]
 enum Packed {
     WaveNet(Arc<WaveNet>),
+    CharRnn(Arc<CharRnn>),
     Ngram(Arc<Ngram>),
 }
 
@@ -169,6 +223,9 @@ impl Loaded {
             FamilyConfig::WaveNet(c) => {
                 Packed::WaveNet(Arc::new(WaveNet::new(c, &file.tensors, isa).map_err(weights)?))
             }
+            FamilyConfig::CharRnn(c) => {
+                Packed::CharRnn(Arc::new(CharRnn::new(c, &file.tensors, isa).map_err(weights)?))
+            }
             FamilyConfig::Ngram(c) => {
                 check(&file.tensors, &c.table()).map_err(weights)?;
                 let reason = |e: ngram::TableError| e.to_string();
@@ -184,6 +241,7 @@ impl Loaded {
     pub fn generator(&self, sampling: Sampling) -> Box<dyn Generator> {
         match &self.packed {
             Packed::WaveNet(m) => Box::new(Stream::new(m.clone(), sampling)),
+            Packed::CharRnn(m) => Box::new(Stream::new(m.clone(), sampling)),
             Packed::Ngram(m) => Box::new(Stream::new(m.clone(), sampling)),
         }
     }

@@ -38,9 +38,11 @@ fn count(f: impl FnOnce()) -> usize {
 #[test]
 fn a_stream_neither_allocates_nor_frees() {
     assert!(count(|| drop(std::hint::black_box(vec![1u8; 9]))) >= 2, "the counter counts");
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/models/golden/wavenet.safetensors");
-    for isa in Isa::available() {
-        let model = Loaded::open(&path, isa).unwrap();
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/models/golden");
+    let families =
+        ["wavenet", "char_rnn_lstm", "char_rnn_gru"].map(|f| golden.join(f).with_extension("safetensors"));
+    for (path, isa) in families.iter().flat_map(|f| Isa::available().into_iter().map(move |isa| (f, isa))) {
+        let model = Loaded::open(path, isa).unwrap();
         let mut stream = model.generator(Sampling::default());
         let frame = vec![0.1; stream.cond_len()];
         let mut row = vec![0.0; stream.likelihood().classes()];
@@ -57,6 +59,6 @@ fn a_stream_neither_allocates_nor_frees() {
             }
             stream.reset();
         });
-        assert_eq!(n, 0, "{}", isa.name());
+        assert_eq!(n, 0, "{} {}", path.display(), isa.name());
     }
 }

@@ -1,14 +1,14 @@
 //! What is measured: a checkpoint, or a named shape with random weights.
 
 use crate::voice::Voice;
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use std::path::Path;
 use std::time::Instant;
 use wavesynth_models::ar::Sampling;
 use wavesynth_models::kernels::Isa;
 use wavesynth_models::wavenet;
 use wavesynth_models::weights::{Checkpoint, Header, Layout, VERSION};
-use wavesynth_models::zoo::{FamilyConfig, Loaded};
+use wavesynth_models::zoo::Loaded;
 
 /// Rate that a shape without a front end is measured against, Hz.
 const NAMED_RATE: u32 = 16_000;
@@ -65,14 +65,11 @@ impl Subject {
         let first_sample_ms = start.elapsed().as_secs_f64() * 1e3;
         // A model without a front end is measured all the same.
         let voice = Voice::from_loaded(model.clone(), path).ok();
-        let FamilyConfig::WaveNet(config) = &model.config else {
-            bail!("{}: family `{}`; the benches measure a `wavenet`", path.display(), model.header.family);
-        };
         Ok(Self {
             name,
             sample_rate: voice.as_ref().map_or(NAMED_RATE, |v| v.section.sample_rate),
-            hop: config.hop(),
-            macs_per_symbol: config.macs_per_sample(),
+            hop: model.config.hop(),
+            macs_per_symbol: model.config.macs_per_symbol(),
             voice,
             model,
             first_sample_ms,

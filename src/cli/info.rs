@@ -7,9 +7,9 @@ use serde_json::{Value, json};
 use std::path::PathBuf;
 use wavesynth::text;
 use wavesynth::voice::{SECTION, VoiceSection};
-use wavesynth_models::wavenet;
 use wavesynth_models::weights::{self, Checkpoint};
 use wavesynth_models::zoo::{FamilyConfig, LoadError};
+use wavesynth_models::{char_rnn, ngram, wavenet};
 
 /// Show what a checkpoint holds
 #[derive(Debug, clap::Args)]
@@ -26,13 +26,13 @@ pub struct Args {
 pub fn run(args: Args) -> Result<()> {
     let (checkpoint, path) = read_checkpoint(args.model.as_deref())?;
     let config = FamilyConfig::from_header(&checkpoint.header, &path)?;
-    weights::check(&checkpoint.tensors, config.layout().table())
+    weights::check(&checkpoint.tensors, &config.table())
         .map_err(|source| LoadError::Weights { path: path.clone(), source })?;
     let voice = VoiceSection::from_header(&checkpoint.header, &path).ok();
     if args.json {
         output::json(&value(&checkpoint, &config, voice.as_ref())?)
     } else {
-        output::text(&page(&checkpoint, lines(&config, voice.as_ref()), voice.as_ref()))
+        output::text(&page(&checkpoint, &config, voice.as_ref()))
     }
 }
 
@@ -42,32 +42,84 @@ fn parameters(checkpoint: &Checkpoint) -> usize {
 
 fn value(checkpoint: &Checkpoint, config: &FamilyConfig, voice: Option<&VoiceSection>) -> Result<Value> {
     let mut value = json!({
-        "family": checkpoint.header.family,
-        "config": config.to_json()?,
+        "family": config.family(),
+        "config": checkpoint.header.config,
         "parameters": parameters(checkpoint),
+        "sections": checkpoint.header.sections,
     });
-    if let FamilyConfig::WaveNet(c) = config {
-        let receptive = c.receptive_field();
-        value["macs_per_sample"] = c.macs_per_sample().into();
-        value["receptive_field"] = receptive.into();
-        value["receptive_field_ms"] =
-            voice.map(|v| receptive as f64 * 1000.0 / f64::from(v.sample_rate)).into();
+    let family = match config {
+        FamilyConfig::WaveNet(c) => {
+            let receptive = c.receptive_field();
+            json!({
+                "config": c,
+                "macs_per_sample": c.macs_per_sample(),
+                "receptive_field": receptive,
+                "receptive_field_ms": voice.map(|v| receptive as f64 * 1000.0 / f64::from(v.sample_rate)),
+            })
+        }
+        FamilyConfig::Ngram(c) => json!({ "config": c }),
+        FamilyConfig::CharRnn(c) => json!({
+            "config": c,
+            "macs_per_symbol": c.macs_per_symbol(),
+            "state_bytes": c.state_len() * size_of::<f32>(),
+        }),
+    };
+    if let (Value::Object(all), Value::Object(family)) = (&mut value, family) {
+        all.extend(family);
     }
-    value["sections"] = checkpoint.header.sections.clone().into();
     Ok(value)
 }
 
-/// What a family's config says.
-fn lines(config: &FamilyConfig, voice: Option<&VoiceSection>) -> Vec<(&'static str, String)> {
-    match config {
+fn page(checkpoint: &Checkpoint, config: &FamilyConfig, voice: Option<&VoiceSection>) -> String {
+    let mut lines =
+        vec![("family", config.family().into()), ("parameters", parameters(checkpoint).to_string())];
+    lines.extend(match config {
         FamilyConfig::WaveNet(c) => wavenet_lines(c, voice),
-        FamilyConfig::Ngram(c) => vec![
-            ("order", c.order.to_string()),
-            ("contexts", c.contexts.to_string()),
-            ("entries", c.entries.to_string()),
-            ("symbols", c.classes.to_string()),
-        ],
+        FamilyConfig::CharRnn(c) => char_rnn_lines(c),
+        FamilyConfig::Ngram(c) => ngram_lines(c),
+    });
+    if let Some(v) = voice {
+        lines.push(("sample rate", format!("{} Hz", v.sample_rate)));
+        lines.push(("pre-emphasis", v.preemphasis.to_string()));
+        lines.push(("recipe", if v.recipe.is_empty() { "none".into() } else { v.recipe.clone() }));
+        lines.push(("speaker space", v.space.clone()));
+        let names: Vec<_> = v.speakers.iter().map(|s| s.name.as_str()).collect();
+        lines.push(("speakers", format!("{}: {}", names.len(), names.join(", "))));
     }
+    for (name, section) in checkpoint.header.sections.iter().filter(|(n, _)| *n != SECTION) {
+        match section {
+            Value::Object(_) if name == text::SECTION => lines.push((name, tokeniser(section))),
+            Value::Object(fields) => {
+                lines.push((name, String::new()));
+                lines.extend(fields.iter().map(|(k, v)| (k.as_str(), format!("  {}", plain(v)))));
+            }
+            other => lines.push((name, plain(other))),
+        }
+    }
+    let lines: Vec<_> =
+        lines.iter().map(|(k, v)| format!("{k:<16} {v}").trim_end().into()).collect::<Vec<String>>();
+    lines.join("\n")
+}
+
+fn ngram_lines(c: &ngram::Config) -> Vec<(&'static str, String)> {
+    vec![
+        ("order", c.order.to_string()),
+        ("contexts", c.contexts.to_string()),
+        ("entries", c.entries.to_string()),
+    ]
+}
+
+fn char_rnn_lines(c: &char_rnn::Config) -> Vec<(&'static str, String)> {
+    let cell = match c.cell {
+        char_rnn::Cell::Lstm => "LSTM",
+        char_rnn::Cell::Gru => "GRU",
+    };
+    vec![
+        ("multiply-adds", format!("{} per symbol", c.macs_per_symbol())),
+        ("symbols", format!("{}, a stream starts with {}", c.classes, c.start)),
+        ("layers", format!("{} of {} {cell} units", c.layers, c.hidden)),
+        ("state", format!("{} bytes", c.state_len() * size_of::<f32>())),
+    ]
 }
 
 fn wavenet_lines(c: &wavenet::Config, voice: Option<&VoiceSection>) -> Vec<(&'static str, String)> {
@@ -105,41 +157,8 @@ fn wavenet_lines(c: &wavenet::Config, voice: Option<&VoiceSection>) -> Vec<(&'st
     ]
 }
 
-fn page(
-    checkpoint: &Checkpoint,
-    family: Vec<(&'static str, String)>,
-    voice: Option<&VoiceSection>,
-) -> String {
-    let mut lines: Vec<(&str, String)> = vec![
-        ("family", checkpoint.header.family.clone()),
-        ("parameters", parameters(checkpoint).to_string()),
-    ];
-    lines.extend(family);
-    if let Some(v) = voice {
-        lines.push(("sample rate", format!("{} Hz", v.sample_rate)));
-        lines.push(("pre-emphasis", v.preemphasis.to_string()));
-        lines.push(("recipe", if v.recipe.is_empty() { "none".into() } else { v.recipe.clone() }));
-        lines.push(("speaker space", v.space.clone()));
-        let names: Vec<_> = v.speakers.iter().map(|s| s.name.as_str()).collect();
-        lines.push(("speakers", format!("{}: {}", names.len(), names.join(", "))));
-    }
-    for (name, section) in checkpoint.header.sections.iter().filter(|(n, _)| *n != SECTION) {
-        match section {
-            Value::Object(_) if name == text::SECTION => lines.push((name, shortened(section))),
-            Value::Object(fields) => {
-                lines.push((name, String::new()));
-                lines.extend(fields.iter().map(|(k, v)| (k.as_str(), format!("  {}", plain(v)))));
-            }
-            other => lines.push((name, plain(other))),
-        }
-    }
-    let lines: Vec<_> =
-        lines.iter().map(|(k, v)| format!("{k:<16} {v}").trim_end().into()).collect::<Vec<String>>();
-    lines.join("\n")
-}
-
 /// A tokeniser without its vocabulary, which may be long.
-fn shortened(section: &Value) -> String {
+fn tokeniser(section: &Value) -> String {
     let kind = section["tokenizer"].as_str().unwrap_or("?");
     match section["vocabulary"].as_str() {
         Some(all) => format!("{kind} {:?}", all.chars().take(100).collect::<String>()),

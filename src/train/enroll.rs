@@ -64,10 +64,8 @@ pub fn enroll(
     files: &[PathBuf],
     options: &Options,
 ) -> Result<Enrolled> {
+    let config = FamilyConfig::from_header(&checkpoint.header, model)?.into_voice(model)?;
     let section = VoiceSection::from_header(&checkpoint.header, model)?;
-    let FamilyConfig::WaveNet(config) = FamilyConfig::from_header(&checkpoint.header, model)? else {
-        bail!("{}: family `{}` knows no speakers", model.display(), checkpoint.header.family);
-    };
     weights::check(&checkpoint.tensors, &config.table()).with_context(|| model.display().to_string())?;
     let dim = config.condition.as_ref().map_or(0, |c| c.speaker_dim);
     if dim == 0 {

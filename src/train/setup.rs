@@ -12,6 +12,7 @@ use super::tricks;
 use anyhow::{Context, Result, bail, ensure};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
+use wavesynth_models::char_rnn;
 use wavesynth_models::kernels::Isa;
 use wavesynth_models::objective::{Objective, Window};
 use wavesynth_models::wavenet::{self, fused::Fused, graph::GraphObjective};
@@ -36,6 +37,12 @@ pub fn objective(config: &wavenet::Config, engine: Engine) -> Box<dyn Objective>
 fn objective_of(config: &FamilyConfig, engine: Engine) -> Result<Box<dyn Objective>> {
     match config {
         FamilyConfig::WaveNet(c) => Ok(objective(c, engine)),
+        FamilyConfig::CharRnn(c) => Ok(match engine {
+            Engine::Fused => Box::new(char_rnn::fused::Fused::new(c.clone(), Isa::detect())),
+            Engine::Graph => {
+                Box::new(char_rnn::graph::GraphObjective::new(c.clone(), candle_core::Device::Cpu))
+            }
+        }),
         FamilyConfig::Ngram(_) => bail!("an n-gram table is counted, not trained by steps"),
     }
 }

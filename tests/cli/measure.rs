@@ -1,6 +1,6 @@
 //! logits, eval, bench, info.
 
-use super::common::Folder;
+use super::common::{self, Folder};
 use super::{number, read_npy, refuses, write_npy};
 
 #[test]
@@ -72,6 +72,9 @@ fn bench_measures_shapes_and_checkpoints() {
         (Some("deepvoice-small"), Some("plain"))
     );
     assert!(f.ok("bench latency -m plain.safetensors --seconds 0.1").starts_with(b"shape"));
+    common::char_rnn().write(&f.path("text.safetensors")).unwrap();
+    let rows = f.json("bench latency -m text.safetensors --seconds 0.01");
+    assert!(number(&rows[0]["ns_per_symbol"], "p50") > 0.0 && rows[0]["change_to_sound_ms"].is_null());
     refuses(&f, "bench latency --shape huge", 1, &["huge", "nv-wavenet"]);
     refuses(&f, "bench latency --shape ibab --dtype f7", 2, &["f7", "f32"]);
     refuses(&f, "bench latency --shape ibab -m voice.safetensors", 2, &["--shape"]);
@@ -90,5 +93,12 @@ fn info_shows_a_checkpoint() {
     for word in ["ann, bob", "15 samples, 0.9 ms", "2 x (1 2 4)", "16000 Hz", "cep16-f0-v1"] {
         assert!(text.contains(word), "{word}: {text}");
     }
+    common::char_rnn().write(&f.path("text.safetensors")).unwrap();
+    let v = f.json("info text.safetensors");
+    assert_eq!((v["family"].as_str(), v["config"]["cell"].as_str()), (Some("char_rnn"), Some("lstm")));
+    assert_eq!(number(&v, "state_bytes"), 4.0 * 2.0 * 2.0 * 12.0);
+    assert_eq!(number(&v, "macs_per_symbol"), 3.0 * 12.0 * 48.0 + 12.0 * 30.0);
+    let text = String::from_utf8(f.ok("info text.safetensors")).unwrap();
+    assert!(text.contains("2 of 12 LSTM units") && text.contains("192 bytes"), "{text}");
     refuses(&f, "info ann.bin", 1, &["ann.bin", "header"]);
 }

@@ -18,9 +18,13 @@ fn wrong_models_are_refused() {
         refuses(&f, &format!("info {name}"), 1, &[name]);
     }
     let mut model = common::checkpoint(&common::config());
-    model.header.family = "gpt".into();
-    model.write(&f.path("gpt.safetensors")).unwrap();
-    refuses(&f, "info gpt.safetensors", 1, &["gpt.safetensors", "family `gpt`"]);
+    model.header.family = "organ".into();
+    model.write(&f.path("organ.safetensors")).unwrap();
+    refuses(&f, "info organ.safetensors", 1, &["organ.safetensors", "family `organ`"]);
+    let said = "text.safetensors: family `char_rnn`, wanted a voice (wavenet)";
+    common::char_rnn().write(&f.path("text.safetensors")).unwrap();
+    refuses(&f, "render -m text.safetensors --condition ann.bin -o x.wav", 1, &[said]);
+    refuses(&f, "eval -m text.safetensors --condition ann.bin x.wav", 1, &[said]);
     let mut model = common::checkpoint(&common::config());
     model.header.version = 99;
     model.write(&f.path("v99.safetensors")).unwrap();

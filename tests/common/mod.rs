@@ -8,6 +8,7 @@ use wavesynth::voice::{SECTION, SpeakerSection, Voice, VoiceSection};
 use wavesynth_audio::cond::{Condition, SpeakerVector, TrackInfo};
 use wavesynth_audio::features;
 use wavesynth_models::ar::Coins;
+use wavesynth_models::char_rnn;
 use wavesynth_models::kernels::Isa;
 use wavesynth_models::wavenet::{self, Config};
 use wavesynth_models::weights::{Checkpoint, Header, Layout, VERSION};
@@ -66,6 +67,20 @@ pub fn checkpoint(config: &Config) -> Checkpoint {
         sections: json!({ SECTION: section }).as_object().unwrap().clone(),
     };
     Checkpoint { header, tensors }
+}
+
+/// A model of text, which is no voice.
+pub fn char_rnn() -> Checkpoint {
+    let config =
+        char_rnn::Config { classes: 30, start: 3, cell: char_rnn::Cell::Lstm, hidden: 12, layers: 2 };
+    let layout = Layout::new(config.table());
+    let header = Header {
+        version: VERSION,
+        family: char_rnn::FAMILY.into(),
+        config: serde_json::to_value(&config).unwrap(),
+        sections: serde_json::Map::new(),
+    };
+    Checkpoint { header, tensors: layout.tensors(&layout.init(7)) }
 }
 
 /// The checkpoint, loaded.

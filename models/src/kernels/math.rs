@@ -54,3 +54,10 @@ fn gate_exps<S: Simd>(s: S, a: S::V, b: S::V) -> (S::V, S::V) {
     let b = s.min(s.max(b, s.splat(-30.0)), s.splat(30.0));
     (exp(s, s.mul(a, s.splat(-2.0))), exp(s, s.sub(s.splat(0.0), b)))
 }
+
+/// σ(x), in [0, 1].
+#[inline(always)]
+pub fn sigmoid<S: Simd>(s: S, x: S::V) -> S::V {
+    let one = s.splat(1.0);
+    s.div(one, s.add(one, exp(s, s.sub(s.splat(0.0), x))))
+}

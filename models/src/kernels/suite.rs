@@ -27,7 +27,8 @@ impl Kernel for Map<'_> {
                 0 => math::exp(s, va),
                 1 => math::gate(s, va, vb),
                 2 => math::tanh(s, va),
-                _ => math::tanh_sigmoid(s, va, vb).1,
+                3 => math::tanh_sigmoid(s, va, vb).1,
+                _ => math::sigmoid(s, vb),
             };
             s.store(&mut out[i..], v);
         }
@@ -49,12 +50,12 @@ fn exponentials_and_gates_are_exact_enough_and_in_range() {
             let want = f64::from(x.clamp(-87.0, 87.0)).exp();
             assert!((f64::from(*y) / want - 1.0).abs() < 3e-7, "{} exp({x}) = {y}", isa.name());
         }
-        for (f, range) in [(1, -1.0..=1.0), (2, -1.0..=1.0), (3, 0.0..=1.0)] {
+        for (f, range) in [(1, -1.0..=1.0), (2, -1.0..=1.0), (3, 0.0..=1.0), (4, 0.0..=1.0)] {
             isa.run(Map(a, &b, &mut out, f));
             for ((x, g), y) in a.iter().zip(&b).zip(&out) {
                 let (x, g) = (f64::from(*x), f64::from(*g));
                 let sigmoid = 1.0 / (1.0 + (-g).exp());
-                let want = [x.tanh() * sigmoid, x.tanh(), sigmoid][f as usize - 1];
+                let want = [x.tanh() * sigmoid, x.tanh(), sigmoid, sigmoid][f as usize - 1];
                 assert!((f64::from(*y) - want).abs() < 1e-6, "{} {f}({x}, {g}) = {y}", isa.name());
                 assert!(range.contains(y), "{} {f}({x}, {g}) = {y} is out of range", isa.name());
             }

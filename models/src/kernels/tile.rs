@@ -3,7 +3,7 @@
 //! B and C are row-major with rows of whole vectors; A is read by strides, so that A and its transpose cost the same.
 //! A block of C stays in registers while the inner dimension runs.
 
-use super::Simd;
+use super::{Isa, Kernel, Simd};
 
 /// A read by strides: element (i, k) stands at `data[i·row + k·column]`.
 #[derive(Clone, Copy)]
@@ -59,6 +59,24 @@ pub fn multiply<S: Simd>(s: S, (m, n, k): (usize, usize, usize), c: &mut [f32], 
     }
 }
 
+/// [`multiply`] compiled once for each instruction set and shared by its callers: for products large enough that a call
+/// costs nothing.
+///
+/// # Panics
+/// As [`multiply`].
+pub fn multiply_with(isa: Isa, dims: (usize, usize, usize), c: &mut [f32], a: Strided<'_>, b: &[f32]) {
+    struct Multiply<'a>((usize, usize, usize), &'a mut [f32], Strided<'a>, &'a [f32]);
+    impl Kernel for Multiply<'_> {
+        type Output = ();
+        #[inline(always)]
+        fn run<S: Simd>(self, s: S) {
+            let Self(dims, c, a, b) = self;
+            multiply(s, dims, c, a, b);
+        }
+    }
+    isa.run(Multiply(dims, c, a, b));
+}
+
 /// All rows of one block of columns, as many at a time as the registers hold.
 #[inline(always)]
 fn columns<S: Simd, const N: usize>(
@@ -70,19 +88,26 @@ fn columns<S: Simd, const N: usize>(
     column: usize,
 ) {
     let mut i = 0;
+    macro_rules! rest {
+        ($($m:literal),*) => {
+            match m - i {
+                $($m => block::<S, $m, N>(s, (i, column, n, k), c, a, b),)*
+                _ => {}
+            }
+        };
+    }
     if S::TILE_ROWS >= 8 {
         while i + 8 <= m {
             block::<S, 8, N>(s, (i, column, n, k), c, a, b);
             i += 8;
         }
-    }
-    while i + 4 <= m {
-        block::<S, 4, N>(s, (i, column, n, k), c, a, b);
-        i += 4;
-    }
-    while i < m {
-        block::<S, 1, N>(s, (i, column, n, k), c, a, b);
-        i += 1;
+        rest!(1, 2, 3, 4, 5, 6, 7);
+    } else {
+        while i + 4 <= m {
+            block::<S, 4, N>(s, (i, column, n, k), c, a, b);
+            i += 4;
+        }
+        rest!(1, 2, 3);
     }
 }
 

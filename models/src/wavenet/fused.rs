@@ -19,13 +19,14 @@ mod padded;
 mod window;
 
 use super::Config;
+use crate::fused::locked;
 use crate::kernels::Isa;
 use crate::kernels::aligned::Aligned;
-use crate::objective::{Objective, ObjectiveError, Window};
+use crate::objective::{Objective, ObjectiveError, Window, check_windows};
 use crate::weights::Layout;
 use padded::{Padded, Weights};
 use rayon::prelude::*;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::Mutex;
 use window::{Scratch, WindowPass};
 
 /// Rows of a tile: its widest buffers fit the L2 beside the layer's weights.
@@ -71,11 +72,6 @@ impl Fused {
         locked(&self.idle).push(scratch);
         nats
     }
-}
-
-/// The buffers behind `mutex`. They are overwritten before they are read, so a panic elsewhere leaves nothing to fear.
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Objective for Fused {
@@ -124,29 +120,18 @@ impl Objective for Fused {
 
 /// Checks that every window fits `config`; the length of the longest.
 pub(super) fn check_batch(config: &Config, batch: &[Window]) -> Result<usize, ObjectiveError> {
-    let err = |i: usize, what: String| Err(ObjectiveError::Batch(format!("window {i}: {what}")));
-    if batch.is_empty() {
-        return Err(ObjectiveError::Batch("no windows".into()));
-    }
+    let longest = check_windows(batch, config.classes)?;
+    let Some(c) = &config.condition else { return Ok(longest) };
     for (i, w) in batch.iter().enumerate() {
-        let t = w.inputs.len();
-        if w.targets.len() != t || w.warmup >= t {
-            let (n, u) = (w.targets.len(), w.warmup);
-            return err(i, format!("{t} inputs, {n} targets, warm-up {u}"));
+        let err = |what: String| Err(ObjectiveError::Batch(format!("window {i}: {what}")));
+        let want = w.inputs.len().div_ceil(c.hop) * c.local_len();
+        if w.frames.len() != want {
+            return err(format!("{} frame values, wanted {want}", w.frames.len()));
         }
-        if let Some(s) = w.inputs.iter().chain(&w.targets).find(|&&s| s as usize >= config.classes) {
-            return err(i, format!("symbol {s}, the model has {} classes", config.classes));
-        }
-        if let Some(c) = &config.condition {
-            let want = t.div_ceil(c.hop) * c.local_len();
-            if w.frames.len() != want {
-                return err(i, format!("{} frame values, wanted {want}", w.frames.len()));
-            }
-            if c.speaker_dim > 0 && w.speaker.is_none_or(|s| s >= c.speakers) {
-                let found = w.speaker;
-                return err(i, format!("speaker {found:?}, the model has {}", c.speakers));
-            }
+        if c.speaker_dim > 0 && w.speaker.is_none_or(|s| s >= c.speakers) {
+            let found = w.speaker;
+            return err(format!("speaker {found:?}, the model has {}", c.speakers));
         }
     }
-    Ok(batch.iter().map(|w| w.inputs.len()).max().unwrap_or(0))
+    Ok(longest)
 }

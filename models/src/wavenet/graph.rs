@@ -6,26 +6,15 @@
 
 use super::{Condition, Config, names};
 use crate::ar::Graph;
+use crate::graph::{self, DeviceTensors, GraphError, PaddedBatch, Variables, on_device};
 use crate::objective::{Objective, ObjectiveError, Window};
-use crate::weights::{Layout, Tensors, WeightsError, check};
-use candle_core::{D, DType, Device, Result, Tensor, Var};
-use std::collections::HashMap;
+use crate::weights::{Layout, Tensors};
+use candle_core::{Device, Result, Tensor};
 
 /// A WaveNet's tensors on a candle device.
 pub struct WaveNetGraph {
     config: Config,
-    tensors: HashMap<String, Tensor>,
-}
-
-/// Why a graph can't be built.
-#[derive(Debug, thiserror::Error)]
-pub enum GraphError {
-    /// Tensors that are not those of the config.
-    #[error(transparent)]
-    Weights(#[from] WeightsError),
-    /// The library failed.
-    #[error("graph: {0}")]
-    Candle(#[from] candle_core::Error),
+    tensors: DeviceTensors,
 }
 
 impl WaveNetGraph {
@@ -34,11 +23,7 @@ impl WaveNetGraph {
     /// # Errors
     /// Tensors that are not those of [`Config::table`], or a device out of memory.
     pub fn new(config: &Config, tensors: &Tensors, device: &Device) -> std::result::Result<Self, GraphError> {
-        check(tensors, &config.table())?;
-        let tensors = tensors
-            .iter()
-            .map(|(name, t)| Ok((name.clone(), Tensor::from_slice(&t.data, &t.shape[..], device)?)))
-            .collect::<Result<_>>()?;
+        let tensors = on_device(tensors, &config.table(), device)?;
         Ok(Self { config: config.clone(), tensors })
     }
 
@@ -48,12 +33,7 @@ impl WaveNetGraph {
 
     /// x [.., in] times the named matrix [in, out].
     fn product(&self, x: &Tensor, name: &str) -> Result<Tensor> {
-        let w = self.get(name);
-        let mut shape = x.dims().to_vec();
-        let inputs = shape.pop().unwrap_or(0);
-        let rows: usize = shape.iter().product();
-        shape.push(w.dim(1)?);
-        x.contiguous()?.reshape((rows, inputs))?.matmul(w)?.reshape(shape)
+        graph::product(x, self.get(name))
     }
 
     fn affine(&self, x: &Tensor, weight: &str, bias: &str) -> Result<Tensor> {
@@ -172,27 +152,9 @@ impl Objective for GraphObjective {
     ) -> std::result::Result<f64, ObjectiveError> {
         let device = &self.device;
         let t = super::fused::check_batch(&self.config, batch)?;
-        let mut vars = Vec::new();
-        for (name, tensor) in self.layout.tensors(params) {
-            vars.push((name, Var::from_slice(&tensor.data, &tensor.shape[..], device)?));
-        }
-        let graph = WaveNetGraph {
-            config: self.config.clone(),
-            tensors: vars.iter().map(|(n, v)| (n.clone(), v.as_tensor().clone())).collect(),
-        };
-        // Windows of several lengths are padded to the longest; what is padded has no weight in the loss.
-        let padded = |of: fn(&Window) -> &[u16]| -> Vec<u32> {
-            let row = |w| (0..t).map(move |i| of(w).get(i).map_or(0, |&s| u32::from(s)));
-            batch.iter().flat_map(row).collect()
-        };
-        let shape = (batch.len(), t);
-        let inputs = Tensor::from_vec(padded(|w| &w.inputs), shape, device)?;
-        let targets = Tensor::from_vec(padded(|w| &w.targets), shape, device)?;
-        let counts = |w: &Window, i| i >= w.warmup && i < w.inputs.len();
-        let weight: Vec<f32> =
-            batch.iter().flat_map(|w| (0..t).map(move |i| if counts(w, i) { 1.0 } else { 0.0 })).collect();
-        let total = weight.iter().map(|&w| f64::from(w)).sum::<f64>();
-        let weight = Tensor::from_vec(weight, shape, device)?;
+        let vars = Variables::new(&self.layout, params, device)?;
+        let graph = WaveNetGraph { config: self.config.clone(), tensors: vars.tensors() };
+        let padded = PaddedBatch::new(batch, t, device)?;
         let cond = match &self.config.condition {
             None => None,
             Some(c) => {
@@ -211,21 +173,11 @@ impl Objective for GraphObjective {
                 Some(graph.with_speakers(c, &speakers, local, n)?)
             }
         };
-        let logits = graph.forward(&inputs, cond.as_ref())?;
-        let log_p = candle_nn::ops::log_softmax(&logits, D::Minus1)?;
-        let picked = log_p.gather(&targets.unsqueeze(2)?, 2)?.squeeze(2)?;
-        let loss = ((picked * weight)?.sum_all()? * (-1.0 / total))?;
+        let loss = padded.loss(&graph.forward(&padded.inputs, cond.as_ref())?)?;
         if let Some(grads) = grads {
-            let store = loss.backward()?;
-            for (name, var) in &vars {
-                let to = &mut grads[self.layout.range(name)];
-                match store.get(var.as_tensor()) {
-                    Some(g) => to.copy_from_slice(&g.flatten_all()?.to_vec1::<f32>()?),
-                    None => to.fill(0.0),
-                }
-            }
+            vars.gradient(&loss, &self.layout, grads)?;
         }
-        Ok(f64::from(loss.to_dtype(DType::F32)?.to_scalar::<f32>()?))
+        graph::scalar(&loss)
     }
 
     fn peak_bytes(&self, windows: usize, window_len: usize, _threads: usize) -> usize {

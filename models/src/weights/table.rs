@@ -21,6 +21,8 @@ pub enum Init {
     Zeros,
     /// Independent normal numbers of this standard deviation.
     Normal(f32),
+    /// Ones from the first position up to the second, zeros elsewhere: the open gate of a bias.
+    Ones(usize, usize),
 }
 
 impl Init {
@@ -105,6 +107,9 @@ impl Layout {
             let mut coins = Coins::keyed(seed, i as u64);
             match spec.init {
                 Init::Zeros => flat.resize(flat.len() + spec.len(), 0.0),
+                Init::Ones(from, to) => {
+                    flat.extend((0..spec.len()).map(|i| if (from..to).contains(&i) { 1.0 } else { 0.0 }))
+                }
                 Init::Normal(std) => flat.extend((0..spec.len()).map(|_| coins.normal() * std)),
             }
         }

@@ -1,7 +1,7 @@
 //! The readings of one equation must agree: the teacher-forced graph, the engine step under every instruction set, and
 //! the fused layers with their own backward.
 
-use crate::common::{config, random_frames, random_symbols, random_tensors};
+use crate::common::{config, random_frames, random_symbols, random_tensors, relative};
 use wavesynth_models::ar::{Coins, Graph, Model};
 use wavesynth_models::candle_core::{Device, IndexOp, Tensor};
 use wavesynth_models::kernels::Isa;
@@ -130,12 +130,6 @@ fn windows(config: &Config, count: usize, seed: u64) -> Vec<Window> {
             }
         })
         .collect()
-}
-
-fn relative(a: &[f32], b: &[f32]) -> f64 {
-    let norm = |x: &mut dyn Iterator<Item = f64>| x.map(|v| v * v).sum::<f64>().sqrt();
-    let d = norm(&mut a.iter().zip(b).map(|(a, b)| f64::from(a - b)));
-    d / (norm(&mut b.iter().map(|&v| f64::from(v))) + 1e-12)
 }
 
 #[test]

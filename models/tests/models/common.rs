@@ -1,6 +1,8 @@
-//! Small random networks.
+//! Small random networks, and the golden numbers of independent programs.
 #![cfg_attr(not(feature = "train"), allow(dead_code, reason = "the graph's tests use the rest"))]
 
+use safetensors::SafeTensors;
+use std::path::{Path, PathBuf};
 use wavesynth_models::ar::Coins;
 use wavesynth_models::wavenet::{Condition, Config};
 use wavesynth_models::weights::{Init, Layout, Tensors};
@@ -60,4 +62,38 @@ pub fn random_symbols(config: &Config, n: usize, seed: u64) -> Vec<u16> {
 pub fn random_frames(config: &Config, t: usize, seed: u64) -> Vec<f32> {
     let mut coins = Coins::new(seed);
     (0..t.div_ceil(config.hop()) * config.cond_len()).map(|_| coins.normal()).collect()
+}
+
+/// The checkpoint `name` in `golden/`.
+pub fn golden_path(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/models/golden/{name}.safetensors"))
+}
+
+/// What an independent program computed for the checkpoint of that name.
+pub struct Golden(Vec<u8>);
+
+impl Golden {
+    /// `golden/name.golden.safetensors`.
+    pub fn open(name: &str) -> Self {
+        Self(std::fs::read(golden_path(&format!("{name}.golden"))).unwrap())
+    }
+
+    /// The values of one tensor.
+    pub fn read(&self, tensor: &str) -> Vec<f32> {
+        let file = SafeTensors::deserialize(&self.0).unwrap();
+        let data = file.tensor(tensor).unwrap().data().to_vec();
+        data.chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().unwrap())).collect()
+    }
+
+    /// The symbols of the sequence.
+    pub fn symbols(&self) -> Vec<u16> {
+        self.read("symbols").into_iter().map(|s| s as u16).collect()
+    }
+}
+
+/// |a − b| / |b|.
+pub fn relative(a: &[f32], b: &[f32]) -> f64 {
+    let norm = |x: &mut dyn Iterator<Item = f64>| x.map(|v| v * v).sum::<f64>().sqrt();
+    let d = norm(&mut a.iter().zip(b).map(|(a, b)| f64::from(a - b)));
+    d / (norm(&mut b.iter().map(|&v| f64::from(v))) + 1e-12)
 }

@@ -2,11 +2,11 @@
 //! (`golden/wavenet.py`: plain numpy, double precision, no queue). It also wrote the checkpoint, from the description of
 //! the format alone.
 
-use safetensors::SafeTensors;
-use std::path::Path;
+use crate::common;
+use std::path::PathBuf;
 use wavesynth_models::ar::{Generator, Sampling};
 use wavesynth_models::kernels::Isa;
-use wavesynth_models::zoo::{FamilyConfig, Loaded};
+use wavesynth_models::zoo::Loaded;
 
 struct Golden {
     symbols: Vec<u16>,
@@ -16,21 +16,17 @@ struct Golden {
 }
 
 fn golden() -> Golden {
-    let file = SafeTensors::deserialize(include_bytes!("golden/wavenet.golden.safetensors")).unwrap();
-    let read = |name: &str| -> Vec<f32> {
-        let data = file.tensor(name).unwrap().data();
-        data.chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().unwrap())).collect()
-    };
+    let file = common::Golden::open("wavenet");
     Golden {
-        symbols: read("symbols").into_iter().map(|s| s as u16).collect(),
-        frames: read("frames"),
-        logits: read("logits"),
-        nats: read("nats"),
+        symbols: file.symbols(),
+        frames: file.read("frames"),
+        logits: file.read("logits"),
+        nats: file.read("nats"),
     }
 }
 
-fn checkpoint() -> std::path::PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/models/golden/wavenet.safetensors")
+fn checkpoint() -> PathBuf {
+    common::golden_path("wavenet")
 }
 
 /// Runs `each` for every symbol, with the condition set at every frame.
@@ -82,7 +78,7 @@ fn drawing_scoring_and_reading_mix_in_one_stream() {
 #[test]
 fn the_config_is_read_from_the_header() {
     let model = Loaded::open(&checkpoint(), Isa::PLAIN).unwrap();
-    let FamilyConfig::WaveNet(config) = &model.config else { panic!("not a WaveNet") };
+    let config = model.config.into_voice(&checkpoint()).unwrap();
     assert_eq!((config.kernel_size, config.gate_channels, config.receptive_field()), (3, 7, 23));
 }
 
@@ -93,13 +89,12 @@ fn the_graph_gives_the_independent_logits() {
     use wavesynth_models::candle_core::{Device, IndexOp, Tensor};
     use wavesynth_models::wavenet::graph::WaveNetGraph;
     use wavesynth_models::weights::Checkpoint;
+    use wavesynth_models::zoo::FamilyConfig;
 
     let golden = golden();
     let file = Checkpoint::read(&checkpoint()).unwrap();
-    let FamilyConfig::WaveNet(config) = FamilyConfig::from_header(&file.header, &checkpoint()).unwrap()
-    else {
-        panic!("not a WaveNet")
-    };
+    let config = FamilyConfig::from_header(&file.header, &checkpoint()).unwrap();
+    let config = config.into_voice(&checkpoint()).unwrap();
     let graph = WaveNetGraph::new(&config, &file.tensors, &Device::Cpu).unwrap();
     let mut inputs = vec![u32::from(config.start)];
     inputs.extend(golden.symbols[..golden.symbols.len() - 1].iter().map(|&s| u32::from(s)));

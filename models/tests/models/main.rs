@@ -2,6 +2,7 @@
 
 #[cfg(feature = "train")]
 mod agree;
+mod char_rnn;
 mod checkpoint;
 mod common;
 mod golden;

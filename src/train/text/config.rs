@@ -8,7 +8,7 @@ use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize};
 use std::path::PathBuf;
 use wavesynth_models::zoo::FamilyConfig;
-use wavesynth_models::{ngram, wavenet};
+use wavesynth_models::{char_rnn, ngram, wavenet};
 
 /// A run file as it was read. Paths in it are relative to the folder that the program was started in.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -73,6 +73,8 @@ pub enum Model {
     /// Dilated causal convolutions; the default.
     #[serde(rename = "wavenet")]
     WaveNet(WaveNet),
+    /// A recurrent network.
+    CharRnn(CharRnn),
     /// A table of counts.
     Ngram(Ngram),
 }
@@ -98,6 +100,18 @@ pub struct WaveNet {
 
 fn two() -> usize {
     2
+}
+
+/// Keys of [`char_rnn::Config`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CharRnn {
+    /// `lstm` or `gru`.
+    pub cell: char_rnn::Cell,
+    /// H.
+    pub hidden: usize,
+    /// L.
+    pub layers: usize,
 }
 
 /// Keys of [`ngram::Config`].
@@ -130,8 +144,11 @@ impl<'de> Deserialize<'de> for Model {
         let family = table.remove("family").unwrap_or_else(|| wavenet::FAMILY.into());
         match family.as_str() {
             Some(f @ wavenet::FAMILY) => keys(table, f).map(Self::WaveNet),
+            Some(f @ char_rnn::FAMILY) => keys(table, f).map(Self::CharRnn),
             Some(f @ ngram::FAMILY) => keys(table, f).map(Self::Ngram),
-            _ => Err(D::Error::custom(format!("family is {family}, wanted \"wavenet\" or \"ngram\""))),
+            _ => Err(D::Error::custom(format!(
+                "family is {family}, wanted \"wavenet\", \"char_rnn\" or \"ngram\""
+            ))),
         }
     }
 }
@@ -157,6 +174,12 @@ impl Model {
                 };
                 config.validate().map_err(|e| anyhow!("model: {e}"))?;
                 Ok(FamilyConfig::WaveNet(config))
+            }
+            Self::CharRnn(m) => {
+                let (cell, hidden, layers) = (m.cell, m.hidden, m.layers);
+                let config = char_rnn::Config { classes, start, cell, hidden, layers };
+                config.validate().map_err(|e| anyhow!("model: {e}"))?;
+                Ok(FamilyConfig::CharRnn(config))
             }
             Self::Ngram(m) => {
                 // The counts are not known yet; one stands for them.

@@ -26,6 +26,7 @@ impl Past {
     pub fn of(config: &FamilyConfig) -> Result<Self> {
         match config {
             FamilyConfig::WaveNet(c) => Ok(Self::Field(c.receptive_field() - 1)),
+            FamilyConfig::CharRnn(_) => Ok(Self::Carried),
             FamilyConfig::Ngram(_) => bail!("an n-gram table is counted, not trained by windows"),
         }
     }

@@ -1,46 +1,9 @@
 //! Parameters with rows of whole vectors: padded columns are zero in the weights and ignored in the gradients.
 
+use crate::fused::padded::{Matrix, PaddedTable};
 use crate::kernels::aligned::Aligned;
 use crate::wavenet::{Config, names};
-use rayon::prelude::*;
 use std::ops::Range;
-
-/// One tensor of the table inside the padded buffer.
-#[derive(Debug, Clone)]
-struct Slot {
-    /// Where it stands in the flat vector.
-    flat: usize,
-    /// Where it stands in the padded buffer.
-    at: usize,
-    rows: usize,
-    /// Parts of a row that are padded each on its own: two for the gate's halves.
-    parts: usize,
-    /// Columns of a part.
-    width: usize,
-    /// Columns of a padded part.
-    padded: usize,
-}
-
-impl Slot {
-    fn row_len(&self) -> usize {
-        self.parts * self.padded
-    }
-
-    /// Flat and padded position of every part of every row.
-    fn runs(&self) -> impl Iterator<Item = (usize, usize)> + '_ {
-        let part = |i| (self.flat + i * self.width, self.at + i * self.padded);
-        (0..self.rows * self.parts).map(part)
-    }
-}
-
-/// A matrix in the padded buffer: `rows` rows of `columns` values.
-#[derive(Debug, Clone)]
-pub struct Matrix {
-    /// Where it stands.
-    pub at: Range<usize>,
-    /// Width of a row, padded.
-    pub columns: usize,
-}
 
 /// Places of a layer's tensors.
 #[derive(Debug, Clone)]
@@ -79,8 +42,7 @@ pub struct Widths {
 /// Where everything stands.
 #[derive(Debug)]
 pub struct Padded {
-    slots: Vec<Slot>,
-    len: usize,
+    table: PaddedTable,
     /// Padded widths.
     pub widths: Widths,
     /// [classes, R].
@@ -109,24 +71,9 @@ impl Padded {
     /// Lays `config`'s table out for vectors of `lanes`.
     pub fn new(config: &Config, lanes: usize) -> Self {
         let pad = |n: usize| n.next_multiple_of(lanes);
-        let d = config.gate_channels;
-        let (mut slots, mut flat, mut at) = (Vec::new(), 0, 0);
-        let mut places: std::collections::HashMap<String, (Range<usize>, usize)> = Default::default();
-        for spec in config.table() {
-            let columns = *spec.shape.last().unwrap_or(&1);
-            let (parts, width) = if is_gate(&spec.name) { (2, d) } else { (1, columns) };
-            let slot = Slot { flat, at, rows: spec.len() / columns, parts, width, padded: pad(width) };
-            let len = slot.rows * slot.row_len();
-            places.insert(spec.name.clone(), (at..at + len, slot.row_len()));
-            flat += spec.len();
-            at += len;
-            slots.push(slot);
-        }
-        let matrix = |name: &str| {
-            let (at, columns) = places[name].clone();
-            Matrix { at, columns }
-        };
-        let bias = |name: &str| places[name].0.clone();
+        let table = PaddedTable::new(&config.table(), lanes, |name| if is_gate(name) { 2 } else { 1 });
+        let matrix = |name: &str| table.matrix(name);
+        let bias = |name: &str| table.range(name);
         let layers = (0..config.dilations.len())
             .map(|l| {
                 let all = matrix(&names::gate(l));
@@ -157,7 +104,7 @@ impl Padded {
         Self {
             widths: Widths {
                 r: pad(config.residual_channels),
-                d: pad(d),
+                d: pad(config.gate_channels),
                 s: pad(config.skip_channels),
                 a: pad(config.head_channels),
                 p: pad(config.classes),
@@ -170,26 +117,21 @@ impl Padded {
             layers,
             skip_bias: bias(names::SKIP_BIAS),
             head: [head(0), head(1)],
-            slots,
-            len: at,
+            table,
         }
     }
 
     /// Values of a padded buffer.
     pub fn len(&self) -> usize {
-        self.len
+        self.table.len()
     }
 
     /// Pads `params`; with `transposes`, for a backward pass too.
     pub fn weights(&self, params: &[f32], transposes: bool) -> Weights {
-        let mut forward = Aligned::zeros(self.len);
-        for slot in &self.slots {
-            for (flat, at) in slot.runs() {
-                forward[at..at + slot.width].copy_from_slice(&params[flat..flat + slot.width]);
-            }
-        }
+        let mut forward = Aligned::zeros(self.len());
+        self.table.pad(params, &mut forward);
         let transposes = match transposes {
-            true => self.transposed().map(|(m, columns)| transpose(&forward, m, columns)).collect(),
+            true => self.transposed().map(|(m, columns)| m.transpose(&forward, columns)).collect(),
             false => Vec::new(),
         };
         Weights { forward, transposes }
@@ -218,23 +160,7 @@ impl Padded {
 
     /// Sums padded gradients in their order into flat `grads`.
     pub fn sum_gradients(&self, parts: &[Aligned], grads: &mut [f32]) {
-        let mut rest = grads;
-        let mut pieces = Vec::new();
-        for slot in &self.slots {
-            let (here, later) = rest.split_at_mut(slot.rows * slot.parts * slot.width);
-            pieces.push((slot, here));
-            rest = later;
-        }
-        pieces.into_par_iter().for_each(|(slot, flat)| {
-            for (run, (_, at)) in flat.chunks_exact_mut(slot.width).zip(slot.runs()) {
-                run.fill(0.0);
-                for part in parts {
-                    for (g, p) in run.iter_mut().zip(&part[at..at + slot.width]) {
-                        *g += p;
-                    }
-                }
-            }
-        });
+        self.table.sum_gradients(parts, grads);
     }
 }
 
@@ -255,16 +181,4 @@ impl Weights {
 /// Whether the tensor's columns are the two halves of a gate.
 fn is_gate(name: &str) -> bool {
     name.contains(".gate.") || name.contains(".cond.")
-}
-
-/// [columns of m, `width`] with the rows of m as columns, zeros in the padding.
-fn transpose(weights: &[f32], m: &Matrix, width: usize) -> Aligned {
-    let rows = m.at.len() / m.columns;
-    let mut out = Aligned::zeros(m.columns * width);
-    for (i, row) in weights[m.at.clone()].chunks_exact(m.columns).enumerate().take(rows) {
-        for (j, &v) in row.iter().enumerate() {
-            out[j * width + i] = v;
-        }
-    }
-    out
 }

@@ -1,8 +1,9 @@
 //! One window: forward through the layers, the head, and back.
 
 use super::TILE;
-use super::head::{HeadScratch, HeadTile, add, add_rows, broadcast};
+use super::head::{HeadScratch, HeadTile};
 use super::padded::{LayerPlaces, Padded, Weights};
+use crate::fused::rows::{add, add_rows, broadcast};
 use crate::kernels::aligned::Aligned;
 use crate::kernels::tile::{Strided, multiply};
 use crate::kernels::{Kernel, Simd, math};

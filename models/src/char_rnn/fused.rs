@@ -1,0 +1,181 @@
+//! The trainer's own forward and backward: truncated back-propagation through time (Williams & Peng 1990) without a
+//! graph library.
+//!
+//! Some windows of the batch are one task: a thread takes the group through all layers forward, through the head, and
+//! back. Rows stand time-major, so that a time step's recurrent product is one small matrix product for the group, and
+//! what does not wait for the step before (the products from the layer below, the weights' gradients) is one product for
+//! many rows. How a batch is split depends on its size alone, each group adds to a gradient of its own, and these are
+//! summed in order, which makes the result the same bits at any number of threads.
+//!
+//! ```text
+//! places    the padded parameters and their transposes
+//! group     one group of windows: layers, head, and their backward
+//! ```
+
+mod group;
+mod places;
+
+use super::Config;
+use crate::fused::locked;
+use crate::kernels::Isa;
+use crate::kernels::aligned::Aligned;
+use crate::objective::{Objective, ObjectiveError, Window, check_windows};
+use crate::weights::Layout;
+use group::{GroupPass, Scratch};
+use places::{Places, Weights};
+use rayon::prelude::*;
+use std::ops::Range;
+use std::sync::Mutex;
+
+/// Windows of a group at most: enough rows for each reading of the recurrent weights, few enough for several threads.
+const GROUP: usize = 16;
+
+/// The loss by the fused layers.
+pub struct Fused {
+    config: Config,
+    layout: Layout,
+    places: Places,
+    isa: Isa,
+    /// Padded weights of the last call, to be overwritten.
+    weights: Mutex<Weights>,
+    /// Buffers that no group is using, for the next ones.
+    idle: Mutex<Vec<Scratch>>,
+    /// One padded gradient per group of a batch.
+    gradients: Mutex<Vec<Aligned>>,
+}
+
+impl Fused {
+    /// The loss of `config`, computed with `isa`.
+    pub fn new(config: Config, isa: Isa) -> Self {
+        Self {
+            layout: Layout::new(config.table()),
+            places: Places::new(&config, isa.lanes()),
+            config,
+            isa,
+            weights: Mutex::default(),
+            idle: Mutex::default(),
+            gradients: Mutex::default(),
+        }
+    }
+
+    /// −ln p of a group, summed over the rows behind its warm-ups; the gradient of it times `scale` goes to `gradient`.
+    fn group(
+        &self,
+        windows: &[Window],
+        carry: &mut [Vec<f32>],
+        weights: &Weights,
+        scale: f32,
+        gradient: Option<&mut Aligned>,
+    ) -> f64 {
+        let mut scratch = locked(&self.idle).pop().unwrap_or_default();
+        let nats = self.isa.run(GroupPass {
+            isa: self.isa,
+            config: &self.config,
+            places: &self.places,
+            weights,
+            windows,
+            carry,
+            scale,
+            gradient,
+            scratch: &mut scratch,
+        });
+        locked(&self.idle).push(scratch);
+        nats
+    }
+}
+
+/// The windows of each group of a batch: a power of two of groups as equal as can be, none above [`GROUP`].
+fn groups(windows: usize) -> Vec<Range<usize>> {
+    let n = windows.div_ceil(GROUP).next_power_of_two();
+    (0..n).map(|g| g * windows / n..(g + 1) * windows / n).filter(|r| !r.is_empty()).collect()
+}
+
+impl Objective for Fused {
+    fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    fn loss(
+        &self,
+        params: &[f32],
+        batch: &[Window],
+        grads: Option<&mut [f32]>,
+    ) -> Result<f64, ObjectiveError> {
+        self.loss_carried(params, batch, &mut vec![Vec::new(); batch.len()], grads)
+    }
+
+    fn carry_len(&self) -> usize {
+        self.config.state_len()
+    }
+
+    fn loss_carried(
+        &self,
+        params: &[f32],
+        batch: &[Window],
+        carry: &mut [Vec<f32>],
+        grads: Option<&mut [f32]>,
+    ) -> Result<f64, ObjectiveError> {
+        check_batch(&self.config, batch, carry)?;
+        let total: usize = batch.iter().map(|w| w.inputs.len() - w.warmup).sum();
+        let scale = 1.0 / total as f32;
+        let mut weights = std::mem::take(&mut *locked(&self.weights));
+        self.places.load(params, grads.is_some(), &mut weights);
+        let mut rest = carry;
+        let parts: Vec<_> = groups(batch.len())
+            .into_iter()
+            .map(|r| {
+                let (here, later) = std::mem::take(&mut rest).split_at_mut(r.len());
+                rest = later;
+                (&batch[r], here)
+            })
+            .collect();
+        let run = |(windows, carry), gradient| self.group(windows, carry, &weights, scale, gradient);
+        let nats: Vec<f64> = match grads {
+            None => parts.into_par_iter().with_max_len(1).map(|p| run(p, None)).collect(),
+            Some(grads) => {
+                let mut gradients = std::mem::take(&mut *locked(&self.gradients));
+                gradients.resize_with(parts.len(), || Aligned::zeros(self.places.len()));
+                let nats = parts
+                    .into_par_iter()
+                    .zip(&mut gradients)
+                    .with_max_len(1)
+                    .map(|(p, gradient)| {
+                        gradient.fill(0.0);
+                        run(p, Some(gradient))
+                    })
+                    .collect();
+                self.places.table.sum_gradients(&gradients, grads);
+                *locked(&self.gradients) = gradients;
+                nats
+            }
+        };
+        *locked(&self.weights) = weights;
+        Ok(nats.iter().sum::<f64>() / total as f64)
+    }
+
+    fn peak_bytes(&self, windows: usize, window_len: usize, threads: usize) -> usize {
+        let groups = groups(windows);
+        let active = threads.clamp(1, groups.len().max(1));
+        let widest = groups.iter().map(Range::len).max().unwrap_or(0);
+        let activations = active * Scratch::bytes(&self.config, &self.places, widest, window_len);
+        activations + 4 * self.places.len() * (groups.len() + 2)
+    }
+}
+
+/// Checks that every window and its carry fit `config`; the length of the longest.
+pub(super) fn check_batch(
+    config: &Config,
+    batch: &[Window],
+    carry: &[Vec<f32>],
+) -> Result<usize, ObjectiveError> {
+    let want = config.state_len();
+    if carry.len() != batch.len() {
+        let (n, m) = (carry.len(), batch.len());
+        return Err(ObjectiveError::Batch(format!("{n} carried states for {m} windows")));
+    }
+    if let Some((i, c)) = carry.iter().enumerate().find(|(_, c)| !c.is_empty() && c.len() != want) {
+        let n = c.len();
+        return Err(ObjectiveError::Batch(format!("window {i}: {n} values carried, the model has {want}")));
+    }
+    check_windows(batch, config.classes)
+}

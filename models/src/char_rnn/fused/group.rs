@@ -1,0 +1,345 @@
+//! One group of windows: forward through the layers, the head, and back. Row t·G + w is symbol t of window w; windows
+//! shorter than the longest go on with any symbol, and no gradient comes back from those rows.
+
+use super::places::{Of, Places, Weights};
+use crate::char_rnn::{Cell, Config, cell};
+use crate::fused::rows::{add, add_rows, broadcast, softmax_loss};
+use crate::kernels::aligned::Aligned;
+use crate::kernels::tile::{Strided, multiply_with};
+use crate::kernels::{Isa, Kernel, Simd};
+use crate::objective::Window;
+use std::ops::Range;
+
+/// Rows of a chunk, about: its gates stay in the L2 beside the layer's weights.
+const CHUNK: usize = 128;
+
+/// Buffers of one group; every value is written before it is read.
+#[derive(Default)]
+pub struct Scratch {
+    layers: Vec<LayerScratch>,
+    /// Gradient of the output of the layer at hand [T·G, H].
+    d_out: Vec<f32>,
+    /// Gradient of an LSTM's memory [G, H].
+    d_c: Vec<f32>,
+    /// Logits of a chunk, then their gradient [CHUNK, classes].
+    logits: Vec<f32>,
+}
+
+/// What a layer keeps for its backward.
+#[derive(Default, Clone)]
+struct LayerScratch {
+    /// u_l, then the gates, then their gradient [T·G, gates · H].
+    gates: Vec<f32>,
+    /// h_l [(T+1)·G, H], the carried state first.
+    h: Vec<f32>,
+    /// c_l of an LSTM, as h.
+    c: Vec<f32>,
+    /// A GRU's recurrent product, then its gradient [T·G, 3H].
+    recurrent: Vec<f32>,
+}
+
+impl Scratch {
+    /// Bytes that a group of `windows` windows of `t` rows takes.
+    pub fn bytes(config: &Config, places: &Places, windows: usize, t: usize) -> usize {
+        let second = match config.cell {
+            Cell::Lstm => places.h,
+            Cell::Gru => places.g,
+        };
+        let row = config.layers * (places.g + places.h + second) + places.h;
+        4 * (windows * (t + 1) * row + CHUNK.max(windows) * places.p)
+    }
+}
+
+/// A group's loss and gradient.
+pub struct GroupPass<'a> {
+    /// The instruction set that this pass runs under.
+    pub isa: Isa,
+    /// Sizes.
+    pub config: &'a Config,
+    /// Where things stand.
+    pub places: &'a Places,
+    /// The weights.
+    pub weights: &'a Weights,
+    /// The data.
+    pub windows: &'a [Window],
+    /// The state before each window, then that behind it.
+    pub carry: &'a mut [Vec<f32>],
+    /// Weight of one row in the loss's mean.
+    pub scale: f32,
+    /// The padded gradient to add to; none for the loss alone.
+    pub gradient: Option<&'a mut Aligned>,
+    /// Buffers.
+    pub scratch: &'a mut Scratch,
+}
+
+/// Makes `v` hold at least `len` values, of any content.
+#[inline(always)]
+fn size(v: &mut Vec<f32>, len: usize) {
+    if v.len() < len {
+        v.resize(len, 0.0);
+    }
+}
+
+/// Rows `r` of a buffer whose rows have `width` values.
+#[inline(always)]
+fn span(r: &Range<usize>, width: usize) -> Range<usize> {
+    r.start * width..r.end * width
+}
+
+impl Kernel for GroupPass<'_> {
+    type Output = f64;
+
+    #[inline(always)]
+    fn run<S: Simd>(mut self, s: S) -> f64 {
+        let t = self.windows.iter().map(|w| w.inputs.len()).max().unwrap_or(0);
+        self.size_scratch(t);
+        self.start();
+        let steps = (CHUNK / self.windows.len()).max(1);
+        let chunks: Vec<_> = (0..t).step_by(steps).map(|i| i..t.min(i + steps)).collect();
+        for l in 0..self.config.layers {
+            for steps in &chunks {
+                self.layer_forward(s, l, steps.clone());
+            }
+        }
+        let mut gradient = self.gradient.take();
+        let mut nats = 0.0;
+        for steps in &chunks {
+            nats += self.head(s, steps.clone(), gradient.as_deref_mut());
+        }
+        if let Some(gradient) = gradient {
+            for l in (0..self.config.layers).rev() {
+                let len = self.windows.len() * self.places.h;
+                self.scratch.d_c[..len].fill(0.0);
+                for steps in chunks.iter().rev() {
+                    self.layer_backward(s, l, steps.clone(), gradient);
+                }
+            }
+        }
+        self.finish();
+        nats
+    }
+}
+
+impl GroupPass<'_> {
+    #[inline(always)]
+    fn size_scratch(&mut self, t: usize) {
+        let (n, h, g) = (self.windows.len(), self.places.h, self.places.g);
+        let scratch = &mut *self.scratch;
+        scratch.layers.resize(self.config.layers, LayerScratch::default());
+        for layer in &mut scratch.layers {
+            size(&mut layer.gates, t * n * g);
+            size(&mut layer.h, (t + 1) * n * h);
+            match self.config.cell {
+                Cell::Lstm => size(&mut layer.c, (t + 1) * n * h),
+                Cell::Gru => size(&mut layer.recurrent, t * n * g),
+            }
+        }
+        size(&mut scratch.d_out, t * n * h);
+        size(&mut scratch.d_c, n * h);
+    }
+
+    /// The carried states to the rows before the first.
+    #[inline(always)]
+    fn start(&mut self) {
+        let (units, h) = (self.config.hidden, self.places.h);
+        let memories = self.config.cell.memories();
+        for (l, layer) in self.scratch.layers.iter_mut().enumerate() {
+            for (w, carry) in self.carry.iter().enumerate() {
+                for (i, rows) in [&mut layer.h, &mut layer.c].into_iter().take(memories).enumerate() {
+                    let row = &mut rows[w * h..(w + 1) * h];
+                    row.fill(0.0);
+                    if !carry.is_empty() {
+                        row[..units].copy_from_slice(&carry[(l * memories + i) * units..][..units]);
+                    }
+                }
+            }
+        }
+    }
+
+    /// The states behind each window's last row to its carry.
+    #[inline(always)]
+    fn finish(&mut self) {
+        let (n, units, h) = (self.windows.len(), self.config.hidden, self.places.h);
+        let memories = self.config.cell.memories();
+        for (w, carry) in self.carry.iter_mut().enumerate() {
+            let row = (self.windows[w].inputs.len() * n + w) * h;
+            carry.clear();
+            for layer in &self.scratch.layers {
+                for rows in [&layer.h, &layer.c].into_iter().take(memories) {
+                    carry.extend_from_slice(&rows[row..row + units]);
+                }
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn layer_forward<S: Simd>(&mut self, s: S, l: usize, steps: Range<usize>) {
+        let (n, units, weights) = (self.windows.len(), self.config.hidden, self.weights);
+        let (h, g) = (self.places.h, self.places.g);
+        let places = &self.places.layers[l];
+        let (below, here) = self.scratch.layers.split_at_mut(l);
+        let layer = &mut here[0];
+        let rows = steps.start * n..steps.end * n;
+        let bias = &weights.forward[places.bias.clone()];
+        let input = weights.get(&places.input);
+        let u = &mut layer.gates[span(&rows, g)];
+        match below.last() {
+            None => {
+                for (i, u) in u.chunks_exact_mut(g).enumerate() {
+                    let x = self.windows[i % n].inputs.get(steps.start + i / n).map_or(0, |&x| x as usize);
+                    u.copy_from_slice(bias);
+                    add(s, u, &input[x * g..][..g]);
+                }
+            }
+            Some(below) => {
+                u.chunks_exact_mut(g).for_each(|u| u.copy_from_slice(bias));
+                let x = Strided::rows(&below.h[(rows.start + n) * h..], h);
+                multiply_with(self.isa, (rows.len(), g, units), u, x, input);
+            }
+        }
+        let recurrent = weights.get(&places.recurrent);
+        for t in steps {
+            let rows = t * n..(t + 1) * n;
+            let gates = &mut layer.gates[span(&rows, g)];
+            let (old, new) = layer.h[t * n * h..(t + 2) * n * h].split_at_mut(n * h);
+            let dims = (n, g, units);
+            match &places.candidate {
+                None => {
+                    multiply_with(self.isa, dims, gates, Strided::rows(old, h), recurrent);
+                    let (old, c) = layer.c[t * n * h..(t + 2) * n * h].split_at_mut(n * h);
+                    c.copy_from_slice(old);
+                    let rows = gates.chunks_exact_mut(g).zip(c.chunks_exact_mut(h));
+                    for ((z, c), h) in rows.zip(new.chunks_exact_mut(h)) {
+                        cell::lstm(s, z, c, h);
+                    }
+                }
+                Some(bias) => {
+                    let bias = &weights.forward[bias.clone()];
+                    let m = &mut layer.recurrent[span(&rows, g)];
+                    for m in m.chunks_exact_mut(g) {
+                        m[..2 * h].fill(0.0);
+                        m[2 * h..].copy_from_slice(bias);
+                    }
+                    multiply_with(self.isa, dims, m, Strided::rows(old, h), recurrent);
+                    new.copy_from_slice(old);
+                    let rows = gates.chunks_exact_mut(g).zip(m.chunks_exact(g));
+                    for ((z, m), h) in rows.zip(new.chunks_exact_mut(h)) {
+                        cell::gru(s, z, m, h);
+                    }
+                }
+            }
+        }
+    }
+
+    /// The sum of −ln p over the rows of `steps` that count; with `gradient`, its gradient to the head's and to `d_out`.
+    #[inline(always)]
+    fn head<S: Simd>(&mut self, s: S, steps: Range<usize>, gradient: Option<&mut Aligned>) -> f64 {
+        let (n, units, classes) = (self.windows.len(), self.config.hidden, self.config.classes);
+        let (h, p) = (self.places.h, self.places.p);
+        let rows = steps.start * n..steps.end * n;
+        let (count, places) = (rows.len(), self.places);
+        let Scratch { layers, logits, d_out, .. } = &mut *self.scratch;
+        let top = &layers[layers.len() - 1].h[(rows.start + n) * h..(rows.end + n) * h];
+        broadcast(logits, &self.weights.forward[places.head_bias.clone()], count);
+        let w = self.weights.get(&places.head);
+        multiply_with(self.isa, (count, p, units), logits, Strided::rows(top, h), w);
+        let mut nats = 0.0;
+        for (i, row) in logits.chunks_exact_mut(p).enumerate() {
+            let (w, t) = (&self.windows[i % n], steps.start + i / n);
+            if t >= w.warmup && t < w.targets.len() {
+                nats += softmax_loss(s, row, w.targets[t] as usize, classes, self.scale);
+            } else {
+                row.fill(0.0);
+            }
+        }
+        let Some(gradient) = gradient else { return nats };
+        add_rows(s, &mut gradient[places.head_bias.clone()], logits);
+        let d_head = &mut gradient[places.head.at.clone()];
+        multiply_with(self.isa, (units, p, count), d_head, Strided::transposed(top, h), logits);
+        let d_out = &mut d_out[span(&rows, h)];
+        d_out.fill(0.0);
+        let back = self.weights.transpose(Of::Head);
+        multiply_with(self.isa, (count, h, p), d_out, Strided::rows(logits, p), back);
+        nats
+    }
+
+    /// Takes `d_out` of the rows of `steps` through layer `l`: to the layer's gradient, to `d_out` of the step before,
+    /// and, in its place, to that of the layer below.
+    #[inline(always)]
+    fn layer_backward<S: Simd>(&mut self, s: S, l: usize, steps: Range<usize>, gradient: &mut Aligned) {
+        let (n, units, weights) = (self.windows.len(), self.config.hidden, self.weights);
+        let (h, g) = (self.places.h, self.places.g);
+        let places = &self.places.layers[l];
+        let Scratch { layers, d_out, d_c, .. } = &mut *self.scratch;
+        let (below, here) = layers.split_at_mut(l);
+        let layer = &mut here[0];
+        let back = weights.transpose(Of::Recurrent(l));
+        for t in steps.clone().rev() {
+            let rows = t * n..(t + 1) * n;
+            let (before, now) = d_out[..rows.end * h].split_at_mut(rows.start * h);
+            let gates = &mut layer.gates[span(&rows, g)];
+            let d_z = match &places.candidate {
+                None => {
+                    let (old, c) = layer.c[t * n * h..(t + 2) * n * h].split_at(n * h);
+                    let states = old.chunks_exact(h).zip(c.chunks_exact(h));
+                    let d = now.chunks_exact(h).zip(d_c.chunks_exact_mut(h));
+                    for ((z, (old, c)), (d_h, d_c)) in gates.chunks_exact_mut(g).zip(states).zip(d) {
+                        cell::lstm_backward(s, z, old, c, d_h, d_c);
+                    }
+                    &*gates
+                }
+                Some(_) => {
+                    let m = &mut layer.recurrent[span(&rows, g)];
+                    let old = &layer.h[span(&rows, h)];
+                    let products = gates.chunks_exact_mut(g).zip(m.chunks_exact_mut(g));
+                    let states = old.chunks_exact(h).zip(now.chunks_exact_mut(h));
+                    for ((z, m), (old, d_h)) in products.zip(states) {
+                        cell::gru_backward(s, z, m, old, d_h);
+                    }
+                    &*m
+                }
+            };
+            if t > 0 {
+                let before = &mut before[(t - 1) * n * h..];
+                if places.candidate.is_some() {
+                    add(s, before, now);
+                }
+                multiply_with(self.isa, (n, h, g), before, Strided::rows(d_z, g), back);
+            }
+        }
+        let rows = steps.start * n..steps.end * n;
+        let d_u = &layer.gates[span(&rows, g)];
+        let d_z = match &places.candidate {
+            None => d_u,
+            Some(bias) => {
+                let m = &layer.recurrent[span(&rows, g)];
+                for m in m.chunks_exact(g) {
+                    add(s, &mut gradient[bias.clone()], &m[2 * h..]);
+                }
+                m
+            }
+        };
+        let old = Strided::transposed(&layer.h[rows.start * h..], h);
+        let d_recurrent = &mut gradient[places.recurrent.at.clone()];
+        multiply_with(self.isa, (units, g, rows.len()), d_recurrent, old, d_z);
+        add_rows(s, &mut gradient[places.bias.clone()], d_u);
+        let d_input = &mut gradient[places.input.at.clone()];
+        match below.last() {
+            None => {
+                for (i, d_u) in d_u.chunks_exact(g).enumerate() {
+                    if let Some(&x) = self.windows[i % n].inputs.get(steps.start + i / n) {
+                        add(s, &mut d_input[x as usize * g..][..g], d_u);
+                    }
+                }
+            }
+            Some(below) => {
+                let x = Strided::transposed(&below.h[(rows.start + n) * h..], h);
+                multiply_with(self.isa, (units, g, rows.len()), d_input, x, d_u);
+                let d_out = &mut d_out[span(&rows, h)];
+                d_out.fill(0.0);
+                let back = weights.transpose(Of::Input(l));
+                multiply_with(self.isa, (rows.len(), h, g), d_out, Strided::rows(d_u, g), back);
+            }
+        }
+    }
+}

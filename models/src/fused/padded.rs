@@ -1,0 +1,149 @@
+//! Parameters with rows of whole vectors: padded columns are zero in the weights and ignored in the gradients.
+
+use crate::kernels::aligned::Aligned;
+use crate::weights::TensorSpec;
+use rayon::prelude::*;
+use std::collections::HashMap;
+use std::ops::Range;
+
+/// One tensor of the table inside the padded buffer.
+#[derive(Debug, Clone)]
+struct Slot {
+    /// Where it stands in the flat vector.
+    flat: usize,
+    /// Where it stands in the padded buffer.
+    at: usize,
+    rows: usize,
+    /// Parts of a row that are padded each on its own.
+    parts: usize,
+    /// Columns of a part.
+    width: usize,
+    /// Columns of a padded part.
+    padded: usize,
+}
+
+impl Slot {
+    fn row_len(&self) -> usize {
+        self.parts * self.padded
+    }
+
+    /// Flat and padded position of every part of every row.
+    fn runs(&self) -> impl Iterator<Item = (usize, usize)> + '_ {
+        let part = |i| (self.flat + i * self.width, self.at + i * self.padded);
+        (0..self.rows * self.parts).map(part)
+    }
+}
+
+/// A matrix in the padded buffer.
+#[derive(Debug, Clone)]
+pub struct Matrix {
+    /// Where it stands.
+    pub at: Range<usize>,
+    /// Width of a row, padded.
+    pub columns: usize,
+}
+
+impl Matrix {
+    /// The transpose of this matrix of `weights`: [columns, `width`], zeros in the padding.
+    pub fn transpose(&self, weights: &[f32], width: usize) -> Aligned {
+        let mut out = Aligned::zeros(self.columns * width);
+        self.transpose_into(weights, width, &mut out);
+        out
+    }
+
+    /// [`Matrix::transpose`] into a buffer whose padding is zero already.
+    pub fn transpose_into(&self, weights: &[f32], width: usize, out: &mut [f32]) {
+        /// Rows and columns of a block: its lines stay in the cache until they are full.
+        const BLOCK: usize = 16;
+        let from = &weights[self.at.clone()];
+        let (rows, columns) = (from.len() / self.columns, self.columns);
+        for i0 in (0..rows).step_by(BLOCK) {
+            for j0 in (0..columns).step_by(BLOCK) {
+                let (i1, j1) = (rows.min(i0 + BLOCK), columns.min(j0 + BLOCK));
+                for j in j0..j1 {
+                    for (to, i) in out[j * width + i0..j * width + i1].iter_mut().zip(i0..) {
+                        *to = from[i * columns + j];
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Where each tensor of a table stands in a buffer whose rows are whole vectors.
+#[derive(Debug)]
+pub struct PaddedTable {
+    slots: Vec<Slot>,
+    places: HashMap<String, Matrix>,
+    len: usize,
+}
+
+impl PaddedTable {
+    /// Lays `table` out for vectors of `lanes`. A row of tensor `name` is `parts(name)` equal parts (the gates of a
+    /// unit), each padded on its own.
+    pub fn new(table: &[TensorSpec], lanes: usize, parts: impl Fn(&str) -> usize) -> Self {
+        let (mut slots, mut flat, mut at) = (Vec::new(), 0, 0);
+        let mut places = HashMap::new();
+        for spec in table {
+            let columns = *spec.shape.last().unwrap_or(&1);
+            let parts = parts(&spec.name);
+            let width = columns / parts;
+            let padded = width.next_multiple_of(lanes);
+            let slot = Slot { flat, at, rows: spec.len() / columns, parts, width, padded };
+            let len = slot.rows * slot.row_len();
+            places.insert(spec.name.clone(), Matrix { at: at..at + len, columns: slot.row_len() });
+            flat += spec.len();
+            at += len;
+            slots.push(slot);
+        }
+        Self { slots, places, len: at }
+    }
+
+    /// Values of a padded buffer.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// The place of tensor `name`.
+    ///
+    /// # Panics
+    /// When the table has no such tensor: names come from the same `Config::table()`.
+    pub fn matrix(&self, name: &str) -> Matrix {
+        self.places[name].clone()
+    }
+
+    /// As [`PaddedTable::matrix`] for a vector.
+    pub fn range(&self, name: &str) -> Range<usize> {
+        self.places[name].at.clone()
+    }
+
+    /// Writes flat `params` into a padded buffer whose padding is zero already.
+    pub fn pad(&self, params: &[f32], to: &mut [f32]) {
+        for slot in &self.slots {
+            for (flat, at) in slot.runs() {
+                to[at..at + slot.width].copy_from_slice(&params[flat..flat + slot.width]);
+            }
+        }
+    }
+
+    /// Sums padded gradients in their order into flat `grads`.
+    pub fn sum_gradients(&self, parts: &[Aligned], grads: &mut [f32]) {
+        let mut rest = grads;
+        let mut pieces = Vec::new();
+        for slot in &self.slots {
+            let (here, later) = rest.split_at_mut(slot.rows * slot.parts * slot.width);
+            pieces.push((slot, here));
+            rest = later;
+        }
+        pieces.into_par_iter().for_each(|(slot, flat)| {
+            for (run, (_, at)) in flat.chunks_exact_mut(slot.width).zip(slot.runs()) {
+                run.fill(0.0);
+                for part in parts {
+                    for (g, p) in run.iter_mut().zip(&part[at..at + slot.width]) {
+                        *g += p;
+                    }
+                }
+            }
+        });
+    }
+}

@@ -1,0 +1,62 @@
+//! Work on rows of whole vectors: sums, and the softmax with its loss.
+
+use crate::kernels::{Simd, math};
+
+/// `n` copies of `row`.
+#[inline(always)]
+pub fn broadcast(to: &mut Vec<f32>, row: &[f32], n: usize) {
+    to.resize(n * row.len(), 0.0);
+    for to in to.chunks_exact_mut(row.len()) {
+        to.copy_from_slice(row);
+    }
+}
+
+/// sum += every row of `rows`.
+#[inline(always)]
+pub fn add_rows<S: Simd>(s: S, sum: &mut [f32], rows: &[f32]) {
+    for row in rows.chunks_exact(sum.len()) {
+        add(s, sum, row);
+    }
+}
+
+/// a += b.
+#[inline(always)]
+pub fn add<S: Simd>(s: S, a: &mut [f32], b: &[f32]) {
+    for (a, b) in a.chunks_exact_mut(S::LANES).zip(b.chunks_exact(S::LANES)) {
+        s.store(a, s.add(s.load(a), s.load(b)));
+    }
+}
+
+/// −ln softmax(row)[target]; `row` becomes scale · (softmax(row) − onehot(target)), zeros in the padding.
+#[inline(always)]
+pub fn softmax_loss<S: Simd>(s: S, row: &mut [f32], target: usize, classes: usize, scale: f32) -> f64 {
+    let (logit, mut max) = (row[target], f32::NEG_INFINITY);
+    row[classes..].fill(f32::MIN);
+    let mut high = s.splat(f32::MIN);
+    for v in row.chunks_exact(S::LANES) {
+        high = s.max(s.load(v), high);
+    }
+    let mut lanes = [0.0; 16];
+    s.store(&mut lanes, high);
+    for &v in &lanes[..S::LANES] {
+        max = if v > max { v } else { max };
+    }
+    let mut sum = s.splat(0.0);
+    for v in row.chunks_exact_mut(S::LANES) {
+        let e = math::exp(s, s.sub(s.load(v), s.splat(max)));
+        sum = s.add(sum, e);
+        s.store(v, e);
+    }
+    s.store(&mut lanes, sum);
+    let mut total = 0.0;
+    for &v in &lanes[..S::LANES] {
+        total += v;
+    }
+    let k = s.splat(scale / total);
+    for v in row.chunks_exact_mut(S::LANES) {
+        s.store(v, s.mul(s.load(v), k));
+    }
+    row[target] -= scale;
+    row[classes..].fill(0.0);
+    f64::from(max - logit) + f64::from(total).ln()
+}
