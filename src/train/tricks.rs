@@ -222,7 +222,7 @@ mod tests {
 
     #[test]
     fn lengths_grow_to_the_window_and_add_up() {
-        for (from, until, steps) in [(16, 0.5, 1000), (100, 0.0, 50), (1, 1.0, 13), (7, 0.3, 3)] {
+        for (from, until, steps) in [(16, 0.5, 1000), (100, 0.0, 50), (1, 1.0, 13), (7, 0.3, 10)] {
             let lengths = Lengths::new(100, Some(&Curriculum { from, until }), steps);
             let mut sum = 0;
             for step in 0..steps + 20 {
