@@ -56,8 +56,8 @@ enum Coder {
 const MOST: usize = 1 << 16;
 
 impl Tokenizer {
-    /// The tokeniser of `text`; `name` is used in errors only. Pairs are learned from its first `training` bytes, so that what is
-    /// held out stays unseen; characters are those of the whole text, so that none of them is unknown later.
+    /// The tokeniser of `text`; `name` is used in errors only. Pairs are learned from its first `training` bytes, so that
+    /// what is held out stays unseen; characters are those of the whole text, so that none of them is unknown later.
     ///
     /// # Errors
     /// Text that is no UTF-8 where characters or pairs are wanted, too few or too many symbols.

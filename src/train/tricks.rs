@@ -10,10 +10,11 @@ use wavesynth_models::wavenet::{self, names};
 use wavesynth_models::weights::Layout;
 use wavesynth_models::zoo::{FamilyConfig, Loaded};
 
-/// Key `train.scheduled_sampling`: Bengio et al. 2015, arXiv:1506.03099. Each symbol that the network reads in the loss is
-/// the truth with probability ε, else one drawn from the model itself. The draws come from the engine, which reads its
-/// own earlier draws as it would when it generates: the paper's procedure as it stands, for every family, at the cost
-/// of one generated symbol a row. Draws and coins depend on seed and step alone.
+/// Key `train.scheduled_sampling`: Bengio et al. 2015, arXiv:1506.03099. Each symbol that the network reads in the loss
+/// is the truth with probability ε, else one drawn from the model itself. The draws come from the engine, which reads
+/// its own earlier draws as it would when it generates: the paper's procedure as it stands, for every family, at the
+/// cost of one generated symbol a row. Where a recurrent state is carried, the engine draws from the window's own
+/// beginning on, the loss still sees the carried state. Draws and coins depend on seed, step and weights alone.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Scheduled {
