@@ -1,10 +1,25 @@
-//! How fast the engine is on this machine: per symbol, as a stream, and from a command to its sound.
+//! How fast the program is on this machine: the engine per symbol, as a stream, and from a command to its sound; the
+//! trainer per step.
 
+mod allreduce;
 mod change;
+mod floor;
+mod growth;
+mod limits;
+mod machine;
+pub mod plot;
 mod subject;
+#[cfg(feature = "train")]
+pub mod training;
 
+pub use allreduce::{AllreduceRow, allreduce};
 pub use change::change_to_sound;
+pub use growth::{BASE, GrowthRow, growth};
+pub use limits::{Bound, LimitRow, Limits};
+pub use machine::{Level, Machine, read_rate};
 pub use subject::Subject;
+
+use floor::clock_floor;
 
 use crate::synth::{Percentiles, without_denormals};
 use serde::Serialize;
@@ -20,13 +35,16 @@ const WARM_UP: usize = 4096;
 pub struct Row {
     /// The shape's name, or the checkpoint's file name.
     pub shape: String,
-    /// How weights are stored in memory.
+    /// The smallest type of weights in memory.
     pub dtype: String,
     /// Instruction set of the engine.
     pub isa: String,
     /// Time per symbol in ns, the frame-rate network's share included.
     pub ns_per_symbol: Percentiles,
-    /// Its mean.
+    /// The same of register arithmetic as long as the median symbol, right afterwards: what this machine adds to any work
+    /// of that length. `None` when blocks were timed.
+    pub clock_floor_ns: Option<Percentiles>,
+    /// Mean time per symbol.
     pub ns_per_symbol_mean: f64,
     /// Seconds of sound made in a second.
     pub times_real_time: f64,
@@ -63,11 +81,14 @@ pub fn measure(subject: &Subject, seconds: f64, grain: Grain) -> Row {
     let mut generator = subject.model.generator(Sampling::default());
     let times = without_denormals(|| run(generator.as_mut(), subject.hop, symbols, grain));
     let mean = times.total_ns / symbols as f64;
+    let ns_per_symbol = exact_percentiles(times.per_symbol_ns);
+    let floor = || exact_percentiles(clock_floor(ns_per_symbol.p50, symbols));
     Row {
+        clock_floor_ns: (grain == Grain::Symbol).then(floor),
         shape: subject.name.clone(),
-        dtype: "f32".into(),
+        dtype: subject.model.dtype.name().into(),
         isa: generator.isa().into(),
-        ns_per_symbol: exact_percentiles(times.per_symbol_ns),
+        ns_per_symbol,
         ns_per_symbol_mean: mean,
         times_real_time: 1e9 / (mean * f64::from(subject.sample_rate)),
         weight_bytes: generator.weight_bytes(),
@@ -87,12 +108,15 @@ struct Times {
 }
 
 fn run(generator: &mut dyn Generator, hop: usize, symbols: usize, grain: Grain) -> Times {
-    let frame = vec![0.1; generator.cond_len()];
+    // No two neighbours are equal: a frame that is held already costs nothing.
+    let frames = [vec![0.1; generator.cond_len()], vec![-0.1; generator.cond_len()]];
     let mut coins = Coins::new(1);
     let mut position = 0;
     let mut next = |generator: &mut dyn Generator| {
-        if !frame.is_empty() && usize::is_multiple_of(position, hop) {
-            generator.condition(&frame);
+        if !frames[0].is_empty() && usize::is_multiple_of(position, hop) {
+            let [now, after] = [0, 1].map(|i| &frames[(position / hop + i) % 2]);
+            generator.condition(now);
+            generator.announce(after);
         }
         position += 1;
         black_box(generator.next(coins.next_coin()));

@@ -3,6 +3,7 @@
 mod args;
 mod bench;
 mod condition;
+mod convert;
 mod copy;
 #[cfg(feature = "device")]
 mod devices;
@@ -19,8 +20,10 @@ mod sample;
 #[cfg(feature = "train")]
 mod train;
 
+use anyhow::Result;
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
+use wavesynth::ranks::Ranks;
 
 /// Learns a voice from recordings and speaks, sings or plays it sample by sample in real time.
 #[derive(Parser)]
@@ -50,8 +53,10 @@ enum Command {
     Copy(copy::Args),
     /// What the network says of every next symbol, as an array
     Logits(logits::Args),
-    /// Measure the engine on this machine
+    /// Measure engine and trainer on this machine
     Bench(bench::Args),
+    /// Write a checkpoint with another type of weights
+    Convert(convert::Args),
     /// Show what a checkpoint holds
     Info(info::Args),
     /// List sound devices
@@ -90,6 +95,7 @@ pub fn main() -> ExitCode {
         Command::Copy(a) => copy::run(a),
         Command::Logits(a) => logits::run(a),
         Command::Bench(a) => bench::run(a),
+        Command::Convert(a) => convert::run(a),
         Command::Info(a) => info::run(a),
         #[cfg(feature = "device")]
         Command::Devices(a) => devices::run(a),
@@ -99,9 +105,33 @@ pub fn main() -> ExitCode {
         // Whoever read our output has seen enough: `render -o - | head` is no failure.
         Err(e) if output::is_broken_pipe(&e) => ExitCode::SUCCESS,
         Err(e) => {
-            eprintln!("error: {}", one_line(&causes(&e)));
-            ExitCode::from(if e.is::<Usage>() { 2 } else { 1 })
+            report(&e);
+            ExitCode::from(status(&e))
         }
+    }
+}
+
+fn report(e: &anyhow::Error) {
+    eprintln!("error: {}", one_line(&causes(e)));
+}
+
+fn status(e: &anyhow::Error) -> u8 {
+    if e.is::<Usage>() { 2 } else { 1 }
+}
+
+/// Does `work` with the processes that were started together with this one. If it fails on one rank it ends on all, and
+/// one line says why.
+fn together(work: impl FnOnce(&Ranks) -> Result<()>) -> Result<()> {
+    let ranks = Ranks::open()?;
+    match work(&ranks) {
+        Err(e) if ranks.size() > 1 => {
+            let e = match ranks.is_first() {
+                true => e,
+                false => e.context(format!("rank {} of {}", ranks.rank(), ranks.size())),
+            };
+            ranks.abort(status(&e), || report(&e))
+        }
+        done => done,
     }
 }
 

@@ -130,9 +130,7 @@ impl Synth {
     }
 
     fn next_sample(&mut self) -> f32 {
-        if let Some(frame) = self.frames.due(self.position) {
-            self.generator.condition(frame);
-        }
+        self.frames.conduct(self.position, self.generator.as_mut());
         let code = self.generator.next(self.coins.next_coin());
         if let Some(codes) = &mut self.codes
             && codes.len() < codes.capacity()
@@ -152,6 +150,8 @@ impl Synth {
     pub fn change(&mut self, cue: Box<Cue>, fade_ms: u32) -> Box<Cue> {
         let starts_track = cue.has_track();
         let old = self.frames.change(cue, self.position, fade_ms, self.sample_rate);
+        // What was announced no longer comes.
+        self.frames.announce(self.position, self.generator.as_mut());
         if starts_track
             && self.follow_track
             && let Some(samples) = self.frames.track_samples()

@@ -4,11 +4,14 @@
 //! run file --> run_file      a voice's (config) or a text's (text::config), checked key by key
 //! WAV files -> recording     codes and features of one file
 //!              corpus        codes and feature tracks of every speaker, each file for training or held out
-//!              window        batches of [warm-up | loss] rows, drawn from (seed, step) alone
+//!              shares        which training file a random number means, and which rank has it
+//!              window        batches of [warm-up | loss] rows, drawn from (seed, step, window) alone
 //!              speech        the source that these make
 //! text file -> text          symbols, batches, held-out reading: the other source; tables that are only counted
 //!              source        what the loop knows of either
 //!              tricks        scheduled sampling and curriculum, for both
+//!              device        the processor that computes losses
+//!              memory        what a run will take, and how many windows fit
 //!              setup         what stands still while a run steps
 //!              run           the loop: loss, clip, AdamW, average; logs, checkpoints, stops
 //!              optim         AdamW, learning rate, average
@@ -21,13 +24,16 @@
 //! ```
 //!
 //! Nothing that moves a weight depends on the clock or on the number of threads: `--resume` gives the bits that one
-//! uninterrupted run gives.
+//! uninterrupted run gives. With several [`ranks`](crate::ranks) each draws its part of a step's windows; their mean
+//! gradient is that of one process with all the windows, to rounding.
 
 pub mod config;
 pub mod corpus;
+pub mod device;
 pub mod enroll;
 pub mod guard;
 pub mod held_out;
+pub mod memory;
 pub mod optim;
 pub mod product;
 pub mod recording;
@@ -35,6 +41,7 @@ pub mod report;
 mod run;
 pub mod run_file;
 mod setup;
+pub mod shares;
 pub mod source;
 pub mod speech;
 pub mod state;

@@ -197,7 +197,7 @@ pub fn open(request: Request<'_>) -> Result<Output, DeviceError> {
 
     let wanted = (latency / 1_000.0 * chosen.rate as f32).round() as u32;
     let mut last = None;
-    for buffer_size in negotiate::buffers(wanted / 3, chosen.buffer) {
+    for buffer_size in negotiate::buffers(ring::period(wanted), chosen.buffer) {
         let config = StreamConfig { channels: chosen.channels, sample_rate: chosen.rate, buffer_size };
         // A trial: only opening shows what the device accepts, and what period comes of it.
         match build(&device, config, chosen.format, ring::ring(1).1, Arc::default()) {

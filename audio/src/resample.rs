@@ -65,7 +65,7 @@ pub fn resample(x: &[f32], from: u32, to: u32) -> Result<Vec<f32>, ResampleError
 }
 
 /// round(n * to / from), halves upwards.
-fn output_len(n: u64, from: u32, to: u32) -> u64 {
+pub(crate) fn output_len(n: u64, from: u32, to: u32) -> u64 {
     let (n, from, to) = (n as u128, from as u128, to as u128);
     ((2 * n * to + from) / (2 * from)) as u64
 }

@@ -21,6 +21,12 @@ struct Shared {
     fill: AtomicUsize,
 }
 
+/// The device period that goes with a ring of `frames`: a third of it, so that two callbacks that come together still
+/// find enough.
+pub fn period(frames: u32) -> u32 {
+    frames / 3
+}
+
 /// A ring of `capacity` samples (at least one).
 pub fn ring(capacity: usize) -> (Producer, Consumer) {
     let (push, pop) = HeapRb::new(capacity.max(1)).split();
@@ -192,6 +198,16 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
     use std::collections::VecDeque;
+
+    #[test]
+    fn a_full_ring_serves_two_callbacks_at_once() {
+        let frames = 2_880;
+        let (mut p, mut c) = ring(frames as usize);
+        p.push_slice(&vec![0.5; frames as usize]);
+        let mut out = vec![0.0; period(frames) as usize];
+        assert_eq!((c.fill(&mut out), c.fill(&mut out)), (out.len(), out.len()));
+        assert!(p.free() < frames as usize, "something is left");
+    }
 
     #[test]
     fn underruns_are_runs_of_missing_samples() {

@@ -3,6 +3,7 @@
 //! Mono only, like everything else here. All integer output goes through [`to_s16`].
 
 use crate::file::Pending;
+use crate::wav;
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -28,6 +29,18 @@ impl Format {
 
     fn is_wav(self) -> bool {
         matches!(self, Self::Wav16 | Self::WavF32)
+    }
+
+    /// Whether the file at `path` is what writing `samples` samples of `rate` Hz in this format leaves, as far as header
+    /// and length tell.
+    pub fn is_whole(self, path: &Path, rate: u32, samples: u64) -> bool {
+        let bits = self.spec(rate).bits_per_sample;
+        match self.is_wav() {
+            true => wav::holds(path, usize::from(bits), rate, samples),
+            false => {
+                std::fs::metadata(path).is_ok_and(|m| m.is_file() && m.len() == samples * u64::from(bits / 8))
+            }
+        }
     }
 
     fn spec(self, rate: u32) -> hound::WavSpec {

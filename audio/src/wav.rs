@@ -184,6 +184,18 @@ pub fn duration(path: &Path) -> Result<Duration, WavError> {
     Ok(Duration::from_secs_f64(l.frames as f64 / l.rate as f64))
 }
 
+/// Samples that [`read_at`] gives for a WAV file, from its header and its size alone.
+pub fn samples_at(path: &Path, rate: u32) -> Result<u64, WavError> {
+    let l = layout(path, &mut open(path)?)?;
+    Ok(resample::output_len(l.frames, l.rate, rate))
+}
+
+/// Whether a WAV file holds exactly `samples` mono samples of `rate` Hz, in so many bits, and all of its data are there.
+pub(crate) fn holds(path: &Path, bits: usize, rate: u32, samples: u64) -> bool {
+    let layout = open(path).and_then(|mut file| layout(path, &mut file));
+    layout.is_ok_and(|l| (8 * l.encoding.bytes(), l.channels, l.rate, l.frames) == (bits, 1, rate, samples))
+}
+
 fn io_error(path: &Path, source: io::Error) -> WavError {
     WavError::Io { path: path.into(), source }
 }

@@ -10,11 +10,13 @@ mod coin;
 mod likelihood;
 mod sampler;
 mod stream;
+mod streams;
 
 pub use coin::Coins;
 pub use likelihood::Likelihood;
 pub use sampler::{Sampler, Sampling, SamplingError};
 pub use stream::Stream;
+pub use streams::Streams;
 
 /// A mu-law code, a byte, a token id or a pixel level.
 pub type Symbol = u16;
@@ -51,12 +53,47 @@ pub trait Model: Send + Sync {
     /// Yes.
     fn condition(&self, _state: &mut Self::State, _frame: &[f32]) {}
 
+    /// Says that `frame` (`cond_len()` values) will be the next that [`Model::condition`] is given: the steps until then
+    /// may do its work in small parts. It changes no number, and it need not come true.
+    ///
+    /// # Real-time
+    /// Yes.
+    fn announce(&self, _state: &mut Self::State, _frame: &[f32]) {}
+
     /// Absorbs x_t and returns the parameters of p(x_{t+1} | x_≤t, c), `likelihood().params()` of them: the symbol
     /// clock.
     ///
     /// # Real-time
     /// Yes.
     fn step<'s>(&self, state: &'s mut Self::State, x: Symbol) -> &'s [f32];
+
+    /// Floats of scratch that [`Model::step_many`] wants for so many streams.
+    fn scratch_len(&self, streams: usize) -> usize {
+        streams * self.likelihood().params()
+    }
+
+    /// One [`Model::step`] for each of N streams: `symbols` \[N\] are absorbed, and the parameters come back as N rows of
+    /// equal length, the first `likelihood().params()` values of each. The same bits as N single steps; faster where
+    /// weights that were read serve all streams. `scratch` is `scratch_len(N)` floats whose contents don't matter.
+    ///
+    /// # Panics
+    /// When the lengths disagree.
+    ///
+    /// # Real-time
+    /// Yes.
+    fn step_many<'s>(
+        &self,
+        states: &mut [Self::State],
+        symbols: &[Symbol],
+        scratch: &'s mut [f32],
+    ) -> &'s [f32] {
+        assert_eq!(states.len(), symbols.len(), "a symbol for every stream");
+        let params = self.likelihood().params();
+        for ((state, &x), out) in states.iter_mut().zip(symbols).zip(scratch.chunks_exact_mut(params)) {
+            out.copy_from_slice(self.step(state, x));
+        }
+        &scratch[..symbols.len() * params]
+    }
 
     /// Bytes read from the weights in one step, as packed.
     fn weight_bytes(&self) -> usize;
@@ -90,6 +127,12 @@ pub trait Generator: Send {
     /// # Real-time
     /// Yes.
     fn condition(&mut self, frame: &[f32]);
+
+    /// Says that `frame` will be the next condition: see [`Model::announce`].
+    ///
+    /// # Real-time
+    /// Yes.
+    fn announce(&mut self, _frame: &[f32]) {}
 
     /// Changes how symbols are drawn from the next one on.
     ///

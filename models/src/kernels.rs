@@ -8,12 +8,14 @@
 //! ```text
 //! simd      the trait: a vector of LANES floats and what can be done with it
 //! plain     the reference, four lanes in an array, no intrinsics
-//! x86       AVX2+FMA, AVX-512F
-//! neon      aarch64
-//! math      exp, and from it the gate tanh(a)·σ(b); one polynomial for every instruction set
-//! panel     y += W x with W packed in column panels, read once from front to back: the engine's product
+//! x86       AVX2+FMA+F16C, AVX-512F, each with and without VNNI
+//! neon      aarch64, with and without dot products
+//! math      exp, and from it the gate tanh(a)·σ(b) and gelu; one polynomial for every instruction set
+//! panel     y += W x with W packed in column panels, read once from front to back: the engine's product, with weights
+//!           of f32, f16 (panel::floats) or i8 (panel::codes)
 //! tile      C += A B on small row-major blocks: the trainer's product
 //! aligned   buffers that start on a cache line
+//! probe     what the machine can do at most, for the bench
 //! ```
 
 pub mod aligned;
@@ -22,6 +24,7 @@ pub mod math;
 mod neon;
 pub mod panel;
 mod plain;
+pub mod probe;
 mod simd;
 pub mod tile;
 #[cfg(target_arch = "x86_64")]
@@ -32,7 +35,11 @@ pub use simd::{Kernel, Simd};
 /// An instruction set that this machine has been seen to have: a value of it can't be made otherwise, which is what
 /// makes [`Isa::run`] safe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Isa(Set);
+pub struct Isa {
+    set: Set,
+    /// Whether it has dot products of bytes, for i8 weights. The integers are the same with and without.
+    dot: bool,
+}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Set {
@@ -47,7 +54,7 @@ enum Set {
 
 impl Isa {
     /// The plain reference, which every machine has.
-    pub const PLAIN: Self = Self(Set::Plain);
+    pub const PLAIN: Self = Self { set: Set::Plain, dot: false };
 
     /// The fastest instruction set of this machine.
     pub fn detect() -> Self {
@@ -60,24 +67,33 @@ impl Isa {
         let mut sets = vec![Self::PLAIN];
         #[cfg(target_arch = "x86_64")]
         {
-            let avx2 = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
+            // Every processor with AVX2 widens 16-bit floats; some machines that are emulated do not.
+            let avx2 = is_x86_feature_detected!("avx2")
+                && is_x86_feature_detected!("fma")
+                && is_x86_feature_detected!("f16c");
             if avx2 {
-                sets.push(Self(Set::Avx2));
+                sets.push(Self { set: Set::Avx2, dot: is_x86_feature_detected!("avxvnni") });
             }
             if avx2 && is_x86_feature_detected!("avx512f") {
-                sets.push(Self(Set::Avx512));
+                sets.push(Self { set: Set::Avx512, dot: is_x86_feature_detected!("avx512vnni") });
             }
         }
         #[cfg(target_arch = "aarch64")]
         if std::arch::is_aarch64_feature_detected!("neon") {
-            sets.push(Self(Set::Neon));
+            let dot = std::arch::is_aarch64_feature_detected!("dotprod");
+            sets.push(Self { set: Set::Neon, dot });
         }
         sets
     }
 
+    /// The same without dot products of bytes, as older machines have it.
+    pub fn without_dot(self) -> Self {
+        Self { dot: false, ..self }
+    }
+
     /// Its name: plain, avx2, avx512 or neon.
     pub fn name(self) -> &'static str {
-        match self.0 {
+        match self.set {
             Set::Plain => "plain",
             #[cfg(target_arch = "x86_64")]
             Set::Avx2 => "avx2",
@@ -101,13 +117,31 @@ impl Isa {
         self.run(Lanes)
     }
 
+    /// [`Simd::BIASED`] of kernels that multiply by i8 weights.
+    fn biased(self) -> bool {
+        struct Biased;
+        impl Kernel for Biased {
+            type Output = bool;
+            const INTEGER: bool = true;
+            #[inline(always)]
+            fn run<S: Simd>(self, _: S) -> bool {
+                S::BIASED
+            }
+        }
+        self.run(Biased)
+    }
+
     /// Runs `kernel` compiled for this instruction set.
     ///
     /// # Real-time
     /// As the kernel is.
     #[inline]
     pub fn run<K: Kernel>(self, kernel: K) -> K::Output {
-        match self.0 {
+        // The first half is known when compiling, so that a kernel without i8 weights is compiled once less.
+        if K::INTEGER && self.dot {
+            return self.run_dot(kernel);
+        }
+        match self.set {
             Set::Plain => kernel.run(plain::Plain),
             #[cfg(target_arch = "x86_64")]
             Set::Avx2 => x86::run_avx2(kernel, self),
@@ -117,7 +151,17 @@ impl Isa {
             Set::Neon => neon::run(kernel, self),
         }
     }
-}
 
-#[cfg(test)]
-mod suite;
+    #[inline]
+    fn run_dot<K: Kernel>(self, kernel: K) -> K::Output {
+        match self.set {
+            Set::Plain => kernel.run(plain::Plain),
+            #[cfg(target_arch = "x86_64")]
+            Set::Avx2 => x86::run_avx2_dot(kernel, self),
+            #[cfg(target_arch = "x86_64")]
+            Set::Avx512 => x86::run_avx512_dot(kernel, self),
+            #[cfg(target_arch = "aarch64")]
+            Set::Neon => neon::run_dot(kernel, self),
+        }
+    }
+}

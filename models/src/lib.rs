@@ -8,7 +8,7 @@
 //! ar        the contract: Model (weights + state), Generator (object-safe), Likelihood, Sampler, Coins
 //! weights   tensors by name: table, initial values, checkpoint file, the check that binds them
 //! kernels   matrix-vector products and gates, plain and for each instruction set; the only `unsafe`
-//! wavenet, char_rnn
+//! wavenet, char_rnn, gpt
 //!           the families, each: the equation and Config::table(), step.rs the engine, graph.rs the teacher-forced
 //!           reading on candle, fused.rs the trainer's own forward and backward
 //! ngram     the baseline: the equation and Config::table(), count.rs from a text to the table, step.rs the engine
@@ -28,6 +28,7 @@ pub mod char_rnn;
 pub mod config;
 #[cfg(feature = "train")]
 mod fused;
+pub mod gpt;
 #[cfg(feature = "train")]
 pub mod graph;
 pub mod kernels;

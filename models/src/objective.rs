@@ -98,4 +98,10 @@ pub trait Objective: Send + Sync {
 
     /// Bytes that one call with gradients will hold at its peak, parameters and gradients left out.
     fn peak_bytes(&self, windows: usize, window_len: usize, threads: usize) -> usize;
+
+    /// Where the time of [`Objective::loss`] went since the last call of this: name and seconds of each phase, all
+    /// threads together. Empty for an objective that does not watch itself.
+    fn phases(&self) -> Vec<(&'static str, f64)> {
+        Vec::new()
+    }
 }

@@ -23,15 +23,18 @@
 //! and held for `hop` samples.
 
 use crate::config::{ConfigError, range};
-use crate::weights::{Init, TensorSpec};
+use crate::weights::{Dtype, Init, TensorSpec};
 use serde::{Deserialize, Serialize};
 
 mod frame;
+mod frame_rate;
 #[cfg(feature = "train")]
 pub mod fused;
 #[cfg(feature = "train")]
 pub mod graph;
+mod memory;
 pub mod names;
+mod pack;
 pub mod step;
 
 pub use step::WaveNet;
@@ -108,7 +111,7 @@ impl Condition {
 }
 
 impl Config {
-    /// One of the shapes that the literature measures: 256 classes, gate channels equal to residual channels,
+    /// One of the shapes that the literature measures, or `wavenet-30`, the middling one that the trainer is measured with: 256 classes, gate channels equal to residual channels,
     /// unconditional. Names as in `wavesynth bench --shape`.
     pub fn named(shape: &str) -> Option<Self> {
         // (layers, residual, skip, head, kernel, dilation cycle)
@@ -117,6 +120,7 @@ impl Config {
             "deepvoice" => (20, 64, 128, 256, 2, 10),
             "nv-wavenet" => (20, 64, 256, 256, 2, 10),
             "ibab" => (50, 32, 512, 512, 2, 10),
+            "wavenet-30" => (30, 32, 64, 64, 2, 10),
             "r9y9" => (24, 128, 128, 128, 3, 6),
             _ => return None,
         };
@@ -134,7 +138,8 @@ impl Config {
     }
 
     /// The names that [`Config::named`] knows.
-    pub const NAMED: [&'static str; 5] = ["deepvoice-small", "deepvoice", "nv-wavenet", "ibab", "r9y9"];
+    pub const NAMED: [&'static str; 6] =
+        ["deepvoice-small", "deepvoice", "nv-wavenet", "ibab", "r9y9", "wavenet-30"];
 
     /// Checks every size, so that nothing downstream can overflow or index out of range.
     ///
@@ -197,47 +202,52 @@ impl Config {
             + self.head_channels * self.classes
     }
 
-    /// Every tensor, in the order in which the trainer lays them out.
+    /// Every tensor, in the order in which the trainer lays them out. What is read at every sample can be i8; the
+    /// input's table and what is read once a frame f16; vectors are always f32.
     pub fn table(&self) -> Vec<TensorSpec> {
         let (r, d, s, a) =
             (self.residual_channels, self.gate_channels, self.skip_channels, self.head_channels);
         let (k, layers) = (self.kernel_size, self.dilations.len());
-        let mut table = vec![TensorSpec::new(names::EMBED, &[self.classes, r], Init::Normal(0.3))];
-        let mut add = |name: String, shape: &[usize], init| {
-            table.push(TensorSpec::new(name, shape, init));
+        use Dtype::{F16, F32, I8};
+        let mut table = Vec::new();
+        let spec = |name: String, narrowest, shape: &[usize], init| {
+            TensorSpec::new(name, shape, init).narrowest(narrowest)
         };
+        table.push(spec(names::EMBED.into(), F16, &[self.classes, r], Init::Normal(0.3)));
         if let Some(c) = &self.condition {
             if c.speaker_dim > 0 {
                 let shape = [c.speakers, c.speaker_dim];
-                add(names::SPEAKERS.into(), &shape, Init::Normal(0.3));
+                table.push(spec(names::SPEAKERS.into(), F32, &shape, Init::Normal(0.3)));
             }
             if c.hidden > 0 {
                 for (i, fan_in) in [c.len(), c.hidden].into_iter().enumerate() {
-                    add(names::hidden(i), &[fan_in, c.hidden], Init::fan_in(fan_in, 1.0));
-                    add(names::hidden_bias(i), &[c.hidden], Init::Zeros);
+                    table.push(spec(names::hidden(i), F16, &[fan_in, c.hidden], Init::fan_in(fan_in, 1.0)));
+                    table.push(spec(names::hidden_bias(i), F32, &[c.hidden], Init::Zeros));
                 }
             }
         }
         for l in 0..layers {
-            add(names::gate(l), &[k, r, 2 * d], Init::fan_in(k * r, 1.0));
-            add(names::gate_bias(l), &[2 * d], Init::Zeros);
+            table.push(spec(names::gate(l), I8, &[k, r, 2 * d], Init::fan_in(k * r, 1.0)));
+            table.push(spec(names::gate_bias(l), F32, &[2 * d], Init::Zeros));
             if let Some(c) = &self.condition {
                 let n = c.out_len();
-                add(names::cond(l), &[n, 2 * d], Init::fan_in(n, 1.0));
+                table.push(spec(names::cond(l), F16, &[n, 2 * d], Init::fan_in(n, 1.0)));
             }
             if l + 1 < layers {
                 // Half the variance-keeping gain, so that the residual stream of many layers starts bounded.
-                add(names::residual(l), &[d, r], Init::fan_in(d, 0.5));
-                add(names::residual_bias(l), &[r], Init::Zeros);
+                table.push(spec(names::residual(l), I8, &[d, r], Init::fan_in(d, 0.5)));
+                table.push(spec(names::residual_bias(l), F32, &[r], Init::Zeros));
             }
-            add(names::skip(l), &[d, s], Init::fan_in(d * layers, 2.0));
+            // The engine multiplies the gated outputs of all layers at once.
+            let skip = spec(names::skip(l), I8, &[d, s], Init::fan_in(d * layers, 2.0));
+            table.push(skip.scaled_with("skip"));
         }
-        add(names::SKIP_BIAS.into(), &[s], Init::Zeros);
-        add(names::head(0), &[s, a], Init::fan_in(s, 1.4));
-        add(names::head_bias(0), &[a], Init::Zeros);
+        table.push(spec(names::SKIP_BIAS.into(), F32, &[s], Init::Zeros));
+        table.push(spec(names::head(0), I8, &[s, a], Init::fan_in(s, 1.4)));
+        table.push(spec(names::head_bias(0), F32, &[a], Init::Zeros));
         // Small first logits: training starts from the uniform distribution, ln(classes) nats.
-        add(names::head(1), &[a, self.classes], Init::fan_in(a, 0.1));
-        add(names::head_bias(1), &[self.classes], Init::Zeros);
+        table.push(spec(names::head(1), I8, &[a, self.classes], Init::fan_in(a, 0.1)));
+        table.push(spec(names::head_bias(1), F32, &[self.classes], Init::Zeros));
         table
     }
 }
@@ -254,6 +264,7 @@ mod tests {
         assert_eq!(macs("nv-wavenet"), 864_256);
         assert_eq!(macs("ibab"), 1_467_392);
         assert_eq!(macs("r9y9"), 3_178_496);
+        assert_eq!(macs("wavenet-30"), 234_496);
         assert!(Config::NAMED.iter().all(|n| Config::named(n).unwrap().validate().is_ok()));
     }
 

@@ -1,9 +1,12 @@
-//! Tensors by name: the table that a family writes down once, the values, and the file that holds them.
+//! Tensors by name: the table that a family writes down once, the values, what they are stored as, and the file that
+//! holds them.
 
 mod checkpoint;
+mod stored;
 mod table;
 
 pub use checkpoint::{Checkpoint, CheckpointError, HEADER_KEY, Header, VERSION};
+pub use stored::{Dtype, Stored, code, dtype, narrow};
 pub use table::{Init, Layout, TensorSpec};
 
 use std::collections::BTreeMap;
@@ -15,6 +18,20 @@ pub struct Tensor {
     pub shape: Vec<usize>,
     /// `shape.iter().product()` values.
     pub data: Vec<f32>,
+    /// What the values are.
+    pub stored: Stored,
+}
+
+impl Tensor {
+    /// A tensor of any values.
+    pub fn new(shape: &[usize], data: Vec<f32>) -> Self {
+        Self { shape: shape.to_vec(), data, stored: Stored::F32 }
+    }
+
+    /// Length of the last axis: the output channels of a matrix.
+    pub fn columns(&self) -> usize {
+        self.shape.last().copied().unwrap_or(1)
+    }
 }
 
 /// Tensors by name.
@@ -57,13 +74,43 @@ pub enum WeightsError {
         /// NaN or an infinity.
         value: f32,
     },
+    /// A value that f16 does not have.
+    #[error("tensor {name} holds {value} at position {at}, beyond the range of f16: keep it in f32")]
+    BeyondF16 {
+        /// Its name.
+        name: String,
+        /// Index into the row-major values.
+        at: usize,
+        /// The value.
+        value: f32,
+    },
+    /// A smaller type than the table allows.
+    #[error("tensor {name} is stored as {found}, {want} is the smallest type that it can have")]
+    Dtype {
+        /// Its name.
+        name: String,
+        /// Its type.
+        found: Dtype,
+        /// The table's.
+        want: Dtype,
+    },
+    /// Tensors of one group that are stored in different ways.
+    #[error("tensors {first} and {name} must have one type and, as i8, the same scales")]
+    Group {
+        /// The group's first tensor.
+        first: String,
+        /// The one that differs.
+        name: String,
+    },
 }
 
-/// Checks `tensors` against `table`: every name present once with its shape, nothing else, every value finite.
+/// Checks `tensors` against `table`: every name present once with its shape, nothing else, every value finite, stored as
+/// the table allows.
 ///
 /// # Errors
 /// The first difference.
 pub fn check(tensors: &Tensors, table: &[TensorSpec]) -> Result<(), WeightsError> {
+    let mut firsts = BTreeMap::new();
     for spec in table {
         let name = || spec.name.clone();
         let Some(t) = tensors.get(&spec.name) else {
@@ -78,6 +125,18 @@ pub fn check(tensors: &Tensors, table: &[TensorSpec]) -> Result<(), WeightsError
         }
         if let Some(at) = t.data.iter().position(|v| !v.is_finite()) {
             return Err(WeightsError::NotFinite { name: name(), at, value: t.data[at] });
+        }
+        let found = t.stored.dtype();
+        if found < spec.narrowest {
+            return Err(WeightsError::Dtype { name: name(), found, want: spec.narrowest });
+        }
+        if let Some(group) = spec.group
+            && let Some(first) = firsts.insert(group, spec)
+        {
+            if tensors[&first.name].stored != t.stored {
+                return Err(WeightsError::Group { first: first.name.clone(), name: name() });
+            }
+            firsts.insert(group, first);
         }
     }
     match tensors.keys().find(|k| !table.iter().any(|s| s.name == **k)) {

@@ -3,10 +3,11 @@
 use crate::ar::{Generator, Sampling, Stream, Symbol};
 use crate::char_rnn::{self, CharRnn};
 use crate::config::ConfigError;
+use crate::gpt::{self, Gpt};
 use crate::kernels::Isa;
 use crate::ngram::{self, Ngram};
 use crate::wavenet::{self, WaveNet};
-use crate::weights::{Checkpoint, CheckpointError, Header, Layout, TensorSpec, WeightsError, check};
+use crate::weights::{self, Checkpoint, CheckpointError, Dtype, Header, Layout, TensorSpec, WeightsError};
 use serde::de::DeserializeOwned;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -18,7 +19,7 @@ pub enum LoadError {
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
     /// A family that this program does not know.
-    #[error("{path}: family `{found}`, this program knows `wavenet`, `char_rnn` and `ngram`")]
+    #[error("{path}: family `{found}`, this program knows `wavenet`, `char_rnn`, `gpt` and `ngram`")]
     Family {
         /// The file.
         path: PathBuf,
@@ -58,6 +59,8 @@ pub enum FamilyConfig {
     WaveNet(wavenet::Config),
     /// See [`crate::char_rnn`].
     CharRnn(char_rnn::Config),
+    /// See [`crate::gpt`].
+    Gpt(gpt::Config),
     /// See [`crate::ngram`].
     Ngram(ngram::Config),
 }
@@ -81,6 +84,7 @@ impl FamilyConfig {
         match header.family.as_str() {
             wavenet::FAMILY => Ok(Self::WaveNet(parse(header, path, wavenet::Config::validate)?)),
             char_rnn::FAMILY => Ok(Self::CharRnn(parse(header, path, char_rnn::Config::validate)?)),
+            gpt::FAMILY => Ok(Self::Gpt(parse(header, path, gpt::Config::validate)?)),
             ngram::FAMILY => Ok(Self::Ngram(parse(header, path, ngram::Config::validate)?)),
             found => Err(LoadError::Family { path: path.into(), found: found.into() }),
         }
@@ -91,6 +95,7 @@ impl FamilyConfig {
         match self {
             Self::WaveNet(_) => wavenet::FAMILY,
             Self::CharRnn(_) => char_rnn::FAMILY,
+            Self::Gpt(_) => gpt::FAMILY,
             Self::Ngram(_) => ngram::FAMILY,
         }
     }
@@ -111,6 +116,7 @@ impl FamilyConfig {
         match self {
             Self::WaveNet(c) => c.table(),
             Self::CharRnn(c) => c.table(),
+            Self::Gpt(c) => c.table(),
             Self::Ngram(c) => c.table(),
         }
     }
@@ -125,6 +131,7 @@ impl FamilyConfig {
         match self {
             Self::WaveNet(c) => c.macs_per_sample(),
             Self::CharRnn(c) => c.macs_per_symbol(),
+            Self::Gpt(c) => c.macs_per_symbol(),
             // Counted at its most: every symbol in every context of a path.
             Self::Ngram(c) => c.order * c.classes,
         }
@@ -134,7 +141,7 @@ impl FamilyConfig {
     pub fn hop(&self) -> usize {
         match self {
             Self::WaveNet(c) => c.hop(),
-            Self::CharRnn(_) | Self::Ngram(_) => 1,
+            Self::CharRnn(_) | Self::Gpt(_) | Self::Ngram(_) => 1,
         }
     }
 
@@ -143,6 +150,7 @@ impl FamilyConfig {
         match self {
             Self::WaveNet(c) => c.classes,
             Self::CharRnn(c) => c.classes,
+            Self::Gpt(c) => c.classes,
             Self::Ngram(c) => c.classes,
         }
     }
@@ -152,6 +160,7 @@ impl FamilyConfig {
         match self {
             Self::WaveNet(c) => c.start,
             Self::CharRnn(c) => c.start,
+            Self::Gpt(c) => c.start,
             Self::Ngram(c) => c.start,
         }
     }
@@ -160,7 +169,7 @@ impl FamilyConfig {
     pub fn cond_len(&self) -> usize {
         match self {
             Self::WaveNet(c) => c.cond_len(),
-            Self::CharRnn(_) | Self::Ngram(_) => 0,
+            Self::CharRnn(_) | Self::Gpt(_) | Self::Ngram(_) => 0,
         }
     }
 
@@ -169,6 +178,7 @@ impl FamilyConfig {
         match self {
             Self::WaveNet(c) => Some(c.receptive_field()),
             Self::CharRnn(_) => None,
+            Self::Gpt(c) => Some(c.context),
             Self::Ngram(c) => Some(c.order - 1),
         }
     }
@@ -181,9 +191,20 @@ impl FamilyConfig {
         match self {
             Self::WaveNet(c) => serde_json::to_value(c),
             Self::CharRnn(c) => serde_json::to_value(c),
+            Self::Gpt(c) => serde_json::to_value(c),
             Self::Ngram(c) => serde_json::to_value(c),
         }
     }
+}
+
+/// Stores the tensors of `file` as [`weights::narrow`] says; `path` is used in errors only.
+///
+/// # Errors
+/// As [`Loaded::open`], and a value that the type does not have.
+pub fn narrow(file: &mut Checkpoint, path: &Path, dtype: Dtype) -> Result<(), LoadError> {
+    let config = FamilyConfig::from_header(&file.header, path)?;
+    weights::narrow(&mut file.tensors, config.layout().table(), dtype)
+        .map_err(|source| LoadError::Weights { path: path.into(), source })
 }
 
 /// A model, loaded, checked and packed: any number of streams can be started from it.
@@ -193,6 +214,8 @@ pub struct Loaded {
     pub header: Header,
     /// The family and its sizes.
     pub config: FamilyConfig,
+    /// The smallest type that weights are packed as.
+    pub dtype: Dtype,
     packed: Packed,
 }
 
@@ -200,6 +223,7 @@ pub struct Loaded {
 enum Packed {
     WaveNet(Arc<WaveNet>),
     CharRnn(Arc<CharRnn>),
+    Gpt(Arc<Gpt>),
     Ngram(Arc<Ngram>),
 }
 
@@ -218,23 +242,25 @@ impl Loaded {
     /// As [`Loaded::open`].
     pub fn from_checkpoint(file: Checkpoint, path: &Path, isa: Isa) -> Result<Self, LoadError> {
         let config = FamilyConfig::from_header(&file.header, path)?;
-        let weights = |source| LoadError::Weights { path: path.into(), source };
+        let wrong = |source| LoadError::Weights { path: path.into(), source };
         let packed = match &config {
             FamilyConfig::WaveNet(c) => {
-                Packed::WaveNet(Arc::new(WaveNet::new(c, &file.tensors, isa).map_err(weights)?))
+                Packed::WaveNet(Arc::new(WaveNet::new(c, &file.tensors, isa).map_err(wrong)?))
             }
             FamilyConfig::CharRnn(c) => {
-                Packed::CharRnn(Arc::new(CharRnn::new(c, &file.tensors, isa).map_err(weights)?))
+                Packed::CharRnn(Arc::new(CharRnn::new(c, &file.tensors, isa).map_err(wrong)?))
             }
+            FamilyConfig::Gpt(c) => Packed::Gpt(Arc::new(Gpt::new(c, &file.tensors, isa).map_err(wrong)?)),
             FamilyConfig::Ngram(c) => {
-                check(&file.tensors, &c.table()).map_err(weights)?;
+                weights::check(&file.tensors, &c.table()).map_err(wrong)?;
                 let reason = |e: ngram::TableError| e.to_string();
                 let bad = |reason| LoadError::Config { path: path.into(), reason };
                 c.check_values(&file.tensors).map_err(reason).map_err(bad)?;
                 Packed::Ngram(Arc::new(Ngram::new(c, &file.tensors)))
             }
         };
-        Ok(Self { header: file.header, config, packed })
+        let dtype = weights::dtype(&file.tensors);
+        Ok(Self { header: file.header, config, dtype, packed })
     }
 
     /// A fresh stream.
@@ -242,6 +268,7 @@ impl Loaded {
         match &self.packed {
             Packed::WaveNet(m) => Box::new(Stream::new(m.clone(), sampling)),
             Packed::CharRnn(m) => Box::new(Stream::new(m.clone(), sampling)),
+            Packed::Gpt(m) => Box::new(Stream::new(m.clone(), sampling)),
             Packed::Ngram(m) => Box::new(Stream::new(m.clone(), sampling)),
         }
     }

@@ -6,7 +6,8 @@ use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use wavesynth_models::ar::{Coins, Sampling};
 use wavesynth_models::kernels::Isa;
-use wavesynth_models::zoo::Loaded;
+use wavesynth_models::weights::{Checkpoint, Dtype};
+use wavesynth_models::zoo::{Loaded, narrow};
 
 struct Counting;
 
@@ -39,18 +40,25 @@ fn count(f: impl FnOnce()) -> usize {
 fn a_stream_neither_allocates_nor_frees() {
     assert!(count(|| drop(std::hint::black_box(vec![1u8; 9]))) >= 2, "the counter counts");
     let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/models/golden");
-    let families =
-        ["wavenet", "char_rnn_lstm", "char_rnn_gru"].map(|f| golden.join(f).with_extension("safetensors"));
-    for (path, isa) in families.iter().flat_map(|f| Isa::available().into_iter().map(move |isa| (f, isa))) {
-        let model = Loaded::open(path, isa).unwrap();
+    let families = ["wavenet", "char_rnn_lstm", "char_rnn_gru", "gpt"]
+        .map(|f| golden.join(f).with_extension("safetensors"));
+    let all = families.iter().flat_map(|f| Isa::available().into_iter().map(move |isa| (f, isa)));
+    for (path, isa, dtype) in
+        all.flat_map(|(f, isa)| [Dtype::F32, Dtype::F16, Dtype::I8].map(|d| (f, isa, d)))
+    {
+        let mut file = Checkpoint::read(path).unwrap();
+        narrow(&mut file, path, dtype).unwrap();
+        let model = Loaded::from_checkpoint(file, path, isa).unwrap();
         let mut stream = model.generator(Sampling::default());
         let frame = vec![0.1; stream.cond_len()];
+        let other = vec![0.2; stream.cond_len()];
         let mut row = vec![0.0; stream.likelihood().classes()];
         let mut coins = Coins::new(1);
         let n = count(|| {
             for (temperature, top_k, top_p) in [(1.0, 0, 1.0), (0.7, 5, 1.0), (1.0, 0, 0.9), (0.0, 3, 0.5)] {
                 stream.set_sampling(Sampling { temperature, top_k, top_p });
                 stream.condition(&frame);
+                stream.announce(&other);
                 for _ in 0..300 {
                     stream.next(coins.next_coin());
                 }
@@ -59,6 +67,6 @@ fn a_stream_neither_allocates_nor_frees() {
             }
             stream.reset();
         });
-        assert_eq!(n, 0, "{} {}", path.display(), isa.name());
+        assert_eq!(n, 0, "{} {} {dtype}", path.display(), isa.name());
     }
 }

@@ -7,6 +7,7 @@ use crate::synth::{
 use crate::voice::Voice;
 use anyhow::{Result, ensure};
 use std::time::{Duration, Instant};
+use wavesynth_audio::ring;
 use wavesynth_models::ar::Sampling;
 
 const DEVICE_RATE: u32 = 48_000;
@@ -14,7 +15,7 @@ const CHANGES: u32 = 20;
 /// Longer than any ring takes to empty; only a stalled machine reaches it.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Plays `voice` into a ring of `latency_ms` at 48 kHz, half of it a device period, changes its condition 20 times, and
+/// Plays `voice` into a ring of `latency_ms` at 48 kHz, emptied by the periods that `play` asks a device for, changes its condition 20 times, and
 /// measures when the first block under each new condition reaches the consumer, in ms. `None` for a voice without
 /// condition.
 ///
@@ -32,10 +33,15 @@ pub fn change_to_sound(voice: &Voice, latency_ms: u32) -> Result<Option<Percenti
         length: Length::Samples(u64::MAX),
         record: false,
     };
-    let ring_samples = (DEVICE_RATE as usize * latency_ms as usize / 1000).max(2);
-    let setup = Setup { device_rate: DEVICE_RATE, ring_samples, realtime: true };
-    let session = Session::start(Synth::new(voice, part), setup, |ring| {
-        Ok(ClockDevice::start(ring, Clock::RealTime { rate: DEVICE_RATE }, ring_samples / 2, false))
+    let ring_samples = (DEVICE_RATE * latency_ms / 1000).max(3);
+    let setup = Setup { device_rate: DEVICE_RATE, ring_samples: ring_samples as usize, realtime: true };
+    let session = Session::start(Synth::new(voice, part), setup, |consumer| {
+        Ok(ClockDevice::start(
+            consumer,
+            Clock::RealTime { rate: DEVICE_RATE },
+            ring::period(ring_samples) as usize,
+            false,
+        ))
     })?;
     let mut times = Deadlines::new();
     for i in 0..CHANGES {

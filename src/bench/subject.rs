@@ -7,8 +7,8 @@ use std::time::Instant;
 use wavesynth_models::ar::Sampling;
 use wavesynth_models::kernels::Isa;
 use wavesynth_models::wavenet;
-use wavesynth_models::weights::{Checkpoint, Header, Layout, VERSION};
-use wavesynth_models::zoo::Loaded;
+use wavesynth_models::weights::{Checkpoint, Dtype, Header, Layout, VERSION};
+use wavesynth_models::zoo::{self, Loaded};
 
 /// Rate that a shape without a front end is measured against, Hz.
 const NAMED_RATE: u32 = 16_000;
@@ -32,25 +32,34 @@ pub struct Subject {
 }
 
 impl Subject {
-    /// The shape called `name` in the literature, with random weights.
+    /// The shape called `name` in the literature, with random weights of type `dtype`.
     ///
     /// # Errors
     /// An unknown name; the message lists the known ones.
-    pub fn named(name: &str, isa: Isa) -> Result<Self> {
+    pub fn named(name: &str, dtype: Dtype, isa: Isa) -> Result<Self> {
         let config = wavenet::Config::named(name).with_context(|| {
             let known = wavenet::Config::NAMED.join(", ");
             format!("--shape {name}: no such shape; there are shipped, {known}")
         })?;
+        Self::random(name, &config, dtype, isa)
+    }
+
+    /// A shape with random weights of type `dtype` and no front end.
+    ///
+    /// # Errors
+    /// What loading it says.
+    pub fn random(name: &str, config: &wavenet::Config, dtype: Dtype, isa: Isa) -> Result<Self> {
         let layout = Layout::new(config.table());
-        let checkpoint = Checkpoint {
+        let mut checkpoint = Checkpoint {
             header: Header {
                 version: VERSION,
                 family: wavenet::FAMILY.into(),
-                config: serde_json::to_value(&config)?,
+                config: serde_json::to_value(config)?,
                 sections: serde_json::Map::new(),
             },
             tensors: layout.tensors(&layout.init(1)),
         };
+        zoo::narrow(&mut checkpoint, Path::new(name), dtype)?;
         Self::new(name.into(), checkpoint, Path::new(name), isa)
     }
 

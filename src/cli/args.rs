@@ -10,8 +10,8 @@ use wavesynth::voice::Voice;
 use wavesynth_audio::cond::Condition;
 use wavesynth_models::ar::Sampling;
 use wavesynth_models::kernels::Isa;
-use wavesynth_models::weights::Checkpoint;
-use wavesynth_models::zoo::Loaded;
+use wavesynth_models::weights::{Checkpoint, Dtype};
+use wavesynth_models::zoo::{self, Loaded};
 
 /// What errors call the embedded checkpoint.
 const SHIPPED: &str = "the shipped voice";
@@ -28,6 +28,9 @@ pub struct ModelArgs {
     /// Checkpoint [default: the shipped voice]
     #[arg(short, long, value_name = "MODEL")]
     model: Option<PathBuf>,
+    /// Type of the weights in memory: f32, f16 or i8 [default: the file's own]
+    #[arg(long, value_name = "TYPE")]
+    dtype: Option<Dtype>,
     #[command(flatten)]
     isa: IsaArgs,
 }
@@ -56,9 +59,13 @@ impl IsaArgs {
 }
 
 impl ModelArgs {
-    /// The checkpoint, and the path that errors call it by.
+    /// The checkpoint with the type of weights asked for, and the path that errors call it by.
     pub fn checkpoint(&self) -> Result<(Checkpoint, PathBuf)> {
-        read_checkpoint(self.model.as_deref())
+        let (mut checkpoint, path) = read_checkpoint(self.model.as_deref())?;
+        if let Some(dtype) = self.dtype {
+            zoo::narrow(&mut checkpoint, &path, dtype)?;
+        }
+        Ok((checkpoint, path))
     }
 
     /// The model, packed for the instruction set asked for.
@@ -86,6 +93,11 @@ impl ModelArgs {
     pub fn isa(&self) -> Result<Isa> {
         self.isa.get()
     }
+
+    /// The type of weights asked for.
+    pub fn dtype(&self) -> Option<Dtype> {
+        self.dtype
+    }
 }
 
 /// A checkpoint by its path, or the embedded one.
@@ -106,10 +118,10 @@ pub fn read_checkpoint(path: Option<&Path>) -> Result<(Checkpoint, PathBuf)> {
 pub struct ConditionArgs {
     /// Condition file, or the name of a shipped one: who speaks, and what if it holds a track
     #[arg(short, long, value_name = "C.bin")]
-    condition: Option<PathBuf>,
+    pub condition: Option<PathBuf>,
     /// Condition file, or the name of a shipped one, whose track says what is said
     #[arg(short, long, value_name = "T.bin")]
-    track: Option<PathBuf>,
+    pub track: Option<PathBuf>,
 }
 
 impl ConditionArgs {
@@ -211,11 +223,11 @@ impl SamplingArgs {
 }
 
 /// How long.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub struct LengthArgs {
     /// Seconds of sound [default: the track's length, else 10]
     #[arg(short, long, value_name = "S", allow_negative_numbers = true)]
-    seconds: Option<f64>,
+    pub seconds: Option<f64>,
 }
 
 impl LengthArgs {

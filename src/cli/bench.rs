@@ -1,16 +1,27 @@
-//! `wavesynth bench`: the engine on this machine.
+//! `wavesynth bench`: engine and trainer on this machine.
+
+mod allreduce;
+mod growth;
+mod latency;
+mod limits;
+mod shapes;
+#[cfg(feature = "train")]
+mod train;
 
 use super::args::ModelArgs;
-use super::{output, usage};
+use super::usage;
 use anyhow::Result;
 use clap::Subcommand;
-use std::fmt::Write;
-use wavesynth::bench::{Grain, Row, Subject, change_to_sound, measure};
+use wavesynth::bench::{Grain, Subject};
+use wavesynth::shipped;
+use wavesynth_models::kernels::Isa;
+use wavesynth_models::wavenet;
+use wavesynth_models::weights::Dtype;
 
 /// Samples per block when throughput is measured.
 const BLOCK: usize = 256;
 
-/// Measure the engine on this machine
+/// Measure engine and trainer on this machine
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(subcommand)]
@@ -20,111 +31,71 @@ pub struct Args {
 #[derive(Debug, Subcommand)]
 enum What {
     /// Time of every single symbol, to the first sample, and from a changed condition to changed sound
-    Latency(Common),
+    Latency(latency::Args),
     /// Time per symbol in blocks, as rendering sees it
-    Throughput(Common),
-}
-
-#[derive(Debug, clap::Args)]
-struct Common {
-    #[command(flatten)]
-    model: ModelArgs,
-    /// Named shape with random weights instead of a checkpoint, or `all`
-    #[arg(long, value_name = "NAME", conflicts_with = "model")]
-    shape: Option<String>,
-    /// How weights are stored in memory
-    #[arg(long, value_name = "TYPE", default_value = "f32")]
-    dtype: String,
-    /// Seconds of sound to measure
-    #[arg(short, long, value_name = "S", default_value_t = 3.0, allow_negative_numbers = true)]
-    seconds: f64,
-    /// Ring that the time from condition to sound is measured with, in ms
-    #[arg(long, value_name = "MS", default_value_t = 60)]
-    latency: u32,
-    /// Print the result as a JSON list on stdout
-    #[arg(long)]
-    json: bool,
+    Throughput(latency::Args),
+    /// Samples per second of training, where the time goes, memory
+    #[cfg(feature = "train")]
+    Train(train::Args),
+    /// How near each shape comes to what this machine allows
+    Limits(limits::Args),
+    /// Time per sample against layers, channels, dilation and length
+    Growth(growth::Args),
+    /// The shapes that `--shape all` measures
+    Shapes(shapes::Args),
+    /// Time of summing a gradient over the processes that mpirun started
+    Allreduce(allreduce::Args),
 }
 
 /// Runs the command.
 pub fn run(args: Args) -> Result<()> {
-    let (args, latency) = match args.what {
-        What::Latency(a) => (a, true),
-        What::Throughput(a) => (a, false),
-    };
-    if args.dtype != "f32" {
-        usage!("--dtype {}: there is f32", args.dtype);
-    }
-    if !(args.seconds > 0.0 && args.seconds <= 3600.0) {
-        usage!("--seconds {}: wanted more than 0 and at most 3600", args.seconds);
-    }
-    if !(5..=2000).contains(&args.latency) {
-        usage!("--latency {}: wanted 5 to 2000", args.latency);
-    }
-    let mut rows = Vec::new();
-    for subject in subjects(&args)? {
-        let grain = if latency { Grain::Symbol } else { Grain::Block(BLOCK) };
-        let mut row = measure(&subject, args.seconds, grain);
-        if let (true, Some(voice)) = (latency, &subject.voice) {
-            row.latency_ms = args.latency;
-            row.change_to_sound_ms = change_to_sound(voice, args.latency)?;
-        }
-        rows.push(row);
-    }
-    if args.json { output::json(&rows) } else { output::text(&table(&rows)) }
-}
-
-fn subjects(args: &Common) -> Result<Vec<Subject>> {
-    let isa = args.model.isa()?;
-    match args.shape.as_deref() {
-        None | Some("shipped") => {
-            let (checkpoint, path) = args.model.checkpoint()?;
-            Ok(vec![Subject::new(args.model.name(), checkpoint, &path, isa)?])
-        }
-        Some("all") => {
-            wavesynth_models::wavenet::Config::NAMED.iter().map(|n| Subject::named(n, isa)).collect()
-        }
-        Some(name) => Ok(vec![Subject::named(name, isa)?]),
+    match args.what {
+        What::Latency(a) => latency::run(a, Grain::Symbol),
+        What::Throughput(a) => latency::run(a, Grain::Block(BLOCK)),
+        #[cfg(feature = "train")]
+        What::Train(a) => train::run(a),
+        What::Allreduce(a) => allreduce::run(&a),
+        What::Limits(a) => limits::run(a),
+        What::Growth(a) => growth::run(a),
+        What::Shapes(a) => shapes::run(a),
     }
 }
 
-fn table(rows: &[Row]) -> String {
-    let mut t = String::from(
-        "shape             dtype  isa      ns/symbol:  p50      p99    p99.9       max  x real time  weights KiB  state KiB",
-    );
-    for r in rows {
-        let p = &r.ns_per_symbol;
-        let _ = write!(
-            t,
-            "\n{:<17} {:<6} {:<8} {:>15.0} {:>8.0} {:>8.0} {:>9.0} {:>12.2} {:>12.1} {:>10.1}",
-            r.shape,
-            r.dtype,
-            r.isa,
-            p.p50,
-            p.p99,
-            p.p999,
-            p.max,
-            r.times_real_time,
-            r.weight_bytes as f64 / 1024.0,
-            r.state_bytes as f64 / 1024.0
-        );
-    }
-    for r in rows {
-        let _ = write!(
-            t,
-            "\n{}: {} multiply-adds a symbol, {:.1} per ns; first sample after {:.1} ms",
-            r.shape,
-            r.macs_per_symbol,
-            r.macs_per_symbol as f64 / r.ns_per_symbol_mean,
-            r.first_sample_ms
-        );
-        if let Some(c) = &r.change_to_sound_ms {
-            let _ = write!(
-                t,
-                "; condition to sound with a ring of {} ms: p50 {:.1} ms, max {:.1} ms",
-                r.latency_ms, c.p50, c.max
-            );
+/// What is put on the bench.
+#[derive(Debug, clap::Args)]
+struct SubjectArgs {
+    #[command(flatten)]
+    model: ModelArgs,
+    /// Named shape with random weights instead of a checkpoint, or `all`, the shipped voice among them
+    #[arg(long, value_name = "NAME", conflicts_with = "model")]
+    shape: Option<String>,
+}
+
+impl SubjectArgs {
+    fn get(&self) -> Result<Vec<Subject>> {
+        let isa = self.model.isa()?;
+        let dtype = self.model.dtype().unwrap_or(Dtype::F32);
+        match self.shape.as_deref() {
+            None | Some("shipped") => Ok(vec![self.checkpoint(isa)?]),
+            Some("all") => {
+                let named = wavenet::Config::NAMED.iter().map(|n| Subject::named(n, dtype, isa));
+                let shipped = shipped::voice().map(|_| self.checkpoint(isa));
+                named.chain(shipped).collect()
+            }
+            Some(name) => Ok(vec![Subject::named(name, dtype, isa)?]),
         }
     }
-    t
+
+    fn checkpoint(&self, isa: Isa) -> Result<Subject> {
+        let (checkpoint, path) = self.model.checkpoint()?;
+        Subject::new(self.model.name(), checkpoint, &path, isa)
+    }
+}
+
+/// Refuses a length of measured sound that means nothing.
+fn check_seconds(seconds: f64) -> Result<()> {
+    if !(seconds > 0.0 && seconds <= 3600.0) {
+        usage!("--seconds {seconds}: wanted more than 0 and at most 3600");
+    }
+    Ok(())
 }

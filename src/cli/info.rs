@@ -9,7 +9,7 @@ use wavesynth::text;
 use wavesynth::voice::{SECTION, VoiceSection};
 use wavesynth_models::weights::{self, Checkpoint};
 use wavesynth_models::zoo::{FamilyConfig, LoadError};
-use wavesynth_models::{char_rnn, ngram, wavenet};
+use wavesynth_models::{char_rnn, gpt, ngram, wavenet};
 
 /// Show what a checkpoint holds
 #[derive(Debug, clap::Args)]
@@ -45,6 +45,7 @@ fn value(checkpoint: &Checkpoint, config: &FamilyConfig, voice: Option<&VoiceSec
         "family": config.family(),
         "config": checkpoint.header.config,
         "parameters": parameters(checkpoint),
+        "dtype": weights::dtype(&checkpoint.tensors).name(),
         "sections": checkpoint.header.sections,
     });
     let family = match config {
@@ -63,6 +64,10 @@ fn value(checkpoint: &Checkpoint, config: &FamilyConfig, voice: Option<&VoiceSec
             "macs_per_symbol": c.macs_per_symbol(),
             "state_bytes": c.state_len() * size_of::<f32>(),
         }),
+        FamilyConfig::Gpt(c) => json!({
+            "config": c,
+            "macs_per_symbol": c.macs_per_symbol(),
+        }),
     };
     if let (Value::Object(all), Value::Object(family)) = (&mut value, family) {
         all.extend(family);
@@ -71,11 +76,15 @@ fn value(checkpoint: &Checkpoint, config: &FamilyConfig, voice: Option<&VoiceSec
 }
 
 fn page(checkpoint: &Checkpoint, config: &FamilyConfig, voice: Option<&VoiceSection>) -> String {
-    let mut lines =
-        vec![("family", config.family().into()), ("parameters", parameters(checkpoint).to_string())];
+    let dtype = weights::dtype(&checkpoint.tensors);
+    let mut lines = vec![
+        ("family", config.family().into()),
+        ("parameters", format!("{}, weights of {dtype}", parameters(checkpoint))),
+    ];
     lines.extend(match config {
         FamilyConfig::WaveNet(c) => wavenet_lines(c, voice),
         FamilyConfig::CharRnn(c) => char_rnn_lines(c),
+        FamilyConfig::Gpt(c) => gpt_lines(c),
         FamilyConfig::Ngram(c) => ngram_lines(c),
     });
     if let Some(v) = voice {
@@ -119,6 +128,16 @@ fn char_rnn_lines(c: &char_rnn::Config) -> Vec<(&'static str, String)> {
         ("symbols", format!("{}, a stream starts with {}", c.classes, c.start)),
         ("layers", format!("{} of {} {cell} units", c.layers, c.hidden)),
         ("state", format!("{} bytes", c.state_len() * size_of::<f32>())),
+    ]
+}
+
+fn gpt_lines(c: &gpt::Config) -> Vec<(&'static str, String)> {
+    vec![
+        ("multiply-adds", format!("{} per symbol, halfway through the context", c.macs_per_symbol())),
+        ("symbols", format!("{}, a stream starts with {}", c.classes, c.start)),
+        ("layers", format!("{} of width {}, {} heads", c.layers, c.width, c.heads)),
+        ("context", format!("{} symbols", c.context)),
+        ("head", if c.tied_head { "tied to the embedding" } else { "of its own" }.into()),
     ]
 }
 

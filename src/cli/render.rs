@@ -1,7 +1,9 @@
 //! `wavesynth render`: a voice into a file or a pipe, as fast as it goes.
 
+mod jobs;
+
 use super::args::{ConditionArgs, LengthArgs, ModelArgs, SamplingArgs};
-use super::{interrupt, npy, output, usage};
+use super::{interrupt, npy, output, together, usage};
 use anyhow::{Result, bail};
 use clap::ValueEnum;
 use serde::Serialize;
@@ -26,8 +28,16 @@ pub struct Args {
     #[command(flatten)]
     sampling: SamplingArgs,
     /// File to write, or - for stdout
-    #[arg(short, long, value_name = "OUT.wav")]
-    output: PathBuf,
+    #[arg(short, long, value_name = "OUT.wav", required_unless_present = "jobs")]
+    output: Option<PathBuf>,
+    /// Make the files of a list instead, those that are not whole yet: condition, track, seed, output and, if wanted,
+    /// seconds on each line, tabs between, - for none; mpirun shares it among processes
+    #[arg(
+        long,
+        value_name = "LIST.tsv",
+        conflicts_with_all = ["output", "condition", "track", "seed", "coins", "codes"]
+    )]
+    jobs: Option<PathBuf>,
     /// What to write
     #[arg(long, value_enum, default_value_t = FormatName::Wav)]
     format: FormatName,
@@ -76,8 +86,17 @@ pub struct Summary {
 
 /// Runs the command.
 pub fn run(args: Args) -> Result<()> {
+    match (&args.jobs, &args.output) {
+        (Some(list), _) => together(|ranks| jobs::run(&args, list, ranks)),
+        (None, Some(output)) => one(&args, output),
+        // clap has seen to it that one of them is there.
+        (None, None) => usage!("render: wanted -o OUT.wav or --jobs LIST.tsv"),
+    }
+}
+
+fn one(args: &Args, path: &Path) -> Result<()> {
     let sampling = args.sampling.get()?;
-    let to_stdout = args.output.as_os_str() == "-";
+    let to_stdout = path.as_os_str() == "-";
     if to_stdout && args.json {
         usage!("--json and -o - both want stdout; write the sound to a file");
     }
@@ -104,16 +123,11 @@ pub fn run(args: Args) -> Result<()> {
     {
         bail!("{}: {there} numbers, {wanted} samples want one each", path.display());
     }
-    let format = match (args.format, to_stdout) {
-        (FormatName::Wav, _) => Format::Wav16,
-        (FormatName::F32, false) => Format::WavF32,
-        (FormatName::F32, true) => Format::RawF32,
-        (FormatName::S16, _) => Format::RawS16,
-    };
+    let format = format(args.format, to_stdout);
     let sink: Box<dyn Sink> = if to_stdout {
         Box::new(PipeSink::new(std::io::stdout(), format, sample_rate))
     } else {
-        Box::new(FileSink::create(&args.output, format, sample_rate)?)
+        Box::new(FileSink::create(path, format, sample_rate)?)
     };
     interrupt::watch()?;
     // Before the sound appears, so that there is never the one without the other.
@@ -132,6 +146,15 @@ pub fn run(args: Args) -> Result<()> {
     }
 }
 
+fn format(name: FormatName, to_stdout: bool) -> Format {
+    match (name, to_stdout) {
+        (FormatName::Wav, _) => Format::Wav16,
+        (FormatName::F32, false) => Format::WavF32,
+        (FormatName::F32, true) => Format::RawF32,
+        (FormatName::S16, _) => Format::RawS16,
+    }
+}
+
 fn given_coins(path: &Path) -> Result<CoinSource> {
     let coins = npy::read_coins(path)?;
     if coins.is_empty() {
@@ -140,6 +163,23 @@ fn given_coins(path: &Path) -> Result<CoinSource> {
     match CoinSource::given(coins) {
         Ok(coins) => Ok(coins),
         Err(e) => bail!("{}: {e}", path.display()),
+    }
+}
+
+/// All that `synth` has to say, into `sink`, block by block; `shown` is told of each block's length.
+fn pump(synth: &mut Synth, sink: &mut dyn Sink, mut shown: impl FnMut(&Synth, usize)) -> Result<()> {
+    let mut block = [0.0; BLOCK];
+    loop {
+        let n = without_denormals(|| synth.fill(&mut block));
+        sink.write(&block[..n])?;
+        if n < BLOCK {
+            return Ok(());
+        }
+        if interrupt::count() > 0 {
+            let seconds = synth.position() as f64 / f64::from(synth.sample_rate());
+            bail!("interrupted after {seconds:.1} s of sound");
+        }
+        shown(synth, n);
     }
 }
 
@@ -153,18 +193,8 @@ pub fn speak(
     let rate = f64::from(synth.sample_rate());
     let bar = output::progress_bar(synth.end(), "{wide_bar} {percent:>3} %  {msg}  {eta} left");
     let (start, cpu) = (Instant::now(), output::cpu_time());
-    let mut block = [0.0; BLOCK];
     let mut shown = start;
-    loop {
-        let n = without_denormals(|| synth.fill(&mut block));
-        sink.write(&block[..n])?;
-        if n < BLOCK {
-            break;
-        }
-        if interrupt::count() > 0 {
-            bar.finish_and_clear();
-            bail!("interrupted after {:.1} s of sound", synth.position() as f64 / rate);
-        }
+    pump(synth, sink.as_mut(), |synth, _| {
         if shown.elapsed() > Duration::from_millis(100) {
             shown = Instant::now();
             let seconds = synth.position() as f64 / rate;
@@ -172,7 +202,8 @@ pub fn speak(
             bar.set_message(format!("{seconds:.1} s  {speed:.2} x real time"));
             bar.set_position(synth.position());
         }
-    }
+    })
+    .inspect_err(|_| bar.finish_and_clear())?;
     before_it_appears(synth)?;
     sink.finish()?;
     bar.finish_and_clear();

@@ -1,9 +1,11 @@
 //! `wavesynth train`: see [`wavesynth::train`].
 
+use super::together;
 use anyhow::{Context, Result};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use wavesynth::ranks::Ranks;
 use wavesynth::train;
 
 /// What was typed.
@@ -18,10 +20,18 @@ pub struct Args {
     /// Stop after so many steps, as Ctrl-C does
     #[arg(long, value_name = "STEPS")]
     stop_after: Option<u64>,
+    /// Where to compute: cpu, or cuda[:N], an NVIDIA GPU, with the plain graph
+    #[arg(long, value_name = "DEVICE", default_value_t = train::device::Device::Cpu)]
+    device: train::device::Device,
 }
 
 /// Trains until the run is done or interrupted.
 pub fn run(args: Args) -> Result<()> {
+    together(|ranks| train(&args, ranks))
+}
+
+fn train(args: &Args, ranks: &Ranks) -> Result<()> {
+    let alone = ranks.size() == 1;
     let stop = Arc::new(AtomicBool::new(false));
     let flag = stop.clone();
     ctrlc::set_handler(move || {
@@ -29,11 +39,17 @@ pub fn run(args: Args) -> Result<()> {
         if flag.swap(true, Ordering::Relaxed) {
             std::process::exit(130);
         }
-        eprintln!("stopping after this step; the checkpoint is written first");
+        // A launcher also sends this when another rank has died, and then there is no next checkpoint.
+        if alone {
+            eprintln!("stopping after this step; the checkpoint is written first");
+        }
     })
     .context("Ctrl-C can't be caught")?;
-    let options = train::Options { resume: args.resume, stop_after: args.stop_after };
-    let outcome = train::train(&args.run, &options, &stop)?;
+    let options = train::Options { resume: args.resume, stop_after: args.stop_after, device: args.device };
+    let outcome = train::train(&args.run, &options, &stop, ranks)?;
+    if !ranks.is_first() {
+        return Ok(());
+    }
     let verdict = if outcome.verdict.is_empty() { String::new() } else { format!(", {}", outcome.verdict) };
     eprintln!("{}: step {} of {}{verdict}", outcome.voice.display(), outcome.step, outcome.steps);
     if outcome.step < outcome.steps {

@@ -23,9 +23,7 @@ impl Forced {
     }
 
     fn advance(&mut self) {
-        if let Some(frame) = self.frames.due(self.position) {
-            self.generator.condition(frame);
-        }
+        self.frames.conduct(self.position, self.generator.as_mut());
         self.position += 1;
     }
 

@@ -1,6 +1,7 @@
 //! The frame clock: which conditioning frame is due at which sample.
 
 use super::cue::Cue;
+use wavesynth_models::ar::Generator;
 use wavesynth_models::wavenet::Condition;
 
 /// Walks through a cue one frame at a time. Sample t is spoken under frame t / hop.
@@ -40,29 +41,51 @@ impl Frames {
         self.shape.as_ref().map_or(1, |c| c.hop as u64)
     }
 
+    /// Conditions `generator` for sample `position`: with the frame that begins there, if one does, and announces the one
+    /// after it, whose work is then spread over the samples in between.
+    pub(super) fn conduct(&mut self, position: u64, generator: &mut dyn Generator) {
+        if let Some(frame) = self.due(position) {
+            generator.condition(frame);
+            self.announce(position + 1, generator);
+        }
+    }
+
+    /// Announces the frame that begins at sample `position` or next after it, as far as is known by then.
+    pub(super) fn announce(&mut self, position: u64, generator: &mut dyn Generator) {
+        if self.shape.is_some() {
+            let frame = self.write(position.div_ceil(self.hop()), false);
+            generator.announce(frame);
+        }
+    }
+
     /// The frame that begins at sample `position`, if one does.
     pub(super) fn due(&mut self, position: u64) -> Option<&[f32]> {
-        let shape = self.shape.as_ref()?;
-        let hop = shape.hop as u64;
-        if !position.is_multiple_of(hop) {
-            return None;
-        }
-        let i = position / hop;
+        let begins = self.shape.is_some() && position.is_multiple_of(self.hop());
+        begins.then(|| self.write(position / self.hop(), true))
+    }
+
+    /// Frame `i`; in force from here on, or only looked at.
+    fn write(&mut self, i: u64, in_force: bool) -> &[f32] {
+        let Some(shape) = &self.shape else { return &[] };
+        let at = (i - self.track_start.min(i)) as usize;
+        shape.write_frame(&self.speaker, self.cue.track(), at, &mut self.frame);
         if let Some(target) = self.cue.speaker() {
             let (start, frames) = self.fade;
             let done = i - start.min(i) + 1;
+            let speaker = &mut self.frame[..target.len()];
             if done >= frames {
-                self.speaker.copy_from_slice(target);
+                speaker.copy_from_slice(target);
             } else {
                 let share = done as f32 / frames as f32;
-                for ((now, &a), &b) in self.speaker.iter_mut().zip(&self.from).zip(target) {
+                for ((now, &a), &b) in speaker.iter_mut().zip(&self.from).zip(target) {
                     *now = a + (b - a) * share;
                 }
             }
+            if in_force {
+                self.speaker.copy_from_slice(speaker);
+            }
         }
-        let at = (i - self.track_start.min(i)) as usize;
-        shape.write_frame(&self.speaker, self.cue.track(), at, &mut self.frame);
-        Some(&self.frame)
+        &self.frame
     }
 
     /// See [`super::Synth::change`].

@@ -2,6 +2,7 @@
 
 pub mod check;
 
+use super::memory::Bytes;
 use super::tricks::{Curriculum, Scheduled};
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use check::{parse_toml, range, read_text};
@@ -188,8 +189,15 @@ pub struct Train {
     pub hours: Option<f64>,
     /// Samples of a window that count in the loss.
     pub window: usize,
-    /// Windows of a step.
-    pub batch: usize,
+    /// Samples at most that warm a window up, so that memory and time of a step do not grow with the receptive field;
+    /// all of the receptive field when left out. With less, the first rows of a loss see zeros where the recording has
+    /// a past, as they would at its beginning: not what the engine computes there, so held-out readings always take all.
+    pub max_warmup: Option<usize>,
+    /// Windows of a step, on each rank of several; 8 when left out. With `max_memory` the most that it may take.
+    pub batch: Option<usize>,
+    /// Memory of the whole program, as in `"800 MB"`: the step gets as many windows as fit by the forecast, up to
+    /// `batch`, or up to 64 where that is left out. A resumed run keeps the number that it began with.
+    pub max_memory: Option<Bytes>,
     /// Highest learning rate.
     pub learning_rate: f64,
     /// Steps over which the learning rate rises from 0.
@@ -218,7 +226,7 @@ pub struct Train {
     pub curriculum: Option<Curriculum>,
     /// Where all random numbers come from.
     pub seed: u64,
-    /// Threads; 0 for all cores.
+    /// Threads of a process; 0 for all cores that it may use.
     pub threads: usize,
     /// Which code computes loss and gradient.
     pub engine: Engine,
@@ -242,7 +250,9 @@ impl Default for Train {
             steps: None,
             hours: None,
             window: 6400,
-            batch: 8,
+            max_warmup: None,
+            batch: None,
+            max_memory: None,
             learning_rate: 1e-3,
             warmup_steps: 200,
             final_fraction: 0.03,
@@ -318,6 +328,11 @@ impl RunFile {
 }
 
 impl Train {
+    /// Windows of a step, or the most of them where `max_memory` decides.
+    pub fn windows(&self) -> usize {
+        self.batch.unwrap_or(if self.max_memory.is_some() { 64 } else { 8 })
+    }
+
     /// Checks every key of the section.
     ///
     /// # Errors
@@ -330,7 +345,8 @@ impl Train {
             _ => bail!("train: wanted either steps or hours"),
         }
         range("train.window", t.window as f64, 16.0, 1e7)?;
-        range("train.batch", t.batch as f64, 1.0, 4096.0)?;
+        range("train.max_warmup", t.max_warmup.unwrap_or(0) as f64, 0.0, 1e7)?;
+        range("train.batch", t.windows() as f64, 1.0, 4096.0)?;
         range("train.learning_rate", t.learning_rate, 0.0, 1e9)?;
         range("train.final_fraction", t.final_fraction, 0.0, 1.0)?;
         range("train.beta1", t.beta1, 0.0, 0.9999)?;

@@ -1,8 +1,11 @@
-//! The recordings of a run, as codes and feature tracks.
+//! The recordings of a run, as codes and feature tracks. Every rank knows of all files; it reads those that its windows
+//! come from, and what is held out.
 
 use super::config::RunFile;
 use super::recording::{FrontEnd, Heard, Recording, short_hex, unit_hash};
 use super::report;
+use super::shares::Shares;
+use crate::ranks::Ranks;
 use crate::recordings;
 use crate::voice::SpeakerSection;
 use anyhow::{Context, Result, anyhow, bail, ensure};
@@ -10,15 +13,23 @@ use indicatif::ProgressBar;
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
-use wavesynth_audio::features::{Extractor, SpeakerStats};
+use wavesynth_audio::features::{CEPSTRA, Extractor, FeatureError, RawFeatures, SpeakerStats};
+use wavesynth_audio::wav;
 
-/// All recordings of a run, by speaker and file name.
+/// The recordings of a run, by speaker and file name.
 #[derive(Debug, Clone)]
 pub struct Corpus {
     /// Name and statistics of each speaker, in the order of the speaker table.
     pub speakers: Vec<SpeakerSection>,
-    /// Both parts of the split.
+    /// All files, both parts of the split.
+    pub files: Vec<File>,
+    /// How likely each training file is.
+    pub shares: Shares,
+    /// The training files that this rank has, counted among those of all ranks.
+    pub own: Range<usize>,
+    /// What this rank has: those training files, and all that is held out.
     pub recordings: Vec<Recording>,
     /// Files that were too short.
     pub skipped: usize,
@@ -31,19 +42,37 @@ pub struct Corpus {
     pub frequency_nats: f64,
 }
 
-/// A file before it is read.
+/// A recording that may be another rank's.
+#[derive(Debug, Clone, PartialEq)]
+pub struct File {
+    /// `SPEAKER/FILE` without `.wav`.
+    pub name: String,
+    /// Where it is.
+    pub path: PathBuf,
+    /// Row of the speaker table.
+    pub speaker: usize,
+    /// Samples at the model's rate.
+    pub samples: u64,
+    /// Kept away from training.
+    pub held_out: bool,
+}
+
+/// A file whose part of the split is not known yet.
 struct Found {
     name: String,
     path: PathBuf,
+    samples: u64,
+    /// What `transcripts.tsv` says.
     held_out: Option<bool>,
 }
 
 impl Corpus {
-    /// Finds, reads, resamples and encodes the recordings of a run, in parallel.
+    /// Finds the recordings of a run; reads, resamples and encodes, in parallel, those that this rank needs. All ranks
+    /// together.
     ///
     /// # Errors
     /// A missing folder, an unreadable file, a speaker without speech: one line with its path.
-    pub fn load(run: &RunFile) -> Result<Self> {
+    pub fn load(run: &RunFile, ranks: &Ranks) -> Result<Self> {
         let front = FrontEnd {
             sample_rate: run.audio.sample_rate,
             preemphasis: run.audio.preemphasis,
@@ -51,6 +80,9 @@ impl Corpus {
         };
         let mut corpus = Self {
             speakers: Vec::new(),
+            files: Vec::new(),
+            shares: Shares::default(),
+            own: 0..0,
             recordings: Vec::new(),
             skipped: 0,
             sample_rate: front.sample_rate,
@@ -58,79 +90,132 @@ impl Corpus {
             frequency_nats: 0.0,
         };
         let folders = folders(run)?;
-        let found: Result<Vec<_>> = folders.iter().map(|(n, f)| files(n, f)).collect();
-        let found = found?;
-        let bar = report::loading(found.iter().map(Vec::len).sum::<usize>() as u64);
-        for ((name, folder), files) in folders.into_iter().zip(found) {
-            corpus
-                .add(&name, files, &front, run, &bar)
-                .with_context(|| format!("speaker {name} ({})", folder.display()))?;
+        let at = |(name, folder): &(String, PathBuf)| format!("speaker {name} ({})", folder.display());
+        for (speaker, named) in folders.iter().enumerate() {
+            corpus.list(speaker, named, run).with_context(|| at(named))?;
         }
-        bar.finish_and_clear();
-        if run.corpus.held_out > 0.0 && corpus.part(true).next().is_none() {
+        if run.corpus.held_out > 0.0 && !corpus.files.iter().any(|f| f.held_out) {
             bail!(
                 "no recording can be held out: each speaker has only one; cut one into several files, or set \
                  corpus.held_out = 0 to train without the check"
             );
         }
-        corpus.id = content_id(&corpus.recordings);
-        corpus.frequency_nats = frequency_nats(corpus.part(false));
+        let listed: Vec<_> = corpus.files.iter().map(|f| (&f.name, f.samples, f.held_out)).collect();
+        ranks.same(format!("{listed:?}").as_bytes(), "recordings")?;
+
+        let training = corpus.files.iter().filter(|f| !f.held_out).map(|f| (f.speaker, f.samples));
+        corpus.shares = Shares::new(training, run.corpus.balance);
+        corpus.own = corpus.shares.of(ranks.rank(), ranks.size());
+        let kept = corpus.shares.kept_by(ranks.rank(), ranks.size());
+        let bar = match ranks.is_first() {
+            true => report::loading(corpus.wanted().count() as u64),
+            false => ProgressBar::hidden(),
+        };
+        for (speaker, named) in folders.iter().enumerate() {
+            corpus.read(speaker, &named.0, &kept, &front, ranks, &bar).with_context(|| at(named))?;
+        }
+        bar.finish_and_clear();
+        // The file at the boundary to the rank before is that one's to answer for.
+        let before = kept.start - corpus.own.start;
+        let kept: Vec<&Recording> = corpus.part(false).skip(before).collect();
+        let (id, frequency_nats) = (content_id(&corpus, &kept, ranks)?, frequency_nats(&kept, ranks));
+        (corpus.id, corpus.frequency_nats) = (id, frequency_nats);
         Ok(corpus)
     }
 
-    /// Reads the files of the next speaker.
-    fn add(
-        &mut self,
-        name: &str,
-        files: Vec<Found>,
-        front: &FrontEnd,
-        run: &RunFile,
-        bar: &ProgressBar,
-    ) -> Result<()> {
-        let least = (run.corpus.min_seconds * f64::from(front.sample_rate)).max(1.0);
-        let heard: Result<Vec<Heard>> = files
-            .par_iter()
-            .map_init(Extractor::new, |extractor, f| {
-                let heard = front.hear(&f.path, extractor);
-                bar.inc(1);
-                heard
-            })
-            .collect();
-        let total = files.len();
-        let own: Vec<(Found, Heard)> =
-            files.into_iter().zip(heard?).filter(|(_, h)| h.codes.len() as f64 >= least).collect();
-        self.skipped += total - own.len();
-        let held = split(own.iter().map(|(f, _)| f), run.corpus.held_out);
+    /// Lists the files of the next speaker.
+    fn list(&mut self, speaker: usize, named: &(String, PathBuf), run: &RunFile) -> Result<()> {
+        let (name, folder) = named;
+        let found = files(name, folder, self.sample_rate)?;
+        let total = found.len();
+        let least = (run.corpus.min_seconds * f64::from(self.sample_rate)).max(1.0);
+        let found: Vec<Found> = found.into_iter().filter(|f| f.samples as f64 >= least).collect();
+        self.skipped += total - found.len();
+        let held = split(&found, run.corpus.held_out);
         ensure!(
             held.contains(&false),
             "no recording to train on: {} are at least {} s long, {} of them held out",
-            own.len(),
+            found.len(),
             run.corpus.min_seconds,
             held.iter().filter(|h| **h).count()
         );
-        let training = || own.iter().zip(&held).filter(|(_, h)| !**h).map(|((_, r), _)| &r.raw);
-        let stats = front.features.then(|| SpeakerStats::pool(training())).transpose()?;
-        let speaker = self.speakers.len();
-        for ((f, heard), held_out) in own.into_iter().zip(held) {
+        self.files.extend(found.into_iter().zip(held).map(|(f, held_out)| {
             let name = format!("{name}/{}", f.name);
-            self.recordings.push(heard.recording(name, speaker, stats.as_ref(), held_out));
-        }
+            File { name, path: f.path, speaker, samples: f.samples, held_out }
+        }));
+        Ok(())
+    }
+
+    /// The files that this rank reads, each with its number among the training files.
+    fn wanted(&self) -> impl Iterator<Item = (Option<usize>, &File)> {
+        let mut next = 0;
+        self.files
+            .iter()
+            .map(move |f| {
+                let number = (!f.held_out).then_some(next);
+                next += usize::from(!f.held_out);
+                (number, f)
+            })
+            .filter(|(number, _)| number.is_none_or(|n| self.own.contains(&n)))
+    }
+
+    /// Reads what this rank needs of the next speaker; the ranks pool its statistics, each giving the files in `kept`.
+    fn read(
+        &mut self,
+        speaker: usize,
+        name: &str,
+        kept: &Range<usize>,
+        front: &FrontEnd,
+        ranks: &Ranks,
+        bar: &ProgressBar,
+    ) -> Result<()> {
+        let wanted: Vec<_> = self.wanted().filter(|(_, f)| f.speaker == speaker).collect();
+        let heard: Result<Vec<Heard>> = wanted
+            .par_iter()
+            .map_init(Extractor::new, |extractor, (_, f)| {
+                let heard = front.hear(&f.path, extractor)?;
+                bar.inc(1);
+                ensure!(
+                    heard.codes.len() as u64 == f.samples,
+                    "{} has {} samples, its header said {}: it changed while it was read",
+                    f.path.display(),
+                    heard.codes.len(),
+                    f.samples
+                );
+                Ok(heard)
+            })
+            .collect();
+        let heard = heard?;
+        let stats = match front.features {
+            true => {
+                let own =
+                    wanted.iter().zip(&heard).filter(|((n, _), _)| n.is_some_and(|n| kept.contains(&n)));
+                Some(pooled(own.map(|(_, h)| &h.raw).collect(), ranks)?)
+            }
+            false => None,
+        };
+        let read: Vec<Recording> = wanted
+            .iter()
+            .zip(heard)
+            .map(|((_, f), heard)| heard.recording(f.name.clone(), speaker, stats.as_ref(), f.held_out))
+            .collect();
+        self.recordings.extend(read);
         self.speakers.push(SpeakerSection { name: name.into(), stats });
         Ok(())
     }
 
-    /// Recordings for training, or those held out.
+    /// This rank's recordings for training, or those held out.
     pub fn part(&self, held_out: bool) -> impl Iterator<Item = &Recording> {
         self.recordings.iter().filter(move |r| r.held_out == held_out)
     }
 
-    /// Hours of a part.
+    /// Hours of a part, on all ranks together.
     pub fn hours(&self, held_out: bool) -> f64 {
-        let samples: usize = self.part(held_out).map(|r| r.codes.len()).sum();
+        let samples: u64 = self.files.iter().filter(|f| f.held_out == held_out).map(|f| f.samples).sum();
         samples as f64 / f64::from(self.sample_rate) / 3600.0
     }
 
-    /// Bytes held.
+    /// Bytes held by this rank.
     pub fn bytes(&self) -> usize {
         self.recordings.iter().map(|r| r.codes.len() + 4 * r.track.len()).sum()
     }
@@ -166,24 +251,30 @@ fn folders(run: &RunFile) -> Result<Vec<(String, PathBuf)>> {
     Ok(folders)
 }
 
-fn files(name: &str, folder: &Path) -> Result<Vec<Found>> {
+fn files(name: &str, folder: &Path, rate: u32) -> Result<Vec<Found>> {
     let splits = transcripts(&folder.join("transcripts.tsv"))?;
     let paths = recordings::in_folder(folder).with_context(|| format!("speaker {name}"))?;
     ensure!(!paths.is_empty(), "speaker {name}: no WAV files in {}", folder.display());
-    Ok(paths
-        .into_iter()
+    paths
+        .into_par_iter()
         .map(|path| {
             let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
             let held_out = splits.get(&name).map(|s| s == "test");
-            Found { name, path, held_out }
+            Ok(Found { samples: wav::samples_at(&path, rate)?, name, path, held_out })
         })
-        .collect())
+        .collect()
 }
 
 /// Column `split` by column `utt` of a `transcripts.tsv`; nothing if there is no such file.
 fn transcripts(path: &Path) -> Result<HashMap<String, String>> {
-    let Ok(text) = std::fs::read_to_string(path) else {
-        return Ok(HashMap::new());
+    let text = match std::fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(HashMap::new()),
+        Err(e) => {
+            return Err(e).with_context(|| {
+                format!("{}: can't be read as text (UTF-8); correct or remove it", path.display())
+            });
+        }
     };
     let mut lines = text.lines();
     let head: Vec<&str> = lines.next().unwrap_or("").split('\t').collect();
@@ -203,8 +294,9 @@ fn transcripts(path: &Path) -> Result<HashMap<String, String>> {
 
 /// Which files of one speaker are held out: as `transcripts.tsv` says, otherwise those whose name's hash falls into
 /// the fraction, and at least one where there are several.
-fn split<'a>(files: impl Iterator<Item = &'a Found>, fraction: f64) -> Vec<bool> {
+fn split(files: &[Found], fraction: f64) -> Vec<bool> {
     let (mut held, draws): (Vec<bool>, Vec<f64>) = files
+        .iter()
         .map(|f| {
             let draw = unit_hash(&f.name);
             (fraction > 0.0 && f.held_out.unwrap_or(draw < fraction), draw)
@@ -217,28 +309,54 @@ fn split<'a>(files: impl Iterator<Item = &'a Found>, fraction: f64) -> Vec<bool>
     held
 }
 
-fn frequency_nats<'a>(recordings: impl Iterator<Item = &'a Recording>) -> f64 {
+/// Statistics of a speaker over the recordings of all ranks, in the order of the ranks: as one process has them.
+fn pooled(own: Vec<&RawFeatures>, ranks: &Ranks) -> Result<SpeakerStats> {
+    if ranks.size() == 1 {
+        return Ok(SpeakerStats::pool(own)?);
+    }
+    let frames = own.iter().flat_map(|raw| raw.cepstra.iter().zip(&raw.f0_hz));
+    let bytes = frames.flat_map(|(c, f0)| c.iter().chain([f0]).flat_map(|v| v.to_le_bytes())).collect();
+    let mut all = RawFeatures::default();
+    for frame in ranks.gather(bytes)?.iter().flat_map(|bytes| bytes.chunks_exact(4 * (CEPSTRA + 1))) {
+        let mut values = frame.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]));
+        all.cepstra.push(std::array::from_fn(|_| values.next().unwrap_or(0.0)));
+        all.f0_hz.extend(values);
+    }
+    let stats: Result<_, FeatureError> = SpeakerStats::pool([&all]);
+    Ok(stats?)
+}
+
+/// `kept` are the recordings that this rank answers for.
+fn frequency_nats(kept: &[&Recording], ranks: &Ranks) -> f64 {
     let mut counts = [0u64; 256];
-    for r in recordings {
+    for r in kept {
         r.codes.iter().for_each(|&c| counts[c as usize] += 1);
     }
+    ranks.sum(&mut counts);
     let total = counts.iter().sum::<u64>().max(1) as f64;
     counts.iter().filter(|c| **c > 0).map(|&c| c as f64 / total).map(|p| -p * p.ln()).sum()
 }
 
-fn content_id(recordings: &[Recording]) -> String {
-    let parts: Vec<_> = recordings
-        .par_iter()
-        .map(|r| {
-            let mut h = Sha256::new();
-            h.update(r.name.as_bytes());
-            h.update([r.held_out as u8]);
-            h.update((r.codes.len() as u64).to_le_bytes());
-            h.update(&r.codes);
-            h.finalize()
-        })
-        .collect();
+/// `kept` are the recordings that this rank answers for.
+fn content_id(corpus: &Corpus, kept: &[&Recording], ranks: &Ranks) -> Result<String> {
+    let digest = |r: &&Recording| {
+        let mut h = Sha256::new();
+        h.update(r.name.as_bytes());
+        h.update([r.held_out as u8]);
+        h.update((r.codes.len() as u64).to_le_bytes());
+        h.update(&r.codes);
+        h.finalize().to_vec()
+    };
+    let digests = |recordings: &[&Recording]| -> Vec<u8> {
+        recordings.par_iter().map(digest).collect::<Vec<_>>().concat()
+    };
+    let training = ranks.gather(digests(kept))?.concat();
+    let held_out = digests(&corpus.part(true).collect::<Vec<_>>());
+    let (mut training, mut held_out) = (training.chunks_exact(32), held_out.chunks_exact(32));
     let mut all = Sha256::new();
-    parts.iter().for_each(|p| all.update(p));
-    short_hex(&all.finalize())
+    for file in &corpus.files {
+        let digest = if file.held_out { held_out.next() } else { training.next() };
+        all.update(digest.unwrap_or_default());
+    }
+    Ok(short_hex(&all.finalize()))
 }

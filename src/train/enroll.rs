@@ -1,11 +1,13 @@
 //! A new speaker for a trained voice: only the speaker vector is learned, every weight stays as it is.
 
 use super::config::{Engine, Train};
+use super::device::Device;
 use super::held_out::HeldOut;
 use super::optim::{AdamW, Moments, Schedule};
 use super::recording::{FrontEnd, Heard, Recording, unit_hash};
 use super::window::{Cutter, Pool};
 use super::{objective, report};
+use crate::ranks::Ranks;
 use crate::voice::VoiceSection;
 use anyhow::{Context, Result, bail, ensure};
 use rayon::prelude::*;
@@ -78,7 +80,7 @@ pub fn enroll(
     if let Some(c) = &mut one.condition {
         c.speakers = 1;
     }
-    let objective = objective(&one, Engine::Fused);
+    let objective = objective(&one, Engine::Fused, Device::Cpu)?;
     let mut tensors = checkpoint.tensors.clone();
     if let Some(t) = tensors.get_mut(names::SPEAKERS) {
         t.shape[0] = 1;
@@ -89,10 +91,10 @@ pub fn enroll(
 
     let (recordings, stats) = read(&section, &one, files)?;
     let (known, judged) = split(recordings, one.hop(), section.sample_rate)?;
-    let cutter = Cutter::new(&one, WINDOW);
+    let cutter = Cutter::new(&one, WINDOW, None);
     let judge = |params: &mut [f32], vector: &[f32]| {
         params[place.clone()].copy_from_slice(vector);
-        judged.by_trainer(objective.as_ref(), params, &cutter, BATCH)
+        judged.by_trainer(objective.as_ref(), params, &cutter, BATCH, &Ranks::solo())
     };
     let mut nearest = (f64::MAX, 0);
     for (i, vector) in table.chunks_exact(dim).enumerate() {

@@ -4,6 +4,7 @@
 use super::corpus::Corpus;
 use super::recording::{Recording, unit_hash};
 use super::window::Cutter;
+use crate::ranks::Ranks;
 use crate::synth::{Cue, Forced, without_denormals};
 use crate::voice::Voice;
 use anyhow::{Result, ensure};
@@ -69,8 +70,9 @@ impl HeldOut {
         self.pieces.iter().map(|p| p.codes.len()).sum()
     }
 
-    /// The reading of the engine, in the current thread pool. `vectors` is the speaker table, row by row.
-    pub fn by_engine(&self, voice: &Voice, vectors: &[f32]) -> f64 {
+    /// The reading of the engine, in the current thread pool; the ranks share the recordings. `vectors` is the speaker
+    /// table, row by row.
+    pub fn by_engine(&self, voice: &Voice, vectors: &[f32], ranks: &Ranks) -> f64 {
         let dim = voice.config.condition.as_ref().map_or(0, |c| c.speaker_dim);
         let nats = |r: &Recording| -> f64 {
             let vector = (dim > 0).then(|| vectors[r.speaker * dim..][..dim].to_vec());
@@ -78,11 +80,15 @@ impl HeldOut {
             let mut forced = Forced::new(voice, Cue::of(vector, track));
             r.codes.iter().map(|&c| f64::from(forced.score(c.into()))).sum()
         };
-        let sums: Vec<f64> = self.pieces.par_iter().map(|r| without_denormals(|| nats(r))).collect();
+        let own = |i: usize| i % ranks.size() == ranks.rank();
+        let mut sums: Vec<f64> = (self.pieces.par_iter().enumerate())
+            .map(|(i, r)| if own(i) { without_denormals(|| nats(r)) } else { 0.0 })
+            .collect();
+        ranks.sum(&mut sums);
         sums.iter().sum::<f64>() / self.samples() as f64
     }
 
-    /// The reading of the trainer, over windows that cover the same samples.
+    /// The reading of the trainer, over windows that cover the same samples and are shared by the ranks.
     ///
     /// # Errors
     /// What the objective says.
@@ -92,15 +98,18 @@ impl HeldOut {
         params: &[f32],
         cutter: &Cutter,
         batch: usize,
+        ranks: &Ranks,
     ) -> Result<f64> {
         let windows: Vec<Window> = self.pieces.iter().flat_map(|r| cutter.tile(r)).collect();
         let rows = |w: &Window| w.targets.len() - w.warmup;
-        let mut sum = 0.0;
-        for group in windows.chunks(batch) {
+        let mut sums = vec![0.0; windows.len().div_ceil(batch)];
+        let own = windows.chunks(batch).zip(&mut sums).skip(ranks.rank()).step_by(ranks.size());
+        for (group, sum) in own {
             let n: usize = group.iter().map(rows).sum();
-            sum += objective.loss(params, group, None)? * n as f64;
+            *sum = objective.loss(params, group, None)? * n as f64;
         }
-        Ok(sum / self.samples() as f64)
+        ranks.sum(&mut sums);
+        Ok(sums.iter().sum::<f64>() / self.samples() as f64)
     }
 }
 

@@ -1,5 +1,6 @@
 //! The loop.
 
+use super::device::Device;
 use super::guard::Guard;
 use super::optim::{self, AdamW, Schedule};
 use super::report::{Reporter, Step};
@@ -7,10 +8,15 @@ use super::run_file::Run;
 use super::setup::Setup;
 use super::state::State;
 use super::text::counted;
+use crate::ranks::Ranks;
 use anyhow::{Result, anyhow, bail};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
+use wavesynth_models::objective::Window;
+
+/// What ranks that differ do not share: only equal sums keep their weights equal.
+const SAME: &str = "weights";
 
 /// How a run is started.
 #[derive(Debug, Clone, Default)]
@@ -19,6 +25,8 @@ pub struct Options {
     pub resume: bool,
     /// Stop after so many steps of this session, as Ctrl-C would.
     pub stop_after: Option<u64>,
+    /// Where losses are computed. A run may go on on another one, though not with the same bits.
+    pub device: Device,
 }
 
 /// How a run ended.
@@ -36,12 +44,13 @@ pub struct Outcome {
     pub verdict: String,
 }
 
-/// Trains the run file at `path` until it is done or `stop` is set. Progress goes to stderr.
+/// Trains the run file at `path` until it is done or `stop` is set on any rank. Progress goes to stderr. All `ranks`
+/// call this together, with the same arguments; they end with the same outcome, and the first one has written it.
 ///
 /// # Errors
 /// A bad run file or corpus, a state that belongs to another run, a diverging loss (the last good checkpoint stays), a
 /// file that can't be written.
-pub fn train(path: &Path, options: &Options, stop: &AtomicBool) -> Result<Outcome> {
+pub fn train(path: &Path, options: &Options, stop: &AtomicBool, ranks: &Ranks) -> Result<Outcome> {
     let (run, text) = Run::read(path)?;
     let stem = path.file_stem().unwrap_or_default();
     let out = run.train().out.clone().unwrap_or_else(|| Path::new("runs").join(stem));
@@ -54,26 +63,28 @@ pub fn train(path: &Path, options: &Options, stop: &AtomicBool) -> Result<Outcom
     if let Run::Text(run) = &run
         && run.model.is_counted()
     {
-        return counted::train(run, &text, &out, options.resume);
+        return counted::train(run, &text, &out, options, ranks);
     }
     let pool = rayon::ThreadPoolBuilder::new().num_threads(run.train().threads).build()?;
     pool.install(|| {
-        let setup = Setup::open(run, text, out)?;
+        let mut setup = Setup::open(run, text, out, options.device, ranks)?;
+        let resumed = if options.resume { Some(setup.resume()?) } else { None };
         setup.announce();
-        let state = if options.resume { setup.resume()? } else { setup.fresh()? };
+        let state = resumed.map_or_else(|| setup.fresh(), Ok)?;
         steps(&setup, state, options, stop).map_err(|e| anyhow!("{e:#}; {}", setup.last_good()))
     })
 }
 
 fn steps(setup: &Setup, mut s: State, options: &Options, stop: &AtomicBool) -> Result<Outcome> {
-    let train = setup.run.train();
+    let (train, ranks) = (setup.run.train(), setup.ranks);
     let (unit, classes) = (setup.source.unit(), setup.source.config().classes());
-    let batches = setup.source.batches(s.steps);
+    let batches = setup.batches(s.steps);
     let schedule = Schedule::new(train, s.steps);
     let adam = AdamW::new(train, setup.objective.layout());
     let last = options.stop_after.map_or(s.steps, |n| s.steps.min(s.step + n));
     let mut grads = vec![0.0; s.params.len()];
-    let mut report = Reporter::open(&setup.log_file(), &s, unit)?;
+    let mut report = ranks.is_first().then(|| Reporter::open(&setup.log_file(), &s, unit)).transpose()?;
+    ranks.same(&s.digest(), SAME)?;
     let (mut clock, mut saved) = (Instant::now(), Instant::now());
 
     let mut ending = s.step >= last;
@@ -83,11 +94,13 @@ fn steps(setup: &Setup, mut s: State, options: &Options, stop: &AtomicBool) -> R
         // A copy, for a checkpoint of this step is written before the step is taken.
         let mut carry = s.carry.clone();
         let loss = setup.objective.loss_carried(&s.params, &batch, &mut carry, Some(&mut grads))?;
+        let (loss, samples) = ranks.mean(loss, in_loss(&batch), &mut grads);
         let norm = optim::clip(&mut grads, train.clip_norm);
         Guard::check(s.step, loss, norm, classes)?;
         // Here, because these weights have just shown a sane loss.
-        let minutes = saved.elapsed().as_secs_f64() / 60.0;
-        if minutes >= train.checkpoint_every_minutes && !s.guard.suspect() {
+        let due = saved.elapsed().as_secs_f64() / 60.0 >= train.checkpoint_every_minutes;
+        // By the first rank's clock, for all have a part in the state.
+        if ranks.any(ranks.is_first() && due) && !s.guard.suspect() {
             setup.save(&s)?;
             saved = Instant::now();
         }
@@ -97,23 +110,37 @@ fn steps(setup: &Setup, mut s: State, options: &Options, stop: &AtomicBool) -> R
         optim::average(&mut s.ema, &s.params, train.ema, s.step);
         s.carry = carry;
         s.step += 1;
-        s.samples += batch.iter().map(|w| (w.targets.len() - w.warmup) as u64).sum::<u64>();
+        s.samples += samples;
 
-        ending = s.step >= last || stop.load(Ordering::Relaxed);
-        let due = s.step.is_multiple_of(train.eval_every);
-        let reading = if due || ending { setup.evaluate(&mut s)? } else { None };
+        ending = s.step >= last || ranks.any(stop.load(Ordering::Relaxed));
+        let due = s.step.is_multiple_of(train.eval_every) || ending;
+        if due {
+            ranks.same(&s.digest(), SAME)?;
+        }
+        let reading = if due { setup.evaluate(&mut s)? } else { None };
         s.seconds += clock.elapsed().as_secs_f64();
         clock = Instant::now();
         let log = s.step.is_multiple_of(train.log_every) || reading.is_some();
-        let verdict = |nats| setup.source.verdict(nats);
-        report.step(&s, &Step { loss, norm, rate, reading }, log, &verdict)?;
+        if let Some(report) = &mut report {
+            let verdict = |nats| setup.source.verdict(nats);
+            report.step(&s, &Step { loss, norm, rate, reading }, log, &verdict)?;
+        }
     }
-    report.finish();
+    if let Some(report) = report {
+        report.finish();
+    }
     // The last step's weights have not been judged yet.
-    let loss = setup.objective.loss_carried(&s.params, &batches(s.step), &mut s.carry.clone(), None)?;
+    let batch = batches(s.step);
+    let loss = setup.objective.loss_carried(&s.params, &batch, &mut s.carry.clone(), None)?;
+    let (loss, _) = ranks.mean(loss, in_loss(&batch), &mut []);
     Guard::check(s.step, loss, 0.0, classes)?;
     setup.save(&s)?;
     let said = |nats| format!("held-out {nats:.4} nats/{unit}: {}", setup.source.verdict(nats));
     let verdict = s.held_out.map(said).unwrap_or_default();
     Ok(Outcome { voice: setup.model_file(), step: s.step, steps: s.steps, held_out: s.held_out, verdict })
+}
+
+/// Samples of a batch that count in its loss.
+fn in_loss(batch: &[Window]) -> u64 {
+    batch.iter().map(|w| (w.targets.len() - w.warmup) as u64).sum()
 }

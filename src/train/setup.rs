@@ -1,77 +1,105 @@
 //! What stands still while a run steps: corpus, network, objective, and what is done with a state.
 
 use super::config::{Engine, Train};
+use super::device::Device;
 use super::held_out::Reading;
+use super::memory::{self, Forecast};
 use super::report;
 use super::run_file::Run;
-use super::source::Source;
+use super::shares::Slots;
+use super::source::{Batches, Source};
 use super::speech::Speech;
 use super::state::State;
 use super::text::TextSource;
 use super::tricks;
+use crate::ranks::Ranks;
 use anyhow::{Context, Result, bail, ensure};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
-use wavesynth_models::char_rnn;
 use wavesynth_models::kernels::Isa;
 use wavesynth_models::objective::{Objective, Window};
 use wavesynth_models::wavenet::{self, fused::Fused, graph::GraphObjective};
 use wavesynth_models::weights::{self, Checkpoint, Header, VERSION};
 use wavesynth_models::zoo::{FamilyConfig, Loaded};
+use wavesynth_models::{char_rnn, gpt};
 
 /// Steps that are timed to turn hours into steps; the first of them only warms caches.
 const TIMED: u64 = 4;
 
-/// The objective that a run file's `train.engine` names.
-pub fn objective(config: &wavenet::Config, engine: Engine) -> Box<dyn Objective> {
-    match engine {
-        Engine::Fused => Box::new(Fused::new(config.clone(), Isa::detect())),
-        Engine::Graph => Box::new(GraphObjective::new(config.clone(), candle_core::Device::Cpu)),
-    }
+/// The objective that a run file's `train.engine` names. On a GPU it is the plain graph in any case: the fused layers
+/// are for a processor's caches.
+///
+/// # Errors
+/// A device that is not there.
+pub fn objective(config: &wavenet::Config, engine: Engine, device: Device) -> Result<Box<dyn Objective>> {
+    Ok(match (engine, device) {
+        (Engine::Fused, Device::Cpu) => Box::new(Fused::new(config.clone(), Isa::detect())),
+        _ => Box::new(GraphObjective::new(config.clone(), device.open()?)),
+    })
 }
 
 /// The objective of any family that learns by steps.
 ///
 /// # Errors
-/// A family that does not.
-fn objective_of(config: &FamilyConfig, engine: Engine) -> Result<Box<dyn Objective>> {
+/// A family that does not, or a device that is not there.
+fn objective_of(config: &FamilyConfig, engine: Engine, device: Device) -> Result<Box<dyn Objective>> {
     match config {
-        FamilyConfig::WaveNet(c) => Ok(objective(c, engine)),
-        FamilyConfig::CharRnn(c) => Ok(match engine {
-            Engine::Fused => Box::new(char_rnn::fused::Fused::new(c.clone(), Isa::detect())),
-            Engine::Graph => {
-                Box::new(char_rnn::graph::GraphObjective::new(c.clone(), candle_core::Device::Cpu))
-            }
+        FamilyConfig::WaveNet(c) => objective(c, engine, device),
+        FamilyConfig::CharRnn(c) => Ok(match (engine, device) {
+            (Engine::Fused, Device::Cpu) => Box::new(char_rnn::fused::Fused::new(c.clone(), Isa::detect())),
+            _ => Box::new(char_rnn::graph::GraphObjective::new(c.clone(), device.open()?)),
+        }),
+        FamilyConfig::Gpt(c) => Ok(match (engine, device) {
+            (Engine::Fused, Device::Cpu) => Box::new(gpt::fused::Fused::new(c.clone(), Isa::detect())),
+            _ => Box::new(gpt::graph::GraphObjective::new(c.clone(), device.open()?)),
         }),
         FamilyConfig::Ngram(_) => bail!("an n-gram table is counted, not trained by steps"),
     }
 }
 
 /// A run, without what its steps change.
-pub struct Setup {
+pub struct Setup<'a> {
+    /// Who takes part in it.
+    pub ranks: &'a Ranks,
     /// The run file.
     pub run: Run,
     /// The corpus.
     pub source: Box<dyn Source>,
     /// The network's loss.
     pub objective: Box<dyn Objective>,
+    /// Windows of a step, on each rank.
+    pub windows: usize,
     text: String,
     out: PathBuf,
 }
 
-impl Setup {
-    /// Reads everything that `run` (with its `text`) names; `out` is made if it is missing.
+impl<'a> Setup<'a> {
+    /// Reads everything that `run` (with its `text`) names; the run will live in `out`. Losses are computed on `device`.
     ///
     /// # Errors
-    /// A corpus or a folder that can't be used.
-    pub fn open(run: Run, text: String, out: PathBuf) -> Result<Self> {
+    /// A corpus or a device that can't be used; a `max_memory` that is too little.
+    pub fn open(run: Run, text: String, out: PathBuf, device: Device, ranks: &'a Ranks) -> Result<Self> {
+        ranks.same(text.as_bytes(), "run file")?;
+        // Before hours of recordings are read.
+        device.open()?;
         let source: Box<dyn Source> = match &run {
-            Run::Voice(run) => Box::new(Speech::open(run)?),
-            Run::Text(run) => Box::new(TextSource::open(run)?),
+            Run::Voice(run) => Box::new(Speech::open(run, ranks)?),
+            Run::Text(run) => Box::new(TextSource::open(run, ranks)?),
         };
-        std::fs::create_dir_all(&out).with_context(|| format!("train.out {}", out.display()))?;
-        let objective = objective_of(source.config(), run.train().engine)?;
-        Ok(Self { run, source, objective, text, out })
+        let objective = objective_of(source.config(), run.train().engine, device)?;
+        let windows = run.train().windows();
+        let mut setup = Self { ranks, run, source, objective, windows, text, out };
+        if let Some(max) = setup.train().max_memory {
+            setup.windows = memory::largest_batch(max, windows, |n| setup.forecast(n))?;
+        }
+        Ok(setup)
+    }
+
+    /// The memory of a run with steps of `windows` windows.
+    fn forecast(&self, windows: usize) -> Forecast {
+        let threads = rayon::current_num_threads();
+        let (objective, rows) = (self.objective.as_ref(), self.source.max_rows());
+        Forecast::new(objective, self.source.bytes(), windows, rows, threads).with_saving()
     }
 
     fn train(&self) -> &Train {
@@ -95,34 +123,42 @@ impl Setup {
 
     /// Says on stderr what will be trained, on what, and how much memory it takes.
     pub fn announce(&self) {
-        let (source, train) = (&self.source, self.train());
+        if !self.ranks.is_first() {
+            return;
+        }
+        let source = &self.source;
         let len = self.objective.layout().len();
         source.describe().iter().for_each(|line| eprintln!("{line}"));
         eprintln!("model: {len} parameters ({} as f32)", report::bytes(4 * len));
         let threads = rayon::current_num_threads();
-        let work = self.objective.peak_bytes(train.batch, source.max_rows(), threads);
-        // Parameters, gradient, two moments, average.
-        let total = work + source.bytes() + 5 * 4 * len;
+        let forecast = self.forecast(self.windows);
         eprintln!(
-            "memory: about {} expected: {} for the {}s, {} for the step ({} windows of {} {}s, {threads} threads), {} \
-             for weights and moments",
-            report::bytes(total),
-            report::bytes(source.bytes()),
+            "memory: about {} expected{}: {} for the {}s, {} for the step ({} windows of {} {}s, {threads} threads), {} \
+             for weights and moments, {} more while a checkpoint is written",
+            report::bytes(forecast.total()),
+            match self.ranks.size() {
+                1 => String::new(),
+                n => format!(" on each of {n} ranks"),
+            },
+            report::bytes(forecast.corpus),
             source.item(),
-            report::bytes(work),
-            train.batch,
+            report::bytes(forecast.step),
+            self.windows,
             source.max_rows(),
             source.unit(),
-            report::bytes(5 * 4 * len)
+            report::bytes(forecast.weights),
+            report::bytes(forecast.saving)
         );
         eprintln!("to beat: {:.3} nats/{}, by the frequencies alone", source.frequency_nats(), source.unit());
     }
 
-    /// The state before the first step.
+    /// The state before the first step; makes the run's folder.
     ///
     /// # Errors
-    /// `train.start_from` is no checkpoint of this model.
+    /// `train.start_from` is no checkpoint of this model, the corpus is too small for a step, a folder that can't be made.
     pub fn fresh(&self) -> Result<State> {
+        self.source.check(self.slots().all)?;
+        std::fs::create_dir_all(&self.out).with_context(|| format!("train.out {}", self.out.display()))?;
         let layout = self.objective.layout();
         let params = match &self.train().start_from {
             None => layout.init(self.train().seed),
@@ -137,24 +173,56 @@ impl Setup {
             (Some(steps), _) => steps,
             (None, hours) => self.time(&params, hours.unwrap_or(0.0) * 3600.0)?,
         };
-        Ok(State::new(params, steps, self.train().batch))
+        Ok(self.part(State::new(params, steps, self.slots().all)))
+    }
+
+    /// The windows that this rank draws.
+    fn slots(&self) -> Slots {
+        Slots::of(self.ranks, self.windows)
+    }
+
+    /// This rank's part of a state that holds the carry of all.
+    fn part(&self, state: State) -> State {
+        State { carry: state.carry[self.slots().own].to_vec(), ..state }
+    }
+
+    /// The carry of all ranks' windows; `own` is that of this one's. All ranks call this together.
+    fn all_carry(&self, own: &[Vec<f32>]) -> Result<Vec<Vec<f32>>> {
+        let bytes = own.iter().flatten().flat_map(|v| v.to_le_bytes()).collect();
+        let all: Vec<f32> = (self.ranks.gather(bytes)?.iter())
+            .flat_map(|bytes| bytes.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b)))
+            .collect();
+        Ok(match all.len() {
+            0 => vec![Vec::new(); self.slots().all],
+            _ => all.chunks_exact(self.objective.carry_len()).map(Vec::from).collect(),
+        })
+    }
+
+    /// This rank's part of the batches of a run of `steps` steps.
+    pub fn batches(&self, steps: u64) -> Batches<'_> {
+        self.source.batches(self.slots(), steps)
     }
 
     /// How many steps fit into `seconds`.
     fn time(&self, params: &[f32], seconds: f64) -> Result<u64> {
-        let batches = self.source.batches(TIMED);
+        let batches = self.batches(TIMED);
         let mut grads = vec![0.0; params.len()];
         let mut began = Instant::now();
         for step in 0..TIMED {
-            self.objective.loss(params, &batches(step), Some(&mut grads))?;
+            let loss = self.objective.loss(params, &batches(step), Some(&mut grads))?;
+            self.ranks.mean(loss, 1, &mut grads);
             if step == 0 {
                 began = Instant::now();
             }
         }
         let one = began.elapsed().as_secs_f64() / (TIMED - 1) as f64;
-        let steps = (seconds / one.max(1e-9)).max(1.0) as u64;
-        eprintln!("plan: {steps} steps in {}, {one:.2} s each", report::span(seconds));
-        Ok(steps)
+        // The ranks' clocks differ: the first one's counts.
+        let mut steps = [if self.ranks.is_first() { (seconds / one.max(1e-9)).max(1.0) as u64 } else { 0 }];
+        self.ranks.sum(&mut steps);
+        if self.ranks.is_first() {
+            eprintln!("plan: {} steps in {}, {one:.2} s each", steps[0], report::span(seconds));
+        }
+        Ok(steps[0])
     }
 
     /// The engine with the weights `params`.
@@ -182,6 +250,7 @@ impl Setup {
             return Ok(());
         };
         let truth = scheduled.truth(s.step, s.steps);
+        let slots = self.slots();
         if truth < 1.0 {
             let layout = self.objective.layout();
             tricks::mix(
@@ -190,7 +259,7 @@ impl Setup {
                 layout,
                 batch,
                 truth,
-                (self.train().seed, s.step),
+                (self.train().seed, slots.number(s.step, slots.own.start)),
             );
         }
         Ok(())
@@ -203,7 +272,9 @@ impl Setup {
     /// The two readings differ.
     pub fn evaluate(&self, state: &mut State) -> Result<Option<Reading>> {
         let model = Loaded::from_checkpoint(self.checkpoint(state)?, &self.model_file(), Isa::detect())?;
-        let Some(reading) = self.source.evaluate(model, self.objective.as_ref(), &state.ema)? else {
+        let (objective, params) = (self.objective.as_ref(), &state.ema);
+        let reading = self.source.evaluate(model, objective, params, self.windows, self.ranks)?;
+        let Some(reading) = reading else {
             return Ok(None);
         };
         let reading = reading.check()?;
@@ -225,22 +296,39 @@ impl Setup {
         Ok(Checkpoint { header, tensors })
     }
 
-    /// Writes checkpoint and state, each whole or not at all.
+    /// Writes checkpoint and state, each whole or not at all; the first rank does it for all, with a part of each.
     ///
     /// # Errors
     /// Weights that are no numbers, or what the file system says.
     pub fn save(&self, state: &State) -> Result<()> {
         ensure!(state.is_finite(), "step {}: a weight is not a number: the run diverged", state.step);
-        state.write(&self.state_file(), self.source.as_ref(), &self.text)?;
+        let carry = self.all_carry(&state.carry)?;
+        if !self.ranks.is_first() {
+            return Ok(());
+        }
+        state.write(&self.state_file(), self.source.as_ref(), &self.text, &carry)?;
         Ok(self.checkpoint(state)?.write(&self.model_file())?)
     }
 
-    /// The state that was saved last.
+    /// The state that was saved last; its number of windows goes on.
     ///
     /// # Errors
     /// There is none, or it is another run's.
-    pub fn resume(&self) -> Result<State> {
-        State::read(&self.state_file(), self.source.as_ref(), &self.run)
+    pub fn resume(&mut self) -> Result<State> {
+        let path = self.state_file();
+        let state = State::read(&path, self.source.as_ref(), &self.run)?;
+        let (had, ranks) = (state.windows, self.ranks.size());
+        if self.train().max_memory.is_some() {
+            self.windows = had / ranks;
+        }
+        ensure!(
+            self.windows * ranks == had,
+            "{}: was trained with {had} windows a step (train.batch times ranks), this is {}; set train.batch or the \
+             number of ranks back, or begin anew in another train.out",
+            path.display(),
+            self.windows * ranks
+        );
+        Ok(self.part(state))
     }
 
     /// Where the last good checkpoint is, for a run that failed.

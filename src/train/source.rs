@@ -1,14 +1,17 @@
 //! Where windows come from: recordings or text. The loop knows nothing else of either.
 
 use super::held_out::Reading;
+use super::shares::Slots;
 use super::state::State;
+use crate::ranks::Ranks;
 use anyhow::Result;
 use serde_json::{Map, Value};
 use wavesynth_models::objective::{Objective, Window};
 use wavesynth_models::weights::Tensors;
 use wavesynth_models::zoo::{FamilyConfig, Loaded};
 
-/// Draws batches: batch `step` is a function of the seed and the step number alone.
+/// Draws a rank's part of the batches of a run. A window is a function of the seed, the step number, its slot and the
+/// number of slots alone.
 pub type Batches<'a> = Box<dyn Fn(u64) -> Vec<Window> + 'a>;
 
 /// A corpus with its split, and the network that fits it.
@@ -40,15 +43,28 @@ pub trait Source: Send + Sync {
     /// Rows of the longest window.
     fn max_rows(&self) -> usize;
 
-    /// The batches of a run of `steps` steps.
-    fn batches(&self, steps: u64) -> Batches<'_>;
+    /// Checks that there is enough to cut steps of `windows` windows from, those of all ranks.
+    ///
+    /// # Errors
+    /// There is not.
+    fn check(&self, windows: usize) -> Result<()>;
+
+    /// The part `slots` of the batches of a run of `steps` steps.
+    fn batches(&self, slots: Slots, steps: u64) -> Batches<'_>;
 
     /// Reads the held-out selection by the engine, `model`, and by the trainer, `params`; both are the same weights.
-    /// `None` if nothing is held out.
+    /// `None` if nothing is held out. All `ranks` call this together and share the work, `windows` at a time on each.
     ///
     /// # Errors
     /// What the objective says.
-    fn evaluate(&self, model: Loaded, objective: &dyn Objective, params: &[f32]) -> Result<Option<Reading>>;
+    fn evaluate(
+        &self,
+        model: Loaded,
+        objective: &dyn Objective,
+        params: &[f32],
+        windows: usize,
+        ranks: &Ranks,
+    ) -> Result<Option<Reading>>;
 
     /// What nats per symbol mean, in plain words.
     fn verdict(&self, nats: f64) -> String;

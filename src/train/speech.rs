@@ -3,11 +3,13 @@
 use super::config::RunFile;
 use super::corpus::Corpus;
 use super::held_out::{HeldOut, Reading};
+use super::shares::Slots;
 use super::source::{Batches, Source};
 use super::state::State;
 use super::tricks::{Lengths, shorten};
 use super::window::{Cutter, Sampler};
 use super::{product, report};
+use crate::ranks::Ranks;
 use crate::voice::Voice;
 use anyhow::Result;
 use serde_json::{Map, Value};
@@ -24,23 +26,27 @@ pub struct Speech {
     family: FamilyConfig,
     /// The same sizes as `family`.
     config: wavenet::Config,
+    /// How recordings become windows.
     cutter: Cutter,
+    /// How held-out recordings do: always with the whole receptive field, as the engine hears them.
+    judge: Cutter,
     held_out: Option<HeldOut>,
 }
 
 impl Speech {
-    /// Reads the recordings that `run` names.
+    /// Reads the recordings that `run` names, as far as this one of `ranks` needs them.
     ///
     /// # Errors
     /// A corpus that can't be used.
-    pub fn open(run: &RunFile) -> Result<Self> {
-        let corpus = Corpus::load(run)?;
+    pub fn open(run: &RunFile, ranks: &Ranks) -> Result<Self> {
+        let corpus = Corpus::load(run, ranks)?;
         let config = run.model.config(corpus.speakers.len(), run.audio.sample_rate);
         config.validate()?;
-        let cutter = Cutter::new(&config, run.train.window);
+        let cutter = Cutter::new(&config, run.train.window, run.train.max_warmup);
+        let judge = Cutter::new(&config, run.train.window, None);
         let held_out = HeldOut::select(&corpus, run.train.eval_seconds);
         let family = FamilyConfig::WaveNet(config.clone());
-        Ok(Self { run: run.clone(), corpus, family, config, cutter, held_out })
+        Ok(Self { run: run.clone(), corpus, family, config, cutter, judge, held_out })
     }
 }
 
@@ -72,7 +78,7 @@ impl Source for Speech {
             "corpus: {} speakers ({}), {} recordings, {:.2} h to train on, {:.2} h held out{}",
             names.len(),
             names.join(", "),
-            c.recordings.len(),
+            c.files.len(),
             c.hours(false),
             c.hours(true),
             match c.skipped {
@@ -101,8 +107,13 @@ impl Source for Speech {
         self.cutter.max_rows()
     }
 
-    fn batches(&self, steps: u64) -> Batches<'_> {
-        let sampler = Sampler::new(&self.run, &self.corpus, &self.cutter, steps);
+    /// Any recording gives any number of windows.
+    fn check(&self, _: usize) -> Result<()> {
+        Ok(())
+    }
+
+    fn batches(&self, slots: Slots, steps: u64) -> Batches<'_> {
+        let sampler = Sampler::new(&self.run.train, &self.corpus, &self.cutter, slots, steps);
         let Some(curriculum) = &self.run.train.curriculum else {
             return Box::new(move |step| sampler.batch(step));
         };
@@ -115,7 +126,14 @@ impl Source for Speech {
         })
     }
 
-    fn evaluate(&self, model: Loaded, objective: &dyn Objective, params: &[f32]) -> Result<Option<Reading>> {
+    fn evaluate(
+        &self,
+        model: Loaded,
+        objective: &dyn Objective,
+        params: &[f32],
+        windows: usize,
+        ranks: &Ranks,
+    ) -> Result<Option<Reading>> {
         let Some(held_out) = &self.held_out else {
             return Ok(None);
         };
@@ -125,8 +143,8 @@ impl Source for Speech {
             0 => &[][..],
             _ => &params[objective.layout().range(names::SPEAKERS)],
         };
-        let engine = held_out.by_engine(&voice, vectors);
-        let trainer = held_out.by_trainer(objective, params, &self.cutter, self.run.train.batch)?;
+        let engine = held_out.by_engine(&voice, vectors, ranks);
+        let trainer = held_out.by_trainer(objective, params, &self.judge, windows, ranks)?;
         Ok(Some(Reading { engine, trainer }))
     }
 

@@ -6,6 +6,7 @@ use super::run_file::Run;
 use super::source::Source;
 use anyhow::{Context, Result, bail, ensure};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 use std::path::Path;
 use wavesynth_models::weights::{Checkpoint, Header, Tensor, Tensors, VERSION};
 use wavesynth_models::zoo::FamilyConfig;
@@ -15,6 +16,9 @@ fn family(config: &FamilyConfig) -> String {
     format!("{}-training-state", config.family())
 }
 
+/// Windows of a step on all ranks, at most.
+const MOST_WINDOWS: usize = 1 << 24;
+
 /// A run between two steps.
 #[derive(Debug, Clone, PartialEq)]
 pub struct State {
@@ -22,6 +26,8 @@ pub struct State {
     pub step: u64,
     /// Steps of the whole run.
     pub steps: u64,
+    /// Windows of a step, on all ranks.
+    pub windows: usize,
     /// Samples that counted in a loss.
     pub samples: u64,
     /// Seconds of work, all resumptions together.
@@ -38,8 +44,8 @@ pub struct State {
     pub moments: Moments,
     /// The average of the weights: the model that is written.
     pub ema: Vec<f32>,
-    /// For each window of a batch, the recurrent state that the next step begins with; each empty before the first step,
-    /// and always for a family whose windows stand alone.
+    /// For each window of a step, those of this rank alone while it trains, the recurrent state that the next step begins
+    /// with; each empty before the first step, and always for a family whose windows stand alone.
     pub carry: Vec<Vec<f32>>,
 }
 
@@ -48,6 +54,7 @@ pub struct State {
 struct Section {
     step: u64,
     steps: u64,
+    windows: usize,
     samples: u64,
     seconds: f64,
     held_out: Option<f64>,
@@ -58,11 +65,12 @@ struct Section {
 }
 
 impl State {
-    /// Before the first step, with these weights and `batch` windows a step.
-    pub fn new(params: Vec<f32>, steps: u64, batch: usize) -> Self {
+    /// Before the first step, with these weights, for steps of `windows` windows on all ranks.
+    pub fn new(params: Vec<f32>, steps: u64, windows: usize) -> Self {
         Self {
             step: 0,
             steps,
+            windows,
             samples: 0,
             seconds: 0.0,
             held_out: None,
@@ -70,7 +78,7 @@ impl State {
             guard: Guard::default(),
             moments: Moments::new(params.len()),
             ema: params.clone(),
-            carry: vec![Vec::new(); batch],
+            carry: vec![Vec::new(); windows],
             params,
         }
     }
@@ -82,14 +90,26 @@ impl State {
             .all(|v| v.iter().all(|x| x.is_finite()))
     }
 
-    /// Writes the state beside `path` and moves it into place: the state that was there stays until then.
+    /// A digest of the weights and all that moves them.
+    pub fn digest(&self) -> Vec<u8> {
+        let mut h = Sha256::new();
+        h.update(self.step.to_le_bytes());
+        for v in [&self.params, &self.moments.m, &self.moments.v, &self.ema] {
+            v.iter().for_each(|x| h.update(x.to_le_bytes()));
+        }
+        h.finalize().to_vec()
+    }
+
+    /// Writes the state beside `path` and moves it into place: the state that was there stays until then. `carry` is that
+    /// of all ranks' windows.
     ///
     /// # Errors
     /// What the file system says.
-    pub fn write(&self, path: &Path, source: &dyn Source, run_text: &str) -> Result<()> {
+    pub fn write(&self, path: &Path, source: &dyn Source, run_text: &str, carry: &[Vec<f32>]) -> Result<()> {
         let section = Section {
             step: self.step,
             steps: self.steps,
+            windows: self.windows,
             samples: self.samples,
             seconds: self.seconds,
             held_out: self.held_out,
@@ -106,22 +126,22 @@ impl State {
             config: source.config().to_json()?,
             sections,
         };
-        let flat = |data: &[f32]| Tensor { shape: vec![data.len()], data: data.to_vec() };
+        let flat = |data: &[f32]| Tensor::new(&[data.len()], data.to_vec());
         let mut tensors = Tensors::from([
             ("params".into(), flat(&self.params)),
             ("adam.m".into(), flat(&self.moments.m)),
             ("adam.v".into(), flat(&self.moments.v)),
             ("ema".into(), flat(&self.ema)),
         ]);
-        let carry = self.carry.concat();
-        if !carry.is_empty() {
-            let shape = vec![self.carry.len(), carry.len() / self.carry.len()];
-            tensors.insert("carry".into(), Tensor { shape, data: carry });
+        let values = carry.concat();
+        if !values.is_empty() {
+            let shape = [carry.len(), values.len() / carry.len()];
+            tensors.insert("carry".into(), Tensor::new(&shape, values));
         }
         Ok(Checkpoint { header, tensors }.write(path)?)
     }
 
-    /// Reads the state at `path` for a run that must be the one that wrote it.
+    /// Reads the state at `path` for a run that must be the one that wrote it, with the carry of all ranks' windows.
     ///
     /// # Errors
     /// A missing or damaged file, or another run: the key that differs.
@@ -152,14 +172,20 @@ impl State {
             path.display(),
             source.item()
         );
+        ensure!(
+            (1..=MOST_WINDOWS).contains(&section.windows),
+            "{}: header section `state`: windows is {}, wanted 1 to {MOST_WINDOWS}",
+            path.display(),
+            section.windows
+        );
         let len = source.config().layout().len();
         let mut tensors = file.tensors;
         let carry = match tensors.remove("carry") {
-            Some(t) if t.shape.len() == 2 && t.shape[0] == run.train().batch && !t.data.is_empty() => {
+            Some(t) if t.shape.len() == 2 && t.shape[0] == section.windows && !t.data.is_empty() => {
                 t.data.chunks_exact(t.shape[1]).map(Vec::from).collect()
             }
             Some(t) => bail!("{}: tensor carry has shape {:?}", path.display(), t.shape),
-            None => vec![Vec::new(); run.train().batch],
+            None => vec![Vec::new(); section.windows],
         };
         let mut take = |name: &str| -> Result<Vec<f32>> {
             let t = tensors
@@ -176,6 +202,7 @@ impl State {
         Ok(Self {
             step: section.step,
             steps: section.steps,
+            windows: section.windows,
             samples: section.samples,
             seconds: section.seconds,
             held_out: section.held_out,

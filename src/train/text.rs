@@ -15,9 +15,11 @@ pub mod held_out;
 pub mod window;
 
 use super::held_out::Reading;
+use super::shares::Slots;
 use super::source::{Batches, Source};
 use super::state::State;
 use super::tricks::Lengths;
+use crate::ranks::Ranks;
 use crate::text::{SECTION, TextModel};
 use anyhow::Result;
 use config::TextRun;
@@ -38,16 +40,22 @@ pub struct TextSource {
 }
 
 impl TextSource {
-    /// Reads the text that `run` names and makes its tokeniser.
+    /// Reads the text that `run` names and makes its tokeniser; each of `ranks` reads all of it.
     ///
     /// # Errors
-    /// A file that can't be read or is too short, a network that its number of symbols makes too large.
-    pub fn open(run: &TextRun) -> Result<Self> {
+    /// A file that can't be read or is not the same on all ranks, a network that its number of symbols makes too large.
+    pub fn open(run: &TextRun, ranks: &Ranks) -> Result<Self> {
         let corpus = Corpus::load(&run.text)?;
-        let config = run.model.config(corpus.tokenizer.classes(), corpus.tokenizer.start())?;
+        ranks.same(corpus.id.as_bytes(), "text")?;
+        let config =
+            run.model.config(corpus.tokenizer.classes(), corpus.tokenizer.start(), run.train.window)?;
         let past = Past::of(&config)?;
-        corpus.check_length(run.train.window, run.train.batch, &past)?;
         Ok(Self { run: run.clone(), corpus, config, past })
+    }
+
+    /// What a training window has of the symbols before it. Held-out ones always have all.
+    fn training_past(&self) -> Past {
+        self.past.bounded(self.run.train.max_warmup)
     }
 }
 
@@ -110,17 +118,21 @@ impl Source for TextSource {
     }
 
     fn max_rows(&self) -> usize {
-        self.past.warmup() + self.run.train.window
+        self.training_past().warmup() + self.run.train.window
     }
 
-    fn batches(&self, steps: u64) -> Batches<'_> {
+    fn check(&self, windows: usize) -> Result<()> {
+        self.corpus.check_length(self.run.train.window, windows, self.past)
+    }
+
+    fn batches(&self, slots: Slots, steps: u64) -> Batches<'_> {
         let train = &self.run.train;
         let sampler = Sampler {
             symbols: &self.corpus.training,
             classes: self.config.classes(),
             start: self.config.start(),
-            past: self.past,
-            batch: train.batch,
+            past: self.training_past(),
+            slots,
             dropout: self.run.text.input_dropout,
             seed: train.seed,
             lengths: Lengths::new(train.window, train.curriculum.as_ref(), steps),
@@ -128,16 +140,23 @@ impl Source for TextSource {
         Box::new(move |step| sampler.batch(step))
     }
 
-    fn evaluate(&self, model: Loaded, objective: &dyn Objective, params: &[f32]) -> Result<Option<Reading>> {
+    fn evaluate(
+        &self,
+        model: Loaded,
+        objective: &dyn Objective,
+        params: &[f32],
+        windows: usize,
+        ranks: &Ranks,
+    ) -> Result<Option<Reading>> {
         let symbols = &self.corpus.held_out[..self.corpus.held_out.len().min(self.run.text.eval_symbols)];
         if symbols.is_empty() {
             return Ok(None);
         }
         let model = TextModel::from_loaded(model, Path::new(self.file_name()))?;
-        let (window, batch) = (self.run.train.window, self.run.train.batch);
-        let held_out = held_out::HeldOut::new(symbols, self.run.text.eval, self.past, window);
-        let engine = held_out.by_engine(&model);
-        let trainer = held_out.by_trainer(objective, params, self.config.start(), batch)?;
+        let (eval, window) = (self.run.text.eval, self.run.train.window);
+        let held_out = held_out::HeldOut::new(symbols, eval, self.past, window);
+        let engine = held_out.by_engine(&model, ranks);
+        let trainer = held_out.by_trainer(objective, params, self.config.start(), windows, ranks)?;
         Ok(Some(Reading { engine, trainer }))
     }
 

@@ -69,24 +69,23 @@ impl Scheduled {
 }
 
 /// Replaces inputs in the loss of `batch` by what `model` says, each with probability 1 − `truth`. `params` are the
-/// model's own, in `layout`.
+/// model's own, in `layout`; the batch's first window has the number `first` in the whole run.
 pub fn mix(
     model: &Loaded,
     params: &[f32],
     layout: &Layout,
     batch: &mut [Window],
     truth: f64,
-    (seed, step): (u64, u64),
+    (seed, first): (u64, u64),
 ) {
     let condition = match &model.config {
         FamilyConfig::WaveNet(c) => c.condition.as_ref(),
         _ => None,
     };
     let table = condition.filter(|c| c.speaker_dim > 0).map(|_| &params[layout.range(names::SPEAKERS)]);
-    let count = batch.len() as u64;
     batch.par_iter_mut().enumerate().for_each(|(i, window)| {
         // A sequence apart from that which cut the windows.
-        let mut coins = Coins::keyed(!seed, step * count + i as u64);
+        let mut coins = Coins::keyed(!seed, first + i as u64);
         let mut stream = model.generator(Sampling::default());
         let hold = |stream: &mut Box<dyn wavesynth_models::ar::Generator>, row: usize| {
             if let Some(c) = condition.filter(|c| row.is_multiple_of(c.hop)) {

@@ -1,13 +1,14 @@
 //! Training windows: which piece of which recording, and what its rows hold.
 //!
 //! A window starts at a frame boundary. Where the recording has enough past, its first `warmup` rows fill the
-//! receptive field and stay out of the loss. Nearer to the beginning it starts at the recording's own first sample with
+//! receptive field, or as much of it as `train.max_warmup` allows, and stay out of the loss. Nearer to the beginning it starts at the recording's own first sample with
 //! the start symbol, as the engine does, and its warm-up is as short as that makes it: so the network also learns how a
 //! recording begins.
 
-use super::config::RunFile;
+use super::config::Train;
 use super::corpus::Corpus;
 use super::recording::Recording;
+use super::shares::{Shares, Slots};
 use wavesynth_models::ar::{Coins, Symbol};
 use wavesynth_models::objective::Window;
 use wavesynth_models::wavenet;
@@ -21,12 +22,14 @@ pub struct Cutter {
 }
 
 impl Cutter {
-    /// Windows for `config` with at least `loss` rows in the loss, rounded up to frames.
-    pub fn new(config: &wavenet::Config, loss: usize) -> Self {
+    /// Windows for `config` with at least `loss` rows in the loss and a warm-up of the receptive field, or of
+    /// `max_warmup` rows where that is less; both rounded up to frames.
+    pub fn new(config: &wavenet::Config, loss: usize, max_warmup: Option<usize>) -> Self {
         let hop = config.hop();
+        let warmup = (config.receptive_field() - 1).min(max_warmup.unwrap_or(usize::MAX));
         Self {
             config: config.clone(),
-            warmup_frames: (config.receptive_field() - 1).div_ceil(hop),
+            warmup_frames: warmup.div_ceil(hop),
             loss_frames: loss.div_ceil(hop).max(1),
         }
     }
@@ -129,14 +132,15 @@ impl<'a> FromIterator<&'a Recording> for Pool<'a> {
     }
 }
 
-/// Draws the batches of a run. Batch `step` is a function of the seed and the step number.
+/// Draws this rank's part of the batches of a run. Window `slot` of step `step` is a function of the seed, these two
+/// numbers and the windows that all ranks draw in a step: see [`Shares`].
 pub struct Sampler<'a> {
     cutter: &'a Cutter,
-    /// One a speaker.
-    pools: Vec<Pool<'a>>,
-    /// Summed weight of the speakers up to and with each.
-    weights: Vec<f64>,
-    batch: usize,
+    shares: &'a Shares,
+    /// This rank's training files, the first of them the `first` of all.
+    recordings: Vec<&'a Recording>,
+    first: usize,
+    slots: Slots,
     noise: f64,
     dropout: f64,
     dropout_speech: f64,
@@ -151,49 +155,43 @@ const TRIES: usize = 50;
 const PAUSE: f32 = -1.5;
 
 impl<'a> Sampler<'a> {
-    /// Batches of a run of `steps` steps over the training part of `corpus`.
-    pub fn new(run: &RunFile, corpus: &'a Corpus, cutter: &'a Cutter, steps: u64) -> Self {
-        let mut pools = vec![Pool::default(); corpus.speakers.len()];
-        corpus.part(false).for_each(|r| pools[r.speaker].push(r));
-        let mut sum = 0.0;
-        let weights = pools
-            .iter()
-            .map(|p| {
-                sum += (p.samples() as f64).powf(run.corpus.balance);
-                sum
-            })
-            .collect();
+    /// Batches of a run of `steps` steps over the training part of `corpus`, of which this rank draws `slots`.
+    pub fn new(train: &Train, corpus: &'a Corpus, cutter: &'a Cutter, slots: Slots, steps: u64) -> Self {
         Self {
             cutter,
-            pools,
-            weights,
-            batch: run.train.batch,
-            noise: run.train.input_noise,
-            dropout: run.train.feature_dropout,
-            dropout_speech: run.train.dropout_speech,
-            seed: run.train.seed,
+            shares: &corpus.shares,
+            recordings: corpus.part(false).collect(),
+            first: corpus.own.start,
+            slots,
+            noise: train.input_noise,
+            dropout: train.feature_dropout,
+            dropout_speech: train.dropout_speech,
+            seed: train.seed,
             steps,
         }
     }
 
-    /// The batch of step `step`.
+    /// This rank's windows of step `step`.
     pub fn batch(&self, step: u64) -> Vec<Window> {
-        let mut coins = Coins::keyed(self.seed, step);
         let ramp = (3.0 * step as f64 / self.steps as f64).min(1.0);
-        (0..self.batch).map(|_| self.draw(&mut coins, self.noise * ramp)).collect()
+        self.slots.own.clone().map(|slot| self.draw(step, slot, self.noise * ramp)).collect()
     }
 
-    fn draw(&self, coins: &mut Coins, noise: f64) -> Window {
-        let all = self.weights.last().copied().unwrap_or(0.0);
-        let at = f64::from(coins.next_coin()) * all;
-        let speaker = self.weights.partition_point(|w| *w <= at).min(self.weights.len() - 1);
-        let recording = self.pools[speaker].pick(coins);
+    /// A training file of the part of the corpus that belongs to `slot`.
+    fn pick(&self, slot: usize, coins: &mut Coins) -> &'a Recording {
+        let place = (slot as f64 + f64::from(coins.next_coin())) / self.slots.all as f64;
+        self.recordings[self.shares.at(place) - self.first]
+    }
+
+    fn draw(&self, step: u64, slot: usize, noise: f64) -> Window {
+        let coins = &mut Coins::keyed(self.seed, self.slots.number(step, slot));
+        let recording = self.pick(slot, coins);
         let from = self.cutter.place(recording, coins);
         let features = f64::from(coins.next_coin()) >= self.dropout;
         let mut window = if features || self.dropout_speech == 0.0 {
             self.cutter.cut(recording, from, features)
         } else {
-            self.trackless(speaker, coins)
+            self.trackless(slot, coins)
         };
         if noise > 0.0 {
             // The start symbol is no sample, so nothing disturbs it.
@@ -209,10 +207,10 @@ impl<'a> Sampler<'a> {
     /// A window without its track where somebody speaks. Half of them begin with nothing before, as a voice does that is
     /// given only a speaker: it should speak at once, and not learn to be silent from the pauses of recordings, which it
     /// could never leave again, as nothing in its receptive field tells how long one has lasted.
-    fn trackless(&self, speaker: usize, coins: &mut Coins) -> Window {
+    fn trackless(&self, slot: usize, coins: &mut Coins) -> Window {
         let mut tries = 0;
         let (recording, from) = loop {
-            let recording = self.pools[speaker].pick(coins);
+            let recording = self.pick(slot, coins);
             let from = self.cutter.place(recording, coins);
             tries += 1;
             if tries == TRIES || self.cutter.speech(recording, from) >= self.dropout_speech {
@@ -223,6 +221,7 @@ impl<'a> Sampler<'a> {
             return self.cutter.cut(recording, from, false);
         }
         let codes = recording.codes[from * self.cutter.config.hop()..].to_vec();
+        let speaker = recording.speaker;
         let rest = Recording { name: String::new(), speaker, codes, track: Vec::new(), held_out: false };
         self.cutter.cut(&rest, 0, false)
     }
@@ -260,7 +259,7 @@ mod tests {
     #[test]
     fn rows_are_shifted_by_one_and_frames_aligned() {
         // Receptive field 8, so 7 past rows: 2 frames of 4.
-        let cutter = Cutter::new(&config(4), 10);
+        let cutter = Cutter::new(&config(4), 10, None);
         let r = recording(61, 4);
         let w = cutter.cut(&r, 5, true);
         assert_eq!((w.warmup, w.targets.len(), w.speaker), (8, 20, Some(1)));
@@ -274,7 +273,7 @@ mod tests {
 
     #[test]
     fn a_beginning_is_the_engines_beginning() {
-        let cutter = Cutter::new(&config(4), 10);
+        let cutter = Cutter::new(&config(4), 10, None);
         let r = recording(61, 4);
         let w = cutter.cut(&r, 0, true);
         assert_eq!((w.warmup, w.targets.len(), w.inputs[0]), (0, 12, 128));
@@ -283,8 +282,20 @@ mod tests {
     }
 
     #[test]
+    fn a_bounded_warm_up_still_reads_the_true_past() {
+        let cutter = Cutter::new(&config(4), 10, Some(3));
+        let r = recording(61, 4);
+        let w = cutter.cut(&r, 5, true);
+        assert_eq!((w.warmup, w.targets.len(), cutter.max_rows()), (4, 16, 16));
+        assert_eq!((w.inputs[0], w.targets[0]), (15 + 20, 16 + 20));
+        let none = Cutter::new(&config(4), 10, Some(0)).cut(&r, 5, true);
+        assert_eq!((none.warmup, none.inputs[0]), (0, 19 + 20));
+        assert_eq!(Cutter::new(&config(4), 10, Some(1000)).max_rows(), 20);
+    }
+
+    #[test]
     fn tiles_cover_every_sample_once() {
-        let cutter = Cutter::new(&config(4), 10);
+        let cutter = Cutter::new(&config(4), 10, None);
         for samples in [1, 3, 4, 12, 13, 61, 64] {
             let r = recording(samples, 4);
             let seen: Vec<u8> = cutter

@@ -2,6 +2,7 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod jobs;
 mod measure;
 mod refusals;
 mod sound;
@@ -67,6 +68,11 @@ fn every_command_explains_itself() {
         "bench",
         "bench latency",
         "bench throughput",
+        "bench limits",
+        "bench growth",
+        "bench shapes",
+        "bench allreduce",
+        "convert",
         "info",
         "devices",
     ];

@@ -62,6 +62,7 @@ fn bench_measures_shapes_and_checkpoints() {
         let ns = &row["ns_per_symbol"];
         assert!(number(ns, "p50") > 0.0 && number(ns, "p50") <= number(ns, "p99"));
         assert!(number(ns, "p99") <= number(ns, "p999") && number(ns, "p999") <= number(ns, "max"));
+        assert_eq!(row["clock_floor_ns"].is_object(), what != "throughput");
         assert!(number(row, "times_real_time") > 0.0);
         assert!(number(row, "weight_bytes") > 1000.0 && number(row, "state_bytes") > 100.0);
         assert_eq!(row["change_to_sound_ms"].is_object(), what != "throughput");
@@ -80,6 +81,88 @@ fn bench_measures_shapes_and_checkpoints() {
     refuses(&f, "bench latency --shape ibab -m voice.safetensors", 2, &["--shape"]);
     refuses(&f, "bench latency --shape ibab --seconds -1", 2, &["-1"]);
     refuses(&f, "bench latency --shape ibab --isa z80", 2, &["z80", "plain"]);
+}
+
+#[cfg(feature = "train")]
+#[test]
+fn bench_train_times_the_phases_of_a_step() {
+    let f = Folder::new();
+    let run = "[corpus]\nroot = \"none\"\n[model]\nresidual_channels = 8\nskip_channels = 8\n\
+        dilations = [1, 2, 4]\n[train]\nsteps = 1\nwindow = 320\nbatch = 3\n";
+    std::fs::write(f.path("small.toml"), run).unwrap();
+    let rows = f.json("bench train --shape small.toml --steps 3");
+    let row = &rows.as_array().unwrap()[0];
+    assert_eq!((row["shape"].as_str(), row["engine"].as_str()), (Some("small"), Some("fused")));
+    assert_eq!((number(row, "windows"), number(row, "rows"), number(row, "warmup")), (3.0, 480.0, 160.0));
+    assert_eq!(row["step_seconds_all"].as_array().unwrap().len(), 3);
+    let names: Vec<_> =
+        row["phases"].as_array().unwrap().iter().map(|p| p["name"].as_str().unwrap()).collect();
+    for phase in ["batch", "gate products", "head and softmax", "weight gradients", "AdamW", "average"] {
+        assert!(names.contains(&phase), "{names:?}");
+    }
+    let rows =
+        f.json("bench train --shape small.toml --steps 1 --warmup 0 --batch 1 --window 640 --engine graph");
+    assert_eq!((number(&rows[0], "windows"), number(&rows[0], "rows")), (1.0, 640.0));
+    assert_eq!(number(&rows[0], "samples_per_s"), number(&rows[0], "rows_per_s"));
+    refuses(&f, "bench train --shape huge", 1, &["huge", "wavenet-30", "shipped"]);
+    refuses(&f, "bench train --shape none.toml", 1, &["none.toml"]);
+    refuses(&f, "bench train --batch 0", 2, &["--batch 0", "1 to 4096"]);
+    refuses(&f, "bench train --engine steam", 2, &["steam", "fused, graph"]);
+}
+
+#[test]
+fn bench_limits_divides_what_was_reached_by_the_bound() {
+    let f = Folder::new();
+    let v = f.json("bench limits -m plain.safetensors --seconds 0.05 --plot l.svg --table l.md");
+    let machine = &v["machine"];
+    assert!(number(machine, "mul_adds_per_s") > 1e8);
+    let levels = machine["levels"].as_array().unwrap();
+    assert!(levels.len() >= 2 && levels.iter().all(|l| number(l, "bytes_per_s") > 1e7));
+    let rates: Vec<_> = v["read_rates"].as_array().unwrap().iter().map(|r| r[1].as_f64().unwrap()).collect();
+    assert!(rates.windows(2).all(|w| w[0] >= w[1]), "{rates:?}");
+    let row = &v["rows"][0];
+    assert_eq!((row["shape"].as_str(), row["dtype"].as_str()), (Some("plain"), Some("f32")));
+    let bound = number(row, "compute_ns").max(number(row, "read_ns"));
+    assert_eq!(number(row, "bound_ns"), bound);
+    let near = |a: f64, b: f64| (a / b - 1.0).abs() < 1e-9;
+    assert!(near(number(row, "fraction"), bound / number(row, "ns_per_symbol")));
+    let reached = number(row, "times_real_time");
+    assert!(near(number(row, "fraction"), reached / number(row, "bound_times_real_time")));
+    let svg = std::fs::read_to_string(f.path("l.svg")).unwrap();
+    assert!(svg.starts_with("<svg") && svg.contains("plain"), "{svg}");
+    assert!(std::fs::read_to_string(f.path("l.md")).unwrap().contains("| plain | f32 |"));
+    refuses(&f, "bench limits --shape huge", 1, &["huge", "nv-wavenet"]);
+    refuses(&f, "bench limits --shape ibab --seconds 0", 2, &["--seconds"]);
+    refuses(&f, "bench limits -m plain.safetensors --seconds 0.05 --plot no/x.svg", 1, &["no/x.svg"]);
+}
+
+#[test]
+fn bench_growth_varies_one_size_at_a_time() {
+    let f = Folder::new();
+    let v = f.json("bench growth --seconds 0.01 --longest 2 --plot g.svg");
+    let rows = v.as_array().unwrap();
+    let of = |vary: &str| rows.iter().filter(|r| r["vary"] == vary).collect::<Vec<_>>();
+    assert!(rows.iter().all(|r| number(r, "ns_per_symbol") > 0.0));
+    for vary in ["layers", "channels"] {
+        assert!(
+            of(vary).windows(2).all(|w| number(w[0], "macs_per_symbol") < number(w[1], "macs_per_symbol"))
+        );
+    }
+    let dilation = of("dilation");
+    assert_eq!((number(dilation[0], "value"), dilation.len()), (1.0, 10));
+    assert!(dilation.windows(2).all(|w| w[0]["macs_per_symbol"] == w[1]["macs_per_symbol"]));
+    assert_eq!(of("length").iter().map(|r| number(r, "value")).collect::<Vec<_>>(), [1.0, 2.0]);
+    assert!(std::fs::read_to_string(f.path("g.svg")).unwrap().contains("largest dilation"));
+    refuses(&f, "bench growth --longest -1", 2, &["--longest"]);
+}
+
+#[test]
+fn bench_shapes_are_those_that_are_measured() {
+    let f = Folder::new();
+    let v = f.json("bench shapes");
+    let names: Vec<_> = v.as_array().unwrap().iter().map(|s| s["shape"].as_str().unwrap()).collect();
+    assert!(names.contains(&"nv-wavenet") && names.contains(&"shipped"), "{names:?}");
+    assert_eq!(v[0]["config"]["dilations"].as_array().unwrap().len(), 20);
 }
 
 #[test]
@@ -101,4 +184,29 @@ fn info_shows_a_checkpoint() {
     let text = String::from_utf8(f.ok("info text.safetensors")).unwrap();
     assert!(text.contains("2 of 12 LSTM units") && text.contains("192 bytes"), "{text}");
     refuses(&f, "info ann.bin", 1, &["ann.bin", "header"]);
+}
+
+#[test]
+fn a_converted_voice_is_the_same_voice_with_smaller_weights() {
+    let f = Folder::new();
+    let size = |name: &str| std::fs::metadata(f.path(name)).unwrap().len();
+    for dtype in ["f16", "i8"] {
+        let name = format!("{dtype}.safetensors");
+        f.ok(&format!("convert -m voice.safetensors --dtype {dtype} -o {name}"));
+        assert!(size(&name) < size("voice.safetensors"));
+        assert_eq!(f.json(&format!("info {name}"))["dtype"].as_str(), Some(dtype));
+        let render = |args: &str| {
+            f.ok(&format!("render {args} --condition ann.bin --seconds 0.2 -o a.wav"));
+            std::fs::read(f.path("a.wav")).unwrap()
+        };
+        let own = render(&format!("-m {name}"));
+        assert!(own == render(&format!("-m voice.safetensors --dtype {dtype}")), "{dtype}");
+        let rows = f.json(&format!("bench throughput -m {name} --seconds 0.1"));
+        assert_eq!(rows[0]["dtype"].as_str(), Some(dtype));
+        refuses(&f, "convert -m ann.bin --dtype i8 -o x.safetensors", 1, &["ann.bin"]);
+    }
+    assert!(size("i8.safetensors") < size("f16.safetensors"));
+    let rows = f.json("bench throughput --shape deepvoice-small --dtype i8 --seconds 0.1");
+    assert_eq!(rows[0]["dtype"].as_str(), Some("i8"));
+    refuses(&f, "convert -m voice.safetensors --dtype i4 -o x.safetensors", 2, &["i4", "i8"]);
 }

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use tempfile::TempDir;
+use wavesynth::ranks::Ranks;
 use wavesynth::train::{Options, Outcome, train};
 use wavesynth_models::ar::Coins;
 
@@ -113,7 +114,8 @@ impl Place {
 }
 
 pub fn go(run: &Path, resume: bool, stop_after: Option<u64>) -> anyhow::Result<Outcome> {
-    train(run, &Options { resume, stop_after }, &AtomicBool::new(false))
+    let options = Options { resume, stop_after, ..Options::default() };
+    train(run, &options, &AtomicBool::new(false), &Ranks::solo())
 }
 
 /// What a run says when it fails, in the form in which the program prints it.

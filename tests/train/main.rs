@@ -4,6 +4,10 @@ mod commands;
 mod common;
 mod enroll;
 mod learning;
+mod memory;
+#[cfg(feature = "mpi")]
+mod ranks;
 mod resume;
 mod runs;
 mod text;
+mod trajectory;

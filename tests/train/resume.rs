@@ -77,7 +77,10 @@ fn another_run_can_not_be_resumed() {
 
     let other = train(30, 1).replace("batch = 3", "batch = 4");
     let said = failure(&place.run_file("out", MODEL, &other), true);
-    assert!(said.contains("train.batch = 3, the run file says 4"), "{said}");
+    assert!(
+        said.contains("was trained with 3 windows a step (train.batch times ranks), this is 4"),
+        "{said}"
+    );
     let wider = MODEL.replace("skip_channels = 8", "skip_channels = 9");
     let said = failure(&place.run_file("out", &wider, &train(30, 1)), true);
     assert!(said.contains("model.skip_channels = 8, the run file says 9"), "{said}");

@@ -1,6 +1,7 @@
 //! Runs that go wrong, and say so.
 
 use crate::common::{Place, babble, failure, go, write_wav};
+use wavesynth::ranks::Ranks;
 use wavesynth::train::config::RunFile;
 use wavesynth::voice::Voice;
 use wavesynth_models::kernels::Isa;
@@ -98,11 +99,25 @@ fn transcripts_decide_the_split_where_they_are() {
     let table = "utt\tseconds\tsplit\ttext\n0\t1\ttest\t.\n1\t1\ttest\t.\n2\t1\ttrain\t.\n";
     std::fs::write(place.path("data/low/transcripts.tsv"), table).unwrap();
     let run = place.run_file("out", MODEL, TRAIN);
-    let corpus = wavesynth::train::corpus::Corpus::load(&RunFile::read(&run).unwrap().0).unwrap();
+    let corpus =
+        wavesynth::train::corpus::Corpus::load(&RunFile::read(&run).unwrap().0, &Ranks::solo()).unwrap();
     let held: Vec<_> = corpus.part(true).map(|r| r.name.as_str()).filter(|n| n.starts_with("low")).collect();
     assert_eq!(held[..2], ["low/0", "low/1"]);
     assert!(!held.contains(&"low/2"));
     assert_eq!(corpus.part(true).filter(|r| r.speaker == 0).count(), 1);
+}
+
+#[test]
+fn transcripts_that_cannot_be_read_are_no_absent_ones() {
+    let place = Place::with_voices();
+    let file = place.path("data/low/transcripts.tsv");
+    std::fs::write(&file, b"utt\tsplit\n0\ttest\xff\n").unwrap();
+    let run = place.run_file("out", MODEL, TRAIN);
+    let said = failure(&run, false);
+    assert!(said.contains("transcripts.tsv: can't be read as text"), "{said}");
+    std::fs::remove_file(&file).unwrap();
+    std::fs::create_dir(&file).unwrap();
+    assert!(failure(&run, false).contains("transcripts.tsv: can't be read as text"));
 }
 
 #[test]
@@ -113,7 +128,8 @@ fn another_rate_is_resampled_and_short_files_are_counted() {
     let text = std::fs::read_to_string(&run).unwrap();
     let text = text.replace("[audio]", "[audio]\nsample_rate = 24000").replace("min_seconds = 0.02", "");
     std::fs::write(&run, text).unwrap();
-    let corpus = wavesynth::train::corpus::Corpus::load(&RunFile::read(&run).unwrap().0).unwrap();
+    let corpus =
+        wavesynth::train::corpus::Corpus::load(&RunFile::read(&run).unwrap().0, &Ranks::solo()).unwrap();
     assert_eq!((corpus.skipped, corpus.recordings.len()), (1, 8));
     // 1.5 s: 24,000 codes a second and 100 frames a second.
     let first = &corpus.recordings[0];

@@ -7,6 +7,7 @@ use serde_json::Value;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use wavesynth::ranks::Ranks;
 use wavesynth::text::TextModel;
 use wavesynth::train::run_file::Run;
 use wavesynth::train::state::State;
@@ -164,16 +165,16 @@ fn a_carried_state_is_part_of_the_state_file() {
     let run = run_file(&place, "out", "", CNN, &format!("{TRAIN}\nsteps = 5"));
     let (run, text) = Run::read(&run).unwrap();
     let Run::Text(own) = &run else { panic!("a text run") };
-    let source = TextSource::open(own).unwrap();
+    let source = TextSource::open(own, &Ranks::solo()).unwrap();
     let params = wavesynth::train::source::Source::config(&source).layout().init(1);
     let mut state = State::new(params, 5, 8);
     let file = place.path("state.safetensors");
-    state.write(&file, &source, &text).unwrap();
+    state.write(&file, &source, &text, &state.carry).unwrap();
     assert_eq!(State::read(&file, &source, &run).unwrap(), state);
     for (i, carry) in state.carry.iter_mut().enumerate() {
         *carry = vec![i as f32, 0.5, -1.0];
     }
-    state.write(&file, &source, &text).unwrap();
+    state.write(&file, &source, &text, &state.carry).unwrap();
     assert_eq!(State::read(&file, &source, &run).unwrap(), state);
 }
 

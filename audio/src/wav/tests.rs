@@ -73,6 +73,7 @@ fn channels_are_averaged_and_the_rate_changed() {
     assert_eq!(read(&path).unwrap().samples, [0.0, 0.25]);
     assert_eq!(read_at(&path, 48_000).unwrap().len(), 2);
     assert_eq!(read_at(&path, 16_000).unwrap().len(), 1);
+    assert_eq!([48_000, 16_000].map(|rate| samples_at(&path, rate).unwrap()), [2, 1]);
     assert!(matches!(read_at(&path, 1), Err(WavError::Resample { .. })));
 }
 

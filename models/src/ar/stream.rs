@@ -57,6 +57,10 @@ impl<M: Model + 'static> Generator for Stream<M> {
         self.model.condition(&mut self.state, frame);
     }
 
+    fn announce(&mut self, frame: &[f32]) {
+        self.model.announce(&mut self.state, frame);
+    }
+
     fn set_sampling(&mut self, sampling: Sampling) {
         self.sampler.set(sampling);
     }

@@ -66,7 +66,7 @@ impl CharRnn {
             }
             out
         };
-        let pack = |name: &str| Panels::pack(isa, &pad(get(name)), h, gates * padded);
+        let pack = |name: &str| Panels::pack(isa, &pad(get(name))[..], h, gates * padded);
         let layers: Vec<Layer> = (0..config.layers)
             .map(|l| {
                 let mut candidate = Aligned::zeros(0);

@@ -3,31 +3,55 @@
 
 use super::{Isa, Kernel, Simd};
 use std::arch::aarch64::*;
+use std::arch::asm;
 
 /// Runs `kernel` under NEON. `isa` is proof that it was detected.
 #[inline]
 pub fn run<K: Kernel>(kernel: K, _isa: Isa) -> K::Output {
-    #[target_feature(enable = "neon")]
-    fn shell<K: Kernel>(kernel: K) -> K::Output {
-        kernel.run(Neon { _seen: () })
-    }
     // SAFETY: an `Isa` of this kind exists only where the feature was detected.
-    unsafe { shell(kernel) }
+    unsafe { neon(kernel) }
 }
 
-/// NEON.
+/// Runs `kernel` under NEON and its dot products. `isa` is proof that they were detected.
+#[inline]
+pub fn run_dot<K: Kernel>(kernel: K, _isa: Isa) -> K::Output {
+    // SAFETY: as above.
+    unsafe { neon_dot(kernel) }
+}
+
+/// The shells: a body that is inlined into one of them is compiled under its instruction set.
+#[target_feature(enable = "neon")]
+#[inline(never)]
+fn neon<K: Kernel>(kernel: K) -> K::Output {
+    kernel.run(Neon::<false> { _seen: () })
+}
+
+#[target_feature(enable = "neon,dotprod")]
+#[inline(never)]
+fn neon_dot<K: Kernel>(kernel: K) -> K::Output {
+    kernel.run(Neon::<true> { _seen: () })
+}
+
+/// NEON; `DOT` where there are dot products of bytes.
 #[derive(Clone, Copy)]
-struct Neon {
-    /// Only the shell above makes one.
+struct Neon<const DOT: bool> {
+    /// Only a shell above makes one.
     _seen: (),
 }
 
-impl Simd for Neon {
+impl<const DOT: bool> Simd for Neon<DOT> {
     type V = float32x4_t;
+    type I = int32x4_t;
     const LANES: usize = 4;
     const TILE_VECTORS: usize = 3;
     const TILE_ROWS: usize = 8;
+    const BIASED: bool = false;
 
+    #[inline(always)]
+    fn call<K: Kernel>(self, kernel: K) -> K::Output {
+        // SAFETY: the token proves the instruction set.
+        unsafe { if DOT { neon_dot(kernel) } else { neon(kernel) } }
+    }
     #[inline(always)]
     fn splat(self, x: f32) -> Self::V {
         // SAFETY: the token proves the instruction set.
@@ -95,5 +119,61 @@ impl Simd for Neon {
     unsafe fn store_ptr(self, x: *mut f32, v: Self::V) {
         // SAFETY: the caller promises the floats, the token proves the instruction set.
         unsafe { vst1q_f32(x, v) }
+    }
+    #[inline(always)]
+    unsafe fn load_half_ptr(self, x: *const u16) -> Self::V {
+        // SAFETY: the caller promises the values; every core with NEON widens 16-bit floats.
+        unsafe { vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(x))) }
+    }
+    #[inline(always)]
+    fn max_lane(self, v: Self::V) -> f32 {
+        // SAFETY: the token proves the instruction set.
+        unsafe { vmaxvq_f32(v) }
+    }
+    #[inline(always)]
+    fn splat_int(self, x: i32) -> Self::I {
+        // SAFETY: the token proves the instruction set.
+        unsafe { vdupq_n_s32(x) }
+    }
+    #[inline(always)]
+    fn add_int(self, a: Self::I, b: Self::I) -> Self::I {
+        // SAFETY: the token proves the instruction set.
+        unsafe { vaddq_s32(a, b) }
+    }
+    #[inline(always)]
+    fn to_float(self, a: Self::I) -> Self::V {
+        // SAFETY: the token proves the instruction set.
+        unsafe { vcvtq_f32_s32(a) }
+    }
+    #[inline(always)]
+    unsafe fn load_int_ptr(self, x: *const i32) -> Self::I {
+        // SAFETY: the caller promises the integers, the token proves the instruction set.
+        unsafe { vld1q_s32(x) }
+    }
+    #[inline(always)]
+    unsafe fn dot_ptr(self, acc: Self::I, x: Self::I, w: *const i8) -> Self::I {
+        // SAFETY: the caller promises the codes, the token proves the instruction set.
+        unsafe {
+            let (x, w) = (vreinterpretq_s8_s32(x), vld1q_s8(w));
+            if DOT {
+                // `vdotq_s32` is not in stable Rust.
+                let mut acc = acc;
+                asm!("sdot {acc:v}.4s, {x:v}.16b, {w:v}.16b", acc = inout(vreg) acc, x = in(vreg) x, w = in(vreg) w,
+                    options(pure, nomem, nostack, preserves_flags));
+                return acc;
+            }
+            let low = vpaddlq_s16(vmull_s8(vget_low_s8(x), vget_low_s8(w)));
+            let high = vpaddlq_s16(vmull_high_s8(x, w));
+            vaddq_s32(acc, vpaddq_s32(low, high))
+        }
+    }
+    #[inline(always)]
+    unsafe fn store_codes_ptr(self, out: *mut u8, v: Self::V) {
+        // SAFETY: the caller promises the bytes, the token proves the instruction set.
+        unsafe {
+            let q = vqmovn_s32(vcvtnq_s32_f32(v));
+            let q = vqmovn_s16(vcombine_s16(q, q));
+            out.cast::<u32>().write_unaligned(vget_lane_u32::<0>(vreinterpret_u32_s8(q)));
+        }
     }
 }

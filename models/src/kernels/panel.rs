@@ -2,24 +2,70 @@
 //!
 //! W [inputs, outputs] is packed into panels of up to eight vectors of outputs; in a panel the outputs of input 0 come
 //! first, then those of input 1, and so on. x is broadcast value by value, and a panel's outputs stay in registers.
-//! Outputs are padded with zeros to whole vectors.
+//! Outputs are padded with zeros to whole vectors. Weights of i8 go by fours of inputs: see [`codes`].
 
-use super::aligned::Aligned;
-use super::{Isa, Simd, math};
+mod codes;
+mod floats;
+mod many;
+
+pub use many::{Rows, accumulate_many, gated_many};
+
+use super::aligned::{Aligned, Lines};
+use super::{Isa, Kernel, Simd, math};
+use crate::weights::{Stored, Tensor};
+use codes::Codes;
+use floats::Floats;
+use half::f16;
 
 /// Widest panel, in vectors: with one more register for the broadcast it fits sixteen.
 const WIDEST: usize = 8;
 
+/// A matrix to be packed, [inputs, outputs] row-major: its values, each of them one that it can be stored as.
+#[derive(Clone, Copy)]
+pub struct Matrix<'a> {
+    /// inputs × outputs values.
+    pub values: &'a [f32],
+    /// How they are packed.
+    pub stored: &'a Stored,
+}
+
+impl<'a> From<&'a [f32]> for Matrix<'a> {
+    fn from(values: &'a [f32]) -> Self {
+        Self { values, stored: &Stored::F32 }
+    }
+}
+
+impl<'a> From<&'a Vec<f32>> for Matrix<'a> {
+    fn from(values: &'a Vec<f32>) -> Self {
+        Self::from(&values[..])
+    }
+}
+
+impl<'a> From<&'a Tensor> for Matrix<'a> {
+    fn from(t: &'a Tensor) -> Self {
+        Self { values: &t.data, stored: &t.stored }
+    }
+}
+
 /// A matrix packed for one instruction set.
 #[derive(Clone)]
 pub struct Panels {
-    data: Aligned,
+    data: Data,
     inputs: usize,
     /// Outputs in vectors, padded.
     vectors: usize,
     /// Outputs come in pairs of halves: each panel holds as many vectors of the first half as of the second.
     gated: bool,
     lanes: usize,
+}
+
+#[derive(Clone)]
+enum Data {
+    F32(Aligned),
+    /// The bits of 16-bit floats.
+    F16(Lines<u16>),
+    /// As [`codes`] lays them out.
+    I8(Lines<i8>),
 }
 
 /// How wide each panel is: as equal as can be, none above `widest`.
@@ -29,35 +75,59 @@ fn widths(vectors: usize, widest: usize) -> impl Iterator<Item = usize> {
     (0..panels).map(move |p| (p + 1) * vectors / panels - p * vectors / panels)
 }
 
+/// Sums that a panel of `width` vectors keeps per output, each over every so many-th input: where the panel alone would
+/// wait on the latency of a multiply-add. They make part of the result's bits.
+const fn chains(width: usize) -> usize {
+    match width {
+        1 => 8,
+        2 => 4,
+        3 => 3,
+        4 | 5 => 2,
+        _ => 1,
+    }
+}
+
 impl Panels {
-    /// Packs `w` ([inputs, outputs] row-major).
-    pub fn pack(isa: Isa, w: &[f32], inputs: usize, outputs: usize) -> Self {
-        Self::pack_columns(isa, w, inputs, outputs, outputs, false)
+    /// Packs `w` ([inputs, outputs]).
+    pub fn pack<'a>(isa: Isa, w: impl Into<Matrix<'a>>, inputs: usize, outputs: usize) -> Self {
+        Self::pack_columns(isa, w.into(), inputs, outputs, outputs, false)
     }
 
-    /// Packs `w` ([inputs, 2·half] row-major), the two halves side by side in every panel, for [`gated`].
-    pub fn pack_gated(isa: Isa, w: &[f32], inputs: usize, half: usize) -> Self {
-        Self::pack_columns(isa, w, inputs, 2 * half, half, true)
+    /// Packs `w` ([inputs, 2·half]), the two halves side by side in every panel, for [`gated`].
+    pub fn pack_gated<'a>(isa: Isa, w: impl Into<Matrix<'a>>, inputs: usize, half: usize) -> Self {
+        Self::pack_columns(isa, w.into(), inputs, 2 * half, half, true)
     }
 
-    fn pack_columns(isa: Isa, w: &[f32], inputs: usize, outputs: usize, half: usize, gated: bool) -> Self {
-        assert_eq!(w.len(), inputs * outputs, "a matrix of {inputs} by {outputs}");
+    fn pack_columns(
+        isa: Isa,
+        w: Matrix<'_>,
+        inputs: usize,
+        outputs: usize,
+        half: usize,
+        gated: bool,
+    ) -> Self {
+        assert_eq!(w.values.len(), inputs * outputs, "a matrix of {inputs} by {outputs}");
         let lanes = isa.lanes();
         let order = column_order(half, lanes, gated);
-        let mut data = Aligned::zeros(order.len() * inputs);
-        let mut at = 0;
-        let mut first = 0;
-        let per_panel = if gated { WIDEST / 2 } else { WIDEST };
-        for width in widths(half.div_ceil(lanes), per_panel) {
-            let columns = width * lanes * if gated { 2 } else { 1 };
-            for row in w.chunks_exact(outputs) {
-                for column in &order[first..first + columns] {
-                    data[at] = column.map_or(0.0, |c| row[c]);
-                    at += 1;
-                }
+        let (per_panel, halves) = if gated { (WIDEST / 2, 2) } else { (WIDEST, 1) };
+        let mut rest = &order[..];
+        let panels: Vec<_> = widths(half.div_ceil(lanes), per_panel)
+            .map(|width| {
+                let (columns, after) = rest.split_at(width * lanes * halves);
+                rest = after;
+                columns
+            })
+            .collect();
+        let data = match w.stored {
+            Stored::F32 => Data::F32(Lines::from(&floats::pack(w.values, outputs, &panels, |v| v)[..])),
+            Stored::F16 => {
+                let bits = |v| f16::from_f32(v).to_bits();
+                Data::F16(Lines::from(&floats::pack(w.values, outputs, &panels, bits)[..]))
             }
-            first += columns;
-        }
+            Stored::I8 { scales } => {
+                Data::I8(Lines::from(&codes::pack(w.values, scales, &panels, isa.biased())[..]))
+            }
+        };
         Self { data, inputs, vectors: order.len() / lanes, gated, lanes }
     }
 
@@ -74,7 +144,11 @@ impl Panels {
 
     /// Bytes of the packed weights.
     pub fn bytes(&self) -> usize {
-        self.data.len() * size_of::<f32>()
+        match &self.data {
+            Data::F32(d) => size_of_val(&d[..]),
+            Data::F16(d) => size_of_val(&d[..]),
+            Data::I8(d) => size_of_val(&d[..]),
+        }
     }
 
     /// Brings a vector of outputs (a bias, a column) into the packed order, zeros in the padding.
@@ -139,19 +213,61 @@ pub fn product<S: Simd>(s: S, w: &Panels, x: &[f32], add: &[f32], out: &mut [f32
 /// Yes.
 #[inline(always)]
 pub fn accumulate<S: Simd>(s: S, w: &Panels, x: &[f32], out: &mut [f32], then: Then) {
-    assert!(!w.gated && w.lanes == S::LANES && x.len() == w.inputs);
-    assert_eq!(out.len(), w.vectors * S::LANES);
-    let mut panel = &w.data[..];
+    s.call(Accumulate { w, x, out, then });
+}
+
+struct Accumulate<'a> {
+    w: &'a Panels,
+    x: &'a [f32],
+    out: &'a mut [f32],
+    then: Then,
+}
+
+impl Kernel for Accumulate<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let Self { w, x, out, then } = self;
+        assert!(!w.gated && w.lanes == S::LANES && x.len() == w.inputs);
+        assert_eq!(out.len(), w.vectors * S::LANES);
+        match &w.data {
+            Data::F32(d) => accumulate_panels(s, d, Floats(x), w.vectors, out, then),
+            Data::F16(d) => accumulate_panels(s, d, Floats(x), w.vectors, out, then),
+            Data::I8(d) => accumulate_panels(s, d, Codes::new(s, x), w.vectors, out, then),
+        }
+    }
+}
+
+/// x, as weights of type `T` meet it.
+trait Operand<T> {
+    /// Length of a panel.
+    fn panel_len(&self, columns: usize) -> usize;
+    /// acc += panel · x, the panel N vectors wide. `U` inputs at a time go to accumulators of their own where N alone
+    /// would wait on the latency of a multiply-add.
+    fn multiply<S: Simd, const N: usize, const U: usize>(&mut self, s: S, acc: &mut [S::V; N], panel: &[T]);
+}
+
+#[inline(always)]
+fn accumulate_panels<S: Simd, T, X: Operand<T>>(
+    s: S,
+    data: &[T],
+    mut x: X,
+    vectors: usize,
+    out: &mut [f32],
+    then: Then,
+) {
+    let mut panel = data;
     let mut rest = out;
-    for width in widths(w.vectors, WIDEST) {
-        let (now, later) = panel.split_at(width * S::LANES * w.inputs);
+    for width in widths(vectors, WIDEST) {
+        let (now, later) = panel.split_at(x.panel_len(width * S::LANES));
         let (here, there) = rest.split_at_mut(width * S::LANES);
         macro_rules! panel {
-            ($($n:literal $u:literal),*) => {
+            ($($n:literal),*) => {
                 match width {
                     $($n => {
                         let mut acc = load_all::<S, $n>(s, here);
-                        multiply::<S, $n, $u>(s, &mut acc, now, x);
+                        x.multiply::<S, $n, { chains($n) }>(s, &mut acc, now);
                         for (i, a) in acc.into_iter().enumerate() {
                             let a = if then == Then::Relu { s.max(a, s.splat(0.0)) } else { a };
                             s.store(&mut here[i * S::LANES..], a);
@@ -161,7 +277,7 @@ pub fn accumulate<S: Simd>(s: S, w: &Panels, x: &[f32], out: &mut [f32], then: T
                 }
             };
         }
-        panel!(1 8, 2 4, 3 3, 4 2, 5 2, 6 1, 7 1, 8 1);
+        panel!(1, 2, 3, 4, 5, 6, 7, 8);
         panel = later;
         rest = there;
     }
@@ -176,19 +292,52 @@ pub fn accumulate<S: Simd>(s: S, w: &Panels, x: &[f32], out: &mut [f32], then: T
 /// Yes.
 #[inline(always)]
 pub fn gated<S: Simd>(s: S, w: &Panels, x: &[f32], add: &[f32], out: &mut [f32]) {
-    assert!(w.gated && w.lanes == S::LANES && x.len() == w.inputs);
-    assert!(add.len() == w.vectors * S::LANES && out.len() * 2 == add.len());
-    let (mut panel, mut add, mut rest) = (&w.data[..], add, out);
-    for half in widths(w.vectors / 2, WIDEST / 2) {
-        let (now, later) = panel.split_at(2 * half * S::LANES * w.inputs);
+    s.call(Gated { w, x, add, out });
+}
+
+struct Gated<'a> {
+    w: &'a Panels,
+    x: &'a [f32],
+    add: &'a [f32],
+    out: &'a mut [f32],
+}
+
+impl Kernel for Gated<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let Self { w, x, add, out } = self;
+        assert!(w.gated && w.lanes == S::LANES && x.len() == w.inputs);
+        assert!(add.len() == w.vectors * S::LANES && out.len() * 2 == add.len());
+        match &w.data {
+            Data::F32(d) => gated_panels(s, d, Floats(x), w.vectors, add, out),
+            Data::F16(d) => gated_panels(s, d, Floats(x), w.vectors, add, out),
+            Data::I8(d) => gated_panels(s, d, Codes::new(s, x), w.vectors, add, out),
+        }
+    }
+}
+
+#[inline(always)]
+fn gated_panels<S: Simd, T, X: Operand<T>>(
+    s: S,
+    data: &[T],
+    mut x: X,
+    vectors: usize,
+    add: &[f32],
+    out: &mut [f32],
+) {
+    let (mut panel, mut add, mut rest) = (data, add, out);
+    for half in widths(vectors / 2, WIDEST / 2) {
+        let (now, later) = panel.split_at(x.panel_len(2 * half * S::LANES));
         let (bias, next) = add.split_at(2 * half * S::LANES);
         let (here, there) = rest.split_at_mut(half * S::LANES);
         macro_rules! panel {
-            ($($h:literal $n:literal $u:literal),*) => {
+            ($($h:literal $n:literal),*) => {
                 match half {
                     $($h => {
                         let mut acc = load_all::<S, $n>(s, bias);
-                        multiply::<S, $n, $u>(s, &mut acc, now, x);
+                        x.multiply::<S, $n, { chains($n) }>(s, &mut acc, now);
                         for i in 0..$h {
                             s.store(&mut here[i * S::LANES..], math::gate(s, acc[i], acc[$h + i]));
                         }
@@ -197,7 +346,7 @@ pub fn gated<S: Simd>(s: S, w: &Panels, x: &[f32], add: &[f32], out: &mut [f32])
                 }
             };
         }
-        panel!(1 2 4, 2 4 2, 3 6 1, 4 8 1);
+        panel!(1 2, 2 4, 3 6, 4 8);
         panel = later;
         add = next;
         rest = there;
@@ -211,48 +360,4 @@ fn load_all<S: Simd, const N: usize>(s: S, x: &[f32]) -> [S::V; N] {
         *v = s.load(&x[i * S::LANES..]);
     }
     v
-}
-
-/// acc += panel · x. `U` inputs at a time go to accumulators of their own where N alone would wait on the latency of a
-/// multiply-add.
-#[allow(unsafe_code, reason = "bounds checked once for the panel; a check per load costs a tenth")]
-#[inline(always)]
-fn multiply<S: Simd, const N: usize, const U: usize>(s: S, acc: &mut [S::V; N], panel: &[f32], x: &[f32]) {
-    assert!(panel.len() == x.len() * N * S::LANES);
-    let mut more = [[s.splat(0.0); N]; U];
-    more[0] = *acc;
-    let mut w = panel.as_ptr();
-    let whole = x.len() / U * U;
-    let mut j = 0;
-    while j < whole {
-        for (u, acc) in more.iter_mut().enumerate() {
-            // SAFETY: j + u < x.len(), and the panel holds N vectors for every value of x.
-            unsafe {
-                let v = s.splat(*x.get_unchecked(j + u));
-                for (i, acc) in acc.iter_mut().enumerate() {
-                    *acc = s.mul_add(s.load_ptr(w.add((u * N + i) * S::LANES)), v, *acc);
-                }
-            }
-        }
-        // SAFETY: stays within the panel or one past its end.
-        w = unsafe { w.add(U * N * S::LANES) };
-        j += U;
-    }
-    while j < x.len() {
-        // SAFETY: as above.
-        unsafe {
-            let v = s.splat(*x.get_unchecked(j));
-            for (i, acc) in more[0].iter_mut().enumerate() {
-                *acc = s.mul_add(s.load_ptr(w.add(i * S::LANES)), v, *acc);
-            }
-            w = w.add(N * S::LANES);
-        }
-        j += 1;
-    }
-    *acc = more[0];
-    for other in &more[1..] {
-        for (a, o) in acc.iter_mut().zip(other) {
-            *a = s.add(*a, *o);
-        }
-    }
 }

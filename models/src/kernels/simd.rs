@@ -5,6 +5,8 @@
 pub trait Kernel {
     /// What it gives back.
     type Output;
+    /// Whether it multiplies by i8 weights. It is then compiled once more for machines that have dot products of bytes.
+    const INTEGER: bool = false;
     /// The body.
     fn run<S: Simd>(self, simd: S) -> Self::Output;
 }
@@ -13,12 +15,20 @@ pub trait Kernel {
 pub trait Simd: Copy + Send + Sync + 'static {
     /// A vector of [`Simd::LANES`] floats.
     type V: Copy;
+    /// A vector of [`Simd::LANES`] 32-bit integers.
+    type I: Copy;
     /// Floats in a vector.
     const LANES: usize;
     /// Vectors of a row that the trainer's product keeps in registers: 2 or 3.
     const TILE_VECTORS: usize;
     /// Rows that it keeps: 4 or 8.
     const TILE_ROWS: usize;
+    /// Whether [`Simd::dot_ptr`] takes a code q of the activations as the unsigned byte q + 128, else as the signed q.
+    const BIASED: bool;
+
+    /// Runs `kernel` under this instruction set in a function of its own, which all callers share. A call costs a few
+    /// nanoseconds; a product inlined wherever it is used would cost minutes of compiling.
+    fn call<K: Kernel>(self, kernel: K) -> K::Output;
 
     /// All lanes `x`.
     fn splat(self, x: f32) -> Self::V;
@@ -62,4 +72,44 @@ pub trait Simd: Copy + Send + Sync + 'static {
     /// `x` is valid for writes of LANES floats.
     #[allow(unsafe_code, reason = "inner loops of panel and tile check their bounds once, outside")]
     unsafe fn store_ptr(self, x: *mut f32, v: Self::V);
+
+    /// LANES 16-bit floats, widened.
+    ///
+    /// # Safety
+    /// `x` is valid for reads of LANES values.
+    #[allow(unsafe_code, reason = "see Simd::load_ptr")]
+    unsafe fn load_half_ptr(self, x: *const u16) -> Self::V;
+
+    /// The largest lane; no lane is NaN.
+    fn max_lane(self, v: Self::V) -> f32;
+
+    /// All lanes `x`.
+    fn splat_int(self, x: i32) -> Self::I;
+    /// a + b.
+    fn add_int(self, a: Self::I, b: Self::I) -> Self::I;
+    /// The nearest floats.
+    fn to_float(self, a: Self::I) -> Self::V;
+
+    /// Loads integers; any alignment.
+    ///
+    /// # Safety
+    /// `x` is valid for reads of LANES integers.
+    #[allow(unsafe_code, reason = "see Simd::load_ptr")]
+    unsafe fn load_int_ptr(self, x: *const i32) -> Self::I;
+
+    /// In every lane, acc + x_0 w_0 + … + x_3 w_3, exactly. `x` holds four codes of activations in every lane, as
+    /// [`Simd::BIASED`] says; `w` points to four codes of weights for each lane, in −127 … 127.
+    ///
+    /// # Safety
+    /// `w` is valid for reads of 4·LANES codes.
+    #[allow(unsafe_code, reason = "see Simd::load_ptr")]
+    unsafe fn dot_ptr(self, acc: Self::I, x: Self::I, w: *const i8) -> Self::I;
+
+    /// Rounds to the nearest integers, halves to even, and writes them as LANES codes of activations, as
+    /// [`Simd::BIASED`] says. Codes outside −128 … 127 are limited to it.
+    ///
+    /// # Safety
+    /// `out` is valid for writes of LANES bytes.
+    #[allow(unsafe_code, reason = "see Simd::load_ptr")]
+    unsafe fn store_codes_ptr(self, out: *mut u8, v: Self::V);
 }

@@ -1,6 +1,6 @@
 //! The trainer's product: C += A B over small blocks that stay in the cache, nothing packed.
 //!
-//! B and C are row-major with rows of whole vectors; A is read by strides, so that A and its transpose cost the same.
+//! B and C are row-major, of whole vectors; A is read by strides, so that A and its transpose cost the same.
 //! A block of C stays in registers while the inner dimension runs.
 
 use super::{Isa, Kernel, Simd};
@@ -36,99 +36,120 @@ impl<'a> Strided<'a> {
 /// When a slice is too short or n is not a multiple of the lanes.
 #[inline(always)]
 pub fn multiply<S: Simd>(s: S, (m, n, k): (usize, usize, usize), c: &mut [f32], a: Strided<'_>, b: &[f32]) {
-    if m == 0 || n == 0 || k == 0 {
-        return;
-    }
-    assert!(n.is_multiple_of(S::LANES), "rows of whole vectors");
-    assert!(c.len() >= m * n && b.len() >= k * n);
-    assert!(a.data.len() > (m - 1) * a.row + (k - 1) * a.column);
-    let vectors = n / S::LANES;
-    let blocks = vectors.div_ceil(S::TILE_VECTORS);
-    for block in 0..blocks {
-        let (from, to) = (block * vectors / blocks, (block + 1) * vectors / blocks);
-        let column = from * S::LANES;
-        macro_rules! rows {
-            ($($n:literal),*) => {
-                match to - from {
-                    $($n => columns::<S, $n>(s, (m, n, k), c, a, b, column),)*
-                    _ => unreachable!("TILE_VECTORS is at most 3"),
-                }
-            };
-        }
-        rows!(1, 2, 3);
-    }
+    multiply_within(s, (m, n, k), (c, n), a, (b, n));
 }
 
-/// [`multiply`] compiled once for each instruction set and shared by its callers: for products large enough that a call
-/// costs nothing.
+/// As [`multiply`], where C and B are the first `n` columns of wider matrices: each comes with the width of its rows.
+///
+/// # Panics
+/// As [`multiply`].
+#[inline(always)]
+pub fn multiply_within<S: Simd>(
+    s: S,
+    (m, n, k): (usize, usize, usize),
+    (c, c_row): (&mut [f32], usize),
+    a: Strided<'_>,
+    (b, b_row): (&[f32], usize),
+) {
+    s.call(Multiply { dims: (m, n, k), c: (c, c_row), a, b: (b, b_row) });
+}
+
+/// [`multiply`], for a caller that is no kernel.
 ///
 /// # Panics
 /// As [`multiply`].
 pub fn multiply_with(isa: Isa, dims: (usize, usize, usize), c: &mut [f32], a: Strided<'_>, b: &[f32]) {
-    struct Multiply<'a>((usize, usize, usize), &'a mut [f32], Strided<'a>, &'a [f32]);
-    impl Kernel for Multiply<'_> {
-        type Output = ();
-        #[inline(always)]
-        fn run<S: Simd>(self, s: S) {
-            let Self(dims, c, a, b) = self;
-            multiply(s, dims, c, a, b);
+    isa.run(Multiply { dims, c: (c, dims.1), a, b: (b, dims.1) });
+}
+
+struct Multiply<'a> {
+    dims: (usize, usize, usize),
+    c: (&'a mut [f32], usize),
+    a: Strided<'a>,
+    b: (&'a [f32], usize),
+}
+
+impl Kernel for Multiply<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let Self { dims: (m, n, k), c: (c, c_row), a, b: (b, b_row) } = self;
+        if m == 0 || n == 0 || k == 0 {
+            return;
+        }
+        assert!(n.is_multiple_of(S::LANES), "rows of whole vectors");
+        assert!(c_row >= n && b_row >= n && c.len() >= (m - 1) * c_row + n && b.len() >= (k - 1) * b_row + n);
+        assert!(a.data.len() > (m - 1) * a.row + (k - 1) * a.column);
+        let vectors = n / S::LANES;
+        let blocks = vectors.div_ceil(S::TILE_VECTORS);
+        for block in 0..blocks {
+            let (from, to) = (block * vectors / blocks, (block + 1) * vectors / blocks);
+            let column = from * S::LANES;
+            macro_rules! rows {
+                ($($n:literal),*) => {
+                    match to - from {
+                        $($n => columns::<S, $n>(s, (m, k), (c, c_row), a, (b, b_row), column),)*
+                        _ => unreachable!("TILE_VECTORS is at most 3"),
+                    }
+                };
+            }
+            rows!(1, 2, 3);
         }
     }
-    isa.run(Multiply(dims, c, a, b));
 }
 
 /// All rows of one block of columns, as many at a time as the registers hold.
 #[inline(always)]
 fn columns<S: Simd, const N: usize>(
     s: S,
-    (m, n, k): (usize, usize, usize),
-    c: &mut [f32],
+    (m, k): (usize, usize),
+    (c, c_row): (&mut [f32], usize),
     a: Strided<'_>,
-    b: &[f32],
+    (b, b_row): (&[f32], usize),
     column: usize,
 ) {
     let mut i = 0;
-    macro_rules! rest {
-        ($($m:literal),*) => {
-            match m - i {
-                $($m => block::<S, $m, N>(s, (i, column, n, k), c, a, b),)*
-                _ => {}
-            }
-        };
+    macro_rules! rows {
+        ($m:literal) => {{
+            block::<S, $m, N>(s, (i, column, k), (c, c_row), a, (b, b_row));
+            i += $m;
+        }};
     }
     if S::TILE_ROWS >= 8 {
         while i + 8 <= m {
-            block::<S, 8, N>(s, (i, column, n, k), c, a, b);
-            i += 8;
+            rows!(8);
         }
-        rest!(1, 2, 3, 4, 5, 6, 7);
-    } else {
-        while i + 4 <= m {
-            block::<S, 4, N>(s, (i, column, n, k), c, a, b);
-            i += 4;
-        }
-        rest!(1, 2, 3);
+    }
+    while i + 4 <= m {
+        rows!(4);
+    }
+    if i + 2 <= m {
+        rows!(2);
+    }
+    if i < m {
+        block::<S, 1, N>(s, (i, column, k), (c, c_row), a, (b, b_row));
     }
 }
 
 /// M rows by N vectors of C in registers.
-#[allow(unsafe_code, reason = "bounds checked once in `multiply`; a check per load would halve the speed")]
+#[allow(unsafe_code, reason = "bounds checked once in `Multiply`; a check per load would halve the speed")]
 #[inline(always)]
 fn block<S: Simd, const M: usize, const N: usize>(
     s: S,
-    (i, column, n, k): (usize, usize, usize, usize),
-    c: &mut [f32],
+    (i, column, k): (usize, usize, usize),
+    (c, c_row): (&mut [f32], usize),
     a: Strided<'_>,
-    b: &[f32],
+    (b, b_row): (&[f32], usize),
 ) {
-    // SAFETY: `multiply` checked that rows i..i+M of C and A, rows 0..k of B and columns column..column+N·LANES of
+    // SAFETY: `Multiply` checked that rows i..i+M of C and A, rows 0..k of B and columns column..column+N·LANES of
     // both lie inside the slices.
     unsafe {
-        let cp = c.as_mut_ptr().add(i * n + column);
+        let cp = c.as_mut_ptr().add(i * c_row + column);
         let mut acc = [[s.splat(0.0); N]; M];
         for (r, acc) in acc.iter_mut().enumerate() {
             for (v, acc) in acc.iter_mut().enumerate() {
-                *acc = s.load_ptr(cp.add(r * n + v * S::LANES));
+                *acc = s.load_ptr(cp.add(r * c_row + v * S::LANES));
             }
         }
         let mut ap = a.data.as_ptr().add(i * a.row);
@@ -145,11 +166,11 @@ fn block<S: Simd, const M: usize, const N: usize>(
                 }
             }
             ap = ap.wrapping_add(a.column);
-            bp = bp.wrapping_add(n);
+            bp = bp.wrapping_add(b_row);
         }
         for (r, acc) in acc.iter().enumerate() {
             for (v, acc) in acc.iter().enumerate() {
-                s.store_ptr(cp.add(r * n + v * S::LANES), *acc);
+                s.store_ptr(cp.add(r * c_row + v * S::LANES), *acc);
             }
         }
     }

@@ -130,7 +130,7 @@ impl Columns {
         let (contexts, entries) = (self.symbol.len(), self.entry_symbol.len());
         self.children.push(contexts as f32);
         self.entries.push(entries as f32);
-        let column = |name: &str, data: Vec<f32>| (name.into(), Tensor { shape: vec![data.len()], data });
+        let column = |name: &str, data: Vec<f32>| (name.into(), Tensor::new(&[data.len()], data));
         let tensors = Tensors::from([
             column(names::SYMBOL, self.symbol),
             column(names::CHILDREN, self.children),

@@ -10,11 +10,15 @@
 //!
 //! ```text
 //! padded    the flat parameters with rows of whole vectors, their transposes, and the way back for gradients
-//! window    one window: embedding, frame network, layers, forward and backward
+//! window    one window: embedding, frame network, what of it is kept, the order of the passes
+//! layer     one gated layer, forward and backward
 //! head      the head, its softmax and loss, and their backward, in one pass over a tile
+//! laps      where the time of it all goes
 //! ```
 
 mod head;
+mod laps;
+mod layer;
 mod padded;
 mod window;
 
@@ -24,6 +28,7 @@ use crate::kernels::Isa;
 use crate::kernels::aligned::Aligned;
 use crate::objective::{Objective, ObjectiveError, Window, check_windows};
 use crate::weights::Layout;
+use laps::Phase;
 use padded::{Padded, Weights};
 use rayon::prelude::*;
 use std::sync::Mutex;
@@ -115,6 +120,14 @@ impl Objective for Fused {
         let active = threads.clamp(1, windows.max(1));
         let activations = active * Scratch::bytes(&self.config, &self.padded, window_len);
         activations + 4 * self.padded.len() * (windows + 2)
+    }
+
+    fn phases(&self) -> Vec<(&'static str, f64)> {
+        let mut seconds = [0.0; Phase::NAMES.len()];
+        for scratch in locked(&self.idle).iter_mut() {
+            scratch.laps.take().iter().zip(&mut seconds).for_each(|(own, all)| *all += own);
+        }
+        Phase::NAMES.into_iter().zip(seconds).collect()
     }
 }
 

@@ -1,165 +1,132 @@
-//! The engine: one symbol in, one distribution out, O(1) work whatever the receptive field.
+//! The engine: one symbol in, one distribution out, O(1) work whatever the receptive field; for one stream, or for
+//! several in lockstep, which then share every weight that is read.
 //!
 //! Each layer with taps in the past keeps its last (K−1)·d inputs in a queue (Paine et al. 2016). Weights are packed
 //! once for one instruction set, in the order in which a step reads them. What depends on the condition alone is
-//! computed when the condition changes. The gated outputs of all layers are laid side by side and meet the skip weights
-//! in one product.
+//! computed once a frame. In a layer whose dilation allows it, the past taps of the next symbols are known already: their
+//! products are one small matrix product every few symbols, at different symbols in different layers, so that no step is
+//! slow. The gated outputs of all layers are laid side by side and meet the skip weights in one product.
+//!
+//! A stream's numbers are the same bits alone and in any company: see [`accumulate_many`].
 
-use super::{Condition, Config, names};
+use super::Condition;
+use super::frame_rate::{Biases, FrameNet, SetFrame};
+use super::memory::Memory;
+use super::pack::Affine;
 use crate::ar::{Likelihood, Model, Symbol};
 use crate::kernels::aligned::Aligned;
-use crate::kernels::panel::{Panels, Then, accumulate, gated, product};
-use crate::kernels::{Isa, Kernel, Simd, math};
-use crate::weights::{Tensors, WeightsError, check};
+use crate::kernels::panel::{Panels, Rows, Then, accumulate_many, gated_many};
+use crate::kernels::{Isa, Kernel, Simd};
 
-/// A product with its bias.
-#[derive(Clone)]
-struct Affine {
-    weight: Panels,
-    /// [out], packed order.
-    bias: Aligned,
+pub(super) struct Layer {
+    pub dilation: usize,
+    pub gate: Gate,
+    /// None in the last layer.
+    pub residual: Option<Affine>,
 }
 
-struct Layer {
-    dilation: usize,
-    /// Taps from the oldest to the current one [K·R, 2D].
-    gate: Panels,
-    /// [2D], packed order.
-    gate_bias: Aligned,
-    /// V_l, as wide as the gate and in its order.
-    cond: Option<Panels>,
-    /// None in the last layer.
-    residual: Option<Affine>,
+/// The dilated convolution into the gated unit.
+pub(super) struct Gate {
+    /// The past taps, where they are multiplied ahead of time.
+    pub past: Option<Past>,
+    /// The other taps, from the oldest to the current one [K·R or R, 2D].
+    pub weight: Panels,
+}
+
+/// Past taps that are multiplied for several symbols at once.
+pub(super) struct Past {
+    /// [(K−1)·R, 2D], as wide as the gate and in its order.
+    pub weight: Panels,
+    /// Symbols.
+    pub batch: usize,
+    /// Place of a stream's first symbol in its batch: what spreads the layers' batches over the steps.
+    pub offset: usize,
 }
 
 /// Packed weights.
 pub struct WaveNet {
-    isa: Isa,
-    classes: usize,
-    start: Symbol,
-    kernel_size: usize,
-    residual_channels: usize,
-    gate_padded: usize,
-    condition: Option<Condition>,
+    pub(super) isa: Isa,
+    pub(super) classes: usize,
+    pub(super) start: Symbol,
+    pub(super) kernel_size: usize,
+    pub(super) residual_channels: usize,
+    pub(super) gate_padded: usize,
+    pub(super) frame: FrameNet,
     /// E [classes × R padded].
-    embed: Aligned,
+    pub(super) embed: Aligned,
     /// R padded to whole vectors.
-    residual_padded: usize,
-    hidden: Vec<Affine>,
-    layers: Vec<Layer>,
+    pub(super) residual_padded: usize,
+    pub(super) layers: Vec<Layer>,
     /// [L·D padded, S] and b_s.
-    skip: Affine,
+    pub(super) skip: Affine,
     /// W_0 and W_1.
-    head: [Affine; 2],
+    pub(super) head: [Affine; 2],
 }
 
 /// What changes while a stream runs.
 #[derive(Clone)]
 pub struct State {
-    /// Layer l's last (K−1)·d inputs, [(K−1)·d × R padded].
-    queues: Vec<Aligned>,
-    /// The oldest row of each queue: the next to be overwritten.
-    oldest: Vec<usize>,
-    /// b_l + V_l c for the frame being held, one per layer, packed order.
-    bias: Vec<Aligned>,
-    scratch: Scratch,
+    memory: Memory,
+    biases: Biases,
+    /// For steps of this stream alone.
+    scratch: Aligned,
 }
 
-/// Buffers that a step overwrites before it reads them.
-#[derive(Clone)]
-struct Scratch {
+/// Buffers that a step overwrites before it reads them: a row per stream in each.
+struct Scratch<'a> {
     /// r_l [R padded].
-    x: Aligned,
-    /// Taps of the layer at hand, side by side [K·R].
-    taps: Aligned,
+    x: &'a mut [f32],
+    /// Taps of the layer at hand, side by side [K·R padded].
+    taps: &'a mut [f32],
+    /// z_l [2D padded].
+    z: &'a mut [f32],
     /// h_l of all layers [L × D padded].
-    gated: Aligned,
+    gated: &'a mut [f32],
     /// [S padded].
-    skip: Aligned,
+    skip: &'a mut [f32],
     /// [A padded].
-    head: Aligned,
+    head: &'a mut [f32],
     /// [classes padded].
-    logits: Aligned,
-    /// The frame-rate network's layers, [H padded] each.
-    cond: Vec<Aligned>,
+    logits: &'a mut [f32],
+    /// The past taps of one stream's batch [batch × K·R padded].
+    past: &'a mut [f32],
 }
 
 impl WaveNet {
-    /// Packs `tensors` for `isa`.
-    ///
-    /// # Errors
-    /// Tensors that are not those of [`Config::table`].
-    pub fn new(config: &Config, tensors: &Tensors, isa: Isa) -> Result<Self, WeightsError> {
-        check(tensors, &config.table())?;
-        let get = |name: &str| &tensors[name].data[..];
-        let (r, d) = (config.residual_channels, config.gate_channels);
-        let layer_count = config.dilations.len();
-        let padded = |n: usize| n.next_multiple_of(isa.lanes());
-        let affine = |weight: &str, bias: &str, inputs: usize| {
-            let bias = get(bias);
-            let weight = Panels::pack(isa, get(weight), inputs, bias.len());
-            Affine { bias: weight.order(bias), weight }
+    /// Floats of each buffer of [`Scratch`] for one stream; the last belongs to all streams together.
+    fn widths(&self) -> [usize; 8] {
+        let taps = (self.kernel_size * self.residual_channels).next_multiple_of(self.isa.lanes());
+        let batch = self.layers.iter().filter_map(|l| l.gate.past.as_ref()).map(|p| p.batch).max();
+        [
+            self.residual_padded,
+            taps,
+            2 * self.gate_padded,
+            self.layers.len() * self.gate_padded,
+            self.skip.bias.len(),
+            self.head[0].bias.len(),
+            self.head[1].bias.len(),
+            taps * batch.unwrap_or(0),
+        ]
+    }
+
+    fn scratch<'a>(&self, buffer: &'a mut [f32], streams: usize) -> Scratch<'a> {
+        let mut rest = buffer;
+        let [x, taps, z, gated, skip, head, logits, past] = self.widths();
+        let mut take = |n: usize| {
+            let (taken, after) = std::mem::take(&mut rest).split_at_mut(n);
+            rest = after;
+            taken
         };
-        let hidden = match &config.condition {
-            Some(c) if c.hidden > 0 => [c.len(), c.hidden]
-                .into_iter()
-                .enumerate()
-                .map(|(i, inputs)| affine(&names::hidden(i), &names::hidden_bias(i), inputs))
-                .collect(),
-            _ => Vec::new(),
-        };
-        let layers = (0..layer_count)
-            .map(|l| {
-                let taps = config.kernel_size * r;
-                let gate = Panels::pack_gated(isa, get(&names::gate(l)), taps, d);
-                let cond = config.condition.as_ref().map(|c| {
-                    // Columns in the gate's order, so that the product adds straight to its bias.
-                    let w: Vec<f32> = get(&names::cond(l))
-                        .chunks_exact(2 * d)
-                        .flat_map(|row| gate.order(row).to_vec())
-                        .collect();
-                    Panels::pack(isa, &w, c.out_len(), gate.padded_outputs())
-                });
-                Layer {
-                    dilation: config.dilations[l],
-                    gate_bias: gate.order(get(&names::gate_bias(l))),
-                    gate,
-                    cond,
-                    residual: (l + 1 < layer_count)
-                        .then(|| affine(&names::residual(l), &names::residual_bias(l), d)),
-                }
-            })
-            .collect();
-        let gate_padded = padded(d);
-        let s = config.skip_channels;
-        let mut skip = vec![0.0; layer_count * gate_padded * s];
-        for (l, rows) in skip.chunks_exact_mut(gate_padded * s).enumerate() {
-            rows[..d * s].copy_from_slice(get(&names::skip(l)));
+        Scratch {
+            logits: take(logits * streams),
+            x: take(x * streams),
+            taps: take(taps * streams),
+            z: take(z * streams),
+            gated: take(gated * streams),
+            skip: take(skip * streams),
+            head: take(head * streams),
+            past: take(past),
         }
-        let skip = Panels::pack(isa, &skip, layer_count * gate_padded, s);
-        let skip_bias = skip.order(get(names::SKIP_BIAS));
-        let mut embed = Aligned::zeros(config.classes * padded(r));
-        for (to, from) in embed.chunks_exact_mut(padded(r)).zip(get(names::EMBED).chunks_exact(r)) {
-            to[..r].copy_from_slice(from);
-        }
-        Ok(Self {
-            isa,
-            classes: config.classes,
-            start: config.start,
-            kernel_size: config.kernel_size,
-            residual_channels: r,
-            gate_padded,
-            condition: config.condition.clone(),
-            embed,
-            residual_padded: padded(r),
-            hidden,
-            layers,
-            skip: Affine { weight: skip, bias: skip_bias },
-            head: [
-                affine(&names::head(0), &names::head_bias(0), s),
-                affine(&names::head(1), &names::head_bias(1), config.head_channels),
-            ],
-        })
     }
 }
 
@@ -171,7 +138,7 @@ impl Model for WaveNet {
     }
 
     fn cond_len(&self) -> usize {
-        self.condition.as_ref().map_or(0, Condition::len)
+        self.frame.condition.as_ref().map_or(0, Condition::len)
     }
 
     fn start(&self) -> Symbol {
@@ -179,63 +146,67 @@ impl Model for WaveNet {
     }
 
     fn state(&self) -> State {
-        let rows = |l: &Layer| (self.kernel_size - 1) * l.dilation;
         let mut state = State {
-            queues: self.layers.iter().map(|l| Aligned::zeros(rows(l) * self.residual_padded)).collect(),
-            oldest: vec![0; self.layers.len()],
-            bias: self.layers.iter().map(|l| l.gate_bias.clone()).collect(),
-            scratch: Scratch {
-                x: Aligned::zeros(self.residual_padded),
-                taps: Aligned::zeros(self.kernel_size * self.residual_channels),
-                gated: Aligned::zeros(self.layers.len() * self.gate_padded),
-                skip: self.skip.bias.clone(),
-                head: self.head[0].bias.clone(),
-                logits: self.head[1].bias.clone(),
-                cond: self.hidden.iter().map(|h| h.bias.clone()).collect(),
-            },
+            memory: Memory::new(self),
+            biases: self.frame.biases(),
+            scratch: Aligned::zeros(self.scratch_len(1)),
         };
-        self.reset(&mut state);
+        self.isa.run(SetFrame::Zeros(&self.frame, &mut state.biases));
         state
     }
 
     fn reset(&self, state: &mut State) {
-        for q in &mut state.queues {
-            q.fill(0.0);
-        }
-        state.oldest.fill(0);
-        if self.condition.is_some() {
-            self.isa.run(SetCondition { net: self, state, frame: Frame::Zeros });
-        }
+        state.memory.reset();
+        self.isa.run(SetFrame::Zeros(&self.frame, &mut state.biases));
     }
 
     fn condition(&self, state: &mut State, frame: &[f32]) {
-        if self.condition.is_some() {
-            self.isa.run(SetCondition { net: self, state, frame: Frame::Given(frame) });
-        }
+        self.isa.run(SetFrame::Given(&self.frame, &mut state.biases, frame));
+    }
+
+    fn announce(&self, state: &mut State, frame: &[f32]) {
+        self.frame.announce(&mut state.biases, frame);
     }
 
     fn step<'s>(&self, state: &'s mut State, x: Symbol) -> &'s [f32] {
-        self.isa.run(Step { net: self, state, x });
-        &state.scratch.logits[..self.classes]
+        // An empty buffer has no memory to allocate or free.
+        let mut scratch = std::mem::replace(&mut state.scratch, Aligned::zeros(0));
+        self.isa.run(Step {
+            net: self,
+            states: std::slice::from_mut(state),
+            symbols: &[x],
+            scratch: &mut scratch,
+        });
+        state.scratch = scratch;
+        &state.scratch[..self.classes]
+    }
+
+    fn scratch_len(&self, streams: usize) -> usize {
+        let [rows @ .., past] = self.widths();
+        rows.iter().sum::<usize>() * streams + past
+    }
+
+    fn step_many<'s>(&self, states: &mut [State], symbols: &[Symbol], scratch: &'s mut [f32]) -> &'s [f32] {
+        assert_eq!(states.len(), symbols.len(), "a symbol for every stream");
+        self.isa.run(Step { net: self, states, symbols, scratch });
+        &scratch[..symbols.len() * self.head[1].bias.len()]
     }
 
     fn weight_bytes(&self) -> usize {
-        let affine = |a: &Affine| a.weight.bytes() + a.bias.len() * 4;
+        let past = |p: &Past| p.weight.bytes() / p.batch;
+        let gate = |g: &Gate| g.weight.bytes() + g.past.as_ref().map_or(0, past);
         let layers: usize = self
             .layers
             .iter()
-            .map(|l| l.gate.bytes() + l.gate_bias.len() * 4 + l.residual.as_ref().map_or(0, affine))
+            .zip(&self.frame.gates)
+            .map(|(l, (_, b))| gate(&l.gate) + b.len() * 4 + l.residual.as_ref().map_or(0, Affine::bytes))
             .sum();
-        layers + affine(&self.skip) + self.head.iter().map(affine).sum::<usize>()
+        layers + self.skip.bytes() + self.head.iter().map(Affine::bytes).sum::<usize>()
     }
 
     fn state_bytes(&self) -> usize {
         let s = self.state();
-        let floats = |v: &[Aligned]| v.iter().map(|a| a.len()).sum::<usize>();
-        let c = &s.scratch;
-        let scratch = [&c.x, &c.taps, &c.gated, &c.skip, &c.head, &c.logits];
-        let scratch = scratch.iter().map(|a| a.len()).sum::<usize>() + floats(&c.cond);
-        4 * (floats(&s.queues) + floats(&s.bias) + scratch) + size_of_val(&s.oldest[..])
+        4 * (s.memory.floats() + s.biases.floats() + s.scratch.len()) + size_of_val(&s.memory.queues[..])
     }
 
     fn isa(&self) -> &'static str {
@@ -245,101 +216,111 @@ impl Model for WaveNet {
 
 struct Step<'a> {
     net: &'a WaveNet,
-    state: &'a mut State,
-    x: Symbol,
+    states: &'a mut [State],
+    /// One per state.
+    symbols: &'a [Symbol],
+    /// [`Model::scratch_len`] floats.
+    scratch: &'a mut [f32],
 }
 
 impl Kernel for Step<'_> {
     type Output = ();
+    const INTEGER: bool = true;
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let Self { net, state, x } = self;
-        let State { queues, oldest, bias, scratch } = state;
-        let (r, padded, d) = (net.residual_channels, net.residual_padded, net.gate_padded);
-        let past = net.kernel_size - 1;
-        // A symbol beyond the classes can come from a caller's mistake only; it is read as the last one.
-        let row = (x as usize).min(net.classes - 1) * padded;
-        scratch.x.copy_from_slice(&net.embed[row..row + padded]);
+        let Self { net, states, symbols, scratch } = self;
+        let count = states.len();
+        let [x_width, taps_width, z_width, gated_width, skip_width, head_width, logits_width, _] =
+            net.widths();
+        let Scratch { x, taps, z, gated, skip, head, logits, past } = net.scratch(scratch, count);
+        for ((state, &symbol), x) in states.iter_mut().zip(symbols).zip(x.chunks_exact_mut(x_width)) {
+            // A symbol beyond the classes can come from a caller's mistake only; it is read as the last one.
+            let row = (symbol as usize).min(net.classes - 1) * x_width;
+            x.copy_from_slice(&net.embed[row..row + x_width]);
+            net.frame.advance(s, &mut state.biases);
+        }
         for (l, layer) in net.layers.iter().enumerate() {
-            let queue = &mut queues[l];
-            let rows = past * layer.dilation;
-            let mut at = oldest[l];
-            for taps in scratch.taps.chunks_exact_mut(r).take(past) {
-                taps.copy_from_slice(&queue[at * padded..][..r]);
-                at += layer.dilation;
-                at = if at >= rows { at - rows } else { at };
+            for (n, state) in states.iter_mut().enumerate() {
+                let x = &x[n * x_width..][..x_width];
+                let taps = &mut taps[n * taps_width..][..layer.gate.weight.inputs()];
+                layer.gather(s, net, state, l, x, taps, &mut z[n * z_width..][..z_width], past);
             }
-            scratch.taps[past * r..].copy_from_slice(&scratch.x[..r]);
-            if rows > 0 {
-                queue[oldest[l] * padded..][..padded].copy_from_slice(&scratch.x);
-                oldest[l] = if oldest[l] + 1 == rows { 0 } else { oldest[l] + 1 };
-            }
-            let h = &mut scratch.gated[l * d..(l + 1) * d];
-            gated(s, &layer.gate, &scratch.taps, &bias[l], h);
+            let h = Rows { data: &mut gated[l * net.gate_padded..], stride: gated_width };
+            let inputs = Rows { data: &*taps, stride: taps_width };
+            gated_many(s, &layer.gate.weight, count, inputs, Rows { data: &mut *z, stride: z_width }, h);
             if let Some(res) = &layer.residual {
-                for (x, b) in scratch.x.chunks_exact_mut(S::LANES).zip(res.bias.chunks_exact(S::LANES)) {
-                    s.store(x, s.add(s.load(x), s.load(b)));
+                for x in x.chunks_exact_mut(x_width) {
+                    for (x, b) in x.chunks_exact_mut(S::LANES).zip(res.bias.chunks_exact(S::LANES)) {
+                        s.store(x, s.add(s.load(x), s.load(b)));
+                    }
                 }
-                let inputs = res.weight.inputs();
-                accumulate(s, &res.weight, &h[..inputs], &mut scratch.x, Then::Store);
+                let h = Rows { data: &gated[l * net.gate_padded..], stride: gated_width };
+                let x = Rows { data: &mut *x, stride: x_width };
+                accumulate_many(s, &res.weight, count, h, x, Then::Store);
             }
         }
-        product(s, &net.skip.weight, &scratch.gated, &net.skip.bias, &mut scratch.skip, Then::Relu);
+        for state in states {
+            state.memory.tick();
+        }
         let [hidden, out] = &net.head;
-        let skip = &scratch.skip[..hidden.weight.inputs()];
-        product(s, &hidden.weight, skip, &hidden.bias, &mut scratch.head, Then::Relu);
-        let head = &scratch.head[..out.weight.inputs()];
-        product(s, &out.weight, head, &out.bias, &mut scratch.logits, Then::Store);
+        let h = Rows { data: &*gated, stride: gated_width };
+        net.skip.run(s, count, h, Rows { data: &mut *skip, stride: skip_width }, Then::Relu);
+        let skip = Rows { data: &*skip, stride: skip_width };
+        hidden.run(s, count, skip, Rows { data: &mut *head, stride: head_width }, Then::Relu);
+        let head = Rows { data: &*head, stride: head_width };
+        out.run(s, count, head, Rows { data: logits, stride: logits_width }, Then::Store);
     }
 }
 
-/// A conditioning frame.
-#[derive(Clone, Copy)]
-enum Frame<'a> {
-    /// Its values.
-    Given(&'a [f32]),
-    /// Adds nothing to any product.
-    Zeros,
-}
-
-struct SetCondition<'a> {
-    net: &'a WaveNet,
-    state: &'a mut State,
-    frame: Frame<'a>,
-}
-
-impl Kernel for SetCondition<'_> {
-    type Output = ();
-
+impl Layer {
+    /// Writes what the gate's product of one stream starts from: its inputs into `taps`, and all that is added to it into
+    /// `z`. Then the layer's input `x` goes into the queue.
+    #[allow(clippy::too_many_arguments, reason = "a loop's body, cut out")]
     #[inline(always)]
-    fn run<S: Simd>(self, s: S) {
-        let Self { net, state, frame } = self;
-        let State { bias, scratch, .. } = state;
-        let mut frame = frame;
-        for (i, layer) in net.hidden.iter().enumerate() {
-            let (before, here) = scratch.cond.split_at_mut(i);
-            let out = &mut here[0];
-            out.copy_from_slice(&layer.bias);
-            let input = match before.last() {
-                Some(h) => Frame::Given(&h[..layer.weight.inputs()]),
-                None => frame,
-            };
-            if let Frame::Given(x) = input {
-                accumulate(s, &layer.weight, x, out, Then::Store);
+    fn gather<S: Simd>(
+        &self,
+        s: S,
+        net: &WaveNet,
+        state: &mut State,
+        l: usize,
+        x: &[f32],
+        taps: &mut [f32],
+        z: &mut [f32],
+        scratch: &mut [f32],
+    ) {
+        let State { memory, biases, .. } = state;
+        let (r, row) = (net.residual_channels, net.residual_padded);
+        let place = self.gate.past.as_ref().map(|p| memory.place(p));
+        let queue = &mut memory.queues[l];
+        let bias = biases.layer(l);
+        match (&self.gate.past, place) {
+            (Some(past), Some(place)) => {
+                if place == 0 {
+                    let inputs = past.weight.inputs();
+                    for (ahead, taps) in scratch.chunks_exact_mut(inputs).take(past.batch).enumerate() {
+                        queue.read(ahead, r, row, taps);
+                    }
+                    let ready = queue.ready_mut();
+                    ready.fill(0.0);
+                    let x = Rows { data: &*scratch, stride: inputs };
+                    let ready = Rows { data: ready, stride: z.len() };
+                    accumulate_many(s, &past.weight, past.batch, x, ready, Then::Store);
+                }
+                let ready = &queue.ready()[place * z.len()..][..z.len()];
+                let (z, ready) = (z.chunks_exact_mut(S::LANES), ready.chunks_exact(S::LANES));
+                for ((z, ready), bias) in z.zip(ready).zip(bias.chunks_exact(S::LANES)) {
+                    s.store(z, s.add(s.load(ready), s.load(bias)));
+                }
+                taps.copy_from_slice(&x[..r]);
             }
-            for v in out.chunks_exact_mut(S::LANES) {
-                s.store(v, math::tanh(s, s.load(v)));
+            _ => {
+                let (past, now) = taps.split_at_mut(taps.len() - r);
+                queue.read(0, r, row, past);
+                now.copy_from_slice(&x[..r]);
+                z.copy_from_slice(bias);
             }
         }
-        if let (Some(h), Some(c)) = (scratch.cond.last(), &net.condition) {
-            frame = Frame::Given(&h[..c.hidden]);
-        }
-        for (layer, bias) in net.layers.iter().zip(bias) {
-            bias.copy_from_slice(&layer.gate_bias);
-            if let (Some(cond), Frame::Given(x)) = (&layer.cond, frame) {
-                accumulate(s, cond, x, bias, Then::Store);
-            }
-        }
+        queue.push(x);
     }
 }

@@ -1,6 +1,7 @@
 //! The checkpoint: one safetensors file whose header says what the tensors are. Written down in `docs/formats.md`.
 
-use super::{Tensor, Tensors};
+use super::{Stored, Tensor, Tensors, code};
+use half::f16;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
@@ -78,7 +79,7 @@ pub enum CheckpointError {
         found: u32,
     },
     /// A tensor type that is not supported.
-    #[error("{path}: tensor {name} is {found}, wanted F32")]
+    #[error("{path}: tensor {name} is {found}, wanted F32, F16 or I8")]
     Dtype {
         /// The file.
         path: PathBuf,
@@ -87,7 +88,20 @@ pub enum CheckpointError {
         /// Its type.
         found: String,
     },
+    /// An i8 tensor whose codes or scales are none.
+    #[error("{path}: tensor {name} is I8, {reason}")]
+    Codes {
+        /// The file.
+        path: PathBuf,
+        /// The tensor.
+        name: String,
+        /// What is wrong.
+        reason: String,
+    },
 }
+
+/// What the name of an i8 tensor's scales ends in.
+const SCALE: &str = ".scale";
 
 impl Checkpoint {
     /// Reads a checkpoint. The tensors are what the file holds; whether they fit the config is the family's to
@@ -124,18 +138,33 @@ impl Checkpoint {
             return Err(CheckpointError::Version { path: path(), found: header.version });
         }
         let mut tensors = Tensors::new();
+        let mut codes = Vec::new();
         for (name, view) in file.iter() {
-            if view.dtype() != Dtype::F32 {
-                return Err(CheckpointError::Dtype {
+            let data = view.data();
+            let halves = || data.chunks_exact(2).map(|b| f16::from_le_bytes([b[0], b[1]]).to_f32()).collect();
+            let (data, stored) = match view.dtype() {
+                Dtype::F32 => (floats(data), Stored::F32),
+                Dtype::F16 => (halves(), Stored::F16),
+                Dtype::I8 => {
+                    codes.push(name);
+                    (data.iter().map(|&b| f32::from(b as i8)).collect(), Stored::F32)
+                }
+                found => {
+                    let found = format!("{found:?}");
+                    return Err(CheckpointError::Dtype { path: path(), name: name.into(), found });
+                }
+            };
+            tensors.insert(name.to_string(), Tensor { stored, ..Tensor::new(view.shape(), data) });
+        }
+        for name in codes {
+            let scales = tensors.remove(&format!("{name}{SCALE}"));
+            if let Some(t) = tensors.get_mut(name) {
+                scale(t, scales).map_err(|reason| CheckpointError::Codes {
                     path: path(),
-                    name: name.to_string(),
-                    found: format!("{:?}", view.dtype()),
-                });
+                    name: name.into(),
+                    reason,
+                })?;
             }
-            let data =
-                view.data().chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
-            let shape = view.shape().to_vec();
-            tensors.insert(name.to_string(), Tensor { shape, data });
         }
         Ok(Self { header, tensors })
     }
@@ -165,15 +194,56 @@ impl Checkpoint {
     }
 
     fn to_bytes(&self) -> Result<Vec<u8>, safetensors::SafeTensorError> {
-        let raw: Vec<Vec<u8>> =
-            self.tensors.values().map(|t| t.data.iter().flat_map(|v| v.to_le_bytes()).collect()).collect();
-        let views: Result<Vec<_>, safetensors::SafeTensorError> = self
-            .tensors
+        let mut raw: Vec<(String, Dtype, Vec<usize>, Vec<u8>)> = Vec::new();
+        for (name, t) in &self.tensors {
+            let (dtype, bytes) = match &t.stored {
+                Stored::F32 => (Dtype::F32, bytes(&t.data)),
+                Stored::F16 => {
+                    (Dtype::F16, t.data.iter().flat_map(|&v| f16::from_f32(v).to_le_bytes()).collect())
+                }
+                Stored::I8 { scales } => {
+                    raw.push((format!("{name}{SCALE}"), Dtype::F32, vec![scales.len()], bytes(scales)));
+                    let scales = scales.iter().cycle();
+                    (Dtype::I8, t.data.iter().zip(scales).map(|(&v, &s)| code(v, s) as u8).collect())
+                }
+            };
+            raw.push((name.clone(), dtype, t.shape.clone(), bytes));
+        }
+        let views: Result<Vec<_>, safetensors::SafeTensorError> = raw
             .iter()
-            .zip(&raw)
-            .map(|((name, t), raw)| Ok((name.as_str(), TensorView::new(Dtype::F32, t.shape.clone(), raw)?)))
+            .map(|(name, dtype, shape, raw)| {
+                Ok((name.as_str(), TensorView::new(*dtype, shape.clone(), raw)?))
+            })
             .collect();
         let header = serde_json::to_string(&self.header).map_err(safetensors::SafeTensorError::JsonError)?;
         safetensors::serialize(views?, Some(HashMap::from([(HEADER_KEY.to_string(), header)])))
     }
+}
+
+fn floats(bytes: &[u8]) -> Vec<f32> {
+    bytes.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect()
+}
+
+fn bytes(floats: &[f32]) -> Vec<u8> {
+    floats.iter().flat_map(|v| v.to_le_bytes()).collect()
+}
+
+/// Makes values of the codes that `t` holds.
+fn scale(t: &mut Tensor, scales: Option<Tensor>) -> Result<(), String> {
+    let columns = t.columns();
+    let scales = scales.ok_or("and has no scales beside it")?;
+    if scales.stored != Stored::F32 || scales.shape != [columns] {
+        return Err(format!("its scales have shape {:?}, wanted F32 [{columns}]", scales.shape));
+    }
+    if let Some(s) = scales.data.iter().find(|s| !s.is_normal() || **s < 0.0) {
+        return Err(format!("one of its scales is {s}"));
+    }
+    if t.data.contains(&f32::from(i8::MIN)) {
+        return Err("it holds the code -128, codes are -127 to 127".into());
+    }
+    for (v, s) in t.data.iter_mut().zip(scales.data.iter().cycle()) {
+        *v *= s;
+    }
+    t.stored = Stored::I8 { scales: scales.data };
+    Ok(())
 }

@@ -1,6 +1,6 @@
 //! A family's parameters: written down once, read by the trainer, the loader and the packer.
 
-use super::{Tensor, Tensors};
+use super::{Dtype, Tensor, Tensors};
 use crate::ar::Coins;
 
 /// Name, shape and first values of one tensor.
@@ -12,6 +12,10 @@ pub struct TensorSpec {
     pub shape: Vec<usize>,
     /// The values that training starts from.
     pub init: Init,
+    /// The smallest type that it can be stored as.
+    pub narrowest: Dtype,
+    /// Tensors of one group have the same i8 scales: their products are summed before they are scaled.
+    pub group: Option<&'static str>,
 }
 
 /// First values of a tensor.
@@ -19,6 +23,8 @@ pub struct TensorSpec {
 pub enum Init {
     /// All zeros.
     Zeros,
+    /// All this value.
+    Constant(f32),
     /// Independent normal numbers of this standard deviation.
     Normal(f32),
     /// Ones from the first position up to the second, zeros elsewhere: the open gate of a bias.
@@ -33,9 +39,19 @@ impl Init {
 }
 
 impl TensorSpec {
-    /// A spec by its parts.
+    /// A tensor that is always stored as f32.
     pub fn new(name: impl Into<String>, shape: &[usize], init: Init) -> Self {
-        Self { name: name.into(), shape: shape.to_vec(), init }
+        Self { name: name.into(), shape: shape.to_vec(), init, narrowest: Dtype::F32, group: None }
+    }
+
+    /// With the smallest type that it can be stored as.
+    pub fn narrowest(self, narrowest: Dtype) -> Self {
+        Self { narrowest, ..self }
+    }
+
+    /// With the group that it shares its i8 scales with.
+    pub fn scaled_with(self, group: &'static str) -> Self {
+        Self { group: Some(group), ..self }
     }
 
     /// Number of values.
@@ -97,6 +113,14 @@ impl Layout {
             .iter()
             .position(|s| s.name == name)
             .unwrap_or_else(|| panic!("no tensor {name} in the table"));
+        self.range_at(i)
+    }
+
+    /// Where the table's tensor `i` stands in a flat vector.
+    ///
+    /// # Panics
+    /// When the table is shorter.
+    pub fn range_at(&self, i: usize) -> std::ops::Range<usize> {
         self.offsets[i]..self.offsets[i] + self.table[i].len()
     }
 
@@ -110,6 +134,7 @@ impl Layout {
                 Init::Ones(from, to) => {
                     flat.extend((0..spec.len()).map(|i| if (from..to).contains(&i) { 1.0 } else { 0.0 }))
                 }
+                Init::Constant(value) => flat.resize(flat.len() + spec.len(), value),
                 Init::Normal(std) => flat.extend((0..spec.len()).map(|_| coins.normal() * std)),
             }
         }
@@ -121,10 +146,7 @@ impl Layout {
         self.table
             .iter()
             .zip(&self.offsets)
-            .map(|(s, &at)| {
-                let data = flat[at..at + s.len()].to_vec();
-                (s.name.clone(), Tensor { shape: s.shape.clone(), data })
-            })
+            .map(|(s, &at)| (s.name.clone(), Tensor::new(&s.shape, flat[at..at + s.len()].to_vec())))
             .collect()
     }
 

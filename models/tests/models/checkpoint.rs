@@ -2,9 +2,10 @@
 
 use crate::common::{config, random_tensors};
 use std::path::{Path, PathBuf};
+use wavesynth_models::ar::{Coins, Sampling};
 use wavesynth_models::kernels::Isa;
-use wavesynth_models::weights::{Checkpoint, Header};
-use wavesynth_models::zoo::Loaded;
+use wavesynth_models::weights::{Checkpoint, Dtype, Header, Stored};
+use wavesynth_models::zoo::{Loaded, narrow};
 
 fn checkpoint() -> Checkpoint {
     let config = config(5, 7, 3, 9, 11, 2, &[1, 2], 1);
@@ -51,6 +52,74 @@ fn a_checkpoint_comes_back_as_it_was() {
     assert_eq!(again, file);
     assert_eq!(again.header.sections["note"], "kept");
     assert_eq!(bytes(&file), bytes(&again), "the same bytes, so that a checkpoint can be compared");
+}
+
+/// A checkpoint of smaller weights.
+fn narrowed(dtype: Dtype) -> Checkpoint {
+    let mut file = checkpoint();
+    narrow(&mut file, Path::new("x"), dtype).unwrap();
+    file
+}
+
+#[test]
+fn smaller_weights_come_back_as_they_were() {
+    let size = bytes(&checkpoint()).len();
+    for dtype in [Dtype::F16, Dtype::I8] {
+        let file = narrowed(dtype);
+        let written = bytes(&file);
+        let again = Checkpoint::from_bytes(&written, Path::new("x")).unwrap();
+        assert_eq!(again, file, "{dtype}");
+        assert!(written.len() < size, "{dtype}: {} bytes, {size} as f32", written.len());
+        let model = load(&written).unwrap();
+        assert_eq!(model.dtype, dtype);
+        let stream = |file| {
+            let model = Loaded::from_checkpoint(file, Path::new("x"), Isa::detect()).unwrap();
+            let mut stream = model.generator(Sampling::default());
+            let mut coins = Coins::new(1);
+            (0..200).map(|_| stream.next(coins.next_coin())).collect::<Vec<_>>()
+        };
+        assert_eq!(stream(again), stream(file), "{dtype}: the file and the same weights in memory");
+    }
+}
+
+fn refused_i8(change: impl FnOnce(&mut Checkpoint), words: &str) {
+    let mut file = narrowed(Dtype::I8);
+    change(&mut file);
+    let said = load(&bytes(&file)).err().expect("refused");
+    assert!(said.contains(words), "`{said}` does not say `{words}`");
+}
+
+#[test]
+fn codes_that_mean_nothing_are_refused() {
+    let scales = |f: &mut Checkpoint, name: &str, to: Vec<f32>| {
+        f.tensors.get_mut(name).unwrap().stored = Stored::I8 { scales: to };
+    };
+    refused_i8(|f| scales(f, "head.0.weight", vec![-1.0; 9]), "head.0.weight is I8, one of its scales is -1");
+    refused_i8(
+        |f| scales(f, "head.0.weight", vec![f32::NAN; 9]),
+        "head.0.weight is I8, one of its scales is NaN",
+    );
+    refused_i8(|f| scales(f, "head.0.weight", vec![1.0; 8]), "its scales have shape [8], wanted F32 [9]");
+    refused_i8(
+        |f| scales(f, "layer.1.skip.weight", vec![1.0; 3]),
+        "layer.0.skip.weight and layer.1.skip.weight",
+    );
+    refused_i8(|f| scales(f, "skip.bias", vec![1.0; 3]), "skip.bias is stored as i8, f32 is the smallest");
+    // The scales renamed, the same length: no tensor is theirs.
+    let whole = bytes(&narrowed(Dtype::I8));
+    let at = whole.windows(19).position(|w| w == b"head.0.weight.scale").unwrap();
+    let mut lost = whole.clone();
+    lost[at..at + 19].copy_from_slice(b"head.0.weight.stale");
+    let said = load(&lost).err().unwrap();
+    assert!(said.contains("head.0.weight is I8, and has no scales beside it"), "{said}");
+    let mut coins = Coins::new(5);
+    for _ in 0..2000 {
+        let mut damaged = whole.clone();
+        let at = coins.below(damaged.len() as u64) as usize;
+        damaged[at] = if at.is_multiple_of(2) { 0x80 } else { damaged[at] ^ (1 << coins.below(8)) };
+        // One line or a model, never a panic.
+        let _ = load(&damaged);
+    }
 }
 
 #[test]

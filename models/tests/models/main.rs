@@ -6,4 +6,6 @@ mod char_rnn;
 mod checkpoint;
 mod common;
 mod golden;
+mod gpt;
+mod lockstep;
 mod ngram;

@@ -6,11 +6,13 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::path::Path;
 
-/// Keys that may change between a run and its resumption: none of them moves a weight.
-const FREE: [&str; 10] = [
+/// Keys that may change between a run and its resumption: none of them moves a weight. Of `train.batch` the state knows
+/// what counts, the windows of all ranks.
+const FREE: [&str; 11] = [
     "corpus.root",
     "text.file",
     "text.eval_symbols",
+    "train.batch",
     "train.threads",
     "train.log_every",
     "train.eval_every",

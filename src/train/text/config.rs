@@ -3,12 +3,12 @@
 use crate::text::TokenizerKind;
 use crate::train::config::check::{parse_toml, range};
 use crate::train::config::{Dilations, Train};
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize};
 use std::path::PathBuf;
 use wavesynth_models::zoo::FamilyConfig;
-use wavesynth_models::{char_rnn, ngram, wavenet};
+use wavesynth_models::{char_rnn, gpt, ngram, wavenet};
 
 /// A run file as it was read. Paths in it are relative to the folder that the program was started in.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -75,6 +75,8 @@ pub enum Model {
     WaveNet(WaveNet),
     /// A recurrent network.
     CharRnn(CharRnn),
+    /// A transformer's decoder.
+    Gpt(Gpt),
     /// A table of counts.
     Ngram(Ngram),
 }
@@ -114,6 +116,30 @@ pub struct CharRnn {
     pub layers: usize,
 }
 
+/// Keys of [`gpt::Config`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Gpt {
+    /// L.
+    pub layers: usize,
+    /// H.
+    pub heads: usize,
+    /// Width of the residual stream.
+    pub width: usize,
+    /// C; `train.window` when left out, and never more than that: later positions would not be trained.
+    pub context: Option<usize>,
+    /// Whether products and norms have a bias.
+    #[serde(default)]
+    pub bias: bool,
+    /// Whether the head is the embedding's transpose.
+    #[serde(default = "yes")]
+    pub tied_head: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
 /// Keys of [`ngram::Config`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -145,20 +171,21 @@ impl<'de> Deserialize<'de> for Model {
         match family.as_str() {
             Some(f @ wavenet::FAMILY) => keys(table, f).map(Self::WaveNet),
             Some(f @ char_rnn::FAMILY) => keys(table, f).map(Self::CharRnn),
+            Some(f @ gpt::FAMILY) => keys(table, f).map(Self::Gpt),
             Some(f @ ngram::FAMILY) => keys(table, f).map(Self::Ngram),
             _ => Err(D::Error::custom(format!(
-                "family is {family}, wanted \"wavenet\", \"char_rnn\" or \"ngram\""
+                "family is {family}, wanted \"wavenet\", \"char_rnn\", \"gpt\" or \"ngram\""
             ))),
         }
     }
 }
 
 impl Model {
-    /// The config for `classes` symbols, of which `start` stands before the text.
+    /// The config for `classes` symbols, of which `start` stands before the text, trained on windows of `window` symbols.
     ///
     /// # Errors
     /// A size out of range.
-    pub fn config(&self, classes: usize, start: u16) -> Result<FamilyConfig> {
+    pub fn config(&self, classes: usize, start: u16, window: usize) -> Result<FamilyConfig> {
         match self {
             Self::WaveNet(m) => {
                 let config = wavenet::Config {
@@ -180,6 +207,18 @@ impl Model {
                 let config = char_rnn::Config { classes, start, cell, hidden, layers };
                 config.validate().map_err(|e| anyhow!("model: {e}"))?;
                 Ok(FamilyConfig::CharRnn(config))
+            }
+            Self::Gpt(m) => {
+                let (layers, heads, width) = (m.layers, m.heads, m.width);
+                let (context, bias, tied_head) = (m.context.unwrap_or(window), m.bias, m.tied_head);
+                let config = gpt::Config { classes, start, layers, heads, width, context, bias, tied_head };
+                config.validate().map_err(|e| anyhow!("model: {e}"))?;
+                ensure!(
+                    context <= window,
+                    "model.context is {context}, more than train.window = {window}: positions behind the window would \
+                     never be trained; lower the one or raise the other"
+                );
+                Ok(FamilyConfig::Gpt(config))
             }
             Self::Ngram(m) => {
                 // The counts are not known yet; one stands for them.
@@ -232,7 +271,7 @@ impl TextRun {
             bail!("train.{key} is a key for recordings; a text has none of it");
         }
         // The text is not read yet; two symbols stand for those that it has.
-        self.model.config(2, 0)?;
+        self.model.config(2, 0, self.train.window)?;
         match &self.model {
             Model::Ngram(m) => {
                 range("model.max_entries", m.max_entries as f64, 1.0, ngram::MOST as f64)?;

@@ -49,14 +49,14 @@ impl Corpus {
         Ok(Self { tokenizer, training, held_out, id, frequency_nats, file, bytes })
     }
 
-    /// Checks that there is a window to train on.
+    /// Checks that there is a text to cut steps of `windows` windows of `window` symbols from.
     ///
     /// # Errors
     /// There is none.
-    pub fn check_length(&self, window: usize, batch: usize, past: &Past) -> Result<()> {
+    pub fn check_length(&self, window: usize, windows: usize, past: Past) -> Result<()> {
         let (found, unit) = (self.training.len(), self.tokenizer.unit());
         let want = match past {
-            Past::Carried => window * batch,
+            Past::Carried => window * windows,
             Past::Field(_) | Past::Window => window,
         };
         ensure!(
@@ -65,7 +65,7 @@ impl Corpus {
              text",
             self.file.display(),
             match past {
-                Past::Carried => "a window for each of train.batch",
+                Past::Carried => "a window for each of a step's",
                 Past::Field(_) | Past::Window => "the length of train.window",
             }
         );

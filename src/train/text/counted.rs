@@ -3,9 +3,10 @@
 use super::config::{Model, TextRun};
 use super::corpus::Corpus;
 use super::{sections, verdict};
+use crate::ranks::Ranks;
 use crate::text::TextModel;
-use crate::train::Outcome;
-use crate::train::report;
+use crate::train::device::Device;
+use crate::train::{Options, Outcome, report};
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::json;
 use std::path::Path;
@@ -18,14 +19,28 @@ use wavesynth_models::zoo::Loaded;
 /// Counts the text of `run`, whose text is `text`, into a checkpoint in `out`, and reads the held-out part with it.
 ///
 /// # Errors
-/// A text that can't be used, `resume`, a run that is there already, what the file system says.
-pub fn train(run: &TextRun, text: &str, out: &Path, resume: bool) -> Result<Outcome> {
+/// A text that can't be used, options that mean nothing here, a run that is there already, what the file system says.
+pub fn train(run: &TextRun, text: &str, out: &Path, options: &Options, ranks: &Ranks) -> Result<Outcome> {
     let Model::Ngram(model) = &run.model else {
         bail!("this family is trained by steps");
     };
     ensure!(
-        !resume,
+        !options.resume,
         "an n-gram table is counted in one pass; there is nothing to resume: leave --resume out"
+    );
+    ensure!(
+        options.stop_after.is_none(),
+        "an n-gram table is counted in one pass; there are no steps to stop after: leave --stop-after out"
+    );
+    ensure!(
+        options.device == Device::Cpu,
+        "an n-gram table is counted, which no GPU is used for: leave --device {} out",
+        options.device
+    );
+    ensure!(
+        ranks.size() == 1,
+        "an n-gram table is counted by one process, {} were started together; start one",
+        ranks.size()
     );
     let file = out.join("text.safetensors");
     ensure!(!file.exists(), "{} is there already; another train.out keeps both", file.display());

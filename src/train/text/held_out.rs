@@ -2,6 +2,7 @@
 
 use super::config::Eval;
 use super::window::{Past, cut};
+use crate::ranks::Ranks;
 use crate::synth::without_denormals;
 use crate::text::TextModel;
 use anyhow::Result;
@@ -41,17 +42,21 @@ impl<'a> HeldOut<'a> {
         self.pieces.iter().map(|p| p.len() - self.given).sum()
     }
 
-    /// The reading of the engine, in the current thread pool.
-    pub fn by_engine(&self, model: &TextModel) -> f64 {
-        let nats = |piece: &&[Symbol]| -> f64 {
+    /// The reading of the engine, in the current thread pool; the ranks share the pieces.
+    pub fn by_engine(&self, model: &TextModel, ranks: &Ranks) -> f64 {
+        let nats = |piece: &[Symbol]| -> f64 {
             let all = without_denormals(|| model.score(piece));
             all[self.given..].iter().map(|&n| f64::from(n)).sum()
         };
-        let sums: Vec<f64> = self.pieces.par_iter().map(nats).collect();
+        let own = |i: usize| i % ranks.size() == ranks.rank();
+        let mut sums: Vec<f64> = (self.pieces.par_iter().enumerate())
+            .map(|(i, piece)| if own(i) { nats(piece) } else { 0.0 })
+            .collect();
+        ranks.sum(&mut sums);
         sums.iter().sum::<f64>() / self.counted() as f64
     }
 
-    /// The reading of the trainer, over windows that cover the same symbols.
+    /// The reading of the trainer, over windows that cover the same symbols and are shared by the ranks.
     ///
     /// # Errors
     /// What the objective says.
@@ -61,16 +66,19 @@ impl<'a> HeldOut<'a> {
         params: &[f32],
         start: Symbol,
         batch: usize,
+        ranks: &Ranks,
     ) -> Result<f64> {
         let rows = |w: &Window| (w.targets.len() - w.warmup) as f64;
-        let mut sum = 0.0;
         if self.past == Past::Carried && self.pieces.len() == 1 {
-            let mut carry = vec![Vec::new()];
-            for from in (0..self.symbols.len()).step_by(self.window) {
+            let (mut sum, mut carry) = ([0.0], vec![Vec::new()]);
+            // One stream can't be shared. The last rank reads it, for the first one has the engine's.
+            let all = if ranks.rank() + 1 == ranks.size() { self.symbols.len() } else { 0 };
+            for from in (0..all).step_by(self.window) {
                 let window = [self.trainers_window(self.symbols, start, from, self.window)];
-                sum += objective.loss_carried(params, &window, &mut carry, None)? * rows(&window[0]);
+                sum[0] += objective.loss_carried(params, &window, &mut carry, None)? * rows(&window[0]);
             }
-            return Ok(sum / self.counted() as f64);
+            ranks.sum(&mut sum);
+            return Ok(sum[0] / self.counted() as f64);
         }
         let windows: Vec<Window> = self
             .pieces
@@ -81,10 +89,13 @@ impl<'a> HeldOut<'a> {
                 (0..piece.len()).step_by(rows).map(move |from| self.trainers_window(piece, start, from, rows))
             })
             .collect();
-        for group in windows.chunks(batch) {
-            sum += objective.loss(params, group, None)? * group.iter().map(rows).sum::<f64>();
+        let mut sums = vec![0.0; windows.len().div_ceil(batch)];
+        let own = windows.chunks(batch).zip(&mut sums).skip(ranks.rank()).step_by(ranks.size());
+        for (group, sum) in own {
+            *sum = objective.loss(params, group, None)? * group.iter().map(rows).sum::<f64>();
         }
-        Ok(sum / self.counted() as f64)
+        ranks.sum(&mut sums);
+        Ok(sums.iter().sum::<f64>() / self.counted() as f64)
     }
 
     fn trainers_window(&self, piece: &[Symbol], start: Symbol, from: usize, rows: usize) -> Window {

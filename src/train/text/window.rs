@@ -1,5 +1,6 @@
 //! Training windows of a text. How a window gets its past is the family's to say.
 
+use crate::train::shares::Slots;
 use crate::train::tricks::Lengths;
 use anyhow::{Result, bail};
 use wavesynth_models::ar::{Coins, Symbol};
@@ -11,7 +12,7 @@ use wavesynth_models::zoo::FamilyConfig;
 pub enum Past {
     /// So many rows in front, out of the loss, fill a receptive field of one more. Windows lie anywhere.
     Field(usize),
-    /// The recurrent state at the end of the window before: truncated back-propagation through time. Entry i of a batch
+    /// The recurrent state at the end of the window before: truncated back-propagation through time. Slot i of a step
     /// walks on through the text from its i-th part; behind the end comes the beginning.
     Carried,
     /// Nothing: a window stands alone. Windows lie anywhere.
@@ -27,6 +28,7 @@ impl Past {
         match config {
             FamilyConfig::WaveNet(c) => Ok(Self::Field(c.receptive_field() - 1)),
             FamilyConfig::CharRnn(_) => Ok(Self::Carried),
+            FamilyConfig::Gpt(_) => Ok(Self::Window),
             FamilyConfig::Ngram(_) => bail!("an n-gram table is counted, not trained by windows"),
         }
     }
@@ -36,6 +38,14 @@ impl Past {
         match self {
             Self::Field(rows) => rows,
             Self::Carried | Self::Window => 0,
+        }
+    }
+
+    /// The same with at most `rows` rows in front of the loss.
+    pub fn bounded(self, rows: Option<usize>) -> Self {
+        match self {
+            Self::Field(all) => Self::Field(all.min(rows.unwrap_or(all))),
+            Self::Carried | Self::Window => self,
         }
     }
 
@@ -60,7 +70,8 @@ pub fn cut(symbols: &[Symbol], start: Symbol, from: usize, rows: usize, warmup: 
     Window { inputs, targets, warmup: from - first, ..Window::default() }
 }
 
-/// Draws the batches of a run. Batch `step` is a function of the seed and the step number.
+/// Draws this rank's part of the batches of a run. Window `slot` of step `step` is a function of the seed, these two
+/// numbers and the windows that all ranks draw in a step.
 pub struct Sampler<'a> {
     /// What is trained on.
     pub symbols: &'a [Symbol],
@@ -71,7 +82,7 @@ pub struct Sampler<'a> {
     /// What a window needs of it.
     pub past: Past,
     /// Windows of a step.
-    pub batch: usize,
+    pub slots: Slots,
     /// Probability that an input is replaced.
     pub dropout: f64,
     /// Where all random numbers come from.
@@ -81,14 +92,14 @@ pub struct Sampler<'a> {
 }
 
 impl Sampler<'_> {
-    /// The batch of step `step`.
+    /// This rank's windows of step `step`.
     pub fn batch(&self, step: u64) -> Vec<Window> {
-        let mut coins = Coins::keyed(self.seed, step);
         let rows = self.lengths.at(step);
-        (0..self.batch)
-            .map(|i| {
+        (self.slots.own.clone())
+            .map(|slot| {
+                let mut coins = Coins::keyed(self.seed, self.slots.number(step, slot));
                 let mut window = match self.past {
-                    Past::Carried => self.follow(i, step, rows),
+                    Past::Carried => self.follow(slot, step, rows),
                     Past::Field(_) | Past::Window => {
                         let from = coins.below((self.symbols.len() - rows + 1) as u64) as usize;
                         cut(self.symbols, self.start, from, rows, self.past.warmup())
@@ -106,10 +117,10 @@ impl Sampler<'_> {
             .collect()
     }
 
-    /// The window of entry `i` that goes on where the one of the step before ended.
-    fn follow(&self, i: usize, step: u64, rows: usize) -> Window {
+    /// The window that goes on where that of the step before ended, in the same slot.
+    fn follow(&self, slot: usize, step: u64, rows: usize) -> Window {
         let n = self.symbols.len();
-        let at = (i as u64 * (n / self.batch) as u64 + self.lengths.before(step)) as usize;
+        let at = (slot as u64 * (n / self.slots.all) as u64 + self.lengths.before(step)) as usize;
         let symbol = |t: usize| self.symbols[t % n];
         let before = if at == 0 { self.start } else { symbol(at - 1) };
         let targets: Vec<Symbol> = (at..at + rows).map(symbol).collect();
@@ -124,12 +135,13 @@ mod tests {
     use crate::train::tricks::Curriculum;
 
     fn sampler(symbols: &[Symbol], past: Past) -> Sampler<'_> {
+        let slots = Slots { own: 0..4, all: 4 };
         let lengths = Lengths::new(10, Some(&Curriculum { from: 3, until: 0.5 }), 40);
-        Sampler { symbols, classes: 1000, start: 999, past, batch: 4, dropout: 0.0, seed: 1, lengths }
+        Sampler { symbols, classes: 1000, start: 999, past, slots, dropout: 0.0, seed: 1, lengths }
     }
 
     #[test]
-    fn entries_of_a_batch_walk_through_the_text_without_a_gap() {
+    fn slots_walk_through_the_text_without_a_gap() {
         let text: Vec<Symbol> = (0..203).collect();
         let sampler = sampler(&text, Past::Carried);
         let mut read = vec![Vec::new(); 4];
@@ -148,6 +160,22 @@ mod tests {
             assert!(read.len() > 2 * text.len());
         }
         assert_eq!(sampler.batch(0)[0].inputs[0], 999);
+    }
+
+    #[test]
+    fn ranks_draw_the_windows_that_one_process_draws() {
+        let text: Vec<Symbol> = (0..203).collect();
+        for past in [Past::Carried, Past::Field(5), Past::Window] {
+            let whole = Sampler { dropout: 0.2, ..sampler(&text, past) };
+            let parts = [0..2, 2..4].map(|own| Sampler {
+                slots: Slots { own, all: 4 },
+                dropout: 0.2,
+                ..sampler(&text, past)
+            });
+            for step in 0..20 {
+                assert_eq!(whole.batch(step), [parts[0].batch(step), parts[1].batch(step)].concat());
+            }
+        }
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The head, its softmax and loss, and their backward, in one pass over a tile of rows.
 
+use super::laps::{Laps, Phase};
 use super::padded::{Padded, Weights};
 use crate::ar::Symbol;
 use crate::fused::rows::{add_rows, broadcast, softmax_loss};
@@ -38,13 +39,15 @@ pub struct HeadTile<'a> {
     pub gradient: Option<&'a mut Aligned>,
     /// Buffers.
     pub scratch: &'a mut HeadScratch,
+    /// Where the time goes.
+    pub laps: &'a mut Laps,
 }
 
 impl HeadTile<'_> {
     /// The sum of −ln p over the rows, in nats.
     #[inline(always)]
     pub fn run<S: Simd>(self, s: S) -> f64 {
-        let Self { padded, weights, targets, classes, scale, skip, gradient, scratch } = self;
+        let Self { padded, weights, targets, classes, scale, skip, gradient, scratch, laps } = self;
         let w = padded.widths;
         let n = targets.len();
         let [(w0, b0), (w1, b1)] = &padded.head;
@@ -61,22 +64,27 @@ impl HeadTile<'_> {
         for (row, &target) in logits.chunks_exact_mut(w.p).zip(targets) {
             nats += softmax_loss(s, row, target as usize, classes, scale);
         }
+        laps.lap(Phase::Head);
         let Some(gradient) = gradient else { return nats };
         add_rows(s, &mut gradient[b1.clone()], logits);
         let m = w1.at.len() / w.p;
         multiply(s, (m, w.p, n), &mut gradient[w1.at.clone()], Strided::transposed(hidden, w.a), logits);
+        laps.lap(Phase::Weights);
         d_hidden.clear();
         d_hidden.resize(n * w.a, 0.0);
         multiply(s, (n, w.a, w.p), d_hidden, Strided::rows(logits, w.p), weights.transpose(padded, w1));
         pass_where_positive(s, d_hidden, hidden);
+        laps.lap(Phase::Head);
         add_rows(s, &mut gradient[b0.clone()], d_hidden);
         let m = w0.at.len() / w.a;
         multiply(s, (m, w.a, n), &mut gradient[w0.at.clone()], Strided::transposed(relu, w.s), d_hidden);
+        laps.lap(Phase::Weights);
         let d_skip = &mut skip[..n * w.s];
         d_skip.fill(0.0);
         multiply(s, (n, w.s, w.a), d_skip, Strided::rows(d_hidden, w.a), weights.transpose(padded, w0));
         pass_where_positive(s, d_skip, relu);
         add_rows(s, &mut gradient[padded.skip_bias.clone()], d_skip);
+        laps.lap(Phase::Head);
         nats
     }
 }

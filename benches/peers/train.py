@@ -1,0 +1,291 @@
+"""Training steps of PyTorch on the CPU, at the shapes of `wavesynth bench train`.
+
+One process measures one form of one shape, so that its peak memory is its own:
+
+    python train.py --shape wavenet-30 --form linear        one JSON object on stdout
+    python train.py --shape wavenet-30 --list               the forms of the shape
+
+A step is forward, backward and fused AdamW in f32 on random symbols, every row in the loss. `keep` in front of a form
+(keep-linear) keeps freed memory in the process instead of giving it back to the system (glibc's thresholds), which
+spares clearing pages again at every step. Wall-clock time of each step; the figures are over the steps behind the
+first `--warmup-steps`.
+"""
+import argparse, json, os, platform, resource, statistics, sys, time
+
+KEEP = {"MALLOC_MMAP_THRESHOLD_": "4294967296", "MALLOC_TRIM_THRESHOLD_": "-1", "MALLOC_TOP_PAD_": "268435456"}
+WAVENET = ["conv", "conv-merged", "nhwc", "linear", "linear-merged", "linear-skips", "compile-conv-merged", "compile-linear-merged", "compile-linear-skips"]
+FORMS = {
+    "wavenet-30": WAVENET,
+    "shipped": WAVENET,
+    "lstm": ["lstm", "compile-lstm"],
+    "gpt": ["gpt", "compile-gpt"],
+}
+# (windows, rows) of a step, as the published settings have them.
+BATCH = {"wavenet-30": (4, 8000), "shipped": (4, 8000), "lstm": (50, 50), "gpt": (12, 64)}
+
+
+def all_forms(shape):
+    plain = FORMS[shape]
+    return plain + ["keep-" + f for f in plain]
+
+
+def main():
+    args = arguments()
+    if args.list:
+        print("\n".join(all_forms(args.shape)))
+        return
+    if args.form not in all_forms(args.shape):
+        sys.exit(f"--form {args.form}: {args.shape} has {', '.join(all_forms(args.shape))}")
+    form = args.form
+    if form.startswith("keep-"):
+        form = form.removeprefix("keep-")
+        # glibc reads its settings when a process starts.
+        if any(os.environ.get(k) != v for k, v in KEEP.items()):
+            os.execve(sys.executable, [sys.executable, *sys.argv], {**os.environ, **KEEP})
+    print(json.dumps(measure(args, form)))
+
+
+def arguments():
+    p = argparse.ArgumentParser()
+    p.add_argument("--shape", choices=FORMS, required=True)
+    p.add_argument("--form", default="linear")
+    p.add_argument("--list", action="store_true", help="print the forms of the shape")
+    p.add_argument("--steps", type=int, default=8)
+    p.add_argument("--warmup-steps", type=int, default=3)
+    p.add_argument("--threads", type=int, default=2)
+    return p.parse_args()
+
+
+def measure(args, form):
+    import torch
+
+    torch.manual_seed(0)
+    torch.set_num_threads(args.threads)
+    compiled = form.startswith("compile-")
+    form = form.removeprefix("compile-")
+    batch, rows = BATCH[args.shape]
+    net, inputs, targets = build(torch, args.shape, form, batch, rows)
+    optimiser = torch.optim.AdamW(net.parameters(), 1e-3, fused=True)
+
+    def loss_of(*inputs):
+        logits = net(*inputs)
+        return torch.nn.functional.cross_entropy(logits, targets)
+
+    began = time.perf_counter()
+    loss_of = torch.compile(loss_of) if compiled else loss_of
+    seconds, losses = [], []
+    for step in range(args.warmup_steps + args.steps):
+        start = time.perf_counter()
+        optimiser.zero_grad(set_to_none=True)
+        loss = loss_of(*inputs)
+        loss.backward()
+        optimiser.step()
+        losses.append(loss.item())
+        seconds.append(time.perf_counter() - start)
+        if step == 0:
+            first = time.perf_counter() - began
+    timed = seconds[args.warmup_steps :]
+    median = statistics.median(timed)
+    return {
+        "program": f"PyTorch {torch.__version__}",
+        "python": platform.python_version(),
+        "shape": args.shape,
+        "form": args.form,
+        "threads": args.threads,
+        "windows": batch,
+        "rows": rows,
+        "parameters": sum(p.numel() for p in net.parameters()),
+        "steps": args.steps,
+        "step_seconds": median,
+        "step_seconds_all": timed,
+        "first_step_seconds": first,
+        "samples_per_s": batch * rows / median,
+        "peak_bytes": 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss,
+        "first_loss": losses[0],
+        "last_loss": losses[-1],
+    }
+
+
+def build(torch, shape, form, batch, rows):
+    """The network, its inputs and its flat targets."""
+    if shape in ("wavenet-30", "shipped"):
+        return wavenet(torch, shape, form, batch, rows)
+    classes = 65
+    x = torch.randint(0, classes, (batch, rows))
+    y = torch.randint(0, classes, (batch * rows,))
+    if shape == "lstm":
+        return char_rnn(torch, classes), (torch.nn.functional.one_hot(x, classes).float(),), y
+    return gpt(torch, classes, rows), (x,), y
+
+
+def wavenet(torch, shape, form, batch, rows):
+    nn, F = torch.nn, torch.nn.functional
+    classes, hop = 256, 160
+    if shape == "wavenet-30":
+        r, s, a, dilations, speakers = 32, 64, 64, [2**i for i in range(10)] * 3, 0
+    else:
+        r, s, a, dilations, speakers = 48, 64, 128, [2**i for i in range(9)] * 2, 6
+    local, dim, hidden = 91, 16, 96
+    layers = len(dilations)
+
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.embed = nn.Embedding(classes, r)
+            if speakers:
+                self.speakers = nn.Embedding(speakers, dim)
+                self.frame = nn.Sequential(nn.Linear(dim + local, hidden), nn.Tanh(), nn.Linear(hidden, hidden), nn.Tanh())
+                self.cond = nn.ModuleList(nn.Linear(hidden, 2 * r, bias=False) for _ in range(layers))
+            outs = [0 if l + 1 == layers else r for l in range(layers)]
+            if form.startswith("linear"):
+                self.gate = nn.ModuleList(nn.Linear(2 * r, 2 * r) for _ in range(layers))
+                self.res = nn.ModuleList(nn.Linear(r, n) for n in outs if n)
+                if form == "linear-merged":
+                    self.out = nn.ModuleList(nn.Linear(r, n + s) for n in outs)
+                elif form == "linear-skips":
+                    self.skips = nn.Linear(layers * r, s)
+                else:
+                    self.skip = nn.ModuleList(nn.Linear(r, s, bias=l == 0) for l in range(layers))
+                self.head0, self.head1 = nn.Linear(s, a), nn.Linear(a, classes)
+            else:
+                conv = (lambda i, o, k=1, d=1, bias=True: nn.Conv2d(i, o, (1, k), dilation=(1, d), bias=bias)) if form == "nhwc" else (
+                    lambda i, o, k=1, d=1, bias=True: nn.Conv1d(i, o, k, dilation=d, bias=bias))
+                self.gate = nn.ModuleList(conv(r, 2 * r, 2, d) for d in dilations)
+                if form == "conv":
+                    self.res = nn.ModuleList(conv(r, n) for n in outs if n)
+                    self.skip = nn.ModuleList(conv(r, s, bias=l == 0) for l in range(layers))
+                else:
+                    self.out = nn.ModuleList(conv(r, n + s) for n in outs)
+                self.head0, self.head1 = conv(s, a), conv(a, classes)
+            if form in ("linear-merged", "linear-skips"):
+                if form == "linear-merged":
+                    del self.res
+
+        def condition(self, frames, speaker):
+            """c [B, N, hidden]."""
+            vector = self.speakers(speaker)[:, None].expand(-1, frames.shape[1], -1)
+            return self.frame(torch.cat([vector, frames], 2))
+
+        def hold(self, c, l, channels_first):
+            z = self.cond[l](c).repeat_interleave(hop, 1)
+            return z.transpose(1, 2) if channels_first else z
+
+        def forward(self, x, *frames):
+            c = self.condition(*frames) if speakers else None
+            return self.rows_first(x, c) if form.startswith("linear") else self.channels_first(x, c)
+
+        def rows_first(self, x, c):
+            b, t = x.shape
+            h, skip, gated = self.embed(x), 0, []
+            for l, d in enumerate(dilations):
+                past = F.pad(h, (0, 0, d, 0))[:, :t]
+                z = self.gate[l](torch.cat([past, h], 2))
+                if c is not None:
+                    z = z + self.hold(c, l, False)
+                z = torch.tanh(z[..., :r]) * torch.sigmoid(z[..., r:])
+                last = l + 1 == layers
+                if form == "linear-merged":
+                    o = self.out[l](z)
+                    if not last:
+                        h = h + o[..., :r]
+                    skip = skip + o[..., -s:]
+                else:
+                    if form == "linear-skips":
+                        gated.append(z)
+                    else:
+                        skip = skip + self.skip[l](z)
+                    if not last:
+                        h = h + self.res[l](z)
+            if form == "linear-skips":
+                skip = self.skips(torch.cat(gated, 2))
+            y = F.relu(self.head0(F.relu(skip)))
+            return self.head1(y).view(b * t, classes)
+
+        def channels_first(self, x, c):
+            b, t = x.shape
+            wide = form == "nhwc"
+            h = self.embed(x).transpose(1, 2)
+            h = h[:, :, None].contiguous(memory_format=torch.channels_last) if wide else h.contiguous()
+            skip = 0
+            for l, d in enumerate(dilations):
+                z = self.gate[l](F.pad(h, (d, 0)))
+                if c is not None:
+                    held = self.hold(c, l, True)
+                    z = z + (held[:, :, None] if wide else held)
+                z = torch.tanh(z[:, :r]) * torch.sigmoid(z[:, r:])
+                last = l + 1 == layers
+                if form == "conv":
+                    skip = skip + self.skip[l](z)
+                    if not last:
+                        h = h + self.res[l](z)
+                else:
+                    o = self.out[l](z)
+                    if not last:
+                        h = h + o[:, :r]
+                    skip = skip + o[:, -s:]
+            y = self.head1(F.relu(self.head0(F.relu(skip))))
+            y = y[:, :, 0] if wide else y
+            return y.transpose(1, 2).reshape(b * t, classes)
+
+    net = Net()
+    if form == "nhwc":
+        net = net.to(memory_format=torch.channels_last)
+    inputs = [torch.randint(0, classes, (batch, rows))]
+    if speakers:
+        inputs += [torch.randn(batch, rows // hop, local), torch.randint(0, speakers, (batch,))]
+    return net, inputs, torch.randint(0, classes, (batch * rows,))
+
+
+def char_rnn(torch, classes):
+    """Karpathy's char-rnn at its defaults: 2 layers of 128, one-hot input."""
+
+    class Net(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.lstm = torch.nn.LSTM(classes, 128, 2, batch_first=True)
+            self.head = torch.nn.Linear(128, classes)
+
+        def forward(self, x):
+            y, _ = self.lstm(x)
+            return self.head(y).flatten(0, 1)
+
+    return Net()
+
+
+def gpt(torch, classes, rows):
+    """nanoGPT at its settings for a CPU: 4 layers, 4 heads, 128 wide, no biases, tied output."""
+    nn, F = torch.nn, torch.nn.functional
+    width, heads = 128, 4
+
+    class Block(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.norm0, self.norm1 = nn.LayerNorm(width, bias=False), nn.LayerNorm(width, bias=False)
+            self.qkv, self.out = nn.Linear(width, 3 * width, bias=False), nn.Linear(width, width, bias=False)
+            self.up, self.down = nn.Linear(width, 4 * width, bias=False), nn.Linear(4 * width, width, bias=False)
+
+        def forward(self, x):
+            b, t, _ = x.shape
+            q, k, v = (y.view(b, t, heads, -1).transpose(1, 2) for y in self.qkv(self.norm0(x)).split(width, 2))
+            y = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+            x = x + self.out(y.transpose(1, 2).reshape(b, t, width))
+            return x + self.down(F.gelu(self.up(self.norm1(x))))
+
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.symbols, self.places = nn.Embedding(classes, width), nn.Embedding(rows, width)
+            self.blocks = nn.Sequential(*(Block() for _ in range(4)))
+            self.norm = nn.LayerNorm(width, bias=False)
+            self.head = nn.Linear(width, classes, bias=False)
+            self.symbols.weight = self.head.weight
+
+        def forward(self, x):
+            y = self.symbols(x) + self.places.weight[: x.shape[1]]
+            return self.head(self.norm(self.blocks(y))).flatten(0, 1)
+
+    return Net()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,225 @@
+//! GPT: the decoder of Vaswani et al. 2017, arXiv:1706.03762, with the norm before each sublayer and learned positions
+//! as in Radford et al. 2019, "Language Models are Unsupervised Multitask Learners" (GPT-2).
+//!
+//! With x_{t−1} the last symbol, p its position in the window, C the context, n the norm and H heads of k = width / H:
+//!
+//! ```text
+//! r_0   = E[x_{t−1}] + P[p]
+//! q, k, v = n(r_l) W_qkv + b_qkv                            [q | k | v], in each the heads side by side
+//! a_h   = Σ_{j ≤ p} softmax_j(q_h · k_h[j] / √k) v_h[j]      scaled dot-product attention, over the window's past
+//! m_l   = r_l + [a_0 … a_{H−1}] W_out + b_out
+//! r_l+1 = m_l + gelu(n(m_l) W_up + b_up) W_down + b_down     gelu(x) = x Φ(x), Φ the normal distribution
+//! p(x_t | x_<t) = softmax(n(r_L) W_head)                     W_head = Eᵀ where the head is tied
+//! n(x)  = (x − mean x) / √(var x + 10⁻⁵) · g + b             gain and bias of its own at each place
+//! ```
+//!
+//! **Past the context.** There are C positions, and a learned position says nothing about the next one, so a symbol far
+//! behind must be read again at another position before it can be used there. The text is read in windows of C symbols
+//! that start every ⌈C/2⌉: window i covers the symbols from i·⌈C/2⌉ on, at positions 0 … C−1, and a distribution is that
+//! of the first window that holds its symbol. So nothing differs up to C symbols; behind them each distribution sees the
+//! last ⌊C/2⌋ + 1 … C symbols, at positions that training has seen. At most two windows hold any symbol: the engine reads
+//! it into both caches in the same step, so that no step is longer than two rows and nothing is ever computed again.
+
+use crate::config::{ConfigError, range};
+use crate::weights::{Init, TensorSpec};
+use serde::{Deserialize, Serialize};
+use std::ops::Range;
+
+mod attention;
+#[cfg(feature = "train")]
+pub mod fused;
+#[cfg(feature = "train")]
+pub mod graph;
+pub mod names;
+mod norm;
+pub mod step;
+
+pub use step::Gpt;
+
+/// The family's name in a checkpoint.
+pub const FAMILY: &str = "gpt";
+
+/// Added to the variance in a norm.
+pub const NORM_EPS: f32 = 1e-5;
+
+/// Width of the multilayer perceptron in widths of the model.
+pub const EXPANSION: usize = 4;
+
+/// Every size that the equations above leave open.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Number of symbols.
+    pub classes: usize,
+    /// The symbol that stands for x_{−1}.
+    pub start: u16,
+    /// L, blocks of attention and perceptron.
+    pub layers: usize,
+    /// H, heads of each attention; they divide the width.
+    pub heads: usize,
+    /// Width of the residual stream.
+    pub width: usize,
+    /// C, positions.
+    pub context: usize,
+    /// Whether products and norms have a bias (GPT-2 has).
+    pub bias: bool,
+    /// Whether the head is the embedding's transpose.
+    pub tied_head: bool,
+}
+
+/// A stretch of symbols that is read on its own, at positions 0 … `rows.len()` − 1.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Reading {
+    /// Which symbols.
+    pub rows: Range<usize>,
+    /// The first of them whose distribution is taken from here.
+    pub from: usize,
+}
+
+impl Config {
+    /// Checks every size, so that nothing downstream can overflow or index out of range.
+    ///
+    /// # Errors
+    /// The first field that is out of range.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        range("classes", self.classes, 2, 1 << 16, "a number from 2 to 65536")?;
+        range("start", self.start as usize, 0, self.classes - 1, "a symbol below `classes`")?;
+        range("layers", self.layers, 1, 1024, "1 to 1024 layers")?;
+        range("width", self.width, 1, 16384, "a number from 1 to 16384")?;
+        range("heads", self.heads, 1, self.width, "a number from 1 to `width`")?;
+        range("context", self.context, 1, 1 << 16, "a number from 1 to 65536")?;
+        if !self.width.is_multiple_of(self.heads) {
+            let (found, want) = (self.heads.to_string(), "a divisor of `width`");
+            return Err(ConfigError { field: "heads", found, want });
+        }
+        Ok(())
+    }
+
+    /// Width of a head.
+    pub fn head_width(&self) -> usize {
+        self.width / self.heads
+    }
+
+    /// Width between the perceptron's two products.
+    pub fn mlp_width(&self) -> usize {
+        EXPANSION * self.width
+    }
+
+    /// Symbols from the start of one window to the start of the next.
+    pub fn stride(&self) -> usize {
+        self.context.div_ceil(2)
+    }
+
+    /// How `t` symbols are read: one reading up to the context, behind it one every [`Config::stride`] symbols.
+    pub fn readings(&self, t: usize) -> impl Iterator<Item = Reading> + use<> {
+        let (context, stride) = (self.context, self.stride());
+        (0..)
+            .map(move |i| {
+                let start = i * stride;
+                let from = if i == 0 { 0 } else { start + context - stride };
+                Reading { rows: start..(start + context).min(t), from }
+            })
+            .take_while(move |r| r.from < t)
+    }
+
+    /// Multiply-adds for one symbol in the middle of the first window.
+    pub fn macs_per_symbol(&self) -> usize {
+        let w = self.width;
+        self.layers * (4 * w * w + 2 * w * self.mlp_width() + w * self.context) + w * self.classes
+    }
+
+    /// Every tensor, in the order in which the trainer lays them out. First values as in GPT-2: 0.02, and less where a
+    /// product adds to the residual stream, so that its variance does not grow with the layers.
+    pub fn table(&self) -> Vec<TensorSpec> {
+        let (w, std) = (self.width, 0.02);
+        let residual = Init::Normal(std / (2.0 * self.layers as f32).sqrt());
+        let mut table = Vec::new();
+        let mut add = |name: String, shape: &[usize], init| table.push(TensorSpec::new(name, shape, init));
+        add(names::EMBED.into(), &[self.classes, w], Init::Normal(std));
+        add(names::POSITION.into(), &[self.context, w], Init::Normal(std));
+        for l in 0..self.layers {
+            let sublayers = [
+                (names::attention(l), "qkv", 3 * w, "out", w),
+                (names::mlp(l), "up", self.mlp_width(), "down", self.mlp_width()),
+            ];
+            for (at, first, first_out, second, second_in) in sublayers {
+                let products = [(first, w, first_out, Init::Normal(std)), (second, second_in, w, residual)];
+                add(names::weight(&at, "norm"), &[w], Init::Constant(1.0));
+                if self.bias {
+                    add(names::bias(&at, "norm"), &[w], Init::Zeros);
+                }
+                for (name, inputs, outputs, init) in products {
+                    add(names::weight(&at, name), &[inputs, outputs], init);
+                    if self.bias {
+                        add(names::bias(&at, name), &[outputs], Init::Zeros);
+                    }
+                }
+            }
+        }
+        add(names::weight(names::OUTPUT, "norm"), &[w], Init::Constant(1.0));
+        if self.bias {
+            add(names::bias(names::OUTPUT, "norm"), &[w], Init::Zeros);
+        }
+        if !self.tied_head {
+            add(names::HEAD.into(), &[w, self.classes], Init::Normal(std));
+        }
+        table
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn small(context: usize) -> Config {
+        let (classes, start, layers, heads, width) = (65, 0, 4, 4, 128);
+        Config { classes, start, layers, heads, width, context, bias: false, tied_head: true }
+    }
+
+    #[test]
+    fn readings_take_every_row_once_and_hold_half_a_context() {
+        for context in 1..12 {
+            let config = small(context);
+            for t in 1..60 {
+                let mut next = 0;
+                for r in config.readings(t) {
+                    assert_eq!(r.from, next, "context {context}, {t} rows");
+                    assert!(r.rows.len() <= context && r.rows.end <= t);
+                    assert!(r.from == 0 || r.from - r.rows.start >= context / 2);
+                    next = r.rows.end;
+                }
+                assert_eq!(next, t);
+                for row in 0..t {
+                    let held = (0..t).map(|i| i * config.stride()).filter(|&s| s <= row && row < s + context);
+                    assert!(held.count() <= 2, "two caches are enough");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn parameters_are_those_of_nanogpt() {
+        let count = |c: &Config| c.table().iter().map(TensorSpec::len).sum::<usize>();
+        // "number of parameters: 0.80M" for its Shakespeare on a CPU, positions left out.
+        assert_eq!(count(&small(64)) - 64 * 128, 795_904);
+        let gpt2 = Config {
+            classes: 50257,
+            layers: 12,
+            heads: 12,
+            width: 768,
+            context: 1024,
+            bias: true,
+            ..small(64)
+        };
+        assert_eq!(count(&gpt2), 124_439_808);
+    }
+
+    #[test]
+    fn hostile_sizes_are_refused() {
+        let said = |c: Config| c.validate().unwrap_err().to_string();
+        assert_eq!(said(Config { heads: 3, ..small(64) }), "config: heads is 3, wanted a divisor of `width`");
+        assert!(said(Config { width: usize::MAX, ..small(64) }).starts_with("config: width is "));
+        assert!(said(small(0)).starts_with("config: context is 0"));
+        assert!(small(1).validate().is_ok());
+    }
+}

@@ -1,0 +1,256 @@
+//! The trainer's own forward and backward: the loss and its gradient without a graph library.
+//!
+//! A [reading](super::Reading) is one task: a thread takes it through all blocks forward, through the head, and back, and
+//! keeps each product's inputs and the gradient of its outputs. The gradients of the products come after: a task is a
+//! block of rows of one matrix, and sums over all readings in the order of the batch. So no gradient is held twice, no
+//! thread waits on another inside a phase, and the result is the same bits at any number of threads.
+//!
+//! ```text
+//! products   the padded products with the norms folded in, their transposes, and the way back for gradients
+//! reading    one reading: embedding, blocks, head and loss, forward and backward
+//! attention  causal attention, whose weights are computed again in the backward
+//! ```
+
+mod attention;
+mod products;
+mod reading;
+
+use super::{Config, names};
+use crate::fused::rows::add_rows;
+use crate::kernels::tile::{Strided, multiply};
+use crate::kernels::{Isa, Kernel, Simd};
+use crate::objective::{Objective, ObjectiveError, Window};
+use crate::weights::Layout;
+use products::{Gradient, Product, Products};
+use rayon::prelude::*;
+use reading::{ReadingPass, Scratch, Tape};
+use std::ops::Range;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// Rows whose tapes are held at the same time; a batch of more is taken in rounds.
+const ROUND: usize = 2048;
+
+/// Rows of a product's gradient that are one task.
+const BLOCK: usize = 32;
+
+/// The loss by the fused layers.
+pub struct Fused {
+    config: Config,
+    products: Products,
+    isa: Isa,
+    /// Kept from one call for the next.
+    buffers: Mutex<Buffers>,
+    /// Buffers that no reading is using.
+    idle: Mutex<Vec<Scratch>>,
+}
+
+#[derive(Default)]
+struct Buffers {
+    products: Vec<Product>,
+    gradients: Vec<Gradient>,
+    tapes: Vec<Tape>,
+}
+
+/// A reading of one of the batch's windows.
+struct Task<'a> {
+    window: &'a Window,
+    rows: Range<usize>,
+    from: usize,
+}
+
+impl Fused {
+    /// The loss of `config`, computed with `isa`.
+    pub fn new(config: Config, isa: Isa) -> Self {
+        let products = Products::new(&config, Layout::new(config.table()), isa.lanes());
+        Self { config, products, isa, buffers: Mutex::default(), idle: Mutex::default() }
+    }
+
+    /// The batch's readings that hold a row behind the warm-up, in rounds.
+    fn rounds<'a>(&self, batch: &'a [Window]) -> Vec<Vec<Task<'a>>> {
+        let (mut rounds, mut rows) = (vec![Vec::new()], 0);
+        for window in batch {
+            for r in self.config.readings(window.inputs.len()) {
+                let from = r.from.max(window.warmup);
+                if from >= r.rows.end {
+                    continue;
+                }
+                if rows > 0 && rows + r.rows.len() > ROUND {
+                    rounds.push(Vec::new());
+                    rows = 0;
+                }
+                rows += r.rows.len();
+                if let Some(round) = rounds.last_mut() {
+                    round.push(Task { window, rows: r.rows, from });
+                }
+            }
+        }
+        rounds
+    }
+
+    /// Adds what the readings of `tapes` give to the gradients of the products.
+    fn product_gradients(&self, gradients: &mut [Gradient], tapes: &[Tape]) {
+        let bias = self.config.bias;
+        let mut tasks = Vec::new();
+        for (product, gradient) in gradients.iter_mut().enumerate() {
+            let columns = gradient.bias.len();
+            if bias {
+                tasks.push(ProductGradient { product, columns, first: None, to: &mut gradient.bias, tapes });
+            }
+            for (i, to) in gradient.matrix.chunks_mut(BLOCK * columns).enumerate() {
+                tasks.push(ProductGradient { product, columns, first: Some(i * BLOCK), to, tapes });
+            }
+        }
+        tasks.into_par_iter().for_each(|task| self.isa.run(task));
+    }
+
+    /// Adds what the readings give to the gradients of embedding and positions.
+    fn input_gradients(&self, tasks: &[Task<'_>], tapes: &[Tape], grads: &mut [f32]) {
+        let (width, layout) = (self.config.width, self.products.layout());
+        let (embed, position) = (layout.range(names::EMBED).start, layout.range(names::POSITION).start);
+        for (task, tape) in tasks.iter().zip(tapes) {
+            let symbols = &task.window.inputs[task.rows.clone()];
+            let rows = tape.d_input.chunks_exact(self.products.sizes.width);
+            for (p, (&symbol, d)) in symbols.iter().zip(rows).enumerate() {
+                for at in [embed + symbol as usize * width, position + p * width] {
+                    for (g, d) in grads[at..at + width].iter_mut().zip(d) {
+                        *g += d;
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Some rows of a product's gradient, or the sum over rows of its outputs' gradient.
+struct ProductGradient<'a> {
+    product: usize,
+    columns: usize,
+    /// The first row; none for the sum.
+    first: Option<usize>,
+    to: &'a mut [f32],
+    tapes: &'a [Tape],
+}
+
+impl Kernel for ProductGradient<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let Self { product, columns, first, to, tapes } = self;
+        for tape in tapes {
+            let (t, x, d) = tape.operands(product);
+            match first {
+                None => add_rows(s, to, d),
+                Some(first) => {
+                    let a = Strided::transposed(&x[first..], x.len() / t);
+                    multiply(s, (to.len() / columns, columns, t), to, a, d);
+                }
+            }
+        }
+    }
+}
+
+/// What `mutex` guards. All of it is overwritten before it is read, so a panic elsewhere leaves nothing to fear.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Objective for Fused {
+    fn layout(&self) -> &Layout {
+        self.products.layout()
+    }
+
+    fn loss(
+        &self,
+        params: &[f32],
+        batch: &[Window],
+        grads: Option<&mut [f32]>,
+    ) -> Result<f64, ObjectiveError> {
+        let total = check_batch(&self.config, batch)?;
+        let Buffers { mut products, mut gradients, mut tapes } = std::mem::take(&mut *locked(&self.buffers));
+        self.products.pack(params, &mut products);
+        if grads.is_some() {
+            self.products.zero(&mut gradients);
+        }
+        let rounds = self.rounds(batch);
+        // Embedding and positions come first in the table.
+        let inputs_len = self.products.layout().range(names::POSITION).end;
+        let mut inputs = grads.is_some().then(|| vec![0.0; inputs_len]);
+        let mut nats = 0.0;
+        for tasks in &rounds {
+            if tapes.len() < tasks.len() {
+                tapes.resize_with(tasks.len(), Tape::default);
+            }
+            let parts: Vec<f64> = tasks
+                .par_iter()
+                .zip(&mut tapes)
+                .with_max_len(1)
+                .map(|(task, tape)| {
+                    let mut scratch = locked(&self.idle).pop().unwrap_or_default();
+                    let nats = self.isa.run(ReadingPass {
+                        config: &self.config,
+                        sizes: self.products.sizes,
+                        products: &products,
+                        params,
+                        layout: self.products.layout(),
+                        window: task.window,
+                        rows: task.rows.clone(),
+                        from: task.from,
+                        scale: 1.0 / total as f32,
+                        backward: grads.is_some(),
+                        tape,
+                        scratch: &mut scratch,
+                    });
+                    locked(&self.idle).push(scratch);
+                    nats
+                })
+                .collect();
+            nats += parts.iter().sum::<f64>();
+            if let Some(inputs) = &mut inputs {
+                self.product_gradients(&mut gradients, &tapes[..tasks.len()]);
+                self.input_gradients(tasks, &tapes, inputs);
+            }
+        }
+        if let (Some(grads), Some(inputs)) = (grads, inputs) {
+            self.products.unpack(params, &gradients, grads);
+            for (g, d) in grads.iter_mut().zip(inputs) {
+                *g += d;
+            }
+        }
+        *locked(&self.buffers) = Buffers { products, gradients, tapes };
+        Ok(nats / total as f64)
+    }
+
+    fn peak_bytes(&self, windows: usize, window_len: usize, threads: usize) -> usize {
+        let c = &self.config;
+        let read = c.readings(window_len).map(|r| r.rows.len());
+        let (rows, longest) = read.fold((0, 0), |(sum, max), n| (sum + n, max.max(n)));
+        let held = (windows * rows).min(ROUND.max(longest));
+        let sizes = self.products.sizes;
+        let tapes = held * (Tape::row_len(c.layers, sizes) + c.layers * c.heads);
+        let scratch = threads * longest * (2 * sizes.width + sizes.mlp + 5 * sizes.head + 64);
+        4 * (tapes + scratch + 3 * self.products.len() + Layout::len(self.layout()))
+    }
+}
+
+/// Checks that every window fits `config`; the number of rows that count in the loss.
+pub(super) fn check_batch(config: &Config, batch: &[Window]) -> Result<usize, ObjectiveError> {
+    let err = |i: usize, what: String| Err(ObjectiveError::Batch(format!("window {i}: {what}")));
+    if batch.is_empty() {
+        return Err(ObjectiveError::Batch("no windows".into()));
+    }
+    for (i, w) in batch.iter().enumerate() {
+        let t = w.inputs.len();
+        if w.targets.len() != t || w.warmup >= t {
+            let (n, u) = (w.targets.len(), w.warmup);
+            return err(i, format!("{t} inputs, {n} targets, warm-up {u}"));
+        }
+        if let Some(s) = w.inputs.iter().chain(&w.targets).find(|&&s| s as usize >= config.classes) {
+            return err(i, format!("symbol {s}, the model has {} classes", config.classes));
+        }
+        if !w.frames.is_empty() || w.speaker.is_some() {
+            return err(i, "a condition, the model takes none".into());
+        }
+    }
+    Ok(batch.iter().map(|w| w.inputs.len() - w.warmup).sum())
+}

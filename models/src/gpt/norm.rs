@@ -1,0 +1,69 @@
+//! The layer norm, and how its gain and bias pass into the product behind it.
+//!
+//! With x̂ = (x − mean) / √(var + ε): (x̂ · g + b) W + c = x̂ (diag(g) W) + (b W + c). The engine and the trainer keep the
+//! right-hand side, so that a row is normalised and nothing else.
+
+use super::NORM_EPS;
+use crate::kernels::Simd;
+
+/// Sum of the lanes, in their order.
+#[inline(always)]
+pub fn sum<S: Simd>(s: S, v: S::V) -> f32 {
+    let mut lanes = [0.0; 16];
+    s.store(&mut lanes, v);
+    lanes[..S::LANES].iter().sum()
+}
+
+/// x becomes x̂ over its first `width` values; the padding behind them is zero before and after. Returns
+/// 1 / √(var + ε).
+#[inline(always)]
+pub fn normalise<S: Simd>(s: S, x: &mut [f32], width: usize) -> f32 {
+    let n = width as f32;
+    let mut total = s.splat(0.0);
+    for v in x.chunks_exact(S::LANES) {
+        total = s.add(total, s.load(v));
+    }
+    let mean = s.splat(sum(s, total) / n);
+    for v in x.chunks_exact_mut(S::LANES) {
+        s.store(v, s.sub(s.load(v), mean));
+    }
+    x[width..].fill(0.0);
+    let mut squares = s.splat(0.0);
+    for v in x.chunks_exact(S::LANES) {
+        let v = s.load(v);
+        squares = s.mul_add(v, v, squares);
+    }
+    let scale = 1.0 / (sum(s, squares) / n + NORM_EPS).sqrt();
+    for v in x.chunks_exact_mut(S::LANES) {
+        s.store(v, s.mul(s.load(v), s.splat(scale)));
+    }
+    scale
+}
+
+/// A norm's gain and bias.
+#[derive(Clone, Copy)]
+pub struct Affine<'a> {
+    /// g.
+    pub gain: &'a [f32],
+    /// b; none for zeros.
+    pub bias: Option<&'a [f32]>,
+}
+
+impl Affine<'_> {
+    /// diag(g) W and b W + c, for `weight` W [inputs, outputs] and c (empty for zeros).
+    pub fn fold(self, weight: &[f32], bias: &[f32]) -> (Vec<f32>, Vec<f32>) {
+        let outputs = weight.len() / self.gain.len();
+        let mut folded = vec![0.0; outputs];
+        folded[..bias.len()].copy_from_slice(bias);
+        let mut scaled = Vec::with_capacity(weight.len());
+        for (i, (row, g)) in weight.chunks_exact(outputs).zip(self.gain).enumerate() {
+            scaled.extend(row.iter().map(|w| w * g));
+            if let Some(b) = self.bias {
+                for (f, w) in folded.iter_mut().zip(row) {
+                    *f += b[i] * w;
+                }
+            }
+        }
+        (scaled, folded)
+    }
+}

@@ -1,0 +1,364 @@
+//! The product for several x at once: every weight that is read meets all of them.
+//!
+//! The columns are tiled in registers, and what is added to an output comes in the order of the single product: a column
+//! gives the same bits alone, in any company and in either kernel. Weights of i8 are read anew for every column: their
+//! columns each have a scale of their own.
+
+use super::floats::Weight;
+use super::{Data, Panels, Then, WIDEST, accumulate, chains, gated, widths};
+use crate::kernels::{Kernel, Simd, math};
+
+/// Inputs that are multiplied with all columns before the next are: 32 KiB of the widest panel, an L1 cache's worth.
+const INPUTS_AT_ONCE: usize = 64;
+
+/// Rows of floats in a buffer: row i begins at i·`stride`.
+#[derive(Clone, Copy)]
+pub struct Rows<T> {
+    /// From the first value of row 0 on.
+    pub data: T,
+    /// Floats from a row to the next.
+    pub stride: usize,
+}
+
+/// out\[n\] = then(out\[n\] + W x\[n\]) for the first `count` rows, with `out` in packed order, padded.
+///
+/// # Panics
+/// When a row is shorter than the packed matrix wants.
+///
+/// # Real-time
+/// Yes.
+#[inline(always)]
+pub fn accumulate_many<S: Simd>(
+    s: S,
+    w: &Panels,
+    count: usize,
+    x: Rows<&[f32]>,
+    out: Rows<&mut [f32]>,
+    then: Then,
+) {
+    assert!(!w.gated);
+    match &w.data {
+        Data::F32(d) if count > 1 => s.call(AllPanels { w, data: &d[..], count, x, out, then }),
+        Data::F16(d) if count > 1 => s.call(AllPanels { w, data: &d[..], count, x, out, then }),
+        _ => {
+            for n in 0..count {
+                let x = &x.data[n * x.stride..][..w.inputs];
+                accumulate(s, w, x, &mut out.data[n * out.stride..][..w.vectors * S::LANES], then);
+            }
+        }
+    }
+}
+
+/// out\[n\] = tanh(z\[..D\])·σ(z\[D..\]) with z = z\[n\] + W x\[n\] for the first `count` rows; `z` in packed order, overwritten.
+///
+/// # Panics
+/// When a row is shorter than the packed matrix wants.
+///
+/// # Real-time
+/// Yes.
+#[inline(always)]
+pub fn gated_many<S: Simd>(
+    s: S,
+    w: &Panels,
+    count: usize,
+    x: Rows<&[f32]>,
+    z: Rows<&mut [f32]>,
+    out: Rows<&mut [f32]>,
+) {
+    assert!(w.gated);
+    let Rows { data, stride } = z;
+    let sums = Rows { data: &mut *data, stride };
+    match &w.data {
+        Data::F32(d) if count > 1 => {
+            s.call(AllPanels { w, data: &d[..], count, x, out: sums, then: Then::Store })
+        }
+        Data::F16(d) if count > 1 => {
+            s.call(AllPanels { w, data: &d[..], count, x, out: sums, then: Then::Store })
+        }
+        _ => {
+            for n in 0..count {
+                let z = &data[n * stride..][..w.vectors * S::LANES];
+                let out = &mut out.data[n * out.stride..][..z.len() / 2];
+                gated(s, w, &x.data[n * x.stride..][..w.inputs], z, out);
+            }
+            return;
+        }
+    }
+    for n in 0..count {
+        let z = &data[n * stride..][..w.vectors * S::LANES];
+        let out = &mut out.data[n * out.stride..][..z.len() / 2];
+        let mut first = 0;
+        for half in widths(w.vectors / 2, WIDEST / 2) {
+            let (a, b) = z[2 * first..][..2 * half * S::LANES].split_at(half * S::LANES);
+            for i in (0..half * S::LANES).step_by(S::LANES) {
+                s.store(&mut out[first + i..], math::gate(s, s.load(&a[i..]), s.load(&b[i..])));
+            }
+            first += half * S::LANES;
+        }
+    }
+}
+
+/// What [`accumulate_many`] does for floats; of a gated matrix, the outputs are in its packed order.
+struct AllPanels<'a, T> {
+    w: &'a Panels,
+    data: &'a [T],
+    count: usize,
+    x: Rows<&'a [f32]>,
+    out: Rows<&'a mut [f32]>,
+    then: Then,
+}
+
+impl<T: Weight + Copy> Kernel for AllPanels<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let Self { w, data, count, x, out, then } = self;
+        let (inputs, outputs) = (w.inputs, w.vectors * S::LANES);
+        assert!(w.lanes == S::LANES && data.len() == inputs * outputs);
+        assert!(x.data.len() >= (count - 1) * x.stride + inputs && x.stride >= inputs);
+        assert!(out.data.len() >= (count - 1) * out.stride + outputs && out.stride >= outputs);
+        let (halves, vectors) = if w.gated { (2, w.vectors / 2) } else { (1, w.vectors) };
+        let mut first = 0;
+        for width in widths(vectors, WIDEST / halves) {
+            let width = width * halves;
+            let panel = &data[first * inputs..][..width * S::LANES * inputs];
+            // Sums of several chains can't be taken up again halfway; their panels are narrow.
+            let at_once = if chains(width) == 1 { INPUTS_AT_ONCE } else { inputs };
+            let mut from = 0;
+            loop {
+                let upto = (from + at_once).min(inputs);
+                let then = if upto == inputs { then } else { Then::Store };
+                columns(s, Part { panel, width, from, upto }, count, x, out.data, out.stride, first, then);
+                if upto == inputs {
+                    break;
+                }
+                from = upto;
+            }
+            first += width * S::LANES;
+        }
+    }
+}
+
+/// Some inputs of a panel.
+#[derive(Clone, Copy)]
+struct Part<'a, T> {
+    panel: &'a [T],
+    /// In vectors.
+    width: usize,
+    from: usize,
+    upto: usize,
+}
+
+/// One part of a panel with all columns, four, two and one at a time.
+#[allow(clippy::too_many_arguments, reason = "a loop's body, cut out")]
+#[inline(always)]
+fn columns<S: Simd, T: Weight + Copy>(
+    s: S,
+    part: Part<T>,
+    count: usize,
+    x: Rows<&[f32]>,
+    out: &mut [f32],
+    stride: usize,
+    first: usize,
+    then: Then,
+) {
+    // As many vectors as leave registers for the weights and a broadcast: 32 registers or 16.
+    let most = if S::LANES >= 16 { 4 } else { 2 };
+    let mut n = 0;
+    while n < count {
+        let tall = if count - n >= 4 { 4 } else { (count - n).min(2) };
+        let mut v = 0;
+        while v < part.width {
+            let wide = (part.width - v).min(most);
+            let x = Rows { data: &x.data[n * x.stride..], stride: x.stride };
+            let out = Rows { data: &mut out[n * stride + first + v * S::LANES..], stride };
+            macro_rules! tile {
+                ($($wide:literal $tall:literal),*) => {
+                    match (wide, tall) {
+                        $(($wide, $tall) => tile::<S, T, $wide, $tall>(s, part, v, x, out, then),)*
+                        _ => unreachable!("tiles are at most 4 by 4"),
+                    }
+                };
+            }
+            if S::LANES >= 16 {
+                tile!(1 1, 2 1, 3 1, 4 1, 1 2, 2 2, 3 2, 4 2, 1 4, 2 4, 3 4, 4 4);
+            } else {
+                tile!(1 1, 2 1, 1 2, 2 2, 1 4, 2 4);
+            }
+            v += wide;
+        }
+        n += tall;
+    }
+}
+
+/// `V` vectors of a panel, from the `v`th on, with `C` columns.
+#[allow(unsafe_code, reason = "bounds checked once for the tile; a check per load costs a tenth")]
+#[inline(always)]
+fn tile<S: Simd, T: Weight, const V: usize, const C: usize>(
+    s: S,
+    part: Part<T>,
+    v: usize,
+    x: Rows<&[f32]>,
+    out: Rows<&mut [f32]>,
+    then: Then,
+) {
+    let Part { panel, width, from, upto } = part;
+    let row = width * S::LANES;
+    assert!(from <= upto && upto * row <= panel.len() && v + V <= width);
+    assert!(x.data.len() >= (C - 1) * x.stride + upto);
+    assert!(out.data.len() >= (C - 1) * out.stride + V * S::LANES);
+    let mut acc = [[s.splat(0.0); C]; V];
+    for (i, acc) in acc.iter_mut().enumerate() {
+        for (c, acc) in acc.iter_mut().enumerate() {
+            *acc = s.load(&out.data[c * out.stride + i * S::LANES..]);
+        }
+    }
+    let chains = chains(width);
+    let whole = from + (upto - from) / chains * chains;
+    // SAFETY: every input below is less than `upto`, and the asserts above hold the panel and x to that.
+    unsafe {
+        let w = panel.as_ptr().add(v * S::LANES);
+        walk::<S, T, V, C>(s, &mut acc, w, row, x, (from, whole, chains));
+        walk::<S, T, V, C>(s, &mut acc, w, row, x, (whole, upto, 1));
+        for chain in 1..chains {
+            let mut more = [[s.splat(0.0); C]; V];
+            walk::<S, T, V, C>(s, &mut more, w, row, x, (from + chain, whole, chains));
+            for (acc, more) in acc.iter_mut().flatten().zip(more.iter().flatten()) {
+                *acc = s.add(*acc, *more);
+            }
+        }
+    }
+    for (i, acc) in acc.into_iter().enumerate() {
+        for (c, acc) in acc.into_iter().enumerate() {
+            let acc = if then == Then::Relu { s.max(acc, s.splat(0.0)) } else { acc };
+            s.store(&mut out.data[c * out.stride + i * S::LANES..], acc);
+        }
+    }
+}
+
+/// acc += weights · x over the inputs `from`, `from` + `step`, … below `upto`.
+///
+/// # Safety
+/// `w` is valid for V vectors at every such input times `row` weights, and so are C rows of x at every such input.
+#[allow(unsafe_code, reason = "see `tile`")]
+#[inline(always)]
+unsafe fn walk<S: Simd, T: Weight, const V: usize, const C: usize>(
+    s: S,
+    acc: &mut [[S::V; C]; V],
+    w: *const T,
+    row: usize,
+    x: Rows<&[f32]>,
+    (from, upto, step): (usize, usize, usize),
+) {
+    // Kept apart from the caller's, which would be stored and loaded at every input.
+    let mut sums = *acc;
+    let mut j = from;
+    while j < upto {
+        let mut weights = [s.splat(0.0); V];
+        for (i, weights) in weights.iter_mut().enumerate() {
+            // SAFETY: the caller's promise.
+            *weights = unsafe { T::load(s, w.add(j * row + i * S::LANES)) };
+        }
+        for c in 0..C {
+            // SAFETY: the caller's promise.
+            let x = s.splat(unsafe { *x.data.get_unchecked(c * x.stride + j) });
+            for (sums, weights) in sums.iter_mut().zip(weights) {
+                sums[c] = s.mul_add(weights, x, sums[c]);
+            }
+        }
+        j += step;
+    }
+    *acc = sums;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ar::Coins;
+    use crate::kernels::Isa;
+    use crate::kernels::aligned::Aligned;
+
+    struct Both<'a> {
+        w: &'a Panels,
+        count: usize,
+        x: Rows<&'a [f32]>,
+        many: &'a mut [f32],
+        alone: &'a mut [f32],
+        stride: usize,
+        then: Then,
+    }
+
+    impl Kernel for Both<'_> {
+        type Output = ();
+        #[inline(always)]
+        fn run<S: Simd>(self, s: S) {
+            let Self { w, count, x, many, alone, stride, then } = self;
+            accumulate_many(s, w, count, x, Rows { data: many, stride }, then);
+            for (n, out) in alone.chunks_exact_mut(stride).enumerate() {
+                let x = &x.data[n * x.stride..][..w.inputs];
+                accumulate(s, w, x, &mut out[..w.padded_outputs()], then);
+            }
+        }
+    }
+
+    struct BothGated<'a> {
+        w: &'a Panels,
+        count: usize,
+        x: Rows<&'a [f32]>,
+        z: &'a mut [f32],
+        many: &'a mut [f32],
+        alone: &'a mut [f32],
+    }
+
+    impl Kernel for BothGated<'_> {
+        type Output = ();
+        #[inline(always)]
+        fn run<S: Simd>(self, s: S) {
+            let Self { w, count, x, z, many, alone } = self;
+            let outputs = w.padded_outputs();
+            for (n, out) in alone.chunks_exact_mut(outputs / 2).enumerate() {
+                crate::kernels::panel::gated(
+                    s,
+                    w,
+                    &x.data[n * x.stride..][..w.inputs],
+                    &z[n * outputs..][..outputs],
+                    out,
+                );
+            }
+            let many = Rows { data: many, stride: outputs / 2 };
+            gated_many(s, w, count, x, Rows { data: z, stride: outputs }, many);
+        }
+    }
+
+    /// Every width of panel, odd sizes, more inputs than are multiplied at once, every remainder of columns.
+    #[test]
+    fn a_column_has_the_bits_of_the_single_product() {
+        let mut coins = Coins::new(1);
+        let mut random = |n: usize| -> Vec<f32> { (0..n).map(|_| coins.normal()).collect() };
+        for isa in Isa::available() {
+            for outputs in (1..=9).map(|v| v * isa.lanes()).chain([5, 40, 256]) {
+                for (inputs, count) in [(0, 2), (1, 3), (63, 8), (130, 5), (200, 13)] {
+                    let what = format!("{} {inputs}x{outputs} for {count}", isa.name());
+                    let w = Panels::pack(isa, &random(inputs * outputs), inputs, outputs);
+                    let x = random(count * (inputs + 3));
+                    let x = Rows { data: &x[..], stride: inputs + 3 };
+                    for then in [Then::Store, Then::Relu] {
+                        let stride = w.padded_outputs() + isa.lanes();
+                        let mut many = Aligned::from(&random(count * stride)[..]);
+                        let mut alone = many.clone();
+                        isa.run(Both { w: &w, count, x, many: &mut many, alone: &mut alone, stride, then });
+                        assert_eq!(many[..], alone[..], "{what}");
+                    }
+                    let half = outputs;
+                    let w = Panels::pack_gated(isa, &random(inputs * 2 * half), inputs, half);
+                    let mut z = random(count * w.padded_outputs());
+                    let mut many = vec![f32::NAN; z.len() / 2];
+                    let mut alone = many.clone();
+                    isa.run(BothGated { w: &w, count, x, z: &mut z, many: &mut many, alone: &mut alone });
+                    assert_eq!(many, alone, "{what}, gated");
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! What depends on the condition alone: b_l + V_l c for every layer, computed once a frame.
+//!
+//! The work of a frame is cut into units, one per product: the layers of the frame-rate network, then the bias of every
+//! gate. A frame that was announced is computed a few units a step into a second set of biases, so that no step is
+//! slow; one that was not is computed at once, by the same units.
+
+use super::Condition;
+use super::pack::Affine;
+use crate::kernels::aligned::Aligned;
+use crate::kernels::panel::{Panels, Then, product};
+use crate::kernels::{Kernel, Simd, math};
+
+/// The weights of the frame rate.
+pub(super) struct FrameNet {
+    pub condition: Option<Condition>,
+    /// A and B with their biases; empty where the layers read the frame itself.
+    pub hidden: Vec<Affine>,
+    /// V_l and b_l: as wide as the gate and in its order. V_l is `None` without a condition.
+    pub gates: Vec<(Option<Panels>, Aligned)>,
+}
+
+/// The biases of one stream.
+#[derive(Clone)]
+pub(super) struct Biases {
+    held: Side,
+    next: Side,
+    /// The frame-rate network's layers, [H padded] each.
+    hidden: Vec<Aligned>,
+    /// Units of `next` that are done; `None` when no frame was announced.
+    done: Option<usize>,
+}
+
+#[derive(Clone)]
+struct Side {
+    frame: Vec<f32>,
+    /// b_l + V_l c, one per layer, packed order.
+    bias: Vec<Aligned>,
+}
+
+impl Biases {
+    /// The bias of layer `l` under the frame being held.
+    #[inline(always)]
+    pub fn layer(&self, l: usize) -> &[f32] {
+        &self.held.bias[l]
+    }
+
+    /// Floats in all buffers.
+    pub fn floats(&self) -> usize {
+        let sum = |v: &[Aligned]| v.iter().map(|a| a.len()).sum::<usize>();
+        let side = |s: &Side| s.frame.len() + sum(&s.bias);
+        side(&self.held) + side(&self.next) + sum(&self.hidden)
+    }
+}
+
+impl FrameNet {
+    /// Biases under a frame of zeros, which are not computed yet: see [`SetFrame::Zeros`].
+    pub fn biases(&self) -> Biases {
+        let side = Side {
+            frame: vec![0.0; self.condition.as_ref().map_or(0, Condition::len)],
+            bias: self.gates.iter().map(|(_, b)| b.clone()).collect(),
+        };
+        Biases {
+            held: side.clone(),
+            next: side,
+            hidden: self.hidden.iter().map(|h| h.bias.clone()).collect(),
+            done: None,
+        }
+    }
+
+    fn units(&self) -> usize {
+        self.hidden.len() + self.gates.len()
+    }
+
+    /// Notes that `frame` will be the next.
+    pub fn announce(&self, biases: &mut Biases, frame: &[f32]) {
+        if self.condition.is_none() || frame == biases.held.frame {
+            return;
+        }
+        if biases.done.is_none() || frame != biases.next.frame {
+            biases.next.frame.copy_from_slice(frame);
+            biases.done = Some(0);
+        }
+    }
+
+    /// One step's share of the frame that was announced: all is done within a hop.
+    #[inline(always)]
+    pub fn advance<S: Simd>(&self, s: S, biases: &mut Biases) {
+        let (Some(done), Some(condition)) = (biases.done, &self.condition) else { return };
+        let upto = (done + self.units().div_ceil(condition.hop)).min(self.units());
+        for unit in done..upto {
+            self.unit(s, biases, unit);
+        }
+        biases.done = Some(upto);
+    }
+
+    /// Product number `unit` of the next frame.
+    #[inline(always)]
+    fn unit<S: Simd>(&self, s: S, biases: &mut Biases, unit: usize) {
+        let Biases { next, hidden, .. } = biases;
+        if let Some(layer) = self.hidden.get(unit) {
+            let (before, here) = hidden.split_at_mut(unit);
+            let out = &mut here[0];
+            let x = before.last().map_or(&next.frame[..], |h| &h[..layer.weight.inputs()]);
+            product(s, &layer.weight, x, &layer.bias, out, Then::Store);
+            for v in out.chunks_exact_mut(S::LANES) {
+                s.store(v, math::tanh(s, s.load(v)));
+            }
+            return;
+        }
+        let l = unit - self.hidden.len();
+        if let (Some(cond), bias) = &self.gates[l] {
+            let c = hidden.last().map_or(&next.frame[..], |h| &h[..cond.inputs()]);
+            product(s, cond, c, bias, &mut next.bias[l], Then::Store);
+        }
+    }
+}
+
+/// Makes a frame the one that is held.
+pub(super) enum SetFrame<'a> {
+    Given(&'a FrameNet, &'a mut Biases, &'a [f32]),
+    /// As in a fresh stream.
+    Zeros(&'a FrameNet, &'a mut Biases),
+}
+
+impl Kernel for SetFrame<'_> {
+    type Output = ();
+    const INTEGER: bool = true;
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let (net, biases) = match self {
+            Self::Given(net, biases, frame) => {
+                if net.condition.is_none() || frame == biases.held.frame {
+                    return;
+                }
+                net.announce(biases, frame);
+                (net, biases)
+            }
+            Self::Zeros(net, biases) => {
+                biases.next.frame.fill(0.0);
+                biases.done = Some(0);
+                (net, biases)
+            }
+        };
+        for unit in biases.done.unwrap_or(0)..net.units() {
+            net.unit(s, biases, unit);
+        }
+        std::mem::swap(&mut biases.held, &mut biases.next);
+        biases.done = None;
+    }
+}

@@ -1,0 +1,137 @@
+//! From a table of tensors to weights in the order in which a step reads them.
+
+use super::frame_rate::FrameNet;
+use super::step::{Gate, Layer, Past, WaveNet};
+use super::{Config, names};
+use crate::kernels::aligned::Aligned;
+use crate::kernels::panel::{Matrix, Panels, Rows, Then, accumulate_many};
+use crate::kernels::{Isa, Simd};
+use crate::weights::{Stored, Tensors, WeightsError, check};
+
+/// A product with its bias.
+#[derive(Clone)]
+pub(super) struct Affine {
+    pub weight: Panels,
+    /// [out], packed order.
+    pub bias: Aligned,
+}
+
+impl Affine {
+    fn pack(isa: Isa, weight: Matrix, bias: &[f32], inputs: usize) -> Self {
+        let weight = Panels::pack(isa, weight, inputs, bias.len());
+        Self { bias: weight.order(bias), weight }
+    }
+
+    /// out\[n\] = then(W x\[n\] + b) for the first `count` rows.
+    #[inline(always)]
+    pub fn run<S: Simd>(&self, s: S, count: usize, x: Rows<&[f32]>, out: Rows<&mut [f32]>, then: Then) {
+        for out in out.data.chunks_exact_mut(out.stride).take(count) {
+            out.copy_from_slice(&self.bias);
+        }
+        accumulate_many(s, &self.weight, count, x, out, then);
+    }
+
+    /// Bytes of weights and bias.
+    pub fn bytes(&self) -> usize {
+        self.weight.bytes() + self.bias.len() * size_of::<f32>()
+    }
+}
+
+/// Symbols whose past taps are multiplied at once in a layer of this dilation: they must all be known, so no more than
+/// the dilation, and beyond eight there is little left to gain. Nothing is gained where every column reads the weights
+/// anew.
+fn batch(kernel_size: usize, dilation: usize, stored: &Stored) -> Option<usize> {
+    let shared = !matches!(stored, Stored::I8 { .. });
+    (shared && kernel_size > 1 && dilation >= SMALLEST_BATCH)
+        .then(|| (1 << dilation.ilog2()).min(LARGEST_BATCH))
+}
+
+/// See [`batch`].
+const SMALLEST_BATCH: usize = 4;
+/// See [`batch`]. A power of two: phases are counted modulo it.
+pub(super) const LARGEST_BATCH: usize = 8;
+
+impl WaveNet {
+    /// Packs `tensors` for `isa`.
+    ///
+    /// # Errors
+    /// Tensors that are not those of [`Config::table`].
+    pub fn new(config: &Config, tensors: &Tensors, isa: Isa) -> Result<Self, WeightsError> {
+        check(tensors, &config.table())?;
+        let get = |name: &str| &tensors[name].data[..];
+        let matrix = |name: &str| Matrix::from(&tensors[name]);
+        let (r, d, k) = (config.residual_channels, config.gate_channels, config.kernel_size);
+        let layer_count = config.dilations.len();
+        let padded = |n: usize| n.next_multiple_of(isa.lanes());
+        let affine = |weight: &str, bias: &str, inputs| Affine::pack(isa, matrix(weight), get(bias), inputs);
+        let hidden = match &config.condition {
+            Some(c) if c.hidden > 0 => [c.len(), c.hidden]
+                .into_iter()
+                .enumerate()
+                .map(|(i, inputs)| affine(&names::hidden(i), &names::hidden_bias(i), inputs))
+                .collect(),
+            _ => Vec::new(),
+        };
+        let mut batched = 0;
+        let mut gates = Vec::new();
+        let mut layers = Vec::new();
+        for (l, &dilation) in config.dilations.iter().enumerate() {
+            let weight = matrix(&names::gate(l));
+            let batch = batch(k, dilation, weight.stored);
+            let past_inputs = if batch.is_some() { (k - 1) * r } else { 0 };
+            let (past, now) = weight.values.split_at(past_inputs * 2 * d);
+            let now = Matrix { values: now, ..weight };
+            let gate = Panels::pack_gated(isa, now, k * r - past_inputs, d);
+            // Products that are added to the gate's have their columns in its order.
+            let in_gate_order = |w: Matrix, inputs: usize| {
+                let rows = w.values.chunks_exact(2 * d);
+                let values: Vec<f32> = rows.flat_map(|row| gate.order(row).to_vec()).collect();
+                Panels::pack(isa, Matrix { values: &values, ..w }, inputs, gate.padded_outputs())
+            };
+            let past = batch.map(|batch| {
+                batched += 1;
+                let past = Matrix { values: past, ..weight };
+                Past { weight: in_gate_order(past, past_inputs), batch, offset: batched % batch }
+            });
+            let condition = config.condition.as_ref();
+            let cond = condition.map(|c| in_gate_order(matrix(&names::cond(l)), c.out_len()));
+            gates.push((cond, gate.order(get(&names::gate_bias(l)))));
+            let residual =
+                (l + 1 < layer_count).then(|| affine(&names::residual(l), &names::residual_bias(l), d));
+            layers.push(Layer { dilation, gate: Gate { past, weight: gate }, residual });
+        }
+        let gate_padded = padded(d);
+        let s = config.skip_channels;
+        let mut skip = vec![0.0; layer_count * gate_padded * s];
+        for (l, rows) in skip.chunks_exact_mut(gate_padded * s).enumerate() {
+            rows[..d * s].copy_from_slice(get(&names::skip(l)));
+        }
+        let mut embed = Aligned::zeros(config.classes * padded(r));
+        for (to, from) in embed.chunks_exact_mut(padded(r)).zip(get(names::EMBED).chunks_exact(r)) {
+            to[..r].copy_from_slice(from);
+        }
+        Ok(Self {
+            isa,
+            classes: config.classes,
+            start: config.start,
+            kernel_size: k,
+            residual_channels: r,
+            gate_padded,
+            frame: FrameNet { condition: config.condition.clone(), hidden, gates },
+            embed,
+            residual_padded: padded(r),
+            layers,
+            // The layers are one group of the table, so all are stored alike.
+            skip: Affine::pack(
+                isa,
+                Matrix { values: &skip, ..matrix(&names::skip(0)) },
+                get(names::SKIP_BIAS),
+                layer_count * gate_padded,
+            ),
+            head: [
+                affine(&names::head(0), &names::head_bias(0), s),
+                affine(&names::head(1), &names::head_bias(1), config.head_channels),
+            ],
+        })
+    }
+}

@@ -1,0 +1,151 @@
+//! GPT: the engine against an independent program's numbers, and, in `readings`, against the graph and the fused layers.
+
+#[cfg(feature = "train")]
+mod readings;
+
+use safetensors::SafeTensors;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use wavesynth_models::ar::{Coins, Generator, Model, Sampling, Stream};
+use wavesynth_models::gpt::{self, Config, Gpt};
+use wavesynth_models::kernels::Isa;
+use wavesynth_models::weights::{Checkpoint, Header, Init, Layout, Tensors};
+
+/// A config by its sizes.
+fn config(classes: usize, layers: usize, heads: usize, width: usize, context: usize) -> Config {
+    let start = (classes / 2) as u16;
+    Config { classes, start, layers, heads, width, context, bias: true, tied_head: false }
+}
+
+/// Values that keep every unit in its sensitive range, gains and biases among them, so that no mistake can hide.
+fn random_tensors(config: &Config, seed: u64) -> Tensors {
+    let mut table = config.table();
+    for spec in &mut table {
+        let fan_in = spec.shape.iter().rev().skip(1).product::<usize>().max(4);
+        spec.init = match (spec.init, spec.name.starts_with("input.")) {
+            (_, true) => Init::Normal(0.6),
+            (Init::Constant(_), _) => Init::Normal(1.0),
+            _ => Init::fan_in(fan_in, 1.2),
+        };
+    }
+    let layout = Layout::new(table);
+    layout.tensors(&layout.init(seed))
+}
+
+fn random_symbols(config: &Config, n: usize, seed: u64) -> Vec<u16> {
+    let mut coins = Coins::new(seed);
+    (0..n).map(|_| coins.below(config.classes as u64) as u16).collect()
+}
+
+fn run(model: &Gpt, state: &mut <Gpt as Model>::State, symbols: &[u16]) -> Vec<Vec<f32>> {
+    symbols.iter().map(|&x| model.step(state, x).to_vec()).collect()
+}
+
+fn golden_checkpoint() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/models/golden/gpt.safetensors")
+}
+
+fn golden_config(file: &Checkpoint) -> Config {
+    assert_eq!(file.header.family, gpt::FAMILY);
+    let config: Config = serde_json::from_value(file.header.config.clone()).unwrap();
+    config.validate().unwrap();
+    config
+}
+
+/// Symbols, logits and nats that PyTorch computed (`golden/gpt.py`), each row from its crop of the text alone.
+fn golden() -> (Vec<u16>, Vec<f32>, Vec<f32>) {
+    let file = SafeTensors::deserialize(include_bytes!("golden/gpt.golden.safetensors")).unwrap();
+    let read = |name: &str| -> Vec<f32> {
+        let data = file.tensor(name).unwrap().data();
+        data.chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().unwrap())).collect()
+    };
+    (read("symbols").into_iter().map(|s| s as u16).collect(), read("logits"), read("nats"))
+}
+
+#[test]
+fn logits_and_likelihood_are_those_of_pytorch() {
+    let (symbols, logits, nats) = golden();
+    let file = Checkpoint::read(&golden_checkpoint()).unwrap();
+    let config = golden_config(&file);
+    assert!(symbols.len() > 3 * config.context, "the text leaves the context");
+    for isa in Isa::available() {
+        let model = Arc::new(Gpt::new(&config, &file.tensors, isa).unwrap());
+        let mut row = vec![0.0; config.classes];
+        let mut stream = Stream::new(model.clone(), Sampling::default());
+        let mut scored = Stream::new(model, Sampling::default());
+        for (t, &x) in symbols.iter().enumerate() {
+            stream.logits(x, &mut row);
+            for (g, w) in row.iter().zip(&logits[t * config.classes..]) {
+                assert!((g - w).abs() < 2e-5, "{} row {t}: {g}, wanted {w}", isa.name());
+            }
+            let got = scored.score(x);
+            assert!((got - nats[t]).abs() < 2e-5, "{} row {t}: {got} nats, wanted {}", isa.name(), nats[t]);
+        }
+    }
+}
+
+#[test]
+fn a_checkpoint_comes_back_as_it_was() {
+    let config = Config { tied_head: true, ..config(7, 2, 3, 9, 5) };
+    let file = Checkpoint {
+        header: Header {
+            version: 1,
+            family: gpt::FAMILY.into(),
+            config: serde_json::to_value(&config).unwrap(),
+            sections: Default::default(),
+        },
+        tensors: random_tensors(&config, 1),
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("x.safetensors");
+    file.write(&path).unwrap();
+    let again = Checkpoint::read(&path).unwrap();
+    assert_eq!(again, file);
+    assert_eq!(golden_config(&again), config);
+    let mut tensors = again.tensors;
+    let refused = |tensors: &Tensors| Gpt::new(&config, tensors, Isa::PLAIN).err().unwrap().to_string();
+    let norm = tensors.remove("output.norm.weight").unwrap();
+    assert_eq!(refused(&tensors), "tensor output.norm.weight is missing, wanted [9]");
+    tensors.insert("output.norm.weight".into(), norm.clone());
+    tensors.insert("output.head.weight".into(), norm);
+    assert_eq!(refused(&tensors), "tensor output.head.weight is not one of this model's");
+}
+
+#[test]
+fn a_clone_forks_and_a_reset_is_new() {
+    let config = config(11, 2, 2, 12, 8);
+    let model = Gpt::new(&config, &random_tensors(&config, 7), Isa::detect()).unwrap();
+    let symbols = random_symbols(&config, 50, 4);
+    let mut state = model.state();
+    let fresh = run(&model, &mut state, &symbols);
+    for read in 0..20 {
+        let mut fork = state.clone();
+        let (a, b) = (run(&model, &mut state.clone(), &symbols), run(&model, &mut fork, &symbols));
+        assert_eq!(a, b, "both futures of one past");
+        run(&model, &mut fork, &symbols[..read]);
+        model.reset(&mut fork);
+        assert_eq!(run(&model, &mut fork, &symbols), fresh, "a reset state is a new one");
+        run(&model, &mut state, &symbols[..1]);
+    }
+}
+
+/// What lies before the window is forgotten, and the oldest symbol of the window is not.
+#[test]
+fn the_engine_remembers_half_a_context_and_never_more_than_one() {
+    for context in [1, 2, 7, 8] {
+        let config = config(11, 2, 2, 12, context);
+        let model = Gpt::new(&config, &random_tensors(&config, 7), Isa::detect()).unwrap();
+        let symbols = random_symbols(&config, 40, 3);
+        let last = |symbols: &[u16]| run(&model, &mut model.state(), symbols).pop().unwrap();
+        for t in 1..=symbols.len() {
+            let reading = config.readings(t).last().unwrap();
+            assert!(t.min(context / 2 + 1) <= reading.rows.len() && reading.rows.len() <= context);
+            for at in 0..t {
+                let mut changed = symbols[..t].to_vec();
+                changed[at] = (changed[at] + 1) % config.classes as u16;
+                let same = last(&changed) == last(&symbols[..t]);
+                assert_eq!(same, at < reading.rows.start, "context {context}: symbol {at} before row {t}");
+            }
+        }
+    }
+}

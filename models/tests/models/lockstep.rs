@@ -1,0 +1,158 @@
+//! Streams in company, and frames that were announced: the same bits as a lone stream that was told nothing.
+
+use crate::common::{config, random_frames, random_symbols, random_tensors};
+use std::sync::Arc;
+use wavesynth_models::ar::{Coins, Generator, Model, Sampling, Stream, Streams};
+use wavesynth_models::kernels::Isa;
+use wavesynth_models::wavenet::{Config, WaveNet};
+
+fn shapes() -> Vec<Config> {
+    vec![
+        config(5, 7, 3, 9, 11, 3, &[1, 9, 4, 17, 6], 1),
+        config(16, 16, 24, 32, 32, 2, &[1, 2, 4, 8, 16, 32], 3),
+        config(64, 40, 130, 40, 256, 2, &[8, 1, 13], 0),
+        config(3, 4, 5, 6, 7, 1, &[1, 8], 2),
+    ]
+}
+
+/// What a stream of `symbols` says, a frame every hop; `announce` is told the sample and its frame's index.
+fn alone(
+    model: &WaveNet,
+    config: &Config,
+    symbols: &[u16],
+    frames: &[f32],
+    announce: impl Fn(usize) -> Option<usize>,
+) -> Vec<Vec<f32>> {
+    let mut state = model.state();
+    let n = config.cond_len();
+    let frame = |i: usize| &frames[i * n % frames.len().max(1)..][..n];
+    let mut said = Vec::new();
+    for (t, &x) in symbols.iter().enumerate() {
+        if n > 0 && t % config.hop() == 0 {
+            model.condition(&mut state, frame(t / config.hop()));
+        }
+        if let Some(i) = announce(t).filter(|_| n > 0) {
+            model.announce(&mut state, frame(i));
+        }
+        said.push(model.step(&mut state, x).to_vec());
+    }
+    said
+}
+
+#[test]
+fn an_announcement_changes_no_bit() {
+    for config in shapes() {
+        let symbols = random_symbols(&config, 120, 1);
+        let frames = random_frames(&config, 130, 2);
+        for isa in Isa::available() {
+            let model = WaveNet::new(&config, &random_tensors(&config, 7), isa).unwrap();
+            let want = alone(&model, &config, &symbols, &frames, |_| None);
+            let hop = config.hop();
+            let next = |t: usize| Some(t / hop + 1);
+            // As it should be: right after the frame before.
+            assert_eq!(alone(&model, &config, &symbols, &frames, |t| next(t).filter(|_| t % hop == 0)), want);
+            // So late that work is left; again and again; a frame that never comes; a lie that is put right halfway.
+            assert_eq!(alone(&model, &config, &symbols, &frames, |t| next(t).filter(|_| t % hop == 3)), want);
+            assert_eq!(alone(&model, &config, &symbols, &frames, next), want);
+            assert_eq!(alone(&model, &config, &symbols, &frames, |t| Some(t / hop + 2)), want);
+            assert_eq!(alone(&model, &config, &symbols, &frames, |t| Some(t / hop + 1 + t % 2)), want);
+        }
+    }
+}
+
+#[test]
+fn a_reset_forgets_an_announcement() {
+    let config = &shapes()[0];
+    let frames = random_frames(config, 50, 2);
+    let (a, b) = frames.split_at(config.cond_len());
+    let model = WaveNet::new(config, &random_tensors(config, 7), Isa::detect()).unwrap();
+    let mut state = model.state();
+    let fresh = model.step(&mut state, 3).to_vec();
+    model.condition(&mut state, a);
+    model.announce(&mut state, &b[..a.len()]);
+    for x in [1, 2, 3] {
+        model.step(&mut state, x);
+    }
+    model.reset(&mut state);
+    assert_eq!(model.step(&mut state, 3), fresh);
+}
+
+/// Streams that start at different times under different conditions, any number of them at once.
+#[test]
+fn company_changes_no_bit() {
+    for config in shapes() {
+        let n = config.cond_len();
+        for isa in Isa::available() {
+            let model = WaveNet::new(&config, &random_tensors(&config, 7), isa).unwrap();
+            for count in [1, 2, 3, 5, 8, 9] {
+                let symbols: Vec<_> = (0..count).map(|i| random_symbols(&config, 90, i)).collect();
+                let frames: Vec<_> = (0..count).map(|i| random_frames(&config, 90, 50 + i)).collect();
+                let mut states: Vec<_> = (0..count).map(|_| model.state()).collect();
+                let mut scratch = vec![f32::NAN; model.scratch_len(count as usize)];
+                let mut said = vec![Vec::new(); count as usize];
+                // Stream i stands still until sample 3 i, and then reads its own symbols from the first on.
+                for t in 0..90 {
+                    let running = states.len().min(t / 3 + 1);
+                    let mut now = Vec::new();
+                    for (i, state) in states[..running].iter_mut().enumerate() {
+                        let t = t - 3 * i;
+                        if n > 0 && t % config.hop() == 0 {
+                            model.condition(state, &frames[i][t / config.hop() * n..][..n]);
+                        }
+                        now.push(symbols[i][t]);
+                    }
+                    let rows = model.step_many(&mut states[..running], &now, &mut scratch);
+                    for (row, said) in rows.chunks_exact(rows.len() / running).zip(&mut said) {
+                        said.push(row[..config.classes].to_vec());
+                    }
+                }
+                for ((said, symbols), frames) in said.iter().zip(&symbols).zip(&frames) {
+                    let want = alone(&model, &config, &symbols[..said.len()], frames, |_| None);
+                    assert!(*said == want, "{} of {count} streams differ from one", isa.name());
+                }
+            }
+        }
+    }
+}
+
+/// Streams that start, end and start again while others run draw what lone ones draw.
+#[test]
+fn streams_live_apart() {
+    let config = &shapes()[0];
+    let model = Arc::new(WaveNet::new(config, &random_tensors(config, 7), Isa::detect()).unwrap());
+    let frames = random_frames(config, 5 * config.hop(), 3);
+    let frame = |stream: usize| &frames[stream * config.cond_len()..][..config.cond_len()];
+    let mut streams = Streams::new(model.clone(), 5, Sampling::default());
+    let mut lone: [Option<(Stream<WaveNet>, Coins)>; 5] = Default::default();
+    let mut events = Coins::new(9);
+    let mut drawn = 0;
+    for t in 0..400 {
+        let stream = events.below(5) as usize;
+        match events.below(12) {
+            0 | 1 => {
+                streams.start(stream);
+                streams.condition(stream, frame(stream));
+                let mut s = Stream::new(model.clone(), Sampling::default());
+                s.condition(frame(stream));
+                lone[stream] = Some((s, Coins::keyed(t, stream as u64)));
+            }
+            2 => {
+                streams.end(stream);
+                lone[stream] = None;
+            }
+            _ => {}
+        }
+        let (mut coins, mut want, mut got) = ([0.0; 5], [999; 5], [999; 5]);
+        for (i, lone) in lone.iter_mut().enumerate() {
+            assert_eq!(streams.is_running(i), lone.is_some());
+            if let Some((s, c)) = lone {
+                coins[i] = c.next_coin();
+                want[i] = s.next(coins[i]);
+                drawn += 1;
+            }
+        }
+        streams.next(&coins, &mut got);
+        assert_eq!(got, want, "at {t}");
+    }
+    assert!(drawn > 600, "{drawn} symbols compare little");
+}

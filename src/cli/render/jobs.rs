@@ -1,0 +1,179 @@
+//! `wavesynth render --jobs`: many files from one list, shared by cores and ranks.
+
+use super::{Args, format, pump};
+use crate::cli::args::{ConditionArgs, LengthArgs};
+use crate::cli::{interrupt, output};
+use anyhow::{Context, Result, bail, ensure};
+use indicatif::ProgressBar;
+use rayon::prelude::*;
+use serde::Serialize;
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+use wavesynth::ranks::Ranks;
+use wavesynth::synth::{CoinSource, Length, Part, Synth};
+use wavesynth::voice::Voice;
+use wavesynth_audio::sink::{FileSink, Format, Sink};
+
+/// What a first line may say to name the columns.
+const COLUMNS: [&str; 5] = ["condition", "track", "seed", "output", "seconds"];
+
+/// One line of a list.
+struct Job {
+    /// `LIST.tsv line 3`, for errors.
+    at: String,
+    condition: ConditionArgs,
+    seed: u64,
+    output: PathBuf,
+    length: Length,
+    /// The same, at the voice's rate.
+    samples: u64,
+}
+
+/// What a list came to, on all ranks together.
+#[derive(Debug, Serialize)]
+struct Summary {
+    rendered: u64,
+    /// Outputs that were whole already.
+    skipped: u64,
+    /// Sound made.
+    seconds: f64,
+    /// Time that passed.
+    wall_s: f64,
+    /// Seconds of sound made in a second of work.
+    times_real_time: f64,
+    /// Processes that shared the list.
+    ranks: usize,
+}
+
+/// Renders the list at `path`.
+pub fn run(args: &Args, path: &Path, ranks: &Ranks) -> Result<()> {
+    let voice = args.model.voice()?;
+    let format = format(args.format, false);
+    let rate = voice.section.sample_rate;
+    let jobs = read(args, path, &voice)?;
+    interrupt::watch()?;
+    let start = Instant::now();
+    // Files of one rank's making must not change what another takes for whole, so the first one looks for all.
+    let found: Vec<u8> = match ranks.is_first() {
+        true => jobs.par_iter().map(|j| format.is_whole(&j.output, rate, j.samples).into()).collect(),
+        false => Vec::new(),
+    };
+    let found = ranks.gather(found)?.swap_remove(0);
+    let missing: Vec<&Job> = jobs.iter().zip(&found).filter(|(_, f)| **f == 0).map(|(j, _)| j).collect();
+    let skipped = (jobs.len() - missing.len()) as u64;
+    let own = share(missing, ranks);
+
+    let total: u64 = own.iter().map(|j| j.samples).sum();
+    let bar = output::progress_bar(total, "{wide_bar} {percent:>3} %  {eta} left");
+    let done = own.par_iter().try_for_each(|job| job.render(args, &voice, format, &bar));
+    bar.finish_and_clear();
+    if interrupt::count() > 0 {
+        bail!("interrupted; the same command makes the files that are missing");
+    }
+    done?;
+    let mut sums = [own.len() as u64, total];
+    ranks.sum(&mut sums);
+    let (seconds, wall_s) = (sums[1] as f64 / f64::from(rate), start.elapsed().as_secs_f64());
+    let times_real_time = seconds / wall_s;
+    let summary =
+        Summary { rendered: sums[0], skipped, seconds, wall_s, times_real_time, ranks: ranks.size() };
+    match (ranks.is_first(), args.json) {
+        (false, _) => Ok(()),
+        (true, true) => output::json(&summary),
+        (true, false) => {
+            eprintln!(
+                "{}: rendered {}, skipped {skipped} that were whole; {seconds:.1} s of sound in {wall_s:.1} s, \
+                 {times_real_time:.2} x real time",
+                path.display(),
+                summary.rendered
+            );
+            Ok(())
+        }
+    }
+}
+
+/// The jobs of this rank: the longest first, each to the rank that has the least to do.
+fn share<'a>(mut jobs: Vec<&'a Job>, ranks: &Ranks) -> Vec<&'a Job> {
+    jobs.sort_by_key(|j| std::cmp::Reverse(j.samples));
+    let mut loads = vec![0; ranks.size()];
+    jobs.retain(|job| {
+        let least = (0..loads.len()).min_by_key(|&r| loads[r]).unwrap_or(0);
+        loads[least] += job.samples;
+        least == ranks.rank()
+    });
+    jobs
+}
+
+/// Reads the list at `path` and checks all of it: nothing is rendered for a list with a mistake in its last line.
+fn read(args: &Args, path: &Path, voice: &Voice) -> Result<Vec<Job>> {
+    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let lines =
+        text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty() && !line.starts_with('#'));
+    let rows = lines.map(|(i, line)| (i + 1, line.split('\t').map(str::trim).collect::<Vec<_>>()));
+    let named = |cells: &[&str]| cells.len() >= 4 && COLUMNS.starts_with(cells);
+    let rows: Vec<_> = rows.enumerate().filter(|(n, (_, c))| *n > 0 || !named(c)).map(|(_, r)| r).collect();
+    let jobs: Result<Vec<Job>> =
+        rows.par_iter().map(|(number, cells)| Job::new(args, path, *number, cells, voice)).collect();
+    let jobs = jobs?;
+    ensure!(!jobs.is_empty(), "{}: no line says what to render", path.display());
+    let mut seen = HashMap::new();
+    for job in &jobs {
+        // Two ways to write one path mean one file.
+        let folder = job.folder().canonicalize().with_context(|| job.at.clone())?;
+        if let Some(before) = seen.insert(folder.join(job.output.file_name().unwrap_or_default()), &job.at) {
+            bail!("{}: output {} is that of {before} too", job.at, job.output.display());
+        }
+    }
+    Ok(jobs)
+}
+
+impl Job {
+    fn new(args: &Args, list: &Path, number: usize, cells: &[&str], voice: &Voice) -> Result<Self> {
+        let at = format!("{} line {number}", list.display());
+        let (condition, track, seed, output, seconds) = match *cells {
+            [condition, track, seed, output] => (condition, track, seed, output, ""),
+            [condition, track, seed, output, seconds] => (condition, track, seed, output, seconds),
+            _ => {
+                bail!("{at}: {} columns, wanted 4 or 5, tabs between: {}", cells.len(), COLUMNS.join(", "))
+            }
+        };
+        let given = |cell: &str| (!matches!(cell, "" | "-")).then(|| PathBuf::from(cell));
+        let condition = ConditionArgs { condition: given(condition), track: given(track) };
+        let Ok(seed) = seed.parse() else {
+            bail!("{at}: seed `{seed}`: wanted a whole number from 0");
+        };
+        let seconds = match given(seconds) {
+            None => args.length.clone(),
+            Some(_) => match seconds.parse() {
+                Ok(seconds) => LengthArgs { seconds: Some(seconds) },
+                Err(_) => bail!("{at}: seconds `{seconds}`: wanted a number"),
+            },
+        };
+        let cue = condition.cue(voice).with_context(|| at.clone())?;
+        let length = seconds.get(&cue, voice.section.sample_rate).with_context(|| at.clone())?;
+        let mut job = Self { at, condition, seed, output: output.into(), length, samples: 0 };
+        let (named, folder) = (job.output.file_name().is_some() && output != "-", job.folder());
+        ensure!(named && !job.output.is_dir(), "{}: output `{output}` names no file", job.at);
+        ensure!(folder.is_dir(), "{}: output {output}: no folder {}", job.at, folder.display());
+        job.samples = job.synth(args, voice)?.end();
+        Ok(job)
+    }
+
+    fn folder(&self) -> &Path {
+        self.output.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."))
+    }
+
+    fn synth(&self, args: &Args, voice: &Voice) -> Result<Synth> {
+        let cue = Box::new(self.condition.cue(voice)?);
+        let (sampling, coins) = (args.sampling.get()?, CoinSource::seed(self.seed));
+        Ok(Synth::new(voice, Part { cue, sampling, coins, length: self.length, record: false }))
+    }
+
+    fn render(&self, args: &Args, voice: &Voice, format: Format, bar: &ProgressBar) -> Result<()> {
+        let mut synth = self.synth(args, voice)?;
+        let mut sink = FileSink::create(&self.output, format, voice.section.sample_rate)?;
+        pump(&mut synth, &mut sink, |_, n| bar.inc(n as u64))?;
+        Ok(Box::new(sink).finish()?)
+    }
+}

@@ -1,0 +1,144 @@
+//! How much memory a run takes: said before its first step, and what `train.max_memory` allows.
+
+use super::report;
+use anyhow::{Result, bail};
+use serde::{Deserialize, Serialize};
+use wavesynth_models::objective::Objective;
+
+/// An amount of memory as a run file writes it: `"800 MB"`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Bytes(pub usize);
+
+/// Units that [`Bytes`] knows.
+const UNITS: [(&str, f64); 6] =
+    [("kb", 1e3), ("mb", 1e6), ("gb", 1e9), ("kib", 1024.0), ("mib", 1_048_576.0), ("gib", 1_073_741_824.0)];
+
+impl TryFrom<String> for Bytes {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let digits = text.trim().trim_end_matches(|c: char| c.is_ascii_alphabetic());
+        let unit = text.trim()[digits.len()..].to_ascii_lowercase();
+        let scale = UNITS.iter().find(|(name, _)| *name == unit).map(|u| u.1);
+        match (digits.trim().parse::<f64>(), scale) {
+            (Ok(n), Some(scale)) if n > 0.0 && n * scale < 1e15 => Ok(Self((n * scale) as usize)),
+            _ => Err(format!(
+                "`{text}` is no amount of memory, wanted a number and kB, MB or GB, as in \"800 MB\""
+            )),
+        }
+    }
+}
+
+impl From<Bytes> for String {
+    fn from(bytes: Bytes) -> Self {
+        format!("{} kB", bytes.0 as f64 / 1e3)
+    }
+}
+
+/// What the program, its threads and the shipped voice take before anything is trained, by measurement.
+const PROGRAM: usize = 12_000_000;
+
+/// Vectors as long as the parameters that a run holds: parameters, gradient, two moments, average.
+const VECTORS: usize = 5;
+
+/// Such vectors that exist while a checkpoint is written: the state's four, once as tensors and once as a file.
+const SAVING: usize = 8;
+
+/// The most memory that a run will hold, by part, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Forecast {
+    /// Recordings and their tracks, or a text's symbols.
+    pub corpus: usize,
+    /// Activations and gradients of a step.
+    pub step: usize,
+    /// Parameters, gradient, moments and average.
+    pub weights: usize,
+    /// Their copies while a checkpoint is written.
+    pub saving: usize,
+}
+
+impl Forecast {
+    /// Steps of `windows` windows of `rows` rows, next to a corpus of `corpus` bytes, without a checkpoint.
+    pub fn new(
+        objective: &dyn Objective,
+        corpus: usize,
+        windows: usize,
+        rows: usize,
+        threads: usize,
+    ) -> Self {
+        Self {
+            corpus,
+            step: objective.peak_bytes(windows, rows, threads),
+            weights: VECTORS * 4 * objective.layout().len(),
+            saving: 0,
+        }
+    }
+
+    /// The same steps with checkpoints.
+    pub fn with_saving(self) -> Self {
+        Self { saving: self.weights / VECTORS * SAVING, ..self }
+    }
+
+    /// All parts and the program's own.
+    pub fn total(&self) -> usize {
+        self.corpus + self.step + self.weights + self.saving + PROGRAM
+    }
+}
+
+/// The most windows, up to `most`, that a step can have within `max`; `forecast` says what a number of them takes.
+///
+/// # Errors
+/// Not even one fits.
+pub fn largest_batch(max: Bytes, most: usize, forecast: impl Fn(usize) -> Forecast) -> Result<usize> {
+    match (1..=most).rev().find(|&n| forecast(n).total() <= max.0) {
+        Some(n) => Ok(n),
+        None => {
+            let one = forecast(1);
+            bail!(
+                "train.max_memory is {}, but steps of one window take {} ({} for the corpus, {} for the step); raise \
+                 it, or shorten train.window or train.max_warmup",
+                report::bytes(max.0),
+                report::bytes(one.total()),
+                report::bytes(one.corpus),
+                report::bytes(one.step)
+            )
+        }
+    }
+}
+
+/// The most memory that this process has held, in bytes; `None` where the system does not say (anywhere but on Linux).
+pub fn peak() -> Option<usize> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|l| l.strip_prefix("VmHWM:"))?;
+    Some(1024 * line.trim().strip_suffix("kB")?.trim().parse::<usize>().ok()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn amounts_are_read_with_their_unit() {
+        let read = |t: &str| Bytes::try_from(t.to_string());
+        assert_eq!(read("800 MB"), Ok(Bytes(800_000_000)));
+        assert_eq!(read("1.5GiB"), Ok(Bytes(1_610_612_736)));
+        assert_eq!(read(" 20 kb "), Ok(Bytes(20_000)));
+        for bad in ["800", "MB", "-1 MB", "8 apples", "", "1e30 GB", "NaN MB"] {
+            assert!(read(bad).unwrap_err().contains("wanted a number and kB, MB or GB"), "{bad}");
+        }
+        let again = read(&String::from(Bytes(1_610_612_736)));
+        assert_eq!(again, Ok(Bytes(1_610_612_736)));
+    }
+
+    #[test]
+    fn the_largest_batch_that_fits_is_taken() {
+        let forecast = |n| Forecast { corpus: 0, step: n * 1000, weights: 100, saving: 400 };
+        let room = |n: usize| Bytes(PROGRAM + n);
+        assert_eq!(largest_batch(room(7499), 64, forecast).unwrap(), 6);
+        assert_eq!(largest_batch(room(7500), 64, forecast).unwrap(), 7);
+        assert_eq!(largest_batch(room(7500), 3, forecast).unwrap(), 3);
+        let said = largest_batch(room(1499), 64, forecast).unwrap_err().to_string();
+        assert!(said.starts_with("train.max_memory is 12 MB, but steps of one window take"), "{said}");
+    }
+}

@@ -1,0 +1,95 @@
+//! Memory: what is announced is what is held, and `max_memory` is kept to.
+
+use crate::common::{Place, failure, go};
+use serde_json::Value;
+use std::process::Command;
+use wavesynth::train::config::RunFile;
+use wavesynth_models::weights::Checkpoint;
+
+const MODEL: &str = "residual_channels = 32\nskip_channels = 32\ndilations = { cycle = 8, layers = 8 }\n\
+    speaker_dim = 4\nhidden = 8";
+const TRAIN: &str = "steps = 4\nwindow = 4000\neval_seconds = 1\nthreads = 2";
+
+/// A process of its own for each, as the most that one has held is never forgotten.
+#[cfg(target_os = "linux")]
+#[test]
+fn the_forecast_is_right_within_a_fifth() {
+    for shape in [
+        "--shape wavenet-30 --batch 2 --window 6000 --threads 2",
+        "--shape wavenet-30 --batch 1 --window 12000 --warmup 0 --threads 2",
+        "--shape wavenet-30 --batch 12 --window 500 --threads 2",
+        "--shape deepvoice --batch 1 --window 4000 --threads 1",
+        "--shape deepvoice-small --batch 1 --window 600 --warmup 0 --engine graph --threads 2",
+    ] {
+        let args = format!("bench train --json --steps 1 {shape}");
+        let out = Command::new(env!("CARGO_BIN_EXE_wavesynth")).args(args.split(' ')).output().unwrap();
+        assert!(out.status.success(), "{args}: {}", String::from_utf8_lossy(&out.stderr));
+        let rows: Value = serde_json::from_slice(&out.stdout).unwrap();
+        let number = |key: &str| rows[0][key].as_f64().unwrap();
+        let ratio = number("predicted_bytes") / number("peak_bytes");
+        assert!((0.8..1.2).contains(&ratio), "{args}: {ratio} of {} bytes", number("peak_bytes"));
+        let shares = rows[0]["phases"].as_array().unwrap().iter().map(|p| p["share"].as_f64().unwrap());
+        assert!((shares.sum::<f64>() - 1.0).abs() < 1e-6);
+        assert!(number("rows_per_s") >= number("samples_per_s"));
+    }
+}
+
+fn windows_of_state(place: &Place) -> u64 {
+    let state = Checkpoint::read(&place.path("out/state.safetensors")).unwrap();
+    state.header.sections["state"]["windows"].as_u64().unwrap()
+}
+
+#[test]
+fn max_memory_chooses_the_batch_and_a_resumed_run_keeps_it() {
+    let place = Place::with_voices();
+    let with = |more: &str| place.run_file("out", MODEL, &format!("{TRAIN}\n{more}"));
+    let run = with("max_memory = \"50 MB\"");
+    go(&run, false, Some(1)).unwrap();
+    let windows = windows_of_state(&place);
+    assert!((2..64).contains(&windows), "{windows}");
+    // On one thread less memory is needed and more windows would fit; the run goes on as it began.
+    let text = std::fs::read_to_string(&run).unwrap().replace("threads = 2", "threads = 1");
+    std::fs::write(&run, text).unwrap();
+    go(&run, true, Some(1)).unwrap();
+    assert_eq!(windows_of_state(&place), windows);
+
+    std::fs::remove_dir_all(place.path("out")).unwrap();
+    go(&with("max_memory = \"50 MB\"\nbatch = 2"), false, Some(1)).unwrap();
+    assert_eq!(windows_of_state(&place), 2);
+
+    std::fs::remove_dir_all(place.path("out")).unwrap();
+    let said = failure(&with("max_memory = \"14 MB\""), false);
+    assert!(said.contains("train.max_memory is 14 MB, but steps of one window take"), "{said}");
+    let text = std::fs::read_to_string(&run).unwrap().replace("14 MB", "14 apples");
+    let said = RunFile::parse(&text, "run.toml").unwrap_err().to_string();
+    assert!(said.contains("`14 apples` is no amount of memory"), "{said}");
+}
+
+#[test]
+fn a_bounded_warm_up_trains_and_is_judged_with_all_of_it() {
+    let place = Place::with_voices();
+    // The held-out reading by the trainer must equal the engine's, which hears the whole past: a run would stop else.
+    let run = place.run_file("out", MODEL, &format!("{TRAIN}\nbatch = 2\nmax_warmup = 0"));
+    assert!(go(&run, false, None).unwrap().held_out.is_some());
+}
+
+#[cfg(not(feature = "cuda"))]
+#[test]
+fn a_gpu_that_was_not_built_in_is_one_line() {
+    let place = Place::with_voices();
+    place.run_file("out", MODEL, TRAIN);
+    let run = |device: &str| {
+        let mut program = Command::new(env!("CARGO_BIN_EXE_wavesynth"));
+        program.args(["train", "out.toml", "--device", device]).current_dir(place.path(""));
+        let out = program.output().unwrap();
+        assert!(!out.status.success());
+        String::from_utf8(out.stderr).unwrap()
+    };
+    let said = run("cuda:1");
+    assert_eq!(
+        said,
+        "error: --device cuda:1: this program was built without GPUs; build it with --features cuda\n"
+    );
+    assert_eq!(run("gpu").lines().count(), 1);
+    assert!(!place.path("out").exists());
+}
