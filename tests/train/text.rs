@@ -14,6 +14,7 @@ use wavesynth::train::state::State;
 use wavesynth::train::text::TextSource;
 use wavesynth_models::kernels::Isa;
 use wavesynth_models::weights::Checkpoint;
+use wavesynth_models::zoo::FamilyConfig;
 
 const SLICE: &str = include_str!("text/slice.txt");
 const CNN: &str = "residual_channels = 24\nskip_channels = 32\ndilations = [1, 2, 4, 1, 2, 4]";
@@ -21,7 +22,7 @@ const TRAIN: &str =
     "window = 64\nbatch = 8\nlearning_rate = 1e-2\nwarmup_steps = 20\nema = 0.95\neval_every = 100";
 
 /// A folder with the slice in `slice.txt` and its held-out tenth in `end.txt`.
-fn place() -> Place {
+pub fn place() -> Place {
     let place = Place::new();
     std::fs::write(place.path("slice.txt"), SLICE).unwrap();
     let cut = (SLICE.len() as f64 * 0.9) as usize;
@@ -29,7 +30,7 @@ fn place() -> Place {
     place
 }
 
-fn run_file(place: &Place, out: &str, text: &str, model: &str, train: &str) -> PathBuf {
+pub fn run_file(place: &Place, out: &str, text: &str, model: &str, train: &str) -> PathBuf {
     let path = place.path(&format!("{out}.toml"));
     let (file, to) = (place.path("slice.txt"), place.path(out));
     let run = format!("[text]\nfile = {file:?}\n{text}\n[model]\n{model}\n[train]\nout = {to:?}\n{train}\n");
@@ -160,6 +161,33 @@ fn a_recurrent_network_carries_its_state_through_the_text_and_over_a_stop() {
 }
 
 #[test]
+fn a_transformer_reads_past_its_context_and_goes_on_with_its_windows() {
+    let place = place();
+    let model = "family = \"gpt\"\nlayers = 1\nheads = 2\nwidth = 24\ncontext = 40";
+    let train = |more: &str| format!("{}\nsteps = 200\n{more}", TRAIN.replace("1e-2", "5e-3"));
+    let whole = go(&run_file(&place, "whole", "", model, &train("threads = 1")), false, None).unwrap();
+    // That engine and trainer agree over many contexts, the run itself has held.
+    assert!(whole.held_out.unwrap() < 3.0, "{:?}", whole.held_out);
+    // As many windows as are asked for fit into this, so nothing changes.
+    let run = run_file(&place, "halves", "", model, &train("threads = 2\nmax_memory = \"1 GB\""));
+    go(&run, false, Some(30)).unwrap();
+    let halves = go(&run, true, None).unwrap();
+    let tensors = |path: &Path| Checkpoint::read(path).unwrap().tensors;
+    assert!(tensors(&whole.voice) == tensors(&halves.voice));
+
+    let info = done(&place, &["info", "whole/text.safetensors"]);
+    assert!(info.contains("gpt") && info.contains("40 symbols"), "{info}");
+    let long = done(&place, &["sample", "-m", "whole/text.safetensors", "--length", "100"]);
+    assert_eq!(long.chars().count(), 100);
+    let run = run_file(&place, "default", "", &model.replace("context = 40", ""), &train(""));
+    let (Run::Text(run), _) = Run::read(&run).unwrap() else { panic!("a text run") };
+    let FamilyConfig::Gpt(config) = run.model.config(65, 0, run.train.window).unwrap() else {
+        panic!("a transformer")
+    };
+    assert_eq!(config.context, 64);
+}
+
+#[test]
 fn a_carried_state_is_part_of_the_state_file() {
     let place = place();
     let run = run_file(&place, "out", "", CNN, &format!("{TRAIN}\nsteps = 5"));
@@ -218,6 +246,10 @@ fn a_table_is_counted_once_and_longer_contexts_help() {
     assert!(size < 2000 * 16 + 8192, "{size} bytes");
     assert!(failure(&run, true).contains("nothing to resume"));
     assert!(failure(&run, false).contains("is there already"));
+    for (option, value) in [("--device", "cuda"), ("--stop-after", "5")] {
+        let said = refused(&place, &["train", "n4.toml", option, value]);
+        assert!(said.contains("an n-gram table is counted") && said.contains(option), "{said}");
+    }
     let info = done(&place, &["info", "n4/text.safetensors"]);
     assert!(info.contains("order") && info.contains("ngram"), "{info}");
 }
@@ -239,6 +271,12 @@ fn a_bad_run_file_is_told_in_one_line() {
     has(parse("", &format!("{CNN}\norder = 4"), steps), "unknown field `order`");
     has(parse("", "family = \"ngram\"\norder = 0", ""), "order is 0");
     has(parse("", "family = \"ngram\"", steps), "train.steps: an n-gram table is counted in one pass");
+    has(
+        parse("", "family = \"ngram\"", "max_memory = \"1 GB\""),
+        "train.max_memory: an n-gram table is counted",
+    );
+    let gpt = "family = \"gpt\"\nlayers = 1\nheads = 1\nwidth = 8\ncontext = 65";
+    has(parse("", gpt, "steps = 5\nwindow = 64"), "model.context is 65, more than train.window = 64");
     has(parse("", CNN, "steps = 5\ninput_noise = 0.1"), "train.input_noise is a key for recordings");
     has(parse("", CNN, ""), "wanted either steps or hours");
     let curriculum = "steps = 5\nwindow = 64\ncurriculum = { from = 65 }";
