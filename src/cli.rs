@@ -16,6 +16,7 @@ mod output;
 #[cfg(feature = "device")]
 mod play;
 mod render;
+mod sample;
 #[cfg(feature = "train")]
 mod train;
 
@@ -39,12 +40,14 @@ enum Command {
     Play(play::Args),
     /// Speak into a WAV file or a pipe
     Render(render::Args),
+    /// Write text on from a prompt, with a text model
+    Sample(sample::Args),
     /// Make, show and mix the files that say who speaks and what
     Condition(condition::Args),
-    /// Learn a voice from a folder of recordings
+    /// Learn a voice from a folder of recordings, or a text model from a text file
     #[cfg(feature = "train")]
     Train(train::Args),
-    /// Exact nats and bits per symbol that a voice needs for recordings
+    /// Exact nats and bits per symbol that a voice needs for recordings, or a text model for texts
     Eval(eval::Args),
     /// Speak recordings again from their own tracks, and measure how near the copies come
     Copy(copy::Args),
@@ -84,6 +87,7 @@ pub fn main() -> ExitCode {
         #[cfg(feature = "device")]
         Command::Play(a) => play::run(a),
         Command::Render(a) => render::run(a),
+        Command::Sample(a) => sample::run(a),
         Command::Condition(a) => condition::run(a),
         #[cfg(feature = "train")]
         Command::Train(a) => train::run(a),

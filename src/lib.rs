@@ -28,12 +28,13 @@
 //! # When it trains
 //!
 //! ```text
-//! recordings -> windows [B, T+1] -> Objective::loss -> AdamW -> checkpoint -> the same loader -> engine
+//! recordings, text -> windows [B, T+1] -> Objective::loss -> AdamW -> checkpoint -> the same loader -> engine
 //! ```
 //!
-//! The engine does the held-out evaluation, so the two readings of a model are compared at every evaluation. Several
-//! processes ([`ranks`]) can share one run: each has a part of the recordings, and they meet in one mean of the gradients a
-//! step.
+//! [`text`] is the same for characters, bytes and pairs of them: the same models and trainer, symbols to stdout in place
+//! of a sound device. The engine does the held-out evaluation, so the two readings of a model are compared at every
+//! evaluation. Several processes ([`ranks`]) can share one run: each has a part of the recordings, or its own windows of
+//! a text, and they meet in one mean of the gradients a step.
 
 pub mod bench;
 pub mod quality;
@@ -41,6 +42,7 @@ pub mod ranks;
 pub mod recordings;
 pub mod shipped;
 pub mod synth;
+pub mod text;
 #[cfg(feature = "train")]
 pub mod train;
 pub mod voice;

@@ -1,11 +1,15 @@
-//! The trainer: a folder of recordings in, a voice out.
+//! The trainer: a folder of recordings in, a voice out; or a text in, a text model out.
 //!
 //! ```text
-//! run file --> config        what to train, checked key by key
+//! run file --> run_file      a voice's (config) or a text's (text::config), checked key by key
 //! WAV files -> recording     codes and features of one file
 //!              corpus        codes and feature tracks of every speaker, each file for training or held out
 //!              shares        which training file a random number means, and which rank has it
 //!              window        batches of [warm-up | loss] rows, drawn from (seed, step, window) alone
+//!              speech        the source that these make
+//! text file -> text          symbols, batches, held-out reading: the other source; tables that are only counted
+//!              source        what the loop knows of either
+//!              tricks        scheduled sampling and curriculum, for both
 //!              device        the processor that computes losses
 //!              memory        what a run will take, and how many windows fit
 //!              setup         what stands still while a run steps
@@ -14,7 +18,7 @@
 //!              guard         NaN and divergence
 //!              held_out      the same windows read by the engine and by the trainer
 //!              state         everything that resuming needs, in one file
-//!              product       the voice file
+//!              product       the sections of a voice file
 //!              report        progress, log file, verdict
 //!              enroll        a new speaker's vector, all other weights held
 //! ```
@@ -35,9 +39,14 @@ pub mod product;
 pub mod recording;
 pub mod report;
 mod run;
+pub mod run_file;
 mod setup;
 pub mod shares;
+pub mod source;
+pub mod speech;
 pub mod state;
+pub mod text;
+pub mod tricks;
 pub mod window;
 
 pub use run::{Options, Outcome, train};

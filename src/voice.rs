@@ -1,5 +1,6 @@
 //! A voice: a loaded model with the audio front end that it was trained for.
 
+use crate::text;
 use anyhow::{Context, Result, bail, ensure};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -95,6 +96,9 @@ impl Voice {
     /// # Errors
     /// As [`Voice::open`].
     pub fn from_loaded(model: Loaded, path: &Path) -> Result<Self> {
+        if text::is_text(&model.header) {
+            bail!("{}: a text model, no voice; `sample` makes it write", path.display());
+        }
         let config = model.config.clone().into_voice(path)?;
         let section = VoiceSection::from_header(&model.header, path)?;
         let path = path.display();

@@ -11,6 +11,7 @@
 //! wavenet, char_rnn, gpt
 //!           the families, each: the equation and Config::table(), step.rs the engine, graph.rs the teacher-forced
 //!           reading on candle, fused.rs the trainer's own forward and backward
+//! ngram     the baseline: the equation and Config::table(), count.rs from a text to the table, step.rs the engine
 //! graph, fused
 //!           what the families' graphs share, and what their own forward and backward passes do
 //! zoo       the one `match` over families
@@ -31,6 +32,7 @@ pub mod gpt;
 #[cfg(feature = "train")]
 pub mod graph;
 pub mod kernels;
+pub mod ngram;
 #[cfg(feature = "train")]
 pub mod objective;
 pub mod wavenet;

@@ -1,10 +1,11 @@
 //! The one `match` over families.
 
-use crate::ar::{Generator, Sampling, Stream};
+use crate::ar::{Generator, Sampling, Stream, Symbol};
 use crate::char_rnn::{self, CharRnn};
 use crate::config::ConfigError;
 use crate::gpt::{self, Gpt};
 use crate::kernels::Isa;
+use crate::ngram::{self, Ngram};
 use crate::wavenet::{self, WaveNet};
 use crate::weights::{self, Checkpoint, CheckpointError, Dtype, Header, Layout, TensorSpec, WeightsError};
 use serde::de::DeserializeOwned;
@@ -18,7 +19,7 @@ pub enum LoadError {
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
     /// A family that this program does not know.
-    #[error("{path}: family `{found}`, this program knows `wavenet`, `char_rnn` and `gpt`")]
+    #[error("{path}: family `{found}`, this program knows `wavenet`, `char_rnn`, `gpt` and `ngram`")]
     Family {
         /// The file.
         path: PathBuf,
@@ -60,6 +61,8 @@ pub enum FamilyConfig {
     CharRnn(char_rnn::Config),
     /// See [`crate::gpt`].
     Gpt(gpt::Config),
+    /// See [`crate::ngram`].
+    Ngram(ngram::Config),
 }
 
 impl FamilyConfig {
@@ -82,6 +85,7 @@ impl FamilyConfig {
             wavenet::FAMILY => Ok(Self::WaveNet(parse(header, path, wavenet::Config::validate)?)),
             char_rnn::FAMILY => Ok(Self::CharRnn(parse(header, path, char_rnn::Config::validate)?)),
             gpt::FAMILY => Ok(Self::Gpt(parse(header, path, gpt::Config::validate)?)),
+            ngram::FAMILY => Ok(Self::Ngram(parse(header, path, ngram::Config::validate)?)),
             found => Err(LoadError::Family { path: path.into(), found: found.into() }),
         }
     }
@@ -92,6 +96,7 @@ impl FamilyConfig {
             Self::WaveNet(_) => wavenet::FAMILY,
             Self::CharRnn(_) => char_rnn::FAMILY,
             Self::Gpt(_) => gpt::FAMILY,
+            Self::Ngram(_) => ngram::FAMILY,
         }
     }
 
@@ -112,6 +117,7 @@ impl FamilyConfig {
             Self::WaveNet(c) => c.table(),
             Self::CharRnn(c) => c.table(),
             Self::Gpt(c) => c.table(),
+            Self::Ngram(c) => c.table(),
         }
     }
 
@@ -126,6 +132,8 @@ impl FamilyConfig {
             Self::WaveNet(c) => c.macs_per_sample(),
             Self::CharRnn(c) => c.macs_per_symbol(),
             Self::Gpt(c) => c.macs_per_symbol(),
+            // Counted at its most: every symbol in every context of a path.
+            Self::Ngram(c) => c.order * c.classes,
         }
     }
 
@@ -133,7 +141,58 @@ impl FamilyConfig {
     pub fn hop(&self) -> usize {
         match self {
             Self::WaveNet(c) => c.hop(),
-            Self::CharRnn(_) | Self::Gpt(_) => 1,
+            Self::CharRnn(_) | Self::Gpt(_) | Self::Ngram(_) => 1,
+        }
+    }
+
+    /// Number of symbols.
+    pub fn classes(&self) -> usize {
+        match self {
+            Self::WaveNet(c) => c.classes,
+            Self::CharRnn(c) => c.classes,
+            Self::Gpt(c) => c.classes,
+            Self::Ngram(c) => c.classes,
+        }
+    }
+
+    /// The symbol that stands for x_{−1}.
+    pub fn start(&self) -> Symbol {
+        match self {
+            Self::WaveNet(c) => c.start,
+            Self::CharRnn(c) => c.start,
+            Self::Gpt(c) => c.start,
+            Self::Ngram(c) => c.start,
+        }
+    }
+
+    /// Length of a conditioning frame; 0 for an unconditional model.
+    pub fn cond_len(&self) -> usize {
+        match self {
+            Self::WaveNet(c) => c.cond_len(),
+            Self::CharRnn(_) | Self::Gpt(_) | Self::Ngram(_) => 0,
+        }
+    }
+
+    /// Symbols of the past that a prediction depends on; `None` where all of them count.
+    pub fn memory(&self) -> Option<usize> {
+        match self {
+            Self::WaveNet(c) => Some(c.receptive_field()),
+            Self::CharRnn(_) => None,
+            Self::Gpt(c) => Some(c.context),
+            Self::Ngram(c) => Some(c.order - 1),
+        }
+    }
+
+    /// The config as a header holds it.
+    ///
+    /// # Errors
+    /// None that a config of numbers gives.
+    pub fn to_json(&self) -> serde_json::Result<serde_json::Value> {
+        match self {
+            Self::WaveNet(c) => serde_json::to_value(c),
+            Self::CharRnn(c) => serde_json::to_value(c),
+            Self::Gpt(c) => serde_json::to_value(c),
+            Self::Ngram(c) => serde_json::to_value(c),
         }
     }
 }
@@ -165,6 +224,7 @@ enum Packed {
     WaveNet(Arc<WaveNet>),
     CharRnn(Arc<CharRnn>),
     Gpt(Arc<Gpt>),
+    Ngram(Arc<Ngram>),
 }
 
 impl Loaded {
@@ -182,15 +242,22 @@ impl Loaded {
     /// As [`Loaded::open`].
     pub fn from_checkpoint(file: Checkpoint, path: &Path, isa: Isa) -> Result<Self, LoadError> {
         let config = FamilyConfig::from_header(&file.header, path)?;
-        let weights = |source| LoadError::Weights { path: path.into(), source };
+        let wrong = |source| LoadError::Weights { path: path.into(), source };
         let packed = match &config {
             FamilyConfig::WaveNet(c) => {
-                Packed::WaveNet(Arc::new(WaveNet::new(c, &file.tensors, isa).map_err(weights)?))
+                Packed::WaveNet(Arc::new(WaveNet::new(c, &file.tensors, isa).map_err(wrong)?))
             }
             FamilyConfig::CharRnn(c) => {
-                Packed::CharRnn(Arc::new(CharRnn::new(c, &file.tensors, isa).map_err(weights)?))
+                Packed::CharRnn(Arc::new(CharRnn::new(c, &file.tensors, isa).map_err(wrong)?))
             }
-            FamilyConfig::Gpt(c) => Packed::Gpt(Arc::new(Gpt::new(c, &file.tensors, isa).map_err(weights)?)),
+            FamilyConfig::Gpt(c) => Packed::Gpt(Arc::new(Gpt::new(c, &file.tensors, isa).map_err(wrong)?)),
+            FamilyConfig::Ngram(c) => {
+                weights::check(&file.tensors, &c.table()).map_err(wrong)?;
+                let reason = |e: ngram::TableError| e.to_string();
+                let bad = |reason| LoadError::Config { path: path.into(), reason };
+                c.check_values(&file.tensors).map_err(reason).map_err(bad)?;
+                Packed::Ngram(Arc::new(Ngram::new(c, &file.tensors)))
+            }
         };
         let dtype = weights::dtype(&file.tensors);
         Ok(Self { header: file.header, config, dtype, packed })
@@ -202,6 +269,7 @@ impl Loaded {
             Packed::WaveNet(m) => Box::new(Stream::new(m.clone(), sampling)),
             Packed::CharRnn(m) => Box::new(Stream::new(m.clone(), sampling)),
             Packed::Gpt(m) => Box::new(Stream::new(m.clone(), sampling)),
+            Packed::Ngram(m) => Box::new(Stream::new(m.clone(), sampling)),
         }
     }
 }

@@ -10,7 +10,7 @@ use crate::train::corpus::Corpus;
 use crate::train::memory::{self, Forecast};
 use crate::train::optim::{self, AdamW, Moments, Schedule};
 use crate::train::recording::Recording;
-use crate::train::shares::Shares;
+use crate::train::shares::{Shares, Slots};
 use crate::train::window::{Cutter, Sampler};
 use crate::train::{self, device::Device};
 use crate::voice::SpeakerSection;
@@ -231,7 +231,7 @@ fn wavenet(name: &str, config: &wavenet::Config, mut train: Train, options: &Opt
         train.batch = Some(memory::largest_batch(max, train.windows(), forecast)?);
     }
     // One step in all: the noise on the inputs is at its full height from the second on.
-    let sampler = Sampler::new(&train, &corpus, &cutter, &Ranks::solo(), (train.windows(), 1));
+    let sampler = Sampler::new(&train, &corpus, &cutter, Slots::of(&Ranks::solo(), train.windows()), 1);
     let loss_rows = train.window.next_multiple_of(config.hop());
     let subject = Subject {
         name: name.into(),

@@ -125,6 +125,11 @@ pub struct ConditionArgs {
 }
 
 impl ConditionArgs {
+    /// Whether --condition or --track was given.
+    pub fn is_given(&self) -> bool {
+        self.condition.is_some() || self.track.is_some()
+    }
+
     /// The file given by --condition.
     pub fn condition(&self) -> Result<Option<Condition>> {
         self.condition.as_deref().map(read_condition).transpose()

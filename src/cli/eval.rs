@@ -1,4 +1,6 @@
-//! `wavesynth eval`: how well a voice predicts recordings, exactly.
+//! `wavesynth eval`: how well a voice predicts recordings, or a text model texts, exactly.
+
+mod text;
 
 use super::args::{ConditionArgs, ModelArgs};
 use super::{npy, output, usage};
@@ -13,19 +15,22 @@ use wavesynth::voice::Voice;
 use wavesynth_audio::features::{Extractor, SpeakerStats};
 use wavesynth_audio::{pcm, wav};
 
-/// Exact nats and bits per symbol that a voice needs for recordings
+/// Exact nats and bits per symbol that a voice needs for recordings, or a text model for texts
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
     model: ModelArgs,
     #[command(flatten)]
     condition: ConditionArgs,
-    /// WAV files
+    /// WAV files; text files for a text model
     #[arg(value_name = "INPUT", required = true)]
     inputs: Vec<PathBuf>,
     /// Also write the nats of every symbol, all inputs end to end, as an array of 32-bit floats
     #[arg(long, value_name = "N.npy")]
     per_symbol: Option<PathBuf>,
+    /// Show a text coloured by how much each symbol surprises; a table where stdout is no terminal or NO_COLOR is set
+    #[arg(long)]
+    surprise: bool,
     /// Print the result as one JSON object on stdout
     #[arg(long)]
     json: bool,
@@ -45,18 +50,35 @@ struct Score {
     symbols: usize,
     nats_per_symbol: f64,
     bits_per_symbol: f64,
+    perplexity: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bits_per_byte: Option<f64>,
 }
 
 impl Score {
     fn new(input: Option<PathBuf>, symbols: usize, nats: f64) -> Self {
         let nats_per_symbol = nats / symbols.max(1) as f64;
-        Self { input, symbols, nats_per_symbol, bits_per_symbol: nats_per_symbol / LN_2 }
+        Self {
+            input,
+            symbols,
+            nats_per_symbol,
+            bits_per_symbol: nats_per_symbol / LN_2,
+            perplexity: nats_per_symbol.exp(),
+            bits_per_byte: None,
+        }
     }
 }
 
 /// Runs the command.
 pub fn run(args: Args) -> Result<()> {
-    let voice = args.model.voice()?;
+    let (model, path) = args.model.load()?;
+    if wavesynth::text::is_text(&model.header) {
+        return text::run(&args, model, &path);
+    }
+    if args.surprise {
+        usage!("--surprise: {} is no text model", args.model.name());
+    }
+    let voice = Voice::from_loaded(model, &path)?;
     let cue = args.condition.cue(&voice)?;
     if cue.has_track() && args.inputs.len() > 1 {
         usage!(
@@ -109,11 +131,15 @@ fn score(voice: &Voice, cue: Cue, stats: Option<&SpeakerStats>, path: &Path) -> 
 
 fn table(report: &Report) -> String {
     let total = (report.inputs.len() > 1).then_some(&report.total);
-    let mut t = String::from("   symbols  nats/symbol  bits/symbol  input");
+    let bytes = report.total.bits_per_byte.is_some();
+    let mut t = String::from("   symbols  nats/symbol  bits/symbol  perplexity");
+    t += if bytes { "  bits/byte  input" } else { "  input" };
     for s in report.inputs.iter().chain(total) {
         let name = s.input.as_ref().map_or("in total".into(), |p| p.display().to_string());
-        t +=
-            &format!("\n{:>10}  {:>11.4}  {:>11.4}  {name}", s.symbols, s.nats_per_symbol, s.bits_per_symbol);
+        let Score { symbols, nats_per_symbol: nats, bits_per_symbol: bits, perplexity, .. } = s;
+        t += &format!("\n{symbols:>10}  {nats:>11.4}  {bits:>11.4}  {perplexity:>10.3}");
+        t += &s.bits_per_byte.map_or(String::new(), |b| format!("  {b:>9.4}"));
+        t += &format!("  {name}");
     }
     t
 }

@@ -5,10 +5,11 @@ use super::output;
 use anyhow::Result;
 use serde_json::{Value, json};
 use std::path::PathBuf;
+use wavesynth::text;
 use wavesynth::voice::{SECTION, VoiceSection};
 use wavesynth_models::weights::{self, Checkpoint};
 use wavesynth_models::zoo::{FamilyConfig, LoadError};
-use wavesynth_models::{char_rnn, gpt, wavenet};
+use wavesynth_models::{char_rnn, gpt, ngram, wavenet};
 
 /// Show what a checkpoint holds
 #[derive(Debug, clap::Args)]
@@ -31,7 +32,7 @@ pub fn run(args: Args) -> Result<()> {
     if args.json {
         output::json(&value(&checkpoint, &config, voice.as_ref())?)
     } else {
-        output::text(&text(&checkpoint, &config, voice.as_ref()))
+        output::text(&page(&checkpoint, &config, voice.as_ref()))
     }
 }
 
@@ -57,6 +58,7 @@ fn value(checkpoint: &Checkpoint, config: &FamilyConfig, voice: Option<&VoiceSec
                 "receptive_field_ms": voice.map(|v| receptive as f64 * 1000.0 / f64::from(v.sample_rate)),
             })
         }
+        FamilyConfig::Ngram(c) => json!({ "config": c }),
         FamilyConfig::CharRnn(c) => json!({
             "config": c,
             "macs_per_symbol": c.macs_per_symbol(),
@@ -73,7 +75,7 @@ fn value(checkpoint: &Checkpoint, config: &FamilyConfig, voice: Option<&VoiceSec
     Ok(value)
 }
 
-fn text(checkpoint: &Checkpoint, config: &FamilyConfig, voice: Option<&VoiceSection>) -> String {
+fn page(checkpoint: &Checkpoint, config: &FamilyConfig, voice: Option<&VoiceSection>) -> String {
     let dtype = weights::dtype(&checkpoint.tensors);
     let mut lines = vec![
         ("family", config.family().into()),
@@ -83,6 +85,7 @@ fn text(checkpoint: &Checkpoint, config: &FamilyConfig, voice: Option<&VoiceSect
         FamilyConfig::WaveNet(c) => wavenet_lines(c, voice),
         FamilyConfig::CharRnn(c) => char_rnn_lines(c),
         FamilyConfig::Gpt(c) => gpt_lines(c),
+        FamilyConfig::Ngram(c) => ngram_lines(c),
     });
     if let Some(v) = voice {
         lines.push(("sample rate", format!("{} Hz", v.sample_rate)));
@@ -94,6 +97,7 @@ fn text(checkpoint: &Checkpoint, config: &FamilyConfig, voice: Option<&VoiceSect
     }
     for (name, section) in checkpoint.header.sections.iter().filter(|(n, _)| *n != SECTION) {
         match section {
+            Value::Object(_) if name == text::SECTION => lines.push((name, tokeniser(section))),
             Value::Object(fields) => {
                 lines.push((name, String::new()));
                 lines.extend(fields.iter().map(|(k, v)| (k.as_str(), format!("  {}", plain(v)))));
@@ -104,6 +108,14 @@ fn text(checkpoint: &Checkpoint, config: &FamilyConfig, voice: Option<&VoiceSect
     let lines: Vec<_> =
         lines.iter().map(|(k, v)| format!("{k:<16} {v}").trim_end().into()).collect::<Vec<String>>();
     lines.join("\n")
+}
+
+fn ngram_lines(c: &ngram::Config) -> Vec<(&'static str, String)> {
+    vec![
+        ("order", c.order.to_string()),
+        ("contexts", c.contexts.to_string()),
+        ("entries", c.entries.to_string()),
+    ]
 }
 
 fn char_rnn_lines(c: &char_rnn::Config) -> Vec<(&'static str, String)> {
@@ -169,6 +181,15 @@ fn wavenet_lines(c: &wavenet::Config, voice: Option<&VoiceSection>) -> Vec<(&'st
             }),
         ),
     ]
+}
+
+/// A tokeniser without its vocabulary, which may be long.
+fn tokeniser(section: &Value) -> String {
+    let kind = section["tokenizer"].as_str().unwrap_or("?");
+    match section["vocabulary"].as_str() {
+        Some(all) => format!("{kind} {:?}", all.chars().take(100).collect::<String>()),
+        None => kind.into(),
+    }
 }
 
 fn plain(v: &Value) -> String {

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use wavesynth::ranks::Ranks;
-use wavesynth::train::{self, report};
+use wavesynth::train;
 
 /// What was typed.
 #[derive(clap::Args)]
@@ -50,10 +50,7 @@ fn train(args: &Args, ranks: &Ranks) -> Result<()> {
     if !ranks.is_first() {
         return Ok(());
     }
-    let verdict = outcome
-        .held_out
-        .map(|h| format!(", held-out {h:.4} nats/sample: {}", report::verdict(h)))
-        .unwrap_or_default();
+    let verdict = if outcome.verdict.is_empty() { String::new() } else { format!(", {}", outcome.verdict) };
     eprintln!("{}: step {} of {}{verdict}", outcome.voice.display(), outcome.step, outcome.steps);
     if outcome.step < outcome.steps {
         eprintln!("continue with: wavesynth train {} --resume", args.run.display());

@@ -1,9 +1,12 @@
 //! The run file: what to train, on what, for how long. TOML, every key checked, every error naming file and key.
 
+pub mod check;
+
 use super::memory::Bytes;
+use super::tricks::{Curriculum, Scheduled};
 use anyhow::{Context, Result, anyhow, bail, ensure};
+use check::{parse_toml, range, read_text};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use std::path::{Path, PathBuf};
 use wavesynth_audio::{features, mulaw};
 use wavesynth_models::wavenet;
@@ -82,6 +85,9 @@ impl Default for Audio {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Model {
+    /// A voice is a WaveNet.
+    #[serde(default)]
+    pub family: VoiceFamily,
     /// R.
     pub residual_channels: usize,
     /// D; R when left out.
@@ -110,6 +116,15 @@ pub struct Model {
     /// H, width of the frame-rate network; 0 for none.
     #[serde(default = "sixty_four")]
     pub hidden: usize,
+}
+
+/// The families that make voices.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum VoiceFamily {
+    /// See [`wavesynth_models::wavenet`].
+    #[default]
+    WaveNet,
 }
 
 fn yes() -> bool {
@@ -146,6 +161,18 @@ pub struct Cycle {
     pub cycle: usize,
     /// Layers in all.
     pub layers: usize,
+}
+
+impl Dilations {
+    /// One number a layer.
+    pub fn get(&self) -> Vec<usize> {
+        match self {
+            Self::List(list) => list.clone(),
+            Self::Cycle(c) => {
+                (0..c.layers).map(|l| 1usize.checked_shl((l % c.cycle.max(1)) as u32).unwrap_or(0)).collect()
+            }
+        }
+    }
 }
 
 /// Which code computes loss and gradient.
@@ -199,6 +226,10 @@ pub struct Train {
     pub feature_dropout: f64,
     /// Windows without their track are taken where at least this fraction of the frames is speech; 0 takes any.
     pub dropout_speech: f64,
+    /// Mixes the model's own symbols into what it reads.
+    pub scheduled_sampling: Option<Scheduled>,
+    /// Lets windows grow to `window` over the first part of the run.
+    pub curriculum: Option<Curriculum>,
     /// Where all random numbers come from.
     pub seed: u64,
     /// Threads of a process; 0 for all cores that it may use.
@@ -239,6 +270,8 @@ impl Default for Train {
             input_noise: 0.3,
             feature_dropout: 0.1,
             dropout_speech: 0.8,
+            scheduled_sampling: None,
+            curriculum: None,
             seed: 1,
             threads: 0,
             engine: Engine::Fused,
@@ -252,35 +285,13 @@ impl Default for Train {
     }
 }
 
-impl Train {
-    /// Windows of a step, or the most of them where `max_memory` decides.
-    pub fn windows(&self) -> usize {
-        self.batch.unwrap_or(if self.max_memory.is_some() { 64 } else { 8 })
-    }
-}
-
-/// Keys that may change between a run and its resumption: none of them moves a weight. Of `train.batch` the state knows
-/// what counts, the windows of all ranks.
-const FREE: [&str; 9] = [
-    "corpus.root",
-    "train.batch",
-    "train.threads",
-    "train.log_every",
-    "train.eval_every",
-    "train.eval_seconds",
-    "train.checkpoint_every_minutes",
-    "train.out",
-    "train.start_from",
-];
-
 impl RunFile {
-    /// Reads and checks the run file at `path`; also gives its text.
+    /// Reads and checks the run file of a voice at `path`; also gives its text.
     ///
     /// # Errors
     /// An unreadable file, an unknown or missing key, a value out of range: file, key and what was wanted.
     pub fn read(path: &Path) -> Result<(Self, String)> {
-        let text = std::fs::read_to_string(path)
-            .with_context(|| format!("{}: can't read the run file", path.display()))?;
+        let text = read_text(path)?;
         let run = Self::parse(&text, &path.display().to_string())?;
         Ok((run, text))
     }
@@ -290,16 +301,7 @@ impl RunFile {
     /// # Errors
     /// As [`RunFile::read`].
     pub fn parse(text: &str, name: &str) -> Result<Self> {
-        let run: Self = toml::from_str(text).map_err(|e| {
-            let at = e.span().map_or(0, |s| s.start).min(text.len());
-            let number = text[..at].matches('\n').count();
-            let line = text.lines().nth(number).unwrap_or("").trim();
-            let what = e.message().replace('\n', " ");
-            match line {
-                "" => anyhow!("{name}: {what}"),
-                _ => anyhow!("{name}: line {} `{line}`: {what}", number + 1),
-            }
-        })?;
+        let run: Self = parse_toml(text, name)?;
         run.validate().with_context(|| name.to_string())?;
         Ok(run)
     }
@@ -314,6 +316,35 @@ impl RunFile {
         range("corpus.balance", c.balance, 0.0, 1.0)?;
         range("audio.sample_rate", f64::from(self.audio.sample_rate), 1000.0, 384_000.0)?;
         range("audio.preemphasis", f64::from(self.audio.preemphasis), 0.0, 0.99)?;
+        t.validate()?;
+        let rate = self.audio.sample_rate;
+        if self.model.features {
+            let want = format!("a multiple of {FRAME_RATE}, the frames per second of model.features");
+            ensure!(rate.is_multiple_of(FRAME_RATE), "audio.sample_rate is {rate}, wanted {want}");
+        }
+        // The speakers are not counted yet; one stands for them.
+        let mut config = self.model.config(1, rate);
+        if self.model.speaker_dim == 0
+            && let Some(c) = &mut config.condition
+        {
+            c.speakers = 0;
+        }
+        config.validate().map_err(|e| anyhow!("model: {e}"))
+    }
+}
+
+impl Train {
+    /// Windows of a step, or the most of them where `max_memory` decides.
+    pub fn windows(&self) -> usize {
+        self.batch.unwrap_or(if self.max_memory.is_some() { 64 } else { 8 })
+    }
+
+    /// Checks every key of the section.
+    ///
+    /// # Errors
+    /// The first value that is out of range.
+    pub fn validate(&self) -> Result<()> {
+        let t = self;
         match (t.steps, t.hours) {
             (Some(n), None) => range("train.steps", n as f64, 1.0, 1e9)?,
             (None, Some(h)) => range("train.hours", h, 0.001, 10_000.0)?,
@@ -337,57 +368,15 @@ impl RunFile {
         range("train.eval_every", t.eval_every as f64, 1.0, 1e9)?;
         range("train.eval_seconds", t.eval_seconds, 0.1, 1e5)?;
         range("train.checkpoint_every_minutes", t.checkpoint_every_minutes, 0.0, 1e5)?;
-        let rate = self.audio.sample_rate;
-        if self.model.features {
-            let want = format!("a multiple of {FRAME_RATE}, the frames per second of model.features");
-            ensure!(rate.is_multiple_of(FRAME_RATE), "audio.sample_rate is {rate}, wanted {want}");
-        }
-        // The speakers are not counted yet; one stands for them.
-        let mut config = self.model.config(1, rate);
-        if self.model.speaker_dim == 0
-            && let Some(c) = &mut config.condition
-        {
-            c.speakers = 0;
-        }
-        config.validate().map_err(|e| anyhow!("model: {e}"))
-    }
-
-    /// The first key in which two run files differ so much that one can't continue the other, with both values.
-    pub fn conflict(&self, other: &Self) -> Option<(String, String, String)> {
-        let value = |r: &Self| serde_json::to_value(r).unwrap_or(Value::Null);
-        first_difference("", &value(self), &value(other))
-    }
-}
-
-fn range(key: &str, found: f64, low: f64, high: f64) -> Result<()> {
-    ensure!((low..=high).contains(&found), "{key} is {found}, wanted {low} to {high}");
-    Ok(())
-}
-
-fn first_difference(at: &str, a: &Value, b: &Value) -> Option<(String, String, String)> {
-    if FREE.contains(&at) {
-        return None;
-    }
-    match (a, b) {
-        (Value::Object(x), Value::Object(y)) => x.keys().chain(y.keys()).find_map(|key| {
-            let path = if at.is_empty() { key.clone() } else { format!("{at}.{key}") };
-            let get = |m: &serde_json::Map<String, Value>| m.get(key).cloned().unwrap_or_default();
-            first_difference(&path, &get(x), &get(y))
-        }),
-        _ if a == b => None,
-        _ => Some((at.to_string(), a.to_string(), b.to_string())),
+        t.scheduled_sampling.as_ref().map_or(Ok(()), Scheduled::validate)?;
+        t.curriculum.as_ref().map_or(Ok(()), |c| c.validate(t.window))
     }
 }
 
 impl Model {
     /// The network's config for a corpus of `speakers` speakers at `sample_rate`.
     pub fn config(&self, speakers: usize, sample_rate: u32) -> wavenet::Config {
-        let dilations = match &self.dilations {
-            Dilations::List(list) => list.clone(),
-            Dilations::Cycle(c) => {
-                (0..c.layers).map(|l| 1usize.checked_shl((l % c.cycle.max(1)) as u32).unwrap_or(0)).collect()
-            }
-        };
+        let dilations = self.dilations.get();
         let condition = (self.speaker_dim > 0 || self.features).then(|| wavenet::Condition {
             speakers: if self.speaker_dim > 0 { speakers } else { 0 },
             speaker_dim: self.speaker_dim,

@@ -48,8 +48,8 @@ const SAVING: usize = 8;
 /// The most memory that a run will hold, by part, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Forecast {
-    /// Recordings and their tracks.
-    pub recordings: usize,
+    /// Recordings and their tracks, or a text's symbols.
+    pub corpus: usize,
     /// Activations and gradients of a step.
     pub step: usize,
     /// Parameters, gradient, moments and average.
@@ -59,16 +59,16 @@ pub struct Forecast {
 }
 
 impl Forecast {
-    /// Steps of `windows` windows of `rows` rows, next to `recordings` bytes of recordings, without a checkpoint.
+    /// Steps of `windows` windows of `rows` rows, next to a corpus of `corpus` bytes, without a checkpoint.
     pub fn new(
         objective: &dyn Objective,
-        recordings: usize,
+        corpus: usize,
         windows: usize,
         rows: usize,
         threads: usize,
     ) -> Self {
         Self {
-            recordings,
+            corpus,
             step: objective.peak_bytes(windows, rows, threads),
             weights: VECTORS * 4 * objective.layout().len(),
             saving: 0,
@@ -82,7 +82,7 @@ impl Forecast {
 
     /// All parts and the program's own.
     pub fn total(&self) -> usize {
-        self.recordings + self.step + self.weights + self.saving + PROGRAM
+        self.corpus + self.step + self.weights + self.saving + PROGRAM
     }
 }
 
@@ -96,11 +96,11 @@ pub fn largest_batch(max: Bytes, most: usize, forecast: impl Fn(usize) -> Foreca
         None => {
             let one = forecast(1);
             bail!(
-                "train.max_memory is {}, but steps of one window take {} ({} for recordings, {} for the step); raise \
+                "train.max_memory is {}, but steps of one window take {} ({} for the corpus, {} for the step); raise \
                  it, or shorten train.window or train.max_warmup",
                 report::bytes(max.0),
                 report::bytes(one.total()),
-                report::bytes(one.recordings),
+                report::bytes(one.corpus),
                 report::bytes(one.step)
             )
         }
@@ -133,7 +133,7 @@ mod tests {
 
     #[test]
     fn the_largest_batch_that_fits_is_taken() {
-        let forecast = |n| Forecast { recordings: 0, step: n * 1000, weights: 100, saving: 400 };
+        let forecast = |n| Forecast { corpus: 0, step: n * 1000, weights: 100, saving: 400 };
         let room = |n: usize| Bytes(PROGRAM + n);
         assert_eq!(largest_batch(room(7499), 64, forecast).unwrap(), 6);
         assert_eq!(largest_batch(room(7500), 64, forecast).unwrap(), 7);

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use wavesynth_audio::features;
 use wavesynth_models::wavenet::{self, names};
-use wavesynth_models::weights::{Checkpoint, Header, Layout, Tensors, VERSION};
+use wavesynth_models::weights::Tensors;
 
 /// The header's section about the training run.
 pub const TRAINING: &str = "training";
@@ -40,24 +40,23 @@ pub struct Training {
     pub run: String,
 }
 
-/// The voice of `state`.
+/// The sections of the voice whose weights are `tensors`, the average of `state`.
 ///
 /// # Errors
-/// A header that is no JSON, which no config gives.
-pub fn checkpoint(
+/// A section that is no JSON, which none is.
+pub fn sections(
     run: (&RunFile, &str),
     corpus: &Corpus,
     config: &wavenet::Config,
-    layout: &Layout,
+    tensors: &Tensors,
     state: &State,
-) -> Result<Checkpoint> {
+) -> Result<serde_json::Map<String, serde_json::Value>> {
     let (run, text) = run;
-    let tensors = layout.tensors(&state.ema);
     let voice = VoiceSection {
         sample_rate: run.audio.sample_rate,
         preemphasis: run.audio.preemphasis,
         recipe: if run.model.features { features::RECIPE.into() } else { String::new() },
-        space: space(config, &tensors),
+        space: space(config, tensors),
         speakers: corpus.speakers.clone(),
     };
     let training = Training {
@@ -75,13 +74,7 @@ pub fn checkpoint(
     let mut sections = serde_json::Map::new();
     sections.insert(SECTION.into(), serde_json::to_value(voice)?);
     sections.insert(TRAINING.into(), serde_json::to_value(training)?);
-    let header = Header {
-        version: VERSION,
-        family: wavenet::FAMILY.into(),
-        config: serde_json::to_value(config)?,
-        sections,
-    };
-    Ok(Checkpoint { header, tensors })
+    Ok(sections)
 }
 
 /// Names the space of speaker vectors: the table and the products that read a vector first. Other weights may change

@@ -8,9 +8,10 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-/// First line of the log.
-const COLUMNS: &str =
-    "step,seconds,samples,loss,smoothed_loss,grad_norm,learning_rate,held_out_nats,samples_per_s";
+/// First line of the log, where a symbol is called `unit`.
+fn columns(unit: &str) -> String {
+    format!("step,seconds,{unit}s,loss,smoothed_loss,grad_norm,learning_rate,held_out_nats,{unit}s_per_s")
+}
 
 /// What nats per sample mean for 256 mu-law symbols at 16 kHz: (above, meaning), from high to low. Measured on this
 /// project's own speech; quiet or clean recordings reach lower numbers with the same quality, so a number compares two
@@ -81,16 +82,17 @@ pub struct Reporter {
     bar: ProgressBar,
     csv: std::fs::File,
     path: PathBuf,
+    unit: &'static str,
     began: Instant,
     first: (u64, u64),
 }
 
 impl Reporter {
-    /// Opens the log at `path`; rows behind `state` (written after the checkpoint that is resumed) go.
+    /// Opens the log at `path`, where a symbol is called `unit`; rows behind `state` (written after the checkpoint that is resumed) go.
     ///
     /// # Errors
     /// A log that can't be read or written.
-    pub fn open(path: &Path, state: &State) -> Result<Self> {
+    pub fn open(path: &Path, state: &State, unit: &'static str) -> Result<Self> {
         let at = || format!("log {}", path.display());
         let old = match state.step {
             0 => String::new(),
@@ -100,7 +102,7 @@ impl Reporter {
             let step = row.split(',').next().and_then(|s| s.parse::<u64>().ok());
             step.is_some_and(|s| s <= state.step)
         });
-        let mut text = format!("{COLUMNS}\n");
+        let mut text = format!("{}\n", columns(unit));
         kept.for_each(|row| {
             text.push_str(row);
             text.push('\n');
@@ -109,7 +111,14 @@ impl Reporter {
         let csv = std::fs::OpenOptions::new().append(true).open(path).with_context(at)?;
         let bar = bar(state.steps, "{wide_bar} {pos}/{len} {msg}");
         bar.set_position(state.step);
-        Ok(Self { bar, csv, path: path.into(), began: Instant::now(), first: (state.step, state.samples) })
+        Ok(Self {
+            bar,
+            csv,
+            path: path.into(),
+            unit,
+            began: Instant::now(),
+            first: (state.step, state.samples),
+        })
     }
 
     /// A line for the person.
@@ -117,24 +126,31 @@ impl Reporter {
         self.bar.suspend(|| eprintln!("{line}"));
     }
 
-    /// Shows `state` after `step`; with `log`, also writes its row.
+    /// Shows `state` after `step`, a held-out reading in the words of `verdict`; with `log`, also writes its row.
     ///
     /// # Errors
     /// A log that can't be written.
-    pub fn step(&mut self, state: &State, step: &Step, log: bool) -> Result<()> {
+    pub fn step(
+        &mut self,
+        state: &State,
+        step: &Step,
+        log: bool,
+        verdict: &dyn Fn(f64) -> String,
+    ) -> Result<()> {
+        let unit = self.unit;
         let seconds = self.began.elapsed().as_secs_f64().max(1e-9);
         let steps_per_s = (state.step - self.first.0) as f64 / seconds;
         let samples_per_s = (state.samples - self.first.1) as f64 / seconds;
         let left = (state.steps - state.step) as f64 / steps_per_s.max(1e-9);
         let held_out = state.held_out.map_or("-".into(), |h| format!("{h:.4}"));
         let message = format!(
-            "{steps_per_s:.2} steps/s, {samples_per_s:.0} samples/s, loss {:.4}, held-out {held_out} nats/sample, {} left",
+            "{steps_per_s:.2} steps/s, {samples_per_s:.0} {unit}s/s, loss {:.4}, held-out {held_out} nats/{unit}, {} left",
             state.guard.smoothed,
             span(left)
         );
         if let Some(r) = step.reading {
             self.say(&format!(
-                "step {}: held-out {:.4} nats/sample by the engine, {:.4} by the trainer: {}",
+                "step {}: held-out {:.4} nats/{unit} by the engine, {:.4} by the trainer: {}",
                 state.step,
                 r.engine,
                 r.trainer,

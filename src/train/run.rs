@@ -1,12 +1,13 @@
 //! The loop.
 
-use super::config::RunFile;
 use super::device::Device;
 use super::guard::Guard;
 use super::optim::{self, AdamW, Schedule};
 use super::report::{Reporter, Step};
+use super::run_file::Run;
 use super::setup::Setup;
 use super::state::State;
+use super::text::counted;
 use crate::ranks::Ranks;
 use anyhow::{Result, anyhow, bail};
 use std::path::{Path, PathBuf};
@@ -31,14 +32,16 @@ pub struct Options {
 /// How a run ended.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Outcome {
-    /// The voice file.
+    /// The checkpoint: a voice, or a text model.
     pub voice: PathBuf,
     /// Steps taken, all sessions together.
     pub step: u64,
     /// Steps of the whole run.
     pub steps: u64,
-    /// Nats per held-out sample at the end; `None` if nothing is held out.
+    /// Nats per held-out symbol at the end; `None` if nothing is held out.
     pub held_out: Option<f64>,
+    /// The same for a person, with its unit and what it means; empty if nothing is held out.
+    pub verdict: String,
 }
 
 /// Trains the run file at `path` until it is done or `stop` is set on any rank. Progress goes to stderr. All `ranks`
@@ -48,16 +51,21 @@ pub struct Outcome {
 /// A bad run file or corpus, a state that belongs to another run, a diverging loss (the last good checkpoint stays), a
 /// file that can't be written.
 pub fn train(path: &Path, options: &Options, stop: &AtomicBool, ranks: &Ranks) -> Result<Outcome> {
-    let (run, text) = RunFile::read(path)?;
+    let (run, text) = Run::read(path)?;
     let stem = path.file_stem().unwrap_or_default();
-    let out = run.train.out.clone().unwrap_or_else(|| Path::new("runs").join(stem));
+    let out = run.train().out.clone().unwrap_or_else(|| Path::new("runs").join(stem));
     if !options.resume && Setup::is_begun(&out) {
         bail!(
             "{} holds a run already: --resume continues it, another train.out begins a new one",
             out.display()
         );
     }
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(run.train.threads).build()?;
+    if let Run::Text(run) = &run
+        && run.model.is_counted()
+    {
+        return counted::train(run, &text, &out, options, ranks);
+    }
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(run.train().threads).build()?;
     pool.install(|| {
         let mut setup = Setup::open(run, text, out, options.device, ranks)?;
         let resumed = if options.resume { Some(setup.resume()?) } else { None };
@@ -68,26 +76,31 @@ pub fn train(path: &Path, options: &Options, stop: &AtomicBool, ranks: &Ranks) -
 }
 
 fn steps(setup: &Setup, mut s: State, options: &Options, stop: &AtomicBool) -> Result<Outcome> {
-    let (train, ranks) = (&setup.run.train, setup.ranks);
-    let sampler = setup.sampler(s.steps);
+    let (train, ranks) = (setup.run.train(), setup.ranks);
+    let (unit, classes) = (setup.source.unit(), setup.source.config().classes());
+    let batches = setup.batches(s.steps);
     let schedule = Schedule::new(train, s.steps);
     let adam = AdamW::new(train, setup.objective.layout());
     let last = options.stop_after.map_or(s.steps, |n| s.steps.min(s.step + n));
     let mut grads = vec![0.0; s.params.len()];
-    let mut report = ranks.is_first().then(|| Reporter::open(&setup.log_file(), &s)).transpose()?;
+    let mut report = ranks.is_first().then(|| Reporter::open(&setup.log_file(), &s, unit)).transpose()?;
     ranks.same(&s.digest(), SAME)?;
     let (mut clock, mut saved) = (Instant::now(), Instant::now());
 
     let mut ending = s.step >= last;
     while !ending {
-        let batch = sampler.batch(s.step);
-        let loss = setup.objective.loss(&s.params, &batch, Some(&mut grads))?;
+        let mut batch = batches(s.step);
+        setup.mix_own_symbols(&s, &mut batch)?;
+        // A copy, for a checkpoint of this step is written before the step is taken.
+        let mut carry = s.carry.clone();
+        let loss = setup.objective.loss_carried(&s.params, &batch, &mut carry, Some(&mut grads))?;
         let (loss, samples) = ranks.mean(loss, in_loss(&batch), &mut grads);
         let norm = optim::clip(&mut grads, train.clip_norm);
-        Guard::check(s.step, loss, norm, setup.config.classes)?;
+        Guard::check(s.step, loss, norm, classes)?;
         // Here, because these weights have just shown a sane loss.
-        let minutes = saved.elapsed().as_secs_f64() / 60.0;
-        if minutes >= train.checkpoint_every_minutes && !s.guard.suspect() {
+        let due = saved.elapsed().as_secs_f64() / 60.0 >= train.checkpoint_every_minutes;
+        // By the first rank's clock, for all have a part in the state.
+        if ranks.any(ranks.is_first() && due) && !s.guard.suspect() {
             setup.save(&s)?;
             saved = Instant::now();
         }
@@ -95,6 +108,7 @@ fn steps(setup: &Setup, mut s: State, options: &Options, stop: &AtomicBool) -> R
         let rate = schedule.at(s.step);
         adam.update(&mut s.params, &grads, &mut s.moments, s.step, rate);
         optim::average(&mut s.ema, &s.params, train.ema, s.step);
+        s.carry = carry;
         s.step += 1;
         s.samples += samples;
 
@@ -108,19 +122,22 @@ fn steps(setup: &Setup, mut s: State, options: &Options, stop: &AtomicBool) -> R
         clock = Instant::now();
         let log = s.step.is_multiple_of(train.log_every) || reading.is_some();
         if let Some(report) = &mut report {
-            report.step(&s, &Step { loss, norm, rate, reading }, log)?;
+            let verdict = |nats| setup.source.verdict(nats);
+            report.step(&s, &Step { loss, norm, rate, reading }, log, &verdict)?;
         }
     }
     if let Some(report) = report {
         report.finish();
     }
     // The last step's weights have not been judged yet.
-    let batch = sampler.batch(s.step);
-    let loss = setup.objective.loss(&s.params, &batch, None)?;
+    let batch = batches(s.step);
+    let loss = setup.objective.loss_carried(&s.params, &batch, &mut s.carry.clone(), None)?;
     let (loss, _) = ranks.mean(loss, in_loss(&batch), &mut []);
-    Guard::check(s.step, loss, 0.0, setup.config.classes)?;
+    Guard::check(s.step, loss, 0.0, classes)?;
     setup.save(&s)?;
-    Ok(Outcome { voice: setup.voice_file(), step: s.step, steps: s.steps, held_out: s.held_out })
+    let said = |nats| format!("held-out {nats:.4} nats/{unit}: {}", setup.source.verdict(nats));
+    let verdict = s.held_out.map(said).unwrap_or_default();
+    Ok(Outcome { voice: setup.model_file(), step: s.step, steps: s.steps, held_out: s.held_out, verdict })
 }
 
 /// Samples of a batch that count in its loss.

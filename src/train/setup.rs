@@ -1,23 +1,27 @@
 //! What stands still while a run steps: corpus, network, objective, and what is done with a state.
 
-use super::config::{Engine, RunFile};
-use super::corpus::Corpus;
+use super::config::{Engine, Train};
 use super::device::Device;
-use super::held_out::{HeldOut, Reading};
+use super::held_out::Reading;
 use super::memory::{self, Forecast};
+use super::report;
+use super::run_file::Run;
+use super::shares::Slots;
+use super::source::{Batches, Source};
+use super::speech::Speech;
 use super::state::State;
-use super::window::{Cutter, Sampler};
-use super::{product, report};
+use super::text::TextSource;
+use super::tricks;
 use crate::ranks::Ranks;
-use crate::voice::Voice;
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 use wavesynth_models::kernels::Isa;
-use wavesynth_models::objective::Objective;
-use wavesynth_models::wavenet::{self, fused::Fused, graph::GraphObjective, names};
-use wavesynth_models::weights::{self, Checkpoint};
-use wavesynth_models::zoo::Loaded;
+use wavesynth_models::objective::{Objective, Window};
+use wavesynth_models::wavenet::{self, fused::Fused, graph::GraphObjective};
+use wavesynth_models::weights::{self, Checkpoint, Header, VERSION};
+use wavesynth_models::zoo::{FamilyConfig, Loaded};
+use wavesynth_models::{char_rnn, gpt};
 
 /// Steps that are timed to turn hours into steps; the first of them only warms caches.
 const TIMED: u64 = 4;
@@ -34,52 +38,58 @@ pub fn objective(config: &wavenet::Config, engine: Engine, device: Device) -> Re
     })
 }
 
+/// The objective of any family that learns by steps.
+///
+/// # Errors
+/// A family that does not, or a device that is not there.
+fn objective_of(config: &FamilyConfig, engine: Engine, device: Device) -> Result<Box<dyn Objective>> {
+    match config {
+        FamilyConfig::WaveNet(c) => objective(c, engine, device),
+        FamilyConfig::CharRnn(c) => Ok(match (engine, device) {
+            (Engine::Fused, Device::Cpu) => Box::new(char_rnn::fused::Fused::new(c.clone(), Isa::detect())),
+            _ => Box::new(char_rnn::graph::GraphObjective::new(c.clone(), device.open()?)),
+        }),
+        FamilyConfig::Gpt(c) => Ok(match (engine, device) {
+            (Engine::Fused, Device::Cpu) => Box::new(gpt::fused::Fused::new(c.clone(), Isa::detect())),
+            _ => Box::new(gpt::graph::GraphObjective::new(c.clone(), device.open()?)),
+        }),
+        FamilyConfig::Ngram(_) => bail!("an n-gram table is counted, not trained by steps"),
+    }
+}
+
 /// A run, without what its steps change.
 pub struct Setup<'a> {
     /// Who takes part in it.
     pub ranks: &'a Ranks,
     /// The run file.
-    pub run: RunFile,
-    /// The recordings.
-    pub corpus: Corpus,
-    /// The network's sizes.
-    pub config: wavenet::Config,
-    /// Its loss.
+    pub run: Run,
+    /// The corpus.
+    pub source: Box<dyn Source>,
+    /// The network's loss.
     pub objective: Box<dyn Objective>,
-    /// How recordings become windows.
-    pub cutter: Cutter,
-    /// Windows of a step.
+    /// Windows of a step, on each rank.
     pub windows: usize,
-    /// How held-out recordings do: always with the whole receptive field, as the engine hears them.
-    judge: Cutter,
-    /// What is evaluated; `None` if nothing is held out.
-    pub held_out: Option<HeldOut>,
     text: String,
     out: PathBuf,
 }
 
 impl<'a> Setup<'a> {
-    /// Reads everything that `run` (with its `text`) names; `out` is made if it is missing. Losses are computed on
-    /// `device`.
+    /// Reads everything that `run` (with its `text`) names; the run will live in `out`. Losses are computed on `device`.
     ///
     /// # Errors
-    /// A corpus, a folder or a device that can't be used; a `max_memory` that is too little.
-    pub fn open(run: RunFile, text: String, out: PathBuf, device: Device, ranks: &'a Ranks) -> Result<Self> {
+    /// A corpus or a device that can't be used; a `max_memory` that is too little.
+    pub fn open(run: Run, text: String, out: PathBuf, device: Device, ranks: &'a Ranks) -> Result<Self> {
         ranks.same(text.as_bytes(), "run file")?;
         // Before hours of recordings are read.
         device.open()?;
-        let corpus = Corpus::load(&run, ranks)?;
-        std::fs::create_dir_all(&out).with_context(|| format!("train.out {}", out.display()))?;
-        let config = run.model.config(corpus.speakers.len(), run.audio.sample_rate);
-        config.validate()?;
-        let objective = objective(&config, run.train.engine, device)?;
-        let cutter = Cutter::new(&config, run.train.window, run.train.max_warmup);
-        let judge = Cutter::new(&config, run.train.window, None);
-        let held_out = HeldOut::select(&corpus, run.train.eval_seconds);
-        let windows = run.train.windows();
-        let mut setup =
-            Self { ranks, run, corpus, config, objective, cutter, windows, judge, held_out, text, out };
-        if let Some(max) = setup.run.train.max_memory {
+        let source: Box<dyn Source> = match &run {
+            Run::Voice(run) => Box::new(Speech::open(run, ranks)?),
+            Run::Text(run) => Box::new(TextSource::open(run, ranks)?),
+        };
+        let objective = objective_of(source.config(), run.train().engine, device)?;
+        let windows = run.train().windows();
+        let mut setup = Self { ranks, run, source, objective, windows, text, out };
+        if let Some(max) = setup.train().max_memory {
             setup.windows = memory::largest_batch(max, windows, |n| setup.forecast(n))?;
         }
         Ok(setup)
@@ -88,13 +98,17 @@ impl<'a> Setup<'a> {
     /// The memory of a run with steps of `windows` windows.
     fn forecast(&self, windows: usize) -> Forecast {
         let threads = rayon::current_num_threads();
-        let (objective, rows) = (self.objective.as_ref(), self.cutter.max_rows());
-        Forecast::new(objective, self.corpus.bytes(), windows, rows, threads).with_saving()
+        let (objective, rows) = (self.objective.as_ref(), self.source.max_rows());
+        Forecast::new(objective, self.source.bytes(), windows, rows, threads).with_saving()
     }
 
-    /// The voice file.
-    pub fn voice_file(&self) -> PathBuf {
-        self.out.join("voice.safetensors")
+    fn train(&self) -> &Train {
+        self.run.train()
+    }
+
+    /// The checkpoint.
+    pub fn model_file(&self) -> PathBuf {
+        self.out.join(self.source.file_name())
     }
 
     /// The file that resuming reads.
@@ -112,58 +126,42 @@ impl<'a> Setup<'a> {
         if !self.ranks.is_first() {
             return;
         }
-        let c = &self.corpus;
-        let names: Vec<&str> = c.speakers.iter().map(|s| s.name.as_str()).collect();
-        eprintln!(
-            "corpus: {} speakers ({}), {} recordings, {:.2} h to train on, {:.2} h held out{}",
-            names.len(),
-            names.join(", "),
-            c.files.len(),
-            c.hours(false),
-            c.hours(true),
-            match c.skipped {
-                0 => String::new(),
-                n => format!(", {n} shorter than {} s skipped", self.run.corpus.min_seconds),
-            }
-        );
+        let source = &self.source;
         let len = self.objective.layout().len();
-        let rate = f64::from(c.sample_rate);
-        eprintln!(
-            "model: {len} parameters ({} as f32), {} layers, receptive field {:.0} ms, {:.2} million multiply-adds a \
-             sample",
-            report::bytes(4 * len),
-            self.config.dilations.len(),
-            self.config.receptive_field() as f64 / rate * 1e3,
-            self.config.macs_per_sample() as f64 / 1e6
-        );
+        source.describe().iter().for_each(|line| eprintln!("{line}"));
+        eprintln!("model: {len} parameters ({} as f32)", report::bytes(4 * len));
         let threads = rayon::current_num_threads();
         let forecast = self.forecast(self.windows);
         eprintln!(
-            "memory: about {} expected{}: {} for recordings, {} for the step ({} windows of {} samples, {threads} \
-             threads), {} for weights and moments, {} more while a checkpoint is written",
+            "memory: about {} expected{}: {} for the {}s, {} for the step ({} windows of {} {}s, {threads} threads), {} \
+             for weights and moments, {} more while a checkpoint is written",
             report::bytes(forecast.total()),
             match self.ranks.size() {
                 1 => String::new(),
                 n => format!(" on each of {n} ranks"),
             },
-            report::bytes(forecast.recordings),
+            report::bytes(forecast.corpus),
+            source.item(),
             report::bytes(forecast.step),
             self.windows,
-            self.cutter.max_rows(),
+            source.max_rows(),
+            source.unit(),
             report::bytes(forecast.weights),
             report::bytes(forecast.saving)
         );
-        eprintln!("to beat: {:.3} nats/sample, by the codes' frequencies alone", c.frequency_nats);
+        eprintln!("to beat: {:.3} nats/{}, by the frequencies alone", source.frequency_nats(), source.unit());
     }
 
-    /// The state before the first step.
+    /// The state before the first step; makes the run's folder.
     ///
     /// # Errors
-    /// `train.start_from` is no checkpoint of this model.
+    /// `train.start_from` is no checkpoint of this model, the corpus is too small for a step, a folder that can't be made.
     pub fn fresh(&self) -> Result<State> {
+        self.source.check(self.slots().all)?;
+        std::fs::create_dir_all(&self.out).with_context(|| format!("train.out {}", self.out.display()))?;
         let layout = self.objective.layout();
-        let params = match &self.run.train.start_from {
-            None => layout.init(self.run.train.seed),
+        let params = match &self.train().start_from {
+            None => layout.init(self.train().seed),
             Some(path) => {
                 let file = Checkpoint::read(path).context("train.start_from")?;
                 weights::check(&file.tensors, layout.table())
@@ -171,25 +169,50 @@ impl<'a> Setup<'a> {
                 layout.flatten(&file.tensors)
             }
         };
-        let steps = match (self.run.train.steps, self.run.train.hours) {
+        let steps = match (self.train().steps, self.train().hours) {
             (Some(steps), _) => steps,
             (None, hours) => self.time(&params, hours.unwrap_or(0.0) * 3600.0)?,
         };
-        Ok(State::new(params, steps, self.windows * self.ranks.size()))
+        Ok(self.part(State::new(params, steps, self.slots().all)))
     }
 
-    /// The batches of a run of `steps` steps.
-    pub fn sampler(&self, steps: u64) -> Sampler<'_> {
-        Sampler::new(&self.run.train, &self.corpus, &self.cutter, self.ranks, (self.windows, steps))
+    /// The windows that this rank draws.
+    fn slots(&self) -> Slots {
+        Slots::of(self.ranks, self.windows)
+    }
+
+    /// This rank's part of a state that holds the carry of all.
+    fn part(&self, state: State) -> State {
+        State { carry: state.carry[self.slots().own].to_vec(), ..state }
+    }
+
+    /// The carry of all ranks' windows; `own` is that of this one's. All ranks call this together.
+    fn all_carry(&self, own: &[Vec<f32>]) -> Result<Vec<Vec<f32>>> {
+        if self.objective.carry_len() == 0 {
+            return Ok(vec![Vec::new(); self.slots().all]);
+        }
+        let bytes = own.iter().flatten().flat_map(|v| v.to_le_bytes()).collect();
+        let all: Vec<f32> = (self.ranks.gather(bytes)?.iter())
+            .flat_map(|bytes| bytes.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b)))
+            .collect();
+        Ok(match all.len() {
+            0 => vec![Vec::new(); self.slots().all],
+            _ => all.chunks_exact(self.objective.carry_len()).map(Vec::from).collect(),
+        })
+    }
+
+    /// This rank's part of the batches of a run of `steps` steps.
+    pub fn batches(&self, steps: u64) -> Batches<'_> {
+        self.source.batches(self.slots(), steps)
     }
 
     /// How many steps fit into `seconds`.
     fn time(&self, params: &[f32], seconds: f64) -> Result<u64> {
-        let sampler = self.sampler(TIMED);
+        let batches = self.batches(TIMED);
         let mut grads = vec![0.0; params.len()];
         let mut began = Instant::now();
         for step in 0..TIMED {
-            let loss = self.objective.loss(params, &sampler.batch(step), Some(&mut grads))?;
+            let loss = self.objective.loss(params, &batches(step), Some(&mut grads))?;
             self.ranks.mean(loss, 1, &mut grads);
             if step == 0 {
                 began = Instant::now();
@@ -205,57 +228,89 @@ impl<'a> Setup<'a> {
         Ok(steps[0])
     }
 
+    /// The engine with the weights `params`.
+    ///
+    /// # Errors
+    /// Weights that are no numbers.
+    fn engine(&self, params: &[f32]) -> Result<Loaded> {
+        let config = self.source.config();
+        let header = Header {
+            version: VERSION,
+            family: config.family().into(),
+            config: config.to_json()?,
+            sections: serde_json::Map::new(),
+        };
+        let file = Checkpoint { header, tensors: self.objective.layout().tensors(params) };
+        Ok(Loaded::from_checkpoint(file, &self.model_file(), Isa::detect())?)
+    }
+
+    /// Lets the network read its own symbols in `batch`, of step `s.step`, where the run file asks for it.
+    ///
+    /// # Errors
+    /// Weights that are no numbers.
+    pub fn mix_own_symbols(&self, s: &State, batch: &mut [Window]) -> Result<()> {
+        let Some(scheduled) = &self.train().scheduled_sampling else {
+            return Ok(());
+        };
+        let truth = scheduled.truth(s.step, s.steps);
+        let slots = self.slots();
+        if truth < 1.0 {
+            let layout = self.objective.layout();
+            tricks::mix(
+                &self.engine(&s.params)?,
+                &s.params,
+                layout,
+                batch,
+                truth,
+                (self.train().seed, slots.number(s.step, slots.own.start)),
+            );
+        }
+        Ok(())
+    }
+
     /// Reads the averaged weights on the held-out selection, by engine and trainer, and keeps the result in `state`.
     /// `None` if nothing is held out.
     ///
     /// # Errors
     /// The two readings differ.
     pub fn evaluate(&self, state: &mut State) -> Result<Option<Reading>> {
-        let Some(held_out) = &self.held_out else {
+        let model = Loaded::from_checkpoint(self.checkpoint(state)?, &self.model_file(), Isa::detect())?;
+        let (objective, params) = (self.objective.as_ref(), &state.ema);
+        let reading = self.source.evaluate(model, objective, params, self.windows, self.ranks)?;
+        let Some(reading) = reading else {
             return Ok(None);
         };
-        let layout = self.objective.layout();
-        let file = self.voice_file();
-        let model = Loaded::from_checkpoint(self.voice(state)?, &file, Isa::detect())?;
-        let voice = Voice::from_loaded(model, &file)?;
-        let dim = self.config.condition.as_ref().map_or(0, |c| c.speaker_dim);
-        let vectors = match dim {
-            0 => &[][..],
-            _ => &state.ema[layout.range(names::SPEAKERS)],
-        };
-        let reading = Reading {
-            engine: held_out.by_engine(&voice, vectors, self.ranks),
-            trainer: held_out.by_trainer(
-                self.objective.as_ref(),
-                &state.ema,
-                &self.judge,
-                self.windows,
-                self.ranks,
-            )?,
-        }
-        .check()?;
+        let reading = reading.check()?;
         state.held_out = Some(reading.engine);
         let best = state.best_held_out.unwrap_or(f64::MAX);
         state.best_held_out = Some(best.min(reading.engine));
         Ok(Some(reading))
     }
 
-    fn voice(&self, state: &State) -> Result<Checkpoint> {
-        let run = (&self.run, self.text.as_str());
-        product::checkpoint(run, &self.corpus, &self.config, self.objective.layout(), state)
+    fn checkpoint(&self, state: &State) -> Result<Checkpoint> {
+        let config = self.source.config();
+        let tensors = self.objective.layout().tensors(&state.ema);
+        let header = Header {
+            version: VERSION,
+            family: config.family().into(),
+            config: config.to_json()?,
+            sections: self.source.sections(&tensors, state, &self.text)?,
+        };
+        Ok(Checkpoint { header, tensors })
     }
 
-    /// Writes voice and state, each whole or not at all; the first rank does it for all.
+    /// Writes checkpoint and state, each whole or not at all; the first rank does it for all, with a part of each.
     ///
     /// # Errors
     /// Weights that are no numbers, or what the file system says.
     pub fn save(&self, state: &State) -> Result<()> {
         ensure!(state.is_finite(), "step {}: a weight is not a number: the run diverged", state.step);
+        let carry = self.all_carry(&state.carry)?;
         if !self.ranks.is_first() {
             return Ok(());
         }
-        state.write(&self.state_file(), &self.config, &self.corpus, &self.text)?;
-        Ok(self.voice(state)?.write(&self.voice_file())?)
+        state.write(&self.state_file(), self.source.as_ref(), &self.text, &carry)?;
+        Ok(self.checkpoint(state)?.write(&self.model_file())?)
     }
 
     /// The state that was saved last; its number of windows goes on.
@@ -264,9 +319,9 @@ impl<'a> Setup<'a> {
     /// There is none, or it is another run's.
     pub fn resume(&mut self) -> Result<State> {
         let path = self.state_file();
-        let state = State::read(&path, &self.config, &self.corpus, &self.run)?;
+        let state = State::read(&path, self.source.as_ref(), &self.run)?;
         let (had, ranks) = (state.windows, self.ranks.size());
-        if self.run.train.max_memory.is_some() {
+        if self.train().max_memory.is_some() {
             self.windows = had / ranks;
         }
         ensure!(
@@ -276,13 +331,13 @@ impl<'a> Setup<'a> {
             path.display(),
             self.windows * ranks
         );
-        Ok(state)
+        Ok(self.part(state))
     }
 
     /// Where the last good checkpoint is, for a run that failed.
     pub fn last_good(&self) -> String {
-        match self.voice_file().exists() {
-            true => format!("the last good checkpoint is kept in {}", self.voice_file().display()),
+        match self.model_file().exists() {
+            true => format!("the last good checkpoint is kept in {}", self.model_file().display()),
             false => "no checkpoint had been written yet".into(),
         }
     }

@@ -1,11 +1,34 @@
-//! Which training file a random number means, and which of them a rank therefore needs.
+//! Which windows of a step a rank draws, which training file a random number means, and which files a rank needs.
 //!
 //! All training files lie on [0, 1) one behind the other, each as long as it is likely to be drawn. A step of W windows
 //! cuts [0, 1) into W equal parts, and window i is drawn from part i: as likely as drawing from everywhere, with less
 //! scatter. Rank r of N draws windows rW/N to (r+1)W/N, so it needs the files of its N-th of [0, 1) and no other, while
 //! the windows of a step depend on W alone: two ranks with a batch of B draw what one process draws with 2B.
 
+use crate::ranks::Ranks;
 use std::ops::Range;
+
+/// The windows of a step that a rank draws. Windows of all ranks stand in one row, so W of them are the same windows
+/// however many ranks draw them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Slots {
+    /// This rank's.
+    pub own: Range<usize>,
+    /// W, the windows of all ranks.
+    pub all: usize,
+}
+
+impl Slots {
+    /// The slots of this one of `ranks`, each of which draws `windows`.
+    pub fn of(ranks: &Ranks, windows: usize) -> Self {
+        Self { own: ranks.rank() * windows..(ranks.rank() + 1) * windows, all: ranks.size() * windows }
+    }
+
+    /// The number of window `slot` of step `step` in the whole run, from 0: the index of its random numbers.
+    pub fn number(&self, step: u64, slot: usize) -> u64 {
+        step * self.all as u64 + slot as u64
+    }
+}
 
 /// The training files on [0, 1).
 #[derive(Debug, Clone, PartialEq, Default)]

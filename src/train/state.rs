@@ -1,18 +1,23 @@
 //! Everything that a run needs to go on as if it had not stopped, in one file.
 
-use super::config::RunFile;
-use super::corpus::Corpus;
 use super::guard::Guard;
 use super::optim::Moments;
+use super::run_file::Run;
+use super::source::Source;
 use anyhow::{Context, Result, bail, ensure};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::path::Path;
-use wavesynth_models::wavenet;
-use wavesynth_models::weights::{Checkpoint, Header, Layout, Tensor, Tensors, VERSION};
+use wavesynth_models::weights::{Checkpoint, Header, Tensor, Tensors, VERSION};
+use wavesynth_models::zoo::FamilyConfig;
 
-/// The family in a state file's header, so that no loader takes one for a voice.
-const FAMILY: &str = "wavenet-training-state";
+/// The family in a state file's header, so that no loader takes one for a model.
+fn family(config: &FamilyConfig) -> String {
+    format!("{}-training-state", config.family())
+}
+
+/// Windows of a step on all ranks, at most.
+const MOST_WINDOWS: usize = 1 << 24;
 
 /// A run between two steps.
 #[derive(Debug, Clone, PartialEq)]
@@ -37,8 +42,11 @@ pub struct State {
     pub params: Vec<f32>,
     /// AdamW's moments.
     pub moments: Moments,
-    /// The average of the weights: the voice.
+    /// The average of the weights: the model that is written.
     pub ema: Vec<f32>,
+    /// For each window of a step, those of this rank alone while it trains, the recurrent state that the next step begins
+    /// with; each empty before the first step, and always for a family whose windows stand alone.
+    pub carry: Vec<Vec<f32>>,
 }
 
 /// The header's section `state`.
@@ -57,7 +65,7 @@ struct Section {
 }
 
 impl State {
-    /// Before the first step, with these weights, for steps of `windows` windows.
+    /// Before the first step, with these weights, for steps of `windows` windows on all ranks.
     pub fn new(params: Vec<f32>, steps: u64, windows: usize) -> Self {
         Self {
             step: 0,
@@ -70,6 +78,7 @@ impl State {
             guard: Guard::default(),
             moments: Moments::new(params.len()),
             ema: params.clone(),
+            carry: vec![Vec::new(); windows],
             params,
         }
     }
@@ -91,17 +100,12 @@ impl State {
         h.finalize().to_vec()
     }
 
-    /// Writes the state beside `path` and moves it into place: the state that was there stays until then.
+    /// Writes the state beside `path` and moves it into place: the state that was there stays until then. `carry` is that
+    /// of all ranks' windows.
     ///
     /// # Errors
     /// What the file system says.
-    pub fn write(
-        &self,
-        path: &Path,
-        config: &wavenet::Config,
-        corpus: &Corpus,
-        run_text: &str,
-    ) -> Result<()> {
+    pub fn write(&self, path: &Path, source: &dyn Source, run_text: &str, carry: &[Vec<f32>]) -> Result<()> {
         let section = Section {
             step: self.step,
             steps: self.steps,
@@ -111,43 +115,49 @@ impl State {
             held_out: self.held_out,
             best_held_out: self.best_held_out,
             guard: self.guard.clone(),
-            corpus: corpus.id.clone(),
+            corpus: source.id().into(),
             run: run_text.into(),
         };
         let mut sections = serde_json::Map::new();
         sections.insert("state".into(), serde_json::to_value(section)?);
         let header = Header {
             version: VERSION,
-            family: FAMILY.into(),
-            config: serde_json::to_value(config)?,
+            family: family(source.config()),
+            config: source.config().to_json()?,
             sections,
         };
         let flat = |data: &[f32]| Tensor::new(&[data.len()], data.to_vec());
-        let tensors = Tensors::from([
+        let mut tensors = Tensors::from([
             ("params".into(), flat(&self.params)),
             ("adam.m".into(), flat(&self.moments.m)),
             ("adam.v".into(), flat(&self.moments.v)),
             ("ema".into(), flat(&self.ema)),
         ]);
+        let values = carry.concat();
+        if !values.is_empty() {
+            let shape = [carry.len(), values.len() / carry.len()];
+            tensors.insert("carry".into(), Tensor::new(&shape, values));
+        }
         Ok(Checkpoint { header, tensors }.write(path)?)
     }
 
-    /// Reads the state at `path` for a run that must be the one that wrote it.
+    /// Reads the state at `path` for a run that must be the one that wrote it, with the carry of all ranks' windows.
     ///
     /// # Errors
     /// A missing or damaged file, or another run: the key that differs.
-    pub fn read(path: &Path, config: &wavenet::Config, corpus: &Corpus, run: &RunFile) -> Result<Self> {
+    pub fn read(path: &Path, source: &dyn Source, run: &Run) -> Result<Self> {
         if !path.exists() {
             bail!("{}: no state to resume from; run without --resume to begin", path.display());
         }
         let file = Checkpoint::read(path)?;
-        let section = file.header.sections.get("state").filter(|_| file.header.family == FAMILY);
+        let section =
+            file.header.sections.get("state").filter(|_| file.header.family == family(source.config()));
         let Some(section) = section else {
             bail!("{}: not a training state", path.display());
         };
         let section: Section = serde_json::from_value(section.clone())
             .with_context(|| format!("{}: header section `state`", path.display()))?;
-        let before = RunFile::parse(&section.run, &path.display().to_string())?;
+        let before = Run::parse(&section.run, &path.display().to_string())?;
         if let Some((key, old, new)) = before.conflict(run) {
             bail!(
                 "{}: was trained with {key} = {old}, the run file says {new}; set it back, or begin anew in another \
@@ -156,13 +166,27 @@ impl State {
             );
         }
         ensure!(
-            section.corpus == corpus.id,
-            "{}: was trained on other recordings (their content, number or split changed); bring them back, or begin \
-             anew in another train.out",
-            path.display()
+            section.corpus == source.id(),
+            "{}: was trained on other {}s (their content, number or split changed); bring them back, or begin anew in \
+             another train.out",
+            path.display(),
+            source.item()
         );
-        let len = Layout::new(config.table()).len();
+        ensure!(
+            (1..=MOST_WINDOWS).contains(&section.windows),
+            "{}: header section `state`: windows is {}, wanted 1 to {MOST_WINDOWS}",
+            path.display(),
+            section.windows
+        );
+        let len = source.config().layout().len();
         let mut tensors = file.tensors;
+        let carry = match tensors.remove("carry") {
+            Some(t) if t.shape.len() == 2 && t.shape[0] == section.windows && !t.data.is_empty() => {
+                t.data.chunks_exact(t.shape[1]).map(Vec::from).collect()
+            }
+            Some(t) => bail!("{}: tensor carry has shape {:?}", path.display(), t.shape),
+            None => vec![Vec::new(); section.windows],
+        };
         let mut take = |name: &str| -> Result<Vec<f32>> {
             let t = tensors
                 .remove(name)
@@ -187,6 +211,7 @@ impl State {
             params: take("params")?,
             moments: Moments { m: take("adam.m")?, v: take("adam.v")? },
             ema: take("ema")?,
+            carry,
         })
     }
 }

@@ -8,9 +8,7 @@
 use super::config::Train;
 use super::corpus::Corpus;
 use super::recording::Recording;
-use super::shares::Shares;
-use crate::ranks::Ranks;
-use std::ops::Range;
+use super::shares::{Shares, Slots};
 use wavesynth_models::ar::{Coins, Symbol};
 use wavesynth_models::objective::Window;
 use wavesynth_models::wavenet;
@@ -142,10 +140,7 @@ pub struct Sampler<'a> {
     /// This rank's training files, the first of them the `first` of all.
     recordings: Vec<&'a Recording>,
     first: usize,
-    /// The windows that this rank draws.
-    slots: Range<usize>,
-    /// Windows of a step on all ranks.
-    windows: usize,
+    slots: Slots,
     noise: f64,
     dropout: f64,
     dropout_speech: f64,
@@ -160,21 +155,14 @@ const TRIES: usize = 50;
 const PAUSE: f32 = -1.5;
 
 impl<'a> Sampler<'a> {
-    /// Batches of a run of `steps` steps over the training part of `corpus`, `windows` of each drawn by this rank.
-    pub fn new(
-        train: &Train,
-        corpus: &'a Corpus,
-        cutter: &'a Cutter,
-        ranks: &Ranks,
-        (windows, steps): (usize, u64),
-    ) -> Self {
+    /// Batches of a run of `steps` steps over the training part of `corpus`, of which this rank draws `slots`.
+    pub fn new(train: &Train, corpus: &'a Corpus, cutter: &'a Cutter, slots: Slots, steps: u64) -> Self {
         Self {
             cutter,
             shares: &corpus.shares,
             recordings: corpus.part(false).collect(),
             first: corpus.own.start,
-            slots: ranks.rank() * windows..(ranks.rank() + 1) * windows,
-            windows: ranks.size() * windows,
+            slots,
             noise: train.input_noise,
             dropout: train.feature_dropout,
             dropout_speech: train.dropout_speech,
@@ -186,17 +174,17 @@ impl<'a> Sampler<'a> {
     /// This rank's windows of step `step`.
     pub fn batch(&self, step: u64) -> Vec<Window> {
         let ramp = (3.0 * step as f64 / self.steps as f64).min(1.0);
-        self.slots.clone().map(|slot| self.draw(step, slot, self.noise * ramp)).collect()
+        self.slots.own.clone().map(|slot| self.draw(step, slot, self.noise * ramp)).collect()
     }
 
     /// A training file of the part of the corpus that belongs to `slot`.
     fn pick(&self, slot: usize, coins: &mut Coins) -> &'a Recording {
-        let place = (slot as f64 + f64::from(coins.next_coin())) / self.windows as f64;
+        let place = (slot as f64 + f64::from(coins.next_coin())) / self.slots.all as f64;
         self.recordings[self.shares.at(place) - self.first]
     }
 
     fn draw(&self, step: u64, slot: usize, noise: f64) -> Window {
-        let coins = &mut Coins::keyed(self.seed, step * self.windows as u64 + slot as u64);
+        let coins = &mut Coins::keyed(self.seed, self.slots.number(step, slot));
         let recording = self.pick(slot, coins);
         let from = self.cutter.place(recording, coins);
         let features = f64::from(coins.next_coin()) >= self.dropout;

@@ -55,6 +55,7 @@ fn every_command_explains_itself() {
         "",
         "play",
         "render",
+        "sample",
         "condition",
         "condition enroll",
         "condition list",

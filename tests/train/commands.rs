@@ -9,19 +9,19 @@ use std::time::{Duration, Instant};
 const MODEL: &str =
     "residual_channels = 8\nskip_channels = 8\ndilations = [1, 2, 4]\nspeaker_dim = 4\nhidden = 8";
 
-fn wavesynth(place: &Place, args: &[&str]) -> Output {
+pub fn wavesynth(place: &Place, args: &[&str]) -> Output {
     let exe = env!("CARGO_BIN_EXE_wavesynth");
     Command::new(exe).args(args).current_dir(place.path("")).stdin(Stdio::null()).output().unwrap()
 }
 
-fn done(place: &Place, args: &[&str]) -> String {
+pub fn done(place: &Place, args: &[&str]) -> String {
     let out = wavesynth(place, args);
     let (said, err) = (String::from_utf8(out.stdout).unwrap(), String::from_utf8_lossy(&out.stderr));
     assert!(out.status.success(), "{args:?}: {err}");
     said
 }
 
-fn refused(place: &Place, args: &[&str]) -> String {
+pub fn refused(place: &Place, args: &[&str]) -> String {
     let out = wavesynth(place, args);
     let err = String::from_utf8(out.stderr).unwrap();
     assert!(!out.status.success() && err.lines().count() == 1, "{args:?}: {err}");

@@ -1,4 +1,4 @@
-//! The trainer, as a user meets it: a run file and a folder of recordings.
+//! The trainer, as a user meets it: a run file and a folder of recordings, or a text.
 
 mod commands;
 mod common;
@@ -9,4 +9,5 @@ mod memory;
 mod ranks;
 mod resume;
 mod runs;
+mod text;
 mod trajectory;

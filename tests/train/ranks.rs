@@ -1,6 +1,7 @@
 //! Two processes at one run: the same losses as one with the double batch, and one end for both.
 
 use crate::common::{Place, RATE, go};
+use crate::text;
 use std::path::Path;
 use std::process::{Command, Output};
 use wavesynth::voice::Voice;
@@ -98,6 +99,39 @@ fn two_ranks_are_one_process_with_the_double_batch() {
     let tensors = |out: &str| Checkpoint::read(&place.path(out).join("state.safetensors")).unwrap().tensors;
     assert!(tensors("parts") == tensors("two"));
     go(&place.run_file("parts", MODEL, &training(20, 6)), true, None).unwrap();
+}
+
+#[test]
+fn two_ranks_walk_through_a_text_as_one_process_does() {
+    let place = text::place();
+    let run = |out: &str, batch: usize| {
+        let model = "family = \"char_rnn\"\ncell = \"gru\"\nhidden = 16\nlayers = 1";
+        let tricks = "scheduled_sampling = { rule = \"linear\", floor = 0.9 }";
+        let train = format!(
+            "{}\nwindow = 32\ncheckpoint_every_minutes = 0\n{tricks}",
+            training(20, batch).replace("window = 480\n", "")
+        )
+        .replace("eval_seconds = 1\n", "")
+        .replace("eval_every = 10", "eval_every = 5");
+        text::run_file(&place, out, "input_dropout = 0.1\neval_symbols = 400", model, &train)
+    };
+    go(&run("one", 8), false, None).unwrap();
+    // The carried states of both ranks are in the one state, so that ranks and one process can take turns; and there is
+    // one to write before the first step, when nothing is carried.
+    let two = run("two", 4);
+    together(&two, &["--stop-after", "10"]);
+    together(&two, &["--resume", "--stop-after", "5"]);
+    let state = Checkpoint::read(&place.path("two/state.safetensors")).unwrap();
+    assert_eq!(state.tensors["carry"].shape, [8, 16]);
+    go(&run("two", 8), true, None).unwrap();
+    let (one, two) = (log(&place.path("one/log.csv")), log(&place.path("two/log.csv")));
+    assert_eq!((one.len(), two.len()), (20, 20));
+    for (a, b) in one.iter().flatten().zip(two.iter().flatten()) {
+        assert!((a - b).abs() <= 2e-4 * a.abs(), "{a} {b}");
+    }
+
+    let counted = text::run_file(&place, "counted", "", "family = \"ngram\"", "");
+    assert!(failure(&counted).contains("counted by one process, 2 were started"));
 }
 
 #[test]

@@ -10,3 +10,4 @@ mod common;
 mod golden;
 mod gpt;
 mod lockstep;
+mod ngram;

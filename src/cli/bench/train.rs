@@ -5,8 +5,9 @@ use anyhow::{Context, Result};
 use std::fmt::Write;
 use std::path::Path;
 use wavesynth::bench::training::{Options, TrainRow, named, run_file, symbols};
-use wavesynth::train::config::{Engine, RunFile};
+use wavesynth::train::config::Engine;
 use wavesynth::train::report::bytes;
+use wavesynth::train::run_file::Run;
 use wavesynth_models::wavenet::Config;
 use wavesynth_models::zoo::FamilyConfig;
 
@@ -69,7 +70,9 @@ pub fn run(args: Args) -> Result<()> {
     let path = Path::new(&args.shape);
     let pool = rayon::ThreadPoolBuilder::new().num_threads(args.threads).build()?;
     let row = if path.extension().is_some_and(|e| e == "toml") {
-        let (run, _) = RunFile::read(path)?;
+        let (Run::Voice(run), _) = Run::read(path)? else {
+            usage!("--shape {}: the run file of a text; only voices are measured", args.shape);
+        };
         let name = path.file_stem().unwrap_or_default().to_string_lossy();
         pool.install(|| run_file(&name, &run, &options))
     } else if let Some(shape) = symbols::Shape::named(&args.shape) {

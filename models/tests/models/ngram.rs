@@ -1,0 +1,110 @@
+//! The n-gram table against the equation, counted the slow way.
+
+use std::collections::HashSet;
+use std::path::Path;
+use wavesynth_models::ar::{Coins, Sampling, Symbol};
+use wavesynth_models::kernels::Isa;
+use wavesynth_models::ngram::{self, count, names};
+use wavesynth_models::weights::{Checkpoint, Header, Tensors, VERSION};
+use wavesynth_models::zoo::Loaded;
+
+const CLASSES: usize = 5;
+const START: Symbol = 3;
+
+fn text(len: usize, seed: u64) -> Vec<Symbol> {
+    let mut coins = Coins::new(seed);
+    let mut last = 0;
+    (0..len)
+        .map(|_| {
+            // Something to learn: a symbol mostly follows its predecessor.
+            last = if coins.next_coin() < 0.6 { (last + 1) % 4 } else { coins.below(4) as Symbol };
+            last
+        })
+        .collect()
+}
+
+fn load(config: &ngram::Config, tensors: Tensors) -> Result<Loaded, String> {
+    let header = Header {
+        version: VERSION,
+        family: ngram::FAMILY.into(),
+        config: serde_json::to_value(config).unwrap(),
+        sections: Default::default(),
+    };
+    let file = Checkpoint { header, tensors };
+    Loaded::from_checkpoint(file, Path::new("n.safetensors"), Isa::detect()).map_err(|e| e.to_string())
+}
+
+/// The equation, straight from the text.
+fn witten_bell(train: &[Symbol], past: &[Symbol], x: Symbol, order: usize) -> f64 {
+    let at = |s: &[Symbol], t: usize, k: usize| t.checked_sub(k).map_or(START, |i| s[i]);
+    let mut p = 1.0 / CLASSES as f64;
+    for k in 0..order {
+        let here = |t: usize| (1..=k).all(|j| at(train, t, j) == at(past, past.len(), j));
+        let behind: Vec<Symbol> = (0..train.len()).filter(|&t| here(t)).map(|t| train[t]).collect();
+        if behind.is_empty() {
+            break;
+        }
+        let kinds = behind.iter().collect::<HashSet<_>>().len() as f64;
+        let count = behind.iter().filter(|s| **s == x).count() as f64;
+        p = (count + kinds * p) / (behind.len() as f64 + kinds);
+    }
+    p
+}
+
+#[test]
+fn the_engine_gives_the_equation_and_sums_to_one() {
+    let train = text(400, 1);
+    for order in [1, 2, 4, 7] {
+        let (config, tensors) = count(&train, CLASSES, START, order, 1 << 20);
+        let model = load(&config, tensors).unwrap();
+        let mut stream = model.generator(Sampling::default());
+        let heard = text(60, 2);
+        let mut logits = vec![0.0; CLASSES];
+        for (t, &x) in heard.iter().enumerate() {
+            stream.fork().logits(x, &mut logits);
+            let sum: f64 = logits.iter().map(|&l| f64::from(l).exp()).sum();
+            assert!((sum - 1.0).abs() < 1e-5, "order {order}, {t}: {sum}");
+            let want = -witten_bell(&train, &heard[..t], x, order).ln();
+            let nats = f64::from(stream.score(x));
+            assert!((nats - want).abs() < 1e-4, "order {order}, {t}: {nats}, wanted {want}");
+        }
+    }
+}
+
+#[test]
+fn longer_contexts_predict_better_and_room_is_kept() {
+    let (train, heard) = (text(20_000, 1), text(2000, 2));
+    let nats = |order, room| {
+        let (config, tensors) = count(&train, CLASSES, START, order, room);
+        assert!(config.entries <= room.max(CLASSES), "{} entries", config.entries);
+        let mut stream = load(&config, tensors).unwrap().generator(Sampling::default());
+        heard.iter().map(|&x| f64::from(stream.score(x))).sum::<f64>() / heard.len() as f64
+    };
+    assert!(nats(2, 1000) < nats(1, 1000) - 0.1);
+    // Too little room for all contexts of six: what is left is still a table of the shorter ones.
+    assert!(nats(7, 200) < nats(1, 1000) - 0.1);
+}
+
+#[test]
+fn a_table_that_would_lead_astray_is_refused() {
+    let (config, good) = count(&text(100, 1), CLASSES, START, 3, 1 << 20);
+    let refused = |name: &str, at: usize, value: f32, words: &str| {
+        let mut tensors = good.clone();
+        tensors.get_mut(name).unwrap().data[at] = value;
+        let said = load(&config, tensors).err().unwrap_or_default();
+        assert!(said.contains(name) && said.contains(words), "{said}");
+    };
+    refused(names::CHILDREN, 0, 0.0, "wanted");
+    refused(names::CHILDREN, 1, 1e9, "do not fall");
+    refused(names::CHILDREN, 1, 2.5, "whole");
+    refused(names::ENTRIES, config.contexts, 1e9, "bounds");
+    refused(names::ENTRY_SYMBOL, 0, 5.0, "below `classes`");
+    refused(names::ENTRY_WEIGHT, 0, -0.5, "probability");
+    refused(names::BACKOFF, 0, 0.9, "1 less");
+    refused(names::SYMBOL, 1, f32::NAN, "NaN");
+    let mut other = config.clone();
+    other.entries += 1;
+    assert!(load(&other, good.clone()).err().unwrap().contains("has shape"));
+    other.order = 0;
+    assert!(load(&other, good).err().unwrap().contains("order is 0"));
+}

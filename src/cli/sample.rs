@@ -1,0 +1,79 @@
+//! `wavesynth sample`: a text model reads a prompt and writes on.
+
+use super::args::{ModelArgs, SamplingArgs};
+use super::usage;
+use anyhow::{Context, Result};
+use std::io::{self, IsTerminal, Read, Write};
+use wavesynth::synth::without_denormals;
+use wavesynth::text::{TextModel, Utf8Stream};
+use wavesynth_models::ar::Coins;
+
+/// Write text on from a prompt, symbol by symbol
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    model: ModelArgs,
+    /// What stands before; - reads it from stdin
+    #[arg(short, long, value_name = "TEXT", default_value = "", allow_hyphen_values = true)]
+    prompt: String,
+    /// Symbols to write: characters, bytes or tokens, as the model has them
+    #[arg(short, long, value_name = "N", default_value_t = 500, allow_negative_numbers = true)]
+    length: u64,
+    /// Leave the prompt out of what is written
+    #[arg(long)]
+    no_echo: bool,
+    #[command(flatten)]
+    sampling: SamplingArgs,
+}
+
+/// Runs the command.
+pub fn run(args: Args) -> Result<()> {
+    let sampling = args.sampling.get()?;
+    if args.length == 0 {
+        usage!("--length 0: wanted at least 1");
+    }
+    let (model, path) = args.model.load()?;
+    let TextModel { model, tokenizer } = TextModel::from_loaded(model, &path)?;
+    let prompt = match args.prompt.as_str() {
+        "-" => {
+            let mut bytes = Vec::new();
+            io::stdin().lock().read_to_end(&mut bytes).context("the prompt on stdin")?;
+            bytes
+        }
+        text => text.as_bytes().to_vec(),
+    };
+    let symbols = tokenizer.encode(&prompt, "the prompt")?;
+    if let Some(memory) = model.config.memory().filter(|m| symbols.len() > *m) {
+        let unit = tokenizer.unit();
+        eprintln!("the prompt has {} {unit}s; the model sees the last {memory}", symbols.len());
+    }
+
+    let mut out = io::stdout().lock();
+    let mut text = Utf8Stream::default();
+    let mut last = '\n';
+    let mut write = |text: &str| -> Result<()> {
+        last = text.chars().next_back().unwrap_or(last);
+        out.write_all(text.as_bytes())?;
+        Ok(out.flush()?)
+    };
+    without_denormals(|| -> Result<()> {
+        let mut stream = model.generator(sampling);
+        for &x in &symbols {
+            stream.score(x);
+            let said = text.push(tokenizer.bytes(x));
+            if !args.no_echo {
+                write(&said)?;
+            }
+        }
+        let mut coins = Coins::new(args.sampling.seed);
+        for _ in 0..args.length {
+            write(&text.push(tokenizer.bytes(stream.next(coins.next_coin()))))?;
+        }
+        write(&text.finish())
+    })?;
+    // The shell's prompt gets a line of its own; a file or a pipe gets what the model wrote and nothing else.
+    if last != '\n' && io::stdout().is_terminal() {
+        writeln!(io::stdout())?;
+    }
+    Ok(())
+}

@@ -1,0 +1,55 @@
+//! A text model: a loaded model with the tokeniser that it was trained with.
+
+mod stream;
+mod tokenizer;
+
+pub use stream::Utf8Stream;
+pub use tokenizer::{SECTION, Tokenizer, TokenizerKind};
+
+use anyhow::{Result, ensure};
+use std::path::Path;
+use wavesynth_models::ar::{Sampling, Symbol};
+use wavesynth_models::kernels::Isa;
+use wavesynth_models::weights::Header;
+use wavesynth_models::zoo::Loaded;
+
+/// A model that writes.
+pub struct TextModel {
+    /// The model, packed.
+    pub model: Loaded,
+    /// What its symbols are.
+    pub tokenizer: Tokenizer,
+}
+
+/// Whether a checkpoint says that it is a text model.
+pub fn is_text(header: &Header) -> bool {
+    header.sections.contains_key(SECTION)
+}
+
+impl TextModel {
+    /// Opens the checkpoint at `path` as a text model.
+    ///
+    /// # Errors
+    /// What [`Loaded::open`] says, or a model that is no text model.
+    pub fn open(path: &Path, isa: Isa) -> Result<Self> {
+        Self::from_loaded(Loaded::open(path, isa)?, path)
+    }
+
+    /// Takes a model that was loaded already as a text model; `path` is used in errors only.
+    ///
+    /// # Errors
+    /// As [`TextModel::open`].
+    pub fn from_loaded(model: Loaded, path: &Path) -> Result<Self> {
+        let tokenizer = Tokenizer::from_header(&model.header, path)?;
+        let (classes, known) = (model.config.classes(), tokenizer.classes());
+        ensure!(classes == known, "{}: {classes} classes, its tokeniser has {known} symbols", path.display());
+        ensure!(model.config.cond_len() == 0, "{}: wants a condition, which no text has", path.display());
+        Ok(Self { model, tokenizer })
+    }
+
+    /// −ln p of every symbol in nats, read in one go from the first on.
+    pub fn score(&self, symbols: &[Symbol]) -> Vec<f32> {
+        let mut stream = self.model.generator(Sampling::default());
+        symbols.iter().map(|&x| stream.score(x)).collect()
+    }
+}

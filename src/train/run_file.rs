@@ -1,0 +1,66 @@
+//! The run file of a voice or of a text, told apart by its section `[text]`.
+
+use super::config::check::{conflict, read_text};
+use super::config::{RunFile, Train};
+use super::text::config::TextRun;
+use anyhow::Result;
+use std::path::Path;
+
+/// A run file of either kind.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Run {
+    /// Recordings in, a voice out.
+    Voice(Box<RunFile>),
+    /// A text in, a text model out.
+    Text(Box<TextRun>),
+}
+
+impl Run {
+    /// Reads and checks the run file at `path`; also gives its text.
+    ///
+    /// # Errors
+    /// An unreadable file, an unknown or missing key, a value out of range: file, key and what was wanted.
+    pub fn read(path: &Path) -> Result<(Self, String)> {
+        let text = read_text(path)?;
+        let run = Self::parse(&text, &path.display().to_string())?;
+        Ok((run, text))
+    }
+
+    /// Reads a run file's text; `name` is used in errors only.
+    ///
+    /// # Errors
+    /// As [`Run::read`].
+    pub fn parse(text: &str, name: &str) -> Result<Self> {
+        // A text that is no TOML is told of by either reader.
+        match toml::from_str::<toml::Table>(text) {
+            Ok(table) if table.contains_key("text") => {
+                Ok(Self::Text(Box::new(TextRun::parse(text, &table, name)?)))
+            }
+            _ => Ok(Self::Voice(Box::new(RunFile::parse(text, name)?))),
+        }
+    }
+
+    /// How it learns.
+    pub fn train(&self) -> &Train {
+        match self {
+            Self::Voice(run) => &run.train,
+            Self::Text(run) => &run.train,
+        }
+    }
+
+    /// The first key in which two run files differ so much that one can't continue the other, with both values.
+    pub fn conflict(&self, other: &Self) -> Option<(String, String, String)> {
+        match (self, other) {
+            (Self::Voice(a), Self::Voice(b)) => conflict(a, b),
+            (Self::Text(a), Self::Text(b)) => conflict(a, b),
+            (a, b) => Some(("the corpus".into(), a.corpus().into(), b.corpus().into())),
+        }
+    }
+
+    fn corpus(&self) -> &'static str {
+        match self {
+            Self::Voice(_) => "recordings",
+            Self::Text(_) => "text",
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! Recordings as a source of windows, and the voice that comes of them.
+
+use super::config::RunFile;
+use super::corpus::Corpus;
+use super::held_out::{HeldOut, Reading};
+use super::shares::Slots;
+use super::source::{Batches, Source};
+use super::state::State;
+use super::tricks::{Lengths, shorten};
+use super::window::{Cutter, Sampler};
+use super::{product, report};
+use crate::ranks::Ranks;
+use crate::voice::Voice;
+use anyhow::Result;
+use serde_json::{Map, Value};
+use std::path::Path;
+use wavesynth_models::objective::Objective;
+use wavesynth_models::wavenet::{self, names};
+use wavesynth_models::weights::Tensors;
+use wavesynth_models::zoo::{FamilyConfig, Loaded};
+
+/// The recordings of a run file.
+pub struct Speech {
+    run: RunFile,
+    corpus: Corpus,
+    family: FamilyConfig,
+    /// The same sizes as `family`.
+    config: wavenet::Config,
+    /// How recordings become windows.
+    cutter: Cutter,
+    /// How held-out recordings do: always with the whole receptive field, as the engine hears them.
+    judge: Cutter,
+    held_out: Option<HeldOut>,
+}
+
+impl Speech {
+    /// Reads the recordings that `run` names, as far as this one of `ranks` needs them.
+    ///
+    /// # Errors
+    /// A corpus that can't be used.
+    pub fn open(run: &RunFile, ranks: &Ranks) -> Result<Self> {
+        let corpus = Corpus::load(run, ranks)?;
+        let config = run.model.config(corpus.speakers.len(), run.audio.sample_rate);
+        config.validate()?;
+        let cutter = Cutter::new(&config, run.train.window, run.train.max_warmup);
+        let judge = Cutter::new(&config, run.train.window, None);
+        let held_out = HeldOut::select(&corpus, run.train.eval_seconds);
+        let family = FamilyConfig::WaveNet(config.clone());
+        Ok(Self { run: run.clone(), corpus, family, config, cutter, judge, held_out })
+    }
+}
+
+impl Source for Speech {
+    fn config(&self) -> &FamilyConfig {
+        &self.family
+    }
+
+    fn id(&self) -> &str {
+        &self.corpus.id
+    }
+
+    fn item(&self) -> &'static str {
+        "recording"
+    }
+
+    fn unit(&self) -> &'static str {
+        "sample"
+    }
+
+    fn file_name(&self) -> &'static str {
+        "voice.safetensors"
+    }
+
+    fn describe(&self) -> Vec<String> {
+        let c = &self.corpus;
+        let names: Vec<&str> = c.speakers.iter().map(|s| s.name.as_str()).collect();
+        let corpus = format!(
+            "corpus: {} speakers ({}), {} recordings, {:.2} h to train on, {:.2} h held out{}",
+            names.len(),
+            names.join(", "),
+            c.files.len(),
+            c.hours(false),
+            c.hours(true),
+            match c.skipped {
+                0 => String::new(),
+                n => format!(", {n} shorter than {} s skipped", self.run.corpus.min_seconds),
+            }
+        );
+        let field = self.config.receptive_field() as f64 / f64::from(c.sample_rate) * 1e3;
+        let model = format!(
+            "network: {} layers, receptive field {field:.0} ms, {:.2} million multiply-adds a sample",
+            self.config.dilations.len(),
+            self.config.macs_per_sample() as f64 / 1e6
+        );
+        vec![corpus, model]
+    }
+
+    fn bytes(&self) -> usize {
+        self.corpus.bytes()
+    }
+
+    fn frequency_nats(&self) -> f64 {
+        self.corpus.frequency_nats
+    }
+
+    fn max_rows(&self) -> usize {
+        self.cutter.max_rows()
+    }
+
+    /// Any recording gives any number of windows.
+    fn check(&self, _: usize) -> Result<()> {
+        Ok(())
+    }
+
+    fn batches(&self, slots: Slots, steps: u64) -> Batches<'_> {
+        let sampler = Sampler::new(&self.run.train, &self.corpus, &self.cutter, slots, steps);
+        let Some(curriculum) = &self.run.train.curriculum else {
+            return Box::new(move |step| sampler.batch(step));
+        };
+        let lengths = Lengths::new(self.run.train.window, Some(curriculum), steps);
+        let (hop, frame) = (self.config.hop(), self.config.condition.as_ref().map_or(0, |c| c.local_len()));
+        Box::new(move |step| {
+            let mut batch = sampler.batch(step);
+            batch.iter_mut().for_each(|w| shorten(w, lengths.at(step), hop, frame));
+            batch
+        })
+    }
+
+    fn evaluate(
+        &self,
+        model: Loaded,
+        objective: &dyn Objective,
+        params: &[f32],
+        windows: usize,
+        ranks: &Ranks,
+    ) -> Result<Option<Reading>> {
+        let Some(held_out) = &self.held_out else {
+            return Ok(None);
+        };
+        let voice = Voice::from_loaded(model, Path::new(self.file_name()))?;
+        let dim = self.config.condition.as_ref().map_or(0, |c| c.speaker_dim);
+        let vectors = match dim {
+            0 => &[][..],
+            _ => &params[objective.layout().range(names::SPEAKERS)],
+        };
+        let engine = held_out.by_engine(&voice, vectors, ranks);
+        let trainer = held_out.by_trainer(objective, params, &self.judge, windows, ranks)?;
+        Ok(Some(Reading { engine, trainer }))
+    }
+
+    fn verdict(&self, nats: f64) -> String {
+        report::verdict(nats).into()
+    }
+
+    fn sections(&self, tensors: &Tensors, state: &State, run: &str) -> Result<Map<String, Value>> {
+        product::sections((&self.run, run), &self.corpus, &self.config, tensors, state)
+    }
+}

@@ -1,0 +1,176 @@
+//! A text file as a source of windows, and the text model that comes of it.
+//!
+//! ```text
+//! config    the run file: [text], [model] of any family, [train]
+//! corpus    the file as symbols, its first part for training, its last held out
+//! window    batches, cut as the family wants them: see window::Past
+//! held_out  the held-out part read by the engine and by the trainer
+//! counted   families that are counted in one pass: n-gram tables
+//! ```
+
+pub mod config;
+pub mod corpus;
+pub mod counted;
+pub mod held_out;
+pub mod window;
+
+use super::held_out::Reading;
+use super::shares::Slots;
+use super::source::{Batches, Source};
+use super::state::State;
+use super::tricks::Lengths;
+use crate::ranks::Ranks;
+use crate::text::{SECTION, TextModel};
+use anyhow::Result;
+use config::TextRun;
+use corpus::Corpus;
+use serde_json::{Map, Value, json};
+use std::path::Path;
+use wavesynth_models::objective::Objective;
+use wavesynth_models::weights::Tensors;
+use wavesynth_models::zoo::{FamilyConfig, Loaded};
+use window::{Past, Sampler};
+
+/// The text of a run file.
+pub struct TextSource {
+    run: TextRun,
+    corpus: Corpus,
+    config: FamilyConfig,
+    past: Past,
+}
+
+impl TextSource {
+    /// Reads the text that `run` names and makes its tokeniser; each of `ranks` reads all of it.
+    ///
+    /// # Errors
+    /// A file that can't be read or is not the same on all ranks, a network that its number of symbols makes too large.
+    pub fn open(run: &TextRun, ranks: &Ranks) -> Result<Self> {
+        let corpus = Corpus::load(&run.text)?;
+        ranks.same(corpus.id.as_bytes(), "text")?;
+        let config =
+            run.model.config(corpus.tokenizer.classes(), corpus.tokenizer.start(), run.train.window)?;
+        let past = Past::of(&config)?;
+        Ok(Self { run: run.clone(), corpus, config, past })
+    }
+
+    /// What a training window has of the symbols before it. Held-out ones always have all.
+    fn training_past(&self) -> Past {
+        self.past.bounded(self.run.train.max_warmup)
+    }
+}
+
+/// What nats per symbol mean: bits, and perplexity.
+pub fn verdict(nats: f64) -> String {
+    format!("{:.4} bits, perplexity {:.2}", nats / std::f64::consts::LN_2, nats.exp())
+}
+
+/// The sections of a text model: its tokeniser, and where it comes from.
+fn sections(corpus: &Corpus, state: Value, held_out: Option<f64>, run: &str) -> Result<Map<String, Value>> {
+    let mut training = json!({
+        "corpus_symbols": corpus.training.len(),
+        "held_out_symbols": corpus.held_out.len(),
+        "held_out_nats": held_out,
+        "frequency_nats": corpus.frequency_nats,
+        "corpus": corpus.id,
+        "run": run,
+    });
+    if let (Value::Object(all), Value::Object(state)) = (&mut training, state) {
+        all.extend(state);
+    }
+    let sections = [(SECTION, corpus.tokenizer.to_json()?), (super::product::TRAINING, training)];
+    Ok(sections.into_iter().map(|(k, v)| (k.to_string(), v)).collect())
+}
+
+impl Source for TextSource {
+    fn config(&self) -> &FamilyConfig {
+        &self.config
+    }
+
+    fn id(&self) -> &str {
+        &self.corpus.id
+    }
+
+    fn item(&self) -> &'static str {
+        "text"
+    }
+
+    fn unit(&self) -> &'static str {
+        self.corpus.tokenizer.unit()
+    }
+
+    fn file_name(&self) -> &'static str {
+        "text.safetensors"
+    }
+
+    fn describe(&self) -> Vec<String> {
+        vec![
+            self.corpus.describe(),
+            format!("network: {}, {}", self.config.family(), self.past.describe(self.unit())),
+        ]
+    }
+
+    fn bytes(&self) -> usize {
+        self.corpus.bytes()
+    }
+
+    fn frequency_nats(&self) -> f64 {
+        self.corpus.frequency_nats
+    }
+
+    fn max_rows(&self) -> usize {
+        self.training_past().warmup() + self.run.train.window
+    }
+
+    fn check(&self, windows: usize) -> Result<()> {
+        self.corpus.check_length(self.run.train.window, windows, self.past)
+    }
+
+    fn batches(&self, slots: Slots, steps: u64) -> Batches<'_> {
+        let train = &self.run.train;
+        let sampler = Sampler {
+            symbols: &self.corpus.training,
+            classes: self.config.classes(),
+            start: self.config.start(),
+            past: self.training_past(),
+            slots,
+            dropout: self.run.text.input_dropout,
+            seed: train.seed,
+            lengths: Lengths::new(train.window, train.curriculum.as_ref(), steps),
+        };
+        Box::new(move |step| sampler.batch(step))
+    }
+
+    fn evaluate(
+        &self,
+        model: Loaded,
+        objective: &dyn Objective,
+        params: &[f32],
+        windows: usize,
+        ranks: &Ranks,
+    ) -> Result<Option<Reading>> {
+        let symbols = &self.corpus.held_out[..self.corpus.held_out.len().min(self.run.text.eval_symbols)];
+        if symbols.is_empty() {
+            return Ok(None);
+        }
+        let model = TextModel::from_loaded(model, Path::new(self.file_name()))?;
+        let (eval, window) = (self.run.text.eval, self.run.train.window);
+        let held_out = held_out::HeldOut::new(symbols, eval, self.past, window);
+        let engine = held_out.by_engine(&model, ranks);
+        let trainer = held_out.by_trainer(objective, params, self.config.start(), windows, ranks)?;
+        Ok(Some(Reading { engine, trainer }))
+    }
+
+    fn verdict(&self, nats: f64) -> String {
+        verdict(nats)
+    }
+
+    fn sections(&self, _: &Tensors, state: &State, run: &str) -> Result<Map<String, Value>> {
+        let so_far = json!({
+            "steps": state.step,
+            "planned_steps": state.steps,
+            "symbols": state.samples,
+            "seconds": state.seconds,
+        });
+        sections(&self.corpus, so_far, state.held_out, run)
+    }
+}

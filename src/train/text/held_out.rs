@@ -1,0 +1,108 @@
+//! Held-out nats per symbol, read by the engine and by the trainer's own loss: two readings of one function.
+
+use super::config::Eval;
+use super::window::{Past, cut};
+use crate::ranks::Ranks;
+use crate::synth::without_denormals;
+use crate::text::TextModel;
+use anyhow::Result;
+use rayon::prelude::*;
+use wavesynth_models::ar::Symbol;
+use wavesynth_models::objective::{Objective, Window};
+
+/// The held-out symbols that an evaluation reads, and how.
+pub struct HeldOut<'a> {
+    symbols: &'a [Symbol],
+    /// Each piece is read from the start symbol on.
+    pieces: Vec<&'a [Symbol]>,
+    /// Symbols at the front of a piece that are read but do not count.
+    given: usize,
+    past: Past,
+    window: usize,
+}
+
+/// Windows in a piece for a family whose windows stand alone: the engine passes its context many times, and what the
+/// trainer holds stays small.
+const LONG: usize = 16;
+
+impl<'a> HeldOut<'a> {
+    /// `symbols` read in one go, or in windows. A family whose windows stand alone reads pieces of sixteen.
+    pub fn new(symbols: &'a [Symbol], eval: Eval, past: Past, window: usize) -> Self {
+        let in_windows = eval == Eval::Windows && symbols.len() > window;
+        let (pieces, given) = match (in_windows, past) {
+            (true, _) => (symbols.chunks_exact(window).collect(), 1),
+            (false, Past::Window) => (symbols.chunks(LONG * window).collect(), 0),
+            (false, Past::Field(_) | Past::Carried) => (vec![symbols], 0),
+        };
+        Self { symbols, pieces, given, past, window }
+    }
+
+    /// Symbols that count.
+    pub fn counted(&self) -> usize {
+        self.pieces.iter().map(|p| p.len() - self.given).sum()
+    }
+
+    /// The reading of the engine, in the current thread pool; the ranks share the pieces.
+    pub fn by_engine(&self, model: &TextModel, ranks: &Ranks) -> f64 {
+        let nats = |piece: &[Symbol]| -> f64 {
+            let all = without_denormals(|| model.score(piece));
+            all[self.given..].iter().map(|&n| f64::from(n)).sum()
+        };
+        let own = |i: usize| i % ranks.size() == ranks.rank();
+        let mut sums: Vec<f64> = (self.pieces.par_iter().enumerate())
+            .map(|(i, piece)| if own(i) { nats(piece) } else { 0.0 })
+            .collect();
+        ranks.sum(&mut sums);
+        sums.iter().sum::<f64>() / self.counted() as f64
+    }
+
+    /// The reading of the trainer, over windows that cover the same symbols and are shared by the ranks.
+    ///
+    /// # Errors
+    /// What the objective says.
+    pub fn by_trainer(
+        &self,
+        objective: &dyn Objective,
+        params: &[f32],
+        start: Symbol,
+        batch: usize,
+        ranks: &Ranks,
+    ) -> Result<f64> {
+        let rows = |w: &Window| (w.targets.len() - w.warmup) as f64;
+        if self.past == Past::Carried && self.pieces.len() == 1 {
+            let (mut sum, mut carry) = ([0.0], vec![Vec::new()]);
+            // One stream can't be shared. The last rank reads it, for the first one has the engine's.
+            let all = if ranks.rank() + 1 == ranks.size() { self.symbols.len() } else { 0 };
+            for from in (0..all).step_by(self.window) {
+                let window = [self.trainers_window(self.symbols, start, from, self.window)];
+                sum[0] += objective.loss_carried(params, &window, &mut carry, None)? * rows(&window[0]);
+            }
+            ranks.sum(&mut sum);
+            return Ok(sum[0] / self.counted() as f64);
+        }
+        let windows: Vec<Window> = self
+            .pieces
+            .iter()
+            .flat_map(|&piece| {
+                // Where windows stand alone, how one goes past its context is the family's to say: it gets all.
+                let rows = if self.past == Past::Window { piece.len() } else { self.window };
+                (0..piece.len()).step_by(rows).map(move |from| self.trainers_window(piece, start, from, rows))
+            })
+            .collect();
+        let mut sums = vec![0.0; windows.len().div_ceil(batch)];
+        let own = windows.chunks(batch).zip(&mut sums).skip(ranks.rank()).step_by(ranks.size());
+        for (group, sum) in own {
+            *sum = objective.loss(params, group, None)? * group.iter().map(rows).sum::<f64>();
+        }
+        ranks.sum(&mut sums);
+        Ok(sums.iter().sum::<f64>() / self.counted() as f64)
+    }
+
+    fn trainers_window(&self, piece: &[Symbol], start: Symbol, from: usize, rows: usize) -> Window {
+        let mut window = cut(piece, start, from, rows, self.past.warmup());
+        if from == 0 {
+            window.warmup += self.given;
+        }
+        window
+    }
+}

@@ -1,0 +1,205 @@
+//! Training windows of a text. How a window gets its past is the family's to say.
+
+use crate::train::shares::Slots;
+use crate::train::tricks::Lengths;
+use anyhow::{Result, bail};
+use wavesynth_models::ar::{Coins, Symbol};
+use wavesynth_models::objective::Window;
+use wavesynth_models::zoo::FamilyConfig;
+
+/// What a window needs of the symbols before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Past {
+    /// So many rows in front, out of the loss, fill a receptive field of one more. Windows lie anywhere.
+    Field(usize),
+    /// The recurrent state at the end of the window before: truncated back-propagation through time. Slot i of a step
+    /// walks on through the text from its i-th part; behind the end comes the beginning.
+    Carried,
+    /// Nothing: a window stands alone. Windows lie anywhere.
+    Window,
+}
+
+impl Past {
+    /// What the network of `config` needs.
+    ///
+    /// # Errors
+    /// A family that is not trained by steps.
+    pub fn of(config: &FamilyConfig) -> Result<Self> {
+        match config {
+            FamilyConfig::WaveNet(c) => Ok(Self::Field(c.receptive_field() - 1)),
+            FamilyConfig::CharRnn(_) => Ok(Self::Carried),
+            FamilyConfig::Gpt(_) => Ok(Self::Window),
+            FamilyConfig::Ngram(_) => bail!("an n-gram table is counted, not trained by windows"),
+        }
+    }
+
+    /// Most rows in front of the loss.
+    pub fn warmup(self) -> usize {
+        match self {
+            Self::Field(rows) => rows,
+            Self::Carried | Self::Window => 0,
+        }
+    }
+
+    /// The same with at most `rows` rows in front of the loss.
+    pub fn bounded(self, rows: Option<usize>) -> Self {
+        match self {
+            Self::Field(all) => Self::Field(all.min(rows.unwrap_or(all))),
+            Self::Carried | Self::Window => self,
+        }
+    }
+
+    /// For a person.
+    pub fn describe(self, unit: &str) -> String {
+        match self {
+            Self::Field(rows) => format!("sees {} {unit}s", rows + 1),
+            Self::Carried => "carries its state through the text".into(),
+            Self::Window => format!("sees the {unit}s of a window"),
+        }
+    }
+}
+
+/// The window of `symbols` whose loss has the rows `from .. from + rows`, cut at the end of the text, with at most
+/// `warmup` rows in front. At the beginning of the text its first input is `start`, as the engine's is.
+pub fn cut(symbols: &[Symbol], start: Symbol, from: usize, rows: usize, warmup: usize) -> Window {
+    let first = from.saturating_sub(warmup);
+    let targets = symbols[first..(from + rows).min(symbols.len())].to_vec();
+    let before = first.checked_sub(1).map_or(start, |i| symbols[i]);
+    let mut inputs = vec![before];
+    inputs.extend(&targets[..targets.len().saturating_sub(1)]);
+    Window { inputs, targets, warmup: from - first, ..Window::default() }
+}
+
+/// Draws this rank's part of the batches of a run. Window `slot` of step `step` is a function of the seed, these two
+/// numbers and the windows that all ranks draw in a step.
+pub struct Sampler<'a> {
+    /// What is trained on.
+    pub symbols: &'a [Symbol],
+    /// Number of different symbols.
+    pub classes: usize,
+    /// What stands before the text.
+    pub start: Symbol,
+    /// What a window needs of it.
+    pub past: Past,
+    /// Windows of a step.
+    pub slots: Slots,
+    /// Probability that an input is replaced.
+    pub dropout: f64,
+    /// Where all random numbers come from.
+    pub seed: u64,
+    /// Rows in the loss.
+    pub lengths: Lengths,
+}
+
+impl Sampler<'_> {
+    /// This rank's windows of step `step`.
+    pub fn batch(&self, step: u64) -> Vec<Window> {
+        let rows = self.lengths.at(step);
+        (self.slots.own.clone())
+            .map(|slot| {
+                let mut coins = Coins::keyed(self.seed, self.slots.number(step, slot));
+                let mut window = match self.past {
+                    Past::Carried => self.follow(slot, step, rows),
+                    Past::Field(_) | Past::Window => {
+                        let from = coins.below((self.symbols.len() - rows + 1) as u64) as usize;
+                        cut(self.symbols, self.start, from, rows, self.past.warmup())
+                    }
+                };
+                if self.dropout > 0.0 {
+                    for x in &mut window.inputs[1..] {
+                        if f64::from(coins.next_coin()) < self.dropout {
+                            *x = coins.below(self.classes as u64) as Symbol;
+                        }
+                    }
+                }
+                window
+            })
+            .collect()
+    }
+
+    /// The window that goes on where that of the step before ended, in the same slot.
+    fn follow(&self, slot: usize, step: u64, rows: usize) -> Window {
+        let n = self.symbols.len();
+        let at = (slot as u64 * (n / self.slots.all) as u64 + self.lengths.before(step)) as usize;
+        let symbol = |t: usize| self.symbols[t % n];
+        let before = if at == 0 { self.start } else { symbol(at - 1) };
+        let targets: Vec<Symbol> = (at..at + rows).map(symbol).collect();
+        let inputs = std::iter::once(before).chain(targets[..rows - 1].iter().copied()).collect();
+        Window { inputs, targets, ..Window::default() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::train::tricks::Curriculum;
+
+    fn sampler(symbols: &[Symbol], past: Past) -> Sampler<'_> {
+        let slots = Slots { own: 0..4, all: 4 };
+        let lengths = Lengths::new(10, Some(&Curriculum { from: 3, until: 0.5 }), 40);
+        Sampler { symbols, classes: 1000, start: 999, past, slots, dropout: 0.0, seed: 1, lengths }
+    }
+
+    #[test]
+    fn slots_walk_through_the_text_without_a_gap() {
+        let text: Vec<Symbol> = (0..203).collect();
+        let sampler = sampler(&text, Past::Carried);
+        let mut read = vec![Vec::new(); 4];
+        for step in 0..60 {
+            for (read, w) in read.iter_mut().zip(sampler.batch(step)) {
+                assert_eq!(w.warmup, 0);
+                assert_eq!(w.inputs[1..], w.targets[..w.targets.len() - 1]);
+                let before = read.last().copied();
+                assert!(before.is_none() || before == Some(w.inputs[0]), "step {step}");
+                read.extend(w.targets);
+            }
+        }
+        for (i, read) in read.iter().enumerate() {
+            let want: Vec<Symbol> = (0..read.len()).map(|t| text[(50 * i + t) % 203]).collect();
+            assert_eq!(*read, want);
+            assert!(read.len() > 2 * text.len());
+        }
+        assert_eq!(sampler.batch(0)[0].inputs[0], 999);
+    }
+
+    #[test]
+    fn ranks_draw_the_windows_that_one_process_draws() {
+        let text: Vec<Symbol> = (0..203).collect();
+        for past in [Past::Carried, Past::Field(5), Past::Window] {
+            let whole = Sampler { dropout: 0.2, ..sampler(&text, past) };
+            let parts = [0..2, 2..4].map(|own| Sampler {
+                slots: Slots { own, all: 4 },
+                dropout: 0.2,
+                ..sampler(&text, past)
+            });
+            for step in 0..20 {
+                assert_eq!(whole.batch(step), [parts[0].batch(step), parts[1].batch(step)].concat());
+            }
+        }
+    }
+
+    #[test]
+    fn windows_anywhere_have_their_past_in_front() {
+        let text: Vec<Symbol> = (0..203).collect();
+        let (field, alone) = (sampler(&text, Past::Field(5)), sampler(&text, Past::Window));
+        for step in 0..100 {
+            for w in field.batch(step) {
+                let first = usize::from(w.targets[0]);
+                assert!(w.warmup == 5 || (first == 0 && w.inputs[0] == 999), "{w:?}");
+                assert_eq!(w.targets.len(), w.warmup + field.lengths.at(step));
+            }
+            assert!(alone.batch(step).iter().all(|w| w.warmup == 0));
+        }
+    }
+
+    #[test]
+    fn dropout_replaces_inputs_and_no_target() {
+        let text: Vec<Symbol> = vec![7; 1000];
+        let noisy = Sampler { dropout: 0.3, ..sampler(&text, Past::Window) };
+        let windows: Vec<Window> = (40..140).flat_map(|step| noisy.batch(step)).collect();
+        let other = windows.iter().flat_map(|w| &w.inputs[1..]).filter(|x| **x != 7).count();
+        let share = other as f64 / (9 * windows.len()) as f64;
+        assert!((0.27..0.33).contains(&share), "{share}");
+        assert!(windows.iter().all(|w| w.targets.iter().all(|x| *x == 7)));
+    }
+}
