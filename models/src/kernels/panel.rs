@@ -2,7 +2,7 @@
 //!
 //! W [inputs, outputs] is packed into panels of up to eight vectors of outputs; in a panel the outputs of input 0 come
 //! first, then those of input 1, and so on. x is broadcast value by value, and a panel's outputs stay in registers.
-//! Outputs are padded with zeros to whole vectors. Weights of i8 go by fours of inputs: see [`codes`].
+//! Outputs are padded with zeros to whole vectors. Weights of i8 go by fours of inputs: see `codes`.
 
 mod codes;
 mod floats;

@@ -8,7 +8,7 @@
 //! slow. The gated outputs of all layers are laid side by side and meet the skip weights in one product.
 //!
 //! With bunches the layers, their queues and their batches run once a bunch, at its first symbol; the head runs at every
-//! symbol (see [`super::bunch`]). Streams in lockstep may stand at different places of their bunches.
+//! symbol (see `bunch.rs`). Streams in lockstep may stand at different places of their bunches.
 //!
 //! A stream's numbers are the same bits alone and in any company: see [`accumulate_many`].
 
