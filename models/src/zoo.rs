@@ -42,6 +42,18 @@ pub enum LoadError {
         /// What is wrong.
         reason: String,
     },
+    /// A type of weights that no tensor of the family can have.
+    #[error("{path}: weights of {wanted}: family `{family}` keeps its weights as {found}")]
+    Dtype {
+        /// The file.
+        path: PathBuf,
+        /// The type asked for.
+        wanted: Dtype,
+        /// Its family.
+        family: &'static str,
+        /// The smallest type that its weights have.
+        found: Dtype,
+    },
     /// The tensors are not those of the config.
     #[error("{path}: {source}")]
     Weights {
@@ -200,11 +212,17 @@ impl FamilyConfig {
 /// Stores the tensors of `file` as [`weights::narrow`] says; `path` is used in errors only.
 ///
 /// # Errors
-/// As [`Loaded::open`], and a value that the type does not have.
+/// As [`Loaded::open`], a value that the type does not have, and a family that has no weights of it.
 pub fn narrow(file: &mut Checkpoint, path: &Path, dtype: Dtype) -> Result<(), LoadError> {
     let config = FamilyConfig::from_header(&file.header, path)?;
     weights::narrow(&mut file.tensors, config.layout().table(), dtype)
-        .map_err(|source| LoadError::Weights { path: path.into(), source })
+        .map_err(|source| LoadError::Weights { path: path.into(), source })?;
+    match weights::dtype(&file.tensors) {
+        found if found > dtype => {
+            Err(LoadError::Dtype { path: path.into(), wanted: dtype, family: config.family(), found })
+        }
+        _ => Ok(()),
+    }
 }
 
 /// A model, loaded, checked and packed: any number of streams can be started from it.
