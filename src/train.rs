@@ -50,4 +50,4 @@ pub mod tricks;
 pub mod window;
 
 pub use run::{Options, Outcome, train};
-pub use setup::objective;
+pub use setup::{objective, objective_of};

@@ -42,7 +42,7 @@ pub fn objective(config: &wavenet::Config, engine: Engine, device: Device) -> Re
 ///
 /// # Errors
 /// A family that does not, or a device that is not there.
-fn objective_of(config: &FamilyConfig, engine: Engine, device: Device) -> Result<Box<dyn Objective>> {
+pub fn objective_of(config: &FamilyConfig, engine: Engine, device: Device) -> Result<Box<dyn Objective>> {
     match config {
         FamilyConfig::WaveNet(c) => objective(c, engine, device),
         FamilyConfig::CharRnn(c) => Ok(match (engine, device) {

@@ -2,12 +2,13 @@
 
 use super::{Options, Subject, TrainRow, measure};
 use crate::train::config::{Engine, Train};
+use crate::train::device::Device;
+use crate::train::objective_of;
 use anyhow::{Result, ensure};
 use wavesynth_models::ar::Coins;
 use wavesynth_models::char_rnn::{self, Cell};
 use wavesynth_models::gpt;
-use wavesynth_models::kernels::Isa;
-use wavesynth_models::objective::{Objective, Window};
+use wavesynth_models::objective::Window;
 use wavesynth_models::zoo::FamilyConfig;
 
 /// Characters of the tiny Shakespeare, which char-rnn and nanoGPT are trained on.
@@ -60,27 +61,6 @@ impl Shape {
             _ => None,
         }
     }
-
-    /// Its loss by `engine`, on the processor.
-    ///
-    /// # Errors
-    /// A family that [`super::named`] measures.
-    fn objective(&self, engine: Engine) -> Result<Box<dyn Objective>> {
-        let (isa, device) = (Isa::detect(), candle_core::Device::Cpu);
-        Ok(match (&self.config, engine) {
-            (FamilyConfig::CharRnn(c), Engine::Fused) => {
-                Box::new(char_rnn::fused::Fused::new(c.clone(), isa))
-            }
-            (FamilyConfig::CharRnn(c), Engine::Graph) => {
-                Box::new(char_rnn::graph::GraphObjective::new(c.clone(), device))
-            }
-            (FamilyConfig::Gpt(c), Engine::Fused) => Box::new(gpt::fused::Fused::new(c.clone(), isa)),
-            (FamilyConfig::Gpt(c), Engine::Graph) => {
-                Box::new(gpt::graph::GraphObjective::new(c.clone(), device))
-            }
-            (other, _) => anyhow::bail!("{} is not a family of symbols alone", other.family()),
-        })
-    }
 }
 
 /// Measures the steps of `shape`, called `name`, on windows of random symbols that each begin anew.
@@ -92,7 +72,7 @@ pub fn named(name: &str, shape: &Shape, options: &Options) -> Result<TrainRow> {
     let batch = options.batch.unwrap_or(shape.batch);
     let window = options.window.unwrap_or(shape.window);
     let engine = options.engine.unwrap_or(Engine::Fused);
-    let objective = shape.objective(engine)?;
+    let objective = objective_of(&shape.config, engine, Device::Cpu)?;
     let symbols = |coins: &mut Coins| (0..window).map(|_| coins.below(CLASSES as u64) as u16).collect();
     let batches = |step| {
         let window = |i| {
