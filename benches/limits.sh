@@ -3,7 +3,7 @@
 # docs/engine-limits.md, and the raw figures into benches/runs/DATE-MACHINE (or RUN).
 set -eu
 cd "$(dirname "$0")/.."
-core=${CORE:-1} dtype=${DTYPE:-f32} program=target/release/wavesynth
+core=${CORE:-1} program=target/release/wavesynth
 run=${RUN:-benches/runs/$(date +%F)-$(uname -n)}
 mkdir -p "$run"
 work=$(mktemp -d)
@@ -14,9 +14,9 @@ trap 'rm -rf "$work"' EXIT
   for isa in avx512 avx2 neon; do
     # Only the plot of the fastest instruction set is shown.
     [ -e "$work/plot.svg" ] && plot=$work/other.svg || plot=$work/plot.svg
-    if taskset -c "$core" "$program" bench limits --shape all --dtype "$dtype" --isa $isa --json \
+    if taskset -c "$core" "$program" bench limits --shape all --isa $isa --json \
       --plot "$plot" --table "$work/table.md" > "$work/out.json" 2> "$work/log"; then
-      mv "$work/out.json" "$run/limits-$dtype-$isa.json"
+      mv "$work/out.json" "$run/limits-$isa.json"
       echo; cat "$work/table.md"
     else
       # An instruction set that this machine lacks is no failure; anything else is.

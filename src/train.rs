@@ -6,6 +6,7 @@
 //!              corpus        codes and feature tracks of every speaker, each file for training or held out
 //!              shares        which training file a random number means, and which rank has it
 //!              window        batches of [warm-up | loss] rows, drawn from (seed, step, window) alone
+//!              disguise      feature tracks whose speaker can't be told
 //!              speech        the source that these make
 //! text file -> text          symbols, batches, held-out reading: the other source; tables that are only counted
 //!              source        what the loop knows of either
@@ -30,6 +31,7 @@
 pub mod config;
 pub mod corpus;
 pub mod device;
+pub mod disguise;
 pub mod enroll;
 pub mod guard;
 pub mod held_out;

@@ -18,6 +18,7 @@ mod dct;
 pub mod f0;
 pub mod spectrum;
 mod stats;
+pub mod warp;
 
 pub use stats::{FeatureError, SPEECH_RANGE_DB, SpeakerStats};
 

@@ -67,8 +67,8 @@ pub struct LimitRow {
 /// The least time of a symbol.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Bound {
-    /// For the multiply-adds at the peak rate, ns; `None` where the peak rate of this type was not measured.
-    pub compute_ns: Option<f64>,
+    /// For the multiply-adds at the peak rate of their type, ns.
+    pub compute_ns: f64,
     /// For reading the weights, ns.
     pub read_ns: f64,
     /// The larger of the two.
@@ -76,13 +76,11 @@ pub struct Bound {
 }
 
 impl Bound {
-    /// From what a symbol needs and what the machine can do per second. Integer products have a peak rate of their own,
-    /// which `mul_adds_per_s` is not.
-    pub fn new(dtype: &str, macs: usize, mul_adds_per_s: f64, bytes: usize, bytes_per_s: f64) -> Self {
-        let in_floats = matches!(dtype, "f32" | "f16");
-        let compute_ns = in_floats.then(|| 1e9 * macs as f64 / mul_adds_per_s);
+    /// From what a symbol needs and what the machine can do per second.
+    pub fn new(macs: usize, mul_adds_per_s: f64, bytes: usize, bytes_per_s: f64) -> Self {
+        let compute_ns = 1e9 * macs as f64 / mul_adds_per_s;
         let read_ns = 1e9 * bytes as f64 / bytes_per_s;
-        Self { compute_ns, read_ns, bound_ns: read_ns.max(compute_ns.unwrap_or(0.0)) }
+        Self { compute_ns, read_ns, bound_ns: read_ns.max(compute_ns) }
     }
 }
 
@@ -116,7 +114,7 @@ impl Limits {
         let row = rows.swap_remove(0);
         let rate = rate_at(&self.machine, row.weight_bytes, median(rates.into_iter()));
         let (macs, bytes) = (row.macs_per_symbol, row.weight_bytes);
-        let bound = Bound::new(&row.dtype, macs, self.machine.mul_adds_per_s, bytes, rate);
+        let bound = Bound::new(macs, self.machine.peak(&row.dtype), bytes, rate);
         let real_time = |ns: f64| 1e9 / (ns * f64::from(row.sample_rate));
         self.rows.push(LimitRow {
             level: self.machine.level(bytes).name.clone(),
@@ -148,12 +146,10 @@ mod tests {
 
     #[test]
     fn the_bound_is_the_slower_of_computing_and_reading() {
-        let b = Bound::new("f32", 1000, 1e9, 4000, 8e9);
-        assert_eq!((b.compute_ns, b.read_ns, b.bound_ns), (Some(1000.0), 500.0, 1000.0));
-        let b = Bound::new("f16", 1000, 1e10, 2000, 1e9);
-        assert_eq!((b.compute_ns, b.read_ns, b.bound_ns), (Some(100.0), 2000.0, 2000.0));
-        let b = Bound::new("i8", 1000, 1.0, 1000, 1e9);
-        assert_eq!((b.compute_ns, b.bound_ns), (None, 1000.0));
+        let b = Bound::new(1000, 1e9, 4000, 8e9);
+        assert_eq!((b.compute_ns, b.read_ns, b.bound_ns), (1000.0, 500.0, 1000.0));
+        let b = Bound::new(1000, 1e10, 2000, 1e9);
+        assert_eq!((b.compute_ns, b.read_ns, b.bound_ns), (100.0, 2000.0, 2000.0));
     }
 
     #[test]
@@ -164,6 +160,7 @@ mod tests {
             cpu: String::new(),
             isa: String::new(),
             mul_adds_per_s: 1.0,
+            byte_mul_adds_per_s: 1.0,
             levels: vec![level(100, 9.0), level(1000, 5.0), level(10_000, 2.0)],
             sizes_assumed: false,
         };

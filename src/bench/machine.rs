@@ -8,7 +8,8 @@ use std::path::Path;
 use std::time::Instant;
 use wavesynth_models::kernels::Isa;
 use wavesynth_models::kernels::aligned::Aligned;
-use wavesynth_models::kernels::probe::{MulAdds, Reads};
+use wavesynth_models::kernels::probe::{ByteMulAdds, MulAdds, Reads};
+use wavesynth_models::weights::Dtype;
 
 /// Measurements of which the median counts.
 const REPEATS: usize = 9;
@@ -28,6 +29,8 @@ pub struct Machine {
     pub isa: String,
     /// f32 multiply-adds per second on registers.
     pub mul_adds_per_s: f64,
+    /// i8 multiply-adds per second, weights in the nearest cache.
+    pub byte_mul_adds_per_s: f64,
     /// The caches from the nearest outwards, then memory.
     pub levels: Vec<Level>,
     /// Whether the sizes of the caches were assumed, because the system does not tell them.
@@ -65,9 +68,15 @@ impl Machine {
             cpu: cpu_name(),
             isa: isa.name().into(),
             mul_adds_per_s: mul_add_rate(isa),
+            byte_mul_adds_per_s: byte_mul_add_rate(isa),
             levels,
             sizes_assumed: told.is_empty(),
         }
+    }
+
+    /// Multiply-adds per second by weights stored as `dtype`; 16-bit floats are widened and multiplied as f32.
+    pub fn peak(&self, dtype: &str) -> f64 {
+        if dtype == Dtype::I8.name() { self.byte_mul_adds_per_s } else { self.mul_adds_per_s }
     }
 
     /// The nearest level that holds `bytes`.
@@ -82,6 +91,13 @@ fn mul_add_rate(isa: Isa) -> f64 {
     let rounds = MUL_ADDS / MulAdds::per_round(isa.lanes());
     let seconds = median_seconds(|| black_box(isa.run(MulAdds { rounds })));
     (rounds * MulAdds::per_round(isa.lanes())) as f64 / seconds
+}
+
+/// i8 multiply-adds per second.
+fn byte_mul_add_rate(isa: Isa) -> f64 {
+    let rounds = MUL_ADDS / MulAdds::per_round(isa.lanes());
+    let seconds = median_seconds(|| black_box(isa.run(ByteMulAdds { rounds })));
+    (rounds * ByteMulAdds::per_round(isa.lanes())) as f64 / seconds
 }
 
 /// Bytes per second of a buffer of `bytes` bytes read from front to back over and over, as a step of the engine reads
@@ -199,6 +215,7 @@ mod tests {
             cpu: String::new(),
             isa: String::new(),
             mul_adds_per_s: 1.0,
+            byte_mul_adds_per_s: 1.0,
             levels: vec![level("L1", Some(100)), level("L2", Some(1000)), level("memory", None)],
             sizes_assumed: false,
         };

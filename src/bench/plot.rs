@@ -20,6 +20,9 @@ const KIB: f64 = 1024.0;
 /// Room between the shapes and the edge of the picture, as a factor.
 const ROOM: f64 = 1.6;
 
+/// Height of a line of the key of shapes, as a fraction of the picture's.
+const KEY_LINE: f64 = 0.029;
+
 /// Rate that times real time refer to in the picture, Hz.
 const RATE: f64 = 16_000.0;
 
@@ -43,7 +46,7 @@ fn draw_limits(limits: &Limits, area: &DrawingArea<SVGBackend, Shift>) -> Result
     let (x0, x1) = span(&mut rows.iter().map(|r| r.weight_bytes as f64));
     let bounds = rows.iter().flat_map(|r| [times(r.ns_per_symbol), times(r.bound.bound_ns)]);
     let (y0, y1) = span(&mut bounds.chain([1.0]));
-    let (x0, x1, y0, y1) = (x0 / ROOM / ROOM, x1 * ROOM * ROOM, y0 / ROOM, y1 * ROOM * ROOM);
+    let (x0, x1, y0, y1) = (x0 / ROOM / ROOM, x1 * ROOM * ROOM, y0 / ROOM / ROOM, y1 * ROOM * ROOM);
     area.fill(&WHITE).map_err(drawing)?;
     let machine = &limits.machine;
     let title = format!("{}, one core, {}", machine.cpu, machine.isa);
@@ -97,29 +100,41 @@ fn draw_limits(limits: &Limits, area: &DrawingArea<SVGBackend, Shift>) -> Result
     chart.draw_series(LineSeries::new(reads, ROOF.stroke_width(2))).map_err(drawing)?;
     let mut dtypes: Vec<&str> = rows.iter().map(|r| r.dtype.as_str()).collect();
     dtypes.dedup();
+    // A key of numbers: names would cover each other where shapes are of nearly one size.
+    let mut shapes: Vec<&str> = Vec::new();
+    for row in rows {
+        if !shapes.contains(&row.shape.as_str()) {
+            shapes.push(&row.shape);
+        }
+    }
+    let line = (y1 / y0).powf(KEY_LINE);
+    for (i, shape) in shapes.iter().enumerate() {
+        let fractions = rows.iter().filter(|r| r.shape == *shape);
+        let fractions: Vec<_> =
+            fractions.map(|r| format!("{} {:.0} %", r.dtype, 100.0 * r.fraction)).collect();
+        let words = format!("{}  {shape}: {}", i + 1, fractions.join(", "));
+        let at = (x0 * 1.06, y0 * line.powf((shapes.len() - i) as f64));
+        chart.draw_series([note(at, words, INK, Pos::new(HPos::Left, VPos::Top))]).map_err(drawing)?;
+    }
     for (dtype, colour) in dtypes.iter().zip(COLOURS.iter().cycle()) {
         let mut of: Vec<_> = rows.iter().filter(|r| r.dtype == *dtype).collect();
         of.sort_by_key(|r| r.weight_bytes);
-        let points: Vec<_> = of.iter().map(|r| (r.weight_bytes as f64, times(r.ns_per_symbol))).collect();
+        let points = of.iter().map(|r| (r.weight_bytes as f64, times(r.ns_per_symbol)));
         chart
-            .draw_series(points.iter().map(|p| Circle::new(*p, 4, colour.filled())))
+            .draw_series(points.clone().map(|p| Circle::new(p, 8, colour.filled())))
             .map_err(drawing)?
             .label(*dtype)
             .legend(|(x, y)| Circle::new((x + 8, y), 4, colour.filled()));
-        let mut last = f64::MIN;
-        for (row, at) in of.iter().zip(&points) {
-            // Names of shapes of nearly one size go to different sides.
-            let close = at.0 < last * 1.3;
-            last = at.0;
-            let (dx, side) = if close { (1.03, HPos::Left) } else { (1.0 / 1.03, HPos::Right) };
-            let words = format!("{} {:.0} %", row.shape, 100.0 * row.fraction);
+        for (row, at) in of.iter().zip(points) {
+            let number =
+                shapes.iter().position(|s| *s == row.shape).map_or(String::new(), |i| format!("{}", i + 1));
             chart
-                .draw_series([note((at.0 * dx, at.1 / 1.02), words, *colour, Pos::new(side, VPos::Top))])
+                .draw_series([note(at, number, WHITE, Pos::new(HPos::Center, VPos::Center))])
                 .map_err(drawing)?;
         }
-        if let Some(compute) = of.iter().filter_map(|r| r.bound.compute_ns.map(|ns| (ns, r))).next_back() {
+        if let Some(largest) = of.last() {
             // Multiply-adds per byte are the same for all shapes of a type, up to padding and biases.
-            let per_byte = compute.0 / compute.1.weight_bytes as f64;
+            let per_byte = largest.bound.compute_ns / largest.weight_bytes as f64;
             let line = |x: f64| (x, times(x * per_byte));
             let line: Vec<_> = [x0, x1].map(line).into();
             let inside = clip(line[0], line[1], y0, y1);

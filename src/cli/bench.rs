@@ -17,6 +17,7 @@ use wavesynth::shipped;
 use wavesynth_models::kernels::Isa;
 use wavesynth_models::wavenet;
 use wavesynth_models::weights::Dtype;
+use wavesynth_models::zoo;
 
 /// Samples per block when throughput is measured.
 const BLOCK: usize = 256;
@@ -73,21 +74,32 @@ struct SubjectArgs {
 
 impl SubjectArgs {
     fn get(&self) -> Result<Vec<Subject>> {
+        self.subjects(self.model.dtype())
+    }
+
+    /// The same subjects with weights of type `dtype`, whatever type the files and `--dtype` say.
+    fn stored_as(&self, dtype: Dtype) -> Result<Vec<Subject>> {
+        self.subjects(Some(dtype))
+    }
+
+    fn subjects(&self, dtype: Option<Dtype>) -> Result<Vec<Subject>> {
         let isa = self.model.isa()?;
-        let dtype = self.model.dtype().unwrap_or(Dtype::F32);
+        let named = |name| Subject::named(name, dtype.unwrap_or(Dtype::F32), isa);
         match self.shape.as_deref() {
-            None | Some("shipped") => Ok(vec![self.checkpoint(isa)?]),
+            None | Some("shipped") => Ok(vec![self.checkpoint(dtype, isa)?]),
             Some("all") => {
-                let named = wavenet::Config::NAMED.iter().map(|n| Subject::named(n, dtype, isa));
-                let shipped = shipped::voice().map(|_| self.checkpoint(isa));
-                named.chain(shipped).collect()
+                let shipped = shipped::voice().map(|_| self.checkpoint(dtype, isa));
+                wavenet::Config::NAMED.iter().map(|n| named(n)).chain(shipped).collect()
             }
-            Some(name) => Ok(vec![Subject::named(name, dtype, isa)?]),
+            Some(name) => Ok(vec![named(name)?]),
         }
     }
 
-    fn checkpoint(&self, isa: Isa) -> Result<Subject> {
-        let (checkpoint, path) = self.model.checkpoint()?;
+    fn checkpoint(&self, dtype: Option<Dtype>, isa: Isa) -> Result<Subject> {
+        let (mut checkpoint, path) = self.model.checkpoint()?;
+        if let Some(dtype) = dtype {
+            zoo::narrow(&mut checkpoint, &path, dtype)?;
+        }
         Subject::new(self.model.name(), checkpoint, &path, isa)
     }
 }

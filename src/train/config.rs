@@ -2,6 +2,7 @@
 
 pub mod check;
 
+use super::disguise::Disguise;
 use super::memory::Bytes;
 use super::tricks::{Curriculum, Scheduled};
 use anyhow::{Context, Result, anyhow, bail, ensure};
@@ -222,6 +223,8 @@ pub struct Train {
     pub ema: f64,
     /// Standard deviation of the noise on the inputs, in mu-law steps, reached after a third of the run.
     pub input_noise: f64,
+    /// Takes the speaker out of the feature tracks, so that the speaker vector is what says who speaks.
+    pub disguise: Option<Disguise>,
     /// Probability that a window is trained without its feature track.
     pub feature_dropout: f64,
     /// Windows without their track are taken where at least this fraction of the frames is speech; 0 takes any.
@@ -268,6 +271,7 @@ impl Default for Train {
             clip_norm: 1.0,
             ema: 0.999,
             input_noise: 0.3,
+            disguise: None,
             feature_dropout: 0.1,
             dropout_speech: 0.8,
             scheduled_sampling: None,
@@ -368,6 +372,7 @@ impl Train {
         range("train.eval_every", t.eval_every as f64, 1.0, 1e9)?;
         range("train.eval_seconds", t.eval_seconds, 0.1, 1e5)?;
         range("train.checkpoint_every_minutes", t.checkpoint_every_minutes, 0.0, 1e5)?;
+        t.disguise.as_ref().map_or(Ok(()), Disguise::validate)?;
         t.scheduled_sampling.as_ref().map_or(Ok(()), Scheduled::validate)?;
         t.curriculum.as_ref().map_or(Ok(()), |c| c.validate(t.window))
     }

@@ -7,8 +7,12 @@
 
 use super::config::Train;
 use super::corpus::Corpus;
+use super::disguise::Disguise;
 use super::recording::Recording;
 use super::shares::{Shares, Slots};
+use crate::voice::SpeakerSection;
+use std::ops::Range;
+use wavesynth_audio::features::FEATURES;
 use wavesynth_models::ar::{Coins, Symbol};
 use wavesynth_models::objective::Window;
 use wavesynth_models::wavenet;
@@ -39,9 +43,9 @@ impl Cutter {
         (self.warmup_frames + self.loss_frames) * self.config.hop()
     }
 
-    /// The window of `recording` whose loss starts at frame `from`. Without `features` its frames are all zeros, as
-    /// when a voice speaks from its speaker vector alone.
-    pub fn cut(&self, recording: &Recording, from: usize, features: bool) -> Window {
+    /// The window of `recording` whose loss starts at frame `from`, with `track` for its features. Without one its frames
+    /// are all zeros, as when a voice speaks from its speaker vector alone.
+    pub fn cut(&self, recording: &Recording, from: usize, track: Option<&[f32]>) -> Window {
         let hop = self.config.hop();
         let codes = &recording.codes;
         let first = from.saturating_sub(self.warmup_frames);
@@ -61,7 +65,6 @@ impl Cutter {
             let n = c.local_len();
             frames.resize(targets.len().div_ceil(hop) * n, 0.0);
             if n > 0 {
-                let track = features.then_some(recording.track.as_slice());
                 for (i, out) in frames.chunks_exact_mut(n).enumerate() {
                     c.write_local(track, first + i, out);
                 }
@@ -69,6 +72,12 @@ impl Cutter {
             speaker = (c.speaker_dim > 0).then_some(recording.speaker);
         }
         Window { inputs, targets, warmup: (from - first) * hop, frames, speaker }
+    }
+
+    /// The frames that a window whose loss starts at frame `from` reads, some of them perhaps beyond its recording.
+    fn seen(&self, from: usize) -> Range<usize> {
+        let context = self.config.condition.as_ref().map_or(0, |c| c.context);
+        from.saturating_sub(self.warmup_frames + context)..from + self.loss_frames + context
     }
 
     /// The frame at which a window of `recording` begins its loss, any one. Half a window beyond either end, then moved
@@ -93,7 +102,7 @@ impl Cutter {
     /// Windows whose losses cover a recording once, without a gap.
     pub fn tile<'a>(&'a self, recording: &'a Recording) -> impl Iterator<Item = Window> + 'a {
         let frames = recording.codes.len().div_ceil(self.config.hop());
-        (0..frames).step_by(self.loss_frames).map(|from| self.cut(recording, from, true))
+        (0..frames).step_by(self.loss_frames).map(|from| self.cut(recording, from, Some(&recording.track)))
     }
 }
 
@@ -141,7 +150,9 @@ pub struct Sampler<'a> {
     recordings: Vec<&'a Recording>,
     first: usize,
     slots: Slots,
+    speakers: &'a [SpeakerSection],
     noise: f64,
+    disguise: Option<Disguise>,
     dropout: f64,
     dropout_speech: f64,
     seed: u64,
@@ -163,7 +174,9 @@ impl<'a> Sampler<'a> {
             recordings: corpus.part(false).collect(),
             first: corpus.own.start,
             slots,
+            speakers: &corpus.speakers,
             noise: train.input_noise,
+            disguise: train.disguise,
             dropout: train.feature_dropout,
             dropout_speech: train.dropout_speech,
             seed: train.seed,
@@ -188,8 +201,10 @@ impl<'a> Sampler<'a> {
         let recording = self.pick(slot, coins);
         let from = self.cutter.place(recording, coins);
         let features = f64::from(coins.next_coin()) >= self.dropout;
-        let mut window = if features || self.dropout_speech == 0.0 {
-            self.cutter.cut(recording, from, features)
+        let mut window = if features {
+            self.tracked(recording, from, coins)
+        } else if self.dropout_speech == 0.0 {
+            self.cutter.cut(recording, from, None)
         } else {
             self.trackless(slot, coins)
         };
@@ -202,6 +217,20 @@ impl<'a> Sampler<'a> {
             }
         }
         window
+    }
+
+    /// A window with its track, disguised if the run asks for it.
+    fn tracked(&self, recording: &Recording, from: usize, coins: &mut Coins) -> Window {
+        let stats = self.speakers[recording.speaker].stats.as_ref();
+        let (Some(disguise), Some(stats)) = (&self.disguise, stats) else {
+            return self.cutter.cut(recording, from, Some(&recording.track));
+        };
+        let mut track = recording.track.clone();
+        let seen = self.cutter.seen(from);
+        let n = track.len();
+        let frames = (seen.start * FEATURES).min(n)..(seen.end * FEATURES).min(n);
+        disguise.put_on(&mut track[frames], stats, coins);
+        self.cutter.cut(recording, from, Some(&track))
     }
 
     /// A window without its track where somebody speaks. Half of them begin with nothing before, as a voice does that is
@@ -218,12 +247,12 @@ impl<'a> Sampler<'a> {
             }
         };
         if coins.next_coin() < 0.5 {
-            return self.cutter.cut(recording, from, false);
+            return self.cutter.cut(recording, from, None);
         }
         let codes = recording.codes[from * self.cutter.config.hop()..].to_vec();
         let speaker = recording.speaker;
         let rest = Recording { name: String::new(), speaker, codes, track: Vec::new(), held_out: false };
-        self.cutter.cut(&rest, 0, false)
+        self.cutter.cut(&rest, 0, None)
     }
 }
 
@@ -261,14 +290,14 @@ mod tests {
         // Receptive field 8, so 7 past rows: 2 frames of 4.
         let cutter = Cutter::new(&config(4), 10, None);
         let r = recording(61, 4);
-        let w = cutter.cut(&r, 5, true);
+        let w = cutter.cut(&r, 5, Some(&r.track));
         assert_eq!((w.warmup, w.targets.len(), w.speaker), (8, 20, Some(1)));
         assert_eq!(w.targets[0], 12 + 20);
         assert_eq!(w.inputs[0], 11 + 20);
         assert_eq!(w.inputs[1..], w.targets[..19]);
         assert_eq!(w.frames[..7], [1.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0]);
         assert_eq!(w.frames.len(), 5 * 7);
-        assert!(cutter.cut(&r, 5, false).frames.iter().all(|v| *v == 0.0));
+        assert!(cutter.cut(&r, 5, None).frames.iter().all(|v| *v == 0.0));
     }
 
     #[test]
@@ -278,7 +307,7 @@ mod tests {
         let plain = wavenet::Config { condition: None, ..bunched.clone() };
         let r = recording(61, 4);
         for (config, from) in [(bunched, 5), (plain, 10)] {
-            let w = Cutter::new(&config, 11, None).cut(&r, from, true);
+            let w = Cutter::new(&config, 11, None).cut(&r, from, Some(&r.track));
             assert_eq!((w.warmup, w.targets.len(), w.targets[0]), (16, 28, 4 + 20));
         }
     }
@@ -287,9 +316,9 @@ mod tests {
     fn a_beginning_is_the_engines_beginning() {
         let cutter = Cutter::new(&config(4), 10, None);
         let r = recording(61, 4);
-        let w = cutter.cut(&r, 0, true);
+        let w = cutter.cut(&r, 0, Some(&r.track));
         assert_eq!((w.warmup, w.targets.len(), w.inputs[0]), (0, 12, 128));
-        let w = cutter.cut(&r, 1, true);
+        let w = cutter.cut(&r, 1, Some(&r.track));
         assert_eq!((w.warmup, w.targets.len(), w.inputs[0]), (4, 16, 128));
     }
 
@@ -297,10 +326,10 @@ mod tests {
     fn a_bounded_warm_up_still_reads_the_true_past() {
         let cutter = Cutter::new(&config(4), 10, Some(3));
         let r = recording(61, 4);
-        let w = cutter.cut(&r, 5, true);
+        let w = cutter.cut(&r, 5, Some(&r.track));
         assert_eq!((w.warmup, w.targets.len(), cutter.max_rows()), (4, 16, 16));
         assert_eq!((w.inputs[0], w.targets[0]), (15 + 20, 16 + 20));
-        let none = Cutter::new(&config(4), 10, Some(0)).cut(&r, 5, true);
+        let none = Cutter::new(&config(4), 10, Some(0)).cut(&r, 5, Some(&r.track));
         assert_eq!((none.warmup, none.inputs[0]), (0, 19 + 20));
         assert_eq!(Cutter::new(&config(4), 10, Some(1000)).max_rows(), 20);
     }

@@ -6,19 +6,23 @@ pub(super) struct Dct {
     bands: usize,
 }
 
+/// Row k of the transform of `bands` values at `place`, which may lie between them.
+fn basis(bands: usize, k: usize, place: f64) -> f32 {
+    let b = bands as f64;
+    let scale = if k == 0 { 1.0 / b } else { 2.0 / b }.sqrt();
+    (scale * (std::f64::consts::PI * k as f64 * (place + 0.5) / b).cos()) as f32
+}
+
 impl Dct {
     pub(super) fn new(bands: usize, coefficients: usize) -> Self {
-        let b = bands as f64;
-        let table = (0..coefficients)
-            .flat_map(|k| {
-                let scale = if k == 0 { 1.0 / b } else { 2.0 / b }.sqrt();
-                (0..bands).map(move |j| {
-                    let angle = std::f64::consts::PI * k as f64 * (j as f64 + 0.5) / b;
-                    (scale * angle.cos()) as f32
-                })
-            })
-            .collect();
+        let table =
+            (0..coefficients).flat_map(|k| (0..bands).map(move |j| basis(bands, k, j as f64))).collect();
         Self { table, bands }
+    }
+
+    /// What coefficient `k` of height 1 stands for at `place`, counted in bands.
+    pub(super) fn basis(&self, k: usize, place: f32) -> f32 {
+        basis(self.bands, k, place.into())
     }
 
     /// `input` [bands] -> `out` [coefficients].

@@ -84,6 +84,19 @@ impl Default for Spectrum {
     }
 }
 
+fn hertz(mel: f64) -> f64 {
+    700.0 * (10f64.powf(mel / 2595.0) - 1.0)
+}
+
+/// Where, counted in bands from 0, what stands in band `band` of `bands` stood before all frequencies grew by `factor`;
+/// at most half a band beyond the outer ones.
+pub(super) fn warped_band(band: usize, factor: f32, bands: usize) -> f32 {
+    let (low, high) = (mel(LOW_HZ.into()), mel(HIGH_HZ.into()));
+    let step = (high - low) / (bands + 1) as f64;
+    let from = mel(hertz(low + step * (band + 1) as f64) / f64::from(factor));
+    ((from - low) / step - 1.0).clamp(-0.5, bands as f64 - 0.5) as f32
+}
+
 /// Triangular mel bands.
 pub struct Filterbank {
     /// First bin and weights of each band.
@@ -107,10 +120,7 @@ impl Filterbank {
                 let inside: Vec<usize> = (0..BINS).filter(|&k| weight(k) > 0.0).collect();
                 match inside.first() {
                     Some(&first) => (first, inside.iter().map(|&k| weight(k) as f32).collect()),
-                    None => {
-                        let centre_hz = 700.0 * (10f64.powf(centre / 2595.0) - 1.0);
-                        ((centre_hz / bin_hz).round() as usize, vec![1.0])
-                    }
+                    None => ((hertz(centre) / bin_hz).round() as usize, vec![1.0]),
                 }
             })
             .collect();
@@ -200,7 +210,7 @@ mod tests {
         let peak = (0..40).max_by(|&a, &b| row[a].total_cmp(&row[b])).unwrap();
         let hz = |b: f64| {
             let step = (super::mel(7_600.0) - super::mel(50.0)) / 41.0;
-            700.0 * (10f64.powf((super::mel(50.0) + step * (b + 1.0)) / 2595.0) - 1.0)
+            super::hertz(super::mel(50.0) + step * (b + 1.0))
         };
         assert!(hz(peak as f64 - 1.0) < 3_000.0 && 3_000.0 < hz(peak as f64 + 1.0));
     }

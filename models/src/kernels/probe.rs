@@ -40,6 +40,43 @@ impl Kernel for MulAdds {
     }
 }
 
+/// Multiply-adds of bytes into 32-bit sums, their weights in the nearest cache.
+pub struct ByteMulAdds {
+    /// Rounds of [`ByteMulAdds::per_round`] multiply-adds each.
+    pub rounds: usize,
+}
+
+impl ByteMulAdds {
+    /// Multiply-adds of a round, with vectors of `lanes` floats.
+    pub const fn per_round(lanes: usize) -> usize {
+        4 * CHAINS * lanes
+    }
+}
+
+impl Kernel for ByteMulAdds {
+    /// A value that depends on every multiply-add.
+    type Output = f32;
+    const INTEGER: bool = true;
+
+    #[allow(unsafe_code, reason = "a check per load would be measured with it")]
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) -> f32 {
+        // The widest vector has 16 lanes of four bytes.
+        let weights = std::hint::black_box([1i8; 4 * 16 * CHAINS]);
+        // Four activations of 1, as codes of this instruction set.
+        let one = i32::from_le_bytes([if S::BIASED { 129 } else { 1 }; 4]);
+        let x = s.splat_int(std::hint::black_box(one));
+        let mut acc = [s.splat_int(0); CHAINS];
+        for _ in 0..self.rounds {
+            for (i, a) in acc.iter_mut().enumerate() {
+                // SAFETY: the weights hold CHAINS vectors.
+                *a = unsafe { s.dot_ptr(*a, x, weights.as_ptr().add(4 * i * S::LANES)) };
+            }
+        }
+        total(s, acc.map(|a| s.to_float(a)))
+    }
+}
+
 /// Reads a buffer and adds up what it holds.
 pub struct Reads<'a> {
     /// Read in whole groups of vectors; what is left over at the end is not.
@@ -106,6 +143,10 @@ mod tests {
             // After n rounds of v/2 + 1 a value is 2 + (v − 2)/2ⁿ; with these numbers no sum is rounded.
             let started: f32 = (0..CHAINS).map(|i| (i as f32 + 1.5 - 2.0) / 8.0 + 2.0).sum();
             assert_eq!(isa.run(MulAdds { rounds: 3 }), started * lanes as f32, "{}", isa.name());
+            // Biased codes of 1 are 129 each.
+            let sum = isa.run(ByteMulAdds { rounds: 3 }) as usize;
+            let all = 3 * ByteMulAdds::per_round(lanes);
+            assert!(sum == all || sum == 129 * all, "{}: {sum}", isa.name());
         }
     }
 }

@@ -21,6 +21,9 @@ pub enum Dtype {
 }
 
 impl Dtype {
+    /// Every type, the largest first.
+    pub const ALL: [Self; 3] = [Self::F32, Self::F16, Self::I8];
+
     /// Its name: i8, f16 or f32.
     pub fn name(self) -> &'static str {
         match self {
@@ -40,8 +43,7 @@ impl fmt::Display for Dtype {
 impl FromStr for Dtype {
     type Err = String;
     fn from_str(s: &str) -> Result<Self, String> {
-        let all = [Self::F32, Self::F16, Self::I8];
-        all.into_iter().find(|d| d.name() == s).ok_or_else(|| "there are f32, f16 and i8".into())
+        Self::ALL.into_iter().find(|d| d.name() == s).ok_or_else(|| "there are f32, f16 and i8".into())
     }
 }
 

@@ -1,4 +1,5 @@
-//! `wavesynth bench limits`: how near each shape comes to what this machine allows.
+//! `wavesynth bench limits`: how near each shape comes to what this machine allows, with every type of weights unless
+//! one is asked for.
 
 use super::{SubjectArgs, check_seconds};
 use crate::cli::output;
@@ -7,6 +8,7 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::PathBuf;
 use wavesynth::bench::{LimitRow, Limits, Machine, plot};
+use wavesynth_models::weights::Dtype;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -30,9 +32,10 @@ pub struct Args {
 pub fn run(args: Args) -> Result<()> {
     check_seconds(args.seconds)?;
     let isa = args.subject.model.isa()?;
-    let subjects = args.subject.get()?;
+    let dtypes = args.subject.model.dtype().map_or(Dtype::ALL.to_vec(), |d| vec![d]);
+    let subjects: Vec<_> = dtypes.into_iter().map(|d| args.subject.stored_as(d)).collect::<Result<_>>()?;
     let mut limits = Limits::of(isa);
-    for subject in &subjects {
+    for subject in subjects.iter().flatten() {
         limits.add(subject, isa, args.seconds);
     }
     if let Some(path) = &args.plot {
@@ -50,7 +53,13 @@ pub fn run(args: Args) -> Result<()> {
 }
 
 fn machine_text(m: &Machine) -> String {
-    let mut t = format!("{}, {}: {:.1} G multiply-adds/s", m.cpu, m.isa, m.mul_adds_per_s / 1e9);
+    let mut t = format!(
+        "{}, {}: {:.1} G multiply-adds/s in f32, {:.1} in i8",
+        m.cpu,
+        m.isa,
+        m.mul_adds_per_s / 1e9,
+        m.byte_mul_adds_per_s / 1e9
+    );
     for l in &m.levels {
         let size = l.bytes.map_or(String::new(), |b| format!(" ({} KiB)", b >> 10));
         let _ = write!(t, "; {}{size} {:.0} GB/s", l.name, l.bytes_per_s / 1e9);
@@ -68,12 +77,12 @@ fn text(rows: &[LimitRow]) -> String {
     for r in rows {
         let _ = write!(
             t,
-            "\n{:<17} {:<6} {:>11.1}  {:<7} {:>17} {:>9.0} {:>11.0} {:>12.2} {:>9.2} {:>9.2}",
+            "\n{:<17} {:<6} {:>11.1}  {:<7} {:>17.0} {:>9.0} {:>11.0} {:>12.2} {:>9.2} {:>9.2}",
             r.shape,
             r.dtype,
             r.weight_bytes as f64 / 1024.0,
             r.level,
-            r.bound.compute_ns.map_or("-".into(), |ns| format!("{ns:.0}")),
+            r.bound.compute_ns,
             r.bound.read_ns,
             r.ns_per_symbol,
             r.times_real_time,
@@ -95,7 +104,12 @@ fn machine_markdown(m: &Machine) -> String {
         let size = l.bytes.map_or("-".into(), |b| format!("{}", b >> 10));
         let _ = write!(t, "\n| {} | {size} | {:.0} |", l.name, l.bytes_per_s / 1e9);
     }
-    let _ = write!(t, "\n\nPeak: {:.1} G multiply-adds/s in f32.", m.mul_adds_per_s / 1e9);
+    let _ = write!(
+        t,
+        "\n\nPeak: {:.1} G multiply-adds/s in f32, {:.1} in i8.",
+        m.mul_adds_per_s / 1e9,
+        m.byte_mul_adds_per_s / 1e9
+    );
     t
 }
 
@@ -107,12 +121,12 @@ fn markdown(rows: &[LimitRow]) -> String {
     for r in rows {
         let _ = write!(
             t,
-            "\n| {} | {} | {:.0} | {} | {} | {:.1} | {:.1} | {:.2} | {:.2} | {:.2} |",
+            "\n| {} | {} | {:.0} | {} | {:.1} | {:.1} | {:.1} | {:.2} | {:.2} | {:.2} |",
             r.shape,
             r.dtype,
             r.weight_bytes as f64 / 1024.0,
             r.level,
-            r.bound.compute_ns.map_or("-".into(), |ns| format!("{:.1}", ns / 1e3)),
+            r.bound.compute_ns / 1e3,
             r.bound.read_ns / 1e3,
             r.ns_per_symbol / 1e3,
             r.times_real_time,
