@@ -181,6 +181,8 @@ fn a_change_is_the_first_layers() {
     let second = all(&mut second, &[64]);
     let rest = all(&mut whole, &[64]);
     assert_eq!((first.len(), rest.len()), (4 * 160 + 3 * 160 - 500, 12 * 160 - 500));
+    // Of one that has ended, it changes nothing and comes back.
+    assert_eq!((*whole.change(next(), 0), whole.end()), (*next(), 12 * 160));
     for (t, x) in rest.iter().enumerate() {
         let first = first.get(t).map_or(0.0, |x| 0.5 * x);
         assert_eq!(*x, first + 0.5 * second[500 + t], "{t}");

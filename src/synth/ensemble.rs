@@ -113,11 +113,13 @@ impl Ensemble {
         }
     }
 
-    /// See [`super::Synth::change`]. A cue for a stream without a line comes back.
+    /// See [`super::Synth::change`]. A cue for a stream that has ended comes back: nobody is there to hear it.
     pub(super) fn change(&mut self, at: usize, cue: Box<Cue>, fade_ms: u32, sample_rate: u32) -> Box<Cue> {
         match &mut self.lines[at] {
-            Some(line) => line.change(cue, fade_ms, sample_rate, self.streams.as_mut(), at),
-            None => cue,
+            Some(line) if self.streams.is_running(at) || !line.is_over() => {
+                line.change(cue, fade_ms, sample_rate, self.streams.as_mut(), at)
+            }
+            _ => cue,
         }
     }
 

@@ -60,7 +60,7 @@ fn a_list_is_its_lines_and_what_is_whole_stays() {
     assert_eq!(number(&f.json(&format!("{JOBS} --format f32")), "skipped"), 3.0);
 }
 
-/// More lines than are spoken at once, no two of one length, in several processes' worth of company.
+/// More lines than are spoken at once, no two of one length.
 #[test]
 fn many_lines_are_each_what_they_are_alone() {
     let f = Folder::new();

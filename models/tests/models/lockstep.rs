@@ -189,27 +189,29 @@ fn every_family_draws_alike_in_company() {
                     (0..40 + i).map(|_| lone.next(coins.next_coin())).collect()
                 })
                 .collect();
-            let mut said = vec![Vec::new(); 7];
+            let mut said = vec![Vec::<u16>::new(); 7];
             let mut dice: Vec<_> = (0..7).map(|i| Coins::keyed(3, i)).collect();
             let (mut coins, mut symbols) = ([0.0; 7], [0; 7]);
             for t in 0..60 {
-                for i in 0..7 {
-                    // Stream i says 40 + i symbols from the 2 i-th step on.
+                // Stream i says 40 + i symbols from the 2 i-th step on.
+                for (i, ((said, dice), coin)) in said.iter().zip(&mut dice).zip(&mut coins).enumerate() {
                     if t == 2 * i {
                         streams.start(i);
                         streams.set_sampling(i, sampling(i as u64));
                         streams.condition(i, &vec![0.1 * i as f32; streams.cond_len()]);
                     }
-                    if said[i].len() == 40 + i {
+                    if said.len() == 40 + i {
                         streams.end(i);
                     }
                     if streams.is_running(i) {
-                        coins[i] = dice[i].next_coin();
+                        *coin = dice.next_coin();
                     }
                 }
                 streams.next(&coins, &mut symbols);
-                for i in (0..7).filter(|&i| streams.is_running(i)) {
-                    said[i].push(symbols[i]);
+                for (i, (said, symbol)) in said.iter_mut().zip(symbols).enumerate() {
+                    if streams.is_running(i) {
+                        said.push(symbol);
+                    }
                 }
             }
             assert!(said == alone, "{family} {dtype} {}", isa.name());
