@@ -25,7 +25,7 @@ use crate::synth::{Percentiles, without_denormals};
 use serde::Serialize;
 use std::hint::black_box;
 use std::time::Instant;
-use wavesynth_models::ar::{Coins, Generator, Sampling};
+use wavesynth_models::ar::{Coins, Generators, Sampling};
 
 /// Symbols generated before the clock starts: caches and branch predictors as in mid-stream.
 const WARM_UP: usize = 4096;
@@ -39,6 +39,8 @@ pub struct Row {
     pub dtype: String,
     /// Instruction set of the engine.
     pub isa: String,
+    /// Streams in lockstep. All times per symbol are those of a step over its symbols: one of each stream.
+    pub streams: usize,
     /// Time per symbol in ns, the frame-rate network's share included.
     pub ns_per_symbol: Percentiles,
     /// The same of register arithmetic as long as the median symbol, right afterwards: what this machine adds to any work
@@ -46,15 +48,15 @@ pub struct Row {
     pub clock_floor_ns: Option<Percentiles>,
     /// Mean time per symbol.
     pub ns_per_symbol_mean: f64,
-    /// Seconds of sound made in a second.
+    /// Seconds of sound made in a second, by all streams together.
     pub times_real_time: f64,
-    /// Bytes of weights read per symbol.
+    /// Bytes of weights read per step, where one stream runs.
     pub weight_bytes: usize,
     /// Bytes of a stream's state.
     pub state_bytes: usize,
     /// Multiply-adds per symbol.
     pub macs_per_symbol: usize,
-    /// Symbols measured.
+    /// Symbols measured, of all streams together.
     pub symbols: usize,
     /// Samples per second that `times_real_time` refers to.
     pub sample_rate: u32,
@@ -69,17 +71,18 @@ pub struct Row {
 /// What the clock is read around.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Grain {
-    /// Every symbol: what a deadline sees. Reading the clock adds some 25 ns to each.
+    /// Every step: what a deadline sees. Reading the clock adds some 25 ns to each.
     Symbol,
-    /// Blocks of this many: what rendering sees. A block counts as so many equal symbols.
+    /// Blocks of this many symbols: what rendering sees. A block counts as so many equal symbols.
     Block(usize),
 }
 
-/// Measures `seconds` of sound from `subject`.
-pub fn measure(subject: &Subject, seconds: f64, grain: Grain) -> Row {
-    let symbols = ((seconds * f64::from(subject.sample_rate)) as usize).max(1);
-    let mut generator = subject.model.generator(Sampling::default());
-    let times = without_denormals(|| run(generator.as_mut(), subject.hop, symbols, grain));
+/// Measures `streams` streams of `subject` in lockstep, `seconds` of sound of each.
+pub fn measure(subject: &Subject, seconds: f64, grain: Grain, streams: usize) -> Row {
+    let steps = ((seconds * f64::from(subject.sample_rate)) as usize).max(1);
+    let symbols = steps * streams;
+    let mut generators = started(subject, streams);
+    let times = without_denormals(|| run(generators.as_mut(), subject.hop, steps, grain));
     let mean = times.total_ns / symbols as f64;
     let ns_per_symbol = exact_percentiles(times.per_symbol_ns);
     let floor = || exact_percentiles(clock_floor(ns_per_symbol.p50, symbols));
@@ -87,12 +90,13 @@ pub fn measure(subject: &Subject, seconds: f64, grain: Grain) -> Row {
         clock_floor_ns: (grain == Grain::Symbol).then(floor),
         shape: subject.name.clone(),
         dtype: subject.model.dtype.name().into(),
-        isa: generator.isa().into(),
+        isa: generators.isa().into(),
+        streams,
         ns_per_symbol,
         ns_per_symbol_mean: mean,
         times_real_time: 1e9 / (mean * f64::from(subject.sample_rate)),
-        weight_bytes: generator.weight_bytes(),
-        state_bytes: generator.state_bytes(),
+        weight_bytes: generators.weight_bytes(),
+        state_bytes: generators.state_bytes(),
         macs_per_symbol: subject.macs_per_symbol,
         symbols,
         sample_rate: subject.sample_rate,
@@ -102,38 +106,53 @@ pub fn measure(subject: &Subject, seconds: f64, grain: Grain) -> Row {
     }
 }
 
+/// `streams` streams of `subject`, all at their beginning.
+fn started(subject: &Subject, streams: usize) -> Box<dyn Generators> {
+    let mut generators = subject.model.streams(streams, Sampling::default());
+    (0..streams).for_each(|stream| generators.start(stream));
+    generators
+}
+
 struct Times {
     per_symbol_ns: Vec<f32>,
     total_ns: f64,
 }
 
-fn run(generator: &mut dyn Generator, hop: usize, symbols: usize, grain: Grain) -> Times {
+/// `steps` steps of all streams, each of which has its own coins and its frames at samples of its own.
+fn run(generators: &mut dyn Generators, hop: usize, steps: usize, grain: Grain) -> Times {
+    let streams = generators.len();
     // No two neighbours are equal: a frame that is held already costs nothing.
-    let frames = [vec![0.1; generator.cond_len()], vec![-0.1; generator.cond_len()]];
-    let mut coins = Coins::new(1);
+    let frames = [vec![0.1; generators.cond_len()], vec![-0.1; generators.cond_len()]];
+    let mut dice: Vec<_> = (0..streams).map(|stream| Coins::keyed(1, stream as u64)).collect();
+    let (mut coins, mut symbols) = (vec![0.0; streams], vec![0; streams]);
     let mut position = 0;
-    let mut next = |generator: &mut dyn Generator| {
-        if !frames[0].is_empty() && usize::is_multiple_of(position, hop) {
-            let [now, after] = [0, 1].map(|i| &frames[(position / hop + i) % 2]);
-            generator.condition(now);
-            generator.announce(after);
+    let mut next = |generators: &mut dyn Generators| {
+        for (stream, (coin, dice)) in coins.iter_mut().zip(&mut dice).enumerate() {
+            let position = position + stream * hop / streams;
+            if !frames[0].is_empty() && usize::is_multiple_of(position, hop) {
+                let [now, after] = [0, 1].map(|i| &frames[(position / hop + i) % 2]);
+                generators.condition(stream, now);
+                generators.announce(stream, after);
+            }
+            *coin = dice.next_coin();
         }
         position += 1;
-        black_box(generator.next(coins.next_coin()));
+        generators.next(&coins, &mut symbols);
+        black_box(&symbols);
     };
-    (0..WARM_UP).for_each(|_| next(generator));
+    (0..WARM_UP.div_ceil(streams)).for_each(|_| next(generators));
     let grain = match grain {
         Grain::Symbol => 1,
-        Grain::Block(n) => n.max(1),
+        Grain::Block(n) => n.div_ceil(streams).max(1),
     };
-    let mut per_symbol_ns = Vec::with_capacity(symbols / grain + 1);
-    let mut left = symbols;
+    let mut per_symbol_ns = Vec::with_capacity(steps / grain + 1);
+    let mut left = steps;
     let start = Instant::now();
     while left > 0 {
         let n = grain.min(left);
         let start = Instant::now();
-        (0..n).for_each(|_| next(generator));
-        per_symbol_ns.push(start.elapsed().as_nanos() as f32 / n as f32);
+        (0..n).for_each(|_| next(generators));
+        per_symbol_ns.push(start.elapsed().as_nanos() as f32 / (n * streams) as f32);
         left -= n;
     }
     Times { per_symbol_ns, total_ns: start.elapsed().as_nanos() as f64 }

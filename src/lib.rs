@@ -13,8 +13,9 @@
 //!    file     <---------------------+
 //! ```
 //!
-//! [`synth::Synth`] is the first three lines: one voice, one condition, blocks of PCM out, no threads. `render` pulls
-//! blocks from it into a file. `play` puts threads around it:
+//! [`synth::Synth`] is the first three lines: one voice, one condition or several as layers, blocks of PCM out, no threads.
+//! `render` pulls blocks from it into a file, and makes many files from a [`synth::Ensemble`], whose streams share every
+//! weight that is read. `play` puts threads around it:
 //!
 //! | thread | runs | may |
 //! |---|---|---|

@@ -1,11 +1,12 @@
 //! One voice speaking: conditioning frames in, blocks of f32 PCM out. No threads, no device, no file.
 //!
 //! ```text
-//! Cue --Frames--> frame, once a hop ---+
-//! coin, once a sample -----------------+-> Generator -> code -> mu-law -> de-emphasis -> gain -> sample
+//! Cue --Frames--> frame, once a hop ---+                                            (other layers) --+
+//! coin, once a sample -----------------+-> Generators -> code -> mu-law -> de-emphasis -> share --> sum -> gain -> sample
 //! ```
 //!
-//! Every decision is taken per sample, so the same inputs give the same bytes at any block size. `play` puts a
+//! A [`Synth`] speaks one part, or several at once as layers of one sound; an [`Ensemble`] speaks many that stay apart.
+//! Both step their streams in lockstep. Every decision is taken per sample, so the same inputs give the same bytes at any block size. `play` puts a
 //! [`Worker`] and a [`Session`] around a [`Synth`]; `render` pulls from it directly.
 
 mod clock;
@@ -13,9 +14,11 @@ mod coins;
 mod cue;
 mod deadline;
 mod denormals;
+mod ensemble;
 mod forced;
 mod frames;
 mod gain;
+mod line;
 mod session;
 mod worker;
 
@@ -24,15 +27,15 @@ pub use coins::{CoinSource, NotUniform};
 pub use cue::Cue;
 pub use deadline::{Deadlines, Percentiles};
 pub use denormals::without_denormals;
+pub use ensemble::Ensemble;
 pub use forced::{Forced, frame_table};
 pub use session::{Report, Session, Setup};
 pub use worker::{BLOCK, Command, Event, Progress, Worker};
 
 use crate::voice::Voice;
-use frames::Frames;
 use gain::Gain;
-use wavesynth_audio::pcm::Decoder;
-use wavesynth_models::ar::{Generator, Sampling, Symbol};
+use line::Line;
+use wavesynth_models::ar::{Sampling, Symbol};
 
 /// Ramp of pause and resume, in ms: short enough to feel immediate, long enough not to click.
 const PAUSE_MS: u32 = 8;
@@ -60,21 +63,45 @@ pub struct Part {
     pub record: bool,
 }
 
+impl Part {
+    /// Samples that it lasts: with [`Length::Track`] and a cue without a track, or fewer given coins than samples, it ends
+    /// early.
+    ///
+    /// # Panics
+    /// When the cue was made for another voice.
+    pub fn samples(self, voice: &Voice) -> u64 {
+        Line::new(voice, Self { record: false, ..self }).end()
+    }
+}
+
+/// A part among others that sound together.
+pub struct Layer {
+    /// Who speaks, what and how long.
+    pub part: Part,
+    /// Sample of the whole at which it begins.
+    pub start: u64,
+    /// How loud beside the others, above 0.
+    pub gain: f32,
+}
+
 /// A voice, speaking.
 pub struct Synth {
-    generator: Box<dyn Generator>,
-    decoder: Decoder,
-    frames: Frames,
-    coins: CoinSource,
+    ensemble: Ensemble,
+    /// By layer, in the order of the streams.
+    places: Vec<Place>,
     gain: Gain,
-    follow_track: bool,
     /// Samples generated so far.
     position: u64,
-    /// Sample at which it ends.
-    end: u64,
-    codes: Option<Vec<Symbol>>,
     peak: f32,
     sample_rate: u32,
+}
+
+/// A layer's place in the whole.
+struct Place {
+    start: u64,
+    begun: bool,
+    /// Of its sound in the sum. All shares together are 1.
+    share: f32,
 }
 
 impl Synth {
@@ -84,39 +111,36 @@ impl Synth {
     /// # Panics
     /// When the cue was made for another voice: [`Cue`]s are checked where they are made.
     pub fn new(voice: &Voice, part: Part) -> Self {
-        let frames = Frames::new(voice.config.condition.clone(), part.cue);
-        let follow_track = part.length == Length::Track;
-        let end = match part.length {
-            Length::Samples(n) => n,
-            Length::Track => frames.track_samples().unwrap_or(0),
-        };
-        let end = end.min(part.coins.len().unwrap_or(u64::MAX));
-        Self {
-            generator: voice.model.generator(part.sampling),
-            decoder: Decoder::new(voice.section.preemphasis),
-            gain: Gain::new(voice.section.sample_rate),
-            sample_rate: voice.section.sample_rate,
-            codes: part.record.then(|| Vec::with_capacity(end as usize)),
-            position: 0,
-            peak: 0.0,
-            coins: part.coins,
-            frames,
-            follow_track,
-            end,
-        }
+        Self::layered(voice, vec![Layer { part, start: 0, gain: 1.0 }])
+    }
+
+    /// Several parts as one sound, each a [`Synth`] of its own until they are added up. Each layer's share of the sum is
+    /// its gain over all gains together, so that the sum is never louder than the loudest of the layers. It ends with the
+    /// last layer.
+    ///
+    /// # Panics
+    /// As [`Synth::new`].
+    pub fn layered(voice: &Voice, layers: Vec<Layer>) -> Self {
+        let total: f32 = layers.iter().map(|l| l.gain).sum();
+        let mut ensemble = Ensemble::new(voice, layers.len());
+        let places = layers.into_iter().enumerate().map(|(at, layer)| {
+            ensemble.set(at, voice, layer.part);
+            Place { start: layer.start, begun: false, share: layer.gain / total }
+        });
+        let sample_rate = voice.section.sample_rate;
+        let places = places.collect();
+        Self { ensemble, places, gain: Gain::new(sample_rate), position: 0, peak: 0.0, sample_rate }
     }
 
     /// Fills `out` with the next samples and returns how many there were: fewer than `out.len()` only at the end.
     /// While paused they are silence, and time stands still.
     ///
     /// # Real-time
-    /// Yes: O(1) per sample, neither allocates nor frees.
+    /// Yes: O(1) per sample, neither allocates nor frees. The sample at which a layer begins also costs
+    /// [`wavesynth_models::ar::Model::reset`].
     pub fn fill(&mut self, out: &mut [f32]) -> usize {
         for (n, sample) in out.iter_mut().enumerate() {
-            if self.gain.is_stopped() {
-                self.end = self.position;
-            }
-            if self.position >= self.end {
+            if self.gain.is_stopped() || self.is_over() {
                 return n;
             }
             if self.gain.is_paused() {
@@ -129,37 +153,36 @@ impl Synth {
         out.len()
     }
 
+    /// Whether no layer has anything to say any more.
+    fn is_over(&mut self) -> bool {
+        self.ensemble.settle();
+        self.ensemble.running() == 0
+            && !self.places.iter().enumerate().any(|(at, p)| !p.begun && self.layer_end(at) > self.position)
+    }
+
     fn next_sample(&mut self) -> f32 {
-        self.frames.conduct(self.position, self.generator.as_mut());
-        let code = self.generator.next(self.coins.next_coin());
-        if let Some(codes) = &mut self.codes
-            && codes.len() < codes.capacity()
-        {
-            codes.push(code);
+        let Self { ensemble, places, position, .. } = self;
+        for (at, place) in places.iter_mut().enumerate() {
+            if !place.begun && place.start <= *position {
+                place.begun = true;
+                ensemble.begin(at);
+                ensemble.settle();
+            }
         }
-        self.position += 1;
-        self.decoder.decode(code)
+        let mut sum = 0.0;
+        ensemble.step(|at, sample| sum += places[at].share * sample);
+        *position += 1;
+        sum
     }
 
     /// Goes over to `cue` from the next frame on: its track, if it has one, from its first frame; its speaker, if it
     /// has one, reached over `fade_ms` in equal steps per frame. What it lacks stays as it is. Returns the cue that was
-    /// replaced, for somebody else to drop.
+    /// replaced, for somebody else to drop. Of several layers it changes the first, while that one speaks.
     ///
     /// # Real-time
     /// Yes.
     pub fn change(&mut self, cue: Box<Cue>, fade_ms: u32) -> Box<Cue> {
-        let starts_track = cue.has_track();
-        let old = self.frames.change(cue, self.position, fade_ms, self.sample_rate);
-        // What was announced no longer comes.
-        self.frames.announce(self.position, self.generator.as_mut());
-        if starts_track
-            && self.follow_track
-            && let Some(samples) = self.frames.track_samples()
-        {
-            let end = self.frames.track_start() + samples;
-            self.end = end.min(self.coins.len().unwrap_or(u64::MAX));
-        }
-        old
+        self.ensemble.change(0, cue, fade_ms, self.sample_rate)
     }
 
     /// Changes how symbols are drawn from the next one on.
@@ -167,7 +190,7 @@ impl Synth {
     /// # Real-time
     /// Yes.
     pub fn set_sampling(&mut self, sampling: Sampling) {
-        self.generator.set_sampling(sampling);
+        self.ensemble.set_sampling(sampling);
     }
 
     /// Fades to silence within some ms and stands still there.
@@ -206,15 +229,26 @@ impl Synth {
 
     /// Samples after which it ends, as far as is known now.
     pub fn end(&self) -> u64 {
-        self.end
+        if self.gain.is_stopped() {
+            return self.position;
+        }
+        (0..self.places.len()).map(|at| self.layer_end(at)).max().unwrap_or(0)
     }
 
-    /// Samples that `length` asks for under the present cue, however many coins there are; `None` for a track that is
-    /// not there.
+    /// Sample of the whole at which layer `at` ends; 0 for one that says nothing.
+    fn layer_end(&self, at: usize) -> u64 {
+        match self.ensemble.line(at).map_or(0, Line::end) {
+            0 => 0,
+            samples => self.places[at].start.saturating_add(samples),
+        }
+    }
+
+    /// Samples that `length` asks for under the first layer's present cue, however many coins there are; `None` for a
+    /// track that is not there.
     pub fn wanted(&self, length: Length) -> Option<u64> {
         match length {
             Length::Samples(n) => Some(n),
-            Length::Track => self.frames.track_samples(),
+            Length::Track => self.ensemble.line(0)?.track_samples(),
         }
     }
 
@@ -228,8 +262,8 @@ impl Synth {
         self.sample_rate
     }
 
-    /// The symbols drawn, when [`Part::record`] was set.
+    /// The symbols that the first layer has drawn, when its [`Part::record`] was set.
     pub fn codes(&self) -> Option<&[Symbol]> {
-        self.codes.as_deref()
+        self.ensemble.line(0)?.codes()
     }
 }

@@ -8,7 +8,7 @@ use crossbeam_channel::bounded;
 use std::hint::black_box;
 use std::path::Path;
 use std::sync::Mutex;
-use wavesynth::synth::{CoinSource, Command, Cue, Forced, Length, Part, Synth, Worker};
+use wavesynth::synth::{CoinSource, Command, Cue, Ensemble, Forced, Layer, Length, Part, Synth, Worker};
 use wavesynth::voice::Voice;
 use wavesynth_audio::ring::ring;
 use wavesynth_models::ar::Sampling;
@@ -104,6 +104,38 @@ fn the_worker_does_not_allocate_whatever_it_is_told() {
         let mut out = vec![0.0; rate as usize];
         assert_eq!(consumer.fill(&mut out), rate as usize / 2);
     }
+}
+
+/// Layers that begin and end while others speak, and streams that stay apart.
+#[test]
+fn company_costs_no_memory() {
+    let _one = ONE.lock().unwrap();
+    let voice = voice(&config());
+    let short = |length| Part { length, ..part(&voice, Sampling::default()) };
+    let layers = [(0, 8000), (100, 900), (3000, 10), (2000, 0), (5000, 1500)].map(|(start, samples)| Layer {
+        part: short(Length::Samples(samples)),
+        start,
+        gain: 0.5,
+    });
+    let synth = Synth::layered(&voice, layers.into());
+    let (producer, _consumer) = ring(16_000);
+    let (commands, inbox) = bounded(8);
+    let (outbox, events) = bounded(8);
+    let mut worker = Worker::new(synth, 16_000, producer, inbox, outbox).unwrap();
+    commands.send(Command::Change { cue: cue(&voice, [3.0; 4]), fade_ms: 100 }).unwrap();
+    commands.send(Command::Sampling(Sampling { temperature: 0.7, top_k: 9, top_p: 0.8 })).unwrap();
+    commands.send(Command::Pause).unwrap();
+    commands.send(Command::Resume).unwrap();
+    assert_eq!(violations(|| worker.run()), 0);
+    assert_eq!((worker.synth().position(), events.try_iter().count()), (8000, 1));
+
+    let mut ensemble = Ensemble::new(&voice, 3);
+    for (at, samples) in [(0, 500), (1, 2000), (2, 1)] {
+        ensemble.start(at, &voice, short(Length::Samples(samples)));
+    }
+    let (mut blocks, mut said) = (vec![vec![0.0; 1000]; 3], [0; 3]);
+    assert_eq!(violations(|| ensemble.fill(1000, &mut blocks, &mut said)), 0);
+    assert_eq!((said, ensemble.running()), ([500, 1000, 1], 1));
 }
 
 #[test]

@@ -7,7 +7,8 @@ use proptest::prelude::*;
 use std::path::Path;
 use std::time::{Duration, Instant};
 use wavesynth::synth::{
-    Clock, ClockDevice, CoinSource, Command, Cue, Event, Forced, Length, Part, Session, Setup, Synth,
+    Clock, ClockDevice, CoinSource, Command, Cue, Ensemble, Event, Forced, Layer, Length, Part, Session,
+    Setup, Synth,
 };
 use wavesynth::voice::Voice;
 use wavesynth_audio::resample::StreamResampler;
@@ -53,6 +54,138 @@ proptest! {
         let want = all(&mut synth(3, Length::Samples(2500)), &[2501]);
         prop_assert_eq!(want.len(), 2500);
         prop_assert_eq!(all(&mut synth(3, Length::Samples(2500)), &sizes), want);
+    }
+}
+
+/// Parts of different speakers, tracks and lengths, one of them without a sample.
+fn company(voice: &Voice) -> Vec<Part> {
+    (0..9u64)
+        .map(|i| {
+            let speaker = [i as f32, 1.0, -0.5 * i as f32, 0.3];
+            let length = match i {
+                3 => Length::Samples(0),
+                5 => Length::Samples(64),
+                _ if i % 2 == 0 => Length::Track,
+                _ => Length::Samples(300 + 177 * i),
+            };
+            Part {
+                sampling: Sampling { temperature: 0.9 + 0.02 * i as f32, ..Sampling::default() },
+                ..part(cue(voice, speaker, 2 + i as usize), i / 2, length)
+            }
+        })
+        .collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(8))]
+    /// However many at once, in whatever order and by whatever block: each says what it says alone.
+    #[test]
+    fn company_leaves_no_trace(
+        most in 1usize..6,
+        block in 1usize..400,
+        order in Just((0..9usize).collect::<Vec<_>>()).prop_shuffle(),
+    ) {
+        let voice = voice(&config());
+        let alone: Vec<_> =
+            company(&voice).into_iter().map(|p| all(&mut Synth::new(&voice, p), &[512])).collect();
+        let lengths: Vec<_> = company(&voice).into_iter().map(|p| p.samples(&voice)).collect();
+        let mut parts: Vec<_> = company(&voice).into_iter().map(Some).collect();
+        let mut ensemble = Ensemble::new(&voice, most);
+        let mut blocks = vec![vec![9.0; block]; most];
+        let (mut said, mut speaks) = (vec![0; most], vec![None; most]);
+        let mut sound = vec![Vec::new(); 9];
+        let mut waiting = order.into_iter();
+        loop {
+            for (at, speaks) in speaks.iter_mut().enumerate() {
+                if !ensemble.is_running(at) {
+                    *speaks = waiting.next();
+                    if let Some(i) = *speaks {
+                        ensemble.start(at, &voice, parts[i].take().unwrap());
+                    }
+                }
+            }
+            if ensemble.running() == 0 {
+                break;
+            }
+            ensemble.fill(block, &mut blocks, &mut said);
+            for ((speaks, block), &n) in speaks.iter().zip(&blocks).zip(&said) {
+                if let Some(i) = *speaks {
+                    sound[i].extend_from_slice(&block[..n]);
+                }
+            }
+        }
+        prop_assert_eq!(sound.iter().map(|s| s.len() as u64).collect::<Vec<_>>(), lengths);
+        prop_assert!(sound == alone);
+    }
+}
+
+/// Layers begin and end at their own times, and the sum is that of their renders, shares applied.
+#[test]
+fn layers_add_up() {
+    let voice = voice(&config());
+    let (starts, gains) =
+        ([0, 700, 1300, 10, 0, 5000, 2, 2500, 1], [1.0, 0.5, 2.0, 1.0, 0.7, 1.0, 1.0, 0.1, 1.0]);
+    let total: f32 = gains.iter().sum();
+    let mut want = Vec::<f32>::new();
+    let mut loudest = 0f32;
+    for ((part, start), gain) in company(&voice).into_iter().zip(starts).zip(gains) {
+        let mut alone = Synth::new(&voice, part);
+        let sound = all(&mut alone, &[512]);
+        loudest = loudest.max(alone.peak());
+        if !sound.is_empty() {
+            want.resize(want.len().max(start + sound.len()), 0.0);
+        }
+        for (sum, x) in want.iter_mut().skip(start).zip(&sound) {
+            *sum += gain / total * x;
+        }
+    }
+    let layers = || {
+        let parts = company(&voice).into_iter().zip(starts).zip(gains);
+        parts.map(|((part, start), gain)| Layer { part, start: start as u64, gain }).collect()
+    };
+    let mut whole = Synth::layered(&voice, layers());
+    assert_eq!(whole.end(), want.len() as u64);
+    assert!(all(&mut whole, &[97, 1, 640]) == want);
+    assert!(whole.peak() > 0.0 && whole.peak() <= loudest * 1.0001);
+    assert_eq!(whole.position(), want.len() as u64);
+    // A stop ends what has not begun, too; a pause stands still with all of them.
+    let mut whole = Synth::layered(&voice, layers());
+    let mut block = vec![0.0; 800];
+    whole.fill(&mut block);
+    whole.pause();
+    whole.fill(&mut block);
+    let at = whole.position() as usize;
+    whole.resume();
+    whole.fill(&mut block);
+    assert_eq!(block[200..], want[at + 200..at + 800]);
+    whole.stop(10);
+    assert!((160..163).contains(&whole.fill(&mut block)));
+    assert_eq!((whole.fill(&mut block), whole.end()), (0, whole.position()));
+}
+
+#[test]
+fn a_change_is_the_first_layers() {
+    let voice = voice(&config());
+    let part = |i: u64| part(cue(&voice, [i as f32; 4], 12), i, Length::Track);
+    let next = || cue(&voice, [5.0; 4], 3);
+    let layers = [1, 2].map(|i| Layer { part: part(i), start: 0, gain: 1.0 });
+    let mut whole = Synth::layered(&voice, layers.into());
+    let mut first = Synth::new(&voice, part(1));
+    let mut second = Synth::new(&voice, part(2));
+    let mut block = [0.0; 500];
+    whole.fill(&mut block);
+    first.fill(&mut block);
+    whole.change(next(), 20);
+    first.change(next(), 20);
+    let first = all(&mut first, &[64]);
+    let second = all(&mut second, &[64]);
+    let rest = all(&mut whole, &[64]);
+    assert_eq!((first.len(), rest.len()), (4 * 160 + 3 * 160 - 500, 12 * 160 - 500));
+    // Of one that has ended, it changes nothing and comes back.
+    assert_eq!((*whole.change(next(), 0), whole.end()), (*next(), 12 * 160));
+    for (t, x) in rest.iter().enumerate() {
+        let first = first.get(t).map_or(0.0, |x| 0.5 * x);
+        assert_eq!(*x, first + 0.5 * second[500 + t], "{t}");
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! A [`Model`] is immutable weights; its [`Model::State`] is everything that changes while a stream runs. A
 //! [`Generator`] is the two together with a sampler, the type of the network forgotten: what the program holds.
+//! [`Generators`] are several states of one model that step together.
 //!
 //! `reset`, `condition`, `step`, `next` and `score` may run on the engine thread: they never allocate, lock, log or
 //! touch a file, and they cannot fail.
@@ -165,6 +166,82 @@ pub trait Generator: Send {
     fn weight_bytes(&self) -> usize;
 
     /// Bytes of the stream's state.
+    fn state_bytes(&self) -> usize;
+
+    /// The instruction set in use.
+    fn isa(&self) -> &'static str;
+}
+
+/// Several streams of one model in lockstep, the model's type forgotten: each with its own condition, sampler and life.
+/// A stream is a number below [`Generators::len`].
+///
+/// # Panics
+/// All methods that take a stream, when there is no such one.
+pub trait Generators: Send {
+    /// What is predicted.
+    fn likelihood(&self) -> Likelihood;
+
+    /// Length of a conditioning frame; 0 for an unconditional model.
+    fn cond_len(&self) -> usize;
+
+    /// Number of streams, running or not.
+    fn len(&self) -> usize;
+
+    /// Whether there are none at all.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Streams that run.
+    fn running(&self) -> usize;
+
+    /// Whether `stream` runs.
+    fn is_running(&self, stream: usize) -> bool;
+
+    /// Starts `stream` from before its first symbol, the condition all zeros; one that runs starts again.
+    ///
+    /// # Real-time
+    /// As [`Model::reset`].
+    fn start(&mut self, stream: usize);
+
+    /// Ends `stream`; the others go on.
+    ///
+    /// # Real-time
+    /// Yes.
+    fn end(&mut self, stream: usize);
+
+    /// Holds `frame` for the symbols of `stream` that follow.
+    ///
+    /// # Real-time
+    /// Yes.
+    fn condition(&mut self, stream: usize, frame: &[f32]);
+
+    /// Says that `frame` will be the next condition of `stream`: see [`Model::announce`].
+    ///
+    /// # Real-time
+    /// Yes.
+    fn announce(&mut self, stream: usize, frame: &[f32]);
+
+    /// Changes how `stream`'s symbols are drawn from the next one on.
+    ///
+    /// # Real-time
+    /// Yes.
+    fn set_sampling(&mut self, stream: usize, sampling: Sampling);
+
+    /// Draws the next symbol of every stream that runs: stream i takes `coins\[i\]`, uniform in [0, 1), and leaves its
+    /// symbol in `symbols\[i\]`. What belongs to the others stays as it is.
+    ///
+    /// # Panics
+    /// When either is shorter than [`Generators::len`].
+    ///
+    /// # Real-time
+    /// Yes.
+    fn next(&mut self, coins: &[f32], symbols: &mut [Symbol]);
+
+    /// Bytes read from the weights in one step of one stream, as packed.
+    fn weight_bytes(&self) -> usize;
+
+    /// Bytes of one stream's state.
     fn state_bytes(&self) -> usize;
 
     /// The instruction set in use.

@@ -1,6 +1,6 @@
 //! The one `match` over families.
 
-use crate::ar::{Generator, Sampling, Stream, Symbol};
+use crate::ar::{Generator, Generators, Sampling, Stream, Streams, Symbol};
 use crate::char_rnn::{self, CharRnn};
 use crate::config::ConfigError;
 use crate::gpt::{self, Gpt};
@@ -288,6 +288,16 @@ impl Loaded {
             Packed::CharRnn(m) => Box::new(Stream::new(m.clone(), sampling)),
             Packed::Gpt(m) => Box::new(Stream::new(m.clone(), sampling)),
             Packed::Ngram(m) => Box::new(Stream::new(m.clone(), sampling)),
+        }
+    }
+
+    /// Memory for `most` streams in lockstep, none of which runs yet.
+    pub fn streams(&self, most: usize, sampling: Sampling) -> Box<dyn Generators> {
+        match &self.packed {
+            Packed::WaveNet(m) => Box::new(Streams::new(m.clone(), most, sampling)),
+            Packed::CharRnn(m) => Box::new(Streams::new(m.clone(), most, sampling)),
+            Packed::Gpt(m) => Box::new(Streams::new(m.clone(), most, sampling)),
+            Packed::Ngram(m) => Box::new(Streams::new(m.clone(), most, sampling)),
         }
     }
 }

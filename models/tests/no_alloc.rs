@@ -78,5 +78,22 @@ fn a_stream_neither_allocates_nor_frees() {
             stream.reset();
         });
         assert_eq!(n, 0, "{} {} {dtype}", path.display(), isa.name());
+        let mut streams = model.streams(5, Sampling::default());
+        let (mut drawn, mut symbols) = ([0.0; 5], [0; 5]);
+        let n = count(|| {
+            for t in 0..300 {
+                if t % 40 < 5 {
+                    streams.start(t % 40);
+                    streams.condition(t % 40, &frame);
+                    streams.announce(t % 40, &other);
+                }
+                if t % 70 < 5 {
+                    streams.end(t % 70);
+                }
+                drawn.fill_with(|| coins.next_coin());
+                streams.next(&drawn, &mut symbols);
+            }
+        });
+        assert_eq!(n, 0, "streams of {} {} {dtype}", path.display(), isa.name());
     }
 }

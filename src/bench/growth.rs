@@ -1,11 +1,10 @@
-//! How the cost of a sample grows with layers, channels, dilation and length.
+//! How the cost of a sample grows with layers, channels, dilation, length and streams.
 
 use super::machine::median;
-use super::{Grain, Subject, exact_percentiles, measure, run};
+use super::{Grain, Subject, exact_percentiles, measure, run, started};
 use crate::synth::without_denormals;
 use anyhow::Result;
 use serde::Serialize;
-use wavesynth_models::ar::Sampling;
 use wavesynth_models::kernels::Isa;
 use wavesynth_models::wavenet::Config;
 use wavesynth_models::weights::Dtype;
@@ -18,21 +17,23 @@ const ROUNDS: usize = 5;
 const LAYERS: [usize; 7] = [5, 10, 15, 20, 30, 40, 60];
 const CHANNELS: [usize; 6] = [16, 32, 48, 64, 96, 128];
 const LONGEST_CYCLE: usize = 10;
+const STREAMS: [usize; 8] = [1, 2, 3, 4, 6, 8, 12, 16];
 
 /// One point.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct GrowthRow {
-    /// What was varied: layers, channels (residual and gate), dilation (the largest) or length (end, in s of sound).
+    /// What was varied: layers, channels (residual and gate), dilation (the largest), length (end, in s of sound) or
+    /// streams (in lockstep).
     pub vary: String,
     /// Its value.
     pub value: f64,
     /// Instruction set of the engine.
     pub isa: String,
-    /// Median time of a sample, in blocks of 256.
+    /// Median time of a sample, in blocks of 256; of several streams, of one sample of one of them.
     pub ns_per_symbol: f64,
     /// Multiply-adds per sample.
     pub macs_per_symbol: usize,
-    /// Bytes of weights read per sample.
+    /// Bytes of weights read per step.
     pub weight_bytes: usize,
     /// Bytes of a stream's state.
     pub state_bytes: usize,
@@ -42,7 +43,7 @@ pub struct GrowthRow {
 /// 512.
 pub const BASE: &str = "deepvoice-small";
 
-/// Measures every point, `seconds` of sound each, and one stream of `longest` seconds.
+/// Measures every point, `seconds` of sound each, all streams together, and one stream of `longest` seconds.
 ///
 /// # Errors
 /// None with the shapes that are measured here.
@@ -55,24 +56,28 @@ pub fn growth(isa: Isa, seconds: f64, longest: f64) -> Result<Vec<GrowthRow>> {
     };
     let mut points = Vec::new();
     for n in LAYERS {
-        points.push(("layers", n as f64, with(n, LONGEST_CYCLE)));
+        points.push(("layers", n as f64, with(n, LONGEST_CYCLE), 1));
     }
     for n in CHANNELS {
         let config = Config { residual_channels: n, gate_channels: n, ..base.clone() };
-        points.push(("channels", n as f64, config));
+        points.push(("channels", n as f64, config, 1));
     }
     for cycle in 1..=LONGEST_CYCLE {
-        points.push(("dilation", (1 << (cycle - 1)) as f64, with(base.dilations.len(), cycle)));
+        points.push(("dilation", (1 << (cycle - 1)) as f64, with(base.dilations.len(), cycle), 1));
+    }
+    for n in STREAMS {
+        points.push(("streams", n as f64, base.clone(), n));
     }
     let subjects = points
         .iter()
-        .map(|(vary, _, config)| Subject::random(vary, config, Dtype::F32, isa))
+        .map(|(vary, _, config, _)| Subject::random(vary, config, Dtype::F32, isa))
         .collect::<Result<Vec<_>>>()?;
     let mut times = vec![Vec::new(); points.len()];
     let mut rows = Vec::new();
     for round in 0..ROUNDS {
-        for (i, (subject, (vary, value, _))) in subjects.iter().zip(&points).enumerate() {
-            let row = measure(subject, seconds / ROUNDS as f64, Grain::Block(BLOCK));
+        for (i, (subject, (vary, value, _, streams))) in subjects.iter().zip(&points).enumerate() {
+            let seconds = seconds / (ROUNDS * streams) as f64;
+            let row = measure(subject, seconds, Grain::Block(BLOCK), *streams);
             times[i].push(row.ns_per_symbol.p50);
             if round == 0 {
                 rows.push(GrowthRow {
@@ -96,22 +101,22 @@ pub fn growth(isa: Isa, seconds: f64, longest: f64) -> Result<Vec<GrowthRow>> {
 
 /// One stream of `longest` seconds without a restart, its time per sample between 1, 2, 4, … s.
 fn along_a_stream(subject: &Subject, longest: f64) -> Vec<GrowthRow> {
-    let mut generator = subject.model.generator(Sampling::default());
+    let mut generators = started(subject, 1);
     let mut rows = Vec::new();
     let (mut from, mut to) = (0.0, longest.min(1.0));
     while from < longest {
         let symbols = ((to - from) * f64::from(subject.sample_rate)).ceil() as usize;
         let times = without_denormals(|| {
-            run(generator.as_mut(), subject.hop, symbols, Grain::Block(BLOCK)).per_symbol_ns
+            run(generators.as_mut(), subject.hop, symbols, Grain::Block(BLOCK)).per_symbol_ns
         });
         rows.push(GrowthRow {
             vary: "length".into(),
             value: to,
-            isa: generator.isa().into(),
+            isa: generators.isa().into(),
             ns_per_symbol: exact_percentiles(times).p50,
             macs_per_symbol: subject.macs_per_symbol,
-            weight_bytes: generator.weight_bytes(),
-            state_bytes: generator.state_bytes(),
+            weight_bytes: generators.weight_bytes(),
+            state_bytes: generators.state_bytes(),
         });
         from = to;
         to = (2.0 * to).min(longest);

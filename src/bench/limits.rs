@@ -106,7 +106,7 @@ impl Limits {
         let mut rows = Vec::new();
         let mut rates = Vec::new();
         for _ in 0..ROUNDS {
-            let row = measure(subject, seconds / ROUNDS as f64, Grain::Block(BLOCK));
+            let row = measure(subject, seconds / ROUNDS as f64, Grain::Block(BLOCK), 1);
             rates.push(read_rate(isa, row.weight_bytes));
             rows.push(row);
         }

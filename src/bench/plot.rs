@@ -9,6 +9,8 @@ use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 const SIZE: (u32, u32) = (900, 600);
+/// Of the picture of growth, which has three rows of panels.
+const TALL: (u32, u32) = (900, 900);
 const FONT: &str = "sans-serif";
 const INK: RGBColor = RGBColor(40, 40, 40);
 const GRID: RGBColor = RGBColor(225, 225, 225);
@@ -169,21 +171,27 @@ fn clip(a: (f64, f64), b: (f64, f64), y0: f64, y1: f64) -> Vec<(f64, f64)> {
 /// A drawing that failed.
 pub fn growth(rows: &[GrowthRow]) -> Result<String> {
     let mut svg = String::new();
-    draw_growth(rows, &SVGBackend::with_string(&mut svg, SIZE).into_drawing_area())?;
+    draw_growth(rows, &SVGBackend::with_string(&mut svg, TALL).into_drawing_area())?;
     Ok(svg)
 }
 
+/// What most panels show.
+const COST: &str = "µs per sample";
+
 fn draw_growth(rows: &[GrowthRow], area: &DrawingArea<SVGBackend, Shift>) -> Result<()> {
     area.fill(&WHITE).map_err(drawing)?;
-    let panels = [
-        ("layers", "layers", false),
-        ("channels", "residual and gate channels", false),
-        ("dilation", "largest dilation, 20 layers", true),
-        ("length", "seconds of sound since the start", true),
+    let cost = |r: &GrowthRow| r.ns_per_symbol / 1e3;
+    let rate = |r: &GrowthRow| 1e6 / r.ns_per_symbol;
+    let panels: [(_, _, _, _, fn(&GrowthRow) -> f64); 6] = [
+        ("layers", "layers", false, COST, cost),
+        ("channels", "residual and gate channels", false, COST, cost),
+        ("dilation", "largest dilation, 20 layers", true, COST, cost),
+        ("length", "seconds of sound since the start", true, COST, cost),
+        ("streams", "streams in lockstep", false, COST, cost),
+        ("streams", "streams in lockstep", false, "thousand samples/s, all streams", rate),
     ];
-    for (panel, (vary, words, log)) in area.split_evenly((2, 2)).iter().zip(panels) {
-        let points: Vec<_> =
-            rows.iter().filter(|r| r.vary == vary).map(|r| (r.value, r.ns_per_symbol / 1e3)).collect();
+    for (panel, (vary, words, log, unit, value)) in area.split_evenly((3, 2)).iter().zip(panels) {
+        let points: Vec<_> = rows.iter().filter(|r| r.vary == vary).map(|r| (r.value, value(r))).collect();
         let Some(last) = points.last().map(|p| p.0) else { continue };
         let highest = points.iter().fold(0.0, |h: f64, p| h.max(p.1));
         // Doubling sizes stand on a logarithmic axis.
@@ -205,7 +213,7 @@ fn draw_growth(rows: &[GrowthRow], area: &DrawingArea<SVGBackend, Shift>) -> Res
             .x_labels(8)
             .y_labels(6)
             .x_desc(words)
-            .y_desc("µs per sample")
+            .y_desc(unit)
             .x_label_formatter(&label)
             .label_style((FONT, 13).into_font().color(&INK))
             .draw()

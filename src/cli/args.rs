@@ -17,7 +17,7 @@ use wavesynth_models::zoo::{self, Loaded};
 const SHIPPED: &str = "the shipped voice";
 
 /// Longest sound that one run makes, in seconds: a day.
-const MAX_SECONDS: f64 = 86_400.0;
+pub const MAX_SECONDS: f64 = 86_400.0;
 
 /// Seconds of sound where neither `--seconds` nor a track says how many.
 const DEFAULT_SECONDS: f64 = 10.0;

@@ -33,14 +33,14 @@ pub struct Args {
 enum What {
     /// Time of every single symbol, to the first sample, and from a changed condition to changed sound
     Latency(latency::Args),
-    /// Time per symbol in blocks, as rendering sees it
-    Throughput(latency::Args),
+    /// Time per symbol in blocks, as rendering sees it, of one stream or of several in lockstep
+    Throughput(latency::ThroughputArgs),
     /// Samples per second of training, where the time goes, memory
     #[cfg(feature = "train")]
     Train(train::Args),
     /// How near each shape comes to what this machine allows
     Limits(limits::Args),
-    /// Time per sample against layers, channels, dilation and length
+    /// Time per sample against layers, channels, dilation, length and streams
     Growth(growth::Args),
     /// The shapes that `--shape all` measures
     Shapes(shapes::Args),
@@ -51,8 +51,8 @@ enum What {
 /// Runs the command.
 pub fn run(args: Args) -> Result<()> {
     match args.what {
-        What::Latency(a) => latency::run(a, Grain::Symbol),
-        What::Throughput(a) => latency::run(a, Grain::Block(BLOCK)),
+        What::Latency(a) => latency::run(a, Grain::Symbol, 1),
+        What::Throughput(a) => a.run(Grain::Block(BLOCK)),
         #[cfg(feature = "train")]
         What::Train(a) => train::run(a),
         What::Allreduce(a) => allreduce::run(&a),

@@ -1,6 +1,7 @@
 //! `wavesynth play`: a voice through a sound device, steered while it speaks.
 
 mod controls;
+mod layers;
 mod status;
 
 use super::args::{ConditionArgs, LengthArgs, ModelArgs, SamplingArgs, read_condition};
@@ -8,12 +9,13 @@ use super::render::{Summary, speak};
 use super::{interrupt, output, usage};
 use anyhow::{Result, bail};
 use controls::{Action, Controls};
+use layers::{Base, LayerArg};
 use serde::Serialize;
 use status::Status;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use wavesynth::synth::{
-    BLOCK, CoinSource, Command, Cue, Event, Length, Part, Percentiles, Report, Session, Setup, Synth,
+    BLOCK, CoinSource, Command, Cue, Event, Layer, Length, Part, Percentiles, Report, Session, Setup, Synth,
 };
 use wavesynth::voice::Voice;
 use wavesynth_audio::device::{self, DeviceError, Playing};
@@ -41,6 +43,11 @@ pub struct Args {
     length: LengthArgs,
     #[command(flatten)]
     sampling: SamplingArgs,
+    /// Another voice in the same sound: who speaks, and if wanted its own track (else --track), seed (else the next one),
+    /// start and length in seconds, and loudness beside the others; can be repeated. The sum is never louder than its
+    /// loudest voice. A condition that is changed while playing is that of the first voice
+    #[arg(long = "layer", value_name = "CONDITION[,track=T][,seed=N][,start=S][,seconds=S][,gain=G]")]
+    layers: Vec<LayerArg>,
     /// Output device, as `wavesynth devices` names it [default: the system's]
     #[arg(short, long, value_name = "D")]
     device: Option<String>,
@@ -93,7 +100,13 @@ pub fn run(args: Args) -> Result<()> {
         length,
         record: false,
     };
-    let mut synth = Synth::new(&voice, part);
+    let mut layers = vec![Layer { part, start: 0, gain: 1.0 }];
+    let (track, seed) = (args.condition.track.as_ref(), args.sampling.seed);
+    let base = Base { track, seed, length: &args.length, sampling };
+    for (number, layer) in (1..).zip(&args.layers) {
+        layers.push(layer.layer(number, &voice, &base)?);
+    }
+    let mut synth = Synth::layered(&voice, layers);
     interrupt::watch()?;
     let request = device::Request {
         name: args.device.as_deref(),

@@ -166,8 +166,8 @@ fn given_coins(path: &Path) -> Result<CoinSource> {
     }
 }
 
-/// All that `synth` has to say, into `sink`, block by block; `shown` is told of each block's length.
-fn pump(synth: &mut Synth, sink: &mut dyn Sink, mut shown: impl FnMut(&Synth, usize)) -> Result<()> {
+/// All that `synth` has to say, into `sink`; `shown` is called after each block.
+fn pump(synth: &mut Synth, sink: &mut dyn Sink, mut shown: impl FnMut(&Synth)) -> Result<()> {
     let mut block = [0.0; BLOCK];
     loop {
         let n = without_denormals(|| synth.fill(&mut block));
@@ -179,7 +179,7 @@ fn pump(synth: &mut Synth, sink: &mut dyn Sink, mut shown: impl FnMut(&Synth, us
             let seconds = synth.position() as f64 / f64::from(synth.sample_rate());
             bail!("interrupted after {seconds:.1} s of sound");
         }
-        shown(synth, n);
+        shown(synth);
     }
 }
 
@@ -194,7 +194,7 @@ pub fn speak(
     let bar = output::progress_bar(synth.end(), "{wide_bar} {percent:>3} %  {msg}  {eta} left");
     let (start, cpu) = (Instant::now(), output::cpu_time());
     let mut shown = start;
-    pump(synth, sink.as_mut(), |synth, _| {
+    pump(synth, sink.as_mut(), |synth| {
         if shown.elapsed() > Duration::from_millis(100) {
             shown = Instant::now();
             let seconds = synth.position() as f64 / rate;

@@ -23,7 +23,7 @@ impl Forced {
     }
 
     fn advance(&mut self) {
-        self.frames.conduct(self.position, self.generator.as_mut());
+        self.frames.conduct(self.position, &mut self.generator);
         self.position += 1;
     }
 

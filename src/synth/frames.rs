@@ -4,6 +4,24 @@ use super::cue::Cue;
 use wavesynth_models::ar::Generator;
 use wavesynth_models::wavenet::Condition;
 
+/// A stream that frames are told to.
+pub(super) trait Conditioned {
+    /// See [`Generator::condition`].
+    fn condition(&mut self, frame: &[f32]);
+    /// See [`Generator::announce`].
+    fn announce(&mut self, frame: &[f32]);
+}
+
+impl Conditioned for Box<dyn Generator> {
+    fn condition(&mut self, frame: &[f32]) {
+        self.as_mut().condition(frame);
+    }
+
+    fn announce(&mut self, frame: &[f32]) {
+        self.as_mut().announce(frame);
+    }
+}
+
 /// Walks through a cue one frame at a time. Sample t is spoken under frame t / hop.
 pub(super) struct Frames {
     /// `None` for an unconditional model, which is due no frame.
@@ -41,20 +59,20 @@ impl Frames {
         self.shape.as_ref().map_or(1, |c| c.hop as u64)
     }
 
-    /// Conditions `generator` for sample `position`: with the frame that begins there, if one does, and announces the one
+    /// Conditions `stream` for sample `position`: with the frame that begins there, if one does, and announces the one
     /// after it, whose work is then spread over the samples in between.
-    pub(super) fn conduct(&mut self, position: u64, generator: &mut dyn Generator) {
+    pub(super) fn conduct(&mut self, position: u64, stream: &mut impl Conditioned) {
         if let Some(frame) = self.due(position) {
-            generator.condition(frame);
-            self.announce(position + 1, generator);
+            stream.condition(frame);
+            self.announce(position + 1, stream);
         }
     }
 
     /// Announces the frame that begins at sample `position` or next after it, as far as is known by then.
-    pub(super) fn announce(&mut self, position: u64, generator: &mut dyn Generator) {
+    pub(super) fn announce(&mut self, position: u64, stream: &mut impl Conditioned) {
         if self.shape.is_some() {
             let frame = self.write(position.div_ceil(self.hop()), false);
-            generator.announce(frame);
+            stream.announce(frame);
         }
     }
 

@@ -60,6 +60,31 @@ fn a_list_is_its_lines_and_what_is_whole_stays() {
     assert_eq!(number(&f.json(&format!("{JOBS} --format f32")), "skipped"), 3.0);
 }
 
+/// More lines than are spoken at once, no two of one length.
+#[test]
+fn many_lines_are_each_what_they_are_alone() {
+    let f = Folder::new();
+    let line = |i: usize| {
+        let condition = ["ann.bin", "bob.bin"][i % 2];
+        format!("{condition} track.bin {} {i}.wav {}", i / 2, 0.02 + 0.005 * (i * 7 % 19) as f64)
+    };
+    let lines: Vec<_> = (0..19).map(line).collect();
+    list(&f, &lines.iter().map(String::as_str).collect::<Vec<_>>());
+    let all = f.json(&format!("{JOBS} --format f32 --temperature 0.9"));
+    assert_eq!(number(&all, "rendered"), 19.0);
+    for line in &lines {
+        let [condition, track, seed, output, seconds] = *line.split(' ').collect::<Vec<_>>() else {
+            panic!()
+        };
+        f.ok(&format!(
+            "{RENDER} --condition {condition} --track {track} --seed {seed} --seconds {seconds} --format f32 \
+             --temperature 0.9 -o one.wav"
+        ));
+        let read = |name| std::fs::read(f.path(name)).unwrap();
+        assert!(read("one.wav") == read(output), "{line}");
+    }
+}
+
 #[test]
 fn a_mistake_anywhere_is_told_before_anything_is_rendered() {
     let f = Folder::new();

@@ -76,6 +76,14 @@ fn bench_measures_shapes_and_checkpoints() {
     common::char_rnn().write(&f.path("text.safetensors")).unwrap();
     let rows = f.json("bench latency -m text.safetensors --seconds 0.01");
     assert!(number(&rows[0]["ns_per_symbol"], "p50") > 0.0 && rows[0]["change_to_sound_ms"].is_null());
+    for model in ["voice", "text"] {
+        let rows = f.json(&format!("bench throughput -m {model}.safetensors --seconds 0.05 --streams 3"));
+        let symbols = 3.0 * (0.05 * number(&rows[0], "sample_rate"));
+        assert_eq!((number(&rows[0], "streams"), number(&rows[0], "symbols")), (3.0, symbols));
+        let times = 1e9 / (number(&rows[0], "ns_per_symbol_mean") * number(&rows[0], "sample_rate"));
+        assert!((number(&rows[0], "times_real_time") / times - 1.0).abs() < 1e-9);
+    }
+    refuses(&f, "bench throughput --shape ibab --streams 0", 2, &["--streams 0", "1 to 256"]);
     refuses(&f, "bench latency --shape huge", 1, &["huge", "nv-wavenet"]);
     refuses(&f, "bench latency --shape ibab --dtype f7", 2, &["f7", "f32"]);
     refuses(&f, "bench latency --shape ibab -m voice.safetensors", 2, &["--shape"]);
@@ -152,7 +160,11 @@ fn bench_growth_varies_one_size_at_a_time() {
     assert_eq!((number(dilation[0], "value"), dilation.len()), (1.0, 10));
     assert!(dilation.windows(2).all(|w| w[0]["macs_per_symbol"] == w[1]["macs_per_symbol"]));
     assert_eq!(of("length").iter().map(|r| number(r, "value")).collect::<Vec<_>>(), [1.0, 2.0]);
-    assert!(std::fs::read_to_string(f.path("g.svg")).unwrap().contains("largest dilation"));
+    let streams = of("streams");
+    assert_eq!((number(streams[0], "value"), streams.len()), (1.0, 8));
+    assert!(streams.windows(2).all(|w| w[0]["state_bytes"] == w[1]["state_bytes"]));
+    let svg = std::fs::read_to_string(f.path("g.svg")).unwrap();
+    assert!(svg.contains("largest dilation") && svg.contains("all streams"));
     refuses(&f, "bench growth --longest -1", 2, &["--longest"]);
 }
 

@@ -144,6 +144,33 @@ fn play_without_a_device_writes_the_same_seconds() {
     f.ok("render -m voice.safetensors --condition both.bin --seed 4 -o want.wav");
     let read = |name| std::fs::read(f.path(name)).unwrap();
     assert_eq!(read("wavesynth-play.wav"), read("want.wav"));
+
+    // Layers: the sum of their renders, each by its share of all gains.
+    let layers =
+        "--layer bob.bin,track=track.bin,seed=9,start=0.1,gain=2.5 --layer ann.bin,seconds=0.05,gain=0.5";
+    let out = deaf(&format!("play -m voice.safetensors --condition both.bin --seed 4 {layers}"));
+    assert!({ out }.output().unwrap().status.success());
+    let mut want = vec![0.0; 1600 + 4800];
+    for (what, start, share) in [
+        ("--condition both.bin --seed 4", 0, 0.25),
+        ("--condition bob.bin --track track.bin --seed 9", 1600, 0.625),
+        ("--condition ann.bin --seconds 0.05 --seed 6", 0, 0.125),
+    ] {
+        f.ok(&format!("render -m voice.safetensors {what} --format f32 -o one.wav"));
+        let alone = hound::WavReader::open(f.path("one.wav")).unwrap().into_samples::<f32>();
+        for (sum, x) in want[start..].iter_mut().zip(alone) {
+            *sum += share * x.unwrap();
+        }
+    }
+    let sum = hound::WavReader::open(f.path("wavesynth-play.wav")).unwrap().into_samples::<i16>();
+    let sum: Vec<_> = sum.map(|s| f32::from(s.unwrap())).collect();
+    assert_eq!(sum.len(), want.len());
+    assert!(sum.iter().zip(&want).all(|(s, x)| (x.clamp(-1.0, 1.0) * 32767.0 - s).abs() <= 0.51));
+    let play = "play -m voice.safetensors --condition both.bin --layer";
+    refuses(&f, &format!("{play} ann.bin,pan=1"), 2, &["ann.bin,pan=1", "pan", "gain"]);
+    refuses(&f, &format!("{play} ann.bin,gain=0"), 2, &["gain `0`", "0.001 to 1000"]);
+    refuses(&f, &format!("{play} gone.bin"), 1, &["--layer 1", "gone.bin"]);
+    refuses(&f, &format!("{play} track=track.bin"), 2, &["--layer 1", "--condition"]);
     let devices = deaf("devices").output().unwrap();
     assert!(devices.status.success());
     assert_eq!(devices.stdout, b"no output device\n");

@@ -1,6 +1,7 @@
 //! Several streams of one model in lockstep: each with its own condition, sampler and life.
 
-use super::{Likelihood, Model, Sampler, Sampling, Symbol};
+use super::{Generators, Likelihood, Model, Sampler, Sampling, Symbol};
+use crate::kernels::aligned::Aligned;
 use std::sync::Arc;
 
 /// Up to a fixed number of streams, stepped together, so that every weight that is read serves all that run. Each says
@@ -17,7 +18,7 @@ pub struct Streams<M: Model> {
     /// Place of each stream.
     place_of: Vec<usize>,
     running: usize,
-    scratch: Vec<f32>,
+    scratch: Aligned,
     likelihood: Likelihood,
 }
 
@@ -32,40 +33,44 @@ impl<M: Model> Streams<M> {
             stream_at: (0..most).collect(),
             place_of: (0..most).collect(),
             running: 0,
-            scratch: vec![0.0; model.scratch_len(most)],
+            scratch: Aligned::zeros(model.scratch_len(most)),
             likelihood,
             model,
         }
     }
 
-    /// Number of streams, running or not.
-    pub fn len(&self) -> usize {
+    fn swap(&mut self, a: usize, b: usize) {
+        self.states.swap(a, b);
+        self.last.swap(a, b);
+        self.samplers.swap(a, b);
+        self.stream_at.swap(a, b);
+        self.place_of[self.stream_at[a]] = a;
+        self.place_of[self.stream_at[b]] = b;
+    }
+}
+
+impl<M: Model> Generators for Streams<M> {
+    fn likelihood(&self) -> Likelihood {
+        self.likelihood
+    }
+
+    fn cond_len(&self) -> usize {
+        self.model.cond_len()
+    }
+
+    fn len(&self) -> usize {
         self.states.len()
     }
 
-    /// Whether there are none at all.
-    pub fn is_empty(&self) -> bool {
-        self.states.is_empty()
-    }
-
-    /// Streams that run.
-    pub fn running(&self) -> usize {
+    fn running(&self) -> usize {
         self.running
     }
 
-    /// Whether `stream` runs.
-    pub fn is_running(&self, stream: usize) -> bool {
+    fn is_running(&self, stream: usize) -> bool {
         self.place_of[stream] < self.running
     }
 
-    /// Starts `stream` from before its first symbol, the condition all zeros; one that runs starts again.
-    ///
-    /// # Panics
-    /// When there is no such stream; so do all methods that take one.
-    ///
-    /// # Real-time
-    /// As [`Model::reset`].
-    pub fn start(&mut self, stream: usize) {
+    fn start(&mut self, stream: usize) {
         let at = self.place_of[stream];
         self.model.reset(&mut self.states[at]);
         self.last[at] = self.model.start();
@@ -75,11 +80,7 @@ impl<M: Model> Streams<M> {
         }
     }
 
-    /// Ends `stream`; the others go on.
-    ///
-    /// # Real-time
-    /// Yes.
-    pub fn end(&mut self, stream: usize) {
+    fn end(&mut self, stream: usize) {
         let at = self.place_of[stream];
         if at < self.running {
             self.running -= 1;
@@ -87,39 +88,19 @@ impl<M: Model> Streams<M> {
         }
     }
 
-    /// See [`Model::condition`].
-    ///
-    /// # Real-time
-    /// Yes.
-    pub fn condition(&mut self, stream: usize, frame: &[f32]) {
+    fn condition(&mut self, stream: usize, frame: &[f32]) {
         self.model.condition(&mut self.states[self.place_of[stream]], frame);
     }
 
-    /// See [`Model::announce`].
-    ///
-    /// # Real-time
-    /// Yes.
-    pub fn announce(&mut self, stream: usize, frame: &[f32]) {
+    fn announce(&mut self, stream: usize, frame: &[f32]) {
         self.model.announce(&mut self.states[self.place_of[stream]], frame);
     }
 
-    /// Changes how `stream`'s symbols are drawn from the next one on.
-    ///
-    /// # Real-time
-    /// Yes.
-    pub fn set_sampling(&mut self, stream: usize, sampling: Sampling) {
+    fn set_sampling(&mut self, stream: usize, sampling: Sampling) {
         self.samplers[self.place_of[stream]].set(sampling);
     }
 
-    /// Draws the next symbol of every stream that runs: stream i takes `coins\[i\]`, uniform in [0, 1), and leaves its
-    /// symbol in `symbols\[i\]`. What belongs to the others stays as it is.
-    ///
-    /// # Panics
-    /// When either is shorter than [`Streams::len`].
-    ///
-    /// # Real-time
-    /// Yes.
-    pub fn next(&mut self, coins: &[f32], symbols: &mut [Symbol]) {
+    fn next(&mut self, coins: &[f32], symbols: &mut [Symbol]) {
         let n = self.running;
         if n == 0 {
             return;
@@ -134,12 +115,15 @@ impl<M: Model> Streams<M> {
         }
     }
 
-    fn swap(&mut self, a: usize, b: usize) {
-        self.states.swap(a, b);
-        self.last.swap(a, b);
-        self.samplers.swap(a, b);
-        self.stream_at.swap(a, b);
-        self.place_of[self.stream_at[a]] = a;
-        self.place_of[self.stream_at[b]] = b;
+    fn weight_bytes(&self) -> usize {
+        self.model.weight_bytes()
+    }
+
+    fn state_bytes(&self) -> usize {
+        self.model.state_bytes()
+    }
+
+    fn isa(&self) -> &'static str {
+        self.model.isa()
     }
 }

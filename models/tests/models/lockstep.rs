@@ -1,10 +1,12 @@
 //! Streams in company, and frames that were announced: the same bits as a lone stream that was told nothing.
 
-use crate::common::{bunched, config, random_frames, random_symbols, random_tensors};
+use crate::common::{bunched, config, golden_path, random_frames, random_symbols, random_tensors};
 use std::sync::Arc;
-use wavesynth_models::ar::{Coins, Generator, Model, Sampling, Stream, Streams};
+use wavesynth_models::ar::{Coins, Generator, Generators, Model, Sampling, Stream, Streams};
 use wavesynth_models::kernels::Isa;
 use wavesynth_models::wavenet::{Config, WaveNet};
+use wavesynth_models::weights::{Checkpoint, Dtype};
+use wavesynth_models::zoo::{Loaded, narrow};
 
 fn shapes() -> Vec<Config> {
     vec![
@@ -159,4 +161,64 @@ fn streams_live_apart() {
         }
         assert!(drawn > 600, "{drawn} symbols compare little");
     }
+}
+
+/// Every family as the program holds it: lockstep streams draw what lone generators draw, whoever else runs.
+#[test]
+fn every_family_draws_alike_in_company() {
+    for (family, dtype) in [
+        ("wavenet", Dtype::F32),
+        ("wavenet", Dtype::F16),
+        ("wavenet", Dtype::I8),
+        ("char_rnn_lstm", Dtype::F32),
+        ("char_rnn_gru", Dtype::F32),
+        ("gpt", Dtype::F32),
+    ] {
+        let path = golden_path(family);
+        let mut file = Checkpoint::read(&path).unwrap();
+        narrow(&mut file, &path, dtype).unwrap();
+        for isa in Isa::available() {
+            let model = Loaded::from_checkpoint(file.clone(), &path, isa).unwrap();
+            let mut streams = model.streams(7, Sampling::default());
+            assert_eq!((streams.len(), streams.running()), (7, 0));
+            let alone: Vec<Vec<u16>> = (0..7u64)
+                .map(|i| {
+                    let mut lone = model.generator(sampling(i));
+                    let mut coins = Coins::keyed(3, i);
+                    lone.condition(&vec![0.1 * i as f32; lone.cond_len()]);
+                    (0..40 + i).map(|_| lone.next(coins.next_coin())).collect()
+                })
+                .collect();
+            let mut said = vec![Vec::<u16>::new(); 7];
+            let mut dice: Vec<_> = (0..7).map(|i| Coins::keyed(3, i)).collect();
+            let (mut coins, mut symbols) = ([0.0; 7], [0; 7]);
+            for t in 0..60 {
+                // Stream i says 40 + i symbols from the 2 i-th step on.
+                for (i, ((said, dice), coin)) in said.iter().zip(&mut dice).zip(&mut coins).enumerate() {
+                    if t == 2 * i {
+                        streams.start(i);
+                        streams.set_sampling(i, sampling(i as u64));
+                        streams.condition(i, &vec![0.1 * i as f32; streams.cond_len()]);
+                    }
+                    if said.len() == 40 + i {
+                        streams.end(i);
+                    }
+                    if streams.is_running(i) {
+                        *coin = dice.next_coin();
+                    }
+                }
+                streams.next(&coins, &mut symbols);
+                for (i, (said, symbol)) in said.iter_mut().zip(symbols).enumerate() {
+                    if streams.is_running(i) {
+                        said.push(symbol);
+                    }
+                }
+            }
+            assert!(said == alone, "{family} {dtype} {}", isa.name());
+        }
+    }
+}
+
+fn sampling(i: u64) -> Sampling {
+    Sampling { temperature: 0.8 + 0.1 * i as f32, top_k: i as usize, ..Sampling::default() }
 }

@@ -22,7 +22,7 @@ pub struct Args {
     /// Print the points as a JSON list on stdout
     #[arg(long)]
     json: bool,
-    /// Draw time per sample against layers, channels, dilation and length
+    /// Draw time per sample against layers, channels, dilation, length and streams
     #[arg(long, value_name = "FILE.svg")]
     plot: Option<PathBuf>,
     /// Write the table as Markdown

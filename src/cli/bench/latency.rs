@@ -6,6 +6,8 @@ use anyhow::Result;
 use std::fmt::Write;
 use wavesynth::bench::{Grain, Row, change_to_sound, measure};
 
+const MAX_STREAMS: usize = 256;
+
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
@@ -21,15 +23,34 @@ pub struct Args {
     json: bool,
 }
 
+#[derive(Debug, clap::Args)]
+pub struct ThroughputArgs {
+    #[command(flatten)]
+    args: Args,
+    /// Streams in lockstep, each as long as --seconds says
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    streams: usize,
+}
+
+impl ThroughputArgs {
+    /// Runs the command with the clock read at `grain`.
+    pub fn run(self, grain: Grain) -> Result<()> {
+        if !(1..=MAX_STREAMS).contains(&self.streams) {
+            usage!("--streams {}: wanted 1 to {MAX_STREAMS}", self.streams);
+        }
+        run(self.args, grain, self.streams)
+    }
+}
+
 /// Runs the command with the clock read at `grain`.
-pub fn run(args: Args, grain: Grain) -> Result<()> {
+pub fn run(args: Args, grain: Grain, streams: usize) -> Result<()> {
     check_seconds(args.seconds)?;
     if !(5..=2000).contains(&args.latency) {
         usage!("--latency {}: wanted 5 to 2000", args.latency);
     }
     let mut rows = Vec::new();
     for subject in args.subject.get()? {
-        let mut row = measure(&subject, args.seconds, grain);
+        let mut row = measure(&subject, args.seconds, grain, streams);
         if let (Grain::Symbol, Some(voice)) = (grain, &subject.voice) {
             row.latency_ms = args.latency;
             row.change_to_sound_ms = change_to_sound(voice, args.latency)?;
@@ -41,16 +62,17 @@ pub fn run(args: Args, grain: Grain) -> Result<()> {
 
 fn table(rows: &[Row]) -> String {
     let mut t = String::from(
-        "shape             dtype  isa      ns/symbol:  p50      p99    p99.9       max  x real time  weights KiB  state KiB",
+        "shape             dtype  isa     streams  ns/symbol:  p50      p99    p99.9       max  x real time  weights KiB  state KiB",
     );
     for r in rows {
         let p = &r.ns_per_symbol;
         let _ = write!(
             t,
-            "\n{:<17} {:<6} {:<8} {:>15.0} {:>8.0} {:>8.0} {:>9.0} {:>12.2} {:>12.1} {:>10.1}",
+            "\n{:<17} {:<6} {:<7} {:>7} {:>16.0} {:>8.0} {:>8.0} {:>9.0} {:>12.2} {:>12.1} {:>10.1}",
             r.shape,
             r.dtype,
             r.isa,
+            r.streams,
             p.p50,
             p.p99,
             p.p999,

@@ -1,6 +1,6 @@
 //! `wavesynth render --jobs`: many files from one list, shared by cores and ranks.
 
-use super::{Args, format, pump};
+use super::{Args, BLOCK, format};
 use crate::cli::args::{ConditionArgs, LengthArgs};
 use crate::cli::{interrupt, output};
 use anyhow::{Context, Result, bail, ensure};
@@ -9,14 +9,18 @@ use rayon::prelude::*;
 use serde::Serialize;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 use wavesynth::ranks::Ranks;
-use wavesynth::synth::{CoinSource, Length, Part, Synth};
+use wavesynth::synth::{CoinSource, Ensemble, Length, Part, without_denormals};
 use wavesynth::voice::Voice;
 use wavesynth_audio::sink::{FileSink, Format, Sink};
 
 /// What a first line may say to name the columns.
 const COLUMNS: [&str; 5] = ["condition", "track", "seed", "output", "seconds"];
+
+/// Streams that a thread speaks in lockstep, at most: beyond it, little is gained by reading weights for more at once.
+const STREAMS: usize = 8;
 
 /// One line of a list.
 struct Job {
@@ -66,7 +70,10 @@ pub fn run(args: &Args, path: &Path, ranks: &Ranks) -> Result<()> {
 
     let total: u64 = own.iter().map(|j| j.samples).sum();
     let bar = output::progress_bar(total, "{wide_bar} {percent:>3} %  {eta} left");
-    let done = own.par_iter().try_for_each(|job| job.render(args, &voice, format, &bar));
+    let crew = Crew { args, voice: &voice, format, jobs: &own, next: AtomicUsize::new(0), bar: &bar };
+    let threads = rayon::current_num_threads().min(own.len());
+    let streams = own.len().div_ceil(threads.max(1)).min(STREAMS);
+    let done = (0..threads).into_par_iter().try_for_each(|_| crew.work(streams));
     bar.finish_and_clear();
     if interrupt::count() > 0 {
         bail!("interrupted; the same command makes the files that are missing");
@@ -156,7 +163,7 @@ impl Job {
         let (named, folder) = (job.output.file_name().is_some() && output != "-", job.folder());
         ensure!(named && !job.output.is_dir(), "{}: output `{output}` names no file", job.at);
         ensure!(folder.is_dir(), "{}: output {output}: no folder {}", job.at, folder.display());
-        job.samples = job.synth(args, voice)?.end();
+        job.samples = job.part(args, voice)?.samples(voice);
         Ok(job)
     }
 
@@ -164,16 +171,65 @@ impl Job {
         self.output.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."))
     }
 
-    fn synth(&self, args: &Args, voice: &Voice) -> Result<Synth> {
+    fn part(&self, args: &Args, voice: &Voice) -> Result<Part> {
         let cue = Box::new(self.condition.cue(voice)?);
         let (sampling, coins) = (args.sampling.get()?, CoinSource::seed(self.seed));
-        Ok(Synth::new(voice, Part { cue, sampling, coins, length: self.length, record: false }))
+        Ok(Part { cue, sampling, coins, length: self.length, record: false })
+    }
+}
+
+/// What the threads that share a list have in common.
+struct Crew<'a> {
+    args: &'a Args,
+    voice: &'a Voice,
+    format: Format,
+    jobs: &'a [&'a Job],
+    /// The first job that nobody has taken.
+    next: AtomicUsize,
+    bar: &'a ProgressBar,
+}
+
+impl Crew<'_> {
+    /// One thread's work: up to `streams` jobs in lockstep, another one wherever one ends. After a failure nobody takes
+    /// another job.
+    fn work(&self, streams: usize) -> Result<()> {
+        without_denormals(|| self.speak(streams))
+            .inspect_err(|_| self.next.store(self.jobs.len(), Ordering::Relaxed))
     }
 
-    fn render(&self, args: &Args, voice: &Voice, format: Format, bar: &ProgressBar) -> Result<()> {
-        let mut synth = self.synth(args, voice)?;
-        let mut sink = FileSink::create(&self.output, format, voice.section.sample_rate)?;
-        pump(&mut synth, &mut sink, |_, n| bar.inc(n as u64))?;
-        Ok(Box::new(sink).finish()?)
+    fn speak(&self, streams: usize) -> Result<()> {
+        let mut ensemble = Ensemble::new(self.voice, streams);
+        let mut sinks: Vec<Option<FileSink>> = (0..streams).map(|_| None).collect();
+        let mut blocks = vec![vec![0.0; BLOCK]; streams];
+        let mut said = vec![0; streams];
+        loop {
+            for (at, sink) in sinks.iter_mut().enumerate() {
+                while sink.is_none() || !ensemble.is_running(at) {
+                    if let Some(whole) = sink.take() {
+                        Box::new(whole).finish()?;
+                    }
+                    let Some(job) = self.take() else { break };
+                    *sink = Some(FileSink::create(&job.output, self.format, self.voice.section.sample_rate)?);
+                    ensemble.start(at, self.voice, job.part(self.args, self.voice)?);
+                }
+            }
+            if ensemble.running() == 0 {
+                return Ok(());
+            }
+            ensemble.fill(BLOCK, &mut blocks, &mut said);
+            for ((sink, block), &n) in sinks.iter_mut().zip(&blocks).zip(&said) {
+                if let Some(sink) = sink {
+                    sink.write(&block[..n])?;
+                }
+                self.bar.inc(n as u64);
+            }
+            if interrupt::count() > 0 {
+                bail!("interrupted");
+            }
+        }
+    }
+
+    fn take(&self) -> Option<&Job> {
+        self.jobs.get(self.next.fetch_add(1, Ordering::Relaxed)).copied()
     }
 }

@@ -150,7 +150,7 @@ struct Part<'a, T> {
     upto: usize,
 }
 
-/// One part of a panel with all columns, four, two and one at a time.
+/// One part of a panel with all columns, as many at a time as there are registers for.
 #[allow(clippy::too_many_arguments, reason = "a loop's body, cut out")]
 #[inline(always)]
 fn columns<S: Simd, T: Weight + Copy>(
@@ -163,28 +163,28 @@ fn columns<S: Simd, T: Weight + Copy>(
     first: usize,
     then: Then,
 ) {
-    // As many vectors as leave registers for the weights and a broadcast: 32 registers or 16.
-    let most = if S::LANES >= 16 { 4 } else { 2 };
     let mut n = 0;
     while n < count {
-        let tall = if count - n >= 4 { 4 } else { (count - n).min(2) };
+        let tall = tall::<S>(count - n);
         let mut v = 0;
-        while v < part.width {
-            let wide = (part.width - v).min(most);
+        for wide in widths(part.width, most_vectors::<S>(tall)) {
             let x = Rows { data: &x.data[n * x.stride..], stride: x.stride };
             let out = Rows { data: &mut out[n * stride + first + v * S::LANES..], stride };
             macro_rules! tile {
                 ($($wide:literal $tall:literal),*) => {
                     match (wide, tall) {
                         $(($wide, $tall) => tile::<S, T, $wide, $tall>(s, part, v, x, out, then),)*
-                        _ => unreachable!("tiles are at most 4 by 4"),
+                        _ => unreachable!("tall() and most_vectors() allow no other tile"),
                     }
                 };
             }
-            if S::LANES >= 16 {
-                tile!(1 1, 2 1, 3 1, 4 1, 1 2, 2 2, 3 2, 4 2, 1 4, 2 4, 3 4, 4 4);
+            if many_registers::<S>() {
+                tile!(
+                    1 2, 2 2, 3 2, 4 2, 1 3, 2 3, 3 3, 4 3, 1 4, 2 4, 3 4, 4 4, 1 5, 2 5, 3 5, 4 5,
+                    1 6, 2 6, 3 6, 4 6, 1 7, 2 7, 3 7, 1 8, 2 8, 3 8
+                );
             } else {
-                tile!(1 1, 2 1, 1 2, 2 2, 1 4, 2 4);
+                tile!(1 2, 2 2, 3 2, 4 2, 1 3, 2 3, 3 3, 1 4, 2 4, 1 5, 2 5, 1 6, 2 6);
             }
             v += wide;
         }
@@ -192,7 +192,34 @@ fn columns<S: Simd, T: Weight + Copy>(
     }
 }
 
-/// `V` vectors of a panel, from the `v`th on, with `C` columns.
+/// Whether there are 32 vector registers; else there are 16.
+const fn many_registers<S: Simd>() -> bool {
+    S::TILE_ROWS >= 8
+}
+
+/// Columns of the next tile where `left` are left: as many as may be, and never so many that one is left alone.
+const fn tall<S: Simd>(left: usize) -> usize {
+    let most = if many_registers::<S>() { 8 } else { 6 };
+    match left {
+        _ if left <= most => left,
+        _ if left == most + 1 => most - 1,
+        _ => most,
+    }
+}
+
+/// Vectors of a tile of `columns`: as many sums as leave registers for the weights and two broadcasts.
+const fn most_vectors<S: Simd>(columns: usize) -> usize {
+    match (many_registers::<S>(), columns) {
+        (true, ..=6) => 4,
+        (true, _) => 3,
+        (false, ..=2) => 4,
+        (false, 3) => 3,
+        (false, _) => 2,
+    }
+}
+
+/// `V` vectors of a panel, from the `v`th on, with `C` columns. The sums of a chain stay in registers from the first
+/// input to the last: an array that is handed to another function would go through memory.
 #[allow(unsafe_code, reason = "bounds checked once for the tile; a check per load costs a tenth")]
 #[inline(always)]
 fn tile<S: Simd, T: Weight, const V: usize, const C: usize>(
@@ -208,68 +235,58 @@ fn tile<S: Simd, T: Weight, const V: usize, const C: usize>(
     assert!(from <= upto && upto * row <= panel.len() && v + V <= width);
     assert!(x.data.len() >= (C - 1) * x.stride + upto);
     assert!(out.data.len() >= (C - 1) * out.stride + V * S::LANES);
-    let mut acc = [[s.splat(0.0); C]; V];
-    for (i, acc) in acc.iter_mut().enumerate() {
-        for (c, acc) in acc.iter_mut().enumerate() {
-            *acc = s.load(&out.data[c * out.stride + i * S::LANES..]);
-        }
-    }
     let chains = chains(width);
     let whole = from + (upto - from) / chains * chains;
-    // SAFETY: every input below is less than `upto`, and the asserts above hold the panel and x to that.
-    unsafe {
-        let w = panel.as_ptr().add(v * S::LANES);
-        walk::<S, T, V, C>(s, &mut acc, w, row, x, (from, whole, chains));
-        walk::<S, T, V, C>(s, &mut acc, w, row, x, (whole, upto, 1));
-        for chain in 1..chains {
-            let mut more = [[s.splat(0.0); C]; V];
-            walk::<S, T, V, C>(s, &mut more, w, row, x, (from + chain, whole, chains));
-            for (acc, more) in acc.iter_mut().flatten().zip(more.iter().flatten()) {
-                *acc = s.add(*acc, *more);
+    for chain in 0..chains {
+        let mut sums = [[s.splat(0.0); C]; V];
+        // SAFETY: every input is less than `upto`, and the asserts above hold the panel, x and the outputs to that.
+        unsafe {
+            let w = panel.as_ptr().add(v * S::LANES);
+            let at = |i: usize, c: usize| c * out.stride + i * S::LANES;
+            if chain == 0 {
+                for (i, sums) in sums.iter_mut().enumerate() {
+                    for (c, sum) in sums.iter_mut().enumerate() {
+                        *sum = s.load_ptr(out.data.as_ptr().add(at(i, c)));
+                    }
+                }
+            }
+            macro_rules! walk {
+                ($from:expr, $upto:expr, $step:expr) => {
+                    let mut j = $from;
+                    while j < $upto {
+                        let mut weights = [s.splat(0.0); V];
+                        for (i, weights) in weights.iter_mut().enumerate() {
+                            *weights = T::load(s, w.add(j * row + i * S::LANES));
+                        }
+                        for c in 0..C {
+                            let x = s.splat(*x.data.get_unchecked(c * x.stride + j));
+                            for (sums, weights) in sums.iter_mut().zip(weights) {
+                                sums[c] = s.mul_add(weights, x, sums[c]);
+                            }
+                        }
+                        j += $step;
+                    }
+                };
+            }
+            walk!(from + chain, whole, chains);
+            if chain == 0 {
+                // The inputs that are left over at the end.
+                walk!(whole, upto, 1);
+            }
+            for (i, sums) in sums.into_iter().enumerate() {
+                for (c, mut sum) in sums.into_iter().enumerate() {
+                    let out = out.data.as_mut_ptr().add(at(i, c));
+                    if chain > 0 {
+                        sum = s.add(s.load_ptr(out), sum);
+                    }
+                    if then == Then::Relu && chain + 1 == chains {
+                        sum = s.max(sum, s.splat(0.0));
+                    }
+                    s.store_ptr(out, sum);
+                }
             }
         }
     }
-    for (i, acc) in acc.into_iter().enumerate() {
-        for (c, acc) in acc.into_iter().enumerate() {
-            let acc = if then == Then::Relu { s.max(acc, s.splat(0.0)) } else { acc };
-            s.store(&mut out.data[c * out.stride + i * S::LANES..], acc);
-        }
-    }
-}
-
-/// acc += weights · x over the inputs `from`, `from` + `step`, … below `upto`.
-///
-/// # Safety
-/// `w` is valid for V vectors at every such input times `row` weights, and so are C rows of x at every such input.
-#[allow(unsafe_code, reason = "see `tile`")]
-#[inline(always)]
-unsafe fn walk<S: Simd, T: Weight, const V: usize, const C: usize>(
-    s: S,
-    acc: &mut [[S::V; C]; V],
-    w: *const T,
-    row: usize,
-    x: Rows<&[f32]>,
-    (from, upto, step): (usize, usize, usize),
-) {
-    // Kept apart from the caller's, which would be stored and loaded at every input.
-    let mut sums = *acc;
-    let mut j = from;
-    while j < upto {
-        let mut weights = [s.splat(0.0); V];
-        for (i, weights) in weights.iter_mut().enumerate() {
-            // SAFETY: the caller's promise.
-            *weights = unsafe { T::load(s, w.add(j * row + i * S::LANES)) };
-        }
-        for c in 0..C {
-            // SAFETY: the caller's promise.
-            let x = s.splat(unsafe { *x.data.get_unchecked(c * x.stride + j) });
-            for (sums, weights) in sums.iter_mut().zip(weights) {
-                sums[c] = s.mul_add(weights, x, sums[c]);
-            }
-        }
-        j += step;
-    }
-    *acc = sums;
 }
 
 #[cfg(test)]

@@ -1,0 +1,135 @@
+//! Several streams of one voice in lockstep: every weight that is read serves all of them.
+
+use super::line::Line;
+use super::{Cue, Part};
+use crate::voice::Voice;
+use wavesynth_models::ar::{Generators, Sampling, Symbol};
+
+/// Up to a fixed number of streams of one voice, each with its own cue, coins and length. Each says what a
+/// [`super::Synth`] of its part would, to the bit, whatever the others do.
+pub struct Ensemble {
+    streams: Box<dyn Generators>,
+    lines: Vec<Option<Line>>,
+    /// By stream: the coin and the symbol of the sample at hand.
+    coins: Vec<f32>,
+    symbols: Vec<Symbol>,
+}
+
+impl Ensemble {
+    /// Memory for `most` streams of `voice`, none of which speaks yet.
+    pub fn new(voice: &Voice, most: usize) -> Self {
+        Self {
+            streams: voice.model.streams(most, Sampling::default()),
+            lines: (0..most).map(|_| None).collect(),
+            coins: vec![0.0; most],
+            symbols: vec![0; most],
+        }
+    }
+
+    /// Has stream `at` speak `part` from its first sample on, in place of what it was saying.
+    ///
+    /// # Panics
+    /// When there is no such stream, or the cue was made for another voice.
+    pub fn start(&mut self, at: usize, voice: &Voice, part: Part) {
+        self.set(at, voice, part);
+        self.begin(at);
+    }
+
+    /// Streams that speak, as far as [`Ensemble::fill`] has seen.
+    pub fn running(&self) -> usize {
+        self.streams.running()
+    }
+
+    /// Whether stream `at` speaks, as far as [`Ensemble::fill`] has seen.
+    pub fn is_running(&self, at: usize) -> bool {
+        self.streams.is_running(at)
+    }
+
+    /// The next `samples` samples of every stream that speaks, into the beginning of its block, which is as long at least;
+    /// how many there were into `said`: fewer only where a stream has ended, none where it did not speak.
+    ///
+    /// # Panics
+    /// When there are fewer blocks than streams, or a block is too short.
+    ///
+    /// # Real-time
+    /// Yes: O(1) per sample, neither allocates nor frees.
+    pub fn fill(&mut self, samples: usize, blocks: &mut [Vec<f32>], said: &mut [usize]) {
+        said.fill(0);
+        for _ in 0..samples {
+            self.settle();
+            self.step(|at, sample| {
+                blocks[at][said[at]] = sample;
+                said[at] += 1;
+            });
+        }
+        self.settle();
+    }
+
+    /// Prepares stream `at` for `part`, which it speaks once it begins.
+    pub(super) fn set(&mut self, at: usize, voice: &Voice, part: Part) {
+        self.streams.end(at);
+        self.streams.set_sampling(at, part.sampling);
+        self.lines[at] = Some(Line::new(voice, part));
+    }
+
+    /// Starts stream `at`, which was prepared.
+    ///
+    /// # Real-time
+    /// As [`Generators::start`].
+    pub(super) fn begin(&mut self, at: usize) {
+        self.streams.start(at);
+    }
+
+    /// Ends the streams whose lines are over.
+    ///
+    /// # Real-time
+    /// Yes.
+    pub(super) fn settle(&mut self) {
+        for (at, line) in self.lines.iter().enumerate() {
+            if line.as_ref().is_some_and(Line::is_over) {
+                self.streams.end(at);
+            }
+        }
+    }
+
+    /// One sample of every stream that runs, none of which is over; `heard` is told the stream and its sample, in the
+    /// order of the streams.
+    ///
+    /// # Real-time
+    /// Yes.
+    #[inline]
+    pub(super) fn step(&mut self, mut heard: impl FnMut(usize, f32)) {
+        let Self { streams, lines, coins, symbols } = self;
+        for (at, line) in lines.iter_mut().enumerate() {
+            if let Some(line) = line.as_mut().filter(|_| streams.is_running(at)) {
+                coins[at] = line.conduct(streams.as_mut(), at);
+            }
+        }
+        streams.next(coins, symbols);
+        for (at, line) in lines.iter_mut().enumerate() {
+            if let Some(line) = line.as_mut().filter(|_| streams.is_running(at)) {
+                heard(at, line.say(symbols[at]));
+            }
+        }
+    }
+
+    /// See [`super::Synth::change`]. A cue for a stream that has ended comes back: nobody is there to hear it.
+    pub(super) fn change(&mut self, at: usize, cue: Box<Cue>, fade_ms: u32, sample_rate: u32) -> Box<Cue> {
+        match &mut self.lines[at] {
+            Some(line) if self.streams.is_running(at) || !line.is_over() => {
+                line.change(cue, fade_ms, sample_rate, self.streams.as_mut(), at)
+            }
+            _ => cue,
+        }
+    }
+
+    pub(super) fn set_sampling(&mut self, sampling: Sampling) {
+        for at in 0..self.lines.len() {
+            self.streams.set_sampling(at, sampling);
+        }
+    }
+
+    pub(super) fn line(&self, at: usize) -> Option<&Line> {
+        self.lines.get(at)?.as_ref()
+    }
+}

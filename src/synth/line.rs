@@ -1,0 +1,115 @@
+//! What one stream has of its own beside the model's state: cue, coins, decoder and length.
+
+use super::frames::{Conditioned, Frames};
+use super::{CoinSource, Cue, Length, Part};
+use crate::voice::Voice;
+use wavesynth_audio::pcm::Decoder;
+use wavesynth_models::ar::{Generators, Symbol};
+
+/// One stream's own.
+pub(super) struct Line {
+    decoder: Decoder,
+    frames: Frames,
+    coins: CoinSource,
+    follow_track: bool,
+    /// Samples said so far.
+    position: u64,
+    /// Sample at which it ends.
+    end: u64,
+    codes: Option<Vec<Symbol>>,
+}
+
+/// One stream of several.
+struct Lane<'a> {
+    streams: &'a mut dyn Generators,
+    at: usize,
+}
+
+impl Conditioned for Lane<'_> {
+    fn condition(&mut self, frame: &[f32]) {
+        self.streams.condition(self.at, frame);
+    }
+
+    fn announce(&mut self, frame: &[f32]) {
+        self.streams.announce(self.at, frame);
+    }
+}
+
+impl Line {
+    /// # Panics
+    /// When the cue was made for another voice.
+    pub(super) fn new(voice: &Voice, part: Part) -> Self {
+        let frames = Frames::new(voice.config.condition.clone(), part.cue);
+        let end = match part.length {
+            Length::Samples(n) => n,
+            Length::Track => frames.track_samples().unwrap_or(0),
+        };
+        let end = end.min(part.coins.len().unwrap_or(u64::MAX));
+        Self {
+            decoder: Decoder::new(voice.section.preemphasis),
+            codes: part.record.then(|| Vec::with_capacity(end as usize)),
+            follow_track: part.length == Length::Track,
+            position: 0,
+            coins: part.coins,
+            frames,
+            end,
+        }
+    }
+
+    /// Conditions stream `at` of `streams` for the next sample; the coin that draws it.
+    pub(super) fn conduct(&mut self, streams: &mut dyn Generators, at: usize) -> f32 {
+        self.frames.conduct(self.position, &mut Lane { streams, at });
+        self.coins.next_coin()
+    }
+
+    /// The sample that `code` stands for.
+    pub(super) fn say(&mut self, code: Symbol) -> f32 {
+        if let Some(codes) = &mut self.codes
+            && codes.len() < codes.capacity()
+        {
+            codes.push(code);
+        }
+        self.position += 1;
+        self.decoder.decode(code)
+    }
+
+    /// See [`super::Synth::change`].
+    pub(super) fn change(
+        &mut self,
+        cue: Box<Cue>,
+        fade_ms: u32,
+        sample_rate: u32,
+        streams: &mut dyn Generators,
+        at: usize,
+    ) -> Box<Cue> {
+        let starts_track = cue.has_track();
+        let old = self.frames.change(cue, self.position, fade_ms, sample_rate);
+        // What was announced no longer comes.
+        self.frames.announce(self.position, &mut Lane { streams, at });
+        if starts_track
+            && self.follow_track
+            && let Some(samples) = self.frames.track_samples()
+        {
+            let end = self.frames.track_start() + samples;
+            self.end = end.min(self.coins.len().unwrap_or(u64::MAX));
+        }
+        old
+    }
+
+    pub(super) fn is_over(&self) -> bool {
+        self.position >= self.end
+    }
+
+    /// Samples after which it ends, as far as is known now.
+    pub(super) fn end(&self) -> u64 {
+        self.end
+    }
+
+    pub(super) fn track_samples(&self) -> Option<u64> {
+        self.frames.track_samples()
+    }
+
+    pub(super) fn codes(&self) -> Option<&[Symbol]> {
+        self.codes.as_deref()
+    }
+}
