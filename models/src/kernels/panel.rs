@@ -4,16 +4,19 @@
 //! first, then those of input 1, and so on. x is broadcast value by value, and a panel's outputs stay in registers.
 //! Outputs are padded with zeros to whole vectors. Weights of i8 go by fours of inputs: see `codes`.
 
+mod coded;
 mod codes;
 mod floats;
 mod many;
 
+pub use coded::{accumulate_codes, gated_codes};
+pub use codes::{Codes, round};
 pub use many::{Rows, accumulate_many, gated_many};
 
 use super::aligned::{Aligned, Lines};
 use super::{Isa, Kernel, Simd, math};
 use crate::weights::{Stored, Tensor};
-use codes::Codes;
+use codes::{BLOCK, Rounded};
 use floats::Floats;
 use half::f16;
 
@@ -52,6 +55,8 @@ impl<'a> From<&'a Tensor> for Matrix<'a> {
 pub struct Panels {
     data: Data,
     inputs: usize,
+    /// Inputs whose codes share a scale, where weights are i8.
+    block: usize,
     /// Outputs in vectors, padded.
     vectors: usize,
     /// Outputs come in pairs of halves: each panel holds as many vectors of the first half as of the second.
@@ -90,21 +95,36 @@ const fn chains(width: usize) -> usize {
 impl Panels {
     /// Packs `w` ([inputs, outputs]).
     pub fn pack<'a>(isa: Isa, w: impl Into<Matrix<'a>>, inputs: usize, outputs: usize) -> Self {
-        Self::pack_columns(isa, w.into(), inputs, outputs, outputs, false)
+        Self::pack_columns(isa, w.into(), [inputs, outputs], outputs, false, BLOCK)
     }
 
     /// Packs `w` ([inputs, 2·half]), the two halves side by side in every panel, for [`gated`].
     pub fn pack_gated<'a>(isa: Isa, w: impl Into<Matrix<'a>>, inputs: usize, half: usize) -> Self {
-        Self::pack_columns(isa, w.into(), inputs, 2 * half, half, true)
+        Self::pack_columns(isa, w.into(), [inputs, 2 * half], half, true, BLOCK)
+    }
+
+    /// The same, for x in [`Codes`] whose blocks are `block` long.
+    ///
+    /// # Panics
+    /// When that is more than codes can have.
+    pub fn pack_gated_blocks<'a>(
+        isa: Isa,
+        w: impl Into<Matrix<'a>>,
+        inputs: usize,
+        half: usize,
+        block: usize,
+    ) -> Self {
+        assert!(block <= BLOCK);
+        Self::pack_columns(isa, w.into(), [inputs, 2 * half], half, true, block)
     }
 
     fn pack_columns(
         isa: Isa,
         w: Matrix<'_>,
-        inputs: usize,
-        outputs: usize,
+        [inputs, outputs]: [usize; 2],
         half: usize,
         gated: bool,
+        block: usize,
     ) -> Self {
         assert_eq!(w.values.len(), inputs * outputs, "a matrix of {inputs} by {outputs}");
         let lanes = isa.lanes();
@@ -125,10 +145,10 @@ impl Panels {
                 Data::F16(Lines::from(&floats::pack(w.values, outputs, &panels, bits)[..]))
             }
             Stored::I8 { scales } => {
-                Data::I8(Lines::from(&codes::pack(w.values, scales, &panels, isa.biased())[..]))
+                Data::I8(Lines::from(&codes::pack(w.values, scales, &panels, block, isa.biased())[..]))
             }
         };
-        Self { data, inputs, vectors: order.len() / lanes, gated, lanes }
+        Self { data, inputs, block, vectors: order.len() / lanes, gated, lanes }
     }
 
     /// Inputs.
@@ -182,6 +202,35 @@ fn column_order(half: usize, lanes: usize, gated: bool) -> Vec<Option<usize>> {
     order
 }
 
+/// a += b, of whole vectors.
+///
+/// # Real-time
+/// Yes.
+#[inline(always)]
+pub fn add<S: Simd>(s: S, a: &mut [f32], b: &[f32]) {
+    for (a, b) in a.chunks_exact_mut(S::LANES).zip(b.chunks_exact(S::LANES)) {
+        s.store(a, s.add(s.load(a), s.load(b)));
+    }
+}
+
+/// Copies a row of a few vectors, which costs less than a call of `memcpy`.
+///
+/// # Panics
+/// When the lengths differ.
+///
+/// # Real-time
+/// Yes.
+#[inline(always)]
+pub fn copy<S: Simd>(s: S, to: &mut [f32], from: &[f32]) {
+    assert_eq!(to.len(), from.len());
+    let whole = to.len() / S::LANES * S::LANES;
+    let ((to, end), (from, rest)) = (to.split_at_mut(whole), from.split_at(whole));
+    for (to, from) in to.chunks_exact_mut(S::LANES).zip(from.chunks_exact(S::LANES)) {
+        s.store(to, s.load(from));
+    }
+    end.copy_from_slice(rest);
+}
+
 /// What becomes of a product before it is stored.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Then {
@@ -200,7 +249,7 @@ pub enum Then {
 /// Yes.
 #[inline(always)]
 pub fn product<S: Simd>(s: S, w: &Panels, x: &[f32], add: &[f32], out: &mut [f32], then: Then) {
-    out.copy_from_slice(add);
+    copy(s, out, add);
     accumulate(s, w, x, out, then);
 }
 
@@ -234,7 +283,10 @@ impl Kernel for Accumulate<'_> {
         match &w.data {
             Data::F32(d) => accumulate_panels(s, d, Floats(x), w.vectors, out, then),
             Data::F16(d) => accumulate_panels(s, d, Floats(x), w.vectors, out, then),
-            Data::I8(d) => accumulate_panels(s, d, Codes::new(s, x), w.vectors, out, then),
+            Data::I8(d) => {
+                assert_eq!(w.block, BLOCK, "weights that were packed for codes");
+                accumulate_panels(s, d, Rounded::new(s, x), w.vectors, out, then);
+            }
         }
     }
 }
@@ -311,27 +363,44 @@ impl Kernel for Gated<'_> {
         assert!(w.gated && w.lanes == S::LANES && x.len() == w.inputs);
         assert!(add.len() == w.vectors * S::LANES && out.len() * 2 == add.len());
         match &w.data {
-            Data::F32(d) => gated_panels(s, d, Floats(x), w.vectors, add, out),
-            Data::F16(d) => gated_panels(s, d, Floats(x), w.vectors, add, out),
-            Data::I8(d) => gated_panels(s, d, Codes::new(s, x), w.vectors, add, out),
+            Data::F32(d) => gated_panels(s, d, Floats(x), w.vectors, add, Floating(out)),
+            Data::F16(d) => gated_panels(s, d, Floats(x), w.vectors, add, Floating(out)),
+            Data::I8(d) => {
+                assert_eq!(w.block, BLOCK, "weights that were packed for codes");
+                gated_panels(s, d, Rounded::new(s, x), w.vectors, add, Floating(out));
+            }
         }
     }
 }
 
+/// Where gated outputs go.
+trait Outputs {
+    /// Writes the vector that begins at output `at`.
+    fn put<S: Simd>(&mut self, s: S, at: usize, v: S::V);
+}
+
+struct Floating<'a>(&'a mut [f32]);
+
+impl Outputs for Floating<'_> {
+    #[inline(always)]
+    fn put<S: Simd>(&mut self, s: S, at: usize, v: S::V) {
+        s.store(&mut self.0[at..], v);
+    }
+}
+
 #[inline(always)]
-fn gated_panels<S: Simd, T, X: Operand<T>>(
+fn gated_panels<S: Simd, T, X: Operand<T>, O: Outputs>(
     s: S,
     data: &[T],
     mut x: X,
     vectors: usize,
     add: &[f32],
-    out: &mut [f32],
+    mut out: O,
 ) {
-    let (mut panel, mut add, mut rest) = (data, add, out);
+    let (mut panel, mut add, mut first) = (data, add, 0);
     for half in widths(vectors / 2, WIDEST / 2) {
         let (now, later) = panel.split_at(x.panel_len(2 * half * S::LANES));
         let (bias, next) = add.split_at(2 * half * S::LANES);
-        let (here, there) = rest.split_at_mut(half * S::LANES);
         macro_rules! panel {
             ($($h:literal $n:literal),*) => {
                 match half {
@@ -339,7 +408,7 @@ fn gated_panels<S: Simd, T, X: Operand<T>>(
                         let mut acc = load_all::<S, $n>(s, bias);
                         x.multiply::<S, $n, { chains($n) }>(s, &mut acc, now);
                         for i in 0..$h {
-                            s.store(&mut here[i * S::LANES..], math::gate(s, acc[i], acc[$h + i]));
+                            out.put(s, first + i * S::LANES, math::gate(s, acc[i], acc[$h + i]));
                         }
                     })*
                     _ => unreachable!("widths() gives 1 to 4"),
@@ -349,7 +418,7 @@ fn gated_panels<S: Simd, T, X: Operand<T>>(
         panel!(1 2, 2 4, 3 6, 4 8);
         panel = later;
         add = next;
-        rest = there;
+        first += half * S::LANES;
     }
 }
 

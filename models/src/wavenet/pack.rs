@@ -5,7 +5,7 @@ use super::frame_rate::FrameNet;
 use super::step::{Gate, Layer, Past, WaveNet};
 use super::{Config, names};
 use crate::kernels::aligned::Aligned;
-use crate::kernels::panel::{Matrix, Panels, Rows, Then, accumulate_many};
+use crate::kernels::panel::{Matrix, Panels, Rows, Then, accumulate_many, copy};
 use crate::kernels::{Isa, Simd};
 use crate::weights::{Stored, Tensors, WeightsError, check};
 
@@ -27,7 +27,7 @@ impl Affine {
     #[inline(always)]
     pub fn run<S: Simd>(&self, s: S, count: usize, x: Rows<&[f32]>, out: Rows<&mut [f32]>, then: Then) {
         for out in out.data.chunks_exact_mut(out.stride).take(count) {
-            out.copy_from_slice(&self.bias);
+            copy(s, out, &self.bias);
         }
         accumulate_many(s, &self.weight, count, x, out, then);
     }
@@ -73,6 +73,10 @@ impl WaveNet {
                 .collect(),
             _ => Vec::new(),
         };
+        let coded = (0..layer_count).all(|l| {
+            let i8 = |name: &str| matches!(tensors[name].stored, Stored::I8 { .. });
+            i8(&names::gate(l)) && i8(&names::skip(l)) && (l + 1 == layer_count || i8(&names::residual(l)))
+        });
         let mut batched = 0;
         let mut gates = Vec::new();
         let mut layers = Vec::new();
@@ -82,7 +86,10 @@ impl WaveNet {
             let past_inputs = if batch.is_some() { (k - 1) * r } else { 0 };
             let (past, now) = weight.values.split_at(past_inputs * 2 * d);
             let now = Matrix { values: now, ..weight };
-            let gate = Panels::pack_gated(isa, now, k * r - past_inputs, d);
+            let gate = match coded {
+                true => Panels::pack_gated_blocks(isa, now, k * r, d, r),
+                false => Panels::pack_gated(isa, now, k * r - past_inputs, d),
+            };
             // Products that are added to the gate's have their columns in its order.
             let in_gate_order = |w: Matrix, inputs: usize| {
                 let rows = w.values.chunks_exact(2 * d);
@@ -137,6 +144,7 @@ impl WaveNet {
             embed: (0..config.bunch).map(embed).collect(),
             residual_padded: padded(r),
             layers,
+            coded,
             // The layers are one group of the table, so all are stored alike.
             skip: Affine::pack(
                 isa,
