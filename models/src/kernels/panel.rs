@@ -7,14 +7,18 @@
 mod coded;
 mod codes;
 mod floats;
+mod gated;
 mod many;
+mod row;
 
-pub use coded::{accumulate_codes, gated_codes};
+pub use coded::{accumulate_codes, accumulate_codes_many, gated_codes};
 pub use codes::{Codes, round};
+pub use gated::gated;
 pub use many::{Rows, accumulate_many, gated_many};
+pub use row::{add, copy};
 
 use super::aligned::{Aligned, Lines};
-use super::{Isa, Kernel, Simd, math};
+use super::{Isa, Kernel, Simd};
 use crate::weights::{Stored, Tensor};
 use codes::{BLOCK, Rounded};
 use floats::Floats;
@@ -103,7 +107,22 @@ impl Panels {
         Self::pack_columns(isa, w.into(), [inputs, 2 * half], half, true, BLOCK)
     }
 
-    /// The same, for x in [`Codes`] whose blocks are `block` long.
+    /// As [`Panels::pack`], for x in [`Codes`] whose blocks are `block` long.
+    ///
+    /// # Panics
+    /// When that is more than codes can have.
+    pub fn pack_blocks<'a>(
+        isa: Isa,
+        w: impl Into<Matrix<'a>>,
+        inputs: usize,
+        outputs: usize,
+        block: usize,
+    ) -> Self {
+        assert!(block <= BLOCK);
+        Self::pack_columns(isa, w.into(), [inputs, outputs], outputs, false, block)
+    }
+
+    /// As [`Panels::pack_gated`], for x in [`Codes`] whose blocks are `block` long.
     ///
     /// # Panics
     /// When that is more than codes can have.
@@ -200,35 +219,6 @@ fn column_order(half: usize, lanes: usize, gated: bool) -> Vec<Option<usize>> {
         first += width;
     }
     order
-}
-
-/// a += b, of whole vectors.
-///
-/// # Real-time
-/// Yes.
-#[inline(always)]
-pub fn add<S: Simd>(s: S, a: &mut [f32], b: &[f32]) {
-    for (a, b) in a.chunks_exact_mut(S::LANES).zip(b.chunks_exact(S::LANES)) {
-        s.store(a, s.add(s.load(a), s.load(b)));
-    }
-}
-
-/// Copies a row of a few vectors, which costs less than a call of `memcpy`.
-///
-/// # Panics
-/// When the lengths differ.
-///
-/// # Real-time
-/// Yes.
-#[inline(always)]
-pub fn copy<S: Simd>(s: S, to: &mut [f32], from: &[f32]) {
-    assert_eq!(to.len(), from.len());
-    let whole = to.len() / S::LANES * S::LANES;
-    let ((to, end), (from, rest)) = (to.split_at_mut(whole), from.split_at(whole));
-    for (to, from) in to.chunks_exact_mut(S::LANES).zip(from.chunks_exact(S::LANES)) {
-        s.store(to, s.load(from));
-    }
-    end.copy_from_slice(rest);
 }
 
 /// What becomes of a product before it is stored.
@@ -332,93 +322,6 @@ fn accumulate_panels<S: Simd, T, X: Operand<T>>(
         panel!(1, 2, 3, 4, 5, 6, 7, 8);
         panel = later;
         rest = there;
-    }
-}
-
-/// out = tanh(z[..D])·σ(z[D..]) with z = W x + add; `add` in packed order, `out` the D gated outputs, padded.
-///
-/// # Panics
-/// When a length differs from the packed matrix's.
-///
-/// # Real-time
-/// Yes.
-#[inline(always)]
-pub fn gated<S: Simd>(s: S, w: &Panels, x: &[f32], add: &[f32], out: &mut [f32]) {
-    s.call(Gated { w, x, add, out });
-}
-
-struct Gated<'a> {
-    w: &'a Panels,
-    x: &'a [f32],
-    add: &'a [f32],
-    out: &'a mut [f32],
-}
-
-impl Kernel for Gated<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<S: Simd>(self, s: S) {
-        let Self { w, x, add, out } = self;
-        assert!(w.gated && w.lanes == S::LANES && x.len() == w.inputs);
-        assert!(add.len() == w.vectors * S::LANES && out.len() * 2 == add.len());
-        match &w.data {
-            Data::F32(d) => gated_panels(s, d, Floats(x), w.vectors, add, Floating(out)),
-            Data::F16(d) => gated_panels(s, d, Floats(x), w.vectors, add, Floating(out)),
-            Data::I8(d) => {
-                assert_eq!(w.block, BLOCK, "weights that were packed for codes");
-                gated_panels(s, d, Rounded::new(s, x), w.vectors, add, Floating(out));
-            }
-        }
-    }
-}
-
-/// Where gated outputs go.
-trait Outputs {
-    /// Writes the vector that begins at output `at`.
-    fn put<S: Simd>(&mut self, s: S, at: usize, v: S::V);
-}
-
-struct Floating<'a>(&'a mut [f32]);
-
-impl Outputs for Floating<'_> {
-    #[inline(always)]
-    fn put<S: Simd>(&mut self, s: S, at: usize, v: S::V) {
-        s.store(&mut self.0[at..], v);
-    }
-}
-
-#[inline(always)]
-fn gated_panels<S: Simd, T, X: Operand<T>, O: Outputs>(
-    s: S,
-    data: &[T],
-    mut x: X,
-    vectors: usize,
-    add: &[f32],
-    mut out: O,
-) {
-    let (mut panel, mut add, mut first) = (data, add, 0);
-    for half in widths(vectors / 2, WIDEST / 2) {
-        let (now, later) = panel.split_at(x.panel_len(2 * half * S::LANES));
-        let (bias, next) = add.split_at(2 * half * S::LANES);
-        macro_rules! panel {
-            ($($h:literal $n:literal),*) => {
-                match half {
-                    $($h => {
-                        let mut acc = load_all::<S, $n>(s, bias);
-                        x.multiply::<S, $n, { chains($n) }>(s, &mut acc, now);
-                        for i in 0..$h {
-                            out.put(s, first + i * S::LANES, math::gate(s, acc[i], acc[$h + i]));
-                        }
-                    })*
-                    _ => unreachable!("widths() gives 1 to 4"),
-                }
-            };
-        }
-        panel!(1 2, 2 4, 3 6, 4 8);
-        panel = later;
-        add = next;
-        first += half * S::LANES;
     }
 }
 

@@ -46,8 +46,7 @@ impl Memory {
             let ready = layer.gate.past.as_ref().map_or(0, |p| p.batch * p.weight.padded_outputs());
             Queue { rows: Aligned::zeros(ring.len * row), ring, ready: Aligned::zeros(ready) }
         });
-        let rings = coded.iter().map(|layer| Ring::new(net.kernel_size, layer.dilation)).collect();
-        let coded = CodedMemory::new(rings, net.kernel_size, row, net.gate_padded);
+        let coded = CodedMemory::new(coded, net.kernel_size, row, net.gate_padded);
         Self { queues: queues.collect(), coded, clock: 0 }
     }
 

@@ -85,7 +85,7 @@ pub(super) struct Scratch<'a> {
     /// Taps of the layer at hand, side by side [K·R padded].
     taps: &'a mut [f32],
     /// z_l [2D padded].
-    z: &'a mut [f32],
+    pub z: &'a mut [f32],
     /// h_l of all layers [L × D padded].
     gated: &'a mut [f32],
     /// [S padded].

@@ -24,7 +24,7 @@ pub const BLOCK: usize = 4096;
 const SLACK: usize = 16;
 
 /// Bytes of a number that a panel holds besides codes.
-const NUMBER: usize = 4;
+pub const NUMBER: usize = 4;
 
 /// The panels of a row-major matrix whose values are multiples of `scales`, one per column. A panel is given by its
 /// columns; `None` is padding.
