@@ -35,6 +35,7 @@ class Program:
         return output
 
     def mix(self, output, **weights):
+        output.parent.mkdir(parents=True, exist_ok=True)
         self.run("condition", "mix", *(f"{self.speaker(name)}={w}" for name, w in weights.items()), "-o", output)
         return output
 

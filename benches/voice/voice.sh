@@ -65,9 +65,10 @@ copies() {
       rm "$out/eval-$dtype-$speaker.tmp"
       # shellcheck disable=SC2086
       "$program" copy -m "$model" --dtype "$dtype" -c "$copies/speakers/$speaker.bin" $files -o "$copies/$dtype/$speaker" \
-        ${SAMPLING:-} --json > /dev/null
+        ${SAMPLING:-} --json > "$copies/$dtype/$speaker.json"
     done
     measure "$dtype"
+    "$python" "$here/agree.py" "$out/$dtype.json" "$copies/$dtype"/*.json
   done
 }
 
