@@ -78,7 +78,7 @@ class Results:
 
     def swap(self):
         swap = self.read("speakers")["swap"]
-        percent = lambda r: f"{r['right']} of {r['of']}, {r['right'] / r['of']:.0%}"
+        percent = lambda r: f"{r['right']} of {r['of']}, {r['right'] / max(r['of'], 1):.0%}"
         kinds = (("recordings", "originals"), ("copies, own vector", "own"), ("swapped, another's vector", "swapped"))
         counts = [[title, percent(swap[key]), percent(swap[f"{key}_persons"])] for title, key in kinds]
         counts.append(["swapped, another person's vector", "–", percent(swap["between_persons"])])
