@@ -1,4 +1,4 @@
-"""agree.py FIGURES.json COPY.json...: fails where measure.py and `wavesynth copy --json` differ on the log-mel distance.
+"""agree.py FIGURES.json COPY.json...: fails where measure.py and `wavesynth copy` differ on the log-mel distance.
 
 Both compute it, by the one definition of docs/voice.md. They read the copies before and behind 16-bit rounding.
 """

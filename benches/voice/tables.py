@@ -67,8 +67,8 @@ class Results:
     def by_speaker(self, key, form):
         """One figure of every system, a column a speaker."""
         found = [(title, self.read(name)) for name, title in SYSTEMS.items() if name != "original"]
-        return table(["system", *SPEAKERS], [[title, *(shown(r["speakers"][s][key], form) for s in SPEAKERS)]
-                                             for title, r in found if r])
+        rows = [[title, *(shown(r["speakers"].get(s, {}).get(key), form) for s in SPEAKERS)] for title, r in found if r]
+        return table(["system", *SPEAKERS], rows)
 
     def sampling(self):
         found = sorted(self.folder.glob("sampling-*.json"), key=lambda p: p.stem)
