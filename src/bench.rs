@@ -30,6 +30,12 @@ use wavesynth_models::ar::{Coins, Generators, Sampling};
 /// Symbols generated before the clock starts: caches and branch predictors as in mid-stream.
 const WARM_UP: usize = 4096;
 
+/// Symbols after which batches of past taps come at the same places again.
+const BATCHES: usize = 8;
+
+/// Times that each place must have been passed for a median.
+const ROUNDS: usize = 20;
+
 /// One line of a table of measurements.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Row {
@@ -46,6 +52,10 @@ pub struct Row {
     /// The same of register arithmetic as long as the median symbol, right afterwards: what this machine adds to any work
     /// of that length. `None` when blocks were timed.
     pub clock_floor_ns: Option<Percentiles>,
+    /// The longest of the median times at each place of a frame, when symbols were timed: what the engine itself adds to
+    /// a step (a frame's change, batches) comes back at the same place, what interrupts it does not. `None` when blocks
+    /// were timed, or too few frames.
+    pub slowest_place_ns: Option<f64>,
     /// Mean time per symbol.
     pub ns_per_symbol_mean: f64,
     /// Seconds of sound made in a second, by all streams together.
@@ -84,6 +94,7 @@ pub fn measure(subject: &Subject, seconds: f64, grain: Grain, streams: usize) ->
     let mut generators = started(subject, streams);
     let times = without_denormals(|| run(generators.as_mut(), subject.hop, steps, grain));
     let mean = times.total_ns / symbols as f64;
+    let places = (grain == Grain::Symbol).then(|| slowest_place(&times.per_symbol_ns, subject.hop * BATCHES));
     let ns_per_symbol = exact_percentiles(times.per_symbol_ns);
     let floor = || exact_percentiles(clock_floor(ns_per_symbol.p50, symbols));
     Row {
@@ -93,6 +104,7 @@ pub fn measure(subject: &Subject, seconds: f64, grain: Grain, streams: usize) ->
         isa: generators.isa().into(),
         streams,
         ns_per_symbol,
+        slowest_place_ns: places.flatten(),
         ns_per_symbol_mean: mean,
         times_real_time: 1e9 / (mean * f64::from(subject.sample_rate)),
         weight_bytes: generators.weight_bytes(),
@@ -158,6 +170,15 @@ fn run(generators: &mut dyn Generators, hop: usize, steps: usize, grain: Grain) 
     Times { per_symbol_ns, total_ns: start.elapsed().as_nanos() as f64 }
 }
 
+/// The longest of the median times at each of `period` places; `None` for less than [`ROUNDS`] rounds.
+fn slowest_place(ns: &[f32], period: usize) -> Option<f64> {
+    if ns.len() < ROUNDS * period {
+        return None;
+    }
+    let median = |place| exact_percentiles(ns.iter().skip(place).step_by(period).copied().collect()).p50;
+    (0..period).map(median).reduce(f64::max)
+}
+
 fn exact_percentiles(mut ns: Vec<f32>) -> Percentiles {
     ns.sort_unstable_by(f32::total_cmp);
     let at = |share: f64| {
@@ -170,6 +191,14 @@ fn exact_percentiles(mut ns: Vec<f32>) -> Percentiles {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_comes_back_at_a_place_is_told_from_what_does_not() {
+        let mut ns: Vec<f32> = (0..800).map(|i| if i % 8 == 3 { 12.0 } else { 10.0 }).collect();
+        (0..800).step_by(97).for_each(|i| ns[i] = 1000.0);
+        assert_eq!(slowest_place(&ns, 8), Some(12.0));
+        assert_eq!(slowest_place(&ns[..100], 8), None);
+    }
 
     #[test]
     fn percentiles_are_nearest_ranks() {

@@ -45,6 +45,7 @@ use crate::weights::{Dtype, Init, TensorSpec};
 use serde::{Deserialize, Serialize};
 
 mod bunch;
+mod coded;
 mod frame;
 mod frame_rate;
 #[cfg(feature = "train")]

@@ -6,7 +6,10 @@
 use half::f16;
 use wavesynth_models::ar::Coins;
 use wavesynth_models::kernels::aligned::Aligned;
-use wavesynth_models::kernels::panel::{Matrix, Panels, Then, accumulate, gated, product};
+use wavesynth_models::kernels::panel::{
+    Codes, Matrix, Panels, Rows, Then, accumulate, accumulate_codes, accumulate_codes_many, gated,
+    gated_codes, product, round,
+};
 use wavesynth_models::kernels::tile::{Strided, multiply_within};
 use wavesynth_models::kernels::{Isa, Kernel, Simd, math};
 use wavesynth_models::weights::Stored;
@@ -20,7 +23,7 @@ fn main() {
     }
 }
 
-const TESTS: [(&str, fn()); 6] = [
+const TESTS: [(&str, fn()); 7] = [
     (
         "exponentials_and_gates_are_exact_enough_and_in_range",
         exponentials_and_gates_are_exact_enough_and_in_range,
@@ -28,6 +31,10 @@ const TESTS: [(&str, fn()); 6] = [
     ("gelu_is_the_exact_one", gelu_is_the_exact_one),
     ("panels_of_floats_multiply", panels_of_floats_multiply),
     ("panels_of_codes_multiply_exactly", panels_of_codes_multiply_exactly),
+    (
+        "codes_that_were_given_multiply_alone_and_in_company",
+        codes_that_were_given_multiply_alone_and_in_company,
+    ),
     ("silence_is_no_division_by_zero", silence_is_no_division_by_zero),
     ("tiles_multiply_both_ways_round", tiles_multiply_both_ways_round),
 ];
@@ -249,6 +256,94 @@ fn panels_of_codes_multiply_exactly() {
             let stored = Stored::I8 { scales: scales.clone() };
             for isa in all() {
                 products(isa, Matrix { values: &values, stored: &stored }, (inputs, outputs), &x, &sum);
+            }
+        }
+    }
+}
+
+/// Columns of codes, in blocks of `block` inputs, each `stride` from the next.
+struct Coded<'a> {
+    /// W, W for a gated unit, and the matrix that gives the gated outputs back as floats.
+    w: [&'a Panels; 3],
+    blocks: usize,
+    stride: usize,
+    x: &'a [f32],
+    many: &'a mut [f32],
+    alone: &'a mut [f32],
+    h: &'a mut [f32],
+}
+
+impl Kernel for Coded<'_> {
+    type Output = ();
+    const INTEGER: bool = true;
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let Self { w: [w, gate, identity], blocks, stride, x, many, alone, h } = self;
+        let mut codes = vec![0; x.len()];
+        let rows = x.chunks_exact(stride).zip(codes.chunks_exact_mut(stride));
+        let scales: Vec<f32> = rows.map(|(x, codes)| round(s, x, codes)).collect();
+        let outputs = w.padded_outputs();
+        let all = Codes { codes: &codes, stride, scales: &scales };
+        accumulate_codes_many(s, w, many.len() / outputs, all, Rows { data: many, stride: outputs });
+        let columns = codes.chunks_exact(blocks * stride).zip(scales.chunks_exact(blocks));
+        let rows = alone.chunks_exact_mut(outputs).zip(h.chunks_exact_mut(identity.padded_outputs()));
+        let bias = vec![0.0; gate.padded_outputs()];
+        for ((codes, scales), (alone, h)) in columns.zip(rows) {
+            let x = Codes { codes, stride, scales };
+            accumulate_codes(s, w, x, alone, Then::Store);
+            let mut gated = vec![0; bias.len() / 2];
+            gated_codes(s, gate, x, &bias, &mut gated);
+            accumulate_codes(s, identity, Codes::unit(&gated), h, Then::Store);
+        }
+    }
+}
+
+/// Every width of panel, odd blocks, every remainder of columns; gated outputs are as near as codes can be.
+fn codes_that_were_given_multiply_alone_and_in_company() {
+    let outputs = |lanes: usize| (1..=9).map(move |v| v * lanes).chain([5, 40]);
+    for (isa, half) in all().into_iter().flat_map(|isa| outputs(isa.lanes()).map(move |n| (isa, n))) {
+        for (block, blocks, count) in [(1, 1, 1), (7, 2, 3), (32, 1, 4), (18, 3, 8), (64, 2, 5)] {
+            let what = format!("{} {blocks} of {block} to {half} for {count}", isa.name());
+            let (inputs, stride) = (block * blocks, usize::next_multiple_of(block, 16));
+            let mut coins = Coins::new(1);
+            let values: Vec<f32> = (0..inputs * 2 * half).map(|_| coins.below(255) as f32 - 127.0).collect();
+            let values: Vec<f32> = values.iter().map(|code| code * 0.002).collect();
+            let stored = Stored::I8 { scales: vec![0.002; 2 * half] };
+            let w = Matrix { values: &values, stored: &stored };
+            let gate = Panels::pack_gated_blocks(isa, w, inputs, half, block);
+            let w = Panels::pack_blocks(isa, w, inputs, 2 * half, block);
+            let one: Vec<f32> = (0..half * half).map(|i| f32::from(u8::from(i % (half + 1) == 0))).collect();
+            let stored = Stored::I8 { scales: vec![1.0; half] };
+            let identity = Panels::pack(isa, Matrix { values: &one, stored: &stored }, half, half);
+            let mut x: Vec<f32> = (0..count * blocks * stride).map(|_| coins.normal()).collect();
+            x.chunks_exact_mut(stride).for_each(|x| x[block..].fill(0.0));
+            let mut many = vec![0.5; count * w.padded_outputs()];
+            let mut alone = many.clone();
+            let mut h = vec![0.0; count * identity.padded_outputs()];
+            isa.run(Coded {
+                w: [&w, &gate, &identity],
+                blocks,
+                stride,
+                x: &x,
+                many: &mut many,
+                alone: &mut alone,
+                h: &mut h,
+            });
+            assert_eq!(many, alone, "{what}");
+            let columns = x.chunks_exact(blocks * stride).zip(alone.chunks_exact(w.padded_outputs()));
+            for ((x, got), h) in columns.zip(h.chunks_exact(identity.padded_outputs())) {
+                let meant: Vec<f64> = x.chunks_exact(stride).flat_map(|x| rounded(&x[..block])).collect();
+                let product = |(i, x): (usize, &f64), o: usize| x * f64::from(values[i * 2 * half + o]);
+                let sum = |o: usize| meant.iter().enumerate().map(|x| product(x, o)).sum::<f64>();
+                for o in 0..half {
+                    close(got[o], 0.5 + sum(o), &what);
+                    let want = sum(o).tanh() / (1.0 + (-sum(half + o)).exp());
+                    assert!(
+                        (f64::from(h[o]) - want).abs() < 0.5 / 127.0 + 1e-5,
+                        "{what}: {} for {want}",
+                        h[o]
+                    );
+                }
             }
         }
     }

@@ -203,7 +203,7 @@ def decode(codes, a):
 
 # The feature recipe cep16-f0-v1 --------------------------------------------------------------------------------------
 
-HOP, CEPSTRA = 160, 16
+HOP, BANDS, CEPSTRA = 160, 24, 16
 
 
 def windows(x, before, length):
@@ -213,16 +213,29 @@ def windows(x, before, length):
     return padded[HOP * np.arange(frames)[:, None] + HOP // 2 + np.arange(length)]
 
 
-def cepstra(x):
+def log_mel(x, bands):
+    """[frames, bands]: natural logarithm of the power in each mel band."""
     hann = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(400) / 400)
     power = np.abs(np.fft.rfft(windows(x, 200, 400) * hann, 512)) ** 2
+    return np.log(np.maximum(power @ triangles(bands).T, 1e-6))
+
+
+def triangles(bands):
+    """[bands, 257]: what each bin's power weighs in each band."""
     mel = lambda f: 2595 * np.log10(1 + f / 700)
-    edge = np.linspace(mel(50), mel(7600), 26)  # each triangle's centre, and one edge more at either end
+    edge = np.linspace(mel(50), mel(7600), bands + 2)  # each triangle's centre, and one edge more at either end
     at = (mel(np.arange(257) * 16000 / 512) - edge[1:-1, None]) / (edge[1] - edge[0])
-    triangles = np.maximum(1 - np.abs(at), 0)  # straight in mel, not in Hz
-    bands = np.log(np.maximum(power @ triangles.T, 1e-6))
-    k, b = np.arange(CEPSTRA), np.arange(24)[:, None]
-    return bands @ (np.where(k == 0, math.sqrt(1 / 24), math.sqrt(2 / 24)) * np.cos(np.pi * k * (b + 0.5) / 24))
+    return np.maximum(1 - np.abs(at), 0)  # straight in mel, not in Hz
+
+
+def dct(bands):
+    """[bands, 16]: bands to cepstra, orthonormal."""
+    k, b = np.arange(CEPSTRA), np.arange(bands)[:, None]
+    return np.where(k == 0, math.sqrt(1 / bands), math.sqrt(2 / bands)) * np.cos(np.pi * k * (b + 0.5) / bands)
+
+
+def cepstra(x):
+    return log_mel(x, BANDS) @ dct(BANDS)
 
 
 def low_passed(x):

@@ -1,6 +1,7 @@
 //! How a uniform number picks a symbol.
 
 use super::{Likelihood, Symbol};
+use crate::kernels::{Isa, Kernel, Simd, math};
 
 /// How symbols are drawn. [`Sampling::default`] draws from the model's own distribution.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -50,17 +51,28 @@ impl Sampling {
 #[derive(Debug, Clone)]
 pub struct Sampler {
     sampling: Sampling,
+    /// It changes no bit of what is drawn.
+    isa: Isa,
+    classes: usize,
+    /// w_i, zeros to whole blocks.
     weights: Vec<f32>,
+    /// Σ w of each block.
+    masses: Vec<f64>,
     order: Vec<Symbol>,
 }
 
 impl Sampler {
     /// A sampler for distributions of `likelihood`.
     pub fn new(sampling: Sampling, likelihood: Likelihood) -> Self {
+        let classes = likelihood.classes();
+        let blocks = classes.div_ceil(BLOCK);
         Self {
             sampling,
-            weights: vec![0.0; likelihood.classes()],
-            order: (0..likelihood.classes()).map(|i| i as Symbol).collect(),
+            isa: Isa::detect(),
+            classes,
+            weights: vec![0.0; blocks * BLOCK],
+            masses: vec![0.0; blocks],
+            order: (0..classes).map(|i| i as Symbol).collect(),
         }
     }
 
@@ -82,15 +94,14 @@ impl Sampler {
     /// Yes.
     pub fn pick(&mut self, logits: &[f32], coin: f32) -> Symbol {
         let Sampling { temperature, top_k, top_p } = self.sampling;
-        let (best, max) = argmax(logits);
+        let logits = &logits[..self.classes];
+        let max = self.isa.run(Largest(logits));
         if temperature == 0.0 {
-            return best;
+            return first(logits, max);
         }
         let scale = 1.0 / temperature;
-        let w = &mut self.weights[..];
-        for (w, &l) in w.iter_mut().zip(logits) {
-            *w = exp((l - max) * scale);
-        }
+        self.isa.run(Exponentials { logits, max, scale, weights: &mut self.weights });
+        let w = &mut self.weights[..self.classes];
         if top_k > 0 && top_k < w.len() {
             let (_, _, cut) = self.order.select_nth_unstable_by(top_k - 1, |&a, &b| heavier_first(w, a, b));
             for &i in cut.iter() {
@@ -111,33 +122,106 @@ impl Sampler {
                 w[i as usize] = 0.0;
             }
         }
-        let total: f64 = w.iter().map(|&v| f64::from(v)).sum();
+        self.isa.run(Masses { weights: &self.weights, masses: &mut self.masses });
+        let total: f64 = self.masses.iter().sum();
         let threshold = f64::from(coin) * total;
-        let mut mass = 0.0;
-        for (i, &v) in w.iter().enumerate() {
+        let (mut mass, mut from) = (0.0, 0);
+        for &more in &self.masses {
+            if mass + more > threshold {
+                break;
+            }
+            mass += more;
+            from += BLOCK;
+        }
+        for (i, &v) in self.weights.iter().enumerate().skip(from) {
             mass += f64::from(v);
             if mass > threshold {
                 return i as Symbol;
             }
         }
-        best
+        // Only rounding leads here, or logits that are no numbers.
+        first(logits, max)
     }
 }
 
-/// e^x for x ≤ 0. Written apart so that the one exponential of the sampling rule can be found.
-#[inline]
-fn exp(x: f32) -> f32 {
-    x.exp()
+/// Weights that are summed apart, so that the search begins near its end; a multiple of any vector's lanes.
+const BLOCK: usize = 16;
+
+/// Below it, e^x is taken as 0: the exponential ends at the smallest normal floats.
+const LEAST: f32 = -87.0;
+
+/// weights ← e^((logits − max) · scale), 0 where that is no number.
+struct Exponentials<'a> {
+    logits: &'a [f32],
+    max: f32,
+    scale: f32,
+    /// Zeros beyond the logits.
+    weights: &'a mut [f32],
 }
 
-fn argmax(logits: &[f32]) -> (Symbol, f32) {
-    let mut best = (0, f32::NEG_INFINITY);
-    for (i, &l) in logits.iter().enumerate() {
-        if l > best.1 {
-            best = (i as Symbol, l);
+impl Kernel for Exponentials<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let Self { logits, max, scale, weights } = self;
+        for (w, &l) in weights.iter_mut().zip(logits) {
+            *w = (l - max) * scale;
+        }
+        for v in weights.chunks_exact_mut(S::LANES) {
+            let e = math::exp_everywhere(s, s.load(v));
+            v.iter_mut().for_each(|x| *x = if *x >= LEAST { 1.0 } else { 0.0 });
+            s.store(v, s.mul(e, s.load(v)));
+        }
+        weights[logits.len()..].fill(0.0);
+    }
+}
+
+/// masses ← Σ of every block of weights, always in the same order.
+struct Masses<'a> {
+    weights: &'a [f32],
+    masses: &'a mut [f64],
+}
+
+impl Kernel for Masses<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, _: S) {
+        for (mass, block) in self.masses.iter_mut().zip(self.weights.as_chunks::<BLOCK>().0) {
+            let mut lanes = [0.0; 4];
+            for four in block.as_chunks::<4>().0 {
+                for (lane, &v) in lanes.iter_mut().zip(four) {
+                    *lane += f64::from(v);
+                }
+            }
+            *mass = (lanes[0] + lanes[1]) + (lanes[2] + lanes[3]);
         }
     }
-    best
+}
+
+/// The largest logit that is a number.
+struct Largest<'a>(&'a [f32]);
+
+impl Kernel for Largest<'_> {
+    type Output = f32;
+
+    #[inline(always)]
+    fn run<S: Simd>(self, _: S) -> f32 {
+        let mut lanes = [f32::NEG_INFINITY; BLOCK];
+        let (blocks, rest) = self.0.as_chunks::<BLOCK>();
+        for block in blocks {
+            for (lane, &l) in lanes.iter_mut().zip(block) {
+                *lane = if l > *lane { l } else { *lane };
+            }
+        }
+        lanes.iter().chain(rest).fold(f32::NEG_INFINITY, |max, &l| if l > max { l } else { max })
+    }
+}
+
+/// The first symbol with the logit `max`; 0 where none has.
+fn first(logits: &[f32], max: f32) -> Symbol {
+    logits.iter().position(|&l| l == max).unwrap_or(0) as Symbol
 }
 
 /// Orders symbols from the heaviest down, the lower index first among equals.
@@ -201,6 +285,40 @@ mod tests {
         s.set(Sampling::default());
         assert_eq!(s.pick(&[f32::NAN; 6], 0.5), 0);
         assert!(s.pick(&LOGITS, 1.0 - f32::EPSILON / 2.0) < 6);
+    }
+
+    #[test]
+    fn every_instruction_set_draws_the_same_bits() {
+        let mut coins = Coins::new(5);
+        for classes in [6, 16, 37, 256, 300] {
+            let logits: Vec<f32> = (0..classes).map(|_| 20.0 * coins.normal()).collect();
+            let weights = |isa| {
+                let mut s = Sampler::new(Sampling::default(), Likelihood::Categorical { classes });
+                s.isa = isa;
+                s.pick(&logits, 0.5);
+                (s.weights, s.masses)
+            };
+            for isa in Isa::available() {
+                assert_eq!(weights(isa), weights(Isa::PLAIN), "{}, {classes} classes", isa.name());
+            }
+        }
+    }
+
+    /// The search by blocks against one weight after the other, at coins on both sides of every border.
+    #[test]
+    fn the_search_ends_where_the_sum_passes_the_coin() {
+        let classes = 100;
+        let logits: Vec<f32> = (0..classes).map(|i| ((i * 37) % 19) as f32 * 0.3).collect();
+        let mut s = Sampler::new(Sampling::default(), Likelihood::Categorical { classes });
+        s.pick(&logits, 0.0);
+        let w = s.weights.clone();
+        let total: f64 = w.iter().map(|&v| f64::from(v)).sum();
+        let mut mass = 0.0;
+        for (i, &v) in w[..classes].iter().enumerate() {
+            let inside = ((mass + 0.5 * f64::from(v)) / total) as f32;
+            assert_eq!(usize::from(s.pick(&logits, inside)), i);
+            mass += f64::from(v);
+        }
     }
 
     #[test]

@@ -22,6 +22,8 @@ unsafe impl Number for f32 {}
 unsafe impl Number for u16 {}
 // SAFETY: as above.
 unsafe impl Number for i8 {}
+// SAFETY: as above.
+unsafe impl Number for u8 {}
 
 /// Numbers on cache lines of their own. Their count never changes.
 #[derive(Clone)]

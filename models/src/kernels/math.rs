@@ -12,16 +12,32 @@ const ROUND: f32 = 12_582_912.0;
 /// eˣ, relative error below 3e-7 for |x| ≤ 87; x outside is clamped to it.
 #[inline(always)]
 pub fn exp<S: Simd>(s: S, x: S::V) -> S::V {
+    exp_rounded::<S, true>(s, x)
+}
+
+/// The same, every product rounded before it is added to: the same bits under every instruction set.
+#[inline(always)]
+pub fn exp_everywhere<S: Simd>(s: S, x: S::V) -> S::V {
+    exp_rounded::<S, false>(s, x)
+}
+
+#[inline(always)]
+fn exp_rounded<S: Simd, const FUSED: bool>(s: S, x: S::V) -> S::V {
     let x = s.min(s.max(x, s.splat(-87.0)), s.splat(87.0));
-    let n = s.sub(s.mul_add(x, s.splat(LOG2_E), s.splat(ROUND)), s.splat(ROUND));
-    let r = s.mul_add(n, s.splat(-LN2_HIGH), x);
-    let r = s.mul_add(n, s.splat(-LN2_LOW), r);
+    let n = s.sub(mul_add::<S, FUSED>(s, x, s.splat(LOG2_E), s.splat(ROUND)), s.splat(ROUND));
+    let r = mul_add::<S, FUSED>(s, n, s.splat(-LN2_HIGH), x);
+    let r = mul_add::<S, FUSED>(s, n, s.splat(-LN2_LOW), r);
     let mut p = s.splat(1.987_569_1e-4);
     for c in [1.398_2e-3, 8.333_452e-3, 4.166_579_6e-2, 0.166_666_65, 0.5] {
-        p = s.mul_add(p, r, s.splat(c));
+        p = mul_add::<S, FUSED>(s, p, r, s.splat(c));
     }
-    let y = s.add(s.mul_add(s.mul(p, r), r, r), s.splat(1.0));
+    let y = s.add(mul_add::<S, FUSED>(s, s.mul(p, r), r, r), s.splat(1.0));
     s.mul(y, s.exp2_int(n))
+}
+
+#[inline(always)]
+fn mul_add<S: Simd, const FUSED: bool>(s: S, a: S::V, b: S::V, c: S::V) -> S::V {
+    if FUSED { s.mul_add(a, b, c) } else { s.add(s.mul(a, b), c) }
 }
 
 /// tanh(a)·σ(b) = (1 − E) / ((1 + E)(1 + F)) with E = e^−2a, F = e^−b: two exponentials and one division. Always in

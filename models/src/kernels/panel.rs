@@ -4,16 +4,23 @@
 //! first, then those of input 1, and so on. x is broadcast value by value, and a panel's outputs stay in registers.
 //! Outputs are padded with zeros to whole vectors. Weights of i8 go by fours of inputs: see `codes`.
 
+mod coded;
 mod codes;
 mod floats;
+mod gated;
 mod many;
+mod row;
 
+pub use coded::{accumulate_codes, accumulate_codes_many, gated_codes};
+pub use codes::{Codes, round};
+pub use gated::gated;
 pub use many::{Rows, accumulate_many, gated_many};
+pub use row::{add, copy};
 
 use super::aligned::{Aligned, Lines};
-use super::{Isa, Kernel, Simd, math};
+use super::{Isa, Kernel, Simd};
 use crate::weights::{Stored, Tensor};
-use codes::Codes;
+use codes::{BLOCK, Rounded};
 use floats::Floats;
 use half::f16;
 
@@ -52,6 +59,8 @@ impl<'a> From<&'a Tensor> for Matrix<'a> {
 pub struct Panels {
     data: Data,
     inputs: usize,
+    /// Inputs whose codes share a scale, where weights are i8.
+    block: usize,
     /// Outputs in vectors, padded.
     vectors: usize,
     /// Outputs come in pairs of halves: each panel holds as many vectors of the first half as of the second.
@@ -90,21 +99,51 @@ const fn chains(width: usize) -> usize {
 impl Panels {
     /// Packs `w` ([inputs, outputs]).
     pub fn pack<'a>(isa: Isa, w: impl Into<Matrix<'a>>, inputs: usize, outputs: usize) -> Self {
-        Self::pack_columns(isa, w.into(), inputs, outputs, outputs, false)
+        Self::pack_columns(isa, w.into(), [inputs, outputs], outputs, false, BLOCK)
     }
 
     /// Packs `w` ([inputs, 2·half]), the two halves side by side in every panel, for [`gated`].
     pub fn pack_gated<'a>(isa: Isa, w: impl Into<Matrix<'a>>, inputs: usize, half: usize) -> Self {
-        Self::pack_columns(isa, w.into(), inputs, 2 * half, half, true)
+        Self::pack_columns(isa, w.into(), [inputs, 2 * half], half, true, BLOCK)
+    }
+
+    /// As [`Panels::pack`], for x in [`Codes`] whose blocks are `block` long.
+    ///
+    /// # Panics
+    /// When that is more than codes can have.
+    pub fn pack_blocks<'a>(
+        isa: Isa,
+        w: impl Into<Matrix<'a>>,
+        inputs: usize,
+        outputs: usize,
+        block: usize,
+    ) -> Self {
+        assert!(block <= BLOCK);
+        Self::pack_columns(isa, w.into(), [inputs, outputs], outputs, false, block)
+    }
+
+    /// As [`Panels::pack_gated`], for x in [`Codes`] whose blocks are `block` long.
+    ///
+    /// # Panics
+    /// When that is more than codes can have.
+    pub fn pack_gated_blocks<'a>(
+        isa: Isa,
+        w: impl Into<Matrix<'a>>,
+        inputs: usize,
+        half: usize,
+        block: usize,
+    ) -> Self {
+        assert!(block <= BLOCK);
+        Self::pack_columns(isa, w.into(), [inputs, 2 * half], half, true, block)
     }
 
     fn pack_columns(
         isa: Isa,
         w: Matrix<'_>,
-        inputs: usize,
-        outputs: usize,
+        [inputs, outputs]: [usize; 2],
         half: usize,
         gated: bool,
+        block: usize,
     ) -> Self {
         assert_eq!(w.values.len(), inputs * outputs, "a matrix of {inputs} by {outputs}");
         let lanes = isa.lanes();
@@ -125,10 +164,10 @@ impl Panels {
                 Data::F16(Lines::from(&floats::pack(w.values, outputs, &panels, bits)[..]))
             }
             Stored::I8 { scales } => {
-                Data::I8(Lines::from(&codes::pack(w.values, scales, &panels, isa.biased())[..]))
+                Data::I8(Lines::from(&codes::pack(w.values, scales, &panels, block, isa.biased())[..]))
             }
         };
-        Self { data, inputs, vectors: order.len() / lanes, gated, lanes }
+        Self { data, inputs, block, vectors: order.len() / lanes, gated, lanes }
     }
 
     /// Inputs.
@@ -200,7 +239,7 @@ pub enum Then {
 /// Yes.
 #[inline(always)]
 pub fn product<S: Simd>(s: S, w: &Panels, x: &[f32], add: &[f32], out: &mut [f32], then: Then) {
-    out.copy_from_slice(add);
+    copy(s, out, add);
     accumulate(s, w, x, out, then);
 }
 
@@ -234,7 +273,10 @@ impl Kernel for Accumulate<'_> {
         match &w.data {
             Data::F32(d) => accumulate_panels(s, d, Floats(x), w.vectors, out, then),
             Data::F16(d) => accumulate_panels(s, d, Floats(x), w.vectors, out, then),
-            Data::I8(d) => accumulate_panels(s, d, Codes::new(s, x), w.vectors, out, then),
+            Data::I8(d) => {
+                assert_eq!(w.block, BLOCK, "weights that were packed for codes");
+                accumulate_panels(s, d, Rounded::new(s, x), w.vectors, out, then);
+            }
         }
     }
 }
@@ -279,76 +321,6 @@ fn accumulate_panels<S: Simd, T, X: Operand<T>>(
         }
         panel!(1, 2, 3, 4, 5, 6, 7, 8);
         panel = later;
-        rest = there;
-    }
-}
-
-/// out = tanh(z[..D])·σ(z[D..]) with z = W x + add; `add` in packed order, `out` the D gated outputs, padded.
-///
-/// # Panics
-/// When a length differs from the packed matrix's.
-///
-/// # Real-time
-/// Yes.
-#[inline(always)]
-pub fn gated<S: Simd>(s: S, w: &Panels, x: &[f32], add: &[f32], out: &mut [f32]) {
-    s.call(Gated { w, x, add, out });
-}
-
-struct Gated<'a> {
-    w: &'a Panels,
-    x: &'a [f32],
-    add: &'a [f32],
-    out: &'a mut [f32],
-}
-
-impl Kernel for Gated<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<S: Simd>(self, s: S) {
-        let Self { w, x, add, out } = self;
-        assert!(w.gated && w.lanes == S::LANES && x.len() == w.inputs);
-        assert!(add.len() == w.vectors * S::LANES && out.len() * 2 == add.len());
-        match &w.data {
-            Data::F32(d) => gated_panels(s, d, Floats(x), w.vectors, add, out),
-            Data::F16(d) => gated_panels(s, d, Floats(x), w.vectors, add, out),
-            Data::I8(d) => gated_panels(s, d, Codes::new(s, x), w.vectors, add, out),
-        }
-    }
-}
-
-#[inline(always)]
-fn gated_panels<S: Simd, T, X: Operand<T>>(
-    s: S,
-    data: &[T],
-    mut x: X,
-    vectors: usize,
-    add: &[f32],
-    out: &mut [f32],
-) {
-    let (mut panel, mut add, mut rest) = (data, add, out);
-    for half in widths(vectors / 2, WIDEST / 2) {
-        let (now, later) = panel.split_at(x.panel_len(2 * half * S::LANES));
-        let (bias, next) = add.split_at(2 * half * S::LANES);
-        let (here, there) = rest.split_at_mut(half * S::LANES);
-        macro_rules! panel {
-            ($($h:literal $n:literal),*) => {
-                match half {
-                    $($h => {
-                        let mut acc = load_all::<S, $n>(s, bias);
-                        x.multiply::<S, $n, { chains($n) }>(s, &mut acc, now);
-                        for i in 0..$h {
-                            s.store(&mut here[i * S::LANES..], math::gate(s, acc[i], acc[$h + i]));
-                        }
-                    })*
-                    _ => unreachable!("widths() gives 1 to 4"),
-                }
-            };
-        }
-        panel!(1 2, 2 4, 3 6, 4 8);
-        panel = later;
-        add = next;
         rest = there;
     }
 }

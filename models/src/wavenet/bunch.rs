@@ -1,11 +1,10 @@
 //! The head, and a stream's place in its bunch: the layers run once for B symbols, the head for every one.
 
 use super::pack::Affine;
-use super::step::add;
 use crate::ar::Symbol;
 use crate::kernels::Simd;
 use crate::kernels::aligned::Aligned;
-use crate::kernels::panel::{Rows, Then, accumulate_many};
+use crate::kernels::panel::{Rows, Then, accumulate_many, add, copy};
 
 /// The head's weights.
 pub(super) struct Head {
@@ -115,7 +114,7 @@ impl Head {
             let rows = skip.data.chunks_exact_mut(skip.stride).zip(scratch.chunks_exact_mut(width));
             let mut count = 0;
             for ((_, place), (skip, a)) in here.clone().zip(rows) {
-                skip.copy_from_slice(&place.skip);
+                copy(s, skip, &place.skip);
                 phase.begin(s, place, a);
                 count += 1;
             }
@@ -143,7 +142,7 @@ impl Phase {
     /// a ← b_{0,j} + Σ_i F_{j,i}\[the symbol i + 1 before\].
     #[inline(always)]
     fn begin<S: Simd>(&self, s: S, place: &Place, a: &mut [f32]) {
-        a.copy_from_slice(&self.product.bias);
+        copy(s, a, &self.product.bias);
         for (table, &x) in self.drawn.iter().zip(&place.heard) {
             let row = &table[x as usize * a.len()..][..a.len()];
             add(s, a, row);

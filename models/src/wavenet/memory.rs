@@ -1,18 +1,27 @@
 //! What a stream keeps from symbol to symbol: the queues of past inputs, and the products with them that are ready.
 
+use super::coded::CodedMemory;
 use super::pack::LARGEST_BATCH;
 use super::step::{Past, WaveNet};
+use crate::kernels::Simd;
 use crate::kernels::aligned::Aligned;
+use crate::kernels::panel::copy;
 
-/// The memory of one layer. Its last (K−1)·d inputs, a ring of rows [R padded] (Paine et al. 2016).
+/// Which rows of a layer's queue are which: its last (K−1)·d inputs, in a ring (Paine et al. 2016).
 #[derive(Clone)]
-pub(super) struct Queue {
-    rows: Aligned,
+pub(super) struct Ring {
     /// Number of rows.
     len: usize,
     dilation: usize,
     /// The oldest row: the next to be overwritten.
     oldest: usize,
+}
+
+/// The memory of one layer: rows of floats [R padded].
+#[derive(Clone)]
+pub(super) struct Queue {
+    rows: Aligned,
+    ring: Ring,
     /// The past taps' products for the symbols of the batch at hand [batch × 2D padded]; empty in a layer without.
     ready: Aligned,
 }
@@ -20,7 +29,9 @@ pub(super) struct Queue {
 /// All layers' memories of one stream.
 #[derive(Clone)]
 pub(super) struct Memory {
+    /// Empty where the layers' inputs are kept as codes.
     pub queues: Vec<Queue>,
+    pub coded: CodedMemory,
     /// Symbols absorbed, modulo the largest batch.
     clock: usize,
 }
@@ -28,18 +39,15 @@ pub(super) struct Memory {
 impl Memory {
     /// Of a stream that has heard nothing.
     pub fn new(net: &WaveNet) -> Self {
-        let queues = net.layers.iter().map(|layer| {
-            let len = (net.kernel_size - 1) * layer.dilation;
+        let row = net.residual_padded;
+        let (floats, coded) = net.layers.split_at(if net.coded { 0 } else { net.layers.len() });
+        let queues = floats.iter().map(|layer| {
+            let ring = Ring::new(net.kernel_size, layer.dilation);
             let ready = layer.gate.past.as_ref().map_or(0, |p| p.batch * p.weight.padded_outputs());
-            Queue {
-                rows: Aligned::zeros(len * net.residual_padded),
-                len,
-                dilation: layer.dilation,
-                oldest: 0,
-                ready: Aligned::zeros(ready),
-            }
+            Queue { rows: Aligned::zeros(ring.len * row), ring, ready: Aligned::zeros(ready) }
         });
-        Self { queues: queues.collect(), clock: 0 }
+        let coded = CodedMemory::new(coded, net.kernel_size, row, net.gate_padded);
+        Self { queues: queues.collect(), coded, clock: 0 }
     }
 
     /// Forgets everything. Zeros are the products of an empty queue, so every batch may begin at any symbol.
@@ -47,8 +55,9 @@ impl Memory {
         for q in &mut self.queues {
             q.rows.fill(0.0);
             q.ready.fill(0.0);
-            q.oldest = 0;
+            q.ring.reset();
         }
+        self.coded.reset();
         self.clock = 0;
     }
 
@@ -64,31 +73,67 @@ impl Memory {
         (self.clock + past.offset) % past.batch
     }
 
-    /// Floats in all buffers.
-    pub fn floats(&self) -> usize {
-        self.queues.iter().map(|q| q.rows.len() + q.ready.len()).sum()
+    /// Bytes of all buffers.
+    pub fn bytes(&self) -> usize {
+        let floats = |q: &Queue| q.rows.len() + q.ready.len();
+        4 * self.queues.iter().map(floats).sum::<usize>() + size_of_val(&self.queues[..]) + self.coded.bytes()
+    }
+}
+
+impl Ring {
+    pub fn new(kernel_size: usize, dilation: usize) -> Self {
+        Self { len: (kernel_size - 1) * dilation, dilation, oldest: 0 }
+    }
+
+    /// Number of rows.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// The first row is the oldest again.
+    pub fn reset(&mut self) {
+        self.oldest = 0;
+    }
+
+    /// Rows of the past taps of the symbol that is `ahead` of the one at hand, without end, the oldest first. Known as
+    /// long as `ahead` is less than the dilation.
+    #[inline(always)]
+    pub fn taps(&self, ahead: usize) -> impl Iterator<Item = usize> {
+        let mut at = self.oldest + ahead;
+        std::iter::repeat_with(move || {
+            let row = if at >= self.len { at - self.len } else { at };
+            at = row + self.dilation;
+            row
+        })
+    }
+
+    /// The row to overwrite; `None` where there is no past. The next oldest takes its place.
+    #[inline(always)]
+    pub fn push(&mut self) -> Option<usize> {
+        if self.len == 0 {
+            return None;
+        }
+        let row = self.oldest;
+        self.oldest = if row + 1 == self.len { 0 } else { row + 1 };
+        Some(row)
     }
 }
 
 impl Queue {
     /// Copies the past taps of the symbol that is `ahead` of the one at hand into `out` [taps × `channels`], the oldest
-    /// first. Known as long as `ahead` is less than the dilation.
+    /// first.
     #[inline(always)]
-    pub fn read(&self, ahead: usize, channels: usize, row: usize, out: &mut [f32]) {
-        let mut at = self.oldest + ahead;
-        for tap in out.chunks_exact_mut(channels) {
-            at = if at >= self.len { at - self.len } else { at };
-            tap.copy_from_slice(&self.rows[at * row..][..channels]);
-            at += self.dilation;
+    pub fn read<S: Simd>(&self, s: S, ahead: usize, channels: usize, row: usize, out: &mut [f32]) {
+        for (tap, at) in out.chunks_exact_mut(channels).zip(self.ring.taps(ahead)) {
+            copy(s, tap, &self.rows[at * row..][..channels]);
         }
     }
 
     /// Replaces the oldest row by `x`.
     #[inline(always)]
-    pub fn push(&mut self, x: &[f32]) {
-        if self.len > 0 {
-            self.rows[self.oldest * x.len()..][..x.len()].copy_from_slice(x);
-            self.oldest = if self.oldest + 1 == self.len { 0 } else { self.oldest + 1 };
+    pub fn push<S: Simd>(&mut self, s: S, x: &[f32]) {
+        if let Some(row) = self.ring.push() {
+            copy(s, &mut self.rows[row * x.len()..][..x.len()], x);
         }
     }
 

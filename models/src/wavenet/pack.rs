@@ -5,7 +5,7 @@ use super::frame_rate::FrameNet;
 use super::step::{Gate, Layer, Past, WaveNet};
 use super::{Config, names};
 use crate::kernels::aligned::Aligned;
-use crate::kernels::panel::{Matrix, Panels, Rows, Then, accumulate_many};
+use crate::kernels::panel::{Matrix, Panels, Rows, Then, accumulate_many, copy};
 use crate::kernels::{Isa, Simd};
 use crate::weights::{Stored, Tensors, WeightsError, check};
 
@@ -27,7 +27,7 @@ impl Affine {
     #[inline(always)]
     pub fn run<S: Simd>(&self, s: S, count: usize, x: Rows<&[f32]>, out: Rows<&mut [f32]>, then: Then) {
         for out in out.data.chunks_exact_mut(out.stride).take(count) {
-            out.copy_from_slice(&self.bias);
+            copy(s, out, &self.bias);
         }
         accumulate_many(s, &self.weight, count, x, out, then);
     }
@@ -39,16 +39,16 @@ impl Affine {
 }
 
 /// Symbols whose past taps are multiplied at once in a layer of this dilation: they must all be known, so no more than
-/// the dilation, and beyond eight there is little left to gain. Nothing is gained where every column reads the weights
-/// anew.
-fn batch(kernel_size: usize, dilation: usize, stored: &Stored) -> Option<usize> {
-    let shared = !matches!(stored, Stored::I8 { .. });
-    (shared && kernel_size > 1 && dilation >= SMALLEST_BATCH)
-        .then(|| (1 << dilation.ilog2()).min(LARGEST_BATCH))
+/// the dilation, and beyond eight there is little left to gain. With one past tap a batch of two gains nothing, and as
+/// codes no batch does: its product is done while the tap at hand is waited for. Nor is there a gain where i8 weights are
+/// read anew for every column, as they are where the layers are not `coded`.
+fn batch(kernel_size: usize, dilation: usize, stored: &Stored, coded: bool) -> Option<usize> {
+    let past_taps = kernel_size - 1;
+    let shared = if coded { past_taps > 1 } else { !matches!(stored, Stored::I8 { .. }) };
+    let smallest = if past_taps > 1 { 2 } else { 4 };
+    (shared && past_taps > 0 && dilation >= smallest).then(|| (1 << dilation.ilog2()).min(LARGEST_BATCH))
 }
 
-/// See [`batch`].
-const SMALLEST_BATCH: usize = 4;
 /// See [`batch`]. A power of two: phases are counted modulo it.
 pub(super) const LARGEST_BATCH: usize = 8;
 
@@ -73,29 +73,44 @@ impl WaveNet {
                 .collect(),
             _ => Vec::new(),
         };
+        let coded = (0..layer_count).all(|l| {
+            let i8 = |name: &str| matches!(tensors[name].stored, Stored::I8 { .. });
+            i8(&names::gate(l)) && i8(&names::skip(l)) && (l + 1 == layer_count || i8(&names::residual(l)))
+        });
         let mut batched = 0;
         let mut gates = Vec::new();
         let mut layers = Vec::new();
         for (l, &dilation) in config.dilations.iter().enumerate() {
             let weight = matrix(&names::gate(l));
-            let batch = batch(k, dilation, weight.stored);
+            let batch = batch(k, dilation, weight.stored, coded);
             let past_inputs = if batch.is_some() { (k - 1) * r } else { 0 };
             let (past, now) = weight.values.split_at(past_inputs * 2 * d);
             let now = Matrix { values: now, ..weight };
-            let gate = Panels::pack_gated(isa, now, k * r - past_inputs, d);
+            let gate = match coded {
+                true => Panels::pack_gated_blocks(isa, now, k * r - past_inputs, d, r),
+                false => Panels::pack_gated(isa, now, k * r - past_inputs, d),
+            };
             // Products that are added to the gate's have their columns in its order.
-            let in_gate_order = |w: Matrix, inputs: usize| {
+            let in_gate_order = |w: Matrix, inputs: usize, coded: bool| {
                 let rows = w.values.chunks_exact(2 * d);
                 let values: Vec<f32> = rows.flat_map(|row| gate.order(row).to_vec()).collect();
-                Panels::pack(isa, Matrix { values: &values, ..w }, inputs, gate.padded_outputs())
+                let stored = match w.stored {
+                    Stored::I8 { scales } => Stored::I8 { scales: gate.order(scales).to_vec() },
+                    other => other.clone(),
+                };
+                let w = Matrix { values: &values, stored: &stored };
+                match coded {
+                    true => Panels::pack_blocks(isa, w, inputs, gate.padded_outputs(), r),
+                    false => Panels::pack(isa, w, inputs, gate.padded_outputs()),
+                }
             };
             let past = batch.map(|batch| {
                 batched += 1;
                 let past = Matrix { values: past, ..weight };
-                Past { weight: in_gate_order(past, past_inputs), batch, offset: batched % batch }
+                Past { weight: in_gate_order(past, past_inputs, coded), batch, offset: batched % batch }
             });
             let condition = config.condition.as_ref();
-            let cond = condition.map(|c| in_gate_order(matrix(&names::cond(l)), c.out_len()));
+            let cond = condition.map(|c| in_gate_order(matrix(&names::cond(l)), c.out_len(), false));
             gates.push((cond, gate.order(get(&names::gate_bias(l)))));
             let residual =
                 (l + 1 < layer_count).then(|| affine(&names::residual(l), &names::residual_bias(l), d));
@@ -137,6 +152,7 @@ impl WaveNet {
             embed: (0..config.bunch).map(embed).collect(),
             residual_padded: padded(r),
             layers,
+            coded,
             // The layers are one group of the table, so all are stored alike.
             skip: Affine::pack(
                 isa,

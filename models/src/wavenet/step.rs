@@ -19,7 +19,7 @@ use super::memory::Memory;
 use super::pack::Affine;
 use crate::ar::{Likelihood, Model, Symbol};
 use crate::kernels::aligned::Aligned;
-use crate::kernels::panel::{Panels, Rows, Then, accumulate_many, gated_many};
+use crate::kernels::panel::{Panels, Rows, Then, accumulate_many, add, copy, gated_many};
 use crate::kernels::{Isa, Kernel, Simd};
 
 pub(super) struct Layer {
@@ -61,6 +61,8 @@ pub struct WaveNet {
     /// R padded to whole vectors.
     pub(super) residual_padded: usize,
     pub(super) layers: Vec<Layer>,
+    /// Whether all weights of the layers are i8: see `coded.rs`.
+    pub(super) coded: bool,
     /// [L·D padded, S] and b_s.
     pub(super) skip: Affine,
     pub(super) head: Head,
@@ -70,24 +72,24 @@ pub struct WaveNet {
 #[derive(Clone)]
 pub struct State {
     place: Place,
-    memory: Memory,
-    biases: Biases,
+    pub(super) memory: Memory,
+    pub(super) biases: Biases,
     /// For steps of this stream alone.
     scratch: Aligned,
 }
 
 /// Buffers that a step overwrites before it reads them: a row per stream in each, those whose bunch begins first.
-struct Scratch<'a> {
+pub(super) struct Scratch<'a> {
     /// r_l [R padded].
-    x: &'a mut [f32],
+    pub x: &'a mut [f32],
     /// Taps of the layer at hand, side by side [K·R padded].
     taps: &'a mut [f32],
     /// z_l [2D padded].
-    z: &'a mut [f32],
+    pub z: &'a mut [f32],
     /// h_l of all layers [L × D padded].
     gated: &'a mut [f32],
     /// [S padded].
-    skip: &'a mut [f32],
+    pub skip: &'a mut [f32],
     /// [A padded].
     head: &'a mut [f32],
     /// The same by phase; empty where there is one.
@@ -217,8 +219,7 @@ impl Model for WaveNet {
 
     fn state_bytes(&self) -> usize {
         let s = self.state();
-        let floats = s.memory.floats() + s.biases.floats() + s.scratch.len();
-        4 * floats + size_of_val(&s.memory.queues[..]) + s.place.bytes()
+        4 * (s.biases.floats() + s.scratch.len()) + s.memory.bytes() + s.place.bytes()
     }
 
     fn isa(&self) -> &'static str {
@@ -265,14 +266,13 @@ impl WaveNet {
     /// symbol, in the stream's state.
     #[inline(always)]
     fn layers<S: Simd>(&self, s: S, states: &mut [State], scratch: &mut Scratch) {
-        let [x_width, taps_width, z_width, gated_width, skip_width, ..] = self.widths();
-        let Scratch { x, taps, z, gated, skip, past, .. } = scratch;
+        let x_width = self.residual_padded;
         let mut count = 0;
-        for (state, x) in beginning(states).zip(x.chunks_exact_mut(x_width)) {
+        for (state, x) in beginning(states).zip(scratch.x.chunks_exact_mut(x_width)) {
             for (lag, (table, &symbol)) in self.embed.iter().zip(state.place.heard()).enumerate() {
                 let row = &table[symbol as usize * x_width..][..x_width];
                 match lag {
-                    0 => x.copy_from_slice(row),
+                    0 => copy(s, x, row),
                     _ => add(s, x, row),
                 }
             }
@@ -281,6 +281,23 @@ impl WaveNet {
         if count == 0 {
             return;
         }
+        if self.coded {
+            self.layers_in_codes(s, states, scratch);
+        } else {
+            self.layers_in_floats(s, states, count, scratch);
+        }
+        let rows = scratch.skip.chunks_exact(self.skip.bias.len());
+        for (state, skip) in beginning(states).zip(rows) {
+            state.memory.tick();
+            state.place.keep(skip);
+        }
+    }
+
+    /// From r_0 in the first `count` rows of `scratch.x` to relu(s) in those of `scratch.skip`.
+    #[inline(always)]
+    fn layers_in_floats<S: Simd>(&self, s: S, states: &mut [State], count: usize, scratch: &mut Scratch) {
+        let [x_width, taps_width, z_width, gated_width, skip_width, ..] = self.widths();
+        let Scratch { x, taps, z, gated, skip, past, .. } = scratch;
         for (l, layer) in self.layers.iter().enumerate() {
             for (n, state) in beginning(states).enumerate() {
                 let x = &x[n * x_width..][..x_width];
@@ -301,25 +318,13 @@ impl WaveNet {
         }
         let h = Rows { data: &**gated, stride: gated_width };
         self.skip.run(s, count, h, Rows { data: &mut **skip, stride: skip_width }, Then::Relu);
-        for (state, skip) in beginning(states).zip(skip.chunks_exact(skip_width)) {
-            state.memory.tick();
-            state.place.keep(skip);
-        }
     }
 }
 
 /// The streams that the layers run for.
 #[inline(always)]
-fn beginning(states: &mut [State]) -> impl Iterator<Item = &mut State> {
+pub(super) fn beginning(states: &mut [State]) -> impl Iterator<Item = &mut State> {
     states.iter_mut().filter(|state| state.place.begins())
-}
-
-/// a += b.
-#[inline(always)]
-pub(super) fn add<S: Simd>(s: S, a: &mut [f32], b: &[f32]) {
-    for (a, b) in a.chunks_exact_mut(S::LANES).zip(b.chunks_exact(S::LANES)) {
-        s.store(a, s.add(s.load(a), s.load(b)));
-    }
 }
 
 impl Layer {
@@ -348,7 +353,7 @@ impl Layer {
                 if place == 0 {
                     let inputs = past.weight.inputs();
                     for (ahead, taps) in scratch.chunks_exact_mut(inputs).take(past.batch).enumerate() {
-                        queue.read(ahead, r, row, taps);
+                        queue.read(s, ahead, r, row, taps);
                     }
                     let ready = queue.ready_mut();
                     ready.fill(0.0);
@@ -361,15 +366,15 @@ impl Layer {
                 for ((z, ready), bias) in z.zip(ready).zip(bias.chunks_exact(S::LANES)) {
                     s.store(z, s.add(s.load(ready), s.load(bias)));
                 }
-                taps.copy_from_slice(&x[..r]);
+                copy(s, taps, &x[..r]);
             }
             _ => {
                 let (past, now) = taps.split_at_mut(taps.len() - r);
-                queue.read(0, r, row, past);
-                now.copy_from_slice(&x[..r]);
-                z.copy_from_slice(bias);
+                queue.read(s, 0, r, row, past);
+                copy(s, now, &x[..r]);
+                copy(s, z, bias);
             }
         }
-        queue.push(x);
+        queue.push(s, x);
     }
 }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use wavesynth_models::ar::{Coins, Generator, Generators, Model, Sampling, Stream, Streams};
 use wavesynth_models::kernels::Isa;
 use wavesynth_models::wavenet::{Config, WaveNet};
-use wavesynth_models::weights::{Checkpoint, Dtype};
-use wavesynth_models::zoo::{Loaded, narrow};
+use wavesynth_models::weights::{self, Checkpoint, Dtype, Tensors};
+use wavesynth_models::zoo::{self, Loaded};
 
 fn shapes() -> Vec<Config> {
     vec![
@@ -82,13 +82,19 @@ fn a_reset_forgets_an_announcement() {
     assert_eq!(model.step(&mut state, 3), fresh);
 }
 
+fn stored_tensors(config: &Config, dtype: Dtype) -> Tensors {
+    let mut tensors = random_tensors(config, 7);
+    weights::narrow(&mut tensors, &config.table(), dtype).unwrap();
+    tensors
+}
+
 /// Streams that start at different times under different conditions, any number of them at once.
 #[test]
 fn company_changes_no_bit() {
-    for config in shapes() {
+    for (config, dtype) in shapes().into_iter().flat_map(|c| [(c.clone(), Dtype::F32), (c, Dtype::I8)]) {
         let n = config.cond_len();
         for isa in Isa::available() {
-            let model = WaveNet::new(&config, &random_tensors(&config, 7), isa).unwrap();
+            let model = WaveNet::new(&config, &stored_tensors(&config, dtype), isa).unwrap();
             for count in [1, 2, 3, 5, 8, 9] {
                 let symbols: Vec<_> = (0..count).map(|i| random_symbols(&config, 90, i)).collect();
                 let frames: Vec<_> = (0..count).map(|i| random_frames(&config, 90, 50 + i)).collect();
@@ -113,7 +119,7 @@ fn company_changes_no_bit() {
                 }
                 for ((said, symbols), frames) in said.iter().zip(&symbols).zip(&frames) {
                     let want = alone(&model, &config, &symbols[..said.len()], frames, |_| None);
-                    assert!(*said == want, "{} of {count} streams differ from one", isa.name());
+                    assert!(*said == want, "{} {dtype}: of {count} streams one differs", isa.name());
                 }
             }
         }
@@ -123,8 +129,9 @@ fn company_changes_no_bit() {
 /// Streams that start, end and start again while others run draw what lone ones draw.
 #[test]
 fn streams_live_apart() {
-    for config in [&shapes()[0], &shapes()[4]] {
-        let model = Arc::new(WaveNet::new(config, &random_tensors(config, 7), Isa::detect()).unwrap());
+    for (shape, dtype) in [(0, Dtype::F32), (4, Dtype::F32), (0, Dtype::I8), (4, Dtype::I8)] {
+        let config = &shapes()[shape];
+        let model = Arc::new(WaveNet::new(config, &stored_tensors(config, dtype), Isa::detect()).unwrap());
         let frames = random_frames(config, 5 * config.hop(), 3);
         let frame = |stream: usize| &frames[stream * config.cond_len()..][..config.cond_len()];
         let mut streams = Streams::new(model.clone(), 5, Sampling::default());
@@ -176,7 +183,7 @@ fn every_family_draws_alike_in_company() {
     ] {
         let path = golden_path(family);
         let mut file = Checkpoint::read(&path).unwrap();
-        narrow(&mut file, &path, dtype).unwrap();
+        zoo::narrow(&mut file, &path, dtype).unwrap();
         for isa in Isa::available() {
             let model = Loaded::from_checkpoint(file.clone(), &path, isa).unwrap();
             let mut streams = model.streams(7, Sampling::default());

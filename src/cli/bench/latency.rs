@@ -91,6 +91,13 @@ fn table(rows: &[Row]) -> String {
             r.macs_per_symbol as f64 / r.ns_per_symbol_mean,
             r.first_sample_ms
         );
+        if let Some(ns) = r.slowest_place_ns {
+            let _ = write!(
+                t,
+                "; slowest place of a frame: median {ns:.0} ns, {:.2} times p50",
+                ns / r.ns_per_symbol.p50
+            );
+        }
         if let Some(f) = &r.clock_floor_ns {
             let _ = write!(
                 t,

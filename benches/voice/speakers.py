@@ -1,0 +1,84 @@
+"""speakers.py CORPUS PROGRAM MODEL COPIES OUT.json: does the speaker vector decide who is heard?
+
+Swap: held-out recordings of each speaker, said by every speaker's vector; whose reference embedding is nearest?
+Mix: the same tracks said by mixtures of two vectors; how near to either end?
+"""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+
+import corpus
+import encoder
+from corpus import PERSON, SPEAKERS
+from program import Program
+
+TRACKS = 6  # of each speaker
+MOST_SECONDS = 8
+PAIRS = (("en_allison", "it_carlo"), ("fr_june", "ru_nsh"), ("es_allison", "ru_ivrvoice"), ("it_carlo", "ru_nsh"))
+SHARES = (0, 0.25, 0.5, 0.75, 1)
+TRACKS_OF_AN_END = 3
+
+
+def person(speaker):
+    return PERSON.get(speaker, speaker)
+
+
+def swap(references, tracks, originals, program, copies):
+    jobs = [(source, target, program.speaker(target), track, copies / f"{track.stem}-{target}.wav")
+            for source in SPEAKERS for track in tracks[source] for target in SPEAKERS]
+    program.render([job[2:] for job in jobs])
+    table = np.array([references[s] for s in SPEAKERS])
+    nearest = lambda paths: [SPEAKERS[i] for i in (encoder.embeddings(paths) @ table.T).argmax(1)]
+    heard = nearest([job[-1] for job in jobs])
+    swapped = [(s, t, h) for (s, t, *_), h in zip(jobs, heard) if s != t]
+    own = [(t, h) for (s, t, *_), h in zip(jobs, heard) if s == t]
+    real = list(zip([s for s in SPEAKERS for _ in originals[s]], nearest([p for s in SPEAKERS for p in originals[s]])))
+    strict = lambda pairs: {"right": sum(t == h for t, h in pairs), "of": len(pairs)}
+    persons = lambda pairs: strict([(person(t), person(h)) for t, h in pairs])
+    return {
+        "originals": strict(real), "originals_persons": persons(real),
+        "own": strict(own), "own_persons": persons(own),
+        "swapped": strict([(t, h) for _, t, h in swapped]), "swapped_persons": persons([(t, h) for _, t, h in swapped]),
+        # Where the two have the same person nothing can be told, so those are left out.
+        "between_persons": persons([(t, h) for s, t, h in swapped if person(s) != person(t)]),
+        "source_heard": sum(person(s) == person(h) != person(t) for s, t, h in swapped),
+        "confusion": {t: {h: sum((t, h) == (b, c) for _, b, c in swapped) for h in SPEAKERS} for t in SPEAKERS},
+    }
+
+
+def mix(references, tracks, program, copies):
+    rows = []
+    for a, b in PAIRS:
+        said = tracks[a][:TRACKS_OF_AN_END] + tracks[b][:TRACKS_OF_AN_END]
+        row = {"from": a, "to": b, "shares": SHARES, "similarity_from": [], "similarity_to": []}
+        for share in SHARES:
+            weights = {name: w for name, w in ((a, 1 - share), (b, share)) if w}
+            vector = program.mix(copies / f"{a}-{b}-{share}.bin", **weights)
+            jobs = [(vector, track, copies / f"{a}-{b}-{share}-{track.stem}.wav") for track in said]
+            program.render(jobs)
+            found = encoder.embeddings([job[-1] for job in jobs])
+            row["similarity_from"].append(float((found @ references[a]).mean()))
+            row["similarity_to"].append(float((found @ references[b]).mean()))
+        lead = np.subtract(row["similarity_to"], row["similarity_from"])
+        rows.append(row | {"monotonic": bool((np.diff(lead) > 0).all())})
+    return rows
+
+
+def main():
+    if len(sys.argv) != 6:
+        raise SystemExit(__doc__)
+    root, binary, model, copies, out = map(Path, sys.argv[1:])
+    program = Program(binary, model, copies / "speakers")
+    originals = {s: encoder.held_out(root, s, TRACKS, MOST_SECONDS) for s in SPEAKERS}
+    tracks = {s: [program.track(p, copies / "tracks" / f"{s}-{p.stem}.bin", like=s) for p in originals[s]]
+              for s in SPEAKERS}
+    references = {s: encoder.reference(root, s) for s in SPEAKERS}
+    result = {"swap": swap(references, tracks, originals, program, copies / "swap"),
+              "mix": mix(references, tracks, program, copies / "mix")}
+    corpus.save(out, result)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,145 @@
+"""tables.py RESULTS DOC.md: tables made from RESULTS/*.json, between DOC's marks `<!-- NAME -->` and `<!-- end -->`."""
+
+import json
+import re
+import sys
+from pathlib import Path
+
+from corpus import SPEAKERS
+
+DTYPES = ("f32", "f16", "i8")
+SYSTEMS = {
+    "f32": "**the voice**, f32", "f16": "the voice, f16", "i8": "the voice, i8",
+    "griffin-lim": "Griffin-Lim", "griffin-lim-f0": "Griffin-Lim with F0", "world": "WORLD",
+    "codec2": "Codec 2, 3.2 kbit/s", "opus": "Opus, 6 kbit/s", "mulaw": "mu-law alone", "original": "the recording",
+}
+FIGURES = (  # key, heading, format
+    ("log_spectral_db", "spectral distance, dB", "{:.2f}"), ("log_mel_db", "log-mel distance, dB", "{:.2f}"),
+    ("f0_correlation", "F0 correlation", "{:.3f}"), ("f0_cents", "F0 error, cents", "{:.0f}"),
+    ("voicing_error", "voicing error, %", "{:.1%}"), ("harmonicity_db", "harmonicity, dB", "{:.1f}"),
+    ("stoi", "STOI", "{:.3f}"), ("pesq_wb", "PESQ-WB", "{:.2f}"),
+)
+
+
+def table(head, rows):
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
+
+
+def shown(value, form):
+    return "–" if value is None else form.format(value).removesuffix("%")
+
+
+def figures(row):
+    return [shown(row.get(key), form) for key, _, form in FIGURES]
+
+
+def wrong(row):
+    return f"{row['words_wrong']} of {row['words']}" if row.get("words") else "–"
+
+
+class Results:
+    def __init__(self, folder):
+        self.folder = folder
+
+    def read(self, name):
+        path = self.folder / f"{name}.json"
+        return json.loads(path.read_text()) if path.exists() else None
+
+    def systems(self):
+        """All speakers together, a row a system."""
+        found = [(title, self.read(name)) for name, title in SYSTEMS.items()]
+        rows = [[title, *figures(r["all"]), wrong(r["speakers"]["en_allison"])] for title, r in found if r]
+        return table(["system", *(heading for _, heading, _ in FIGURES), "English words wrong"], rows)
+
+    def nats(self, dtype, speaker):
+        report = self.read(f"eval-{dtype}-{speaker}")
+        return f"{report['nats_per_symbol']:.3f}" if report else "–"
+
+    def speakers(self):
+        """The voice with f32 weights, a row a speaker."""
+        found = self.read("f32")["speakers"]
+        head = ["speaker", "recordings", *(f"nats, {d}" for d in DTYPES), *(heading for _, heading, _ in FIGURES)]
+        rows = [[s, f"{r['recordings']}, {r['seconds']:.0f} s", *(self.nats(d, s) for d in DTYPES), *figures(r)]
+                for s, r in found.items()]
+        return table(head, rows)
+
+    def by_speaker(self, key, form):
+        """One figure of every system, a column a speaker."""
+        found = [(title, self.read(name)) for name, title in SYSTEMS.items() if name != "original"]
+        rows = [[title, *(shown(r["speakers"].get(s, {}).get(key), form) for s in SPEAKERS)] for title, r in found if r]
+        return table(["system", *SPEAKERS], rows)
+
+    def sampling(self):
+        found = sorted(self.folder.glob("sampling-*.json"), key=lambda p: p.stem)
+        rows = [(p.stem.removeprefix("sampling-"), json.loads(p.read_text())["all"]) for p in found]
+        return table(["sampling", *(heading for _, heading, _ in FIGURES), "English words wrong"],
+                     [[name.replace("-", " "), *figures(r), wrong(r)] for name, r in rows])
+
+    def swap(self):
+        swap = self.read("speakers")["swap"]
+        percent = lambda r: f"{r['right']} of {r['of']}, {r['right'] / max(r['of'], 1):.0%}"
+        kinds = (("recordings", "originals"), ("copies, own vector", "own"), ("swapped, another's vector", "swapped"))
+        counts = [[title, percent(swap[key]), percent(swap[f"{key}_persons"])] for title, key in kinds]
+        counts.append(["swapped, another person's vector", "–", percent(swap["between_persons"])])
+        confusion = [[t, *(swap["confusion"][t][h] or "·" for h in SPEAKERS)] for t in SPEAKERS]
+        between, source = swap["between_persons"]["of"], swap["source_heard"]
+        return "\n\n".join([
+            table(["utterances", "the right one of six speakers", "the right one of five persons"], counts),
+            f"Of the {between} between persons, {source} were heard as the person of the track.",
+            table(["vector of", *(f"heard: {h}" for h in SPEAKERS)], confusion)])
+
+    def mix(self):
+        rows, mixed = [], self.read("speakers")["mix"]
+        for row in mixed:
+            pairs = zip(row["similarity_from"], row["similarity_to"])
+            rows.append([f"{row['from']} to {row['to']}", *(f"{a:.2f}, {b:.2f}" for a, b in pairs),
+                         "yes" if row["monotonic"] else "no"])
+        return table(["pair", *(f"{share:.0%}" for share in mixed[0]["shares"]), "moves one way"], rows)
+
+    def enroll(self):
+        result = self.read("enrolling")
+        head = ["speaker", "recordings", f"wall time, {result['cores']} cores", "nats", "nearest shipped", "its nats",
+                "similarity: copies", "its copies", "swapped", "its swapped", "recordings"]
+        similarities = ("copy_similarity", "nearest_copy_similarity", "swapped_similarity",
+                        "nearest_swapped_similarity", "original_similarity")
+        rows = [[r["speaker"], f"{r['seconds']:.0f} s", f"{r['wall_s']:.0f} s", f"{r['nats']:.3f}", r["nearest"],
+                 f"{r['nearest_nats']:.3f}", *(f"{r[k]:.2f}" for k in similarities)] for r in result["rows"]]
+        return table(head, rows)
+
+    def silence(self):
+        def level(v):
+            return "digital silence" if v is None else f"{v:.0f}"
+
+        def pauses(r):
+            found = (level(r["pause_original_dbfs"]), level(r["pause_copy_dbfs"])) if r["pause_s"] else ("–", "–")
+            return [f"{r['pause_s']:.1f} s", *found]
+
+        rows = [[s, level(r["silence_dbfs"]), level(r["silence_peak_dbfs"]), *pauses(r)]
+                for s, r in self.read("silence").items()]
+        return table(["speaker", "silence said: level, dBFS", "its peak", "pauses", "in recordings, dBFS", "in copies"],
+                     rows)
+
+    def part(self, name):
+        """The table called so; where its results are not there, that."""
+        needs = {"speakers": "f32", "swap": "speakers", "mix": "speakers", "enroll": "enrolling", "silence": "silence"}
+        if name in needs and not self.read(needs[name]):
+            return "Not measured."
+        key = re.fullmatch(r"by speaker: (\w+)", name)
+        if key:
+            return self.by_speaker(key[1], next(form for k, _, form in FIGURES if k == key[1]))
+        return getattr(self, name)()
+
+
+def main():
+    if len(sys.argv) != 3:
+        raise SystemExit(__doc__)
+    results, doc = Results(Path(sys.argv[1])), Path(sys.argv[2])
+    text = doc.read_text()
+    text = re.sub(r"(<!-- (?!end)(.+?) -->\n).*?(<!-- end -->)",
+                  lambda m: f"{m[1]}\n{results.part(m[2])}\n\n{m[3]}", text, flags=re.DOTALL)
+    doc.write_text(text)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,120 @@
+#!/bin/sh
+# voice.sh CORPUS RUN [STEP...]: measures a voice on recordings that it never heard and writes docs/voice.md.
+#
+#   pip install -r benches/voice/requirements.txt; apt-get install ffmpeg; cargo build --release
+#   examples/train/fetch-speech.sh data/speech
+#   benches/voice/voice.sh data/speech benches/runs/RUN
+#
+# Steps, all of them by default:
+#   peers     other systems on the same recordings; no voice is asked, so results that are there are kept
+#   copies    the voice on them: nats teacher-forced and copies, with f32, f16 and i8 weights
+#   speakers  swapped and mixed speaker vectors
+#   enroll    unseen speakers, where CORPUS has them (cs_small, cs_big)
+#   silence   silence and pauses
+#   tables    the tables and the picture of docs/voice.md
+# and one that is not: sampling, six recordings of each speaker at several temperatures.
+# Figures go to RUN/voice, sounds to RUN/copies (not for committing). MODEL=FILE measures another checkpoint than the
+# shipped one, WAVESYNTH=FILE uses another program, PYTHON=FILE another interpreter; SAMPLING="--temperature 0.8" samples
+# otherwise.
+set -eu
+[ $# -ge 2 ] || { sed -n '2,20p' "$0" >&2; exit 2; }
+here=$(cd "$(dirname "$0")" && pwd)
+root=$(cd "$here/../.." && pwd)
+corpus=$(cd "$1" && pwd)
+mkdir -p "$2/voice" "$2/copies"
+run=$(cd "$2" && pwd)
+shift 2
+[ $# -gt 0 ] || set -- peers copies speakers enroll silence tables
+out=$run/voice copies=$run/copies
+model=${MODEL:-$root/models/pretrained/voice.safetensors}
+program=${WAVESYNTH:-$root/target/release/wavesynth}
+python=${PYTHON:-python3}
+export PYTHONDONTWRITEBYTECODE=1
+speakers="en_allison es_allison fr_june it_carlo ru_ivrvoice ru_nsh"
+
+# NAME: the figures of COPIES/NAME.
+measure() {
+  "$python" "$here/measure.py" "$corpus" "$copies/$1" -o "$out/$1.json"
+}
+
+# SCRIPT: a script about the voice, whose figures are SCRIPT.json.
+ask() {
+  "$python" "$here/$1.py" "$corpus" "$program" "$model" "$copies" "$out/$1.json"
+}
+
+peers() {
+  "$python" "$here/peers.py" "$corpus" "$copies"
+  for system in mulaw griffin-lim griffin-lim-f0 world codec2 opus; do
+    [ -s "$out/$system.json" ] || measure "$system"
+  done
+  # The originals as copies of themselves: what the recogniser makes of them, and how noisy they are.
+  [ -s "$out/original.json" ] || "$python" "$here/measure.py" "$corpus" "$corpus" -o "$out/original.json"
+}
+
+copies() {
+  "$program" condition export -m "$model" --all -o "$copies/speakers"
+  for dtype in f32 f16 i8; do
+    for speaker in $speakers; do
+      # File names of this corpus hold no spaces.
+      files=$(awk -F'\t' -v s="$corpus/$speaker" '$3 == "test" { print s "/" $1 ".wav" }' "$corpus/$speaker/transcripts.tsv")
+      # shellcheck disable=SC2086
+      "$program" eval -m "$model" --dtype "$dtype" -c "$copies/speakers/$speaker.bin" $files --json \
+        > "$out/eval-$dtype-$speaker.tmp"
+      # Names without this machine's paths.
+      sed "s|$corpus/||g" "$out/eval-$dtype-$speaker.tmp" > "$out/eval-$dtype-$speaker.json"
+      rm "$out/eval-$dtype-$speaker.tmp"
+      # shellcheck disable=SC2086
+      "$program" copy -m "$model" --dtype "$dtype" -c "$copies/speakers/$speaker.bin" $files -o "$copies/$dtype/$speaker" \
+        ${SAMPLING:-} --json > "$copies/$dtype/$speaker.json"
+    done
+    measure "$dtype"
+    "$python" "$here/agree.py" "$out/$dtype.json" "$copies/$dtype"/*.json
+  done
+}
+
+# NAME OPTION...: six held-out recordings of each speaker, sampled with the options.
+sampled() {
+  name=sampling-$1
+  shift
+  for speaker in $speakers; do
+    files=$(awk -F'\t' -v s="$corpus/$speaker" '$3 == "test" && $2 > 1.5 && $2 < 9 && n < 6 { n++; print s "/" $1 ".wav" }' \
+      "$corpus/$speaker/transcripts.tsv")
+    # shellcheck disable=SC2086
+    "$program" copy -m "$model" -c "$copies/speakers/$speaker.bin" $files -o "$copies/$name/$speaker" "$@" --json > /dev/null
+  done
+  measure "$name"
+}
+
+sampling() {
+  "$program" condition export -m "$model" --all -o "$copies/speakers"
+  for t in 1.0 0.9 0.8 0.7 0.6; do
+    sampled "temperature-$t" --temperature "$t"
+  done
+  for p in 0.95 0.9; do
+    sampled "top-p-$p" --top-p "$p"
+  done
+}
+
+enroll() {
+  if [ -d "$corpus/cs_small" ] && [ -d "$corpus/cs_big" ]; then
+    ask enrolling
+  else
+    echo "no cs_small and cs_big in $corpus: enrolling is left out" >&2
+  fi
+}
+
+for step; do
+  case $step in
+    peers) peers ;;
+    copies) copies ;;
+    speakers) ask speakers ;;
+    enroll) enroll ;;
+    silence) ask silence ;;
+    sampling) sampling ;;
+    tables)
+      "$python" "$here/picture.py" "$corpus" "$copies" "$root/docs/voice.png"
+      "$python" "$here/tables.py" "$out" "$root/docs/voice.md"
+      ;;
+    *) echo "$step: no such step" >&2; exit 2 ;;
+  esac
+done

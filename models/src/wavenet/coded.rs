@@ -1,0 +1,197 @@
+//! The layers where all their weights are i8: what goes from product to product is codes.
+//!
+//! A layer's input r_l is rounded once, with a scale of its own, and kept in the queue as codes: every tap is multiplied
+//! with the scale it was given then. h_l is in [−1, 1], so its codes have one scale always; the residual and the skip
+//! product share them. The stream r_l itself stays in f32.
+
+use super::memory::Ring;
+use super::step::{Layer, Past, Scratch, State, WaveNet, beginning};
+use crate::kernels::Simd;
+use crate::kernels::aligned::{Aligned, Lines};
+use crate::kernels::panel::{
+    self, Codes, Rows, Then, accumulate_codes, accumulate_codes_many, copy, gated_codes, round,
+};
+
+/// What one stream keeps of its layers' inputs, and its buffers.
+#[derive(Clone)]
+pub(super) struct CodedMemory {
+    /// One per layer.
+    queues: Vec<Queue>,
+    /// Taps of the layer at hand [K × R padded], and their scales.
+    taps: Lines<u8>,
+    scales: Vec<f32>,
+    /// Past taps of the layer's batch at hand [batch × K−1 × R padded], and their scales.
+    ahead: Lines<u8>,
+    ahead_scales: Vec<f32>,
+    /// h_l of all layers [L × D padded].
+    gated: Lines<u8>,
+    /// R padded.
+    row: usize,
+}
+
+/// A layer's past inputs, rows [R padded].
+#[derive(Clone)]
+struct Queue {
+    ring: Ring,
+    rows: Lines<u8>,
+    /// One per row; 0 makes a row of silence, whatever its codes are.
+    scales: Vec<f32>,
+    /// The past taps' products for the symbols of the batch at hand [batch × 2D padded]; empty in a layer without.
+    ready: Aligned,
+}
+
+impl CodedMemory {
+    /// Of a stream that has heard nothing. `row` is R, `gate` D, padded.
+    pub fn new(layers: &[Layer], kernel_size: usize, row: usize, gate: usize) -> Self {
+        let queue = |layer: &Layer| {
+            let ring = Ring::new(kernel_size, layer.dilation);
+            let ready = layer.gate.past.as_ref().map_or(0, |p| p.batch * 2 * gate);
+            Queue {
+                rows: Lines::zeros(ring.len() * row),
+                scales: vec![0.0; ring.len()],
+                ring,
+                ready: Aligned::zeros(ready),
+            }
+        };
+        let batch = layers.iter().filter_map(|l| l.gate.past.as_ref()).map(|p| p.batch).max().unwrap_or(0);
+        let ahead = batch * (kernel_size - 1);
+        Self {
+            queues: layers.iter().map(queue).collect(),
+            taps: Lines::zeros(kernel_size * row),
+            scales: vec![0.0; kernel_size],
+            ahead: Lines::zeros(ahead * row),
+            ahead_scales: vec![0.0; ahead],
+            gated: Lines::zeros(layers.len() * gate),
+            row,
+        }
+    }
+
+    /// Forgets everything.
+    pub fn reset(&mut self) {
+        for q in &mut self.queues {
+            q.rows.fill(0);
+            q.scales.fill(0.0);
+            q.ready.fill(0.0);
+            q.ring.reset();
+        }
+    }
+
+    /// Bytes of all buffers.
+    pub fn bytes(&self) -> usize {
+        let floats = |q: &Queue| q.scales.len() + q.ready.len();
+        let queue = |q: &Queue| q.rows.len() + 4 * floats(q) + size_of::<Queue>();
+        self.queues.iter().map(queue).sum::<usize>()
+            + self.taps.len()
+            + self.ahead.len()
+            + self.gated.len()
+            + 4 * (self.scales.len() + self.ahead_scales.len())
+    }
+
+    /// Brings layer `l`'s past taps from the queue.
+    #[inline(always)]
+    fn read<S: Simd>(&mut self, s: S, l: usize) {
+        let last = self.scales.len() - 1;
+        let (codes, scales) = (&mut self.taps[..last * self.row], &mut self.scales[..last]);
+        self.queues[l].read(s, 0, codes, scales, self.row);
+    }
+
+    /// Rounds layer `l`'s input into the last of its taps and keeps it in the queue.
+    #[inline(always)]
+    fn hear<S: Simd>(&mut self, s: S, l: usize, x: &[f32]) {
+        let row = self.row;
+        let queue = &mut self.queues[l];
+        let last = self.scales.len() - 1;
+        let now = &mut self.taps[last * row..];
+        let scale = round(s, x, now);
+        self.scales[last] = scale;
+        if let Some(at) = queue.ring.push() {
+            copy_codes(s, &mut queue.rows[at * row..][..row], now);
+            queue.scales[at] = scale;
+        }
+    }
+
+    /// The products of layer `l`'s past taps at `place` of their batch, which is computed at the first.
+    #[inline(always)]
+    fn ready<S: Simd>(&mut self, s: S, l: usize, past: &Past, place: usize) -> &[f32] {
+        let Self { queues, scales, ahead, ahead_scales, row, .. } = self;
+        let queue = &mut queues[l];
+        let width = queue.ready.len() / past.batch;
+        if place == 0 {
+            let each = scales.len() - 1;
+            let columns = ahead.chunks_exact_mut(each * *row).zip(ahead_scales.chunks_exact_mut(each));
+            for (n, (codes, scales)) in columns.take(past.batch).enumerate() {
+                queue.read(s, n, codes, scales, *row);
+            }
+            queue.ready.fill(0.0);
+            let x = Codes { codes: ahead, stride: *row, scales: ahead_scales };
+            let out = Rows { data: &mut queue.ready[..], stride: width };
+            accumulate_codes_many(s, &past.weight, past.batch, x, out);
+        }
+        &queue.ready[place * width..][..width]
+    }
+}
+
+impl Queue {
+    /// Copies the past taps of the symbol that is `ahead` of the one at hand, and their scales, the oldest first.
+    #[inline(always)]
+    fn read<S: Simd>(&self, s: S, ahead: usize, codes: &mut [u8], scales: &mut [f32], row: usize) {
+        let taps = codes.chunks_exact_mut(row).zip(scales);
+        for ((tap, scale), at) in taps.zip(self.ring.taps(ahead)) {
+            copy_codes(s, tap, &self.rows[at * row..][..row]);
+            *scale = self.scales[at];
+        }
+    }
+}
+
+/// Codes of whole vectors: a call of `memcpy` costs more than they do.
+#[inline(always)]
+fn copy_codes<S: Simd>(_: S, to: &mut [u8], from: &[u8]) {
+    for (to, from) in to.chunks_exact_mut(S::LANES).zip(from.chunks_exact(S::LANES)) {
+        to.copy_from_slice(from);
+    }
+}
+
+impl WaveNet {
+    /// As `WaveNet::layers`, from r_0 in the rows of `scratch.x` to relu(s) in those of `scratch.skip`.
+    #[inline(always)]
+    pub(super) fn layers_in_codes<S: Simd>(&self, s: S, states: &mut [State], scratch: &mut Scratch) {
+        let width = self.residual_padded;
+        let gate = self.gate_padded;
+        for (l, layer) in self.layers.iter().enumerate() {
+            let rows = scratch.x.chunks_exact_mut(width).zip(scratch.z.chunks_exact_mut(2 * gate));
+            for (state, (x, z)) in beginning(states).zip(rows) {
+                let State { memory, biases, .. } = state;
+                let place = layer.gate.past.as_ref().map(|p| (p, memory.place(p)));
+                let (memory, bias) = (&mut memory.coded, biases.layer(l));
+                let last = memory.scales.len() - 1;
+                let (add, from) = match place {
+                    Some((past, place)) => {
+                        copy(s, z, memory.ready(s, l, past, place));
+                        panel::add(s, z, bias);
+                        (&*z, last)
+                    }
+                    None => {
+                        memory.read(s, l);
+                        (bias, 0)
+                    }
+                };
+                memory.hear(s, l, x);
+                let CodedMemory { taps, scales, gated, .. } = memory;
+                let h = &mut gated[l * gate..][..gate];
+                let taps = Codes { codes: &taps[from * width..], stride: width, scales: &scales[from..] };
+                gated_codes(s, &layer.gate.weight, taps, add, h);
+                if let Some(res) = &layer.residual {
+                    panel::add(s, x, &res.bias);
+                    let h = Codes::unit(h);
+                    accumulate_codes(s, &res.weight, h, x, Then::Store);
+                }
+            }
+        }
+        let rows = scratch.skip.chunks_exact_mut(self.skip.bias.len());
+        for (state, skip) in beginning(states).zip(rows) {
+            let h = Codes::unit(&state.memory.coded.gated);
+            copy(s, skip, &self.skip.bias);
+            accumulate_codes(s, &self.skip.weight, h, skip, Then::Relu);
+        }
+    }
+}
