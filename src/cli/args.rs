@@ -223,7 +223,7 @@ impl SamplingArgs {
 }
 
 /// How a voice draws its samples.
-#[derive(Debug, Clone, Args)]
+#[derive(Debug, Args)]
 pub struct MannerArgs {
     #[command(flatten)]
     sampling: SamplingArgs,
