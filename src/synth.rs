@@ -19,6 +19,7 @@ mod forced;
 mod frames;
 mod gain;
 mod line;
+mod manner;
 mod session;
 mod worker;
 
@@ -29,13 +30,14 @@ pub use deadline::{Deadlines, Percentiles};
 pub use denormals::without_denormals;
 pub use ensemble::Ensemble;
 pub use forced::{Forced, frame_table};
+pub use manner::Manner;
 pub use session::{Report, Session, Setup};
 pub use worker::{BLOCK, Command, Event, Progress, Worker};
 
 use crate::voice::Voice;
 use gain::Gain;
 use line::Line;
-use wavesynth_models::ar::{Sampling, Symbol};
+use wavesynth_models::ar::Symbol;
 
 /// Ramp of pause and resume, in ms: short enough to feel immediate, long enough not to click.
 const PAUSE_MS: u32 = 8;
@@ -54,7 +56,7 @@ pub struct Part {
     /// Who speaks, and what.
     pub cue: Box<Cue>,
     /// How symbols are drawn.
-    pub sampling: Sampling,
+    pub manner: Manner,
     /// Where the uniform numbers come from.
     pub coins: CoinSource,
     /// When it ends.
@@ -189,8 +191,8 @@ impl Synth {
     ///
     /// # Real-time
     /// Yes.
-    pub fn set_sampling(&mut self, sampling: Sampling) {
-        self.ensemble.set_sampling(sampling);
+    pub fn set_manner(&mut self, manner: Manner) {
+        self.ensemble.set_manner(manner);
     }
 
     /// Fades to silence within some ms and stands still there.

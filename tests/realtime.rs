@@ -8,7 +8,9 @@ use crossbeam_channel::bounded;
 use std::hint::black_box;
 use std::path::Path;
 use std::sync::Mutex;
-use wavesynth::synth::{CoinSource, Command, Cue, Ensemble, Forced, Layer, Length, Part, Synth, Worker};
+use wavesynth::synth::{
+    CoinSource, Command, Cue, Ensemble, Forced, Layer, Length, Manner, Part, Synth, Worker,
+};
 use wavesynth::voice::Voice;
 use wavesynth_audio::ring::ring;
 use wavesynth_models::ar::Sampling;
@@ -32,10 +34,10 @@ fn cue(voice: &Voice, values: [f32; 4]) -> Box<Cue> {
     Box::new(Cue::new(voice, &condition, Path::new("test")).unwrap())
 }
 
-fn part(voice: &Voice, sampling: Sampling) -> Part {
+fn part(voice: &Voice, manner: Manner) -> Part {
     Part {
         cue: cue(voice, [1.0; 4]),
-        sampling,
+        manner,
         coins: CoinSource::seed(1),
         length: Length::Samples(8000),
         record: true,
@@ -56,7 +58,7 @@ fn the_synth_does_not_allocate() {
     let _one = ONE.lock().unwrap();
     let voice = voice(&config());
     let every = Sampling { temperature: 0.8, top_k: 50, top_p: 0.9 };
-    let mut synth = Synth::new(&voice, part(&voice, every));
+    let mut synth = Synth::new(&voice, part(&voice, every.into()));
     let mut forced = Forced::new(&voice, Cue::default());
     let next = cue(&voice, [2.0; 4]);
     let mut old = None;
@@ -66,7 +68,7 @@ fn the_synth_does_not_allocate() {
         synth.fill(&mut block);
         old = Some(synth.change(next, 50));
         synth.fill(&mut block);
-        synth.set_sampling(Sampling::default());
+        synth.set_manner(Manner::default());
         synth.pause();
         synth.fill(&mut block);
         synth.resume();
@@ -82,7 +84,7 @@ fn the_worker_does_not_allocate_whatever_it_is_told() {
     let _one = ONE.lock().unwrap();
     let voice = voice(&config());
     for rate in [16_000, 44_100, 48_000] {
-        let synth = Synth::new(&voice, part(&voice, Sampling::default()));
+        let synth = Synth::new(&voice, part(&voice, Manner::default()));
         // The ring holds all of it, so that one thread can be the worker and the test.
         let (producer, mut consumer) = ring(rate as usize);
         let (commands, inbox) = bounded(8);
@@ -91,7 +93,10 @@ fn the_worker_does_not_allocate_whatever_it_is_told() {
         let progress = worker.progress();
         for command in [
             Command::Change { cue: cue(&voice, [3.0; 4]), fade_ms: 100 },
-            Command::Sampling(Sampling { temperature: 0.7, top_k: 9, top_p: 0.8 }),
+            Command::Manner(Manner {
+                sampling: Sampling { temperature: 0.7, top_k: 9, top_p: 0.8 },
+                sharpen: 0.4,
+            }),
             Command::Pause,
             Command::Resume,
             Command::Change { cue: cue(&voice, [4.0; 4]), fade_ms: 0 },
@@ -111,7 +116,7 @@ fn the_worker_does_not_allocate_whatever_it_is_told() {
 fn company_costs_no_memory() {
     let _one = ONE.lock().unwrap();
     let voice = voice(&config());
-    let short = |length| Part { length, ..part(&voice, Sampling::default()) };
+    let short = |length| Part { length, ..part(&voice, Manner::default()) };
     let layers = [(0, 8000), (100, 900), (3000, 10), (2000, 0), (5000, 1500)].map(|(start, samples)| Layer {
         part: short(Length::Samples(samples)),
         start,
@@ -123,7 +128,12 @@ fn company_costs_no_memory() {
     let (outbox, events) = bounded(8);
     let mut worker = Worker::new(synth, 16_000, producer, inbox, outbox).unwrap();
     commands.send(Command::Change { cue: cue(&voice, [3.0; 4]), fade_ms: 100 }).unwrap();
-    commands.send(Command::Sampling(Sampling { temperature: 0.7, top_k: 9, top_p: 0.8 })).unwrap();
+    commands
+        .send(Command::Manner(Manner {
+            sampling: Sampling { temperature: 0.7, top_k: 9, top_p: 0.8 },
+            sharpen: 0.4,
+        }))
+        .unwrap();
     commands.send(Command::Pause).unwrap();
     commands.send(Command::Resume).unwrap();
     assert_eq!(violations(|| worker.run()), 0);
@@ -142,7 +152,7 @@ fn company_costs_no_memory() {
 fn a_full_ring_and_a_stop_cost_no_memory_either() {
     let _one = ONE.lock().unwrap();
     let voice = voice(&config());
-    let synth = Synth::new(&voice, part(&voice, Sampling::default()));
+    let synth = Synth::new(&voice, part(&voice, Manner::default()));
     let (producer, mut consumer) = ring(200);
     let (commands, inbox) = bounded(8);
     let (outbox, _events) = bounded(8);

@@ -7,8 +7,8 @@ use proptest::prelude::*;
 use std::path::Path;
 use std::time::{Duration, Instant};
 use wavesynth::synth::{
-    Clock, ClockDevice, CoinSource, Command, Cue, Ensemble, Event, Forced, Layer, Length, Part, Session,
-    Setup, Synth,
+    Clock, ClockDevice, CoinSource, Command, Cue, Ensemble, Event, Forced, Layer, Length, Manner, Part,
+    Session, Setup, Synth,
 };
 use wavesynth::voice::Voice;
 use wavesynth_audio::resample::StreamResampler;
@@ -25,7 +25,7 @@ fn cue(voice: &Voice, values: [f32; 4], frames: usize) -> Box<Cue> {
 fn part(cue: Box<Cue>, seed: u64, length: Length) -> Part {
     // Nobody can keep what never ends.
     let record = length != Length::Samples(u64::MAX);
-    Part { cue, sampling: Sampling::default(), coins: CoinSource::seed(seed), length, record }
+    Part { cue, manner: Manner::default(), coins: CoinSource::seed(seed), length, record }
 }
 
 fn synth(seed: u64, length: Length) -> Synth {
@@ -69,7 +69,7 @@ fn company(voice: &Voice) -> Vec<Part> {
                 _ => Length::Samples(300 + 177 * i),
             };
             Part {
-                sampling: Sampling { temperature: 0.9 + 0.02 * i as f32, ..Sampling::default() },
+                manner: Sampling { temperature: 0.9 + 0.02 * i as f32, ..Sampling::default() }.into(),
                 ..part(cue(voice, speaker, 2 + i as usize), i / 2, length)
             }
         })

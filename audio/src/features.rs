@@ -37,6 +37,12 @@ pub const HOP: usize = 160;
 /// Cepstral coefficients per frame.
 pub const CEPSTRA: usize = 16;
 
+/// Column of the relative pitch.
+pub const PITCH: usize = CEPSTRA;
+
+/// Column of the voicing strength.
+pub const VOICING: usize = CEPSTRA + 1;
+
 /// Values per frame of a [`Track`].
 pub const FEATURES: usize = CEPSTRA + 2;
 

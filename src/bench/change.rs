@@ -1,14 +1,13 @@
 //! From a changed condition to changed sound: a session on a device of no sound, in real time.
 
 use crate::synth::{
-    Clock, ClockDevice, CoinSource, Command, Cue, Deadlines, Event, Length, Part, Percentiles, Session,
-    Setup, Synth,
+    Clock, ClockDevice, CoinSource, Command, Cue, Deadlines, Event, Length, Manner, Part, Percentiles,
+    Session, Setup, Synth,
 };
 use crate::voice::Voice;
 use anyhow::{Result, ensure};
 use std::time::{Duration, Instant};
 use wavesynth_audio::ring;
-use wavesynth_models::ar::Sampling;
 
 const DEVICE_RATE: u32 = 48_000;
 const CHANGES: u32 = 20;
@@ -28,7 +27,7 @@ pub fn change_to_sound(voice: &Voice, latency_ms: u32) -> Result<Option<Percenti
     let speaker = |v: f32| (shape.speaker_dim > 0).then(|| vec![v; shape.speaker_dim]);
     let part = Part {
         cue: Box::new(Cue::of(speaker(0.0), None)),
-        sampling: Sampling::default(),
+        manner: Manner::default(),
         coins: CoinSource::seed(1),
         length: Length::Samples(u64::MAX),
         record: false,

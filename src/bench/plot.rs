@@ -175,6 +175,9 @@ pub fn growth(rows: &[GrowthRow]) -> Result<String> {
     Ok(svg)
 }
 
+/// What is varied, its words, whether the axis is logarithmic, the unit of what is shown, and that.
+type Panel = (&'static str, &'static str, bool, &'static str, fn(&GrowthRow) -> f64);
+
 /// What most panels show.
 const COST: &str = "µs per sample";
 
@@ -182,7 +185,7 @@ fn draw_growth(rows: &[GrowthRow], area: &DrawingArea<SVGBackend, Shift>) -> Res
     area.fill(&WHITE).map_err(drawing)?;
     let cost = |r: &GrowthRow| r.ns_per_symbol / 1e3;
     let rate = |r: &GrowthRow| 1e6 / r.ns_per_symbol;
-    let panels: [(_, _, _, _, fn(&GrowthRow) -> f64); 6] = [
+    let panels: [Panel; 6] = [
         ("layers", "layers", false, COST, cost),
         ("channels", "residual and gate channels", false, COST, cost),
         ("dilation", "largest dilation, 20 layers", true, COST, cost),

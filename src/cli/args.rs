@@ -5,7 +5,7 @@ use anyhow::{Context, Result, anyhow};
 use clap::Args;
 use std::path::{Path, PathBuf};
 use wavesynth::shipped;
-use wavesynth::synth::{Cue, Length};
+use wavesynth::synth::{Cue, Length, Manner};
 use wavesynth::voice::Voice;
 use wavesynth_audio::cond::Condition;
 use wavesynth_models::ar::Sampling;
@@ -219,6 +219,32 @@ impl SamplingArgs {
             Ok(s) => Ok(s),
             Err(e) => usage!("--{e}"),
         }
+    }
+}
+
+/// How a voice draws its samples.
+#[derive(Debug, Args)]
+pub struct MannerArgs {
+    #[command(flatten)]
+    sampling: SamplingArgs,
+    /// Lower the temperature by this fraction where speech is fully voiced: less noise in it
+    #[arg(long, value_name = "S", default_value_t = 0.0, allow_negative_numbers = true)]
+    sharpen: f32,
+}
+
+impl MannerArgs {
+    /// The checked values.
+    pub fn get(&self) -> Result<Manner> {
+        let (sampling, sharpen) = (self.sampling.get()?, self.sharpen);
+        if !(0.0..=1.0).contains(&sharpen) {
+            usage!("--sharpen {sharpen}: wanted 0 to 1");
+        }
+        Ok(Manner { sampling, sharpen })
+    }
+
+    /// Seed of the uniform numbers.
+    pub fn seed(&self) -> u64 {
+        self.sampling.seed
     }
 }
 

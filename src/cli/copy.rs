@@ -1,6 +1,6 @@
 //! `wavesynth copy`: copy-synthesis, the plainest test of a voice.
 
-use super::args::{self, ModelArgs, SamplingArgs};
+use super::args::{self, MannerArgs, ModelArgs};
 use super::{output, usage};
 use anyhow::{Context, Result};
 use rayon::prelude::*;
@@ -26,7 +26,7 @@ pub struct Args {
     #[arg(value_name = "INPUT", required = true)]
     inputs: Vec<PathBuf>,
     #[command(flatten)]
-    sampling: SamplingArgs,
+    manner: MannerArgs,
     /// Folder for the copies, each as a WAV file of its original's name
     #[arg(short, long, value_name = "DIR")]
     output: Option<PathBuf>,
@@ -131,8 +131,8 @@ fn copy(
     let track = Cue::heard(voice, &raw, stats, path)?;
     let part = Part {
         cue: Box::new(speaker.clone().overlaid(track)),
-        sampling: args.sampling.get()?,
-        coins: CoinSource::seed(args.sampling.seed),
+        manner: args.manner.get()?,
+        coins: CoinSource::seed(args.manner.seed()),
         length: Length::Track,
         record: false,
     };

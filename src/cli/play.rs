@@ -4,7 +4,7 @@ mod controls;
 mod layers;
 mod status;
 
-use super::args::{ConditionArgs, LengthArgs, ModelArgs, SamplingArgs, read_condition};
+use super::args::{ConditionArgs, LengthArgs, MannerArgs, ModelArgs, read_condition};
 use super::render::{Summary, speak};
 use super::{interrupt, output, usage};
 use anyhow::{Result, bail};
@@ -15,7 +15,8 @@ use status::Status;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use wavesynth::synth::{
-    BLOCK, CoinSource, Command, Cue, Event, Layer, Length, Part, Percentiles, Report, Session, Setup, Synth,
+    BLOCK, CoinSource, Command, Cue, Event, Layer, Length, Manner, Part, Percentiles, Report, Session, Setup,
+    Synth,
 };
 use wavesynth::voice::Voice;
 use wavesynth_audio::device::{self, DeviceError, Playing};
@@ -42,7 +43,7 @@ pub struct Args {
     #[command(flatten)]
     length: LengthArgs,
     #[command(flatten)]
-    sampling: SamplingArgs,
+    manner: MannerArgs,
     /// Another voice in the same sound: who speaks, and if wanted its own track (else --track), seed (else the next one),
     /// start and length in seconds, and loudness beside the others; can be repeated. The sum is never louder than its
     /// loudest voice. A condition that is changed while playing is that of the first voice
@@ -86,7 +87,7 @@ struct Played {
 
 /// Runs the command.
 pub fn run(args: Args) -> Result<()> {
-    let sampling = args.sampling.get()?;
+    let manner = args.manner.get()?;
     if !(1.0..=2000.0).contains(&args.latency) {
         usage!("--latency {}: wanted 1 to 2000 ms", args.latency);
     }
@@ -95,14 +96,14 @@ pub fn run(args: Args) -> Result<()> {
     let length = args.length.get(&cue, voice.section.sample_rate)?;
     let part = Part {
         cue: Box::new(cue),
-        sampling,
-        coins: CoinSource::seed(args.sampling.seed),
+        manner,
+        coins: CoinSource::seed(args.manner.seed()),
         length,
         record: false,
     };
     let mut layers = vec![Layer { part, start: 0, gain: 1.0 }];
-    let (track, seed) = (args.condition.track.as_ref(), args.sampling.seed);
-    let base = Base { track, seed, length: &args.length, sampling };
+    let (track, seed) = (args.condition.track.as_ref(), args.manner.seed());
+    let base = Base { track, seed, length: &args.length, manner };
     for (number, layer) in (1..).zip(&args.layers) {
         layers.push(layer.layer(number, &voice, &base)?);
     }
@@ -114,7 +115,7 @@ pub fn run(args: Args) -> Result<()> {
         latency_ms: args.latency,
     };
     let played = match device::open(request) {
-        Ok(device) => play(&voice, synth, device, length, sampling, &args)?,
+        Ok(device) => play(&voice, synth, device, length, manner, &args)?,
         // A default device that can't be opened is as good as none.
         Err(e @ (DeviceError::None(_) | DeviceError::Unusable { .. } | DeviceError::Host(_)))
             if args.device.is_none() =>
@@ -126,7 +127,7 @@ pub fn run(args: Args) -> Result<()> {
             };
             eprintln!("no output device ({why}); writing {} instead", path.display());
             let sink = FileSink::create(path, Format::Wav16, synth.sample_rate())?;
-            let summary = speak(&mut synth, Box::new(sink), args.sampling.seed, |_| Ok(()))?;
+            let summary = speak(&mut synth, Box::new(sink), args.manner.seed(), |_| Ok(()))?;
             Played::rendered(summary, path)
         }
         Err(e) => return Err(e.into()),
@@ -144,7 +145,7 @@ fn play(
     synth: Synth,
     device: device::Output,
     length: Length,
-    sampling: Sampling,
+    manner: Manner,
     args: &Args,
 ) -> Result<Played> {
     let (name, device_rate) = (device.name.clone(), device.rate);
@@ -163,7 +164,7 @@ fn play(
         session: &session,
         controls: Controls::new(),
         status: Status::new(voice.section.sample_rate, setup, total),
-        sampling,
+        manner,
         paused: false,
         interrupts: 0,
     };
@@ -180,7 +181,7 @@ fn play(
         latency_ms: Some(ms(ring_samples as f64) + f64::from(device_stats.latency_ms)),
         ring_ms: Some(ms(ring_samples as f64)),
         period_ms: Some(ms(f64::from(period))),
-        ..Played::reported(&report, voice, args.sampling.seed, output::cpu_time() - cpu)
+        ..Played::reported(&report, voice, args.manner.seed(), output::cpu_time() - cpu)
     })
 }
 
@@ -190,7 +191,7 @@ struct Conductor<'a> {
     session: &'a Session<Playing>,
     controls: Controls,
     status: Status,
-    sampling: Sampling,
+    manner: Manner,
     paused: bool,
     interrupts: usize,
 }
@@ -262,13 +263,13 @@ impl Conductor<'_> {
                 self.status.say(&format!("condition {}", path.display()));
             }
             Action::Temperature(temperature) => {
-                self.sampling = Sampling { temperature, ..self.sampling }.checked()?;
-                self.send(Command::Sampling(self.sampling))?;
+                self.manner.sampling = Sampling { temperature, ..self.manner.sampling }.checked()?;
+                self.send(Command::Manner(self.manner))?;
                 self.status.say(&format!("temperature {temperature:.2}"));
             }
             Action::Warmer(by) => {
                 // Rounded, or a hundred steps of 0.05 would drift.
-                let t = ((self.sampling.temperature + by) * 100.0).round() / 100.0;
+                let t = ((self.manner.sampling.temperature + by) * 100.0).round() / 100.0;
                 self.obey(Action::Temperature(t.max(0.0)))?;
             }
             Action::Pause => self.pause(true)?,

@@ -2,7 +2,7 @@
 
 mod jobs;
 
-use super::args::{ConditionArgs, LengthArgs, ModelArgs, SamplingArgs};
+use super::args::{ConditionArgs, LengthArgs, MannerArgs, ModelArgs};
 use super::{interrupt, npy, output, together, usage};
 use anyhow::{Result, bail};
 use clap::ValueEnum;
@@ -26,7 +26,7 @@ pub struct Args {
     #[command(flatten)]
     length: LengthArgs,
     #[command(flatten)]
-    sampling: SamplingArgs,
+    manner: MannerArgs,
     /// File to write, or - for stdout
     #[arg(short, long, value_name = "OUT.wav", required_unless_present = "jobs")]
     output: Option<PathBuf>,
@@ -95,7 +95,7 @@ pub fn run(args: Args) -> Result<()> {
 }
 
 fn one(args: &Args, path: &Path) -> Result<()> {
-    let sampling = args.sampling.get()?;
+    let manner = args.manner.get()?;
     let to_stdout = path.as_os_str() == "-";
     if to_stdout && args.json {
         usage!("--json and -o - both want stdout; write the sound to a file");
@@ -107,7 +107,7 @@ fn one(args: &Args, path: &Path) -> Result<()> {
     let cue = args.condition.cue(&voice)?;
     let sample_rate = voice.section.sample_rate;
     let mut length = args.length.get(&cue, sample_rate)?;
-    let mut coins = CoinSource::seed(args.sampling.seed);
+    let mut coins = CoinSource::seed(args.manner.seed());
     if let Some(path) = &args.coins {
         coins = given_coins(path)?;
         let there = coins.len().unwrap_or(0);
@@ -117,7 +117,7 @@ fn one(args: &Args, path: &Path) -> Result<()> {
     }
     let given = coins.len();
     let record = args.codes.is_some();
-    let mut synth = Synth::new(&voice, Part { cue: Box::new(cue), sampling, coins, length, record });
+    let mut synth = Synth::new(&voice, Part { cue: Box::new(cue), manner, coins, length, record });
     if let (Some(path), Some(there), Some(wanted)) = (&args.coins, given, synth.wanted(length))
         && there < wanted
     {
@@ -137,7 +137,7 @@ fn one(args: &Args, path: &Path) -> Result<()> {
         }),
         _ => Ok(()),
     };
-    let summary = speak(&mut synth, sink, args.sampling.seed, keep_codes)?;
+    let summary = speak(&mut synth, sink, args.manner.seed(), keep_codes)?;
     if args.json {
         output::json(&summary)
     } else {

@@ -1,7 +1,7 @@
 //! Several streams of one voice in lockstep: every weight that is read serves all of them.
 
 use super::line::Line;
-use super::{Cue, Part};
+use super::{Cue, Manner, Part};
 use crate::voice::Voice;
 use wavesynth_models::ar::{Generators, Sampling, Symbol};
 
@@ -68,8 +68,9 @@ impl Ensemble {
     /// Prepares stream `at` for `part`, which it speaks once it begins.
     pub(super) fn set(&mut self, at: usize, voice: &Voice, part: Part) {
         self.streams.end(at);
-        self.streams.set_sampling(at, part.sampling);
-        self.lines[at] = Some(Line::new(voice, part));
+        let mut line = Line::new(voice, part);
+        line.set_manner(line.manner(), self.streams.as_mut(), at);
+        self.lines[at] = Some(line);
     }
 
     /// Starts stream `at`, which was prepared.
@@ -123,9 +124,11 @@ impl Ensemble {
         }
     }
 
-    pub(super) fn set_sampling(&mut self, sampling: Sampling) {
-        for at in 0..self.lines.len() {
-            self.streams.set_sampling(at, sampling);
+    pub(super) fn set_manner(&mut self, manner: Manner) {
+        for (at, line) in self.lines.iter_mut().enumerate() {
+            if let Some(line) = line {
+                line.set_manner(manner, self.streams.as_mut(), at);
+            }
         }
     }
 

@@ -1,6 +1,7 @@
 //! The frame clock: which conditioning frame is due at which sample.
 
 use super::cue::Cue;
+use wavesynth_audio::features::VOICING;
 use wavesynth_models::ar::Generator;
 use wavesynth_models::wavenet::Condition;
 
@@ -35,6 +36,8 @@ pub(super) struct Frames {
     /// Frame at which the track began.
     track_start: u64,
     frame: Vec<f32>,
+    /// Of the frame in force.
+    voicing: f32,
 }
 
 impl Frames {
@@ -50,6 +53,7 @@ impl Frames {
             speaker,
             fade: (0, 0),
             track_start: 0,
+            voicing: 0.0,
             cue,
             shape,
         }
@@ -60,12 +64,19 @@ impl Frames {
     }
 
     /// Conditions `stream` for sample `position`: with the frame that begins there, if one does, and announces the one
-    /// after it, whose work is then spread over the samples in between.
-    pub(super) fn conduct(&mut self, position: u64, stream: &mut impl Conditioned) {
-        if let Some(frame) = self.due(position) {
-            stream.condition(frame);
-            self.announce(position + 1, stream);
-        }
+    /// after it, whose work is then spread over the samples in between. Whether a frame began.
+    pub(super) fn conduct(&mut self, position: u64, stream: &mut impl Conditioned) -> bool {
+        let Some(frame) = self.due(position) else {
+            return false;
+        };
+        stream.condition(frame);
+        self.announce(position + 1, stream);
+        true
+    }
+
+    /// Voicing of the frame in force, 0 to 1; 0 without a track.
+    pub(super) fn voicing(&self) -> f32 {
+        self.voicing
     }
 
     /// Announces the frame that begins at sample `position` or next after it, as far as is known by then.
@@ -87,6 +98,10 @@ impl Frames {
         let Some(shape) = &self.shape else { return &[] };
         let at = (i - self.track_start.min(i)) as usize;
         shape.write_frame(&self.speaker, self.cue.track(), at, &mut self.frame);
+        if in_force {
+            let features = shape.centre(&self.frame);
+            self.voicing = features.and_then(|f| f.get(VOICING)).copied().unwrap_or(0.0);
+        }
         if let Some(target) = self.cue.speaker() {
             let (start, frames) = self.fade;
             let done = i - start.min(i) + 1;

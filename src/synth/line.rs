@@ -1,7 +1,7 @@
 //! What one stream has of its own beside the model's state: cue, coins, decoder and length.
 
 use super::frames::{Conditioned, Frames};
-use super::{CoinSource, Cue, Length, Part};
+use super::{CoinSource, Cue, Length, Manner, Part};
 use crate::voice::Voice;
 use wavesynth_audio::pcm::Decoder;
 use wavesynth_models::ar::{Generators, Symbol};
@@ -11,6 +11,7 @@ pub(super) struct Line {
     decoder: Decoder,
     frames: Frames,
     coins: CoinSource,
+    manner: Manner,
     follow_track: bool,
     /// Samples said so far.
     position: u64,
@@ -51,6 +52,7 @@ impl Line {
             follow_track: part.length == Length::Track,
             position: 0,
             coins: part.coins,
+            manner: part.manner,
             frames,
             end,
         }
@@ -58,8 +60,20 @@ impl Line {
 
     /// Conditions stream `at` of `streams` for the next sample; the coin that draws it.
     pub(super) fn conduct(&mut self, streams: &mut dyn Generators, at: usize) -> f32 {
-        self.frames.conduct(self.position, &mut Lane { streams, at });
+        if self.frames.conduct(self.position, &mut Lane { streams: &mut *streams, at }) {
+            self.set_manner(self.manner, streams, at);
+        }
         self.coins.next_coin()
+    }
+
+    pub(super) fn manner(&self) -> Manner {
+        self.manner
+    }
+
+    /// Has stream `at`, which is this line's, draw its symbols in another manner.
+    pub(super) fn set_manner(&mut self, manner: Manner, streams: &mut dyn Generators, at: usize) {
+        self.manner = manner;
+        streams.set_sampling(at, manner.at(self.frames.voicing()));
     }
 
     /// The sample that `code` stands for.

@@ -3,14 +3,13 @@
 //! Once [`Worker::run`] is running it neither allocates, frees, locks, logs nor touches a file. When the ring is full
 //! it sleeps; nobody wakes it, so that the callback needs no system call.
 
-use super::{Cue, Deadlines, Synth};
+use super::{Cue, Deadlines, Manner, Synth};
 use crossbeam_channel::{Receiver, Sender};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use wavesynth_audio::resample::{ResampleError, StreamResampler};
 use wavesynth_audio::ring::Producer;
-use wavesynth_models::ar::Sampling;
 
 /// Samples generated at a time, at the voice's rate: 4 ms at 16 kHz, the grain at which commands are heard.
 pub const BLOCK: usize = 64;
@@ -24,8 +23,8 @@ pub enum Command {
         /// Time that the speaker takes to become the new one, in ms.
         fade_ms: u32,
     },
-    /// See [`Synth::set_sampling`].
-    Sampling(Sampling),
+    /// See [`Synth::set_manner`].
+    Manner(Manner),
     /// See [`Synth::pause`].
     Pause,
     /// See [`Synth::resume`].
@@ -187,7 +186,7 @@ impl Worker {
                     // There is room, and this is the only sender; when nobody listens any more, a drop does no harm.
                     let _ = self.events.try_send(event);
                 }
-                Command::Sampling(sampling) => self.synth.set_sampling(sampling),
+                Command::Manner(manner) => self.synth.set_manner(manner),
                 Command::Pause => self.synth.pause(),
                 Command::Resume => self.synth.resume(),
                 Command::Stop { fade_ms } => self.synth.stop(fade_ms),

@@ -249,7 +249,8 @@ pub struct Train {
     pub checkpoint_every_minutes: f64,
     /// Folder of checkpoint, state and log; `runs/` and the run file's name when left out.
     pub out: Option<PathBuf>,
-    /// A checkpoint whose weights the run starts from, in place of random ones.
+    /// A checkpoint whose weights the run starts from, in place of random ones. Its speakers need not be the run's: those
+    /// of the same name keep their vectors, others begin with the mean of all.
     pub start_from: Option<PathBuf>,
 }
 

@@ -7,7 +7,7 @@
 use super::config::check::range;
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
-use wavesynth_audio::features::{CEPSTRA, CLAMP, FEATURES, SpeakerStats, warp};
+use wavesynth_audio::features::{CEPSTRA, CLAMP, FEATURES, PITCH, SpeakerStats, warp};
 use wavesynth_models::ar::Coins;
 
 /// Key `train.disguise`, of a model with speakers and features. Every window draws its own.
@@ -32,9 +32,6 @@ impl Default for Disguise {
         Self { warp: 0.2, offset: 0.25, gain: 0.15, noise: 0.1, pitch_gain: 0.0 }
     }
 }
-
-/// Column of the relative pitch in a frame.
-const PITCH: usize = CEPSTRA;
 
 impl Disguise {
     /// Checks the values.

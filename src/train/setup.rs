@@ -163,7 +163,8 @@ impl<'a> Setup<'a> {
         let params = match &self.train().start_from {
             None => layout.init(self.train().seed),
             Some(path) => {
-                let file = Checkpoint::read(path).context("train.start_from")?;
+                let mut file = Checkpoint::read(path).context("train.start_from")?;
+                self.source.adopt(&mut file, path).context("train.start_from")?;
                 weights::check(&file.tensors, layout.table())
                     .with_context(|| format!("train.start_from {}", path.display()))?;
                 layout.flatten(&file.tensors)

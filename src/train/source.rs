@@ -6,8 +6,9 @@ use super::state::State;
 use crate::ranks::Ranks;
 use anyhow::Result;
 use serde_json::{Map, Value};
+use std::path::Path;
 use wavesynth_models::objective::{Objective, Window};
-use wavesynth_models::weights::Tensors;
+use wavesynth_models::weights::{Checkpoint, Tensors};
 use wavesynth_models::zoo::{FamilyConfig, Loaded};
 
 /// Draws a rank's part of the batches of a run. A window is a function of the seed, the step number, its slot and the
@@ -48,6 +49,16 @@ pub trait Source: Send + Sync {
     /// # Errors
     /// There is not.
     fn check(&self, windows: usize) -> Result<()>;
+
+    /// Fits the weights in `file`, the checkpoint at `path` that a run starts from, to what this corpus has of its own;
+    /// shapes are checked after it.
+    ///
+    /// # Errors
+    /// A damaged checkpoint.
+    fn adopt(&self, file: &mut Checkpoint, path: &Path) -> Result<()> {
+        let _ = (file, path);
+        Ok(())
+    }
 
     /// The part `slots` of the batches of a run of `steps` steps.
     fn batches(&self, slots: Slots, steps: u64) -> Batches<'_>;

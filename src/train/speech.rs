@@ -10,13 +10,13 @@ use super::tricks::{Lengths, shorten};
 use super::window::{Cutter, Sampler};
 use super::{product, report};
 use crate::ranks::Ranks;
-use crate::voice::Voice;
+use crate::voice::{Voice, VoiceSection};
 use anyhow::Result;
 use serde_json::{Map, Value};
 use std::path::Path;
 use wavesynth_models::objective::Objective;
 use wavesynth_models::wavenet::{self, names};
-use wavesynth_models::weights::Tensors;
+use wavesynth_models::weights::{Checkpoint, Tensor, Tensors};
 use wavesynth_models::zoo::{FamilyConfig, Loaded};
 
 /// The recordings of a run file.
@@ -109,6 +109,28 @@ impl Source for Speech {
 
     /// Any recording gives any number of windows.
     fn check(&self, _: usize) -> Result<()> {
+        Ok(())
+    }
+
+    /// A speaker whom the checkpoint knows by name keeps the vector, a new one begins with the mean of all.
+    fn adopt(&self, file: &mut Checkpoint, path: &Path) -> Result<()> {
+        let known = VoiceSection::from_header(&file.header, path)?.speakers;
+        let Some(table) = file.tensors.get_mut(names::SPEAKERS) else {
+            return Ok(());
+        };
+        let [rows, dim] = table.shape[..] else {
+            return Ok(());
+        };
+        if rows == 0 || rows != known.len() {
+            return Ok(());
+        }
+        let vectors: Vec<&[f32]> = table.data.chunks_exact(dim).collect();
+        let mean: Vec<f32> =
+            (0..dim).map(|i| vectors.iter().map(|v| v[i]).sum::<f32>() / rows as f32).collect();
+        let vector = |name: &str| known.iter().position(|s| s.name == name).map_or(&mean[..], |i| vectors[i]);
+        let speakers = &self.corpus.speakers;
+        let data = speakers.iter().flat_map(|s| vector(&s.name)).copied().collect();
+        *table = Tensor::new(&[speakers.len(), dim], data);
         Ok(())
     }
 

@@ -1,10 +1,13 @@
 //! Runs that go wrong, and say so.
 
 use crate::common::{Place, babble, failure, go, write_wav};
+use std::path::Path;
 use wavesynth::ranks::Ranks;
 use wavesynth::train::config::RunFile;
 use wavesynth::voice::Voice;
 use wavesynth_models::kernels::Isa;
+use wavesynth_models::wavenet::names;
+use wavesynth_models::weights::Checkpoint;
 
 const MODEL: &str =
     "residual_channels = 8\nskip_channels = 8\ndilations = [1, 2, 4]\nspeaker_dim = 4\nhidden = 8";
@@ -172,4 +175,24 @@ fn a_run_can_start_from_another_ones_weights() {
     let wider = MODEL.replace("skip_channels = 8", "skip_channels = 9");
     let said = failure(&place.run_file("other", &wider, &from), false);
     assert!(said.contains("train.start_from") && said.contains("has shape"), "{said}");
+}
+
+#[test]
+fn a_run_can_start_from_a_voice_of_other_speakers() {
+    let place = Place::with_voices();
+    let speakers = |voice: &Path| Checkpoint::read(voice).unwrap().tensors[names::SPEAKERS].clone();
+    let voice = go(&place.run_file("out", MODEL, TRAIN), false, None).unwrap().voice;
+    let known = speakers(&voice);
+    std::fs::rename(place.path("data/high"), place.path("data/new")).unwrap();
+    // Nothing moves, so what the run begins with is what it ends with.
+    let still = format!("{TRAIN}\nlearning_rate = 0.0\nstart_from = {voice:?}");
+    let run = place.run_file("next", MODEL, &still);
+    let begun = speakers(&go(&run, false, None).unwrap().voice);
+    assert_eq!(begun.shape, known.shape);
+    let dim = known.shape[1];
+    // In the order of their names: high, low; then low, new.
+    assert_eq!(begun.data[..dim], known.data[dim..]);
+    for (i, v) in begun.data[dim..].iter().enumerate() {
+        assert!((v - (known.data[i] + known.data[dim + i]) / 2.0).abs() < 1e-6);
+    }
 }

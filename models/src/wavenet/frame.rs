@@ -28,6 +28,15 @@ impl Condition {
         }
     }
 
+    /// Features of the frame at the centre of `frame` ([`Condition::len`] values); `None` where there was no track.
+    ///
+    /// # Real-time
+    /// Yes.
+    pub fn centre<'a>(&self, frame: &'a [f32]) -> Option<&'a [f32]> {
+        let (flag, features) = frame.get(self.speaker_dim..)?.split_first()?;
+        (*flag != 0.0).then(|| &features[self.context * self.features..][..self.features])
+    }
+
     /// Writes frame `i` into `out` ([`Condition::len`] values): `speaker` (E values), then the local part.
     ///
     /// # Real-time
@@ -50,11 +59,13 @@ mod tests {
         let mut out = [0.0; 8];
         c.write_frame(&[9.0], Some(&track), 0, &mut out);
         assert_eq!(out, [9.0, 1.0, 1.0, 2.0, 1.0, 2.0, 3.0, 4.0]);
+        assert_eq!(c.centre(&out), Some(&[1.0, 2.0][..]));
         c.write_frame(&[9.0], Some(&track), 2, &mut out);
         assert_eq!(out, [9.0, 1.0, 3.0, 4.0, 5.0, 6.0, 5.0, 6.0]);
         c.write_frame(&[9.0], Some(&track), 100, &mut out);
         assert_eq!(out, [9.0, 1.0, 5.0, 6.0, 5.0, 6.0, 5.0, 6.0]);
         c.write_frame(&[9.0], None, 0, &mut out);
         assert_eq!(out, [9.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]);
+        assert_eq!(c.centre(&out), None);
     }
 }

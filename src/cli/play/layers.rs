@@ -5,9 +5,8 @@ use crate::cli::usage;
 use anyhow::{Context, Result};
 use std::path::PathBuf;
 use std::str::FromStr;
-use wavesynth::synth::{CoinSource, Layer, Part};
+use wavesynth::synth::{CoinSource, Layer, Manner, Part};
 use wavesynth::voice::Voice;
-use wavesynth_models::ar::Sampling;
 
 /// Softest and loudest gain.
 const GAINS: (f64, f64) = (0.001, 1000.0);
@@ -28,7 +27,7 @@ pub(super) struct Base<'a> {
     pub track: Option<&'a PathBuf>,
     pub seed: u64,
     pub length: &'a LengthArgs,
-    pub sampling: Sampling,
+    pub manner: Manner,
 }
 
 impl FromStr for LayerArg {
@@ -94,7 +93,7 @@ impl LayerArg {
         };
         let part = Part {
             cue: Box::new(cue),
-            sampling: base.sampling,
+            manner: base.manner,
             coins: CoinSource::seed(seed),
             length,
             record: false,

@@ -173,8 +173,8 @@ impl Job {
 
     fn part(&self, args: &Args, voice: &Voice) -> Result<Part> {
         let cue = Box::new(self.condition.cue(voice)?);
-        let (sampling, coins) = (args.sampling.get()?, CoinSource::seed(self.seed));
-        Ok(Part { cue, sampling, coins, length: self.length, record: false })
+        let (manner, coins) = (args.manner.get()?, CoinSource::seed(self.seed));
+        Ok(Part { cue, manner, coins, length: self.length, record: false })
     }
 }
 

@@ -1,0 +1,48 @@
+//! How a voice draws its samples.
+
+use wavesynth_models::ar::Sampling;
+
+/// How a voice draws its samples: as any model, and calmer where it has a pitch.
+///
+/// The noise that 8 bits and a network's doubt leave in a sample is heard most between the harmonics of a voiced sound; in
+/// a breath or a hiss it belongs to the sound. (A lower temperature where the speech is voiced: Jin et al. 2018,
+/// "FFTNet", section 3.2; Valin and Skoglund 2019, "LPCNet", section 3.5.)
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Manner {
+    /// Under frames without voicing, or without a track.
+    pub sampling: Sampling,
+    /// The temperature under a frame of voicing v is that of `sampling` times 1 − `sharpen` · v.
+    pub sharpen: f32,
+}
+
+impl Manner {
+    /// The sampling under a frame of `voicing`, 0 to 1.
+    ///
+    /// # Real-time
+    /// Yes.
+    pub fn at(&self, voicing: f32) -> Sampling {
+        let temperature = self.sampling.temperature * (1.0 - self.sharpen * voicing.clamp(0.0, 1.0));
+        Sampling { temperature, ..self.sampling }
+    }
+}
+
+impl From<Sampling> for Manner {
+    fn from(sampling: Sampling) -> Self {
+        Self { sampling, sharpen: 0.0 }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_temperature_falls_with_voicing_and_never_below_zero() {
+        let sampling = Sampling { temperature: 0.8, ..Sampling::default() };
+        let manner = Manner { sampling, sharpen: 0.5 };
+        assert_eq!(manner.at(0.0), sampling);
+        assert!((manner.at(1.0).temperature - 0.4).abs() < 1e-6 && manner.at(7.0) == manner.at(1.0));
+        assert!(Manner { sharpen: 1.0, ..manner }.at(1.0).temperature >= 0.0);
+        assert_eq!(Manner::from(sampling).at(0.9), sampling);
+    }
+}
