@@ -13,6 +13,9 @@
 //!    file     <---------------------+
 //! ```
 //!
+//! In place of the condition's track, [`synth::Listener`] makes the frames from a recording, a pipe or a microphone while
+//! that comes in.
+//!
 //! [`synth::Synth`] is the first three lines: one voice, one condition, blocks of PCM out, no threads. `render` pulls
 //! blocks from it into a file. `play` puts threads around it:
 //!

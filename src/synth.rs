@@ -5,6 +5,8 @@
 //! coin, once a sample -----------------+-> Generator -> code -> mu-law -> de-emphasis -> gain -> sample
 //! ```
 //!
+//! A [`Listener`] in place of the cue's track makes the frames from speech that comes in.
+//!
 //! Every decision is taken per sample, so the same inputs give the same bytes at any block size. `play` puts a
 //! [`Worker`] and a [`Session`] around a [`Synth`]; `render` pulls from it directly.
 
@@ -16,6 +18,7 @@ mod denormals;
 mod forced;
 mod frames;
 mod gain;
+mod listener;
 mod session;
 mod worker;
 
@@ -25,6 +28,7 @@ pub use cue::Cue;
 pub use deadline::{Deadlines, Percentiles};
 pub use denormals::without_denormals;
 pub use forced::{Forced, frame_table};
+pub use listener::{Hearing, Listener, Pace};
 pub use session::{Report, Session, Setup};
 pub use worker::{BLOCK, Command, Event, Progress, Worker};
 
@@ -106,6 +110,35 @@ impl Synth {
         }
     }
 
+    /// Says what `listener` hears in place of a track; [`Length::Track`] then means for as long as it hears something, and
+    /// symbols are recorded where that is known ahead. To be called before the first sample.
+    ///
+    /// # Panics
+    /// When the listener's extractor was made for another context: see [`Voice::extractor`].
+    pub fn listen(&mut self, listener: Listener) {
+        self.frames.listen(Box::new(listener));
+        if self.follow_track {
+            let end = self.frames.track_samples().unwrap_or(u64::MAX);
+            self.end = end.min(self.coins.len().unwrap_or(u64::MAX));
+            if let (Some(codes), true) = (&mut self.codes, end < u64::MAX) {
+                codes.reserve(end as usize);
+            }
+        }
+    }
+
+    /// Samples, of up to `wanted`, that [`Synth::fill`] can make at once; fewer only where they wait for a [`Listener`].
+    ///
+    /// # Real-time
+    /// Yes.
+    pub fn ready(&mut self, wanted: usize) -> usize {
+        if self.gain.is_paused() { wanted } else { self.frames.ready(self.position, wanted) }
+    }
+
+    /// What it listens to.
+    pub fn listener(&mut self) -> Option<&mut Listener> {
+        self.frames.listener()
+    }
+
     /// Fills `out` with the next samples and returns how many there were: fewer than `out.len()` only at the end.
     /// While paused they are silence, and time stands still.
     ///
@@ -122,6 +155,10 @@ impl Synth {
             if self.gain.is_paused() {
                 *sample = 0.0;
                 continue;
+            }
+            if !self.frames.hear(self.position) && self.follow_track {
+                self.end = self.position;
+                return n;
             }
             *sample = self.next_sample() * self.gain.next();
             self.peak = self.peak.max(sample.abs());
@@ -148,7 +185,7 @@ impl Synth {
     /// # Real-time
     /// Yes.
     pub fn change(&mut self, cue: Box<Cue>, fade_ms: u32) -> Box<Cue> {
-        let starts_track = cue.has_track();
+        let starts_track = cue.has_track() && self.frames.listener().is_none();
         let old = self.frames.change(cue, self.position, fade_ms, self.sample_rate);
         // What was announced no longer comes.
         self.frames.announce(self.position, self.generator.as_mut());

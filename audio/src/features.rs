@@ -91,11 +91,7 @@ struct Cepstrum {
 
 impl Cepstrum {
     fn new() -> Self {
-        Self {
-            spectrum: Spectrum::new(),
-            bank: Filterbank::new(BANDS),
-            dct: Dct::new(BANDS, CEPSTRA),
-        }
+        Self { spectrum: Spectrum::new(), bank: Filterbank::new(BANDS), dct: Dct::new(BANDS, CEPSTRA) }
     }
 
     fn frame(&mut self, pcm16k: &[f32], frame: usize) -> [f32; CEPSTRA] {

@@ -59,8 +59,10 @@ impl<R: Read> Stream<R> {
             self.bytes.extend_from_slice(&block[..n]);
             let whole = self.bytes.len() / frame * frame;
             for bytes in self.bytes[..whole].chunks_exact(frame) {
-                out.push(self.encoding.mono(bytes, self.channels).map_err(|value| {
-                    WavError::NotFinite { path: self.name.clone(), index: self.samples, value }
+                out.push(self.encoding.mono(bytes, self.channels).map_err(|value| WavError::NotFinite {
+                    path: self.name.clone(),
+                    index: self.samples,
+                    value,
                 })?);
                 self.samples += 1;
             }
