@@ -9,6 +9,7 @@ mod copy;
 mod devices;
 mod eval;
 mod info;
+mod input;
 mod interrupt;
 mod logits;
 mod npy;

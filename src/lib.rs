@@ -13,6 +13,9 @@
 //!    file     <---------------------+
 //! ```
 //!
+//! In place of the condition's track, [`synth::Listener`] makes the frames from a recording, a pipe or a microphone while
+//! that comes in.
+//!
 //! [`synth::Synth`] is the first three lines: one voice, one condition or several as layers, blocks of PCM out, no threads.
 //! `render` pulls blocks from it into a file, and makes many files from a [`synth::Ensemble`], whose streams share every
 //! weight that is read. `play` puts threads around it:

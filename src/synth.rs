@@ -6,7 +6,8 @@
 //! ```
 //!
 //! A [`Synth`] speaks one part, or several at once as layers of one sound; an [`Ensemble`] speaks many that stay apart.
-//! Both step their streams in lockstep. Every decision is taken per sample, so the same inputs give the same bytes at any block size. `play` puts a
+//! Both step their streams in lockstep. A [`Listener`] in place of a cue's track makes the frames from speech that comes
+//! in. Every decision is taken per sample, so the same inputs give the same bytes at any block size. `play` puts a
 //! [`Worker`] and a [`Session`] around a [`Synth`]; `render` pulls from it directly.
 
 mod clock;
@@ -19,6 +20,7 @@ mod forced;
 mod frames;
 mod gain;
 mod line;
+mod listener;
 mod manner;
 mod session;
 mod worker;
@@ -30,6 +32,7 @@ pub use deadline::{Deadlines, Percentiles};
 pub use denormals::without_denormals;
 pub use ensemble::Ensemble;
 pub use forced::{Forced, frame_table};
+pub use listener::{Hearing, Listener, Pace};
 pub use manner::Manner;
 pub use session::{Report, Session, Setup};
 pub use worker::{BLOCK, Command, Event, Progress, Worker};
@@ -134,6 +137,28 @@ impl Synth {
         Self { ensemble, places, gain: Gain::new(sample_rate), position: 0, peak: 0.0, sample_rate }
     }
 
+    /// Says what `listener` hears in place of a track, the first of several layers does; [`Length::Track`] then means for as long as it hears something, and
+    /// symbols are recorded where that is known ahead. To be called before the first sample.
+    ///
+    /// # Panics
+    /// When the listener's extractor was made for another context: see [`Voice::extractor`].
+    pub fn listen(&mut self, listener: Listener) {
+        self.ensemble.listen(0, Box::new(listener));
+    }
+
+    /// Samples, of up to `wanted`, that [`Synth::fill`] can make at once; fewer only where they wait for a [`Listener`].
+    ///
+    /// # Real-time
+    /// Yes.
+    pub fn ready(&mut self, wanted: usize) -> usize {
+        if self.gain.is_paused() { wanted } else { self.ensemble.ready(0, wanted) }
+    }
+
+    /// What it listens to.
+    pub fn listener(&mut self) -> Option<&mut Listener> {
+        self.ensemble.listener(0)
+    }
+
     /// Fills `out` with the next samples and returns how many there were: fewer than `out.len()` only at the end.
     /// While paused they are silence, and time stands still.
     ///
@@ -148,6 +173,9 @@ impl Synth {
             if self.gain.is_paused() {
                 *sample = 0.0;
                 continue;
+            }
+            if !self.ensemble.hear(0) && self.is_over() {
+                return n;
             }
             *sample = self.next_sample() * self.gain.next();
             self.peak = self.peak.max(sample.abs());

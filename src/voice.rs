@@ -126,6 +126,35 @@ impl Voice {
         Ok(Self { model, config, section })
     }
 
+    /// What a track has to be made of; `None` for a voice that takes none.
+    pub fn track_shape(&self) -> Option<cond::Shape<'_>> {
+        let c = self.config.condition.as_ref().filter(|c| c.features > 0)?;
+        Some(cond::Shape {
+            recipe: &self.section.recipe,
+            sample_rate: self.section.sample_rate,
+            hop: c.hop as u32,
+            features: c.features,
+        })
+    }
+
+    /// What hears `talker` for this voice; `path` is used in errors only.
+    ///
+    /// # Errors
+    /// A voice that takes no track, or one of another recipe than this program makes.
+    pub fn extractor(&self, talker: features::Talker, path: &Path) -> Result<features::CausalExtractor> {
+        let (Some(shape), Some(c)) = (self.track_shape(), &self.config.condition) else {
+            bail!("{}: this voice takes no track, so it can't say what it hears", path.display());
+        };
+        let own = cond::Shape {
+            recipe: features::RECIPE,
+            sample_rate: features::SAMPLE_RATE,
+            hop: features::HOP as u32,
+            features: features::FEATURES,
+        };
+        ensure!(shape == own, "{}: wants a track of {shape}, what is heard has {own}", path.display());
+        Ok(features::CausalExtractor::new(c.context, talker))
+    }
+
     /// The speaker vector that `condition` brings to this voice: its own, checked to be of this voice's space.
     /// `path` is used in errors only. Empty for a voice without global conditioning.
     ///

@@ -6,11 +6,13 @@ mod common;
 
 use common::Folder;
 use serde_json::Value;
+use std::f32::consts::TAU;
 use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
+use wavesynth_audio::features::SpeakerStats;
 
 /// A sound server of its own and a recorder on its monitor.
 struct Rig {
@@ -79,6 +81,26 @@ impl Rig {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap()
+    }
+
+    /// One and a half seconds of a vowel that comes and goes, and who speaks there.
+    fn speech(&self, name: &str) {
+        let spec = hound::WavSpec {
+            channels: 1,
+            sample_rate: 16_000,
+            bits_per_sample: 16,
+            sample_format: hound::SampleFormat::Int,
+        };
+        let mut wav = hound::WavWriter::create(self.folder.path(name), spec).unwrap();
+        for i in 0..24_000 {
+            let t = i as f32 / 16_000.0;
+            let vowel: f32 = (1..20).map(|h| (TAU * 130.0 * t * h as f32).sin() / h as f32).sum();
+            wav.write_sample((6_000.0 * vowel * (TAU * 1.5 * t).sin().max(0.0)) as i16).unwrap();
+        }
+        wav.finalize().unwrap();
+        let mut talker = common::speaker([1.0; 4]);
+        talker.stats = Some(SpeakerStats { mean: [-10.0; 16], std: [6.0; 16], median_f0_hz: 130.0 });
+        talker.write(&self.folder.path("talker.bin")).unwrap();
     }
 
     /// All that was recorded so far.
@@ -211,4 +233,41 @@ fn devices_are_listed_with_rates_and_formats() {
     child.stdout.take().unwrap().read_to_string(&mut text).unwrap();
     child.wait().unwrap();
     assert!(text.starts_with('*') && text.contains("Hz"), "{text}");
+}
+
+/// What a recording says, said again in another voice while it plays, is what is rendered.
+#[test]
+fn an_input_is_heard_as_it_is_rendered() {
+    let Some(rig) = Rig::start(16_000) else { return };
+    rig.speech("said.wav");
+    let voice = "-m voice.safetensors --condition ann.bin --like talker.bin --input said.wav --seed 8";
+    let (played, said) = result(rig.play(&format!("{voice} --latency 200")));
+    assert_eq!((&played["underruns"], &played["frames_held"]), (&0.into(), &0.into()), "{said}");
+    assert_eq!(played["live"], Value::Null);
+    let want = floats(&rig.folder.ok(&format!("render {voice} -o - --format f32")));
+    let heard = rig.heard();
+    let (got, want) = aligned(&heard, &want);
+    assert_eq!((got.len(), played["samples"].as_u64()), (want.len(), Some(24_000)));
+    let differ = got.iter().zip(want).filter(|(g, w)| (*g - w.clamp(-1.0, 1.0)).abs() > 1e-6).count();
+    assert_eq!(differ, 0, "samples of {}", want.len());
+}
+
+/// A microphone: frames come as fast as they are spoken, and the account of the latency adds up.
+#[test]
+fn a_microphone_is_said_again_at_once() {
+    let Some(rig) = Rig::start(48_000) else { return };
+    rig.speech("said.wav");
+    // What the machine records is what it plays, so the voice hears itself and the recording.
+    let mut other = at(&rig.folder, "paplay").arg(rig.folder.path("said.wav")).spawn().unwrap();
+    let voice = "-m voice.safetensors --condition ann.bin --like talker.bin --input mic --seconds 4";
+    let (played, said) = result(rig.play(voice));
+    other.wait().unwrap();
+    let ms = |key: &str| played["live"][key].as_f64().unwrap_or_else(|| panic!("{key} in {played}"));
+    let parts = ["capture_ms", "resampling_ms", "window_ms", "context_ms", "ring_ms", "device_ms"];
+    let sum: f64 = parts.iter().map(|part| ms(part)).sum();
+    assert!((ms("total_ms") - sum).abs() < 1e-3 && ms("capture_ms") > 0.0, "{played}");
+    assert_eq!((ms("window_ms"), ms("context_ms")), (17.5, 10.0));
+    assert!(said.contains("latency") && said.contains("context 10.0"), "{said}");
+    let held = played["frames_held"].as_u64().unwrap();
+    assert!(held < 100, "{held} of 400 frames held: nothing is heard");
 }

@@ -9,9 +9,10 @@ use std::hint::black_box;
 use std::path::Path;
 use std::sync::Mutex;
 use wavesynth::synth::{
-    CoinSource, Command, Cue, Ensemble, Forced, Layer, Length, Manner, Part, Synth, Worker,
+    CoinSource, Command, Cue, Ensemble, Forced, Layer, Length, Listener, Manner, Pace, Part, Synth, Worker,
 };
 use wavesynth::voice::Voice;
+use wavesynth_audio::features::{SpeakerStats, Talker};
 use wavesynth_audio::ring::ring;
 use wavesynth_models::ar::Sampling;
 
@@ -174,4 +175,53 @@ fn a_full_ring_and_a_stop_cost_no_memory_either() {
     });
     assert_eq!(violations(|| worker.run()), 0);
     assert!(other.join().unwrap() < 24_000);
+}
+
+/// Hearing, being left without input, catching up and the end, with the engine around it.
+#[test]
+fn a_worker_that_listens_does_not_allocate() {
+    let _one = ONE.lock().unwrap();
+    let voice = voice(&config());
+    for (rate, pace) in [(16_000, Pace::Live), (48_000, Pace::Live), (44_100, Pace::Patient)] {
+        let talker = Talker::learning(SpeakerStats { mean: [0.0; 16], std: [1.0; 16], median_f0_hz: 150.0 });
+        let extractor = voice.extractor(talker, Path::new("test")).unwrap();
+        let (mut input, heard) = ring(rate as usize);
+        let listener = Listener::stream(extractor, heard, rate, pace).unwrap();
+        let hearing = listener.hearing();
+        let mut part = part(&voice, Manner::default());
+        part.length = Length::Track;
+        let mut synth = Synth::new(&voice, part);
+        synth.listen(listener);
+        let (producer, mut consumer) = ring(900);
+        let (_commands, inbox) = bounded(8);
+        let (outbox, _events) = bounded(8);
+        let mut worker = Worker::new(synth, 48_000, producer, inbox, outbox).unwrap();
+        let stats = consumer.stats();
+        let other = std::thread::spawn(move || {
+            let pcm: Vec<f32> = (0..rate).map(|i| (i as f32 * 0.05).sin()).collect();
+            let mut block = [0.0; 240];
+            for i in 0.. {
+                // A hundredth of a second each time; a gap, and all of it at once behind the gap; then the end.
+                match i {
+                    0..30 => _ = input.push_slice(&pcm[..rate as usize / 100]),
+                    45 => _ = input.push_slice(&pcm[..rate as usize / 4]),
+                    50 => input.close(),
+                    _ => {}
+                }
+                for _ in 0..2 {
+                    consumer.fill(&mut block);
+                    std::thread::sleep(std::time::Duration::from_micros(5_000));
+                }
+                if stats.finished() {
+                    return;
+                }
+            }
+        });
+        assert_eq!(violations(|| worker.run()), 0, "{rate} Hz");
+        other.join().unwrap();
+        assert!(hearing.frames() > 30, "{} frames", hearing.frames());
+        if pace == Pace::Live {
+            assert!(hearing.held() > 0 && hearing.skipped() > 0, "{} {}", hearing.held(), hearing.skipped());
+        }
+    }
 }

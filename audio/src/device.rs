@@ -6,6 +6,7 @@
 //! ```text
 //! open(Request) -> Output -- rate, ring_frames --> ring::ring(...) -> (Producer, Consumer)
 //! Output::start(consumer) -> Playing (paused)      fill the ring first, then Playing::play()
+//! open_input(...) -> Input, Input::start(producer) -> Capturing
 //! ```
 //!
 //! What a request for L ms means: the ring holds L ms, and the device is asked for periods of a third of that, so
@@ -13,11 +14,13 @@
 //! [`PlayingStats::latency_ms`] says what it really adds. It is filled with silence when the stream starts, so that the
 //! ring, full at that moment, is still full when the first sample is taken.
 
+mod capture;
 mod convert;
 mod count;
 mod negotiate;
 
 use crate::ring;
+pub use capture::{Capturing, Input, open_input};
 pub use count::PlayingStats;
 
 use convert::{Pcm, with_sample_type};
@@ -38,9 +41,22 @@ pub enum DeviceError {
     /// The machine has no output device. One can still render to a file.
     #[error("no sound output device was found ({0}): connect one, or render to a file")]
     None(String),
+    /// The machine has no input device. One can still read a file.
+    #[error("no sound input device was found ({0}): connect one, or read a recording")]
+    NoInput(String),
+    /// The input device is there but cannot record.
+    #[error("device {name:?} cannot record: {what}")]
+    Deaf {
+        /// The device.
+        name: String,
+        /// The host's words.
+        what: String,
+    },
     /// No device of that name.
-    #[error("no output device is called {name:?}; there are: {}", found.join(", "))]
+    #[error("no {direction} device is called {name:?}; there are: {}", found.join(", "))]
     NotFound {
+        /// Which way the sound was to go.
+        direction: Direction,
         /// The name asked for.
         name: String,
         /// The names of the devices there are.
@@ -60,6 +76,24 @@ pub enum DeviceError {
     /// The sound system could not be asked.
     #[error("the sound system does not answer: {0}")]
     Host(String),
+}
+
+/// Which way sound goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// From a microphone.
+    Input,
+    /// To a loudspeaker.
+    Output,
+}
+
+impl std::fmt::Display for Direction {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Input => "input",
+            Self::Output => "output",
+        })
+    }
 }
 
 /// An output device.
@@ -139,32 +173,51 @@ pub fn list() -> Result<Vec<DeviceInfo>, DeviceError> {
         info.channels.dedup();
         info
     };
-    Ok(devices(&host)?.iter().map(info).collect())
+    Ok(devices(&host, Direction::Output)?.iter().map(info).collect())
 }
 
 /// What the host lists, and its default device, which some configurations of ALSA do not list, where that answers.
-fn devices(host: &cpal::Host) -> Result<Vec<cpal::Device>, DeviceError> {
-    let mut all: Vec<cpal::Device> =
-        host.output_devices().map_err(|e| DeviceError::Host(e.to_string()))?.collect();
-    if let Some(default) = host.default_output_device() {
+fn devices(host: &cpal::Host, direction: Direction) -> Result<Vec<cpal::Device>, DeviceError> {
+    let fail = |e: cpal::Error| DeviceError::Host(e.to_string());
+    let mut all: Vec<cpal::Device> = match direction {
+        Direction::Input => host.input_devices().map_err(fail)?.collect(),
+        Direction::Output => host.output_devices().map_err(fail)?.collect(),
+    };
+    if let Some(default) = default(host, direction) {
         let name = name_of(&default);
-        if !all.iter().any(|d| name_of(d) == name) && default.supported_output_configs().is_ok() {
+        let answers = match direction {
+            Direction::Input => default.supported_input_configs().is_ok(),
+            Direction::Output => default.supported_output_configs().is_ok(),
+        };
+        if !all.iter().any(|d| name_of(d) == name) && answers {
             all.insert(0, default);
         }
     }
     Ok(all)
 }
 
-fn find(host: &cpal::Host, name: Option<&str>) -> Result<cpal::Device, DeviceError> {
+fn default(host: &cpal::Host, direction: Direction) -> Option<cpal::Device> {
+    match direction {
+        Direction::Input => host.default_input_device(),
+        Direction::Output => host.default_output_device(),
+    }
+}
+
+fn find(host: &cpal::Host, direction: Direction, name: Option<&str>) -> Result<cpal::Device, DeviceError> {
     let Some(name) = name else {
-        return host.default_output_device().ok_or_else(|| DeviceError::None(format!("host {}", host.id())));
+        let host_name = format!("host {}", host.id());
+        return default(host, direction).ok_or(match direction {
+            Direction::Input => DeviceError::NoInput(host_name),
+            Direction::Output => DeviceError::None(host_name),
+        });
     };
-    let devices = devices(host)?;
+    let devices = devices(host, direction)?;
     let found = devices.iter().map(name_of).collect();
-    devices
-        .into_iter()
-        .find(|d| name_of(d) == name || d.to_string() == name)
-        .ok_or(DeviceError::NotFound { name: name.to_owned(), found })
+    devices.into_iter().find(|d| name_of(d) == name || d.to_string() == name).ok_or(DeviceError::NotFound {
+        direction,
+        name: name.to_owned(),
+        found,
+    })
 }
 
 /// Opens a device and settles on a rate, a format and a period; nothing plays yet.
@@ -178,7 +231,7 @@ pub fn open(request: Request<'_>) -> Result<Output, DeviceError> {
             "a latency of {latency} ms was asked for, wanted 1 to 2000 ms"
         )));
     }
-    let device = find(&host(), request.name)?;
+    let device = find(&host(), Direction::Output, request.name)?;
     let name = name_of(&device);
     let fail = |e: cpal::Error| match e.kind() {
         // Some hosts always have a default device, and find out only now that nothing is behind it.

@@ -12,15 +12,21 @@
 //! Everything is clamped to -[`CLAMP`]..[`CLAMP`]. The track is coarse and speaker-normalised on purpose:
 //! with fine local features the speaker is already in them, and a speaker vector beside them is inaudible.
 //!
+//! [`Extractor`] reads a whole recording. [`CausalExtractor`] makes the same frames from a signal that is still coming in.
+//!
 //! A change of any number in here is a new recipe with a new id.
 
+pub mod causal;
 mod dct;
 pub mod f0;
 pub mod spectrum;
 mod stats;
+mod talker;
 pub mod warp;
 
+pub use causal::CausalExtractor;
 pub use stats::{FeatureError, SPEECH_RANGE_DB, SpeakerStats};
+pub use talker::Talker;
 
 use dct::Dct;
 use spectrum::{Filterbank, Spectrum};
@@ -83,37 +89,47 @@ impl RawFeatures {
     }
 }
 
-/// Extracts [`RawFeatures`]; owns the transforms and the scratch memory, so keep it.
-pub struct Extractor {
+/// From a signal to its cepstra, a frame at a time.
+struct Cepstrum {
     spectrum: Spectrum,
     bank: Filterbank,
     dct: Dct,
+}
+
+impl Cepstrum {
+    fn new() -> Self {
+        Self { spectrum: Spectrum::new(), bank: Filterbank::new(BANDS), dct: Dct::new(BANDS, CEPSTRA) }
+    }
+
+    fn frame(&mut self, pcm16k: &[f32], frame: usize) -> [f32; CEPSTRA] {
+        let power = self.spectrum.power(pcm16k, frame);
+        let mut bands = [0.0; BANDS];
+        self.bank.log_energies(power, &mut bands);
+        self.of_bands(&bands)
+    }
+
+    fn of_bands(&self, bands: &[f32; BANDS]) -> [f32; CEPSTRA] {
+        let mut c = [0.0; CEPSTRA];
+        self.dct.transform(bands, &mut c);
+        c
+    }
+}
+
+/// Extracts [`RawFeatures`]; owns the transforms and the scratch memory, so keep it.
+pub struct Extractor {
+    cepstrum: Cepstrum,
     tracker: f0::Tracker,
 }
 
 impl Extractor {
     /// Plans the transforms.
     pub fn new() -> Self {
-        Self {
-            spectrum: Spectrum::new(),
-            bank: Filterbank::new(BANDS),
-            dct: Dct::new(BANDS, CEPSTRA),
-            tracker: f0::Tracker::new(),
-        }
+        Self { cepstrum: Cepstrum::new(), tracker: f0::Tracker::new() }
     }
 
     /// Features of a whole signal at 16 kHz, `ceil(n / 160)` frames. NaN and infinite samples count as 0.
     pub fn extract(&mut self, pcm16k: &[f32]) -> RawFeatures {
-        let n = frame_count(pcm16k.len());
-        let mut cepstra = Vec::with_capacity(n);
-        let mut bands = [0.0; BANDS];
-        for i in 0..n {
-            let power = self.spectrum.power(pcm16k, i);
-            self.bank.log_energies(power, &mut bands);
-            let mut c = [0.0; CEPSTRA];
-            self.dct.transform(&bands, &mut c);
-            cepstra.push(c);
-        }
+        let cepstra = (0..frame_count(pcm16k.len())).map(|i| self.cepstrum.frame(pcm16k, i)).collect();
         let (f0_hz, voicing) = self.tracker.track(pcm16k);
         RawFeatures { cepstra, f0_hz, voicing }
     }
@@ -160,15 +176,31 @@ impl Track {
 /// Takes the speaker out: see the table at the module's head.
 pub fn normalise(raw: &RawFeatures, stats: &SpeakerStats) -> Track {
     let pitch = relative_pitch(&raw.f0_hz, stats.median_f0_hz);
-    let mut frames = Vec::with_capacity(raw.len() * FEATURES);
-    for (i, c) in raw.cepstra.iter().enumerate() {
-        for (k, &v) in c.iter().enumerate() {
-            frames.push(bounded((v - stats.mean[k]) / stats.std[k]));
-        }
-        frames.push(bounded(PITCH_SCALE * pitch.get(i).unwrap_or(&0.0)));
-        frames.push(bounded(raw.voicing.get(i).copied().unwrap_or(0.0)));
+    let mut frames = vec![0.0; raw.len() * FEATURES];
+    for (i, (row, c)) in frames.chunks_exact_mut(FEATURES).zip(&raw.cepstra).enumerate() {
+        write_cepstra(c, stats, row);
+        write_pitch(pitch.get(i).copied().unwrap_or(0.0), raw.voicing.get(i).copied().unwrap_or(0.0), row);
     }
     Track { frames }
+}
+
+/// Columns 0..16 of a row.
+fn write_cepstra(c: &[f32; CEPSTRA], stats: &SpeakerStats, row: &mut [f32]) {
+    for (k, (out, &v)) in row.iter_mut().zip(c).enumerate() {
+        *out = bounded((v - stats.mean[k]) / stats.std[k]);
+    }
+}
+
+/// Columns 16 and 17 of a row: octaves above the median, and voicing strength.
+fn write_pitch(octaves: f32, voicing: f32, row: &mut [f32]) {
+    row[CEPSTRA] = bounded(PITCH_SCALE * octaves);
+    row[CEPSTRA + 1] = bounded(voicing);
+}
+
+/// Octaves of a voiced frame above the median; `None` for an unvoiced one, or without a median.
+fn octaves(f0_hz: f32, median: f32) -> Option<f32> {
+    let voiced = |f: f32| f.is_finite() && f > 0.0;
+    (voiced(f0_hz) && voiced(median)).then(|| (f0_hz / median).log2())
 }
 
 fn bounded(v: f32) -> f32 {
@@ -178,15 +210,9 @@ fn bounded(v: f32) -> f32 {
 /// Octaves above the median, interpolated across unvoiced frames.
 fn relative_pitch(f0_hz: &[f32], median: f32) -> Vec<f32> {
     let mut out = vec![0.0; f0_hz.len()];
-    if !(median.is_finite() && median > 0.0) {
-        return out;
-    }
     let mut last: Option<(usize, f32)> = None;
     for (i, &f) in f0_hz.iter().enumerate() {
-        if !(f.is_finite() && f > 0.0) {
-            continue;
-        }
-        let v = (f / median).log2();
+        let Some(v) = octaves(f, median) else { continue };
         out[i] = v;
         match last {
             None => out[..i].fill(v),

@@ -20,7 +20,8 @@
 //! | [`ring`] | engine -> callback, with its own underrun count | real-time |
 //! | [`wav`], [`sink`], [`cond`] | files and pipes | main |
 //! | [`features`] | the local conditioning track, the speaker taken out of it | main, trainer |
-//! | `device` | sound devices (feature `device`) | main; its callback is real-time |
+//! | [`features::CausalExtractor`] | the same track while the sound comes in | real-time |
+//! | `device` | sound devices, out and in (feature `device`) | main; its callbacks are real-time |
 //!
 //! PCM is `f32` in -1..1, mono, throughout. Functions that may run on the engine's or the callback's
 //! thread say so under *Real-time*: they do not allocate, lock, log or touch files.

@@ -1,7 +1,7 @@
 //! The ring between the engine and the callback: one producer, one consumer, samples in order.
 //!
-//! Threads: [`Producer`] belongs to the engine, [`Consumer`] to the callback, [`Stats`] may be read from
-//! anywhere. Nothing here waits: the engine parks when [`Producer::free`] is too small, and the
+//! Threads: [`Producer`] belongs to the engine, [`Consumer`] to the callback (the other way round where sound comes in),
+//! [`Stats`] may be read from anywhere. Nothing here waits: the engine parks when [`Producer::free`] is too small, and the
 //! callback takes what there is and pads with silence. Sound hosts do not always report a glitch, so the
 //! ring counts its own.
 
@@ -151,6 +151,23 @@ impl Consumer {
         n
     }
 
+    /// Samples that [`Consumer::fill`] would find now.
+    ///
+    /// # Real-time
+    /// Reads an atomic.
+    pub fn waiting(&self) -> usize {
+        self.ring.occupied_len()
+    }
+
+    /// Whether the stream was closed and nothing of it is left.
+    ///
+    /// # Real-time
+    /// Reads atomics.
+    pub fn is_over(&self) -> bool {
+        // In this order: what was pushed before the closing is visible behind it.
+        self.shared.closed.load(Ordering::Acquire) && self.ring.is_empty()
+    }
+
     /// The counters of this ring.
     pub fn stats(&self) -> Stats {
         Stats(self.shared.clone())
@@ -226,8 +243,9 @@ mod tests {
         assert_eq!((stats.underruns(), stats.missing_samples()), (2, 9));
         p.push_slice(&[4.0, 5.0]);
         p.close();
-        assert!(!stats.finished());
+        assert!(!stats.finished() && !c.is_over() && c.waiting() == 2);
         c.fill(&mut out);
+        assert!(c.is_over() && c.waiting() == 0);
         c.fill(&mut out);
         assert_eq!((stats.underruns(), stats.missing_samples()), (2, 9));
         assert!(stats.finished());

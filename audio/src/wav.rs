@@ -3,7 +3,11 @@
 //! Integer PCM of 8, 16, 24 and 32 bits and float PCM of 32 and 64 bits, plain or extensible headers, any
 //! number of channels (averaged). A header that does not know the length of the data, as streaming
 //! programs write it, means "to the end of the file"; any other length that the file does not have is an
-//! error. Memory is bounded by what the file really holds.
+//! error. Memory is bounded by what the file really holds. [`Stream`] reads the same from a pipe, as it comes.
+
+mod stream;
+
+pub use stream::Stream;
 
 use crate::resample::{self, ResampleError};
 use std::fs::File;
@@ -125,6 +129,25 @@ impl Encoding {
     }
 }
 
+impl Encoding {
+    /// Mean of a frame's channels, limited to -1..1; or what it is if that is no finite number.
+    fn mono(self, frame: &[u8], channels: usize) -> Result<f32, f64> {
+        let sum: f64 = frame.chunks_exact(self.bytes()).map(|b| self.sample(b)).sum();
+        let value = sum / channels as f64;
+        if value.is_finite() { Ok(value.clamp(-1.0, 1.0) as f32) } else { Err(value) }
+    }
+}
+
+/// What stands ahead of the data.
+struct Head {
+    encoding: Encoding,
+    channels: usize,
+    rate: u32,
+    data_start: u64,
+    /// Bytes of data promised; `None` for "to the end".
+    data_len: Option<u64>,
+}
+
 struct Layout {
     encoding: Encoding,
     channels: usize,
@@ -151,12 +174,9 @@ pub fn read(path: &Path) -> Result<Recording, WavError> {
         let bytes = &mut block[..n * frame_bytes];
         file.read_exact(bytes).map_err(io)?;
         for frame in bytes.chunks_exact(frame_bytes) {
-            let sum: f64 = frame.chunks_exact(width).map(|b| layout.encoding.sample(b)).sum();
-            let value = sum / layout.channels as f64;
-            if !value.is_finite() {
-                return Err(WavError::NotFinite { path: path.into(), index: samples.len() as u64, value });
-            }
-            samples.push(value.clamp(-1.0, 1.0) as f32);
+            samples.push(layout.encoding.mono(frame, layout.channels).map_err(|value| {
+                WavError::NotFinite { path: path.into(), index: samples.len() as u64, value }
+            })?);
         }
         left -= n as u64;
     }
@@ -206,19 +226,38 @@ fn open(path: &Path) -> Result<BufReader<File>, WavError> {
 }
 
 fn layout(path: &Path, file: &mut BufReader<File>) -> Result<Layout, WavError> {
+    let io = |e: io::Error| io_error(path, e);
+    let size = file.seek(SeekFrom::End(0)).map_err(io)?;
+    file.rewind().map_err(io)?;
+    let Head { encoding, channels, rate, data_start, data_len } = head(path, file)?;
+    let there = size.saturating_sub(data_start);
+    let bytes = match data_len {
+        None => there,
+        Some(len) if len > there => {
+            return Err(WavError::Truncated { path: path.into(), found: there, wanted: len });
+        }
+        Some(len) => len,
+    };
+    let frames = bytes / (encoding.bytes() * channels) as u64;
+    if frames == 0 {
+        return Err(WavError::Empty { path: path.into() });
+    }
+    Ok(Layout { encoding, channels, rate, data_start, frames })
+}
+
+/// Reads up to the data.
+fn head(path: &Path, file: &mut impl Read) -> Result<Head, WavError> {
     let bad = |what: &str| WavError::Format { path: path.into(), what: what.into() };
     let io = |e: io::Error| match e.kind() {
         io::ErrorKind::UnexpectedEof => bad("the file ends within its header"),
         _ => io_error(path, e),
     };
-    let size = file.seek(SeekFrom::End(0)).map_err(io)?;
-    file.rewind().map_err(io)?;
-
     let mut riff = [0; 12];
     file.read_exact(&mut riff).map_err(io)?;
     if &riff[..4] != b"RIFF" || &riff[8..] != b"WAVE" {
         return Err(bad("it does not begin with RIFF....WAVE"));
     }
+    let mut at = riff.len() as u64;
     let mut format = None;
     loop {
         let mut head = [0; 8];
@@ -226,43 +265,30 @@ fn layout(path: &Path, file: &mut BufReader<File>) -> Result<Layout, WavError> {
             io::ErrorKind::UnexpectedEof => bad("it has no data chunk"),
             _ => io(e),
         })?;
+        at += 8;
         let len = u32::from_le_bytes([head[4], head[5], head[6], head[7]]) as u64;
+        let mut read = 0;
         match &head[..4] {
             b"fmt " => {
                 let mut fmt = [0; 40];
-                let n = len.min(40) as usize;
-                file.read_exact(&mut fmt[..n]).map_err(io)?;
-                format = Some(parse_format(path, &fmt[..n])?);
-                skip(file, len - n as u64 + len % 2).map_err(io)?;
+                read = len.min(40);
+                file.read_exact(&mut fmt[..read as usize]).map_err(io)?;
+                format = Some(parse_format(path, &fmt[..read as usize])?);
             }
             b"data" => {
                 let Some((encoding, channels, rate)) = format else {
                     return Err(bad("its data come before their format"));
                 };
-                let data_start = file.stream_position().map_err(io)?;
-                let there = size.saturating_sub(data_start);
                 // Streams write 0xffffffff or something near 2^31, and ours is one of them.
-                let bytes = match len {
-                    0x7fff_0000.. => there,
-                    _ if len > there => {
-                        return Err(WavError::Truncated { path: path.into(), found: there, wanted: len });
-                    }
-                    _ => len,
-                };
-                let frames = bytes / (encoding.bytes() * channels) as u64;
-                if frames == 0 {
-                    return Err(WavError::Empty { path: path.into() });
-                }
-                return Ok(Layout { encoding, channels, rate, data_start, frames });
+                let data_len = (len < 0x7fff_0000).then_some(len);
+                return Ok(Head { encoding, channels, rate, data_start: at, data_len });
             }
-            // Chunks of odd length are followed by a byte of padding.
-            _ => skip(file, len + len % 2).map_err(io)?,
+            _ => {}
         }
+        // Chunks of odd length are followed by a byte of padding. A file that ends here has no data chunk.
+        io::copy(&mut file.take(len - read + len % 2), &mut io::sink()).map_err(io)?;
+        at += len + len % 2;
     }
-}
-
-fn skip(file: &mut BufReader<File>, bytes: u64) -> io::Result<()> {
-    file.seek_relative(bytes as i64)
 }
 
 fn parse_format(path: &Path, fmt: &[u8]) -> Result<(Encoding, usize, u32), WavError> {

@@ -58,6 +58,7 @@ fn the_real_time_side_does_not_allocate() {
             for _ in 0..5 {
                 producer.push_slice(&block);
                 black_box((producer.free(), producer.fill(), producer.is_abandoned()));
+                black_box((consumer.waiting(), consumer.is_over()));
                 consumer.fill(&mut pcm);
                 consumer.fill(&mut pcm);
             }
@@ -67,6 +68,26 @@ fn the_real_time_side_does_not_allocate() {
         }),
         0
     );
+
+    let stats = features::SpeakerStats { mean: [0.0; 16], std: [1.0; 16], median_f0_hz: 150.0 };
+    for talker in [features::Talker::known(stats.clone()), features::Talker::learning(stats)] {
+        let mut extractor = features::CausalExtractor::new(2, talker);
+        let mut silence = extractor.window().to_vec();
+        assert_eq!(
+            allocations(|| {
+                for i in 0..200 {
+                    let at = extractor.push(&block[i..]);
+                    extractor.push(&block[at..]);
+                    black_box((extractor.window()[0], extractor.rows(), extractor.wants()));
+                }
+                extractor.write_silence(&mut silence);
+                extractor.end();
+                extractor.end();
+            }),
+            0
+        );
+        assert!(extractor.rows() > 200);
+    }
 
     let track = features::Track { frames: vec![0.5; 3 * features::FEATURES] };
     assert_eq!(allocations(|| _ = black_box(track.frame(7))), 0);

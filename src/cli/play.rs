@@ -1,14 +1,17 @@
 //! `wavesynth play`: a voice through a sound device, steered while it speaks.
 
 mod controls;
+mod latency;
 mod layers;
 mod status;
 
 use super::args::{ConditionArgs, LengthArgs, MannerArgs, ModelArgs, read_condition};
+use super::input::{Input, InputArgs};
 use super::render::{Summary, speak};
 use super::{interrupt, output, usage};
 use anyhow::{Result, bail};
 use controls::{Action, Controls};
+use latency::Latency;
 use layers::{Base, LayerArg};
 use serde::Serialize;
 use status::Status;
@@ -29,6 +32,11 @@ const FADE_OUT_MS: u32 = 200;
 const TICK: Duration = Duration::from_millis(20);
 /// A device that has not called back for so long has stopped working.
 const STALL: Duration = Duration::from_secs(5);
+/// Sound kept ready in the ring, in ms: at ease, and where it adds to what a talker hears of himself.
+const RING_MS: f32 = 60.0;
+const LIVE_MS: f32 = 15.0;
+/// Time after which the latency of live input is told: by then the devices have reported theirs.
+const SETTLED: Duration = Duration::from_secs(2);
 /// Where the sound goes when there is no device.
 const FALLBACK: &str = "wavesynth-play.wav";
 
@@ -40,6 +48,8 @@ pub struct Args {
     model: ModelArgs,
     #[command(flatten)]
     condition: ConditionArgs,
+    #[command(flatten)]
+    input: InputArgs,
     #[command(flatten)]
     length: LengthArgs,
     #[command(flatten)]
@@ -53,8 +63,9 @@ pub struct Args {
     #[arg(short, long, value_name = "D")]
     device: Option<String>,
     /// Sound kept ready in the ring; a third of it is the period asked of the device, whose own buffer comes on top
-    #[arg(long, value_name = "MS", default_value_t = 60.0, allow_negative_numbers = true)]
-    latency: f32,
+    /// [default: 60, with --input mic 15]
+    #[arg(long, value_name = "MS", allow_negative_numbers = true)]
+    latency: Option<f32>,
     /// Where the sound goes when there is no output device
     #[arg(short, long, value_name = "OUT.wav", default_value = FALLBACK)]
     output: PathBuf,
@@ -81,6 +92,11 @@ struct Played {
     realtime_priority: bool,
     block_us: Percentiles,
     block_deadline_us: f64,
+    /// Frames of 10 ms of the input that did not come in time, and that were left out to catch up.
+    frames_held: u64,
+    frames_skipped: u64,
+    /// From the microphone to the loudspeaker.
+    live: Option<Latency>,
     /// The file written in place of playing.
     output: Option<PathBuf>,
 }
@@ -88,12 +104,14 @@ struct Played {
 /// Runs the command.
 pub fn run(args: Args) -> Result<()> {
     let manner = args.manner.get()?;
-    if !(1.0..=2000.0).contains(&args.latency) {
-        usage!("--latency {}: wanted 1 to 2000 ms", args.latency);
+    let latency_ms = args.latency.unwrap_or(if args.input.is_live() { LIVE_MS } else { RING_MS });
+    if !(1.0..=2000.0).contains(&latency_ms) {
+        usage!("--latency {latency_ms}: wanted 1 to 2000 ms");
     }
     let voice = args.model.voice()?;
-    let cue = args.condition.cue(&voice)?;
-    let length = args.length.get(&cue, voice.section.sample_rate)?;
+    let mut input = args.input.open(&voice, &args.model.name())?;
+    let cue = args.input.cue(&args.condition, &voice)?;
+    let length = args.input.length(&args.length, &cue, voice.section.sample_rate)?;
     let part = Part {
         cue: Box::new(cue),
         manner,
@@ -108,14 +126,14 @@ pub fn run(args: Args) -> Result<()> {
         layers.push(layer.layer(number, &voice, &base)?);
     }
     let mut synth = Synth::layered(&voice, layers);
+    if let Some(listener) = input.as_mut().and_then(Input::listener) {
+        synth.listen(listener);
+    }
     interrupt::watch()?;
-    let request = device::Request {
-        name: args.device.as_deref(),
-        rate: voice.section.sample_rate,
-        latency_ms: args.latency,
-    };
-    let played = match device::open(request) {
-        Ok(device) => play(&voice, synth, device, length, manner, &args)?,
+    let request =
+        device::Request { name: args.device.as_deref(), rate: voice.section.sample_rate, latency_ms };
+    let mut played = match device::open(request) {
+        Ok(device) => play(&voice, synth, device, length, manner, input.as_ref(), &args)?,
         // A default device that can't be opened is as good as none.
         Err(e @ (DeviceError::None(_) | DeviceError::Unusable { .. } | DeviceError::Host(_)))
             if args.device.is_none() =>
@@ -132,6 +150,11 @@ pub fn run(args: Args) -> Result<()> {
         }
         Err(e) => return Err(e.into()),
     };
+    if let Some(input) = &input {
+        input.check()?;
+        played.frames_held = input.hearing().held();
+        played.frames_skipped = input.hearing().skipped();
+    }
     if args.json {
         output::json(&played)
     } else {
@@ -146,6 +169,7 @@ fn play(
     device: device::Output,
     length: Length,
     manner: Manner,
+    input: Option<&Input>,
     args: &Args,
 ) -> Result<Played> {
     let (name, device_rate) = (device.name.clone(), device.rate);
@@ -162,7 +186,8 @@ fn play(
     let mut conductor = Conductor {
         voice,
         session: &session,
-        controls: Controls::new(),
+        controls: Controls::new(input.is_none_or(|i| !i.takes_stdin())),
+        input,
         status: Status::new(voice.section.sample_rate, setup, total),
         manner,
         paused: false,
@@ -171,6 +196,7 @@ fn play(
     conductor.run()?;
     drop(conductor);
     let device_stats = session.output().stats();
+    let live = input.and_then(|input| Latency::measured(input, &session));
     let report = session.end()?;
     let ms = |samples: f64| samples * 1000.0 / f64::from(device_rate);
     Ok(Played {
@@ -181,6 +207,7 @@ fn play(
         latency_ms: Some(ms(ring_samples as f64) + f64::from(device_stats.latency_ms)),
         ring_ms: Some(ms(ring_samples as f64)),
         period_ms: Some(ms(f64::from(period))),
+        live,
         ..Played::reported(&report, voice, args.manner.seed(), output::cpu_time() - cpu)
     })
 }
@@ -190,6 +217,7 @@ struct Conductor<'a> {
     voice: &'a Voice,
     session: &'a Session<Playing>,
     controls: Controls,
+    input: Option<&'a Input>,
     status: Status,
     manner: Manner,
     paused: bool,
@@ -200,6 +228,8 @@ impl Conductor<'_> {
     /// Until the last sample has left the loudspeaker.
     fn run(&mut self) -> Result<()> {
         let mut callbacks = (0, Instant::now());
+        let start = Instant::now();
+        let mut stated = false;
         while !self.session.is_finished() {
             for action in self.controls.wait(TICK) {
                 if let Err(e) = action.map_err(anyhow::Error::msg).and_then(|a| self.obey(a)) {
@@ -220,10 +250,19 @@ impl Conductor<'_> {
             if stats.lost {
                 bail!("the output device has gone; play again on another one");
             }
+            if self.input.is_some_and(Input::is_lost) {
+                bail!("the input device has gone; play again with another one");
+            }
             if stats.callbacks != callbacks.0 {
                 callbacks = (stats.callbacks, Instant::now());
             } else if callbacks.1.elapsed() > STALL {
                 bail!("the output device has stopped asking for sound");
+            }
+            if !stated && start.elapsed() > SETTLED {
+                stated = true;
+                if let Some(latency) = self.input.and_then(|i| Latency::measured(i, self.session)) {
+                    self.status.say(&latency.line());
+                }
             }
             let prompt = self.controls.prompt();
             self.status.show(self.session, stats.xruns, self.paused, prompt.as_deref());
@@ -255,7 +294,10 @@ impl Conductor<'_> {
         match action {
             Action::Change { path, fade_ms } => {
                 let condition = read_condition(&path)?;
-                let cue = Cue::new(self.voice, &condition, &path)?;
+                let mut cue = Cue::new(self.voice, &condition, &path)?;
+                if self.input.is_some() {
+                    cue = cue.without_track();
+                }
                 if !cue.has_speaker() && !cue.has_track() {
                     bail!("{}: holds nothing that this voice listens to", path.display());
                 }
@@ -329,6 +371,9 @@ impl Played {
             realtime_priority: false,
             block_us: Percentiles::default(),
             block_deadline_us: 0.0,
+            frames_held: 0,
+            frames_skipped: 0,
+            live: None,
             output: None,
         }
     }

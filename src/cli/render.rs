@@ -3,6 +3,7 @@
 mod jobs;
 
 use super::args::{ConditionArgs, LengthArgs, MannerArgs, ModelArgs};
+use super::input::{Input, InputArgs};
 use super::{interrupt, npy, output, together, usage};
 use anyhow::{Result, bail};
 use clap::ValueEnum;
@@ -24,6 +25,8 @@ pub struct Args {
     #[command(flatten)]
     condition: ConditionArgs,
     #[command(flatten)]
+    input: InputArgs,
+    #[command(flatten)]
     length: LengthArgs,
     #[command(flatten)]
     manner: MannerArgs,
@@ -35,7 +38,7 @@ pub struct Args {
     #[arg(
         long,
         value_name = "LIST.tsv",
-        conflicts_with_all = ["output", "condition", "track", "seed", "coins", "codes"]
+        conflicts_with_all = ["output", "condition", "track", "input", "seed", "coins", "codes"]
     )]
     jobs: Option<PathBuf>,
     /// What to write
@@ -103,21 +106,31 @@ fn one(args: &Args, path: &Path) -> Result<()> {
     if to_stdout && std::io::stdout().is_terminal() {
         usage!("-o -: stdout is a terminal; pipe it into a player, as in `| aplay`");
     }
+    if args.input.is_live() {
+        usage!("--input mic: a microphone has no end; render a recording of it, or play it");
+    }
+    if args.codes.is_some() && args.input.is_stream() && !args.length.is_given() {
+        usage!("--codes with --input -: how many is not known ahead; pass --seconds, or a file");
+    }
     let voice = args.model.voice()?;
-    let cue = args.condition.cue(&voice)?;
+    let mut input = args.input.open(&voice, &args.model.name())?;
+    let cue = args.input.cue(&args.condition, &voice)?;
     let sample_rate = voice.section.sample_rate;
-    let mut length = args.length.get(&cue, sample_rate)?;
+    let mut length = args.input.length(&args.length, &cue, sample_rate)?;
     let mut coins = CoinSource::seed(args.manner.seed());
     if let Some(path) = &args.coins {
         coins = given_coins(path)?;
         let there = coins.len().unwrap_or(0);
-        if !args.length.is_given() && !cue.has_track() {
+        if !args.length.is_given() && !cue.has_track() && input.is_none() {
             length = Length::Samples(there);
         }
     }
     let given = coins.len();
     let record = args.codes.is_some();
     let mut synth = Synth::new(&voice, Part { cue: Box::new(cue), manner, coins, length, record });
+    if let Some(listener) = input.as_mut().and_then(Input::listener) {
+        synth.listen(listener);
+    }
     if let (Some(path), Some(there), Some(wanted)) = (&args.coins, given, synth.wanted(length))
         && there < wanted
     {
@@ -131,11 +144,14 @@ fn one(args: &Args, path: &Path) -> Result<()> {
     };
     interrupt::watch()?;
     // Before the sound appears, so that there is never the one without the other.
-    let keep_codes = |synth: &Synth| match (&args.codes, synth.codes()) {
-        (Some(path), Some(codes)) => npy::write::<u16>(path, &[codes.len() as u64], |push| {
-            Ok(codes.iter().copied().try_for_each(push)?)
-        }),
-        _ => Ok(()),
+    let keep_codes = |synth: &Synth| {
+        input.as_ref().map_or(Ok(()), Input::check)?;
+        match (&args.codes, synth.codes()) {
+            (Some(path), Some(codes)) => npy::write::<u16>(path, &[codes.len() as u64], |push| {
+                Ok(codes.iter().copied().try_for_each(push)?)
+            }),
+            _ => Ok(()),
+        }
     };
     let summary = speak(&mut synth, sink, args.manner.seed(), keep_codes)?;
     if args.json {
@@ -170,10 +186,14 @@ fn given_coins(path: &Path) -> Result<CoinSource> {
 fn pump(synth: &mut Synth, sink: &mut dyn Sink, mut shown: impl FnMut(&Synth)) -> Result<()> {
     let mut block = [0.0; BLOCK];
     loop {
-        let n = without_denormals(|| synth.fill(&mut block));
+        let ready = synth.ready(BLOCK);
+        let n = without_denormals(|| synth.fill(&mut block[..ready]));
         sink.write(&block[..n])?;
-        if n < BLOCK {
+        if n < ready {
             return Ok(());
+        }
+        if ready == 0 {
+            std::thread::sleep(Duration::from_millis(1));
         }
         if interrupt::count() > 0 {
             let seconds = synth.position() as f64 / f64::from(synth.sample_rate());

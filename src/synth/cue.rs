@@ -4,7 +4,7 @@ use crate::recordings;
 use crate::voice::Voice;
 use anyhow::{Context, Result};
 use std::path::Path;
-use wavesynth_audio::cond::{Condition, Shape};
+use wavesynth_audio::cond::Condition;
 use wavesynth_audio::features::{RawFeatures, SpeakerStats};
 
 /// A speaker vector, a feature track, or both.
@@ -30,15 +30,7 @@ impl Cue {
             _ => None,
         };
         let mut track = None;
-        if shape.features > 0
-            && let Some(t) = &condition.track
-        {
-            let wanted = Shape {
-                recipe: &voice.section.recipe,
-                sample_rate: voice.section.sample_rate,
-                hop: shape.hop as u32,
-                features: shape.features,
-            };
+        if let (Some(wanted), Some(t)) = (voice.track_shape(), &condition.track) {
             t.check(wanted).with_context(|| path.display().to_string())?;
             track = Some(t.frames.clone());
         }

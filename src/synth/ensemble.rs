@@ -1,7 +1,7 @@
 //! Several streams of one voice in lockstep: every weight that is read serves all of them.
 
 use super::line::Line;
-use super::{Cue, Manner, Part};
+use super::{Cue, Listener, Manner, Part};
 use crate::voice::Voice;
 use wavesynth_models::ar::{Generators, Sampling, Symbol};
 
@@ -122,6 +122,34 @@ impl Ensemble {
             }
             _ => cue,
         }
+    }
+
+    /// See [`super::Synth::listen`].
+    pub(super) fn listen(&mut self, at: usize, listener: Box<Listener>) {
+        if let Some(line) = &mut self.lines[at] {
+            line.listen(listener);
+        }
+    }
+
+    /// What stream `at` listens to.
+    pub(super) fn listener(&mut self, at: usize) -> Option<&mut Listener> {
+        self.lines[at].as_mut()?.listener()
+    }
+
+    /// Samples of `wanted` that stream `at` can say from what it heard so far.
+    ///
+    /// # Real-time
+    /// Yes.
+    pub(super) fn ready(&mut self, at: usize, wanted: usize) -> usize {
+        self.lines[at].as_mut().map_or(wanted, |line| line.ready(wanted))
+    }
+
+    /// Has stream `at` hear on, if it listens and its next sample needs it. False when nothing more is heard.
+    ///
+    /// # Real-time
+    /// Yes.
+    pub(super) fn hear(&mut self, at: usize) -> bool {
+        self.lines[at].as_mut().is_none_or(Line::hear)
     }
 
     pub(super) fn set_manner(&mut self, manner: Manner) {

@@ -1,6 +1,7 @@
 //! The frame clock: which conditioning frame is due at which sample.
 
 use super::cue::Cue;
+use super::listener::Listener;
 use wavesynth_audio::features::VOICING;
 use wavesynth_models::ar::Generator;
 use wavesynth_models::wavenet::Condition;
@@ -28,6 +29,8 @@ pub(super) struct Frames {
     /// `None` for an unconditional model, which is due no frame.
     shape: Option<Condition>,
     cue: Box<Cue>,
+    /// What brings the features in place of the cue's track.
+    listener: Option<Box<Listener>>,
     /// The speaker vector in force, somewhere between `from` and the cue's while a fade runs.
     speaker: Vec<f32>,
     from: Vec<f32>,
@@ -54,8 +57,37 @@ impl Frames {
             fade: (0, 0),
             track_start: 0,
             voicing: 0.0,
+            listener: None,
             cue,
             shape,
+        }
+    }
+
+    /// Takes the features from `listener` from here on. It has to be made for this shape.
+    pub(super) fn listen(&mut self, listener: Box<Listener>) {
+        self.listener = Some(listener);
+    }
+
+    pub(super) fn listener(&mut self) -> Option<&mut Listener> {
+        self.listener.as_deref_mut()
+    }
+
+    /// Samples of `wanted` from `position` on that can be made from what was heard so far.
+    pub(super) fn ready(&mut self, position: u64, wanted: usize) -> usize {
+        let hop = self.hop();
+        let Some(listener) = &mut self.listener else { return wanted };
+        match position % hop {
+            0 if !listener.is_ready() => 0,
+            done => wanted.min((hop - done) as usize),
+        }
+    }
+
+    /// Hears on if a frame begins at sample `position`. False when nothing more is heard.
+    pub(super) fn hear(&mut self, position: u64) -> bool {
+        let begins = position.is_multiple_of(self.hop());
+        match &mut self.listener {
+            Some(listener) if begins => listener.advance(),
+            _ => true,
         }
     }
 
@@ -81,7 +113,8 @@ impl Frames {
 
     /// Announces the frame that begins at sample `position` or next after it, as far as is known by then.
     pub(super) fn announce(&mut self, position: u64, stream: &mut impl Conditioned) {
-        if self.shape.is_some() {
+        // What is still to be heard can't be announced.
+        if self.shape.is_some() && self.listener.is_none() {
             let frame = self.write(position.div_ceil(self.hop()), false);
             stream.announce(frame);
         }
@@ -97,7 +130,11 @@ impl Frames {
     fn write(&mut self, i: u64, in_force: bool) -> &[f32] {
         let Some(shape) = &self.shape else { return &[] };
         let at = (i - self.track_start.min(i)) as usize;
-        shape.write_frame(&self.speaker, self.cue.track(), at, &mut self.frame);
+        let (track, at) = match &self.listener {
+            Some(listener) => (Some(listener.window()), listener.context()),
+            None => (self.cue.track(), at),
+        };
+        shape.write_frame(&self.speaker, track, at, &mut self.frame);
         if in_force {
             let features = shape.centre(&self.frame);
             self.voicing = features.and_then(|f| f.get(VOICING)).copied().unwrap_or(0.0);
@@ -150,8 +187,11 @@ impl Frames {
     /// Samples that the track lasts.
     pub(super) fn track_samples(&self) -> Option<u64> {
         let features = self.shape.as_ref()?.features;
-        let track = self.cue.track()?;
-        Some((track.len() / features.max(1)) as u64 * self.hop())
+        let frames = match &self.listener {
+            Some(listener) => listener.frames()?,
+            None => self.cue.track()?.len() / features.max(1),
+        };
+        Some(frames as u64 * self.hop())
     }
 }
 

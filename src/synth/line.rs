@@ -1,7 +1,7 @@
 //! What one stream has of its own beside the model's state: cue, coins, decoder and length.
 
 use super::frames::{Conditioned, Frames};
-use super::{CoinSource, Cue, Length, Manner, Part};
+use super::{CoinSource, Cue, Length, Listener, Manner, Part};
 use crate::voice::Voice;
 use wavesynth_audio::pcm::Decoder;
 use wavesynth_models::ar::{Generators, Symbol};
@@ -58,6 +58,38 @@ impl Line {
         }
     }
 
+    /// See [`super::Synth::listen`].
+    pub(super) fn listen(&mut self, listener: Box<Listener>) {
+        self.frames.listen(listener);
+        if self.follow_track {
+            let end = self.frames.track_samples().unwrap_or(u64::MAX);
+            self.end = end.min(self.coins.len().unwrap_or(u64::MAX));
+            if let (Some(codes), true) = (&mut self.codes, end < u64::MAX) {
+                codes.reserve(end as usize);
+            }
+        }
+    }
+
+    pub(super) fn listener(&mut self) -> Option<&mut Listener> {
+        self.frames.listener()
+    }
+
+    pub(super) fn ready(&mut self, wanted: usize) -> usize {
+        if self.is_over() { wanted } else { self.frames.ready(self.position, wanted) }
+    }
+
+    /// See [`super::ensemble::Ensemble::hear`]. A line as long as its track ends when nothing more is heard.
+    pub(super) fn hear(&mut self) -> bool {
+        if self.is_over() {
+            return true;
+        }
+        let more = self.frames.hear(self.position);
+        if !more && self.follow_track {
+            self.end = self.position;
+        }
+        more
+    }
+
     /// Conditions stream `at` of `streams` for the next sample; the coin that draws it.
     pub(super) fn conduct(&mut self, streams: &mut dyn Generators, at: usize) -> f32 {
         if self.frames.conduct(self.position, &mut Lane { streams: &mut *streams, at }) {
@@ -96,7 +128,7 @@ impl Line {
         streams: &mut dyn Generators,
         at: usize,
     ) -> Box<Cue> {
-        let starts_track = cue.has_track();
+        let starts_track = cue.has_track() && self.frames.listener().is_none();
         let old = self.frames.change(cue, self.position, fade_ms, sample_rate);
         // What was announced no longer comes.
         self.frames.announce(self.position, &mut Lane { streams, at });

@@ -29,6 +29,7 @@ pub struct Session<O> {
     events: Receiver<Event>,
     progress: Arc<Progress>,
     stats: Stats,
+    resampling_ms: f64,
     thread: JoinHandle<(Worker, bool)>,
     started: Instant,
 }
@@ -66,7 +67,7 @@ impl<O> Session<O> {
         let (commands, inbox) = bounded(COMMANDS);
         let (outbox, events) = bounded(COMMANDS);
         let mut worker = Worker::new(synth, setup.device_rate, producer, inbox, outbox)?;
-        let progress = worker.progress();
+        let (progress, resampling_ms) = (worker.progress(), worker.resampling_ms());
         let started = Instant::now();
         let thread = std::thread::Builder::new()
             .name("engine".into())
@@ -80,7 +81,7 @@ impl<O> Session<O> {
             std::thread::sleep(Duration::from_millis(1));
         }
         let output = open(consumer)?;
-        Ok(Self { output, commands, events, progress, stats, thread, started })
+        Ok(Self { output, commands, events, progress, stats, resampling_ms, thread, started })
     }
 
     /// Sends a command to the worker. False when too many are under way already.
@@ -101,6 +102,11 @@ impl<O> Session<O> {
     /// What the worker shows.
     pub fn progress(&self) -> &Progress {
         &self.progress
+    }
+
+    /// Time that resampling to the consumer's rate takes, in ms.
+    pub fn resampling_ms(&self) -> f64 {
+        self.resampling_ms
     }
 
     /// What the consumer counts.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use wavesynth_audio::resample::{ResampleError, StreamResampler};
-use wavesynth_audio::ring::Producer;
+use wavesynth_audio::ring::{Producer, period};
 
 /// Samples generated at a time, at the voice's rate: 4 ms at 16 kHz, the grain at which commands are heard.
 pub const BLOCK: usize = 64;
@@ -85,6 +85,7 @@ pub struct Worker {
     synth: Synth,
     resampler: StreamResampler,
     ring: Producer,
+    device_rate: u32,
     commands: Receiver<Command>,
     events: Sender<Event>,
     progress: Arc<Progress>,
@@ -119,6 +120,7 @@ impl Worker {
             synth,
             resampler,
             ring,
+            device_rate,
             commands,
             events,
         })
@@ -127,6 +129,11 @@ impl Worker {
     /// What others may watch.
     pub fn progress(&self) -> Arc<Progress> {
         self.progress.clone()
+    }
+
+    /// Time by which the resampler's output lags behind the synth's, in ms.
+    pub fn resampling_ms(&self) -> f64 {
+        self.resampler.delay_out_samples() as f64 * 1000.0 / f64::from(self.device_rate)
     }
 
     /// The synth, when all is over.
@@ -144,15 +151,14 @@ impl Worker {
     /// # Real-time
     /// This is the engine thread.
     pub fn run(&mut self) {
-        let mut n = BLOCK;
-        while n == BLOCK {
-            self.obey();
+        while let Some(wanted) = self.wait() {
             let start = Instant::now();
             let before = self.synth.position();
-            n = self.synth.fill(&mut self.block);
+            let n = self.synth.fill(&mut self.block[..wanted]);
             self.out.clear();
             self.resampler.process(&self.block[..n], &mut self.out);
-            if n < BLOCK {
+            let ended = n < wanted;
+            if ended {
                 if !self.push() {
                     break;
                 }
@@ -167,13 +173,43 @@ impl Worker {
                 self.progress.busy_ns.fetch_add(took.as_nanos() as u64, Ordering::Relaxed);
                 self.progress.busy_samples.fetch_add(said, Ordering::Relaxed);
             }
-            if !self.push() {
+            if !self.push() || ended {
                 break;
             }
         }
         self.ring.close();
         self.progress.primed.store(true, Ordering::Release);
         self.progress.done.store(true, Ordering::Release);
+    }
+
+    /// Obeys, and waits until something can be said: how many samples, a block unless they wait for a listener. When input
+    /// does not come while the ring still holds enough for the next callback, the listener has to go without. `None`
+    /// when nobody is there to hear it.
+    fn wait(&mut self) -> Option<usize> {
+        loop {
+            self.obey();
+            let enough = period(self.ring.capacity() as u32) as usize + BLOCK / 2;
+            let at_voice_rate = |n: usize| n * self.synth.sample_rate() as usize / self.device_rate as usize;
+            let (ahead, least) = (at_voice_rate(self.ring.fill()), at_voice_rate(enough));
+            if let Some(listener) = self.synth.listener() {
+                listener.set_ahead(ahead, least);
+            }
+            let ready = self.synth.ready(BLOCK);
+            if ready > 0 {
+                return Some(ready);
+            }
+            let primed = self.progress.is_primed();
+            match self.synth.listener() {
+                Some(listener) if ahead < least && (primed || listener.is_live()) => listener.hold(),
+                _ if self.ring.is_abandoned() => return None,
+                _ => {
+                    // Live input will not fill the ring any further.
+                    let full = ahead >= least;
+                    self.progress.primed.store(primed || full, Ordering::Release);
+                    std::thread::sleep(self.nap());
+                }
+            }
+        }
     }
 
     fn obey(&mut self) {

@@ -2,6 +2,7 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod input;
 mod jobs;
 mod measure;
 mod refusals;

@@ -1,4 +1,4 @@
-//! PCM in f32 to whatever the device takes.
+//! PCM in f32 to whatever the device takes, and back.
 
 use crate::sink::to_s16;
 use cpal::{FromSample, I24, SizedSample, U24};
@@ -7,6 +7,9 @@ use cpal::{FromSample, I24, SizedSample, U24};
 pub(super) trait Pcm: SizedSample + Send + 'static {
     /// The device's value of a sample; what exceeds -1..1 is clamped, NaN is silence.
     fn from_pcm(x: f32) -> Self;
+
+    /// The PCM that a device's value means.
+    fn to_pcm(self) -> f32;
 }
 
 /// Greatest f32 below 1: times a power of two it stays within the integers that cpal's conversion makes.
@@ -22,6 +25,10 @@ macro_rules! pcm {
             fn from_pcm(x: f32) -> Self {
                 <$t>::from_sample_(bounded(x))
             }
+
+            fn to_pcm(self) -> f32 {
+                f32::from_sample_(self)
+            }
         }
     )*};
 }
@@ -32,6 +39,10 @@ impl Pcm for i16 {
     // The same as in files, so that a recording of what was played equals what was rendered.
     fn from_pcm(x: f32) -> Self {
         to_s16(x)
+    }
+
+    fn to_pcm(self) -> f32 {
+        f32::from_sample_(self)
     }
 }
 
@@ -86,5 +97,7 @@ mod tests {
         assert!(i64::from_pcm(9.0) > i64::MAX / 2);
         assert!(u64::from_pcm(9.0) > u64::MAX / 2 + u64::MAX / 4);
         assert_eq!((u8::from_pcm(9.0), u8::from_pcm(-9.0)), (255, 0));
+        assert_eq!((i16::MIN.to_pcm(), 64u8.to_pcm(), 0.25f32.to_pcm()), (-1.0, -0.5, 0.25));
+        assert_eq!((I24::from_pcm(-0.5).to_pcm(), u16::from_pcm(0.5).to_pcm()), (-0.5, 0.5));
     }
 }

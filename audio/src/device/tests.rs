@@ -52,4 +52,6 @@ fn a_name_that_no_device_has_is_its_own_error() {
     let r = open(Request { name: Some("no such device"), rate: 16_000, latency_ms: 20.0 });
     let e = r.err().unwrap();
     assert!(matches!(e, DeviceError::NotFound { .. } | DeviceError::Host(_)), "{e}");
+    let e = open_input(Some("no such device"), 16_000, 5.0).err().unwrap();
+    assert!(matches!(e, DeviceError::NotFound { .. } | DeviceError::Host(_)), "{e}");
 }

@@ -12,6 +12,10 @@
 //!    "unvoiced" at the cost of the highest C, with costs of [`VOICING_COST`] for a change of voicing and
 //!    [`JUMP_COST`] per octave of pitch change (at most [`JUMP_MAX`]).
 
+mod online;
+
+pub use online::{LAG, LEAD, OnlineTracker};
+
 use super::{HOP, SAMPLE_RATE, frame_count};
 use realfft::num_complex::Complex;
 use realfft::{ComplexToReal, RealFftPlanner, RealToComplex};
@@ -43,6 +47,8 @@ const LAG_MAX: usize = (SAMPLE_RATE as f32 / MIN_HZ) as usize + 1;
 /// One beyond at either side, for the parabola.
 const LAGS: usize = LAG_MAX - LAG_MIN + 3;
 const SEGMENT: usize = WINDOW + LAG_MAX + 1;
+/// A medium lag, the geometric mean: its two windows lie symmetrically around the centre.
+const MIDDLE: usize = 103;
 const POINTS: usize = 1_024;
 const TAPS: usize = 65;
 const STATES: usize = CANDIDATES + 1;
@@ -97,16 +103,19 @@ impl Tracker {
     pub fn track(&mut self, pcm16k: &[f32]) -> (Vec<f32>, Vec<f32>) {
         let frames = frame_count(pcm16k.len());
         self.filter(pcm16k);
-        let floor = WINDOW as f32 * self.loudest() * 10f32.powf(FLOOR_DB / 10.0);
-        if floor <= 0.0 {
-            return (vec![0.0; frames], vec![0.0; frames]);
+        let (mut f0, mut voicing) = (vec![0.0; frames], vec![0.0; frames]);
+        let floor = floor(self.loudest());
+        if floor > 0.0 {
+            let mut path = Path::new();
+            let steps: Vec<Step> = (0..frames)
+                .map(|i| {
+                    let (candidates, n, best) = self.candidates(i, floor);
+                    path.step(&candidates[..n], best)
+                })
+                .collect();
+            trace(&steps, path.best(), &mut f0, &mut voicing);
         }
-        let mut path = Path::new(frames);
-        for i in 0..frames {
-            let (candidates, n, best) = self.candidates(i, floor);
-            path.push(&candidates[..n], best);
-        }
-        path.finish()
+        (f0, voicing)
     }
 
     fn filter(&mut self, pcm: &[f32]) {
@@ -117,21 +126,12 @@ impl Tracker {
             *p = if x.is_finite() { x } else { 0.0 };
         }
         self.smooth.clear();
-        self.smooth.extend(padded.windows(TAPS).map(|w| {
-            // Eight sums, so that the compiler can add them side by side.
-            let mut sums = [0.0f32; 8];
-            for (x, h) in w.chunks_exact(8).zip(self.low_pass.chunks_exact(8)) {
-                for k in 0..8 {
-                    sums[k] += x[k] * h[k];
-                }
-            }
-            sums.iter().sum::<f32>() + w[TAPS - 1] * self.low_pass[TAPS - 1]
-        }));
+        self.smooth.extend(padded.windows(TAPS).map(|w| filtered(w, &self.low_pass)));
     }
 
     /// Mean square of the loudest three hops in a row.
     fn loudest(&self) -> f32 {
-        let hops: Vec<f32> = self.smooth.chunks(HOP).map(|c| c.iter().map(|x| x * x).sum()).collect();
+        let hops: Vec<f32> = self.smooth.chunks(HOP).map(energy).collect();
         let three = |w: &[f32]| w.iter().sum::<f32>() / (3 * HOP) as f32;
         match hops.len() {
             0..3 => three(&hops),
@@ -141,8 +141,6 @@ impl Tracker {
 
     /// Peaks of C for frame i, how many, and the highest C of all.
     fn candidates(&mut self, i: usize, floor: f32) -> ([Candidate; CANDIDATES], usize, f32) {
-        // The two windows of a medium lag (their geometric mean) lie symmetrically around the centre.
-        const MIDDLE: usize = 103;
         let centre = i * HOP + HOP / 2;
         let shift = WINDOW.midpoint(MIDDLE);
         let mut mean = 0.0;
@@ -217,6 +215,27 @@ impl Default for Tracker {
     }
 }
 
+/// A, from the mean square of the loudest 30 ms.
+fn floor(loudest: f32) -> f32 {
+    WINDOW as f32 * loudest * 10f32.powf(FLOOR_DB / 10.0)
+}
+
+fn energy(x: &[f32]) -> f32 {
+    x.iter().map(|x| x * x).sum()
+}
+
+/// One output of the low-pass, from the [`TAPS`] samples around it.
+fn filtered(w: &[f32], taps: &[f32]) -> f32 {
+    // Eight sums, so that the compiler can add them side by side.
+    let mut sums = [0.0f32; 8];
+    for (x, h) in w.chunks_exact(8).zip(taps.chunks_exact(8)) {
+        for k in 0..8 {
+            sums[k] += x[k] * h[k];
+        }
+    }
+    sums.iter().sum::<f32>() + w[TAPS - 1] * taps[TAPS - 1]
+}
+
 fn weighted(c: &Candidate) -> f32 {
     c.height * (1.0 - LAG_WEIGHT * c.lag / LAG_MAX as f32)
 }
@@ -237,24 +256,32 @@ fn low_pass() -> Vec<f32> {
     h.iter().map(|v| (v / sum) as f32).collect()
 }
 
-/// The Viterbi pass. State 0 is unvoiced, state s > 0 is candidate s - 1.
+/// A frame of the Viterbi pass: its candidates, and where the best way to each state comes from. State 0 is unvoiced,
+/// state s > 0 is candidate s - 1.
+#[derive(Clone, Copy, Default)]
+struct Step {
+    candidates: [Candidate; CANDIDATES],
+    back: [u8; STATES],
+}
+
+/// The front of the Viterbi pass: the cost of each state of the last frame.
 struct Path {
-    frames: Vec<([Candidate; CANDIDATES], [u8; STATES])>,
     cost: [f32; STATES],
     octave: [f32; STATES],
     states: usize,
+    first: bool,
 }
 
 impl Path {
-    fn new(frames: usize) -> Self {
-        Self { frames: Vec::with_capacity(frames), cost: [0.0; STATES], octave: [0.0; STATES], states: 1 }
+    fn new() -> Self {
+        Self { cost: [0.0; STATES], octave: [0.0; STATES], states: 1, first: true }
     }
 
-    fn push(&mut self, candidates: &[Candidate], best: f32) {
-        let first = self.frames.is_empty();
-        let (mut kept, mut back) = ([Candidate::default(); CANDIDATES], [0u8; STATES]);
+    /// One frame further, `best` being its highest C.
+    fn step(&mut self, candidates: &[Candidate], best: f32) -> Step {
+        let mut step = Step::default();
         let (mut cost, mut octave) = ([0.0f32; STATES], [0.0f32; STATES]);
-        kept[..candidates.len()].copy_from_slice(candidates);
+        step.candidates[..candidates.len()].copy_from_slice(candidates);
         for s in 0..=candidates.len() {
             let local = match s {
                 0 => best,
@@ -270,35 +297,39 @@ impl Path {
                         (0, _) | (_, 0) => VOICING_COST,
                         _ => (JUMP_COST * (octave[s] - self.octave[p]).abs()).min(JUMP_MAX),
                     };
-                    (p, self.cost[p] + if first { 0.0 } else { change })
+                    (p, self.cost[p] + if self.first { 0.0 } else { change })
                 })
                 .min_by(|a, b| a.1.total_cmp(&b.1))
                 .unwrap_or((0, 0.0));
-            back[s] = from as u8;
+            step.back[s] = from as u8;
             cost[s] = way + local;
         }
+        self.first = false;
         self.states = candidates.len() + 1;
         // Only differences matter; without this the sums of a long recording lose their last bits.
         let least = cost[..self.states].iter().copied().fold(f32::MAX, f32::min);
         cost.iter_mut().for_each(|c| *c -= least);
         self.cost = cost;
         self.octave = octave;
-        self.frames.push((kept, back));
+        step
     }
 
-    fn finish(self) -> (Vec<f32>, Vec<f32>) {
-        let n = self.frames.len();
-        let (mut f0, mut voicing) = (vec![0.0; n], vec![0.0; n]);
-        let mut s = (0..self.states).min_by(|&a, &b| self.cost[a].total_cmp(&self.cost[b])).unwrap_or(0);
-        for i in (0..n).rev() {
-            let (candidates, back) = &self.frames[i];
-            if s > 0 {
-                let c = candidates[s - 1];
-                f0[i] = (SAMPLE_RATE as f32 / c.lag).clamp(MIN_HZ, MAX_HZ);
-                voicing[i] = c.height.clamp(0.0, 1.0);
-            }
-            s = back[s] as usize;
+    /// The cheapest state of the last frame.
+    fn best(&self) -> usize {
+        (0..self.states).min_by(|&a, &b| self.cost[a].total_cmp(&self.cost[b])).unwrap_or(0)
+    }
+}
+
+/// F0 and voicing strength along the way that ends in state `last` of the last step; all slices are equally long.
+fn trace(steps: &[Step], last: usize, f0: &mut [f32], voicing: &mut [f32]) {
+    let mut s = last;
+    for ((step, f0), voicing) in steps.iter().zip(f0).zip(voicing).rev() {
+        (*f0, *voicing) = (0.0, 0.0);
+        if s > 0 {
+            let c = step.candidates[s - 1];
+            *f0 = (SAMPLE_RATE as f32 / c.lag).clamp(MIN_HZ, MAX_HZ);
+            *voicing = c.height.clamp(0.0, 1.0);
         }
-        (f0, voicing)
+        s = step.back[s] as usize;
     }
 }

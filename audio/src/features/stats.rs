@@ -8,7 +8,18 @@ use thiserror::Error;
 pub const SPEECH_RANGE_DB: f32 = 35.0;
 
 /// Least standard deviation, so that a constant coefficient divides by something.
-const STD_FLOOR: f32 = 1e-2;
+pub(super) const STD_FLOOR: f32 = 1e-2;
+
+/// What so many dB are in c0, which is the sum of the bands' logarithms / sqrt(bands).
+pub(super) fn decibels(db: f32) -> f32 {
+    db / 10.0 * std::f32::consts::LN_10 * (BANDS as f32).sqrt()
+}
+
+/// Least c0 of speech: a thousandth above what silence has.
+pub(super) fn least_level() -> f32 {
+    let floor = spectrum::FLOOR.ln() * (BANDS as f32).sqrt();
+    floor + 1e-3 * floor.abs()
+}
 
 /// Why statistics could not be made.
 #[derive(Debug, Error, PartialEq)]
@@ -61,11 +72,7 @@ impl SpeakerStats {
             return Err(too_little(total));
         }
         let (_, loud, _) = levels.select_nth_unstable_by(total * 95 / 100, f32::total_cmp);
-        // c0 = sum of the bands' logarithms / sqrt(bands): a factor g in power moves it by sqrt(bands) ln g.
-        let scale = (BANDS as f32).sqrt();
-        let range = SPEECH_RANGE_DB / 10.0 * std::f32::consts::LN_10 * scale;
-        let floor = spectrum::FLOOR.ln() * scale;
-        let least = (*loud - range).max(floor + 1e-3 * floor.abs());
+        let least = (*loud - decibels(SPEECH_RANGE_DB)).max(least_level());
 
         let speech = || frames().filter(|c| c[0] >= least);
         let count = speech().count();
@@ -92,6 +99,28 @@ impl SpeakerStats {
             n => *voiced.select_nth_unstable_by(n / 2, f32::total_cmp).1,
         };
         Ok(SpeakerStats { mean: mean.map(|m| m as f32), std, median_f0_hz })
+    }
+
+    /// The middle of several speakers: means of the means and of the deviations, geometric mean of the medians that are
+    /// above 0. `None` without a speaker.
+    pub fn average<'a>(speakers: impl IntoIterator<Item = &'a SpeakerStats>) -> Option<SpeakerStats> {
+        let speakers: Vec<&SpeakerStats> = speakers.into_iter().collect();
+        if speakers.is_empty() {
+            return None;
+        }
+        let mean = |of: &dyn Fn(&SpeakerStats) -> f32| {
+            speakers.iter().map(|s| of(s)).sum::<f32>() / speakers.len() as f32
+        };
+        let octaves: Vec<f32> =
+            speakers.iter().map(|s| s.median_f0_hz).filter(|f| *f > 0.0).map(f32::log2).collect();
+        Some(SpeakerStats {
+            mean: std::array::from_fn(|k| mean(&|s| s.mean[k])),
+            std: std::array::from_fn(|k| mean(&|s| s.std[k])),
+            median_f0_hz: match octaves.len() {
+                0 => 0.0,
+                n => (octaves.iter().sum::<f32>() / n as f32).exp2(),
+            },
+        })
     }
 
     /// True if every number is finite, every deviation positive and the median not negative: what a file

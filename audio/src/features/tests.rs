@@ -3,7 +3,7 @@ use f0::Tracker;
 use std::f64::consts::TAU;
 
 /// White noise in -1..1 from a 64-bit congruential generator.
-fn noise(n: usize) -> Vec<f32> {
+pub(super) fn noise(n: usize) -> Vec<f32> {
     let mut s = 0x9e37_79b9_7f4a_7c15u64;
     (0..n)
         .map(|_| {
@@ -14,7 +14,7 @@ fn noise(n: usize) -> Vec<f32> {
 }
 
 /// Harmonics up to 7 kHz at -6 dB per octave, the pitch in Hz given as a function of time in seconds.
-fn voice(pitch: impl Fn(f64) -> f64, seconds: f64) -> Vec<f32> {
+pub(super) fn voice(pitch: impl Fn(f64) -> f64, seconds: f64) -> Vec<f32> {
     let mut phase = 0.0;
     (0..(seconds * 16_000.0) as usize)
         .map(|i| {
@@ -95,7 +95,7 @@ fn faint_hum_is_unvoiced_whatever_the_gain() {
     assert_eq!(Tracker::new().track(&quiet).0, f0);
 }
 
-fn speechlike() -> Vec<f32> {
+pub(super) fn speechlike() -> Vec<f32> {
     let mut x = voice(|t| 120.0 + 20.0 * (TAU * 2.0 * t).sin(), 1.0);
     let hiss = noise(x.len());
     for (i, x) in x.iter_mut().enumerate() {

@@ -133,3 +133,57 @@ fn any_cut_and_any_flipped_bit_is_survived() {
         }
     }
 }
+
+/// Gives as many bytes a call as it likes.
+struct Dribble<'a>(&'a [u8], usize);
+
+impl Read for Dribble<'_> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        self.1 = self.1 % 7 + 1;
+        let n = self.1.min(out.len());
+        self.0.read(&mut out[..n])
+    }
+}
+
+fn streamed(bytes: &[u8]) -> Result<Recording, WavError> {
+    let mut stream = Stream::open(Dribble(bytes, 0), Path::new("x.wav"))?;
+    let mut samples = Vec::new();
+    while stream.read(&mut samples)? > 0 {}
+    Ok(Recording { samples, sample_rate: stream.sample_rate() })
+}
+
+/// A pipe is read as a file is: the same samples, or the same complaint.
+#[test]
+fn a_stream_is_a_file_that_comes_slowly() {
+    let dir = tempfile::tempdir().unwrap();
+    let data: Vec<u8> = (0..120).collect();
+    let mut odd = wav(1, 1, 16_000, 16, u32::MAX, &data[..7]);
+    odd.splice(12..12, *b"LIST\x03\0\0\0abc\0");
+    let files = [
+        wav(1, 2, 44_100, 24, 120, &data),
+        wav(3, 1, 8_000, 32, 80, &data[..80]),
+        wav(1, 1, 16_000, 16, u32::MAX, &data),
+        odd,
+        wav(1, 1, 16_000, 16, 10, &data),
+        wav(1, 1, 16_000, 16, 1_000, &data),
+        wav(1, 1, 16_000, 16, 0, &[]),
+        wav(7, 1, 8_000, 8, 2, &[0; 2]),
+        wav(3, 1, 16_000, 64, 8, &f64::NAN.to_le_bytes()),
+        b"RIFF....WAVE".to_vec(),
+        b"Ogg".to_vec(),
+        vec![],
+    ];
+    for (i, bytes) in files.iter().enumerate() {
+        match (read(&at(&dir, bytes)), streamed(bytes)) {
+            (Ok(want), Ok(got)) => assert_eq!(got, want, "file {i}"),
+            (Err(want), Err(got)) => {
+                let name = |e: WavError| {
+                    let text = e.to_string();
+                    text[text.find("x.wav").unwrap()..].to_owned()
+                };
+                assert_eq!(name(got), name(want), "file {i}");
+            }
+            (want, got) => panic!("file {i}: {want:?}, {got:?}"),
+        }
+    }
+}

@@ -46,10 +46,16 @@ enum Source {
     Keys(Keys),
     /// A thread that blocks on stdin; at its end the channel closes, and playing goes on.
     Lines(Receiver<String>),
+    /// Stdin brings something else.
+    Nothing,
 }
 
 impl Controls {
-    pub(super) fn new() -> Self {
+    /// From stdin, if that is free.
+    pub(super) fn new(stdin_is_free: bool) -> Self {
+        if !stdin_is_free {
+            return Self { source: Source::Nothing, interrupts: 0 };
+        }
         let keys = (stdin().is_terminal() && stderr().is_terminal()).then(Keys::new).flatten();
         let source = keys.map_or_else(|| Source::Lines(read_lines()), Source::Keys);
         Self { source, interrupts: 0 }
@@ -79,6 +85,10 @@ impl Controls {
                 std::thread::sleep(time);
                 lines.try_iter().filter_map(|line| parse(&line).transpose()).collect()
             }
+            Source::Nothing => {
+                std::thread::sleep(time);
+                Vec::new()
+            }
         }
     }
 
@@ -91,7 +101,7 @@ impl Controls {
     pub(super) fn prompt(&self) -> Option<String> {
         match &self.source {
             Source::Keys(keys) => keys.typed.clone(),
-            Source::Lines(_) => None,
+            Source::Lines(_) | Source::Nothing => None,
         }
     }
 }

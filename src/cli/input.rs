@@ -1,0 +1,265 @@
+//! Speech that a voice says again: `--input`, for `play` and `render`.
+
+use super::args::{ConditionArgs, LengthArgs, read_condition};
+use super::{interrupt, usage};
+use anyhow::{Context, Result, anyhow, bail};
+use crossbeam_channel::{Receiver, bounded};
+use std::io::{IsTerminal, stdin};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+use wavesynth::synth::{Cue, Hearing, Length, Listener, Pace};
+use wavesynth::voice::Voice;
+use wavesynth_audio::features::{CausalExtractor, SAMPLE_RATE, SpeakerStats, Talker};
+use wavesynth_audio::resample::RATES;
+use wavesynth_audio::ring::{self, Producer};
+use wavesynth_audio::wav::{self, WavError};
+
+/// What means the microphone.
+const MIC: &str = "mic";
+/// What errors call stdin.
+const STDIN: &str = "stdin";
+/// Room for sound that has come in and was not heard yet, in ms.
+const ROOM_MS: u32 = 500;
+/// Period asked of a microphone, in ms.
+#[cfg(feature = "device")]
+const PERIOD_MS: f32 = 5.0;
+
+/// What is said again, and whose voice that is.
+#[derive(Debug, clap::Args)]
+pub struct InputArgs {
+    /// Speech to say again: a WAV file, - for WAV on stdin, or mic (mic:DEVICE for another than the system's), whose sound
+    /// is said as it comes
+    #[arg(long, value_name = "mic|FILE|-", conflicts_with = "track")]
+    input: Option<String>,
+    /// Who speaks there: a speaker of the voice, or the condition file of another one [default: learned on the way]
+    #[arg(long, value_name = "NAME|C.bin", requires = "input")]
+    like: Option<PathBuf>,
+}
+
+enum Source<'a> {
+    Mic(Option<&'a str>),
+    Stdin,
+    File(&'a Path),
+}
+
+/// An input that is open.
+#[cfg_attr(not(feature = "device"), allow(dead_code, reason = "only `play` reports how it was heard"))]
+pub struct Input {
+    listener: Option<Listener>,
+    hearing: Arc<Hearing>,
+    /// Of the extractor and the resampler, in ms.
+    delay_ms: (f64, f64),
+    kind: Kind,
+}
+
+enum Kind {
+    File,
+    /// What its thread says at the end.
+    Stdin(Receiver<Result<(), WavError>>),
+    #[cfg(feature = "device")]
+    Mic(Mic),
+}
+
+/// A microphone that records.
+#[cfg(feature = "device")]
+pub struct Mic {
+    capturing: wavesynth_audio::device::Capturing,
+    period_ms: f64,
+}
+
+impl InputArgs {
+    fn source(&self) -> Option<Source<'_>> {
+        let input = self.input.as_deref()?;
+        Some(match input.strip_prefix(MIC).map(|rest| (rest, rest.strip_prefix(':'))) {
+            Some(("", _)) => Source::Mic(None),
+            Some((_, Some(name))) => Source::Mic(Some(name)),
+            _ if input == "-" => Source::Stdin,
+            _ => Source::File(Path::new(input)),
+        })
+    }
+
+    /// Whether it is a microphone.
+    pub fn is_live(&self) -> bool {
+        matches!(self.source(), Some(Source::Mic(_)))
+    }
+
+    /// Whether nobody knows how long it is.
+    pub fn is_stream(&self) -> bool {
+        matches!(self.source(), Some(Source::Mic(_) | Source::Stdin))
+    }
+
+    /// Who speaks: as `condition` says, with no track but the input's.
+    pub fn cue(&self, condition: &ConditionArgs, voice: &Voice) -> Result<Cue> {
+        let cue = condition.cue(voice)?;
+        Ok(if self.input.is_some() { cue.without_track() } else { cue })
+    }
+
+    /// How long: as `length` says, else as long as the input.
+    pub fn length(&self, length: &LengthArgs, cue: &Cue, sample_rate: u32) -> Result<Length> {
+        if self.input.is_some() && !length.is_given() {
+            return Ok(Length::Track);
+        }
+        length.get(cue, sample_rate)
+    }
+
+    /// Opens the input for `voice`, which errors call `name`. A stream is returned when it has brought its first frame.
+    pub fn open(&self, voice: &Voice, name: &str) -> Result<Option<Input>> {
+        let Some(source) = self.source() else { return Ok(None) };
+        let extractor = voice.extractor(self.talker(voice)?, Path::new(name))?;
+        let input = match source {
+            Source::File(path) => {
+                let listener = Listener::recording(extractor, wav::read_at(path, SAMPLE_RATE)?);
+                Input::new(listener, Kind::File)
+            }
+            Source::Stdin => from_stdin(extractor)?,
+            Source::Mic(device) => from_mic(extractor, device)?,
+        };
+        Ok(Some(input))
+    }
+
+    fn talker(&self, voice: &Voice) -> Result<Talker> {
+        let speakers = &voice.section.speakers;
+        let Some(like) = &self.like else {
+            let prior = SpeakerStats::average(speakers.iter().filter_map(|s| s.stats.as_ref()));
+            return Ok(Talker::learning(prior.context(
+                "this voice does not say what its speakers' features are like: pass --like with the condition file of \
+                 who speaks in the input",
+            )?));
+        };
+        let own = speakers.iter().find(|s| like.to_str() == Some(s.name.as_str()));
+        let stats = match own.and_then(|s| s.stats.clone()) {
+            Some(stats) => Some(stats),
+            None => read_condition(like)?.stats,
+        };
+        let stats =
+            stats.ok_or_else(|| anyhow!("--like {}: holds no statistics of a speaker", like.display()))?;
+        Ok(Talker::known(stats))
+    }
+}
+
+impl Input {
+    fn new(listener: Listener, kind: Kind) -> Self {
+        let (hearing, delay_ms) = (listener.hearing(), listener.delay_ms());
+        Self { hearing, delay_ms, listener: Some(listener), kind }
+    }
+
+    /// What hears it, for a synth to take.
+    pub fn listener(&mut self) -> Option<Listener> {
+        self.listener.take()
+    }
+
+    /// What was heard.
+    #[cfg(feature = "device")]
+    pub fn hearing(&self) -> &Hearing {
+        &self.hearing
+    }
+
+    /// Time that features and resampling take, in ms.
+    #[cfg(feature = "device")]
+    pub fn delay_ms(&self) -> (f64, f64) {
+        self.delay_ms
+    }
+
+    /// Whether stdin is its own.
+    #[cfg(feature = "device")]
+    pub fn takes_stdin(&self) -> bool {
+        matches!(self.kind, Kind::Stdin(_))
+    }
+
+    /// The time that the microphone takes to hand over a sample, in ms; `None` for other inputs.
+    #[cfg(feature = "device")]
+    pub fn capture_ms(&self) -> Option<f64> {
+        match &self.kind {
+            Kind::Mic(mic) => Some(mic.period_ms.max(f64::from(mic.capturing.stats().latency_ms))),
+            _ => None,
+        }
+    }
+
+    /// Whether its device has gone.
+    #[cfg(feature = "device")]
+    pub fn is_lost(&self) -> bool {
+        matches!(&self.kind, Kind::Mic(mic) if mic.capturing.stats().lost)
+    }
+
+    /// What went wrong while it was heard, to be asked at the end.
+    ///
+    /// # Errors
+    /// A stream that broke off.
+    pub fn check(&self) -> Result<()> {
+        match &self.kind {
+            Kind::Stdin(end) => Ok(end.try_recv().unwrap_or(Ok(()))?),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Samples that a ring has room for; an absurd rate is refused where it is to be resampled.
+fn room(rate: u32) -> usize {
+    (rate.min(*RATES.end()) / 1000 * ROOM_MS) as usize
+}
+
+fn from_stdin(extractor: CausalExtractor) -> Result<Input> {
+    if stdin().is_terminal() {
+        usage!(
+            "--input -: stdin is a terminal; pipe WAV into it, as in `arecord | wavesynth play --input -`"
+        );
+    }
+    let mut stream = wav::Stream::open(stdin(), Path::new(STDIN))?;
+    let rate = stream.sample_rate();
+    let (mut producer, consumer) = ring::ring(room(rate));
+    let mut listener =
+        Listener::stream(extractor, consumer, rate, Pace::Patient).with_context(|| STDIN.to_owned())?;
+    let (say, end) = bounded(1);
+    std::thread::Builder::new()
+        .name("input".into())
+        .spawn(move || {
+            // Said before the ring closes, so that whoever sees the end knows why.
+            let _ = say.send(pass_on(&mut stream, &mut producer));
+        })
+        .context("the input thread could not be started")?;
+    // Empty and broken streams are refused before anything sounds.
+    while !listener.is_ready() {
+        std::thread::sleep(Duration::from_millis(1));
+        if interrupt::count() > 0 {
+            bail!("interrupted");
+        }
+    }
+    if let Ok(Err(e)) = end.try_recv() {
+        return Err(e.into());
+    }
+    Ok(Input::new(listener, Kind::Stdin(end)))
+}
+
+/// All of `stream` into `ring`, as fast as that has room.
+fn pass_on(stream: &mut wav::Stream<std::io::Stdin>, ring: &mut Producer) -> Result<(), WavError> {
+    let mut samples = Vec::new();
+    while stream.read(&mut samples)? > 0 {
+        let mut at = 0;
+        while at < samples.len() && !ring.is_abandoned() {
+            match ring.push_slice(&samples[at..]) {
+                0 => std::thread::sleep(Duration::from_millis(2)),
+                n => at += n,
+            }
+        }
+        samples.clear();
+    }
+    Ok(())
+}
+
+#[cfg(feature = "device")]
+fn from_mic(extractor: CausalExtractor, device: Option<&str>) -> Result<Input> {
+    let input = wavesynth_audio::device::open_input(device, SAMPLE_RATE, PERIOD_MS)?;
+    let rate = input.rate;
+    let (producer, consumer) = ring::ring(room(rate));
+    let listener = Listener::stream(extractor, consumer, rate, Pace::Live)
+        .with_context(|| format!("device {:?}", input.name))?;
+    let period_ms = f64::from(input.period_frames) * 1000.0 / f64::from(rate);
+    let capturing = input.start(producer)?;
+    Ok(Input::new(listener, Kind::Mic(Mic { capturing, period_ms })))
+}
+
+#[cfg(not(feature = "device"))]
+fn from_mic(_: CausalExtractor, _: Option<&str>) -> Result<Input> {
+    usage!("--input mic: this program was built without sound devices");
+}

@@ -1,0 +1,160 @@
+//! `--input`: speech said again in another voice.
+
+use super::common::{Folder, speaker};
+use super::{number, refuses};
+use std::f64::consts::TAU;
+use std::process::Stdio;
+use wavesynth_audio::features::SpeakerStats;
+
+/// Half a second with a pitch, a pause in it.
+fn speech(folder: &Folder, name: &str, rate: u32) {
+    let spec = hound::WavSpec {
+        channels: 1,
+        sample_rate: rate,
+        bits_per_sample: 16,
+        sample_format: hound::SampleFormat::Int,
+    };
+    let mut wav = hound::WavWriter::create(folder.path(name), spec).unwrap();
+    for i in 0..rate / 2 + 3 {
+        let t = f64::from(i) / f64::from(rate);
+        let vowel: f64 = (1..20).map(|h| (TAU * 130.0 * t * f64::from(h)).sin() / f64::from(h)).sum();
+        let loud = if (0.2..0.3).contains(&t) { 0.0 } else { 6_000.0 };
+        wav.write_sample((loud * vowel) as i16).unwrap();
+    }
+    wav.finalize().unwrap();
+}
+
+fn folder() -> Folder {
+    let f = Folder::new();
+    speech(&f, "said.wav", 16_000);
+    speech(&f, "wide.wav", 44_100);
+    let mut talker = speaker([1.0; 4]);
+    talker.stats = Some(SpeakerStats { mean: [-10.0; 16], std: [6.0; 16], median_f0_hz: 130.0 });
+    talker.write(&f.path("talker.bin")).unwrap();
+    f
+}
+
+fn piped(f: &Folder, args: &str, file: &str) -> std::process::Output {
+    let stdin = std::fs::File::open(f.path(file)).unwrap();
+    f.command(args).stdin(stdin).stderr(Stdio::piped()).output().unwrap()
+}
+
+const RENDER: &str = "render -m voice.safetensors --condition bob.bin --like talker.bin --seed 5";
+
+#[test]
+fn a_recording_and_a_pipe_are_said_alike() {
+    let f = folder();
+    let all = f.json(&format!("{RENDER} --input said.wav -o a.wav --codes a.npy"));
+    assert_eq!(number(&all, "samples"), 51.0 * 160.0);
+    assert_eq!(super::read_npy::<u16>(&f, "a.npy").0, [51 * 160]);
+    assert!(piped(&f, &format!("{RENDER} --input - -o b.wav"), "said.wav").status.success());
+    let read = |name| std::fs::read(f.path(name)).unwrap();
+    assert_eq!(read("a.wav"), read("b.wav"));
+    // A track in the condition says nothing beside the input; a length cuts it short.
+    let both = RENDER.replace("bob.bin", "both.bin");
+    f.ok(&format!("{both} --input said.wav --seconds 0.1 -o c.wav"));
+    f.ok("render -m voice.safetensors --condition ann.bin --like talker.bin --seed 5 --input said.wav -o d.wav");
+    assert_eq!(read("c.wav")[44..], read("d.wav")[44..44 + 3_200]);
+    assert_ne!(read("a.wav"), read("d.wav"));
+    f.ok(&format!("{RENDER} --input wide.wav -o e.wav"));
+    assert!(piped(&f, &format!("{RENDER} --input - -o g.wav"), "wide.wav").status.success());
+    assert_eq!(read("e.wav").len(), read("g.wav").len());
+}
+
+/// The shipped voice knows what its speakers are like, so that a talker can be one of them, or be learned.
+#[test]
+fn a_talker_is_known_by_name_or_learned() {
+    use wavesynth::shipped;
+    let f = folder();
+    let speaker = shipped::speakers().next().unwrap();
+    let render = format!("render --condition {speaker} --input said.wav --seconds 0.2");
+    f.ok(&format!("{render} -o a.wav"));
+    f.ok(&format!("{render} --like {speaker} -o b.wav"));
+    let read = |name| std::fs::read(f.path(name)).unwrap();
+    assert_ne!(read("a.wav"), read("b.wav"));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn play_says_an_input_without_a_device_as_render_does() {
+    let f = folder();
+    std::fs::write(f.path("asound.conf"), "").unwrap();
+    let deaf = |args: &str| {
+        let mut command = f.command(args);
+        command
+            .env("ALSA_CONFIG_PATH", f.path("asound.conf"))
+            .env_remove("PULSE_SERVER")
+            .env_remove("DISPLAY")
+            .env("XDG_RUNTIME_DIR", f.path("nowhere"));
+        command
+    };
+    f.ok(&format!("{RENDER} --input said.wav -o a.wav"));
+    let play = RENDER.replace("render", "play");
+    let out = deaf(&format!("{play} --input said.wav -o b.wav")).output().unwrap();
+    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+    let stdin = std::fs::File::open(f.path("said.wav")).unwrap();
+    let out = deaf(&format!("{play} --input - -o c.wav")).stdin(stdin).output().unwrap();
+    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+    let read = |name| std::fs::read(f.path(name)).unwrap();
+    assert_eq!(read("a.wav"), read("b.wav"));
+    assert_eq!(read("a.wav"), read("c.wav"));
+    // No microphone either: that is no reason to write silence to a file.
+    let out = deaf(&format!("{play} --input mic -o x.wav")).output().unwrap();
+    let said = String::from_utf8(out.stderr).unwrap();
+    assert_eq!(out.status.code(), Some(1), "{said}");
+    assert!(said.starts_with("error: no sound input device was found"), "{said}");
+    assert!(said.trim_end().lines().count() == 1 && !f.path("x.wav").exists(), "{said}");
+}
+
+#[test]
+fn wrong_inputs_are_refused() {
+    let f = folder();
+    let render = format!("{RENDER} -o x.wav --input");
+    let said = std::fs::read(f.path("said.wav")).unwrap();
+    std::fs::write(f.path("empty.wav"), "").unwrap();
+    std::fs::write(f.path("cut.wav"), &said[..said.len() - 100]).unwrap();
+    std::fs::write(f.path("head.wav"), &said[..44]).unwrap();
+    let mut fast = said.clone();
+    fast[24..28].copy_from_slice(&1_000_000u32.to_le_bytes());
+    std::fs::write(f.path("fast.wav"), fast).unwrap();
+    refuses(&f, &format!("{render} none.wav"), 1, &["none.wav"]);
+    refuses(&f, &format!("{render} ann.bin"), 1, &["ann.bin", "RIFF"]);
+    refuses(&f, &format!("{render} empty.wav"), 1, &["empty.wav", "header"]);
+    refuses(&f, &format!("{render} cut.wav"), 1, &["cut.wav", "cut off"]);
+    refuses(&f, &format!("{render} fast.wav"), 1, &["fast.wav", "1000000 Hz", "384000"]);
+    refuses(&f, &format!("{render} mic"), 2, &["--input mic"]);
+    refuses(&f, &format!("{render} said.wav --track track.bin"), 2, &["--track"]);
+    refuses(&f, &format!("{render} - --codes x.npy"), 2, &["--codes"]);
+    let render = "render -m voice.safetensors --condition bob.bin -o x.wav";
+    refuses(&f, &format!("{render} --like talker.bin"), 2, &["--input"]);
+    refuses(&f, &format!("{render} --input said.wav"), 1, &["--like"]);
+    refuses(&f, &format!("{render} --input said.wav --like ann.bin"), 1, &["ann.bin", "statistics"]);
+    refuses(&f, &format!("{render} --input said.wav --like nobody"), 1, &["nobody"]);
+    refuses(
+        &f,
+        "render -m plain.safetensors -o x.wav --input said.wav --like talker.bin",
+        1,
+        &["plain", "takes no track"],
+    );
+    refuses(
+        &f,
+        "play -m voice.safetensors --condition bob.bin --like talker.bin --input mic:nosuch",
+        1,
+        &["nosuch"],
+    );
+    let before = f.files();
+    for (file, words) in [
+        ("empty.wav", "stdin"),
+        ("head.wav", "stdin"),
+        ("ann.bin", "RIFF"),
+        ("fast.wav", "1000000 Hz"),
+        ("cut.wav", "cut off"),
+    ] {
+        let out = piped(&f, &format!("{RENDER} -o x.wav --input -"), file);
+        let said = String::from_utf8(out.stderr).unwrap();
+        assert_eq!(out.status.code(), Some(1), "{file}: {said}");
+        assert!(said.starts_with("error: ") && said.contains(words), "{file}: {said}");
+        assert_eq!(said.trim_end().lines().count(), 1, "{file}: {said}");
+        assert_eq!(f.files(), before, "{file}");
+    }
+}
