@@ -54,6 +54,7 @@ peers() {
 copies() {
   "$program" condition export -m "$model" --all -o "$copies/speakers"
   for dtype in f32 f16 i8; do
+    mkdir -p "$copies/$dtype"
     for speaker in $speakers; do
       # File names of this corpus hold no spaces.
       files=$(awk -F'\t' -v s="$corpus/$speaker" '$3 == "test" { print s "/" $1 ".wav" }' "$corpus/$speaker/transcripts.tsv")
