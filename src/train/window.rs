@@ -68,7 +68,7 @@ impl Cutter {
             }
             speaker = (c.speaker_dim > 0).then_some(recording.speaker);
         }
-        Window { inputs, targets, warmup: (from - first) * hop, frames, speaker }
+        Window { inputs, targets, warmup: (from - first) * hop, frames, speaker, dropout: None }
     }
 
     /// The frame at which a window of `recording` begins its loss, any one. Half a window beyond either end, then moved
