@@ -141,7 +141,8 @@ def forms(torch, family, c, w):
     if family == "wavenet" and not c.get("condition"):
         layers = range(len(c["dilations"]))
         s, a = torch.zeros(c["skip_channels"]), w["skip.bias"]
-        pair = lambda name: (w[f"{name}.weight"].numpy(), w[f"{name}.bias"].numpy())
+        # A gate's taps [K, R, 2D] side by side, as the rows of one product.
+        pair = lambda name: (w[f"{name}.weight"].flatten(0, -2).numpy(), w[f"{name}.bias"].numpy())
         skip = [(w[f"layer.{l}.skip.weight"].numpy(), (a if l == 0 else s).numpy()) for l in layers]
         return {"queues": torch_step(c, {
             "embed": w["input.embed"].numpy(),

@@ -20,8 +20,8 @@ const ENOUGH: f64 = 0.01;
 const PROBES: usize = 1000;
 
 /// Symbols behind which the time of a symbol is measured, and how many are timed there.
-const LENGTHS: [usize; 3] = [64, 1024, 16_384];
-const TIMED: usize = 2048;
+const LENGTHS: [usize; 3] = [16, 1024, 16_384];
+const TIMED: usize = 512;
 
 /// One model's line.
 #[derive(Debug, Clone, Serialize)]
@@ -57,7 +57,7 @@ pub struct Row {
 pub struct Cost {
     /// Symbols before.
     pub behind: usize,
-    /// Mean time of the 2048 that follow.
+    /// Mean time of the 512 that follow.
     pub ns_per_symbol: f64,
 }
 
@@ -103,6 +103,7 @@ fn mean(nats: &[f32]) -> f64 {
 /// The time of drawn symbols along one stream.
 fn costs(model: &TextModel) -> Vec<Cost> {
     let (mut stream, mut coins) = (model.model.generator(Sampling::default()), Coins::new(1));
+    // Symbols drawn.
     let mut behind = 0;
     let mut draw = |n: usize| {
         for _ in 0..n {
@@ -112,7 +113,7 @@ fn costs(model: &TextModel) -> Vec<Cost> {
     LENGTHS
         .iter()
         .map(|&length| {
-            draw(length - behind);
+            draw(length.saturating_sub(behind));
             let began = Instant::now();
             draw(TIMED);
             behind = length + TIMED;

@@ -61,7 +61,7 @@ pub enum Eval {
     /// In one go, as `wavesynth eval` does: the exact likelihood.
     #[default]
     Text,
-    /// In windows of `train.window` symbols, nothing before each, its first symbol given: what others' loss estimates
+    /// In windows of `train.window` symbols, before each the one symbol that stands there: what others' loss estimates
     /// over random windows mean.
     Windows,
 }
