@@ -14,10 +14,12 @@ fn main() -> io::Result<()> {
     println!("cargo::rerun-if-changed={}", watched.display());
 
     let mut code = String::new();
-    let voice = dir.join("voice.safetensors");
-    let embedded = voice.is_file().then(|| format!("Some(include_bytes!({voice:?}))"));
-    let embedded = embedded.as_deref().unwrap_or("None");
-    let _ = writeln!(code, "static VOICE: Option<&[u8]> = {embedded};");
+    for (constant, file) in [("VOICE", "voice.safetensors"), ("TEXT", "text.safetensors")] {
+        let model = dir.join(file);
+        let embedded = model.is_file().then(|| format!("Some(include_bytes!({model:?}))"));
+        let embedded = embedded.as_deref().unwrap_or("None");
+        let _ = writeln!(code, "static {constant}: Option<&[u8]> = {embedded};");
+    }
     for (constant, folder) in [("SPEAKERS", "speakers"), ("TRACKS", "tracks")] {
         let _ = writeln!(code, "static {constant}: &[(&str, &[u8])] = &[");
         for (name, path) in conditions(&dir.join(folder))? {

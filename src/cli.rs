@@ -2,6 +2,7 @@
 
 mod args;
 mod bench;
+mod compare;
 mod condition;
 mod convert;
 mod copy;
@@ -52,6 +53,8 @@ enum Command {
     Eval(eval::Args),
     /// Speak recordings again from their own tracks, and measure how near the copies come
     Copy(copy::Args),
+    /// Text models side by side on one text: loss, cost, memory, reach, and what becomes of their own symbols
+    Compare(compare::Args),
     /// What the network says of every next symbol, as an array
     Logits(logits::Args),
     /// Measure engine and trainer on this machine
@@ -94,6 +97,7 @@ pub fn main() -> ExitCode {
         Command::Train(a) => train::run(a),
         Command::Eval(a) => eval::run(a),
         Command::Copy(a) => copy::run(a),
+        Command::Compare(a) => compare::run(a),
         Command::Logits(a) => logits::run(a),
         Command::Bench(a) => bench::run(a),
         Command::Convert(a) => convert::run(a),

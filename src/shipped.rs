@@ -1,11 +1,16 @@
-//! The voice that the program carries with it: checkpoint, speakers and tracks, embedded by `build.rs` from
-//! `models/pretrained/`.
+//! What the program carries with it, embedded by `build.rs` from `models/pretrained/`: a voice with its speakers and
+//! tracks, and a text model.
 
 include!(concat!(env!("OUT_DIR"), "/shipped.rs"));
 
-/// The checkpoint's bytes; `None` in a build without one.
+/// The voice's checkpoint; `None` in a build without one.
 pub fn voice() -> Option<&'static [u8]> {
     VOICE
+}
+
+/// The text model's checkpoint; `None` in a build without one.
+pub fn text() -> Option<&'static [u8]> {
+    TEXT
 }
 
 /// Names of the conditions that say who speaks.

@@ -1,5 +1,6 @@
 //! A text model: a loaded model with the tokeniser that it was trained with.
 
+pub mod compare;
 mod stream;
 mod tokenizer;
 
@@ -49,7 +50,13 @@ impl TextModel {
 
     /// −ln p of every symbol in nats, read in one go from the first on.
     pub fn score(&self, symbols: &[Symbol]) -> Vec<f32> {
+        self.score_after(self.model.config.start(), symbols)
+    }
+
+    /// The same where `before`, and nothing else, stands before the first symbol.
+    pub fn score_after(&self, before: Symbol, symbols: &[Symbol]) -> Vec<f32> {
         let mut stream = self.model.generator(Sampling::default());
+        stream.reset_after(before);
         symbols.iter().map(|&x| stream.score(x)).collect()
     }
 }

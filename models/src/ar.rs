@@ -123,6 +123,13 @@ pub trait Generator: Send {
     /// Yes.
     fn reset(&mut self);
 
+    /// As [`Generator::reset`], with `x` for what stands before the first symbol in place of the start symbol: a stream
+    /// that begins in the middle.
+    ///
+    /// # Real-time
+    /// Yes.
+    fn reset_after(&mut self, x: Symbol);
+
     /// Holds `frame` for the symbols that follow.
     ///
     /// # Real-time

@@ -26,7 +26,7 @@
 //! (the GRU as first published multiplies r into h before the product; this one can do all products at once).
 
 use crate::config::{ConfigError, range};
-use crate::weights::{Init, TensorSpec};
+use crate::weights::{Dtype, Init, TensorSpec};
 use serde::{Deserialize, Serialize};
 
 mod cell;
@@ -114,7 +114,9 @@ impl Config {
         let (h, gates) = (self.hidden, self.cell.gates() * self.hidden);
         let mut table = Vec::new();
         let mut add = |name: String, shape: &[usize], init| {
-            table.push(TensorSpec::new(name, shape, init));
+            // Products can be stored as f16; biases are few.
+            let narrowest = if shape.len() > 1 { Dtype::F16 } else { Dtype::F32 };
+            table.push(TensorSpec::new(name, shape, init).narrowest(narrowest));
         };
         for l in 0..self.layers {
             match l {

@@ -21,7 +21,7 @@
 //! it into both caches in the same step, so that no step is longer than two rows and nothing is ever computed again.
 
 use crate::config::{ConfigError, range};
-use crate::weights::{Init, TensorSpec};
+use crate::weights::{Dtype, Init, TensorSpec};
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
 
@@ -32,6 +32,8 @@ pub mod fused;
 pub mod graph;
 pub mod names;
 mod norm;
+#[cfg(feature = "train")]
+mod sites;
 pub mod step;
 
 pub use step::Gpt;
@@ -134,7 +136,11 @@ impl Config {
         let (w, std) = (self.width, 0.02);
         let residual = Init::Normal(std / (2.0 * self.layers as f32).sqrt());
         let mut table = Vec::new();
-        let mut add = |name: String, shape: &[usize], init| table.push(TensorSpec::new(name, shape, init));
+        let mut add = |name: String, shape: &[usize], init| {
+            // Products and tables can be stored as f16; norms and biases are few.
+            let narrowest = if shape.len() > 1 { Dtype::F16 } else { Dtype::F32 };
+            table.push(TensorSpec::new(name, shape, init).narrowest(narrowest));
+        };
         add(names::EMBED.into(), &[self.classes, w], Init::Normal(std));
         add(names::POSITION.into(), &[self.context, w], Init::Normal(std));
         for l in 0..self.layers {

@@ -12,7 +12,7 @@
 //!           the families, each: the equation and Config::table(), step.rs the engine, graph.rs the teacher-forced
 //!           reading on candle, fused.rs the trainer's own forward and backward
 //! ngram     the baseline: the equation and Config::table(), count.rs from a text to the table, step.rs the engine
-//! graph, fused
+//! graph, fused, dropout
 //!           what the families' graphs share, and what their own forward and backward passes do
 //! zoo       the one `match` over families
 //! ```
@@ -26,6 +26,8 @@ pub use candle_core;
 pub mod ar;
 pub mod char_rnn;
 pub mod config;
+#[cfg(feature = "train")]
+pub mod dropout;
 #[cfg(feature = "train")]
 mod fused;
 pub mod gpt;

@@ -20,6 +20,8 @@ pub struct Window {
     pub frames: Vec<f32>,
     /// Row of the speaker table; `None` for a model without global conditioning.
     pub speaker: Option<usize>,
+    /// Key of the masks that [dropout](crate::dropout) lays over the window; `None` for a reading without them.
+    pub dropout: Option<u64>,
 }
 
 /// Why a loss could not be computed.

@@ -255,7 +255,8 @@ impl Config {
         use Dtype::{F16, F32, I8};
         let mut table = Vec::new();
         let spec = |name: String, narrowest, shape: &[usize], init| {
-            TensorSpec::new(name, shape, init).narrowest(narrowest)
+            let spec = TensorSpec::new(name, shape, init).narrowest(narrowest);
+            if names::is_table(&spec.name) { spec.undecayed() } else { spec }
         };
         for lag in 0..self.bunch {
             // The sum of the lags starts as large as the one row of a plain WaveNet.

@@ -1,5 +1,9 @@
 //! The bench's pictures, as SVG.
 
+mod exposure;
+
+pub use exposure::exposure;
+
 use super::growth::GrowthRow;
 use super::limits::Limits;
 use anyhow::{Result, anyhow, ensure};

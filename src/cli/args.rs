@@ -6,6 +6,7 @@ use clap::Args;
 use std::path::{Path, PathBuf};
 use wavesynth::shipped;
 use wavesynth::synth::{Cue, Length, Manner};
+use wavesynth::text::TextModel;
 use wavesynth::voice::Voice;
 use wavesynth_audio::cond::Condition;
 use wavesynth_models::ar::Sampling;
@@ -13,8 +14,9 @@ use wavesynth_models::kernels::Isa;
 use wavesynth_models::weights::{Checkpoint, Dtype};
 use wavesynth_models::zoo::{self, Loaded};
 
-/// What errors call the embedded checkpoint.
-const SHIPPED: &str = "the shipped voice";
+/// The embedded checkpoints by name.
+const VOICE: &str = "voice";
+const TEXT: &str = "text";
 
 /// Longest sound that one run makes, in seconds: a day.
 pub const MAX_SECONDS: f64 = 86_400.0;
@@ -25,7 +27,7 @@ const DEFAULT_SECONDS: f64 = 10.0;
 /// Which model, run how.
 #[derive(Debug, Args)]
 pub struct ModelArgs {
-    /// Checkpoint [default: the shipped voice]
+    /// Checkpoint, or `voice` or `text` for a shipped one [default: voice, for sample text]
     #[arg(short, long, value_name = "MODEL")]
     model: Option<PathBuf>,
     /// Type of the weights in memory: f32, f16 or i8 [default: the file's own]
@@ -61,7 +63,12 @@ impl IsaArgs {
 impl ModelArgs {
     /// The checkpoint with the type of weights asked for, and the path that errors call it by.
     pub fn checkpoint(&self) -> Result<(Checkpoint, PathBuf)> {
-        let (mut checkpoint, path) = read_checkpoint(self.model.as_deref())?;
+        self.checkpoint_or(VOICE)
+    }
+
+    fn checkpoint_or(&self, default: &str) -> Result<(Checkpoint, PathBuf)> {
+        let path = self.model.as_deref().unwrap_or(Path::new(default));
+        let (mut checkpoint, path) = read_checkpoint(Some(path))?;
         if let Some(dtype) = self.dtype {
             zoo::narrow(&mut checkpoint, &path, dtype)?;
         }
@@ -73,6 +80,13 @@ impl ModelArgs {
         let isa = self.isa.get()?;
         let (checkpoint, path) = self.checkpoint()?;
         Ok((Loaded::from_checkpoint(checkpoint, &path, isa)?, path))
+    }
+
+    /// The model as a text model, the shipped one unless another is named.
+    pub fn text_model(&self) -> Result<TextModel> {
+        let isa = self.isa.get()?;
+        let (checkpoint, path) = self.checkpoint_or(TEXT)?;
+        TextModel::from_loaded(Loaded::from_checkpoint(checkpoint, &path, isa)?, &path)
     }
 
     /// The model as a voice.
@@ -100,17 +114,18 @@ impl ModelArgs {
     }
 }
 
-/// A checkpoint by its path, or the embedded one.
+/// A checkpoint by its path or, where there is no such file, by a shipped one's name; the shipped voice without either.
 pub fn read_checkpoint(path: Option<&Path>) -> Result<(Checkpoint, PathBuf)> {
-    match path {
-        Some(path) => Ok((Checkpoint::read(path)?, path.into())),
-        None => {
-            let Some(bytes) = shipped::voice() else {
-                usage!("this program was built without a voice; pass a checkpoint with -m MODEL");
-            };
-            Ok((Checkpoint::from_bytes(bytes, Path::new(SHIPPED))?, SHIPPED.into()))
-        }
-    }
+    let path = path.unwrap_or(Path::new(VOICE));
+    let (bytes, what, called) = match path.to_str() {
+        Some(VOICE) if !path.exists() => (shipped::voice(), "voice", "the shipped voice"),
+        Some(TEXT) if !path.exists() => (shipped::text(), "text model", "the shipped text model"),
+        _ => return Ok((Checkpoint::read(path)?, path.into())),
+    };
+    let Some(bytes) = bytes else {
+        usage!("this program was built without a {what}; pass a checkpoint with -m MODEL");
+    };
+    Ok((Checkpoint::from_bytes(bytes, Path::new(called))?, called.into()))
 }
 
 /// Who speaks, and what.

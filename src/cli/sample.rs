@@ -32,8 +32,7 @@ pub fn run(args: Args) -> Result<()> {
     if args.length == 0 {
         usage!("--length 0: wanted at least 1");
     }
-    let (model, path) = args.model.load()?;
-    let TextModel { model, tokenizer } = TextModel::from_loaded(model, &path)?;
+    let TextModel { model, tokenizer } = args.model.text_model()?;
     let prompt = match args.prompt.as_str() {
         "-" => {
             let mut bytes = Vec::new();

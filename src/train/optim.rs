@@ -2,7 +2,6 @@
 //! all over one flat parameter vector and in one fixed order of operations.
 
 use super::config::Train;
-use wavesynth_models::wavenet::names;
 use wavesynth_models::weights::Layout;
 
 /// Learning rate by step: linear rise, then half a cosine down to a fraction.
@@ -50,7 +49,7 @@ pub struct AdamW {
     beta1: f64,
     beta2: f64,
     weight_decay: f64,
-    /// Parts of the flat vector that decay: the products, no bias, no embedding, no speaker.
+    /// Parts of the flat vector that decay.
     decays: Vec<std::ops::Range<usize>>,
 }
 
@@ -76,12 +75,7 @@ const EPSILON: f64 = 1e-8;
 impl AdamW {
     /// The optimiser of a run.
     pub fn new(train: &Train, layout: &Layout) -> Self {
-        let decays = layout
-            .table()
-            .iter()
-            .filter(|s| s.shape.len() > 1 && !names::is_table(&s.name))
-            .map(|s| layout.range(&s.name))
-            .collect();
+        let decays = layout.table().iter().filter(|s| s.decays).map(|s| layout.range(&s.name)).collect();
         Self { decays, ..Self::without_decay(train) }
     }
 
@@ -158,18 +152,30 @@ mod tests {
     }
 
     #[test]
-    fn a_gpts_products_decay_and_neither_norms_nor_biases() {
+    fn a_gpt_decays_as_nanogpts_does() {
+        // Its `configure_optimizers`: every tensor of two dimensions or more, embedding and positions too.
         use wavesynth_models::gpt::Config;
         let (classes, start, layers, heads, width, context) = (5, 0, 1, 1, 2, 3);
-        let config = Config { classes, start, layers, heads, width, context, bias: true, tied_head: false };
+        let config = Config { classes, start, layers, heads, width, context, bias: true, tied_head: true };
         let layout = Layout::new(config.table());
         let adam = AdamW::new(&Train { weight_decay: 0.5, ..Train::default() }, &layout);
         let (mut params, mut moments) = (vec![1.0; layout.len()], Moments::new(layout.len()));
         adam.update(&mut params, &vec![0.0; layout.len()], &mut moments, 0, 0.1);
         for spec in layout.table() {
-            let product = spec.name.ends_with(".weight") && !spec.name.ends_with("norm.weight");
-            let kept = if product || spec.name == "input.position" { 0.95 } else { 1.0 };
+            let kept = if spec.shape.len() > 1 { 0.95 } else { 1.0 };
             assert!(params[layout.range(&spec.name)].iter().all(|&p| p == kept), "{}", spec.name);
+        }
+    }
+
+    #[test]
+    fn a_wavenets_tables_of_symbols_and_speakers_do_not_decay() {
+        use wavesynth_models::wavenet::names;
+        let run = "[[speaker]]\nname = \"a\"\nfolder = \"a\"\n[model]\nresidual_channels = 8\nskip_channels = 8\n\
+                   dilations = [1]\n[train]\nsteps = 1";
+        let config = crate::train::config::RunFile::parse(run, "run").unwrap().model.config(2, 16_000);
+        for spec in config.table() {
+            let table = spec.name == names::SPEAKERS || spec.name == names::embed(0);
+            assert_eq!(spec.decays, spec.shape.len() > 1 && !table, "{}", spec.name);
         }
     }
 

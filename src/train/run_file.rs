@@ -48,6 +48,14 @@ impl Run {
         }
     }
 
+    /// Rate of dropout; a voice has none.
+    pub fn dropout(&self) -> f64 {
+        match self {
+            Self::Voice(_) => 0.0,
+            Self::Text(run) => run.model.dropout(),
+        }
+    }
+
     /// The first key in which two run files differ so much that one can't continue the other, with both values.
     pub fn conflict(&self, other: &Self) -> Option<(String, String, String)> {
         match (self, other) {

@@ -38,20 +38,31 @@ pub fn objective(config: &wavenet::Config, engine: Engine, device: Device) -> Re
     })
 }
 
-/// The objective of any family that learns by steps.
+/// The objective of any family that learns by steps, with dropout at the rate `dropout` where the family knows it.
 ///
 /// # Errors
 /// A family that does not, or a device that is not there.
-pub fn objective_of(config: &FamilyConfig, engine: Engine, device: Device) -> Result<Box<dyn Objective>> {
+pub fn objective_of(
+    config: &FamilyConfig,
+    engine: Engine,
+    device: Device,
+    dropout: f64,
+) -> Result<Box<dyn Objective>> {
     match config {
         FamilyConfig::WaveNet(c) => objective(c, engine, device),
         FamilyConfig::CharRnn(c) => Ok(match (engine, device) {
-            (Engine::Fused, Device::Cpu) => Box::new(char_rnn::fused::Fused::new(c.clone(), Isa::detect())),
-            _ => Box::new(char_rnn::graph::GraphObjective::new(c.clone(), device.open()?)),
+            (Engine::Fused, Device::Cpu) => {
+                Box::new(char_rnn::fused::Fused::new(c.clone(), Isa::detect()).with_dropout(dropout))
+            }
+            _ => Box::new(
+                char_rnn::graph::GraphObjective::new(c.clone(), device.open()?).with_dropout(dropout),
+            ),
         }),
         FamilyConfig::Gpt(c) => Ok(match (engine, device) {
-            (Engine::Fused, Device::Cpu) => Box::new(gpt::fused::Fused::new(c.clone(), Isa::detect())),
-            _ => Box::new(gpt::graph::GraphObjective::new(c.clone(), device.open()?)),
+            (Engine::Fused, Device::Cpu) => {
+                Box::new(gpt::fused::Fused::new(c.clone(), Isa::detect()).with_dropout(dropout))
+            }
+            _ => Box::new(gpt::graph::GraphObjective::new(c.clone(), device.open()?).with_dropout(dropout)),
         }),
         FamilyConfig::Ngram(_) => bail!("an n-gram table is counted, not trained by steps"),
     }
@@ -86,7 +97,7 @@ impl<'a> Setup<'a> {
             Run::Voice(run) => Box::new(Speech::open(run, ranks)?),
             Run::Text(run) => Box::new(TextSource::open(run, ranks)?),
         };
-        let objective = objective_of(source.config(), run.train().engine, device)?;
+        let objective = objective_of(source.config(), run.train().engine, device, run.dropout())?;
         let windows = run.train().windows();
         let mut setup = Self { ranks, run, source, objective, windows, text, out };
         if let Some(max) = setup.train().max_memory {

@@ -154,9 +154,9 @@ impl Source for TextSource {
         }
         let model = TextModel::from_loaded(model, Path::new(self.file_name()))?;
         let (eval, window) = (self.run.text.eval, self.run.train.window);
-        let held_out = held_out::HeldOut::new(symbols, eval, self.past, window);
+        let held_out = held_out::HeldOut::new(symbols, eval, self.past, window, self.config.start());
         let engine = held_out.by_engine(&model, ranks);
-        let trainer = held_out.by_trainer(objective, params, self.config.start(), windows, ranks)?;
+        let trainer = held_out.by_trainer(objective, params, windows, ranks)?;
         Ok(Some(Reading { engine, trainer }))
     }
 

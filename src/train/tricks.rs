@@ -93,11 +93,8 @@ pub fn mix(
             }
         };
         let mut inputs = window.inputs.clone();
-        hold(&mut stream, 0);
-        // A stream begins with the start symbol; a window in the middle goes on from another one.
-        if inputs.first() != Some(&model.config.start()) {
-            stream.score(inputs[0]);
-        }
+        // Row 0 is the window's first position: nothing stands before its input.
+        stream.reset_after(inputs[0]);
         for row in 0..inputs.len() - 1 {
             hold(&mut stream, row);
             let keep = row < window.warmup || f64::from(coins.next_coin()) < truth;
@@ -109,6 +106,12 @@ pub fn mix(
         }
         window.inputs = inputs;
     });
+}
+
+/// The key of the masks that dropout lays over the window that has the number `number` in the whole run.
+pub fn dropout_key(seed: u64, number: u64) -> u64 {
+    // A sequence apart from those that cut the windows and draw symbols.
+    Coins::keyed(seed.rotate_left(32) ^ 0x9E37_79B9, number).next_u64()
 }
 
 /// The conditioning frame of `row`: speaker vector, then flag and features.
@@ -218,6 +221,45 @@ mod tests {
         assert!((sigmoid.truth(20, 100) - 10.0 / (10.0 + 2f64.exp())).abs() < 1e-12);
         assert!(rule(Rule::Exponential, 0.0, None).validate().is_err());
         assert!(rule(Rule::Linear, 0.0, Some(1.0)).validate().is_err());
+    }
+
+    /// A GPT that knows nothing but its position and says it: draws in a window begin at its first.
+    #[test]
+    fn a_windows_first_draw_is_at_its_first_position() {
+        use wavesynth_models::gpt::{self, Config};
+        use wavesynth_models::kernels::Isa;
+        use wavesynth_models::weights::{Checkpoint, Header, VERSION};
+        let n = 8;
+        let config = Config {
+            classes: n,
+            start: 0,
+            layers: 1,
+            heads: 1,
+            width: n,
+            context: n,
+            bias: false,
+            tied_head: false,
+        };
+        let layout = Layout::new(config.table());
+        let mut params = vec![0.0; layout.len()];
+        let identity = |to: &mut [f32], x| to.iter_mut().step_by(n + 1).for_each(|v| *v = x);
+        identity(&mut params[layout.range(gpt::names::POSITION)], 1.0);
+        identity(&mut params[layout.range(gpt::names::HEAD)], 100.0);
+        params[layout.range(&gpt::names::weight(gpt::names::OUTPUT, "norm"))].fill(1.0);
+        let header = Header {
+            version: VERSION,
+            family: gpt::FAMILY.into(),
+            config: serde_json::to_value(&config).unwrap(),
+            sections: serde_json::Map::new(),
+        };
+        let file = Checkpoint { header, tensors: layout.tensors(&params) };
+        let model = Loaded::from_checkpoint(file, std::path::Path::new("m"), Isa::detect()).unwrap();
+        for first in [0, 5] {
+            let inputs = vec![first; n];
+            let mut batch = [Window { targets: inputs.clone(), inputs, ..Window::default() }];
+            mix(&model, &params, &layout, &mut batch, 0.0, (1, 0));
+            assert_eq!(batch[0].inputs, [first, 0, 1, 2, 3, 4, 5, 6]);
+        }
     }
 
     #[test]

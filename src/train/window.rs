@@ -71,7 +71,7 @@ impl Cutter {
             }
             speaker = (c.speaker_dim > 0).then_some(recording.speaker);
         }
-        Window { inputs, targets, warmup: (from - first) * hop, frames, speaker }
+        Window { inputs, targets, warmup: (from - first) * hop, frames, speaker, dropout: None }
     }
 
     /// The frames that a window whose loss starts at frame `from` reads, some of them perhaps beyond its recording.

@@ -143,7 +143,7 @@ fn tricks_and_all_a_resumed_run_has_the_bits_of_a_whole_one() {
 #[test]
 fn a_recurrent_network_carries_its_state_through_the_text_and_over_a_stop() {
     let place = place();
-    let model = "family = \"char_rnn\"\ncell = \"lstm\"\nhidden = 24\nlayers = 2";
+    let model = "family = \"char_rnn\"\ncell = \"lstm\"\nhidden = 24\nlayers = 2\ndropout = 0.1";
     let fast = TRAIN.replace("1e-2", "2e-2");
     let train = |threads| format!("{fast}\nsteps = 300\nthreads = {threads}\ncurriculum = {{ from = 16 }}");
     let whole = go(&run_file(&place, "whole", "", model, &train(1)), false, None).unwrap();
@@ -163,7 +163,7 @@ fn a_recurrent_network_carries_its_state_through_the_text_and_over_a_stop() {
 #[test]
 fn a_transformer_reads_past_its_context_and_goes_on_with_its_windows() {
     let place = place();
-    let model = "family = \"gpt\"\nlayers = 1\nheads = 2\nwidth = 24\ncontext = 40";
+    let model = "family = \"gpt\"\nlayers = 1\nheads = 2\nwidth = 24\ncontext = 40\ndropout = 0.1";
     let train = |more: &str| format!("{}\nsteps = 200\n{more}", TRAIN.replace("1e-2", "5e-3"));
     let whole = go(&run_file(&place, "whole", "", model, &train("threads = 1")), false, None).unwrap();
     // That engine and trainer agree over many contexts, the run itself has held.
@@ -255,6 +255,56 @@ fn a_table_is_counted_once_and_longer_contexts_help() {
 }
 
 #[test]
+fn models_are_compared_by_what_other_commands_say_of_them() {
+    let place = place();
+    for order in [2, 4] {
+        let model = format!("family = \"ngram\"\norder = {order}");
+        go(&run_file(&place, &format!("n{order}"), "", &model, ""), false, None).unwrap();
+    }
+    let (two, four) = ("n2/text.safetensors", "n4/text.safetensors");
+    let files = ["--plot", "p.svg", "--table", "t.md"];
+    let all = ["compare", two, four, "--text", "end.txt", "--judge", four, "--json"];
+    let report: Value = serde_json::from_str(&done(&place, &[&all[..], &files[..]].concat())).unwrap();
+    for (row, (model, memory)) in report["rows"].as_array().unwrap().iter().zip([(two, 1), (four, 3)]) {
+        let number = |v: &Value| v.as_f64().unwrap();
+        let nats = number(&eval(&place, &["-m", model, "end.txt"])["nats_per_symbol"]);
+        assert!((number(&row["nats_per_symbol"]) - nats).abs() < 1e-9);
+        // A table sees so many symbols and no more: a longer past changes nothing, a shorter one costs.
+        for past in row["pasts"].as_array().unwrap() {
+            let d = number(&past["nats_per_symbol"]) - number(&row["whole_past_nats"]);
+            let enough = number(&past["symbols"]) >= f64::from(memory);
+            assert!(if enough { d.abs() < 1e-6 } else { d > 0.01 }, "{model}: {past}, {d}");
+        }
+    }
+    // What the better table writes looks more like itself than the true text does; the worse one's looks least so.
+    let judged = report["exposure"].as_array().unwrap();
+    let far =
+        |i: usize| judged[i]["stretches"].as_array().unwrap().last().unwrap()["nats_per_symbol"].as_f64();
+    let [truth, worse, own] = [far(0).unwrap(), far(1).unwrap(), far(2).unwrap()];
+    assert!(own < truth && own < worse, "{truth} {worse} {own}");
+    let svg = std::fs::read_to_string(place.path("p.svg")).unwrap();
+    assert!(svg.contains("<svg") && svg.contains("n4"), "{svg}");
+    let table = std::fs::read_to_string(place.path("t.md")).unwrap();
+    assert!(table.starts_with("| model") && table.matches("| n2 ").count() == 3, "{table}");
+}
+
+#[test]
+fn the_shipped_text_model_writes_at_once() {
+    let place = place();
+    let said = done(&place, &["sample", "--prompt", "ROMEO:", "--length", "100", "--seed", "1"]);
+    assert!(said.starts_with("ROMEO:") && said.chars().count() == 106, "{said}");
+    assert_eq!(
+        done(&place, &["sample", "-m", "text", "--prompt", "ROMEO:", "--length", "100", "--seed", "1"]),
+        said
+    );
+    // It has learned: the held-out end of the slice is no surprise.
+    let end = eval(&place, &["-m", "text", "end.txt"]);
+    assert!(end["nats_per_symbol"].as_f64().unwrap() < 1.8, "{end}");
+    let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("models/pretrained/text.safetensors");
+    assert!(std::fs::metadata(file).unwrap().len() <= 2_000_000);
+}
+
+#[test]
 fn a_bad_run_file_is_told_in_one_line() {
     let parse = |text: &str, model: &str, train: &str| {
         let run = format!("[text]\nfile = \"t\"\n{text}\n[model]\n{model}\n[train]\n{train}\n");
@@ -270,6 +320,9 @@ fn a_bad_run_file_is_told_in_one_line() {
     has(parse("", &format!("{CNN}\nspeaker_dim = 4"), steps), "unknown field `speaker_dim`");
     has(parse("", &format!("{CNN}\norder = 4"), steps), "unknown field `order`");
     has(parse("", "family = \"ngram\"\norder = 0", ""), "order is 0");
+    has(parse("", &format!("{CNN}\ndropout = 0.1"), steps), "family wavenet: unknown field `dropout`");
+    let lstm = "family = \"char_rnn\"\ncell = \"lstm\"\nhidden = 8\nlayers = 1\ndropout";
+    has(parse("", &format!("{lstm} = 1.0"), steps), "model.dropout is 1, wanted 0 to 0.9");
     has(parse("", "family = \"ngram\"", steps), "train.steps: an n-gram table is counted in one pass");
     has(
         parse("", "family = \"ngram\"", "max_memory = \"1 GB\""),
@@ -296,16 +349,34 @@ fn bad_texts_and_wrong_models_are_refused_in_one_line() {
     has(refused(&place, &["sample", "-m", m, "--prompt", "naïve"]), &["the prompt: line 1, column 3", "'ï'"]);
     has(refused(&place, &["sample", "-m", m, "--length", "0"]), &["--length 0"]);
     has(refused(&place, &["sample", "-m", m, "--top-p", "2"]), &["--top-p is 2"]);
-    has(refused(&place, &["sample"]), &["not a text model", "render"]);
+    has(refused(&place, &["sample", "-m", "voice"]), &["the shipped voice: not a text model", "render"]);
     has(refused(&place, &["render", "-m", m, "-o", "x.wav"]), &["no voice", "sample"]);
     has(refused(&place, &["eval", "-m", m, "none.txt"]), &["none.txt"]);
     std::fs::write(place.path("empty.txt"), "").unwrap();
     has(refused(&place, &["eval", "-m", m, "empty.txt"]), &["empty.txt: the file is empty"]);
+    has(refused(&place, &["compare", m, "--text", "empty.txt"]), &["empty.txt: the file is empty"]);
     std::fs::write(place.path("bad.txt"), b"To be\n\xff").unwrap();
+    has(refused(&place, &["compare", m, "--text", "bad.txt"]), &["bad.txt: line 2, column 1: not UTF-8"]);
+    let mut child = Command::new(env!("CARGO_BIN_EXE_wavesynth"))
+        .args(["sample", "-m", m, "--prompt", "-"])
+        .current_dir(place.path(""))
+        .stdin(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(b"To \xff").unwrap();
+    let out = child.wait_with_output().unwrap();
+    assert!(!out.status.success());
+    has(String::from_utf8(out.stderr).unwrap(), &["the prompt: line 1, column 4: not UTF-8"]);
     has(refused(&place, &["eval", "-m", m, "bad.txt"]), &["bad.txt: line 2, column 1: not UTF-8"]);
     has(refused(&place, &["eval", "-m", m, "-c", "en_allison", "end.txt"]), &["takes no condition"]);
     has(refused(&place, &["eval", "-c", "en_allison", "--surprise", "end.txt"]), &["no text model"]);
     assert!(!place.path("x.wav").exists());
+    // A prompt longer than what the model sees is read all the same, and told of.
+    let long = wavesynth(&place, &["sample", "-m", m, "--prompt", "First Citizen", "--length", "3"]);
+    let said = String::from_utf8(long.stderr).unwrap();
+    assert_eq!(said, "the prompt has 13 characters; the model sees the last 2\n");
+    assert!(long.status.success() && String::from_utf8(long.stdout).unwrap().chars().count() == 16);
     // One symbol is a text too.
     std::fs::write(place.path("short.txt"), "F").unwrap();
     assert_eq!(eval(&place, &["-m", m, "short.txt"])["symbols"], 1);

@@ -48,6 +48,7 @@ fn batch(config: &Config, step: u64) -> Vec<Window> {
                 warmup: config.receptive_field() - 1,
                 frames: (0..10 * c.local_len()).map(|_| coins.normal()).collect(),
                 speaker: Some(speaker),
+                dropout: None,
             }
         })
         .collect()

@@ -53,6 +53,11 @@ impl<M: Model + 'static> Generator for Stream<M> {
         self.last = self.model.start();
     }
 
+    fn reset_after(&mut self, x: Symbol) {
+        self.model.reset(&mut self.state);
+        self.last = x;
+    }
+
     fn condition(&mut self, frame: &[f32]) {
         self.model.condition(&mut self.state, frame);
     }

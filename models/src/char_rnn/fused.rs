@@ -16,6 +16,7 @@ mod group;
 mod places;
 
 use super::Config;
+use crate::dropout::Dropout;
 use crate::fused::locked;
 use crate::kernels::Isa;
 use crate::kernels::aligned::Aligned;
@@ -36,6 +37,7 @@ pub struct Fused {
     layout: Layout,
     places: Places,
     isa: Isa,
+    dropout: Option<Dropout>,
     /// Padded weights of the last call, to be overwritten.
     weights: Mutex<Weights>,
     /// Buffers that no group is using, for the next ones.
@@ -52,10 +54,16 @@ impl Fused {
             places: Places::new(&config, isa.lanes()),
             config,
             isa,
+            dropout: None,
             weights: Mutex::default(),
             idle: Mutex::default(),
             gradients: Mutex::default(),
         }
+    }
+
+    /// The same loss with dropout at `rate` over the output of every layer, in windows that have a key for it.
+    pub fn with_dropout(self, rate: f64) -> Self {
+        Self { dropout: Dropout::new(rate), ..self }
     }
 
     /// −ln p of a group, summed over the rows behind its warm-ups; the gradient of it times `scale` goes to `gradient`.
@@ -72,6 +80,7 @@ impl Fused {
             isa: self.isa,
             config: &self.config,
             places: &self.places,
+            dropout: self.dropout,
             weights,
             windows,
             carry,
@@ -157,7 +166,8 @@ impl Objective for Fused {
         let groups = groups(windows);
         let active = threads.clamp(1, groups.len().max(1));
         let widest = groups.iter().map(Range::len).max().unwrap_or(0);
-        let activations = active * Scratch::bytes(&self.config, &self.places, widest, window_len);
+        let activations =
+            active * Scratch::bytes(&self.config, &self.places, widest, window_len, self.dropout.is_some());
         activations + 4 * self.places.len() * (groups.len() + 2)
     }
 }

@@ -3,7 +3,8 @@
 
 use super::{Cell, Config, names};
 use crate::ar::Graph;
-use crate::graph::{DeviceTensors, GraphError, PaddedBatch, Variables, on_device, product, scalar};
+use crate::dropout::Dropout;
+use crate::graph::{DeviceTensors, GraphError, PaddedBatch, Variables, masks, on_device, product, scalar};
 use crate::objective::{Objective, ObjectiveError, Window};
 use crate::weights::{Layout, Tensors};
 use candle_core::{Device, IndexOp, Result, Tensor};
@@ -29,11 +30,16 @@ impl CharRnnGraph {
     }
 
     /// Logits [B, T, classes] of `symbols` [B, T] from the state `start` [B, state_len] on, and the state behind every
-    /// row [B, T, state_len], laid out as [`Config::state_len`] says.
+    /// row [B, T, state_len], laid out as [`Config::state_len`] says. `masks` gives each layer's for its output [B, T, H].
     ///
     /// # Errors
     /// Shapes that do not fit.
-    pub fn run(&self, symbols: &Tensor, start: &Tensor) -> Result<(Tensor, Tensor)> {
+    pub fn run(
+        &self,
+        symbols: &Tensor,
+        start: &Tensor,
+        masks: impl Fn(usize) -> Result<Option<Tensor>>,
+    ) -> Result<(Tensor, Tensor)> {
         let config = &self.config;
         let (n, memories) = (config.hidden, config.cell.memories());
         let (b, t) = symbols.dims2()?;
@@ -59,6 +65,9 @@ impl CharRnnGraph {
             kept.push(h.clone());
             if config.cell == Cell::Lstm {
                 kept.push(Tensor::stack(&cs, 1)?);
+            }
+            if let Some(mask) = masks(l)? {
+                h = (h * mask)?;
             }
         }
         let logits = product(&h, self.get(names::HEAD))?.broadcast_add(self.get(names::HEAD_BIAS))?;
@@ -94,7 +103,7 @@ impl Graph for CharRnnGraph {
     fn forward(&self, symbols: &Tensor, _cond: Option<&Tensor>) -> Result<Tensor> {
         let head = self.get(names::HEAD);
         let start = Tensor::zeros((symbols.dim(0)?, self.config.state_len()), head.dtype(), head.device())?;
-        Ok(self.run(symbols, &start)?.0)
+        Ok(self.run(symbols, &start, |_| Ok(None))?.0)
     }
 }
 
@@ -103,13 +112,19 @@ pub struct GraphObjective {
     config: Config,
     layout: Layout,
     device: Device,
+    dropout: Option<Dropout>,
 }
 
 impl GraphObjective {
     /// The loss of `config` on `device`.
     pub fn new(config: Config, device: Device) -> Self {
         let layout = Layout::new(config.table());
-        Self { config, layout, device }
+        Self { config, layout, device, dropout: None }
+    }
+
+    /// The same loss with dropout at `rate` over the output of every layer, in windows that have a key for it.
+    pub fn with_dropout(self, rate: f64) -> Self {
+        Self { dropout: Dropout::new(rate), ..self }
     }
 }
 
@@ -148,7 +163,9 @@ impl Objective for GraphObjective {
             to[..from.len()].copy_from_slice(from);
         }
         let start = Tensor::from_vec(start, (batch.len(), n), &self.device)?;
-        let (logits, states) = graph.run(&padded.inputs, &start)?;
+        let (logits, states) = graph.run(&padded.inputs, &start, |l| {
+            self.dropout.map(|d| masks(d, batch, l, 0..t, self.config.hidden, &self.device)).transpose()
+        })?;
         let loss = padded.loss(&logits)?;
         if let Some(grads) = grads {
             vars.gradient(&loss, &self.layout, grads)?;

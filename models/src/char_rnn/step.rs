@@ -5,7 +5,7 @@
 use super::{Cell, Config, cell, names};
 use crate::ar::{Likelihood, Model, Symbol};
 use crate::kernels::aligned::Aligned;
-use crate::kernels::panel::{Panels, Then, accumulate, product};
+use crate::kernels::panel::{Matrix, Panels, Then, accumulate, product};
 use crate::kernels::{Isa, Kernel, Simd};
 use crate::weights::{Tensors, WeightsError, check};
 
@@ -66,7 +66,10 @@ impl CharRnn {
             }
             out
         };
-        let pack = |name: &str| Panels::pack(isa, &pad(get(name))[..], h, gates * padded);
+        let pack = |name: &str| {
+            let (values, stored) = (&pad(get(name))[..], &tensors[name].stored);
+            Panels::pack(isa, Matrix { values, stored }, h, gates * padded)
+        };
         let layers: Vec<Layer> = (0..config.layers)
             .map(|l| {
                 let mut candidate = Aligned::zeros(0);
@@ -88,7 +91,7 @@ impl CharRnn {
                 *w += b;
             }
         }
-        let head = Panels::pack(isa, get(names::HEAD), h, config.classes);
+        let head = Panels::pack(isa, &tensors[names::HEAD], h, config.classes);
         Ok(Self {
             isa,
             config: config.clone(),

@@ -16,6 +16,7 @@ mod products;
 mod reading;
 
 use super::{Config, names};
+use crate::dropout::Dropout;
 use crate::fused::locked;
 use crate::fused::rows::add_rows;
 use crate::kernels::tile::{Strided, multiply};
@@ -39,6 +40,7 @@ pub struct Fused {
     config: Config,
     products: Products,
     isa: Isa,
+    dropout: Option<Dropout>,
     /// Kept from one call for the next.
     buffers: Mutex<Buffers>,
     /// Buffers that no reading is using.
@@ -63,7 +65,13 @@ impl Fused {
     /// The loss of `config`, computed with `isa`.
     pub fn new(config: Config, isa: Isa) -> Self {
         let products = Products::new(&config, Layout::new(config.table()), isa.lanes());
-        Self { config, products, isa, buffers: Mutex::default(), idle: Mutex::default() }
+        Self { config, products, isa, dropout: None, buffers: Mutex::default(), idle: Mutex::default() }
+    }
+
+    /// The same loss with dropout at `rate` over the embedding and what every sublayer adds, in windows that have a key
+    /// for it.
+    pub fn with_dropout(self, rate: f64) -> Self {
+        Self { dropout: Dropout::new(rate), ..self }
     }
 
     /// The batch's readings that hold a row behind the warm-up, in rounds.
@@ -190,6 +198,7 @@ impl Objective for Fused {
                         products: &products,
                         params,
                         layout: self.products.layout(),
+                        masks: self.dropout.zip(task.window.dropout),
                         window: task.window,
                         rows: task.rows.clone(),
                         from: task.from,

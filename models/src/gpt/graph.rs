@@ -4,9 +4,10 @@
 //! candle 0.11 computes some CPU gradients wrongly, so every product here is of contiguous tensors without broadcast,
 //! and the fused layers' finite differences stand behind its gradients.
 
-use super::{Config, NORM_EPS, names};
+use super::{Config, NORM_EPS, Reading, names, sites};
 use crate::ar::Graph;
-use crate::graph::{DeviceTensors, GraphError, PaddedBatch, Variables, on_device, product, scalar};
+use crate::dropout::Dropout;
+use crate::graph::{DeviceTensors, GraphError, PaddedBatch, Variables, masks, on_device, product, scalar};
 use crate::objective::{Objective, ObjectiveError, Window, check_unconditioned};
 use crate::weights::{Layout, Tensors};
 use candle_core::{D, Device, Result, Tensor};
@@ -70,18 +71,25 @@ impl GptGraph {
         self.affine(&out, &at, "out")
     }
 
-    /// One window: `symbols` [B, T], T at most the context, at positions 0 … T−1, to logits [B, T, classes].
-    fn window(&self, symbols: &Tensor) -> Result<Tensor> {
+    /// One window: `symbols` [B, T], T at most the context, at positions 0 … T−1, to logits [B, T, classes]. `masks` gives
+    /// those for what the [sites](super::sites) of dropout add to the residual stream [B, T, width].
+    fn window(&self, symbols: &Tensor, masks: impl Fn(usize) -> Result<Option<Tensor>>) -> Result<Tensor> {
+        let dropped = |x: Tensor, site: usize| match masks(site)? {
+            None => Ok(x),
+            Some(mask) => x.reshape(mask.shape())? * mask,
+        };
         let (b, t) = symbols.dims2()?;
         let (width, classes) = (self.config.width, self.config.classes);
         let embed = self.get(names::EMBED).embedding(&symbols.flatten_all()?)?.reshape((b, t, width))?;
         let position = self.get(names::POSITION).narrow(0, 0, t)?;
-        let mut x = embed.broadcast_add(&position)?.reshape((b * t, width))?;
+        let mut x = dropped(embed.broadcast_add(&position)?, sites::INPUT)?.reshape((b * t, width))?;
         for l in 0..self.config.layers {
-            x = (&x + self.attention(&x, l, b, t)?)?;
+            let attended = dropped(self.attention(&x, l, b, t)?, sites::attention(l))?;
+            x = (x + attended.reshape((b * t, width))?)?;
             let at = names::mlp(l);
             let hidden = self.affine(&self.norm(&x, &at)?, &at, "up")?.gelu_erf()?;
-            x = (&x + self.affine(&hidden, &at, "down")?)?;
+            let hidden = dropped(self.affine(&hidden, &at, "down")?, sites::mlp(l))?;
+            x = (x + hidden.reshape((b * t, width))?)?;
         }
         let head = match self.config.tied_head {
             true => self.get(names::EMBED).t()?.contiguous()?,
@@ -91,18 +99,30 @@ impl GptGraph {
     }
 }
 
-impl Graph for GptGraph {
-    fn forward(&self, symbols: &Tensor, _cond: Option<&Tensor>) -> Result<Tensor> {
+impl GptGraph {
+    /// Logits [B, T, classes] of `symbols` [B, T]; `masks` gives those of a reading at a site of dropout.
+    fn run(
+        &self,
+        symbols: &Tensor,
+        masks: impl Fn(&Reading, usize) -> Result<Option<Tensor>>,
+    ) -> Result<Tensor> {
         let (_, t) = symbols.dims2()?;
         let rows = self
             .config
             .readings(t)
             .map(|r| {
-                let logits = self.window(&symbols.narrow(1, r.rows.start, r.rows.len())?.contiguous()?)?;
+                let symbols = symbols.narrow(1, r.rows.start, r.rows.len())?.contiguous()?;
+                let logits = self.window(&symbols, |site| masks(&r, site))?;
                 logits.narrow(1, r.from - r.rows.start, r.rows.end - r.from)
             })
             .collect::<Result<Vec<_>>>()?;
         Tensor::cat(&rows, 1)
+    }
+}
+
+impl Graph for GptGraph {
+    fn forward(&self, symbols: &Tensor, _cond: Option<&Tensor>) -> Result<Tensor> {
+        self.run(symbols, |_, _| Ok(None))
     }
 }
 
@@ -111,13 +131,20 @@ pub struct GraphObjective {
     config: Config,
     layout: Layout,
     device: Device,
+    dropout: Option<Dropout>,
 }
 
 impl GraphObjective {
     /// The loss of `config` on `device`.
     pub fn new(config: Config, device: Device) -> Self {
         let layout = Layout::new(config.table());
-        Self { config, layout, device }
+        Self { config, layout, device, dropout: None }
+    }
+
+    /// The same loss with dropout at `rate` over the embedding and what every sublayer adds, in windows that have a key
+    /// for it.
+    pub fn with_dropout(self, rate: f64) -> Self {
+        Self { dropout: Dropout::new(rate), ..self }
     }
 }
 
@@ -136,7 +163,11 @@ impl Objective for GraphObjective {
         let vars = Variables::new(&self.layout, params, &self.device)?;
         let graph = GptGraph { config: self.config.clone(), tensors: vars.tensors() };
         let padded = PaddedBatch::new(batch, t, &self.device)?;
-        let loss = padded.loss(&graph.forward(&padded.inputs, None)?)?;
+        let logits = graph.run(&padded.inputs, |r, site| {
+            let of = |d| masks(d, batch, site, r.rows.clone(), self.config.width, &self.device);
+            self.dropout.map(of).transpose()
+        })?;
+        let loss = padded.loss(&logits)?;
         if let Some(grads) = grads {
             vars.gradient(&loss, &self.layout, grads)?;
         }

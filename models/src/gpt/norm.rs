@@ -1,7 +1,7 @@
 //! The layer norm, and how its gain and bias pass into the product behind it.
 //!
-//! With x̂ = (x − mean) / √(var + ε): (x̂ · g + b) W + c = x̂ (diag(g) W) + (b W + c). The engine and the trainer keep the
-//! right-hand side, so that a row is normalised and nothing else.
+//! With x̂ = (x − mean) / √(var + ε): (x̂ · g + b) W + c = x̂ (diag(g) W) + (b W + c). The trainer keeps the right-hand side,
+//! so that a row is normalised and nothing else. The engine keeps W as it is stored, which may be f16, and bW + c.
 
 use super::NORM_EPS;
 use crate::kernels::Simd;
@@ -12,6 +12,14 @@ pub fn sum<S: Simd>(s: S, v: S::V) -> f32 {
     let mut lanes = [0.0; 16];
     s.store(&mut lanes, v);
     lanes[..S::LANES].iter().sum()
+}
+
+/// x ∘ gain, for padded rows.
+#[inline(always)]
+pub fn scale<S: Simd>(s: S, x: &mut [f32], gain: &[f32]) {
+    for (x, g) in x.chunks_exact_mut(S::LANES).zip(gain.chunks_exact(S::LANES)) {
+        s.store(x, s.mul(s.load(x), s.load(g)));
+    }
 }
 
 /// x becomes x̂ over its first `width` values; the padding behind them is zero before and after. Returns
@@ -50,20 +58,23 @@ pub struct Affine<'a> {
 }
 
 impl Affine<'_> {
-    /// diag(g) W and b W + c, for `weight` W [inputs, outputs] and c (empty for zeros).
-    pub fn fold(self, weight: &[f32], bias: &[f32]) -> (Vec<f32>, Vec<f32>) {
+    /// b W + c, for `weight` W [inputs, outputs] and c (empty for zeros).
+    pub fn shift(self, weight: &[f32], bias: &[f32]) -> Vec<f32> {
         let outputs = weight.len() / self.gain.len();
-        let mut folded = vec![0.0; outputs];
-        folded[..bias.len()].copy_from_slice(bias);
-        let mut scaled = Vec::with_capacity(weight.len());
-        for (i, (row, g)) in weight.chunks_exact(outputs).zip(self.gain).enumerate() {
-            scaled.extend(row.iter().map(|w| w * g));
-            if let Some(b) = self.bias {
-                for (f, w) in folded.iter_mut().zip(row) {
-                    *f += b[i] * w;
-                }
+        let mut shift = vec![0.0; outputs];
+        shift[..bias.len()].copy_from_slice(bias);
+        for (row, &b) in weight.chunks_exact(outputs).zip(self.bias.unwrap_or(&[])) {
+            for (s, w) in shift.iter_mut().zip(row) {
+                *s += b * w;
             }
         }
-        (scaled, folded)
+        shift
+    }
+
+    /// diag(g) W and b W + c, as [`Affine::shift`] has them.
+    #[cfg(feature = "train")]
+    pub fn fold(self, weight: &[f32], bias: &[f32]) -> (Vec<f32>, Vec<f32>) {
+        let rows = weight.chunks_exact(weight.len() / self.gain.len()).zip(self.gain);
+        (rows.flat_map(|(row, g)| row.iter().map(move |w| w * g)).collect(), self.shift(weight, bias))
     }
 }

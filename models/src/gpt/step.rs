@@ -2,15 +2,15 @@
 //!
 //! Two windows are kept, each with a cache of keys and values per layer and head. The leading one gives the
 //! distributions; from its position ⌈C/2⌉ on the other reads along from position 0, and leads once the first is full.
-//! Weights are packed once for one instruction set, the norms' gains and biases inside them; both windows' rows meet
-//! every weight that is read.
+//! Weights are packed once for one instruction set, the norms' biases inside those of the products; both windows' rows
+//! meet every weight that is read.
 
 use super::attention::{Cache, Shape};
-use super::norm::{self, normalise};
+use super::norm::{self, normalise, scale};
 use super::{Config, names};
 use crate::ar::{Likelihood, Model, Symbol};
 use crate::kernels::aligned::Aligned;
-use crate::kernels::panel::{Panels, Rows, Then, accumulate_many};
+use crate::kernels::panel::{Matrix, Panels, Rows, Then, accumulate_many};
 use crate::kernels::{Isa, Kernel, Simd, math};
 use crate::weights::{Tensors, WeightsError, check};
 
@@ -27,12 +27,24 @@ impl Affine {
     }
 }
 
+/// A product behind a norm, whose bias is in the product's.
+struct Normed {
+    /// g [width padded].
+    gain: Aligned,
+    product: Affine,
+}
+
+impl Normed {
+    fn bytes(&self) -> usize {
+        4 * self.gain.len() + self.product.bytes()
+    }
+}
+
 struct Layer {
-    /// diag(g) W_qkv, every head padded to whole vectors.
-    qkv: Affine,
+    /// W_qkv, every head padded to whole vectors.
+    qkv: Normed,
     out: Affine,
-    /// diag(g) W_up.
-    up: Affine,
+    up: Normed,
     down: Affine,
 }
 
@@ -46,8 +58,7 @@ pub struct Gpt {
     /// P [context, width padded].
     position: Aligned,
     layers: Vec<Layer>,
-    /// diag(g) W_head.
-    head: Affine,
+    head: Normed,
 }
 
 /// What changes while a stream runs.
@@ -75,7 +86,7 @@ struct Window {
 struct Work {
     /// r [2, width padded].
     x: Aligned,
-    /// n(r) [2, width padded].
+    /// n(r) but for the bias [2, width padded].
     normed: Aligned,
     /// [q | k | v], heads padded: [2, 3·heads].
     qkv: Aligned,
@@ -100,37 +111,43 @@ impl Gpt {
         let optional = |name: &str| tensors.get(name).map(|t| &t.data[..]);
         let (w, mlp) = (config.width, config.mlp_width());
         let shape = Shape { context: config.context, head: config.head_width(), lanes: isa.lanes() };
-        let pack = |weight: &[f32], bias: &[f32], inputs: usize| {
+        let pack = |values: &[f32], name: &str, bias: &[f32], inputs: usize| {
+            let weight = Matrix { values, stored: &tensors[name].stored };
             let weight = Panels::pack(isa, weight, inputs, bias.len());
             Affine { bias: weight.order(bias), weight }
         };
-        let normed = |at: &str, weight: &[f32], bias: Option<&[f32]>| {
+        // The norm at `at`, and b W + c of the product behind it.
+        let norm = |at: &str, weight: &[f32], bias: Option<&[f32]>| {
             let gain = get(&names::weight(at, "norm"));
             let affine = norm::Affine { gain, bias: optional(&names::bias(at, "norm")) };
-            affine.fold(weight, bias.unwrap_or(&[]))
+            (pad_rows(gain, w, isa), affine.shift(weight, bias.unwrap_or(&[])))
         };
         let plain = |at: &str, what: &str, inputs: usize| {
             let bias = optional(&names::bias(at, what)).map_or(vec![0.0; w], <[f32]>::to_vec);
-            pack(get(&names::weight(at, what)), &bias, inputs)
+            let name = names::weight(at, what);
+            pack(get(&name), &name, &bias, inputs)
         };
         let layers = (0..config.layers)
             .map(|l| {
                 let (attention, perceptron) = (names::attention(l), names::mlp(l));
-                let first = |at: &str, what: &str| {
-                    normed(at, get(&names::weight(at, what)), optional(&names::bias(at, what)))
+                let first = |at: &str, what: &str, pad: &dyn Fn(&[f32]) -> Vec<f32>| {
+                    let name = names::weight(at, what);
+                    let (gain, bias) = norm(at, get(&name), optional(&names::bias(at, what)));
+                    Normed { gain, product: pack(&pad(get(&name)), &name, &pad(&bias), w) }
                 };
-                let (qkv, qkv_bias) = first(&attention, "qkv");
-                let (up, up_bias) = first(&perceptron, "up");
                 Layer {
-                    qkv: pack(&pad_heads(&qkv, shape), &pad_heads(&qkv_bias, shape), w),
+                    qkv: first(&attention, "qkv", &|x| pad_heads(x, shape)),
                     out: plain(&attention, "out", w),
-                    up: pack(&up, &up_bias, w),
+                    up: first(&perceptron, "up", &<[f32]>::to_vec),
                     down: plain(&perceptron, "down", mlp),
                 }
             })
             .collect();
-        let head = if config.tied_head { transpose(get(names::EMBED), w) } else { get(names::HEAD).to_vec() };
-        let (head, head_bias) = normed(names::OUTPUT, &head, None);
+        let (head, turned) = match config.tied_head {
+            true => (names::EMBED, transpose(get(names::EMBED), w)),
+            false => (names::HEAD, get(names::HEAD).to_vec()),
+        };
+        let (gain, bias) = norm(names::OUTPUT, &turned, None);
         Ok(Self {
             isa,
             config: config.clone(),
@@ -138,7 +155,7 @@ impl Gpt {
             embed: pad_rows(get(names::EMBED), w, isa),
             position: pad_rows(get(names::POSITION), w, isa),
             layers,
-            head: pack(&head, &head_bias, w),
+            head: Normed { gain, product: pack(&turned, head, &bias, w) },
         })
     }
 
@@ -201,7 +218,7 @@ impl Model for Gpt {
             windows: [self.window(), self.window()],
             leading: 0,
             work: self.work(),
-            logits: self.head.bias.clone(),
+            logits: self.head.product.bias.clone(),
         }
     }
 
@@ -220,14 +237,15 @@ impl Model for Gpt {
     }
 
     fn weight_bytes(&self) -> usize {
-        let layer = |l: &Layer| [&l.qkv, &l.out, &l.up, &l.down].map(Affine::bytes).iter().sum::<usize>();
+        let layer = |l: &Layer| l.qkv.bytes() + l.out.bytes() + l.up.bytes() + l.down.bytes();
         self.layers.iter().map(layer).sum::<usize>() + self.head.bytes()
     }
 
     fn state_bytes(&self) -> usize {
         let window = self.window().caches.iter().map(Cache::bytes).sum::<usize>();
         let w = self.work();
-        let rows = [&w.x, &w.normed, &w.qkv, &w.attended, &w.hidden, &w.head, &w.scores, &self.head.bias];
+        let rows =
+            [&w.x, &w.normed, &w.qkv, &w.attended, &w.hidden, &w.head, &w.scores, &self.head.product.bias];
         2 * window + 4 * rows.iter().map(|r| r.len()).sum::<usize>()
     }
 
@@ -266,9 +284,9 @@ impl Kernel for Step<'_> {
             add(s, x, &net.position[w.filled * width..][..width]);
         }
         for (l, layer) in net.layers.iter().enumerate() {
-            normalised(s, config, work, reading);
-            biased(&layer.qkv, &mut work.qkv, reading);
-            multiply(s, &layer.qkv.weight, reading, &work.normed, &mut work.qkv);
+            normalised(s, config, &layer.qkv.gain, work, reading);
+            biased(&layer.qkv.product, &mut work.qkv, reading);
+            multiply(s, &layer.qkv.product.weight, reading, &work.normed, &mut work.qkv);
             // Of the last layer the following window needs nothing but keys and values.
             let rows = if l + 1 == net.layers.len() { 1 } else { reading };
             for (i, w) in windows.iter_mut().enumerate() {
@@ -278,9 +296,9 @@ impl Kernel for Step<'_> {
                 add(s, x, &layer.out.bias);
             }
             multiply(s, &layer.out.weight, rows, &work.attended, &mut work.x);
-            normalised(s, config, work, rows);
-            biased(&layer.up, &mut work.hidden, rows);
-            multiply(s, &layer.up.weight, rows, &work.normed, &mut work.hidden);
+            normalised(s, config, &layer.up.gain, work, rows);
+            biased(&layer.up.product, &mut work.hidden, rows);
+            multiply(s, &layer.up.product.weight, rows, &work.normed, &mut work.hidden);
             let read = work.hidden.len() / 2 * rows;
             for v in work.hidden[..read].chunks_exact_mut(S::LANES) {
                 s.store(v, math::gelu(s, s.load(v)).0);
@@ -293,9 +311,9 @@ impl Kernel for Step<'_> {
         for w in windows.iter_mut() {
             w.filled += 1;
         }
-        normalised(s, config, work, 1);
-        logits.copy_from_slice(&net.head.bias);
-        multiply(s, &net.head.weight, 1, &work.normed, logits);
+        normalised(s, config, &net.head.gain, work, 1);
+        logits.copy_from_slice(&net.head.product.bias);
+        multiply(s, &net.head.product.weight, 1, &work.normed, logits);
     }
 }
 
@@ -323,14 +341,15 @@ fn add<S: Simd>(s: S, x: &mut [f32], y: &[f32]) {
     }
 }
 
-/// n(r) of the first `rows` rows.
+/// n(r) of the first `rows` rows, but for the norm's bias.
 #[inline(always)]
-fn normalised<S: Simd>(s: S, config: &Config, work: &mut Work, rows: usize) {
+fn normalised<S: Simd>(s: S, config: &Config, gain: &[f32], work: &mut Work, rows: usize) {
     let width = work.x.len() / 2;
     let both = work.normed.chunks_exact_mut(width).zip(work.x.chunks_exact(width));
     for (normed, x) in both.take(rows) {
         normed.copy_from_slice(x);
         normalise(s, normed, config.width);
+        scale(s, normed, gain);
     }
 }
 

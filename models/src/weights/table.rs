@@ -16,6 +16,8 @@ pub struct TensorSpec {
     pub narrowest: Dtype,
     /// Tensors of one group have the same i8 scales: their products are summed before they are scaled.
     pub group: Option<&'static str>,
+    /// Whether decoupled weight decay shrinks it.
+    pub decays: bool,
 }
 
 /// First values of a tensor.
@@ -39,9 +41,10 @@ impl Init {
 }
 
 impl TensorSpec {
-    /// A tensor that is always stored as f32.
+    /// A tensor that is always stored as f32. It decays if it has two dimensions or more.
     pub fn new(name: impl Into<String>, shape: &[usize], init: Init) -> Self {
-        Self { name: name.into(), shape: shape.to_vec(), init, narrowest: Dtype::F32, group: None }
+        let (name, shape, decays) = (name.into(), shape.to_vec(), shape.len() > 1);
+        Self { name, shape, init, narrowest: Dtype::F32, group: None, decays }
     }
 
     /// With the smallest type that it can be stored as.
@@ -52,6 +55,11 @@ impl TensorSpec {
     /// With the group that it shares its i8 scales with.
     pub fn scaled_with(self, group: &'static str) -> Self {
         Self { group: Some(group), ..self }
+    }
+
+    /// A table that does not decay: a row that is seldom picked would fade.
+    pub fn undecayed(self) -> Self {
+        Self { decays: false, ..self }
     }
 
     /// Number of values.

@@ -184,6 +184,7 @@ pub fn windows(config: &Config, count: usize, seed: u64) -> Vec<Window> {
                 warmup: if i == 0 { 0 } else { config.receptive_field() - 1 },
                 frames: (0..frames).map(|_| coins.normal()).collect(),
                 speaker: c.filter(|c| c.speaker_dim > 0).map(|c| i % c.speakers),
+                dropout: None,
             }
         })
         .collect()

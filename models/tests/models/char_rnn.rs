@@ -129,6 +129,7 @@ mod train {
     use wavesynth_models::char_rnn::fused::Fused;
     use wavesynth_models::char_rnn::graph::{CharRnnGraph, GraphObjective};
     use wavesynth_models::objective::{Objective, Window};
+    use wavesynth_models::weights::{Dtype, narrow};
 
     fn run_graph(config: &Config, tensors: &Tensors, symbols: &[u16]) -> Vec<Vec<f32>> {
         let graph = CharRnnGraph::new(config, tensors, &Device::Cpu).unwrap();
@@ -139,13 +140,16 @@ mod train {
 
     #[test]
     fn step_equals_graph_under_every_instruction_set() {
-        for config in grid() {
-            let tensors = random_tensors(&config, 7);
+        for (config, dtype) in
+            grid().into_iter().flat_map(|c| [Dtype::F32, Dtype::F16].map(|d| (c.clone(), d)))
+        {
+            let mut tensors = random_tensors(&config, 7);
+            narrow(&mut tensors, &config.table(), dtype).unwrap();
             let symbols = random_symbols(&config, 40, 1);
             let want = run_graph(&config, &tensors, &symbols);
             for isa in Isa::available() {
                 let worst = largest_difference(&run_step(&config, &tensors, isa, &symbols), &want);
-                assert!(worst < 1e-4, "{} differs by {worst} for {config:?}", isa.name());
+                assert!(worst < 1e-4, "{} {dtype} differs by {worst} for {config:?}", isa.name());
             }
         }
     }
@@ -232,14 +236,18 @@ mod train {
         }
     }
 
-    /// Windows of several lengths, some with a warm-up.
+    /// Rates of dropout that the fused layers are checked at.
+    const RATES: [f64; 2] = [0.0, 0.4];
+
+    /// Windows of several lengths, some with a warm-up, some without a key for dropout.
     fn windows(config: &Config, count: usize, seed: u64) -> Vec<Window> {
         (0..count)
             .map(|i| {
                 let t = 9 + 7 * (i % 4);
                 let symbols = random_symbols(config, 2 * t, seed + i as u64);
                 let (inputs, targets) = (symbols[..t].to_vec(), symbols[t..].to_vec());
-                Window { inputs, targets, warmup: 3 * (i % 2), ..Default::default() }
+                let dropout = (i % 3 != 1).then_some(seed << 32 | i as u64);
+                Window { inputs, targets, warmup: 3 * (i % 2), dropout, ..Default::default() }
             })
             .collect()
     }
@@ -253,21 +261,21 @@ mod train {
 
     #[test]
     fn fused_loss_gradient_and_carry_equal_the_graphs() {
-        for config in grid() {
+        for (config, rate) in grid().into_iter().flat_map(|c| RATES.map(|r| (c.clone(), r))) {
             let layout = Layout::new(config.table());
             let params = layout.flatten(&random_tensors(&config, 3));
             // More than one group, none of a whole number of register tiles.
             let count = 19;
             let batch = windows(&config, count, 5);
             let carried = carries(&config, count, 6);
-            let graph = GraphObjective::new(config.clone(), Device::Cpu);
+            let graph = GraphObjective::new(config.clone(), Device::Cpu).with_dropout(rate);
             let (mut want, mut want_carry) = (vec![f32::NAN; layout.len()], carried.clone());
             let want_loss = graph.loss_carried(&params, &batch, &mut want_carry, Some(&mut want)).unwrap();
             for isa in Isa::available() {
-                let fused = Fused::new(config.clone(), isa);
+                let fused = Fused::new(config.clone(), isa).with_dropout(rate);
                 assert_eq!(fused.carry_len(), want_carry[0].len());
                 for pass in 0..2 {
-                    let what = format!("{} pass {pass} of {config:?}", isa.name());
+                    let what = format!("{} pass {pass}, dropout {rate}, of {config:?}", isa.name());
                     let (mut got, mut carry) = (vec![f32::NAN; layout.len()], carried.clone());
                     let loss = fused.loss_carried(&params, &batch, &mut carry, Some(&mut got)).unwrap();
                     assert!((loss - want_loss).abs() < 1e-5, "{what}: {loss}, graph {want_loss}");
@@ -289,12 +297,12 @@ mod train {
     /// norm: a wrong direction or a wrong length would both make it smaller.
     #[test]
     fn fused_gradient_equals_finite_differences() {
-        for cell in [Cell::Lstm, Cell::Gru] {
+        for (cell, rate) in [Cell::Lstm, Cell::Gru].into_iter().flat_map(|c| RATES.map(|r| (c, r))) {
             let config = config(cell, 6, 2, 12);
             let layout = Layout::new(config.table());
             let params = layout.flatten(&random_tensors(&config, 3));
             let (batch, carried) = (windows(&config, 3, 9), carries(&config, 3, 2));
-            let fused = Fused::new(config.clone(), Isa::PLAIN);
+            let fused = Fused::new(config.clone(), Isa::PLAIN).with_dropout(rate);
             let mut grads = vec![0.0; layout.len()];
             fused.loss_carried(&params, &batch, &mut carried.clone(), Some(&mut grads)).unwrap();
             for spec in layout.table() {
@@ -313,7 +321,7 @@ mod train {
                 assert!(norm > 1e-3, "{}: a gradient of {norm} tests nothing", spec.name);
                 assert!(
                     (slope - norm).abs() < 0.02 * norm + 2e-4,
-                    "{cell:?} {}: {slope}, gradient says {norm}",
+                    "{cell:?} {}, dropout {rate}: {slope}, gradient says {norm}",
                     spec.name
                 );
             }
@@ -384,7 +392,7 @@ mod train {
             let batch = windows(&config, 50, 5);
             let run = |threads| {
                 let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-                let fused = Fused::new(config.clone(), Isa::detect());
+                let fused = Fused::new(config.clone(), Isa::detect()).with_dropout(0.3);
                 let (mut grads, mut carry) = (vec![0.0; layout.len()], carries(&config, 50, 1));
                 let loss = pool
                     .install(|| fused.loss_carried(&params, &batch, &mut carry, Some(&mut grads)).unwrap());

@@ -88,7 +88,7 @@ fn a_type_that_a_family_has_no_weights_of_is_refused() {
     let whole = Checkpoint::read(&golden).unwrap();
     narrow(&mut whole.clone(), Path::new("x"), Dtype::F32).unwrap();
     let said = narrow(&mut whole.clone(), Path::new("x"), Dtype::I8).unwrap_err().to_string();
-    assert_eq!(said, "x: weights of i8: family `gpt` keeps its weights as f32");
+    assert_eq!(said, "x: weights of i8: family `gpt` keeps its weights as f16");
 }
 
 fn refused_i8(change: impl FnOnce(&mut Checkpoint), words: &str) {

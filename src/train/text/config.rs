@@ -61,7 +61,7 @@ pub enum Eval {
     /// In one go, as `wavesynth eval` does: the exact likelihood.
     #[default]
     Text,
-    /// In windows of `train.window` symbols, nothing before each, its first symbol given: what others' loss estimates
+    /// In windows of `train.window` symbols, before each the one symbol that stands there: what others' loss estimates
     /// over random windows mean.
     Windows,
 }
@@ -114,6 +114,9 @@ pub struct CharRnn {
     pub hidden: usize,
     /// L.
     pub layers: usize,
+    /// Rate of dropout over the output of every layer while it is trained.
+    #[serde(default)]
+    pub dropout: f64,
 }
 
 /// Keys of [`gpt::Config`].
@@ -134,6 +137,9 @@ pub struct Gpt {
     /// Whether the head is the embedding's transpose.
     #[serde(default = "yes")]
     pub tied_head: bool,
+    /// Rate of dropout over the embedding and over what every sublayer adds while it is trained.
+    #[serde(default)]
+    pub dropout: f64,
 }
 
 fn yes() -> bool {
@@ -230,6 +236,15 @@ impl Model {
         }
     }
 
+    /// Rate of dropout while it is trained.
+    pub fn dropout(&self) -> f64 {
+        match self {
+            Self::WaveNet(_) | Self::Ngram(_) => 0.0,
+            Self::CharRnn(m) => m.dropout,
+            Self::Gpt(m) => m.dropout,
+        }
+    }
+
     /// Whether the family is counted in one pass and not trained by steps.
     pub fn is_counted(&self) -> bool {
         matches!(self, Self::Ngram(_))
@@ -272,6 +287,7 @@ impl TextRun {
         if let Some(key) = of_recordings {
             bail!("train.{key} is a key for recordings; a text has none of it");
         }
+        range("model.dropout", self.model.dropout(), 0.0, 0.9)?;
         // The text is not read yet; two symbols stand for those that it has.
         self.model.config(2, 0, self.train.window)?;
         match &self.model {

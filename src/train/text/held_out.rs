@@ -12,13 +12,16 @@ use wavesynth_models::objective::{Objective, Window};
 
 /// The held-out symbols that an evaluation reads, and how.
 pub struct HeldOut<'a> {
-    symbols: &'a [Symbol],
-    /// Each piece is read from the start symbol on.
-    pieces: Vec<&'a [Symbol]>,
-    /// Symbols at the front of a piece that are read but do not count.
-    given: usize,
+    pieces: Vec<Piece<'a>>,
     past: Past,
     window: usize,
+}
+
+/// Symbols that are read in one go, and what stands before them.
+#[derive(Clone, Copy)]
+struct Piece<'a> {
+    before: Symbol,
+    symbols: &'a [Symbol],
 }
 
 /// Windows in a piece for a family whose windows stand alone: the engine passes its context many times, and what the
@@ -26,27 +29,33 @@ pub struct HeldOut<'a> {
 const LONG: usize = 16;
 
 impl<'a> HeldOut<'a> {
-    /// `symbols` read in one go, or in windows. A family whose windows stand alone reads pieces of sixteen.
-    pub fn new(symbols: &'a [Symbol], eval: Eval, past: Past, window: usize) -> Self {
+    /// `symbols` read in one go, before them `start`, or in windows, before each the symbol that stands there. A family
+    /// whose windows stand alone reads pieces of sixteen.
+    pub fn new(symbols: &'a [Symbol], eval: Eval, past: Past, window: usize, start: Symbol) -> Self {
         let in_windows = eval == Eval::Windows && symbols.len() > window;
-        let (pieces, given) = match (in_windows, past) {
-            (true, _) => (symbols.chunks_exact(window).collect(), 1),
-            (false, Past::Window) => (symbols.chunks(LONG * window).collect(), 0),
-            (false, Past::Field(_) | Past::Carried) => (vec![symbols], 0),
+        let anew = |symbols| Piece { before: start, symbols };
+        let pieces = match (in_windows, past) {
+            (true, _) => {
+                let firsts = symbols.iter().step_by(window);
+                let pieces = firsts.zip(symbols[1..].chunks_exact(window));
+                pieces.map(|(&before, symbols)| Piece { before, symbols }).collect()
+            }
+            (false, Past::Window) => symbols.chunks(LONG * window).map(anew).collect(),
+            (false, Past::Field(_) | Past::Carried) => vec![anew(symbols)],
         };
-        Self { symbols, pieces, given, past, window }
+        Self { pieces, past, window }
     }
 
     /// Symbols that count.
     pub fn counted(&self) -> usize {
-        self.pieces.iter().map(|p| p.len() - self.given).sum()
+        self.pieces.iter().map(|p| p.symbols.len()).sum()
     }
 
     /// The reading of the engine, in the current thread pool; the ranks share the pieces.
     pub fn by_engine(&self, model: &TextModel, ranks: &Ranks) -> f64 {
-        let nats = |piece: &[Symbol]| -> f64 {
-            let all = without_denormals(|| model.score(piece));
-            all[self.given..].iter().map(|&n| f64::from(n)).sum()
+        let nats = |piece: &Piece| -> f64 {
+            let all = without_denormals(|| model.score_after(piece.before, piece.symbols));
+            all.iter().map(|&n| f64::from(n)).sum()
         };
         let own = |i: usize| i % ranks.size() == ranks.rank();
         let mut sums: Vec<f64> = (self.pieces.par_iter().enumerate())
@@ -64,17 +73,16 @@ impl<'a> HeldOut<'a> {
         &self,
         objective: &dyn Objective,
         params: &[f32],
-        start: Symbol,
         batch: usize,
         ranks: &Ranks,
     ) -> Result<f64> {
         let rows = |w: &Window| (w.targets.len() - w.warmup) as f64;
-        if self.past == Past::Carried && self.pieces.len() == 1 {
+        if let (Past::Carried, [piece]) = (self.past, &self.pieces[..]) {
             let (mut sum, mut carry) = ([0.0], vec![Vec::new()]);
             // One stream can't be shared. The last rank reads it, for the first one has the engine's.
-            let all = if ranks.rank() + 1 == ranks.size() { self.symbols.len() } else { 0 };
+            let all = if ranks.rank() + 1 == ranks.size() { piece.symbols.len() } else { 0 };
             for from in (0..all).step_by(self.window) {
-                let window = [self.trainers_window(self.symbols, start, from, self.window)];
+                let window = [self.trainers_window(piece, from, self.window)];
                 sum[0] += objective.loss_carried(params, &window, &mut carry, None)? * rows(&window[0]);
             }
             ranks.sum(&mut sum);
@@ -83,10 +91,11 @@ impl<'a> HeldOut<'a> {
         let windows: Vec<Window> = self
             .pieces
             .iter()
-            .flat_map(|&piece| {
+            .flat_map(|piece| {
                 // Where windows stand alone, how one goes past its context is the family's to say: it gets all.
-                let rows = if self.past == Past::Window { piece.len() } else { self.window };
-                (0..piece.len()).step_by(rows).map(move |from| self.trainers_window(piece, start, from, rows))
+                let all = piece.symbols.len();
+                let rows = if self.past == Past::Window { all } else { self.window };
+                (0..all).step_by(rows).map(move |from| self.trainers_window(piece, from, rows))
             })
             .collect();
         let mut sums = vec![0.0; windows.len().div_ceil(batch)];
@@ -98,11 +107,7 @@ impl<'a> HeldOut<'a> {
         Ok(sums.iter().sum::<f64>() / self.counted() as f64)
     }
 
-    fn trainers_window(&self, piece: &[Symbol], start: Symbol, from: usize, rows: usize) -> Window {
-        let mut window = cut(piece, start, from, rows, self.past.warmup());
-        if from == 0 {
-            window.warmup += self.given;
-        }
-        window
+    fn trainers_window(&self, piece: &Piece, from: usize, rows: usize) -> Window {
+        cut(piece.symbols, piece.before, from, rows, self.past.warmup())
     }
 }

@@ -1,7 +1,7 @@
 //! Training windows of a text. How a window gets its past is the family's to say.
 
 use crate::train::shares::Slots;
-use crate::train::tricks::Lengths;
+use crate::train::tricks::{Lengths, dropout_key};
 use anyhow::{Result, bail};
 use wavesynth_models::ar::{Coins, Symbol};
 use wavesynth_models::objective::Window;
@@ -97,7 +97,8 @@ impl Sampler<'_> {
         let rows = self.lengths.at(step);
         (self.slots.own.clone())
             .map(|slot| {
-                let mut coins = Coins::keyed(self.seed, self.slots.number(step, slot));
+                let number = self.slots.number(step, slot);
+                let mut coins = Coins::keyed(self.seed, number);
                 let mut window = match self.past {
                     Past::Carried => self.follow(slot, step, rows),
                     Past::Field(_) | Past::Window => {
@@ -112,6 +113,7 @@ impl Sampler<'_> {
                         }
                     }
                 }
+                window.dropout = Some(dropout_key(self.seed, number));
                 window
             })
             .collect()

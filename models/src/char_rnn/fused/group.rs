@@ -3,6 +3,7 @@
 
 use super::places::{Of, Places, Weights};
 use crate::char_rnn::{Cell, Config, cell};
+use crate::dropout::Dropout;
 use crate::fused::rows::{add, add_rows, broadcast, softmax_loss};
 use crate::kernels::aligned::Aligned;
 use crate::kernels::tile::{Strided, multiply_with};
@@ -36,16 +37,30 @@ struct LayerScratch {
     c: Vec<f32>,
     /// A GRU's recurrent product, then its gradient [T·G, 3H].
     recurrent: Vec<f32>,
+    /// What the layer above reads, where that is h_l under a mask [T·G, H]; else empty.
+    dropped: Vec<f32>,
+}
+
+impl LayerScratch {
+    /// What the layer above, or the head, reads of `rows`, `carried` rows of width `h` being the state before.
+    #[inline(always)]
+    fn output(&self, rows: &Range<usize>, carried: usize, h: usize) -> &[f32] {
+        match self.dropped.is_empty() {
+            true => &self.h[(rows.start + carried) * h..(rows.end + carried) * h],
+            false => &self.dropped[span(rows, h)],
+        }
+    }
 }
 
 impl Scratch {
     /// Bytes that a group of `windows` windows of `t` rows takes.
-    pub fn bytes(config: &Config, places: &Places, windows: usize, t: usize) -> usize {
+    pub fn bytes(config: &Config, places: &Places, windows: usize, t: usize, dropout: bool) -> usize {
         let second = match config.cell {
             Cell::Lstm => places.h,
             Cell::Gru => places.g,
         };
-        let row = config.layers * (places.g + places.h + second) + places.h;
+        let row =
+            config.layers * (places.g + places.h + second + if dropout { places.h } else { 0 }) + places.h;
         4 * (windows * (t + 1) * row + CHUNK.max(windows) * places.p)
     }
 }
@@ -58,6 +73,8 @@ pub struct GroupPass<'a> {
     pub config: &'a Config,
     /// Where things stand.
     pub places: &'a Places,
+    /// Laid over each layer's output.
+    pub dropout: Option<Dropout>,
     /// The weights.
     pub weights: &'a Weights,
     /// The data.
@@ -84,6 +101,28 @@ fn size(v: &mut Vec<f32>, len: usize) {
 #[inline(always)]
 fn span(r: &Range<usize>, width: usize) -> Range<usize> {
     r.start * width..r.end * width
+}
+
+/// The masks of a group, if there is dropout.
+#[derive(Clone, Copy)]
+struct Masks<'a> {
+    dropout: Option<Dropout>,
+    windows: &'a [Window],
+    /// Width of a row.
+    h: usize,
+}
+
+impl Masks<'_> {
+    /// Lays those of layer `l` over rows of the steps from `first` on.
+    #[inline(always)]
+    fn lay(self, l: usize, first: usize, rows: &mut [f32]) {
+        let (Some(dropout), n) = (self.dropout, self.windows.len()) else { return };
+        for (i, row) in rows.chunks_exact_mut(self.h).enumerate() {
+            if let Some(key) = self.windows[i % n].dropout {
+                dropout.apply(key, l, first + i / n, row);
+            }
+        }
+    }
 }
 
 impl Kernel for GroupPass<'_> {
@@ -120,7 +159,7 @@ impl Kernel for GroupPass<'_> {
     }
 }
 
-impl GroupPass<'_> {
+impl<'a> GroupPass<'a> {
     #[inline(always)]
     fn size_scratch(&mut self, t: usize) {
         let (n, h, g) = (self.windows.len(), self.places.h, self.places.g);
@@ -132,6 +171,10 @@ impl GroupPass<'_> {
             match self.config.cell {
                 Cell::Lstm => size(&mut layer.c, (t + 1) * n * h),
                 Cell::Gru => size(&mut layer.recurrent, t * n * g),
+            }
+            match self.dropout {
+                None => layer.dropped.clear(),
+                Some(_) => size(&mut layer.dropped, t * n * h),
             }
         }
         size(&mut scratch.d_out, t * n * h);
@@ -173,7 +216,13 @@ impl GroupPass<'_> {
     }
 
     #[inline(always)]
+    fn masks(&self) -> Masks<'a> {
+        Masks { dropout: self.dropout, windows: self.windows, h: self.places.h }
+    }
+
+    #[inline(always)]
     fn layer_forward<S: Simd>(&mut self, s: S, l: usize, steps: Range<usize>) {
+        let masks = self.masks();
         let (n, units, weights) = (self.windows.len(), self.config.hidden, self.weights);
         let (h, g) = (self.places.h, self.places.g);
         let places = &self.places.layers[l];
@@ -193,12 +242,12 @@ impl GroupPass<'_> {
             }
             Some(below) => {
                 u.chunks_exact_mut(g).for_each(|u| u.copy_from_slice(bias));
-                let x = Strided::rows(&below.h[(rows.start + n) * h..], h);
+                let x = Strided::rows(below.output(&rows, n, h), h);
                 multiply_with(self.isa, (rows.len(), g, units), u, x, input);
             }
         }
         let recurrent = weights.get(&places.recurrent);
-        for t in steps {
+        for t in steps.clone() {
             let rows = t * n..(t + 1) * n;
             let gates = &mut layer.gates[span(&rows, g)];
             let (old, new) = layer.h[t * n * h..(t + 2) * n * h].split_at_mut(n * h);
@@ -229,17 +278,23 @@ impl GroupPass<'_> {
                 }
             }
         }
+        if self.dropout.is_some() {
+            let dropped = &mut layer.dropped[span(&rows, h)];
+            dropped.copy_from_slice(&layer.h[(rows.start + n) * h..(rows.end + n) * h]);
+            masks.lay(l, steps.start, dropped);
+        }
     }
 
     /// The sum of −ln p over the rows of `steps` that count; with `gradient`, its gradient to the head's and to `d_out`.
     #[inline(always)]
     fn head<S: Simd>(&mut self, s: S, steps: Range<usize>, gradient: Option<&mut Aligned>) -> f64 {
+        let masks = self.masks();
         let (n, units, classes) = (self.windows.len(), self.config.hidden, self.config.classes);
         let (h, p) = (self.places.h, self.places.p);
         let rows = steps.start * n..steps.end * n;
         let (count, places) = (rows.len(), self.places);
         let Scratch { layers, logits, d_out, .. } = &mut *self.scratch;
-        let top = &layers[layers.len() - 1].h[(rows.start + n) * h..(rows.end + n) * h];
+        let top = layers[layers.len() - 1].output(&rows, n, h);
         broadcast(logits, &self.weights.forward[places.head_bias.clone()], count);
         let w = self.weights.get(&places.head);
         multiply_with(self.isa, (count, p, units), logits, Strided::rows(top, h), w);
@@ -260,6 +315,7 @@ impl GroupPass<'_> {
         d_out.fill(0.0);
         let back = self.weights.transpose(Of::Head);
         multiply_with(self.isa, (count, h, p), d_out, Strided::rows(logits, p), back);
+        masks.lay(layers.len() - 1, steps.start, d_out);
         nats
     }
 
@@ -267,6 +323,7 @@ impl GroupPass<'_> {
     /// and, in its place, to that of the layer below.
     #[inline(always)]
     fn layer_backward<S: Simd>(&mut self, s: S, l: usize, steps: Range<usize>, gradient: &mut Aligned) {
+        let masks = self.masks();
         let (n, units, weights) = (self.windows.len(), self.config.hidden, self.weights);
         let (h, g) = (self.places.h, self.places.g);
         let places = &self.places.layers[l];
@@ -333,12 +390,13 @@ impl GroupPass<'_> {
                 }
             }
             Some(below) => {
-                let x = Strided::transposed(&below.h[(rows.start + n) * h..], h);
+                let x = Strided::transposed(below.output(&rows, n, h), h);
                 multiply_with(self.isa, (units, g, rows.len()), d_input, x, d_u);
                 let d_out = &mut d_out[span(&rows, h)];
                 d_out.fill(0.0);
                 let back = weights.transpose(Of::Input(l));
                 multiply_with(self.isa, (rows.len(), h, g), d_out, Strided::rows(d_u, g), back);
+                masks.lay(l - 1, steps.start, d_out);
             }
         }
     }

@@ -2,9 +2,10 @@
 
 use super::attention::{self, Attention};
 use super::products::{DOWN, OUT, PER_LAYER, Product, QKV, Sizes, UP};
+use crate::dropout::Dropout;
 use crate::fused::rows::{add, broadcast, softmax_loss};
 use crate::gpt::norm::{normalise, sum};
-use crate::gpt::{Config, names};
+use crate::gpt::{Config, names, sites};
 use crate::kernels::tile::{Strided, multiply};
 use crate::kernels::{Kernel, Simd, math};
 use crate::objective::Window;
@@ -121,6 +122,8 @@ pub struct ReadingPass<'a> {
     pub params: &'a [f32],
     /// Where they stand.
     pub layout: &'a Layout,
+    /// Dropout and the window's key for it.
+    pub masks: Option<(Dropout, u64)>,
     /// The window that is read.
     pub window: &'a Window,
     /// Which rows of it.
@@ -154,6 +157,7 @@ impl Kernel for ReadingPass<'_> {
                 self.layer_backward(s, l);
             }
             self.tape.d_input.copy_from_slice(&self.scratch.x);
+            self.masks().lay(sites::INPUT, &mut self.tape.d_input);
         }
         nats
     }
@@ -175,6 +179,12 @@ impl ReadingPass<'_> {
                 *x = e + p;
             }
         }
+        self.masks().lay(sites::INPUT, &mut self.scratch.x);
+    }
+
+    #[inline(always)]
+    fn masks(&self) -> Masks {
+        Masks { of: self.masks, first: self.rows.start, width: self.sizes.width }
     }
 
     #[inline(always)]
@@ -184,16 +194,15 @@ impl ReadingPass<'_> {
 
     #[inline(always)]
     fn layer_forward<S: Simd>(&mut self, s: S, l: usize) {
-        let (width, attention) = (self.config.width, self.attention());
+        let (width, attention, masks) = (self.config.width, self.attention(), self.masks());
         let products = &self.products[l * PER_LAYER..][..PER_LAYER];
         let tape = &mut self.tape.layers[l];
-        let x = &mut self.scratch.x;
+        let Scratch { x, d_narrow: added, attention: scratch, .. } = &mut *self.scratch;
         normed_rows(s, x, width, self.sizes.width, &mut tape.normed, &mut tape.scales);
         broadcast(&mut tape.qkv, &products[QKV].bias, attention.t);
         apply(s, &tape.normed, &products[QKV].forward, self.sizes.width, &mut tape.qkv, 3 * self.sizes.heads);
-        attention.forward(s, &tape.qkv, &mut tape.attended, &mut tape.log_sums, &mut self.scratch.attention);
-        add_bias(s, x, &products[OUT].bias);
-        apply(s, &tape.attended, &products[OUT].forward, self.sizes.heads, x, self.sizes.width);
+        attention.forward(s, &tape.qkv, &mut tape.attended, &mut tape.log_sums, scratch);
+        masks.add(s, sites::attention(l), &tape.attended, &products[OUT], self.sizes.heads, x, added);
         normed_rows(s, x, width, self.sizes.width, &mut tape.middle_normed, &mut tape.middle_scales);
         broadcast(&mut tape.up, &products[UP].bias, attention.t);
         apply(s, &tape.middle_normed, &products[UP].forward, self.sizes.width, &mut tape.up, self.sizes.mlp);
@@ -203,8 +212,7 @@ impl ReadingPass<'_> {
             s.store(hidden, y);
             s.store(up, slope);
         }
-        add_bias(s, x, &products[DOWN].bias);
-        apply(s, &tape.hidden, &products[DOWN].forward, self.sizes.mlp, x, self.sizes.width);
+        masks.add(s, sites::mlp(l), &tape.hidden, &products[DOWN], self.sizes.mlp, x, added);
     }
 
     /// The loss; the residual stream becomes its gradient.
@@ -241,12 +249,14 @@ impl ReadingPass<'_> {
     #[inline(always)]
     fn layer_backward<S: Simd>(&mut self, s: S, l: usize) {
         let (width, padded, attention) = (self.config.width, self.sizes.width, self.attention());
+        let masks = self.masks();
         let products = &self.products[l * PER_LAYER..][..PER_LAYER];
         let tape = &mut self.tape.layers[l];
         let Scratch { x: d_x, d_narrow, d_wide, attention: scratch } = &mut *self.scratch;
         tape.d_output.copy_from_slice(d_x);
+        masks.lay(sites::mlp(l), &mut tape.d_output);
         zeros(d_wide, tape.up.len());
-        apply(s, d_x, &products[DOWN].back, padded, d_wide, self.sizes.mlp);
+        apply(s, &tape.d_output, &products[DOWN].back, padded, d_wide, self.sizes.mlp);
         for (up, d) in tape.up.chunks_exact_mut(S::LANES).zip(d_wide.chunks_exact(S::LANES)) {
             s.store(up, s.mul(s.load(up), s.load(d)));
         }
@@ -254,12 +264,57 @@ impl ReadingPass<'_> {
         apply(s, &tape.up, &products[UP].back, self.sizes.mlp, d_narrow, padded);
         normed_backward(s, width, padded, d_narrow, &tape.middle_normed, &tape.middle_scales, d_x);
         tape.d_middle.copy_from_slice(d_x);
+        masks.lay(sites::attention(l), &mut tape.d_middle);
         zeros(d_wide, tape.attended.len());
-        apply(s, d_x, &products[OUT].back, padded, d_wide, self.sizes.heads);
+        apply(s, &tape.d_middle, &products[OUT].back, padded, d_wide, self.sizes.heads);
         attention.backward(s, &mut tape.qkv, &tape.attended, d_wide, &tape.log_sums, scratch);
         zeros(d_narrow, d_x.len());
         apply(s, &tape.qkv, &products[QKV].back, 3 * self.sizes.heads, d_narrow, padded);
         normed_backward(s, width, padded, d_narrow, &tape.normed, &tape.scales, d_x);
+    }
+}
+
+/// The masks of one reading, if there are any.
+#[derive(Clone, Copy)]
+struct Masks {
+    of: Option<(Dropout, u64)>,
+    /// The window's row that is the reading's first.
+    first: usize,
+    /// Width of a row.
+    width: usize,
+}
+
+impl Masks {
+    /// Lays those of `site` over all rows.
+    #[inline(always)]
+    fn lay(self, site: usize, rows: &mut [f32]) {
+        let Some((dropout, key)) = self.of else { return };
+        for (i, row) in rows.chunks_exact_mut(self.width).enumerate() {
+            dropout.apply(key, site, self.first + i, row);
+        }
+    }
+
+    /// x += m ∘ (y W + b), for `product` W and b and y of rows of `inputs` values; `added` is overwritten.
+    #[inline(always)]
+    #[expect(clippy::too_many_arguments)]
+    fn add<S: Simd>(
+        self,
+        s: S,
+        site: usize,
+        y: &[f32],
+        product: &Product,
+        inputs: usize,
+        x: &mut [f32],
+        added: &mut Vec<f32>,
+    ) {
+        if self.of.is_none() {
+            add_bias(s, x, &product.bias);
+            return apply(s, y, &product.forward, inputs, x, self.width);
+        }
+        broadcast(added, &product.bias, x.len() / self.width);
+        apply(s, y, &product.forward, inputs, added, self.width);
+        self.lay(site, added);
+        add(s, x, added);
     }
 }
 

@@ -8,7 +8,7 @@ use wavesynth_models::gpt::graph::{GptGraph, GraphObjective};
 use wavesynth_models::gpt::{Config, Gpt};
 use wavesynth_models::kernels::Isa;
 use wavesynth_models::objective::{Objective, Window};
-use wavesynth_models::weights::{Checkpoint, Layout, Tensors};
+use wavesynth_models::weights::{Checkpoint, Dtype, Layout, Tensors, narrow};
 
 fn run_graph(config: &Config, tensors: &Tensors, symbols: &[u16]) -> Vec<Vec<f32>> {
     let graph = GptGraph::new(config, tensors, &Device::Cpu).unwrap();
@@ -37,14 +37,15 @@ fn grid() -> Vec<Config> {
 
 #[test]
 fn step_equals_graph_under_every_instruction_set() {
-    for config in grid() {
-        let tensors = random_tensors(&config, 7);
+    for (config, dtype) in grid().into_iter().flat_map(|c| [Dtype::F32, Dtype::F16].map(|d| (c.clone(), d))) {
+        let mut tensors = random_tensors(&config, 7);
+        narrow(&mut tensors, &config.table(), dtype).unwrap();
         let symbols = random_symbols(&config, 3 * config.context + 3, 1);
         let want = run_graph(&config, &tensors, &symbols);
         for isa in Isa::available() {
             let model = Gpt::new(&config, &tensors, isa).unwrap();
             let d = worst(&run(&model, &mut model.state(), &symbols), &want);
-            assert!(d < 1e-4, "{} differs by {d} for {config:?}", isa.name());
+            assert!(d < 1e-4, "{} {dtype} differs by {d} for {config:?}", isa.name());
         }
     }
 }
@@ -137,6 +138,10 @@ fn the_graph_gives_pytorchs_logits() {
 }
 
 /// Windows shorter and longer than the context, with and without a warm-up.
+/// Rates of dropout that the fused layers are checked at.
+const RATES: [f64; 2] = [0.0, 0.4];
+
+/// Windows of several lengths and warm-ups, some without a key for dropout.
 fn windows(config: &Config, count: usize, seed: u64) -> Vec<Window> {
     (0..count)
         .map(|i| {
@@ -146,6 +151,7 @@ fn windows(config: &Config, count: usize, seed: u64) -> Vec<Window> {
                 inputs: symbols[..t].to_vec(),
                 targets: symbols[t..].to_vec(),
                 warmup: [0, t / 3, t - 1][i % 3],
+                dropout: (i % 3 != 1).then_some(seed << 32 | i as u64),
                 ..Default::default()
             }
         })
@@ -160,15 +166,15 @@ fn relative(a: &[f32], b: &[f32]) -> f64 {
 
 #[test]
 fn fused_loss_and_gradient_equal_the_graphs() {
-    for config in grid() {
+    for (config, rate) in grid().into_iter().flat_map(|c| RATES.map(|r| (c.clone(), r))) {
         let layout = Layout::new(config.table());
         let params = layout.flatten(&random_tensors(&config, 3));
         let batch = windows(&config, 5, 5);
-        let graph = GraphObjective::new(config.clone(), Device::Cpu);
+        let graph = GraphObjective::new(config.clone(), Device::Cpu).with_dropout(rate);
         let mut want = vec![f32::NAN; layout.len()];
         let want_loss = graph.loss(&params, &batch, Some(&mut want)).unwrap();
         for isa in Isa::available() {
-            let fused = Fused::new(config.clone(), isa);
+            let fused = Fused::new(config.clone(), isa).with_dropout(rate);
             for pass in 0..2 {
                 let mut got = vec![f32::NAN; layout.len()];
                 let loss = fused.loss(&params, &batch, Some(&mut got)).unwrap();
@@ -177,7 +183,12 @@ fn fused_loss_and_gradient_equal_the_graphs() {
                 for spec in layout.table() {
                     let at = layout.range(&spec.name);
                     let d = relative(&got[at.clone()], &want[at]);
-                    assert!(d < 3e-4, "{} {}: differs by {d} for {config:?}", isa.name(), spec.name);
+                    assert!(
+                        d < 3e-4,
+                        "{} {}: differs by {d} at dropout {rate} for {config:?}",
+                        isa.name(),
+                        spec.name
+                    );
                 }
                 let alone = fused.loss(&params, &batch, None).unwrap();
                 assert_eq!(alone, loss, "the loss without a gradient is the same");
@@ -190,12 +201,12 @@ fn fused_loss_and_gradient_equal_the_graphs() {
 /// a wrong direction or a wrong length would both make it smaller.
 #[test]
 fn fused_gradient_equals_finite_differences() {
-    for (bias, tied_head) in [(false, true), (true, false)] {
+    for (bias, tied_head, rate) in [(false, true, 0.0), (true, false, 0.0), (true, true, 0.4)] {
         let config = Config { bias, tied_head, ..config(12, 2, 2, 10, 9) };
         let layout = Layout::new(config.table());
         let params = layout.flatten(&random_tensors(&config, 3));
         let batch = windows(&config, 3, 9);
-        let fused = Fused::new(config.clone(), Isa::PLAIN);
+        let fused = Fused::new(config.clone(), Isa::PLAIN).with_dropout(rate);
         let mut grads = vec![0.0; layout.len()];
         fused.loss(&params, &batch, Some(&mut grads)).unwrap();
         for spec in layout.table() {
@@ -230,7 +241,7 @@ fn any_number_of_threads_gives_the_same_bits() {
     let batch = windows(&config, 21, 5);
     let run = |threads| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-        let fused = Fused::new(config.clone(), Isa::detect());
+        let fused = Fused::new(config.clone(), Isa::detect()).with_dropout(0.3);
         let mut grads = vec![0.0; layout.len()];
         let loss = pool.install(|| fused.loss(&params, &batch, Some(&mut grads)).unwrap());
         (loss, grads)
