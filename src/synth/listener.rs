@@ -198,7 +198,7 @@ impl Listener {
         self.hearing.skipped.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Lets the next frame be spoken without input: the last one goes on, after [`HELD_FRAMES`] of them silence.
+    /// Lets the next frame be spoken without input: the last one goes on, after five of them silence.
     pub fn hold(&mut self) {
         self.hold = true;
     }
