@@ -137,8 +137,8 @@ impl Synth {
         Self { ensemble, places, gain: Gain::new(sample_rate), position: 0, peak: 0.0, sample_rate }
     }
 
-    /// Says what `listener` hears in place of a track, the first of several layers does; [`Length::Track`] then means for as long as it hears something, and
-    /// symbols are recorded where that is known ahead. To be called before the first sample.
+    /// Has the first layer say what `listener` hears in place of a track; [`Length::Track`] then means for as long as it
+    /// hears something, and symbols are recorded where that is known ahead. To be called before the first sample.
     ///
     /// # Panics
     /// When the listener's extractor was made for another context: see [`Voice::extractor`].
@@ -154,7 +154,7 @@ impl Synth {
         if self.gain.is_paused() { wanted } else { self.ensemble.ready(0, wanted) }
     }
 
-    /// What it listens to.
+    /// What the first layer listens to.
     pub fn listener(&mut self) -> Option<&mut Listener> {
         self.ensemble.listener(0)
     }

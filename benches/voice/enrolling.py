@@ -3,14 +3,12 @@
 Beside the enrolled vector stands the shipped speaker that needs the fewest nats for the same held-out recordings.
 """
 
-import sys
 import time
-from pathlib import Path
 
 import corpus
 import encoder
 from corpus import SPEAKERS
-from program import Program
+from program import asked
 
 UNSEEN = ("cs_small", "cs_big")
 SECONDS = (30, 60, 120)
@@ -53,10 +51,7 @@ def enrolled(root, program, speaker, seconds, reference, others, copies):
 
 
 def main():
-    if len(sys.argv) != 6:
-        raise SystemExit(__doc__)
-    root, binary, model, copies, out = map(Path, sys.argv[1:])
-    program = Program(binary, model, copies / "speakers")
+    root, program, copies, out = asked(__doc__)
     copies = copies / "enrolling"
     others = [program.track(p, copies / f"{s}-{p.stem}.bin", like=s)
               for s in SPEAKERS for p in encoder.held_out(root, s, 1, OTHERS_SECONDS)]

@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -59,3 +60,11 @@ class Program:
         with ThreadPoolExecutor(corpus.CORES) as pool:
             rows = [row for report in pool.map(one, zip(recordings, tracks)) for row in report["inputs"]]
         return sum(r["nats_per_symbol"] * r["symbols"] for r in rows) / sum(r["symbols"] for r in rows)
+
+
+def asked(usage):
+    """What a script about a voice is called with: its corpus, the program, the folder of copies, the file to write."""
+    if len(sys.argv) != 6:
+        raise SystemExit(usage)
+    root, binary, model, copies, out = map(Path, sys.argv[1:])
+    return root, Program(binary, model, copies / "speakers"), copies, out

@@ -4,14 +4,11 @@ Silence: three seconds of zeros, said by each speaker. Pauses: frames of held-ou
 60 ms around them, 50 dB below the recording's loudest; their level in the original and in the copy COPIES/f32.
 """
 
-import sys
-from pathlib import Path
-
 import numpy as np
 
 import corpus
 from corpus import RATE, SPEAKERS
-from program import Program
+from program import asked
 
 FRAME = RATE // 50
 AROUND = 3  # frames on either side
@@ -49,10 +46,7 @@ def pause_levels(root, copies, speaker):
 
 
 def main():
-    if len(sys.argv) != 6:
-        raise SystemExit(__doc__)
-    root, binary, model, copies, out = map(Path, sys.argv[1:])
-    program = Program(binary, model, copies / "speakers")
+    root, program, copies, out = asked(__doc__)
     nothing, folder = copies / "silence" / "zeros.wav", copies / "silence"
     corpus.write(nothing, np.zeros(3 * RATE))
     result = {}

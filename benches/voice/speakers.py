@@ -4,15 +4,12 @@ Swap: held-out recordings of each speaker, said by every speaker's vector; whose
 Mix: the same tracks said by mixtures of two vectors; how near to either end?
 """
 
-import sys
-from pathlib import Path
-
 import numpy as np
 
 import corpus
 import encoder
 from corpus import PERSON, SPEAKERS
-from program import Program
+from program import asked
 
 TRACKS = 6  # of each speaker
 MOST_SECONDS = 8
@@ -67,10 +64,7 @@ def mix(references, tracks, program, copies):
 
 
 def main():
-    if len(sys.argv) != 6:
-        raise SystemExit(__doc__)
-    root, binary, model, copies, out = map(Path, sys.argv[1:])
-    program = Program(binary, model, copies / "speakers")
+    root, program, copies, out = asked(__doc__)
     originals = {s: encoder.held_out(root, s, TRACKS, MOST_SECONDS) for s in SPEAKERS}
     tracks = {s: [program.track(p, copies / "tracks" / f"{s}-{p.stem}.bin", like=s) for p in originals[s]]
               for s in SPEAKERS}

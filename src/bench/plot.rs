@@ -151,14 +151,7 @@ fn draw_limits(limits: &Limits, area: &DrawingArea<SVGBackend, Shift>) -> Result
                 .legend(|(x, y)| PathElement::new([(x, y), (x + 18, y)], colour.stroke_width(2)));
         }
     }
-    chart
-        .configure_series_labels()
-        .position(SeriesLabelPosition::UpperRight)
-        .border_style(GRID)
-        .background_style(WHITE)
-        .label_font((FONT, 14).into_font().color(&INK))
-        .draw()
-        .map_err(drawing)?;
+    legend(&mut chart, SeriesLabelPosition::UpperRight)?;
     area.present().map_err(drawing)
 }
 
@@ -230,6 +223,21 @@ fn draw_growth(rows: &[GrowthRow], area: &DrawingArea<SVGBackend, Shift>) -> Res
         chart.draw_series(points.iter().map(|p| Circle::new(*p, 3, COLOURS[0].filled()))).map_err(drawing)?;
     }
     area.present().map_err(drawing)
+}
+
+/// Draws the labels of what is in `chart`.
+fn legend<'a, C>(chart: &mut ChartContext<'a, SVGBackend<'a>, C>, place: SeriesLabelPosition) -> Result<()>
+where
+    C: CoordTranslate,
+{
+    chart
+        .configure_series_labels()
+        .position(place)
+        .border_style(GRID)
+        .background_style(WHITE)
+        .label_font((FONT, 14).into_font().color(&INK))
+        .draw()
+        .map_err(drawing)
 }
 
 fn bytes(b: f64) -> String {

@@ -73,16 +73,13 @@ struct SubjectArgs {
 }
 
 impl SubjectArgs {
+    /// The subjects as `--dtype` has them.
     fn get(&self) -> Result<Vec<Subject>> {
-        self.subjects(self.model.dtype())
+        self.stored_as(self.model.dtype())
     }
 
-    /// The same subjects with weights of type `dtype`, whatever type the files and `--dtype` say.
-    fn stored_as(&self, dtype: Dtype) -> Result<Vec<Subject>> {
-        self.subjects(Some(dtype))
-    }
-
-    fn subjects(&self, dtype: Option<Dtype>) -> Result<Vec<Subject>> {
+    /// The subjects with weights of type `dtype`; without one a checkpoint has its own, a named shape f32.
+    fn stored_as(&self, dtype: Option<Dtype>) -> Result<Vec<Subject>> {
         let isa = self.model.isa()?;
         let named = |name| Subject::named(name, dtype.unwrap_or(Dtype::F32), isa);
         match self.shape.as_deref() {

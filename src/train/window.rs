@@ -1,9 +1,9 @@
 //! Training windows: which piece of which recording, and what its rows hold.
 //!
-//! A window starts at a frame boundary. Where the recording has enough past, its first `warmup` rows fill the
-//! receptive field, or as much of it as `train.max_warmup` allows, and stay out of the loss. Nearer to the beginning it starts at the recording's own first sample with
-//! the start symbol, as the engine does, and its warm-up is as short as that makes it: so the network also learns how a
-//! recording begins.
+//! A window starts at a frame boundary. Where the recording has enough past, its first `warmup` rows fill the receptive
+//! field, or as much of it as `train.max_warmup` allows, and stay out of the loss. Nearer to the beginning it starts at
+//! the recording's own first sample with the start symbol, as the engine does, and its warm-up is as short as that makes
+//! it: so the network also learns how a recording begins.
 
 use super::config::Train;
 use super::corpus::Corpus;

@@ -78,28 +78,18 @@ fn a_talker_is_known_by_name_or_learned() {
 #[test]
 fn play_says_an_input_without_a_device_as_render_does() {
     let f = folder();
-    std::fs::write(f.path("asound.conf"), "").unwrap();
-    let deaf = |args: &str| {
-        let mut command = f.command(args);
-        command
-            .env("ALSA_CONFIG_PATH", f.path("asound.conf"))
-            .env_remove("PULSE_SERVER")
-            .env_remove("DISPLAY")
-            .env("XDG_RUNTIME_DIR", f.path("nowhere"));
-        command
-    };
     f.ok(&format!("{RENDER} --input said.wav -o a.wav"));
     let play = RENDER.replace("render", "play");
-    let out = deaf(&format!("{play} --input said.wav -o b.wav")).output().unwrap();
+    let out = f.deaf(&format!("{play} --input said.wav -o b.wav")).output().unwrap();
     assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
     let stdin = std::fs::File::open(f.path("said.wav")).unwrap();
-    let out = deaf(&format!("{play} --input - -o c.wav")).stdin(stdin).output().unwrap();
+    let out = f.deaf(&format!("{play} --input - -o c.wav")).stdin(stdin).output().unwrap();
     assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
     let read = |name| std::fs::read(f.path(name)).unwrap();
     assert_eq!(read("a.wav"), read("b.wav"));
     assert_eq!(read("a.wav"), read("c.wav"));
     // No microphone either: that is no reason to write silence to a file.
-    let out = deaf(&format!("{play} --input mic -o x.wav")).output().unwrap();
+    let out = f.deaf(&format!("{play} --input mic -o x.wav")).output().unwrap();
     let said = String::from_utf8(out.stderr).unwrap();
     assert_eq!(out.status.code(), Some(1), "{said}");
     assert!(said.starts_with("error: no sound input device was found"), "{said}");

@@ -65,6 +65,8 @@ fn every_command_explains_itself() {
         "condition info",
         "train",
         "eval",
+        "copy",
+        "compare",
         "logits",
         "bench",
         "bench latency",

@@ -119,22 +119,11 @@ fn coins_and_codes_replay_a_render() {
     refuses(&f, &format!("{plain} ann.bin"), 1, &["ann.bin", ".npy"]);
 }
 
-/// A machine without a sound device is made by pointing the sound system at an empty configuration.
 #[cfg(target_os = "linux")]
 #[test]
 fn play_without_a_device_writes_the_same_seconds() {
     let f = Folder::new();
-    std::fs::write(f.path("asound.conf"), "").unwrap();
-    let deaf = |args: &str| {
-        let mut command = f.command(args);
-        command
-            .env("ALSA_CONFIG_PATH", f.path("asound.conf"))
-            .env_remove("PULSE_SERVER")
-            .env_remove("DISPLAY")
-            .env("XDG_RUNTIME_DIR", f.path("nowhere"));
-        command
-    };
-    let out = deaf("play -m voice.safetensors --condition both.bin --seed 4 --json").output().unwrap();
+    let out = f.deaf("play -m voice.safetensors --condition both.bin --seed 4 --json").output().unwrap();
     let said = String::from_utf8(out.stderr).unwrap();
     assert!(out.status.success(), "{said}");
     assert!(said.starts_with("no output device") && said.contains("wavesynth-play.wav"), "{said}");
@@ -148,7 +137,7 @@ fn play_without_a_device_writes_the_same_seconds() {
     // Layers: the sum of their renders, each by its share of all gains.
     let layers =
         "--layer bob.bin,track=track.bin,seed=9,start=0.1,gain=2.5 --layer ann.bin,seconds=0.05,gain=0.5";
-    let out = deaf(&format!("play -m voice.safetensors --condition both.bin --seed 4 {layers}"));
+    let out = f.deaf(&format!("play -m voice.safetensors --condition both.bin --seed 4 {layers}"));
     assert!({ out }.output().unwrap().status.success());
     let mut want = vec![0.0; 1600 + 4800];
     for (what, start, share) in [
@@ -171,7 +160,7 @@ fn play_without_a_device_writes_the_same_seconds() {
     refuses(&f, &format!("{play} ann.bin,gain=0"), 2, &["gain `0`", "0.001 to 1000"]);
     refuses(&f, &format!("{play} gone.bin"), 1, &["--layer 1", "gone.bin"]);
     refuses(&f, &format!("{play} track=track.bin"), 2, &["--layer 1", "--condition"]);
-    let devices = deaf("devices").output().unwrap();
+    let devices = f.deaf("devices").output().unwrap();
     assert!(devices.status.success());
     assert_eq!(devices.stdout, b"no output device\n");
 }

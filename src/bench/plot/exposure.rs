@@ -1,6 +1,6 @@
 //! The judge's loss of free-running texts.
 
-use super::{COLOURS, FONT, GRID, INK, SIZE, drawing};
+use super::{COLOURS, FONT, GRID, INK, SIZE, drawing, legend};
 use crate::text::compare::Exposure;
 use anyhow::{Result, ensure};
 use plotters::coord::Shift;
@@ -54,13 +54,6 @@ fn draw(lines: &[Exposure], area: &DrawingArea<SVGBackend, Shift>) -> Result<()>
             .label(&line.model)
             .legend(move |(x, y)| PathElement::new([(x, y), (x + 18, y)], style));
     }
-    chart
-        .configure_series_labels()
-        .position(SeriesLabelPosition::UpperLeft)
-        .border_style(GRID)
-        .background_style(WHITE)
-        .label_font((FONT, 14).into_font().color(&INK))
-        .draw()
-        .map_err(drawing)?;
+    legend(&mut chart, SeriesLabelPosition::UpperLeft)?;
     area.present().map_err(drawing)
 }

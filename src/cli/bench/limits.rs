@@ -33,7 +33,8 @@ pub fn run(args: Args) -> Result<()> {
     check_seconds(args.seconds)?;
     let isa = args.subject.model.isa()?;
     let dtypes = args.subject.model.dtype().map_or(Dtype::ALL.to_vec(), |d| vec![d]);
-    let subjects: Vec<_> = dtypes.into_iter().map(|d| args.subject.stored_as(d)).collect::<Result<_>>()?;
+    let subjects: Vec<_> =
+        dtypes.into_iter().map(|d| args.subject.stored_as(Some(d))).collect::<Result<_>>()?;
     let mut limits = Limits::of(isa);
     for subject in subjects.iter().flatten() {
         limits.add(subject, isa, args.seconds);
