@@ -2,7 +2,7 @@
 # sample.sh OUT MODEL.safetensors...: symbols per second of text models beside PyTorch's step of the same weights, the same
 # core, turn by turn in one call. Writes OUT/sample-peers.json and OUT/sample-peers.md.
 #   CORE=1 ROUNDS=5 SECONDS_EACH=1   which core, how often everybody has a turn, how long for a model
-#   DTYPES="f32 f16"                 types of wavesynth's weights
+#   DTYPES="f32 f16 i8"              types of wavesynth's weights
 #   PYTHON=…                         an interpreter that has requirements.txt; otherwise a throw-away environment is made
 #   PROGRAM=…                        a program that is built already
 set -eu
@@ -23,7 +23,7 @@ mkdir -p "$out"
 export RAYON_NUM_THREADS=1 OMP_NUM_THREADS=1
 for _ in $(seq "${ROUNDS:-5}"); do
   for model in "$@"; do
-    for dtype in ${DTYPES:-f32 f16}; do
+    for dtype in ${DTYPES:-f32 f16 i8}; do
       # The bench counts symbols in seconds of sound at 16 kHz.
       taskset -c "$core" "$program" bench throughput -m "$model" --dtype "$dtype" --seconds "$seconds" --json |
         "$python" -c 'import json, sys

@@ -114,8 +114,12 @@ impl Config {
         let (h, gates) = (self.hidden, self.cell.gates() * self.hidden);
         let mut table = Vec::new();
         let mut add = |name: String, shape: &[usize], init| {
-            // Products can be stored as f16; biases are few.
-            let narrowest = if shape.len() > 1 { Dtype::F16 } else { Dtype::F32 };
+            // The table of rows can be stored as f16, products as i8; biases are few.
+            let narrowest = match shape {
+                [_] => Dtype::F32,
+                _ if name == names::input(0) => Dtype::F16,
+                _ => Dtype::I8,
+            };
             table.push(TensorSpec::new(name, shape, init).narrowest(narrowest));
         };
         for l in 0..self.layers {

@@ -137,8 +137,12 @@ impl Config {
         let residual = Init::Normal(std / (2.0 * self.layers as f32).sqrt());
         let mut table = Vec::new();
         let mut add = |name: String, shape: &[usize], init| {
-            // Products and tables can be stored as f16; norms and biases are few.
-            let narrowest = if shape.len() > 1 { Dtype::F16 } else { Dtype::F32 };
+            // Tables of rows can be stored as f16, products as i8; norms and biases are few.
+            let narrowest = match &name[..] {
+                _ if shape.len() == 1 => Dtype::F32,
+                names::EMBED | names::POSITION => Dtype::F16,
+                _ => Dtype::I8,
+            };
             table.push(TensorSpec::new(name, shape, init).narrowest(narrowest));
         };
         add(names::EMBED.into(), &[self.classes, w], Init::Normal(std));

@@ -67,8 +67,8 @@ impl CharRnn {
             out
         };
         let pack = |name: &str| {
-            let (values, stored) = (&pad(get(name))[..], &tensors[name].stored);
-            Panels::pack(isa, Matrix { values, stored }, h, gates * padded)
+            let stored = &tensors[name].stored.with_columns(|scales| pad(scales).to_vec());
+            Panels::pack(isa, Matrix { values: &pad(get(name)), stored }, h, gates * padded)
         };
         let layers: Vec<Layer> = (0..config.layers)
             .map(|l| {
@@ -168,6 +168,7 @@ struct Step<'a> {
 
 impl Kernel for Step<'_> {
     type Output = ();
+    const INTEGER: bool = true;
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {

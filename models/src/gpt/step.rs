@@ -12,7 +12,7 @@ use crate::ar::{Likelihood, Model, Symbol};
 use crate::kernels::aligned::Aligned;
 use crate::kernels::panel::{Matrix, Panels, Rows, Then, accumulate_many};
 use crate::kernels::{Isa, Kernel, Simd, math};
-use crate::weights::{Tensors, WeightsError, check};
+use crate::weights::{Stored, Tensors, WeightsError, check};
 
 /// A product with its bias.
 struct Affine {
@@ -111,9 +111,8 @@ impl Gpt {
         let optional = |name: &str| tensors.get(name).map(|t| &t.data[..]);
         let (w, mlp) = (config.width, config.mlp_width());
         let shape = Shape { context: config.context, head: config.head_width(), lanes: isa.lanes() };
-        let pack = |values: &[f32], name: &str, bias: &[f32], inputs: usize| {
-            let weight = Matrix { values, stored: &tensors[name].stored };
-            let weight = Panels::pack(isa, weight, inputs, bias.len());
+        let pack = |values: &[f32], stored: &Stored, bias: &[f32], inputs: usize| {
+            let weight = Panels::pack(isa, Matrix { values, stored }, inputs, bias.len());
             Affine { bias: weight.order(bias), weight }
         };
         // The norm at `at`, and b W + c of the product behind it.
@@ -125,7 +124,7 @@ impl Gpt {
         let plain = |at: &str, what: &str, inputs: usize| {
             let bias = optional(&names::bias(at, what)).map_or(vec![0.0; w], <[f32]>::to_vec);
             let name = names::weight(at, what);
-            pack(get(&name), &name, &bias, inputs)
+            pack(get(&name), &tensors[&name].stored, &bias, inputs)
         };
         let layers = (0..config.layers)
             .map(|l| {
@@ -133,7 +132,8 @@ impl Gpt {
                 let first = |at: &str, what: &str, pad: &dyn Fn(&[f32]) -> Vec<f32>| {
                     let name = names::weight(at, what);
                     let (gain, bias) = norm(at, get(&name), optional(&names::bias(at, what)));
-                    Normed { gain, product: pack(&pad(get(&name)), &name, &pad(&bias), w) }
+                    let stored = tensors[&name].stored.with_columns(pad);
+                    Normed { gain, product: pack(&pad(get(&name)), &stored, &pad(&bias), w) }
                 };
                 Layer {
                     qkv: first(&attention, "qkv", &|x| pad_heads(x, shape)),
@@ -155,7 +155,7 @@ impl Gpt {
             embed: pad_rows(get(names::EMBED), w, isa),
             position: pad_rows(get(names::POSITION), w, isa),
             layers,
-            head: Normed { gain, product: pack(&turned, head, &bias, w) },
+            head: Normed { gain, product: pack(&turned, &tensors[head].stored, &bias, w) },
         })
     }
 
@@ -262,6 +262,7 @@ struct Step<'a> {
 
 impl Kernel for Step<'_> {
     type Output = ();
+    const INTEGER: bool = true;
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {

@@ -61,6 +61,8 @@ pub struct Panels {
     inputs: usize,
     /// Inputs whose codes share a scale, where weights are i8.
     block: usize,
+    /// Whether weights of i8 were packed for activations with a bias.
+    biased: bool,
     /// Outputs in vectors, padded.
     vectors: usize,
     /// Outputs come in pairs of halves: each panel holds as many vectors of the first half as of the second.
@@ -146,7 +148,7 @@ impl Panels {
         block: usize,
     ) -> Self {
         assert_eq!(w.values.len(), inputs * outputs, "a matrix of {inputs} by {outputs}");
-        let lanes = isa.lanes();
+        let (lanes, biased) = (isa.lanes(), isa.biased());
         let order = column_order(half, lanes, gated);
         let (per_panel, halves) = if gated { (WIDEST / 2, 2) } else { (WIDEST, 1) };
         let mut rest = &order[..];
@@ -164,10 +166,16 @@ impl Panels {
                 Data::F16(Lines::from(&floats::pack(w.values, outputs, &panels, bits)[..]))
             }
             Stored::I8 { scales } => {
-                Data::I8(Lines::from(&codes::pack(w.values, scales, &panels, block, isa.biased())[..]))
+                Data::I8(Lines::from(&codes::pack(w.values, scales, &panels, block, biased)[..]))
             }
         };
-        Self { data, inputs, block, vectors: order.len() / lanes, gated, lanes }
+        Self { data, inputs, block, biased, vectors: order.len() / lanes, gated, lanes }
+    }
+
+    /// That codes as `S` makes them meet weights that were packed for them: [`Kernel::INTEGER`] decides on both.
+    #[inline(always)]
+    fn expect_codes_of<S: Simd>(&self) {
+        assert!(self.biased == S::BIASED, "weights of i8 in a kernel without `INTEGER`");
     }
 
     /// Inputs.
@@ -274,6 +282,7 @@ impl Kernel for Accumulate<'_> {
             Data::F32(d) => accumulate_panels(s, d, Floats(x), w.vectors, out, then),
             Data::F16(d) => accumulate_panels(s, d, Floats(x), w.vectors, out, then),
             Data::I8(d) => {
+                w.expect_codes_of::<S>();
                 assert_eq!(w.block, BLOCK, "weights that were packed for codes");
                 accumulate_panels(s, d, Rounded::new(s, x), w.vectors, out, then);
             }

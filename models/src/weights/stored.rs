@@ -70,6 +70,17 @@ impl Stored {
             Self::I8 { .. } => Dtype::I8,
         }
     }
+
+    /// How a tensor is stored whose columns are those of `columns`, which may put columns of zeros between them.
+    pub fn with_columns(&self, columns: impl FnOnce(&[f32]) -> Vec<f32>) -> Self {
+        match self {
+            Self::I8 { scales } => {
+                let scales = columns(scales).into_iter().map(|s| if s > 0.0 { s } else { 1.0 }).collect();
+                Self::I8 { scales }
+            }
+            other => other.clone(),
+        }
+    }
 }
 
 /// The smallest type among `tensors`: what a model is called.

@@ -138,18 +138,18 @@ mod train {
         graph.forward(&x, None).unwrap().i(0).unwrap().to_vec2().unwrap()
     }
 
+    /// With i8 weights the step rounds what it multiplies, which the graph does not.
     #[test]
     fn step_equals_graph_under_every_instruction_set() {
-        for (config, dtype) in
-            grid().into_iter().flat_map(|c| [Dtype::F32, Dtype::F16].map(|d| (c.clone(), d)))
-        {
+        let dtypes = [(Dtype::F32, 1e-4), (Dtype::F16, 1e-4), (Dtype::I8, 0.05)];
+        for (config, (dtype, bound)) in grid().into_iter().flat_map(|c| dtypes.map(|d| (c.clone(), d))) {
             let mut tensors = random_tensors(&config, 7);
             narrow(&mut tensors, &config.table(), dtype).unwrap();
             let symbols = random_symbols(&config, 40, 1);
             let want = run_graph(&config, &tensors, &symbols);
             for isa in Isa::available() {
                 let worst = largest_difference(&run_step(&config, &tensors, isa, &symbols), &want);
-                assert!(worst < 1e-4, "{} {dtype} differs by {worst} for {config:?}", isa.name());
+                assert!(worst < bound, "{} {dtype} differs by {worst} for {config:?}", isa.name());
             }
         }
     }

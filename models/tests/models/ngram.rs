@@ -5,8 +5,8 @@ use std::path::Path;
 use wavesynth_models::ar::{Coins, Sampling, Symbol};
 use wavesynth_models::kernels::Isa;
 use wavesynth_models::ngram::{self, count, names};
-use wavesynth_models::weights::{Checkpoint, Header, Tensors, VERSION};
-use wavesynth_models::zoo::Loaded;
+use wavesynth_models::weights::{Checkpoint, Dtype, Header, Tensors, VERSION};
+use wavesynth_models::zoo::{Loaded, narrow};
 
 const CLASSES: usize = 5;
 const START: Symbol = 3;
@@ -23,15 +23,19 @@ fn text(len: usize, seed: u64) -> Vec<Symbol> {
         .collect()
 }
 
-fn load(config: &ngram::Config, tensors: Tensors) -> Result<Loaded, String> {
+fn file(config: &ngram::Config, tensors: Tensors) -> Checkpoint {
     let header = Header {
         version: VERSION,
         family: ngram::FAMILY.into(),
         config: serde_json::to_value(config).unwrap(),
         sections: Default::default(),
     };
-    let file = Checkpoint { header, tensors };
-    Loaded::from_checkpoint(file, Path::new("n.safetensors"), Isa::detect()).map_err(|e| e.to_string())
+    Checkpoint { header, tensors }
+}
+
+fn load(config: &ngram::Config, tensors: Tensors) -> Result<Loaded, String> {
+    Loaded::from_checkpoint(file(config, tensors), Path::new("n.safetensors"), Isa::detect())
+        .map_err(|e| e.to_string())
 }
 
 /// The equation, straight from the text.
@@ -107,4 +111,14 @@ fn a_table_that_would_lead_astray_is_refused() {
     assert!(load(&other, good.clone()).err().unwrap().contains("has shape"));
     other.order = 0;
     assert!(load(&other, good).err().unwrap().contains("order is 0"));
+}
+
+#[test]
+fn a_type_that_a_family_has_no_weights_of_is_refused() {
+    let (config, tensors) = count(&text(400, 1), CLASSES, START, 3, 1 << 20);
+    let mut file = file(&config, tensors);
+    let mut to = |dtype| narrow(&mut file, Path::new("x"), dtype).map_err(|e| e.to_string());
+    to(Dtype::F32).unwrap();
+    let said = "x: weights of i8: family `ngram` keeps its weights as f32";
+    assert_eq!(to(Dtype::I8), Err(said.to_string()));
 }

@@ -56,7 +56,7 @@ impl Kernel for Accumulate<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
         let Self { w, x, out, then } = self;
-        let (data, x) = operands(w, x);
+        let (data, x) = operands::<S>(w, x);
         assert!(!w.gated && w.lanes == S::LANES && out.len() == w.vectors * S::LANES);
         accumulate_panels(s, data, x, w.vectors, out, then);
     }
@@ -75,7 +75,7 @@ impl Kernel for Gated<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
         let Self { w, x, add, out } = self;
-        let (data, x) = operands(w, x);
+        let (data, x) = operands::<S>(w, x);
         assert!(w.gated && w.lanes == S::LANES);
         assert!(add.len() == w.vectors * S::LANES && out.len() * 2 == add.len());
         gated_panels(s, data, x, w.vectors, add, Coding(out));
@@ -92,7 +92,8 @@ impl Outputs for Coding<'_> {
 }
 
 #[inline(always)]
-fn operands<'a>(w: &'a Panels, x: Codes<'a>) -> (&'a [i8], Coded<'a>) {
+fn operands<'a, S: Simd>(w: &'a Panels, x: Codes<'a>) -> (&'a [i8], Coded<'a>) {
+    w.expect_codes_of::<S>();
     let Data::I8(data) = &w.data else { panic!("codes meet weights of i8 only") };
     (data, Coded { x, inputs: w.inputs, block: w.block })
 }
@@ -110,7 +111,7 @@ impl Kernel for Columns<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
         let Self { w, count, x, out } = self;
-        let (mut rest, coded) = operands(w, x);
+        let (mut rest, coded) = operands::<S>(w, x);
         let blocks = w.inputs.div_ceil(w.block);
         assert!(!w.gated && w.lanes == S::LANES && count > 0);
         assert!(out.data.len() >= (count - 1) * out.stride + w.vectors * S::LANES);

@@ -36,6 +36,7 @@ impl Kernel for Gated<'_> {
             Data::F32(d) => gated_panels(s, d, Floats(x), w.vectors, add, Floating(out)),
             Data::F16(d) => gated_panels(s, d, Floats(x), w.vectors, add, Floating(out)),
             Data::I8(d) => {
+                w.expect_codes_of::<S>();
                 assert_eq!(w.block, BLOCK, "weights that were packed for codes");
                 gated_panels(s, d, Rounded::new(s, x), w.vectors, add, Floating(out));
             }

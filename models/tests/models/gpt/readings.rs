@@ -35,9 +35,11 @@ fn grid() -> Vec<Config> {
     all
 }
 
+/// With i8 weights the step rounds what it multiplies, which the graph does not.
 #[test]
 fn step_equals_graph_under_every_instruction_set() {
-    for (config, dtype) in grid().into_iter().flat_map(|c| [Dtype::F32, Dtype::F16].map(|d| (c.clone(), d))) {
+    let dtypes = [(Dtype::F32, 1e-4), (Dtype::F16, 1e-4), (Dtype::I8, 0.6)];
+    for (config, (dtype, bound)) in grid().into_iter().flat_map(|c| dtypes.map(|d| (c.clone(), d))) {
         let mut tensors = random_tensors(&config, 7);
         narrow(&mut tensors, &config.table(), dtype).unwrap();
         let symbols = random_symbols(&config, 3 * config.context + 3, 1);
@@ -45,7 +47,7 @@ fn step_equals_graph_under_every_instruction_set() {
         for isa in Isa::available() {
             let model = Gpt::new(&config, &tensors, isa).unwrap();
             let d = worst(&run(&model, &mut model.state(), &symbols), &want);
-            assert!(d < 1e-4, "{} {dtype} differs by {d} for {config:?}", isa.name());
+            assert!(d < bound, "{} {dtype} differs by {d} for {config:?}", isa.name());
         }
     }
 }
