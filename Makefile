@@ -6,7 +6,7 @@ SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 FEATURES := train,device,mpi
 APT := $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get
 
-.PHONY: demo test lint limits headers rig mpi
+.PHONY: demo test lint limits headers rig mpi neon
 
 demo: headers
 	$(CARGO) build --release
@@ -15,6 +15,14 @@ demo: headers
 test: headers rig mpi
 	$(CARGO) test --release --workspace --features $(FEATURES)
 	tests/engine_links_neither_candle_nor_cpal.sh
+	@$(MAKE) --no-print-directory neon
+
+# The kernels for aarch64 compile, here too. tests/aarch64.sh runs them under emulation.
+ARM := aarch64-unknown-linux-gnu
+neon:
+	@if command -v rustup >/dev/null && rustup target add $(ARM); then \
+	  RUSTFLAGS="-D warnings" $(CARGO) check -p wavesynth-models --tests --no-default-features --target $(ARM); \
+	else echo "NOT CHECKED: the NEON kernels, for want of rustup or of its target $(ARM)"; fi
 
 # What a change must also pass before it is proposed.
 lint: headers mpi

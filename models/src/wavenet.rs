@@ -223,6 +223,7 @@ impl Config {
 
     /// The symbol that stands `lag` before row `t` of `inputs`, row t holding x_{t−1}: the start symbol before the first.
     #[inline(always)]
+    #[cfg(feature = "train")]
     pub(crate) fn lagged(&self, inputs: &[Symbol], t: usize, lag: usize) -> usize {
         t.checked_sub(lag).map_or(self.start, |row| inputs[row]) as usize
     }
