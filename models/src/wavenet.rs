@@ -39,7 +39,6 @@
 //! before the first are the start symbol. The condition changes between bunches, so `hop` is a multiple of B. Vipperla
 //! et al. 2020, arXiv:2008.04574, bunch the samples of an LPCNet in this way.
 
-use crate::ar::Symbol;
 use crate::config::{ConfigError, range};
 use crate::weights::{Dtype, Init, TensorSpec};
 use serde::{Deserialize, Serialize};
@@ -222,9 +221,9 @@ impl Config {
     }
 
     /// The symbol that stands `lag` before row `t` of `inputs`, row t holding x_{t−1}: the start symbol before the first.
-    #[inline(always)]
     #[cfg(feature = "train")]
-    pub(crate) fn lagged(&self, inputs: &[Symbol], t: usize, lag: usize) -> usize {
+    #[inline(always)]
+    pub(crate) fn lagged(&self, inputs: &[crate::ar::Symbol], t: usize, lag: usize) -> usize {
         t.checked_sub(lag).map_or(self.start, |row| inputs[row]) as usize
     }
 
