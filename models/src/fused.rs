@@ -3,9 +3,48 @@
 pub mod padded;
 pub mod rows;
 
+use crate::kernels::aligned::Aligned;
+use padded::PaddedTable;
+use rayon::prelude::*;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// The buffers behind `mutex`. They are overwritten before they are read, so a panic elsewhere leaves nothing to fear.
 pub fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// One padded gradient for each part of a batch, kept from call to call.
+#[derive(Default)]
+pub struct Gradients(Mutex<Vec<Aligned>>);
+
+impl Gradients {
+    /// The sum of `run` over `parts`, each a task of its own. Where `grads` is given every part adds to zeros of its own,
+    /// laid out as `table`, and their sum is written to it. All is summed in the order of the parts: the same bits at any
+    /// number of threads.
+    pub fn sum<P: Send>(
+        &self,
+        parts: Vec<P>,
+        table: &PaddedTable,
+        grads: Option<&mut [f32]>,
+        run: impl Fn(P, Option<&mut Aligned>) -> f64 + Sync,
+    ) -> f64 {
+        let Some(grads) = grads else {
+            let all: Vec<f64> = parts.into_par_iter().with_max_len(1).map(|p| run(p, None)).collect();
+            return all.iter().sum();
+        };
+        let mut gradients = std::mem::take(&mut *locked(&self.0));
+        gradients.resize_with(parts.len(), || Aligned::zeros(table.len()));
+        let all: Vec<f64> = parts
+            .into_par_iter()
+            .zip(&mut gradients)
+            .with_max_len(1)
+            .map(|(part, gradient)| {
+                gradient.fill(0.0);
+                run(part, Some(gradient))
+            })
+            .collect();
+        table.sum_gradients(&gradients, grads);
+        *locked(&self.0) = gradients;
+        all.iter().sum()
+    }
 }

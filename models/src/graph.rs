@@ -1,12 +1,14 @@
 //! What the teacher-forced graphs share: tensors on a candle device, batches of windows padded to one length, the loss
 //! and its gradient by candle.
 
-use crate::dropout::Dropout;
 use crate::objective::{ObjectiveError, Window};
 use crate::weights::{Layout, TensorSpec, Tensors, WeightsError, check};
 use candle_core::{D, DType, Device, Result, Tensor, Var};
 use std::collections::HashMap;
-use std::ops::Range;
+
+mod objective;
+
+pub use objective::{Batch, Family, GraphObjective};
 
 /// Tensors on a candle device, by name.
 pub type DeviceTensors = HashMap<String, Tensor>;
@@ -48,23 +50,6 @@ pub fn product(x: &Tensor, w: &Tensor) -> Result<Tensor> {
     let rows: usize = shape.iter().product();
     shape.push(w.dim(1)?);
     x.contiguous()?.reshape((rows, inputs))?.matmul(w)?.reshape(shape)
-}
-
-/// What dropout lays over `rows` of each window's output of layer `layer`: [B, rows, `width`].
-///
-/// # Errors
-/// A device out of memory.
-pub fn masks(
-    dropout: Dropout,
-    batch: &[Window],
-    layer: usize,
-    rows: Range<usize>,
-    width: usize,
-    device: &Device,
-) -> Result<Tensor> {
-    let mask = |w: &Window| dropout.mask(w.dropout, layer, rows.start, rows.len(), width);
-    let all: Vec<f32> = batch.iter().flat_map(mask).collect();
-    Tensor::from_vec(all, (batch.len(), rows.len(), width), device)
 }
 
 /// Parameters that candle differentiates by.

@@ -17,14 +17,13 @@ mod places;
 
 use super::Config;
 use crate::dropout::Dropout;
-use crate::fused::locked;
+use crate::fused::{Gradients, locked};
 use crate::kernels::Isa;
 use crate::kernels::aligned::Aligned;
 use crate::objective::{Objective, ObjectiveError, Window, check_unconditioned};
 use crate::weights::Layout;
 use group::{GroupPass, Scratch};
 use places::{Places, Weights};
-use rayon::prelude::*;
 use std::ops::Range;
 use std::sync::Mutex;
 
@@ -42,8 +41,8 @@ pub struct Fused {
     weights: Mutex<Weights>,
     /// Buffers that no group is using, for the next ones.
     idle: Mutex<Vec<Scratch>>,
-    /// One padded gradient per group of a batch.
-    gradients: Mutex<Vec<Aligned>>,
+    /// One per group of a batch.
+    gradients: Gradients,
 }
 
 impl Fused {
@@ -57,7 +56,7 @@ impl Fused {
             dropout: None,
             weights: Mutex::default(),
             idle: Mutex::default(),
-            gradients: Mutex::default(),
+            gradients: Gradients::default(),
         }
     }
 
@@ -138,28 +137,11 @@ impl Objective for Fused {
                 (&batch[r], here)
             })
             .collect();
-        let run = |(windows, carry), gradient| self.group(windows, carry, &weights, scale, gradient);
-        let nats: Vec<f64> = match grads {
-            None => parts.into_par_iter().with_max_len(1).map(|p| run(p, None)).collect(),
-            Some(grads) => {
-                let mut gradients = std::mem::take(&mut *locked(&self.gradients));
-                gradients.resize_with(parts.len(), || Aligned::zeros(self.places.len()));
-                let nats = parts
-                    .into_par_iter()
-                    .zip(&mut gradients)
-                    .with_max_len(1)
-                    .map(|(p, gradient)| {
-                        gradient.fill(0.0);
-                        run(p, Some(gradient))
-                    })
-                    .collect();
-                self.places.table.sum_gradients(&gradients, grads);
-                *locked(&self.gradients) = gradients;
-                nats
-            }
-        };
+        let nats = self.gradients.sum(parts, &self.places.table, grads, |(windows, carry), gradient| {
+            self.group(windows, carry, &weights, scale, gradient)
+        });
         *locked(&self.weights) = weights;
-        Ok(nats.iter().sum::<f64>() / total as f64)
+        Ok(nats / total as f64)
     }
 
     fn peak_bytes(&self, windows: usize, window_len: usize, threads: usize) -> usize {

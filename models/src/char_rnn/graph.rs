@@ -3,10 +3,9 @@
 
 use super::{Cell, Config, names};
 use crate::ar::Graph;
-use crate::dropout::Dropout;
-use crate::graph::{DeviceTensors, GraphError, PaddedBatch, Variables, masks, on_device, product, scalar};
-use crate::objective::{Objective, ObjectiveError, Window};
-use crate::weights::{Layout, Tensors};
+use crate::graph::{self, Batch, DeviceTensors, Family, GraphError, on_device, product};
+use crate::objective::{ObjectiveError, Window};
+use crate::weights::{TensorSpec, Tensors};
 use candle_core::{Device, IndexOp, Result, Tensor};
 use candle_nn::ops::sigmoid;
 
@@ -29,7 +28,7 @@ impl CharRnnGraph {
         &self.tensors[name]
     }
 
-    /// Logits [B, T, classes] of `symbols` [B, T] from the state `start` [B, state_len] on, and the state behind every
+    /// Logits [B, T, classes] of `symbols` [B, T] from the state `start` [B, state_len], or from zeros, on, and the state behind every
     /// row [B, T, state_len], laid out as [`Config::state_len`] says. `masks` gives each layer's for its output [B, T, H].
     ///
     /// # Errors
@@ -37,7 +36,7 @@ impl CharRnnGraph {
     pub fn run(
         &self,
         symbols: &Tensor,
-        start: &Tensor,
+        start: Option<&Tensor>,
         masks: impl Fn(usize) -> Result<Option<Tensor>>,
     ) -> Result<(Tensor, Tensor)> {
         let config = &self.config;
@@ -52,7 +51,10 @@ impl CharRnnGraph {
                 u = product(&h, self.get(&names::input(l)))?;
             }
             u = u.broadcast_add(self.get(&names::bias(l)))?;
-            let memory = |i: usize| start.narrow(1, (l * memories + i) * n, n)?.contiguous();
+            let memory = |i: usize| match start {
+                Some(start) => start.narrow(1, (l * memories + i) * n, n)?.contiguous(),
+                None => Tensor::zeros((b, n), u.dtype(), u.device()),
+            };
             let (mut h_t, mut c_t) = (memory(0)?, memory(memories - 1)?);
             let (mut hs, mut cs) = (Vec::new(), Vec::new());
             for row in 0..t {
@@ -101,85 +103,43 @@ impl CharRnnGraph {
 
 impl Graph for CharRnnGraph {
     fn forward(&self, symbols: &Tensor, _cond: Option<&Tensor>) -> Result<Tensor> {
-        let head = self.get(names::HEAD);
-        let start = Tensor::zeros((symbols.dim(0)?, self.config.state_len()), head.dtype(), head.device())?;
-        Ok(self.run(symbols, &start, |_| Ok(None))?.0)
+        Ok(self.run(symbols, None, |_| Ok(None))?.0)
     }
 }
 
 /// The loss by the plain graph.
-pub struct GraphObjective {
-    config: Config,
-    layout: Layout,
-    device: Device,
-    dropout: Option<Dropout>,
-}
+pub type GraphObjective = graph::GraphObjective<Config>;
 
 impl GraphObjective {
-    /// The loss of `config` on `device`.
-    pub fn new(config: Config, device: Device) -> Self {
-        let layout = Layout::new(config.table());
-        Self { config, layout, device, dropout: None }
-    }
-
     /// The same loss with dropout at `rate` over the output of every layer, in windows that have a key for it.
     pub fn with_dropout(self, rate: f64) -> Self {
-        Self { dropout: Dropout::new(rate), ..self }
+        self.dropping(rate)
     }
 }
 
-impl Objective for GraphObjective {
-    fn layout(&self) -> &Layout {
-        &self.layout
+impl Family for Config {
+    fn table(&self) -> Vec<TensorSpec> {
+        Config::table(self)
     }
 
-    fn loss(
-        &self,
-        params: &[f32],
-        batch: &[Window],
-        grads: Option<&mut [f32]>,
-    ) -> std::result::Result<f64, ObjectiveError> {
-        self.loss_carried(params, batch, &mut vec![Vec::new(); batch.len()], grads)
+    fn check(&self, batch: &[Window], carry: &[Vec<f32>]) -> std::result::Result<usize, ObjectiveError> {
+        super::fused::check_batch(self, batch, carry)
     }
 
     fn carry_len(&self) -> usize {
-        self.config.state_len()
+        self.state_len()
     }
 
-    fn loss_carried(
-        &self,
-        params: &[f32],
-        batch: &[Window],
-        carry: &mut [Vec<f32>],
-        grads: Option<&mut [f32]>,
-    ) -> std::result::Result<f64, ObjectiveError> {
-        let t = super::fused::check_batch(&self.config, batch, carry)?;
-        let n = self.config.state_len();
-        let vars = Variables::new(&self.layout, params, &self.device)?;
-        let graph = CharRnnGraph { config: self.config.clone(), tensors: vars.tensors() };
-        let padded = PaddedBatch::new(batch, t, &self.device)?;
-        let mut start = vec![0.0; batch.len() * n];
-        for (to, from) in start.chunks_exact_mut(n).zip(&*carry) {
-            to[..from.len()].copy_from_slice(from);
-        }
-        let start = Tensor::from_vec(start, (batch.len(), n), &self.device)?;
-        let (logits, states) = graph.run(&padded.inputs, &start, |l| {
-            self.dropout.map(|d| masks(d, batch, l, 0..t, self.config.hidden, &self.device)).transpose()
-        })?;
-        let loss = padded.loss(&logits)?;
-        if let Some(grads) = grads {
-            vars.gradient(&loss, &self.layout, grads)?;
-        }
-        for (i, (carry, w)) in carry.iter_mut().zip(batch).enumerate() {
-            *carry = states.i((i, w.inputs.len() - 1))?.to_vec1()?;
-        }
-        scalar(&loss)
+    fn logits(&self, tensors: DeviceTensors, batch: &Batch) -> Result<(Tensor, Option<Tensor>)> {
+        let (graph, rows) = (CharRnnGraph { config: self.clone(), tensors }, batch.rows()?);
+        let masks = |l| batch.masks(l, 0..rows, self.hidden);
+        let (logits, states) = graph.run(batch.inputs, batch.start.as_ref(), masks)?;
+        Ok((logits, Some(states)))
     }
 
-    fn peak_bytes(&self, windows: usize, window_len: usize, _threads: usize) -> usize {
-        let c = &self.config;
+    fn peak_bytes(&self, windows: usize, window_len: usize) -> usize {
         // Forward values kept for the backward, and once more as gradients. That of each gate is as wide as all gates.
-        let layer = 9 * c.cell.gates() * c.hidden + 14 * c.hidden;
-        4 * windows * window_len * 2 * (c.layers * layer + 4 * c.classes)
+        let layer = 9 * self.cell.gates() * self.hidden + 14 * self.hidden;
+        4 * windows * window_len * 2 * (self.layers * layer + 4 * self.classes)
     }
 }

@@ -6,10 +6,9 @@
 
 use super::{Config, NORM_EPS, Reading, names, sites};
 use crate::ar::Graph;
-use crate::dropout::Dropout;
-use crate::graph::{DeviceTensors, GraphError, PaddedBatch, Variables, masks, on_device, product, scalar};
-use crate::objective::{Objective, ObjectiveError, Window, check_unconditioned};
-use crate::weights::{Layout, Tensors};
+use crate::graph::{self, Batch, DeviceTensors, Family, GraphError, on_device, product};
+use crate::objective::{ObjectiveError, Window, check_unconditioned};
+use crate::weights::{TensorSpec, Tensors};
 use candle_core::{D, Device, Result, Tensor};
 
 /// A GPT's tensors on a candle device.
@@ -127,59 +126,36 @@ impl Graph for GptGraph {
 }
 
 /// The loss by the plain graph.
-pub struct GraphObjective {
-    config: Config,
-    layout: Layout,
-    device: Device,
-    dropout: Option<Dropout>,
-}
+pub type GraphObjective = graph::GraphObjective<Config>;
 
 impl GraphObjective {
-    /// The loss of `config` on `device`.
-    pub fn new(config: Config, device: Device) -> Self {
-        let layout = Layout::new(config.table());
-        Self { config, layout, device, dropout: None }
-    }
-
     /// The same loss with dropout at `rate` over the embedding and what every sublayer adds, in windows that have a key
     /// for it.
     pub fn with_dropout(self, rate: f64) -> Self {
-        Self { dropout: Dropout::new(rate), ..self }
+        self.dropping(rate)
     }
 }
 
-impl Objective for GraphObjective {
-    fn layout(&self) -> &Layout {
-        &self.layout
+impl Family for Config {
+    fn table(&self) -> Vec<TensorSpec> {
+        Config::table(self)
     }
 
-    fn loss(
-        &self,
-        params: &[f32],
-        batch: &[Window],
-        grads: Option<&mut [f32]>,
-    ) -> std::result::Result<f64, ObjectiveError> {
-        let t = check_unconditioned(batch, self.config.classes)?;
-        let vars = Variables::new(&self.layout, params, &self.device)?;
-        let graph = GptGraph { config: self.config.clone(), tensors: vars.tensors() };
-        let padded = PaddedBatch::new(batch, t, &self.device)?;
-        let logits = graph.run(&padded.inputs, |r, site| {
-            let of = |d| masks(d, batch, site, r.rows.clone(), self.config.width, &self.device);
-            self.dropout.map(of).transpose()
-        })?;
-        let loss = padded.loss(&logits)?;
-        if let Some(grads) = grads {
-            vars.gradient(&loss, &self.layout, grads)?;
-        }
-        scalar(&loss)
+    fn check(&self, batch: &[Window], _carry: &[Vec<f32>]) -> std::result::Result<usize, ObjectiveError> {
+        check_unconditioned(batch, self.classes)
     }
 
-    fn peak_bytes(&self, windows: usize, window_len: usize, _threads: usize) -> usize {
-        let c = &self.config;
-        let rows: usize = c.readings(window_len).map(|r| r.rows.len()).sum();
+    fn logits(&self, tensors: DeviceTensors, batch: &Batch) -> Result<(Tensor, Option<Tensor>)> {
+        let graph = GptGraph { config: self.clone(), tensors };
+        let masks = |r: &Reading, site| batch.masks(site, r.rows.clone(), self.width);
+        Ok((graph.run(batch.inputs, masks)?, None))
+    }
+
+    fn peak_bytes(&self, windows: usize, window_len: usize) -> usize {
+        let rows: usize = self.readings(window_len).map(|r| r.rows.len()).sum();
         // Forward values kept for the backward, counted off the graph above, and a layer's gradients beside them.
-        let scores = 4 * c.heads * c.context.min(window_len);
-        let layer = 30 * c.width + 4 * c.mlp_width() + scores;
-        4 * windows * rows * ((c.layers + 1) * layer + 4 * c.classes)
+        let scores = 4 * self.heads * self.context.min(window_len);
+        let layer = 30 * self.width + 4 * self.mlp_width() + scores;
+        4 * windows * rows * ((self.layers + 1) * layer + 4 * self.classes)
     }
 }

@@ -23,14 +23,13 @@ mod padded;
 mod window;
 
 use super::Config;
-use crate::fused::locked;
+use crate::fused::{Gradients, locked};
 use crate::kernels::Isa;
 use crate::kernels::aligned::Aligned;
 use crate::objective::{Objective, ObjectiveError, Window, check_windows};
 use crate::weights::Layout;
 use laps::Phase;
 use padded::{Padded, Weights};
-use rayon::prelude::*;
 use std::sync::Mutex;
 use window::{Scratch, WindowPass};
 
@@ -45,8 +44,8 @@ pub struct Fused {
     isa: Isa,
     /// Buffers that no window is using, for the next ones.
     idle: Mutex<Vec<Scratch>>,
-    /// One padded gradient per window of a batch.
-    gradients: Mutex<Vec<Aligned>>,
+    /// One per window of a batch.
+    gradients: Gradients,
 }
 
 impl Fused {
@@ -58,7 +57,7 @@ impl Fused {
             config,
             isa,
             idle: Mutex::default(),
-            gradients: Mutex::default(),
+            gradients: Gradients::default(),
         }
     }
 
@@ -94,26 +93,11 @@ impl Objective for Fused {
         let total: usize = batch.iter().map(|w| w.inputs.len() - w.warmup).sum();
         let scale = 1.0 / total as f32;
         let weights = self.padded.weights(params, grads.is_some());
-        let nats: Vec<f64> = match grads {
-            None => batch.par_iter().with_max_len(1).map(|w| self.window(w, &weights, scale, None)).collect(),
-            Some(grads) => {
-                let mut gradients = std::mem::take(&mut *locked(&self.gradients));
-                gradients.resize_with(batch.len(), || Aligned::zeros(self.padded.len()));
-                let nats = batch
-                    .par_iter()
-                    .zip(&mut gradients)
-                    .with_max_len(1)
-                    .map(|(w, gradient)| {
-                        gradient.fill(0.0);
-                        self.window(w, &weights, scale, Some(gradient))
-                    })
-                    .collect();
-                self.padded.sum_gradients(&gradients, grads);
-                *locked(&self.gradients) = gradients;
-                nats
-            }
-        };
-        Ok(nats.iter().sum::<f64>() / total as f64)
+        let nats =
+            self.gradients.sum(batch.iter().collect(), &self.padded.table, grads, |window, gradient| {
+                self.window(window, &weights, scale, gradient)
+            });
+        Ok(nats / total as f64)
     }
 
     fn peak_bytes(&self, windows: usize, window_len: usize, threads: usize) -> usize {

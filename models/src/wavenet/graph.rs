@@ -6,9 +6,9 @@
 
 use super::{Condition, Config, names};
 use crate::ar::Graph;
-use crate::graph::{self, DeviceTensors, GraphError, PaddedBatch, Variables, on_device};
-use crate::objective::{Objective, ObjectiveError, Window};
-use crate::weights::{Layout, Tensors};
+use crate::graph::{self, Batch, DeviceTensors, Family, GraphError, on_device};
+use crate::objective::{ObjectiveError, Window};
+use crate::weights::{TensorSpec, Tensors};
 use candle_core::{Device, Result, Tensor};
 
 /// A WaveNet's tensors on a candle device.
@@ -151,70 +151,44 @@ impl Graph for WaveNetGraph {
 }
 
 /// The loss by the plain graph.
-pub struct GraphObjective {
-    config: Config,
-    layout: Layout,
-    device: Device,
-}
+pub type GraphObjective = graph::GraphObjective<Config>;
 
-impl GraphObjective {
-    /// The loss of `config` on `device`.
-    pub fn new(config: Config, device: Device) -> Self {
-        let layout = Layout::new(config.table());
-        Self { config, layout, device }
-    }
-}
-
-impl Objective for GraphObjective {
-    fn layout(&self) -> &Layout {
-        &self.layout
+impl Family for Config {
+    fn table(&self) -> Vec<TensorSpec> {
+        Config::table(self)
     }
 
-    fn loss(
-        &self,
-        params: &[f32],
-        batch: &[Window],
-        grads: Option<&mut [f32]>,
-    ) -> std::result::Result<f64, ObjectiveError> {
-        let device = &self.device;
-        let t = super::fused::check_batch(&self.config, batch)?;
-        let vars = Variables::new(&self.layout, params, device)?;
-        let graph = WaveNetGraph { config: self.config.clone(), tensors: vars.tensors() };
-        let padded = PaddedBatch::new(batch, t, device)?;
-        let cond = match &self.config.condition {
-            None => None,
-            Some(c) => {
-                let (n, local_len) = (t.div_ceil(c.hop), c.local_len());
-                let local = if c.features == 0 {
-                    None
-                } else {
-                    let mut all = vec![0.0; batch.len() * n * local_len];
-                    for (to, w) in all.chunks_exact_mut(n * local_len).zip(batch) {
-                        to[..w.frames.len().min(n * local_len)]
-                            .copy_from_slice(&w.frames[..w.frames.len().min(n * local_len)]);
-                    }
-                    Some(Tensor::from_vec(all, (batch.len(), n, local_len), device)?)
-                };
-                let speakers: Vec<u32> = batch.iter().map(|w| w.speaker.unwrap_or(0) as u32).collect();
-                Some(graph.with_speakers(c, &speakers, local, n)?)
+    fn check(&self, batch: &[Window], _carry: &[Vec<f32>]) -> std::result::Result<usize, ObjectiveError> {
+        super::fused::check_batch(self, batch)
+    }
+
+    fn logits(&self, tensors: DeviceTensors, batch: &Batch) -> Result<(Tensor, Option<Tensor>)> {
+        let graph = WaveNetGraph { config: self.clone(), tensors };
+        let Some(c) = &self.condition else { return Ok((graph.forward(batch.inputs, None)?, None)) };
+        let (n, local_len) = (batch.rows()?.div_ceil(c.hop), c.local_len());
+        let local = if c.features == 0 {
+            None
+        } else {
+            let mut all = vec![0.0; batch.windows.len() * n * local_len];
+            for (to, w) in all.chunks_exact_mut(n * local_len).zip(batch.windows) {
+                let len = w.frames.len().min(to.len());
+                to[..len].copy_from_slice(&w.frames[..len]);
             }
+            Some(Tensor::from_vec(all, (batch.windows.len(), n, local_len), batch.device)?)
         };
-        let loss = padded.loss(&graph.forward(&padded.inputs, cond.as_ref())?)?;
-        if let Some(grads) = grads {
-            vars.gradient(&loss, &self.layout, grads)?;
-        }
-        graph::scalar(&loss)
+        let speakers: Vec<u32> = batch.windows.iter().map(|w| w.speaker.unwrap_or(0) as u32).collect();
+        let cond = graph.with_speakers(c, &speakers, local, n)?;
+        Ok((graph.forward(batch.inputs, Some(&cond))?, None))
     }
 
-    fn peak_bytes(&self, windows: usize, window_len: usize, _threads: usize) -> usize {
-        let c = &self.config;
+    fn peak_bytes(&self, windows: usize, window_len: usize) -> usize {
         // Forward values kept for the backward, counted off the graph above: per layer the taps, z and its parts, h and
         // the two sums, and once more as gradients while a layer is differentiated.
-        let layer = 2 * c.kernel_size * c.residual_channels
-            + 14 * c.gate_channels
-            + 3 * c.residual_channels
-            + 2 * c.skip_channels;
-        let head = 4 * c.skip_channels + 4 * c.head_channels + 4 * c.classes;
-        4 * windows * window_len * (c.dilations.len() * layer / c.bunch + head)
+        let layer = 2 * self.kernel_size * self.residual_channels
+            + 14 * self.gate_channels
+            + 3 * self.residual_channels
+            + 2 * self.skip_channels;
+        let head = 4 * self.skip_channels + 4 * self.head_channels + 4 * self.classes;
+        4 * windows * window_len * (self.dilations.len() * layer / self.bunch + head)
     }
 }

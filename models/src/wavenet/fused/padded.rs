@@ -53,7 +53,7 @@ pub struct Widths {
 /// Where everything stands.
 #[derive(Debug)]
 pub struct Padded {
-    table: PaddedTable,
+    pub table: PaddedTable,
     /// Padded widths.
     pub widths: Widths,
     /// E_i [classes, R] of each lag.
@@ -174,11 +174,6 @@ impl Padded {
     fn index_of(&self, m: &Matrix) -> usize {
         let found = self.transposed().position(|(other, _)| other.at == m.at);
         found.expect("only matrices listed in `transposed` are asked for")
-    }
-
-    /// Sums padded gradients in their order into flat `grads`.
-    pub fn sum_gradients(&self, parts: &[Aligned], grads: &mut [f32]) {
-        self.table.sum_gradients(parts, grads);
     }
 }
 
