@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 use wavesynth::shipped;
 use wavesynth::synth::{Cue, Length, Manner};
 use wavesynth::text::TextModel;
-use wavesynth::voice::Voice;
+use wavesynth::voice::{SpeakerSection, Voice};
 use wavesynth_audio::cond::Condition;
+use wavesynth_audio::features::SpeakerStats;
 use wavesynth_models::ar::Sampling;
 use wavesynth_models::kernels::Isa;
 use wavesynth_models::weights::{Checkpoint, Dtype};
@@ -185,6 +186,25 @@ impl ConditionArgs {
 /// A condition by its path or, where there is no such file, by a shipped one's name.
 pub fn read_condition(path: &Path) -> Result<Condition> {
     read(path, shipped::condition)
+}
+
+/// Statistics of the speaker that `--like` names: one of a voice's `speakers`, or whom a condition file is of.
+pub fn stats_like(speakers: &[SpeakerSection], like: &Path) -> Result<SpeakerStats> {
+    let stats = match speakers.iter().find(|s| like.to_str() == Some(s.name.as_str())) {
+        Some(own) => own.stats.clone(),
+        None => {
+            let known: Vec<_> = speakers.iter().map(|s| s.name.as_str()).collect();
+            read_condition(like)
+                .map_err(|e| anyhow!("--like {e}; the voice's speakers: {}", known.join(", ")))?
+                .stats
+        }
+    };
+    stats.ok_or_else(|| {
+        anyhow!(
+            "--like {}: holds no statistics of a speaker; leave it out to take them from what comes in",
+            like.display()
+        )
+    })
 }
 
 fn read(path: &Path, find: fn(&str) -> Option<&'static [u8]>) -> Result<Condition> {

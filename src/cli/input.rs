@@ -1,8 +1,8 @@
 //! Speech that a voice says again: `--input`, for `play` and `render`.
 
-use super::args::{ConditionArgs, LengthArgs, read_condition};
+use super::args::{ConditionArgs, LengthArgs, stats_like};
 use super::{interrupt, usage};
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, bail};
 use crossbeam_channel::{Receiver, bounded};
 use std::io::{IsTerminal, stdin};
 use std::path::{Path, PathBuf};
@@ -127,14 +127,7 @@ impl InputArgs {
                  who speaks in the input",
             )?));
         };
-        let own = speakers.iter().find(|s| like.to_str() == Some(s.name.as_str()));
-        let stats = match own.and_then(|s| s.stats.clone()) {
-            Some(stats) => Some(stats),
-            None => read_condition(like)?.stats,
-        };
-        let stats =
-            stats.ok_or_else(|| anyhow!("--like {}: holds no statistics of a speaker", like.display()))?;
-        Ok(Talker::known(stats))
+        Ok(Talker::known(stats_like(speakers, like)?))
     }
 }
 

@@ -4,6 +4,7 @@ use super::common::{Folder, speaker};
 use super::{number, refuses};
 use std::f64::consts::TAU;
 use std::process::Stdio;
+use wavesynth_audio::cond::Condition;
 use wavesynth_audio::features::SpeakerStats;
 
 /// Half a second with a pitch, a pause in it.
@@ -59,6 +60,25 @@ fn a_recording_and_a_pipe_are_said_alike() {
     f.ok(&format!("{RENDER} --input wide.wav -o e.wav"));
     assert!(piped(&f, &format!("{RENDER} --input - -o g.wav"), "wide.wav").status.success());
     assert_eq!(read("e.wav").len(), read("g.wav").len());
+}
+
+/// A track can be normalised as another file's speaker is: no model has to know that one.
+#[test]
+fn a_track_takes_its_statistics_from_a_condition_file() {
+    let f = folder();
+    let track = "condition track said.wav -m voice.safetensors";
+    f.ok(&format!("{track} --like talker.bin -o t.bin"));
+    f.ok("condition track said.wav -o own.bin");
+    let read = |name| Condition::read(&f.path(name)).unwrap();
+    assert_eq!(read("t.bin").stats, read("talker.bin").stats);
+    assert_ne!(read("t.bin").track, read("own.bin").track);
+    refuses(&f, &format!("{track} --like ann.bin"), 1, &["ann.bin", "statistics"]);
+    refuses(
+        &f,
+        &format!("{track} --like nobody"),
+        1,
+        &["--like nobody", "no such file", "the voice's speakers"],
+    );
 }
 
 /// The shipped voice knows what its speakers are like, so that a talker can be one of them, or be learned.

@@ -5,7 +5,6 @@ use anyhow::{Context, Result};
 use std::path::{Path, PathBuf};
 use wavesynth::voice::{SpeakerSection, VoiceSection};
 use wavesynth_audio::cond::{Condition, SpeakerVector};
-use wavesynth_audio::features::SpeakerStats;
 use wavesynth_models::wavenet::names;
 use wavesynth_models::weights::Checkpoint;
 
@@ -54,19 +53,6 @@ fn row(section: &VoiceSection, name: &str) -> Result<usize> {
         usage!("{name}: no speaker of this voice; it knows {}", names.join(", "));
     };
     Ok(row)
-}
-
-/// Statistics of the speaker called `name` of a model.
-pub(super) fn stats(model: Option<&Path>, name: &str) -> Result<SpeakerStats> {
-    let (checkpoint, path) = args::read_checkpoint(model)?;
-    let section = VoiceSection::from_header(&checkpoint.header, &path)?;
-    let SpeakerSection { stats, .. } = &section.speakers[row(&section, name)?];
-    stats.clone().with_context(|| {
-        format!(
-            "{}: has no statistics of {name}; leave --like out to take them from the recording",
-            path.display()
-        )
-    })
 }
 
 fn speaker(checkpoint: &Checkpoint, section: &VoiceSection, row: usize, path: &Path) -> Result<Condition> {

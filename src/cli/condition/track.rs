@@ -1,11 +1,12 @@
 //! `wavesynth condition track`.
 
-use super::{export, file_names};
+use super::file_names;
 use crate::cli::{args, usage};
 use anyhow::{Context, Result};
 use rayon::prelude::*;
 use std::path::PathBuf;
 use wavesynth::recordings;
+use wavesynth::voice::VoiceSection;
 use wavesynth_audio::cond::Condition;
 use wavesynth_audio::features::{Extractor, SpeakerStats};
 
@@ -19,10 +20,10 @@ pub struct Args {
     /// alone; name INPUT among them to count it too
     #[arg(long, value_name = "PATH", num_args = 1.., conflicts_with = "like")]
     speaker_recordings: Vec<PathBuf>,
-    /// The recording is of this speaker of the model
-    #[arg(long, value_name = "NAME")]
-    like: Option<String>,
-    /// Checkpoint that knows the speaker of --like [default: the shipped voice]
+    /// The recording is of this speaker: one of the model, or whom a condition file is of
+    #[arg(long, value_name = "NAME|C.bin")]
+    like: Option<PathBuf>,
+    /// Checkpoint whose speakers --like can name [default: the shipped voice]
     #[arg(short, long, value_name = "MODEL", requires = "like")]
     model: Option<PathBuf>,
     /// Put the speaker vector of this condition into the file too, so that it says who speaks as well as what
@@ -39,7 +40,10 @@ pub fn run(args: Args) -> Result<()> {
     let output = args.output.unwrap_or_else(|| PathBuf::from(format!("{stem}.bin")));
     let raw = recordings::raw_features(&args.input, &mut Extractor::new())?;
     let stats = match &args.like {
-        Some(name) => export::stats(args.model.as_deref(), name)?,
+        Some(like) => {
+            let (checkpoint, path) = args::read_checkpoint(args.model.as_deref())?;
+            args::stats_like(&VoiceSection::from_header(&checkpoint.header, &path)?.speakers, like)?
+        }
         None => {
             let files = recordings::named(&args.speaker_recordings)?;
             let more: Result<Vec<_>> = files
