@@ -14,15 +14,11 @@ fn main() -> io::Result<()> {
     println!("cargo::rerun-if-changed={}", watched.display());
 
     let mut code = String::new();
-    for (constant, file) in [("VOICE", "voice.safetensors"), ("TEXT", "text.safetensors")] {
-        let model = dir.join(file);
-        let embedded = model.is_file().then(|| format!("Some(include_bytes!({model:?}))"));
-        let embedded = embedded.as_deref().unwrap_or("None");
-        let _ = writeln!(code, "static {constant}: Option<&[u8]> = {embedded};");
-    }
-    for (constant, folder) in [("SPEAKERS", "speakers"), ("TRACKS", "tracks")] {
+    for (constant, folder, extension) in
+        [("MODELS", "", "safetensors"), ("SPEAKERS", "speakers", "bin"), ("TRACKS", "tracks", "bin")]
+    {
         let _ = writeln!(code, "static {constant}: &[(&str, &[u8])] = &[");
-        for (name, path) in conditions(&dir.join(folder))? {
+        for (name, path) in named(&dir.join(folder), extension)? {
             let _ = writeln!(code, "    ({name:?}, include_bytes!({path:?})),");
         }
         let _ = writeln!(code, "];");
@@ -31,13 +27,13 @@ fn main() -> io::Result<()> {
     fs::write(out.join("shipped.rs"), code)
 }
 
-/// The `.bin` files of a folder by name, sorted; nothing when there is no such folder.
-fn conditions(dir: &Path) -> io::Result<Vec<(String, PathBuf)>> {
+/// The files of a folder that have that extension by name, sorted; nothing when there is no such folder.
+fn named(dir: &Path, extension: &str) -> io::Result<Vec<(String, PathBuf)>> {
     let mut found = Vec::new();
     if dir.is_dir() {
         for entry in fs::read_dir(dir)? {
             let path = entry?.path();
-            if path.extension().is_some_and(|e| e == "bin")
+            if path.extension().is_some_and(|e| e == extension)
                 && let Some(name) = path.file_stem().and_then(|n| n.to_str())
             {
                 found.push((name.to_string(), path.clone()));

@@ -1,16 +1,22 @@
 //! What the program carries with it, embedded by `build.rs` from `models/pretrained/`: a voice with its speakers and
-//! tracks, and a text model.
+//! tracks, and other models.
 
 include!(concat!(env!("OUT_DIR"), "/shipped.rs"));
 
-/// The voice's checkpoint; `None` in a build without one.
-pub fn voice() -> Option<&'static [u8]> {
-    VOICE
+/// Name of the model that speaks where no other is named.
+pub const VOICE: &str = "voice";
+
+/// Name of the model that writes where no other is named.
+pub const TEXT: &str = "text";
+
+/// Names of the models.
+pub fn models() -> impl Iterator<Item = &'static str> {
+    MODELS.iter().map(|(name, _)| *name)
 }
 
-/// The text model's checkpoint; `None` in a build without one.
-pub fn text() -> Option<&'static [u8]> {
-    TEXT
+/// The checkpoint of the model of that name.
+pub fn model(name: &str) -> Option<&'static [u8]> {
+    find(MODELS, name)
 }
 
 /// Names of the conditions that say who speaks.

@@ -4,7 +4,7 @@ use super::usage;
 use anyhow::{Context, Result, anyhow};
 use clap::Args;
 use std::path::{Path, PathBuf};
-use wavesynth::shipped;
+use wavesynth::shipped::{self, TEXT, VOICE};
 use wavesynth::synth::{Cue, Length, Manner};
 use wavesynth::text::TextModel;
 use wavesynth::voice::{SpeakerSection, Voice};
@@ -15,10 +15,6 @@ use wavesynth_models::kernels::Isa;
 use wavesynth_models::weights::{Checkpoint, Dtype};
 use wavesynth_models::zoo::{self, Loaded};
 
-/// The embedded checkpoints by name.
-const VOICE: &str = "voice";
-const TEXT: &str = "text";
-
 /// Longest sound that one run makes, in seconds: a day.
 pub const MAX_SECONDS: f64 = 86_400.0;
 
@@ -28,7 +24,7 @@ const DEFAULT_SECONDS: f64 = 10.0;
 /// Which model, run how.
 #[derive(Debug, Args)]
 pub struct ModelArgs {
-    /// Checkpoint, or `voice` or `text` for a shipped one [default: voice, for sample text]
+    /// Checkpoint, or `voice`, `music` or `text` for a shipped one [default: voice, for sample text]
     #[arg(short, long, value_name = "MODEL")]
     model: Option<PathBuf>,
     /// Type of the weights in memory: f32, f16 or i8 [default: the file's own]
@@ -118,15 +114,19 @@ impl ModelArgs {
 /// A checkpoint by its path or, where there is no such file, by a shipped one's name; the shipped voice without either.
 pub fn read_checkpoint(path: Option<&Path>) -> Result<(Checkpoint, PathBuf)> {
     let path = path.unwrap_or(Path::new(VOICE));
-    let (bytes, what, called) = match path.to_str() {
-        Some(VOICE) if !path.exists() => (shipped::voice(), "voice", "the shipped voice"),
-        Some(TEXT) if !path.exists() => (shipped::text(), "text model", "the shipped text model"),
-        _ => return Ok((Checkpoint::read(path)?, path.into())),
+    let Some(name) = path.to_str().filter(|_| !path.exists()) else {
+        return Ok((Checkpoint::read(path)?, path.into()));
     };
-    let Some(bytes) = bytes else {
-        usage!("this program was built without a {what}; pass a checkpoint with -m MODEL");
-    };
-    Ok((Checkpoint::from_bytes(bytes, Path::new(called))?, called.into()))
+    match shipped::model(name) {
+        Some(bytes) => {
+            let called = PathBuf::from(format!("the shipped {name}"));
+            Ok((Checkpoint::from_bytes(bytes, &called)?, called))
+        }
+        None if [VOICE, TEXT].contains(&name) => {
+            usage!("this program was built without its model `{name}`; pass a checkpoint with -m MODEL")
+        }
+        None => Ok((Checkpoint::read(path)?, path.into())),
+    }
 }
 
 /// Who speaks, and what.

@@ -85,7 +85,7 @@ impl SubjectArgs {
         match self.shape.as_deref() {
             None | Some("shipped") => Ok(vec![self.checkpoint(dtype, isa)?]),
             Some("all") => {
-                let shipped = shipped::voice().map(|_| self.checkpoint(dtype, isa));
+                let shipped = shipped::model(shipped::VOICE).map(|_| self.checkpoint(dtype, isa));
                 wavenet::Config::NAMED.iter().map(|n| named(n)).chain(shipped).collect()
             }
             Some(name) => Ok(vec![named(name)?]),

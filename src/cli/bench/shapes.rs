@@ -25,7 +25,7 @@ struct Shape {
 pub fn run(args: Args) -> Result<()> {
     let named = |name: &&str| Some(Shape { shape: (*name).into(), config: Config::named(name)? });
     let mut all: Vec<_> = Config::NAMED.iter().filter_map(named).collect();
-    if shipped::voice().is_some() {
+    if shipped::model(shipped::VOICE).is_some() {
         let (checkpoint, path) = read_checkpoint(None)?;
         let config = FamilyConfig::from_header(&checkpoint.header, &path)?.into_voice(&path)?;
         all.push(Shape { shape: "shipped".into(), config });
