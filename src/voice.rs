@@ -23,6 +23,9 @@ pub struct VoiceSection {
     pub space: String,
     /// One per row of the speaker table.
     pub speakers: Vec<SpeakerSection>,
+    /// Whether the model was trained to tell the speaker's own track from another's: see [`wavenet::Track`].
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub own_tracks: bool,
 }
 
 /// A speaker that the model was trained on.

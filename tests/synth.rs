@@ -6,11 +6,13 @@ use common::{config, speaker, track, unconditional, voice};
 use proptest::prelude::*;
 use std::path::Path;
 use std::time::{Duration, Instant};
+use wavesynth::recordings;
 use wavesynth::synth::{
     Clock, ClockDevice, CoinSource, Command, Cue, Ensemble, Event, Forced, Layer, Length, Listener, Manner,
     Pace, Part, Session, Setup, Synth,
 };
 use wavesynth::voice::Voice;
+use wavesynth_audio::cond::Condition;
 use wavesynth_audio::features::{CausalExtractor, Extractor, FEATURES, SpeakerStats, Talker};
 use wavesynth_audio::resample::StreamResampler;
 use wavesynth_audio::ring::{Producer, ring};
@@ -415,6 +417,28 @@ fn what_is_heard_is_said_as_a_track_is() {
         let got = all(&mut synth, sizes);
         assert_eq!(got, want[..got.len()]);
         assert!(got.len() >= 9_119 && synth.position() == got.len() as u64);
+    }
+}
+
+/// Of a voice that tells: a track is the speaker's own where both were made with the same statistics, and not otherwise.
+#[test]
+fn a_track_is_known_as_the_speakers_own_by_its_statistics() {
+    let raw = Extractor::new().extract(&bursts(9_000));
+    let other = SpeakerStats { median_f0_hz: 99.0, ..stats() };
+    for own_tracks in [false, true] {
+        let mut voice = voice(&config());
+        voice.section.own_tracks = own_tracks;
+        let cue = |condition: Condition| Cue::new(&voice, &condition, Path::new("test")).unwrap();
+        let who = |stats| cue(Condition { stats, ..speaker([1.0, 0.0, -1.0, 0.5]) });
+        let said = |stats: &SpeakerStats| Cue::heard(&voice, &raw, Some(stats), Path::new("test")).unwrap();
+        let own = |cue: Cue| cue.track().unwrap().own;
+        assert_eq!(own(who(Some(stats())).overlaid(said(&stats()))), own_tracks);
+        assert_eq!(own(said(&stats()).overlaid(who(Some(stats())))), own_tracks);
+        assert!(!own(who(Some(stats())).overlaid(said(&other))));
+        assert!(!own(who(None).overlaid(said(&stats()))));
+        // A file with both: the statistics are the track's, and say nothing of the vector.
+        let (track, stats) = (Some(recordings::track(&raw, &stats())), Some(stats()));
+        assert!(!own(cue(Condition { track, stats, ..speaker([1.0; 4]) })));
     }
 }
 

@@ -56,6 +56,7 @@ pub mod names;
 mod pack;
 pub mod step;
 
+pub use frame::Track;
 pub use step::WaveNet;
 
 /// The family's name in a checkpoint.

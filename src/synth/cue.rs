@@ -3,9 +3,11 @@
 use crate::recordings;
 use crate::voice::Voice;
 use anyhow::{Context, Result};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::Path;
 use wavesynth_audio::cond::Condition;
 use wavesynth_audio::features::{RawFeatures, SpeakerStats};
+use wavesynth_models::wavenet::Track;
 
 /// A speaker vector, a feature track, or both.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -13,6 +15,21 @@ pub struct Cue {
     speaker: Option<Vec<f32>>,
     /// [N, features], row by row; N > 0.
     track: Option<Vec<f32>>,
+    /// Whose vector and whose track, where that is known and the voice tells its speakers' own tracks from others'.
+    whose: [Option<Person>; 2],
+}
+
+/// Somebody: the statistics of his features, hashed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Person(u64);
+
+impl Person {
+    fn of(stats: &SpeakerStats) -> Self {
+        let mut hasher = DefaultHasher::new();
+        let values = stats.mean.iter().chain(&stats.std).chain([&stats.median_f0_hz]);
+        values.for_each(|v| v.to_bits().hash(&mut hasher));
+        Self(hasher.finish())
+    }
 }
 
 impl Cue {
@@ -34,7 +51,10 @@ impl Cue {
             t.check(wanted).with_context(|| path.display().to_string())?;
             track = Some(t.frames.clone());
         }
-        Ok(Self { speaker, track })
+        let person = condition.stats.as_ref().filter(|_| voice.section.own_tracks).map(Person::of);
+        // The statistics beside a track are those that it was normalised with, whosever vector stands there too.
+        let whose = if track.is_some() { [None, person] } else { [person, None] };
+        Ok(Self { speaker, track, whose })
     }
 
     /// The track of a recording with features `raw`, normalised by its speaker's statistics where they are known, else by
@@ -56,18 +76,29 @@ impl Cue {
                 &own
             }
         };
-        let track = Some(recordings::track(raw, stats));
-        Self::new(voice, &Condition { track, ..Condition::default() }, path)
+        let (track, stats) = (Some(recordings::track(raw, stats)), Some(stats.clone()));
+        Self::new(voice, &Condition { track, stats, ..Condition::default() }, path)
     }
 
     /// A cue by its parts, for voices whose sizes are known to fit.
     pub(crate) fn of(speaker: Option<Vec<f32>>, track: Option<Vec<f32>>) -> Self {
-        Self { speaker, track }
+        Self { speaker, track, whose: [None, None] }
+    }
+
+    /// The vector and a track of one of `voice`'s speakers.
+    #[cfg(feature = "train")]
+    pub(crate) fn own(voice: &Voice, speaker: Option<Vec<f32>>, track: Option<Vec<f32>>) -> Self {
+        let somebody = voice.section.own_tracks.then_some(Person(0));
+        Self { speaker, track, whose: [somebody, somebody] }
     }
 
     /// This cue with `other`'s parts in place of its own where `other` has them.
     pub fn overlaid(self, other: Self) -> Self {
-        Self { speaker: other.speaker.or(self.speaker), track: other.track.or(self.track) }
+        let whose = [
+            if other.speaker.is_some() { other.whose[0] } else { self.whose[0] },
+            if other.track.is_some() { other.whose[1] } else { self.whose[1] },
+        ];
+        Self { speaker: other.speaker.or(self.speaker), track: other.track.or(self.track), whose }
     }
 
     /// This cue without its track.
@@ -95,9 +126,10 @@ impl Cue {
         self.speaker.as_deref()
     }
 
-    /// The track's features [N, F].
-    pub fn track(&self) -> Option<&[f32]> {
-        self.track.as_deref()
+    /// The track, and whether it is known to be of the vector's speaker, in a voice that tells.
+    pub fn track(&self) -> Option<Track<'_>> {
+        let own = self.whose[0].is_some() && self.whose[0] == self.whose[1];
+        self.track.as_deref().map(|features| Track { features, own })
     }
 
     /// Takes from `old` what this one lacks.
@@ -107,9 +139,11 @@ impl Cue {
     pub(super) fn inherit(&mut self, old: &mut Self) {
         if self.speaker.is_none() {
             self.speaker = old.speaker.take();
+            self.whose[0] = old.whose[0];
         }
         if self.track.is_none() {
             self.track = old.track.take();
+            self.whose[1] = old.whose[1];
         }
     }
 }

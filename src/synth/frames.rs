@@ -4,7 +4,7 @@ use super::cue::Cue;
 use super::listener::Listener;
 use wavesynth_audio::features::VOICING;
 use wavesynth_models::ar::Generator;
-use wavesynth_models::wavenet::Condition;
+use wavesynth_models::wavenet::{Condition, Track};
 
 /// A stream that frames are told to.
 pub(super) trait Conditioned {
@@ -131,7 +131,7 @@ impl Frames {
         let Some(shape) = &self.shape else { return &[] };
         let at = (i - self.track_start.min(i)) as usize;
         let (track, at) = match &self.listener {
-            Some(listener) => (Some(listener.window()), listener.context()),
+            Some(listener) => (Some(Track::from(listener.window())), listener.context()),
             None => (self.cue.track(), at),
         };
         shape.write_frame(&self.speaker, track, at, &mut self.frame);
@@ -189,7 +189,7 @@ impl Frames {
         let features = self.shape.as_ref()?.features;
         let frames = match &self.listener {
             Some(listener) => listener.frames()?,
-            None => self.cue.track()?.len() / features.max(1),
+            None => self.cue.track()?.features.len() / features.max(1),
         };
         Some(frames as u64 * self.hop())
     }

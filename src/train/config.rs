@@ -339,6 +339,11 @@ impl RunFile {
 }
 
 impl Train {
+    /// Whether the voice learns to tell its speakers' own tracks from others'.
+    pub fn marks_own_tracks(&self) -> bool {
+        self.disguise.is_some_and(|d| d.own > 0.0)
+    }
+
     /// Windows of a step, or the most of them where `max_memory` decides.
     pub fn windows(&self) -> usize {
         self.batch.unwrap_or(if self.max_memory.is_some() { 64 } else { 8 })

@@ -25,11 +25,14 @@ pub struct Disguise {
     pub noise: f64,
     /// Standard deviation of the logarithm of the gain of the relative pitch: livelier or flatter speech.
     pub pitch_gain: f64,
+    /// Fraction of the windows that keep their track and are told that it is the speaker's own. Above 0 the voice says
+    /// its speakers' own tracks as clearly as without disguise, and others' as the disguise has taught it.
+    pub own: f64,
 }
 
 impl Default for Disguise {
     fn default() -> Self {
-        Self { warp: 0.2, offset: 0.25, gain: 0.15, noise: 0.1, pitch_gain: 0.0 }
+        Self { warp: 0.2, offset: 0.25, gain: 0.15, noise: 0.1, pitch_gain: 0.0, own: 0.0 }
     }
 }
 
@@ -43,7 +46,8 @@ impl Disguise {
         range("train.disguise.offset", self.offset, 0.0, 4.0)?;
         range("train.disguise.gain", self.gain, 0.0, 1.0)?;
         range("train.disguise.noise", self.noise, 0.0, 4.0)?;
-        range("train.disguise.pitch_gain", self.pitch_gain, 0.0, 1.0)
+        range("train.disguise.pitch_gain", self.pitch_gain, 0.0, 1.0)?;
+        range("train.disguise.own", self.own, 0.0, 1.0)
     }
 
     /// Disguises whole frames of the speaker with `stats`, [N x FEATURES].
@@ -77,7 +81,7 @@ mod tests {
     fn nothing_changes_when_all_is_zero_and_voicing_never_does() {
         let stats = SpeakerStats { mean: [0.0; CEPSTRA], std: [1.5; CEPSTRA], median_f0_hz: 120.0 };
         let track: Vec<f32> = (0..20 * FEATURES).map(|i| ((i * 37) % 23) as f32 / 12.0 - 1.0).collect();
-        let none = Disguise { warp: 0.0, offset: 0.0, gain: 0.0, noise: 0.0, pitch_gain: 0.0 };
+        let none = Disguise { warp: 0.0, offset: 0.0, gain: 0.0, noise: 0.0, pitch_gain: 0.0, own: 0.0 };
         let mut same = track.clone();
         none.put_on(&mut same, &stats, &mut Coins::new(1));
         assert!(same.iter().zip(&track).all(|(a, b)| (a - b).abs() < 1e-3));

@@ -91,7 +91,7 @@ pub fn enroll(
 
     let (recordings, stats) = read(&section, &one, files)?;
     let (known, judged) = split(recordings, one.hop(), section.sample_rate)?;
-    let cutter = Cutter::new(&one, WINDOW, None);
+    let cutter = Cutter::new(&one, WINDOW, None).marking(section.own_tracks);
     let judge = |params: &mut [f32], vector: &[f32]| {
         params[place.clone()].copy_from_slice(vector);
         judged.by_trainer(objective.as_ref(), params, &cutter, BATCH, &Ranks::solo())
@@ -199,7 +199,7 @@ fn learn(
         let batch: Vec<_> = (0..BATCH)
             .map(|_| {
                 let recording = pool.pick(&mut coins);
-                cutter.cut(recording, cutter.place(recording, &mut coins), Some(&recording.track))
+                cutter.cut(recording, cutter.place(recording, &mut coins), cutter.own(recording))
             })
             .collect();
         params[place.clone()].copy_from_slice(&vector);

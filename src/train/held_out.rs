@@ -77,7 +77,7 @@ impl HeldOut {
         let nats = |r: &Recording| -> f64 {
             let vector = (dim > 0).then(|| vectors[r.speaker * dim..][..dim].to_vec());
             let track = (!r.track.is_empty()).then(|| r.track.clone());
-            let mut forced = Forced::new(voice, Cue::of(vector, track));
+            let mut forced = Forced::new(voice, Cue::own(voice, vector, track));
             r.codes.iter().map(|&c| f64::from(forced.score(c.into()))).sum()
         };
         let own = |i: usize| i % ranks.size() == ranks.rank();

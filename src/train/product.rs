@@ -58,6 +58,7 @@ pub fn sections(
         recipe: if run.model.features { features::RECIPE.into() } else { String::new() },
         space: space(config, tensors),
         speakers: corpus.speakers.clone(),
+        own_tracks: run.train.marks_own_tracks(),
     };
     let training = Training {
         steps: state.step,

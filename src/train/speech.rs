@@ -42,8 +42,9 @@ impl Speech {
         let corpus = Corpus::load(run, ranks)?;
         let config = run.model.config(corpus.speakers.len(), run.audio.sample_rate);
         config.validate()?;
-        let cutter = Cutter::new(&config, run.train.window, run.train.max_warmup);
-        let judge = Cutter::new(&config, run.train.window, None);
+        let marks = run.train.marks_own_tracks();
+        let cutter = Cutter::new(&config, run.train.window, run.train.max_warmup).marking(marks);
+        let judge = Cutter::new(&config, run.train.window, None).marking(marks);
         let held_out = HeldOut::select(&corpus, run.train.eval_seconds);
         let family = FamilyConfig::WaveNet(config.clone());
         Ok(Self { run: run.clone(), corpus, family, config, cutter, judge, held_out })

@@ -15,7 +15,7 @@ use std::ops::Range;
 use wavesynth_audio::features::FEATURES;
 use wavesynth_models::ar::{Coins, Symbol};
 use wavesynth_models::objective::Window;
-use wavesynth_models::wavenet;
+use wavesynth_models::wavenet::{self, Track};
 
 /// Cuts recordings into windows of one shape.
 #[derive(Debug, Clone)]
@@ -23,6 +23,8 @@ pub struct Cutter {
     config: wavenet::Config,
     warmup_frames: usize,
     loss_frames: usize,
+    /// Whether a recording's own track is marked as such.
+    marks: bool,
 }
 
 impl Cutter {
@@ -35,7 +37,18 @@ impl Cutter {
             config: config.clone(),
             warmup_frames: warmup.div_ceil(hop),
             loss_frames: loss.div_ceil(hop).max(1),
+            marks: false,
         }
+    }
+
+    /// The same for a model that tells its speakers' own tracks from others', if `marks`.
+    pub fn marking(self, marks: bool) -> Self {
+        Self { marks, ..self }
+    }
+
+    /// The track of `recording`, as it is.
+    pub fn own<'a>(&self, recording: &'a Recording) -> Option<Track<'a>> {
+        Some(Track { features: &recording.track, own: self.marks })
     }
 
     /// Rows of the longest window.
@@ -45,7 +58,7 @@ impl Cutter {
 
     /// The window of `recording` whose loss starts at frame `from`, with `track` for its features. Without one its frames
     /// are all zeros, as when a voice speaks from its speaker vector alone.
-    pub fn cut(&self, recording: &Recording, from: usize, track: Option<&[f32]>) -> Window {
+    pub fn cut(&self, recording: &Recording, from: usize, track: Option<Track>) -> Window {
         let hop = self.config.hop();
         let codes = &recording.codes;
         let first = from.saturating_sub(self.warmup_frames);
@@ -102,7 +115,7 @@ impl Cutter {
     /// Windows whose losses cover a recording once, without a gap.
     pub fn tile<'a>(&'a self, recording: &'a Recording) -> impl Iterator<Item = Window> + 'a {
         let frames = recording.codes.len().div_ceil(self.config.hop());
-        (0..frames).step_by(self.loss_frames).map(|from| self.cut(recording, from, Some(&recording.track)))
+        (0..frames).step_by(self.loss_frames).map(|from| self.cut(recording, from, self.own(recording)))
     }
 }
 
@@ -223,14 +236,17 @@ impl<'a> Sampler<'a> {
     fn tracked(&self, recording: &Recording, from: usize, coins: &mut Coins) -> Window {
         let stats = self.speakers[recording.speaker].stats.as_ref();
         let (Some(disguise), Some(stats)) = (&self.disguise, stats) else {
-            return self.cutter.cut(recording, from, Some(&recording.track));
+            return self.cutter.cut(recording, from, self.cutter.own(recording));
         };
+        if disguise.own > 0.0 && f64::from(coins.next_coin()) < disguise.own {
+            return self.cutter.cut(recording, from, self.cutter.own(recording));
+        }
         let mut track = recording.track.clone();
         let seen = self.cutter.seen(from);
         let n = track.len();
         let frames = (seen.start * FEATURES).min(n)..(seen.end * FEATURES).min(n);
         disguise.put_on(&mut track[frames], stats, coins);
-        self.cutter.cut(recording, from, Some(&track))
+        self.cutter.cut(recording, from, Some(Track::from(&track[..])))
     }
 
     /// A window without its track where somebody speaks. Half of them begin with nothing before, as a voice does that is
@@ -290,7 +306,7 @@ mod tests {
         // Receptive field 8, so 7 past rows: 2 frames of 4.
         let cutter = Cutter::new(&config(4), 10, None);
         let r = recording(61, 4);
-        let w = cutter.cut(&r, 5, Some(&r.track));
+        let w = cutter.cut(&r, 5, Some(Track::from(&r.track[..])));
         assert_eq!((w.warmup, w.targets.len(), w.speaker), (8, 20, Some(1)));
         assert_eq!(w.targets[0], 12 + 20);
         assert_eq!(w.inputs[0], 11 + 20);
@@ -307,7 +323,7 @@ mod tests {
         let plain = wavenet::Config { condition: None, ..bunched.clone() };
         let r = recording(61, 4);
         for (config, from) in [(bunched, 5), (plain, 10)] {
-            let w = Cutter::new(&config, 11, None).cut(&r, from, Some(&r.track));
+            let w = Cutter::new(&config, 11, None).cut(&r, from, Some(Track::from(&r.track[..])));
             assert_eq!((w.warmup, w.targets.len(), w.targets[0]), (16, 28, 4 + 20));
         }
     }
@@ -316,9 +332,9 @@ mod tests {
     fn a_beginning_is_the_engines_beginning() {
         let cutter = Cutter::new(&config(4), 10, None);
         let r = recording(61, 4);
-        let w = cutter.cut(&r, 0, Some(&r.track));
+        let w = cutter.cut(&r, 0, Some(Track::from(&r.track[..])));
         assert_eq!((w.warmup, w.targets.len(), w.inputs[0]), (0, 12, 128));
-        let w = cutter.cut(&r, 1, Some(&r.track));
+        let w = cutter.cut(&r, 1, Some(Track::from(&r.track[..])));
         assert_eq!((w.warmup, w.targets.len(), w.inputs[0]), (4, 16, 128));
     }
 
@@ -326,12 +342,23 @@ mod tests {
     fn a_bounded_warm_up_still_reads_the_true_past() {
         let cutter = Cutter::new(&config(4), 10, Some(3));
         let r = recording(61, 4);
-        let w = cutter.cut(&r, 5, Some(&r.track));
+        let w = cutter.cut(&r, 5, Some(Track::from(&r.track[..])));
         assert_eq!((w.warmup, w.targets.len(), cutter.max_rows()), (4, 16, 16));
         assert_eq!((w.inputs[0], w.targets[0]), (15 + 20, 16 + 20));
-        let none = Cutter::new(&config(4), 10, Some(0)).cut(&r, 5, Some(&r.track));
+        let none = Cutter::new(&config(4), 10, Some(0)).cut(&r, 5, Some(Track::from(&r.track[..])));
         assert_eq!((none.warmup, none.inputs[0]), (0, 19 + 20));
         assert_eq!(Cutter::new(&config(4), 10, Some(1000)).max_rows(), 20);
+    }
+
+    #[test]
+    fn an_own_track_is_marked_where_the_model_tells() {
+        let r = recording(61, 4);
+        let flags = |cutter: Cutter| {
+            let own = cutter.cut(&r, 5, cutter.own(&r)).frames[0];
+            (own, cutter.tile(&r).next().unwrap().frames[0], cutter.cut(&r, 5, None).frames[0])
+        };
+        assert_eq!(flags(Cutter::new(&config(4), 10, None)), (1.0, 1.0, 0.0));
+        assert_eq!(flags(Cutter::new(&config(4), 10, None).marking(true)), (2.0, 2.0, 0.0));
     }
 
     #[test]

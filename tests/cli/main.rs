@@ -91,7 +91,8 @@ fn every_command_explains_itself() {
 fn the_shipped_voice_speaks_by_name() {
     use wavesynth::shipped;
     let f = Folder::new();
-    let voice = shipped::model(shipped::VOICE).expect("models/pretrained/voice.safetensors is part of the program");
+    let voice =
+        shipped::model(shipped::VOICE).expect("models/pretrained/voice.safetensors is part of the program");
     assert!(voice.len() <= 4_000_000, "{} bytes", voice.len());
     assert!(shipped::speakers().count() >= 4 && shipped::tracks().count() >= 4);
     f.ok("info");

@@ -55,6 +55,7 @@ pub fn checkpoint(config: &Config) -> Checkpoint {
     let conditional = config.condition.is_some();
     let speakers = if conditional { &["ann", "bob"][..] } else { &[] };
     let section = VoiceSection {
+        own_tracks: false,
         sample_rate: 16_000,
         preemphasis: 0.85,
         recipe: if conditional { features::RECIPE.into() } else { String::new() },

@@ -76,6 +76,19 @@ fn a_learning_rate_of_a_million_stops_and_keeps_the_last_good_checkpoint() {
     assert_eq!(kept.model.header.sections["training"]["steps"], 0);
 }
 
+/// The evaluation at the end holds engine and trainer to the same nats, own tracks marked in both.
+#[test]
+fn a_voice_that_tells_own_tracks_from_others_says_so() {
+    let place = Place::with_voices();
+    let train = TRAIN.replace("steps = 40", "steps = 4");
+    for (out, disguise, tells) in [("told", "own = 0.5", true), ("plain", "warp = 0.1", false)] {
+        let run = place.run_file(out, MODEL, &format!("{train}\ndisguise = {{ {disguise} }}"));
+        go(&run, false, None).unwrap();
+        let voice = Voice::open(&place.path(out).join("voice.safetensors"), Isa::detect()).unwrap();
+        assert_eq!(voice.section.own_tracks, tells);
+    }
+}
+
 #[test]
 fn the_log_and_the_header_say_what_happened() {
     let place = Place::with_voices();

@@ -3,21 +3,36 @@
 
 use super::Condition;
 
+/// A feature track beside a speaker vector.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Track<'a> {
+    /// [N, F] row-major.
+    pub features: &'a [f32],
+    /// Whether it is known to come from the speaker whom the vector names: for a model that was trained to tell.
+    pub own: bool,
+}
+
+impl<'a> From<&'a [f32]> for Track<'a> {
+    fn from(features: &'a [f32]) -> Self {
+        Self { features, own: false }
+    }
+}
+
 impl Condition {
-    /// Writes the local part of frame `i` into `out` ([`Condition::local_len`] values): the flag 1 and the features of
-    /// frames i−C … i+C of `track` ([N, F] row-major), the first and last frame held beyond the ends. Without a track,
-    /// or with an empty one: all zeros, the flag among them.
+    /// Writes the local part of frame `i` into `out` ([`Condition::local_len`] values): the flag, 1 or for the speaker's
+    /// own track 2, and the features of frames i−C … i+C, the first and last frame held beyond the ends. Without a
+    /// track, or with an empty one: all zeros, the flag among them.
     ///
     /// # Real-time
     /// Yes.
-    pub fn write_local(&self, track: Option<&[f32]>, i: usize, out: &mut [f32]) {
+    pub fn write_local(&self, track: Option<Track>, i: usize, out: &mut [f32]) {
         let f = self.features;
         if f == 0 {
             return;
         }
         match track {
-            Some(track) if track.len() >= f => {
-                out[0] = 1.0;
+            Some(Track { features: track, own }) if track.len() >= f => {
+                out[0] = if own { 2.0 } else { 1.0 };
                 let last = track.len() / f - 1;
                 for (n, row) in out[1..].chunks_exact_mut(f).enumerate() {
                     let at = (i + n).saturating_sub(self.context).min(last);
@@ -41,7 +56,7 @@ impl Condition {
     ///
     /// # Real-time
     /// Yes.
-    pub fn write_frame(&self, speaker: &[f32], track: Option<&[f32]>, i: usize, out: &mut [f32]) {
+    pub fn write_frame(&self, speaker: &[f32], track: Option<Track>, i: usize, out: &mut [f32]) {
         let (global, local) = out.split_at_mut(self.speaker_dim);
         global.copy_from_slice(speaker);
         self.write_local(track, i, local);
@@ -55,15 +70,18 @@ mod tests {
     #[test]
     fn edges_are_held_and_no_track_is_zeros() {
         let c = Condition { speakers: 1, speaker_dim: 1, features: 2, context: 1, hidden: 0, hop: 1 };
-        let track = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0];
+        let features = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0];
+        let track = Track::from(&features[..]);
         let mut out = [0.0; 8];
-        c.write_frame(&[9.0], Some(&track), 0, &mut out);
+        c.write_frame(&[9.0], Some(track), 0, &mut out);
         assert_eq!(out, [9.0, 1.0, 1.0, 2.0, 1.0, 2.0, 3.0, 4.0]);
         assert_eq!(c.centre(&out), Some(&[1.0, 2.0][..]));
-        c.write_frame(&[9.0], Some(&track), 2, &mut out);
+        c.write_frame(&[9.0], Some(track), 2, &mut out);
         assert_eq!(out, [9.0, 1.0, 3.0, 4.0, 5.0, 6.0, 5.0, 6.0]);
-        c.write_frame(&[9.0], Some(&track), 100, &mut out);
+        c.write_frame(&[9.0], Some(track), 100, &mut out);
         assert_eq!(out, [9.0, 1.0, 5.0, 6.0, 5.0, 6.0, 5.0, 6.0]);
+        c.write_frame(&[9.0], Some(Track { own: true, ..track }), 2, &mut out);
+        assert_eq!(out, [9.0, 2.0, 3.0, 4.0, 5.0, 6.0, 5.0, 6.0]);
         c.write_frame(&[9.0], None, 0, &mut out);
         assert_eq!(out, [9.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]);
         assert_eq!(c.centre(&out), None);
