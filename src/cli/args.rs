@@ -153,6 +153,9 @@ impl ConditionArgs {
 
     /// What they mean for `voice`.
     pub fn cue(&self, voice: &Voice) -> Result<Cue> {
+        if voice.config.condition.is_none() && self.is_given() {
+            usage!("this model takes no condition: leave --condition and --track out");
+        }
         let mut cue = Cue::default();
         if let Some(path) = &self.condition {
             cue = Cue::new(voice, &read_condition(path)?, path)?;
