@@ -153,8 +153,8 @@ impl ConditionArgs {
 
     /// What they mean for `voice`.
     pub fn cue(&self, voice: &Voice) -> Result<Cue> {
-        if voice.config.condition.is_none() && self.is_given() {
-            usage!("this model takes no condition: leave --condition and --track out");
+        if voice.config.condition.is_none() && self.condition.is_some() {
+            usage!("this model takes no condition: leave --condition out");
         }
         let mut cue = Cue::default();
         if let Some(path) = &self.condition {

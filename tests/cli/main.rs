@@ -90,7 +90,7 @@ fn every_command_explains_itself() {
 #[test]
 fn the_shipped_music_plays_without_a_condition() {
     let f = Folder::new();
-    let said = f.json("render -m music --seconds 2 --seed 3 -o a.wav --json");
+    let said = f.json("render -m music --seconds 2 --seed 3 -o a.wav");
     assert_eq!(number(&said, "seconds"), 2.0);
     assert!(number(&said, "peak_dbfs") > -40.0, "it is silent: {said}");
     refuses(&f, "render -m music --condition en_allison --seconds 0.1 -o x.wav", 2, &["takes no condition"]);
