@@ -125,7 +125,11 @@ pub fn read_checkpoint(path: Option<&Path>) -> Result<(Checkpoint, PathBuf)> {
         None if [VOICE, TEXT].contains(&name) => {
             usage!("this program was built without its model `{name}`; pass a checkpoint with -m MODEL")
         }
-        None => Ok((Checkpoint::read(path)?, path.into())),
+        None => {
+            let names: Vec<_> = shipped::models().collect();
+            let names = names.join(", ");
+            Err(anyhow!("{name}: no such file, and no shipped model of that name; shipped models: {names}"))
+        }
     }
 }
 
