@@ -85,7 +85,9 @@ pub trait Objective: Send + Sync {
         params: &[f32],
         batch: &[Window],
         grads: Option<&mut [f32]>,
-    ) -> Result<f64, ObjectiveError>;
+    ) -> Result<f64, ObjectiveError> {
+        self.loss_carried(params, batch, &mut vec![Vec::new(); batch.len()], grads)
+    }
 
     /// Values of state that a window hands on to the next window of its stream; 0 for a family whose windows stand
     /// alone.
@@ -104,11 +106,9 @@ pub trait Objective: Send + Sync {
         &self,
         params: &[f32],
         batch: &[Window],
-        _carry: &mut [Vec<f32>],
+        carry: &mut [Vec<f32>],
         grads: Option<&mut [f32]>,
-    ) -> Result<f64, ObjectiveError> {
-        self.loss(params, batch, grads)
-    }
+    ) -> Result<f64, ObjectiveError>;
 
     /// Bytes that one call with gradients will hold at its peak, parameters and gradients left out.
     fn peak_bytes(&self, windows: usize, window_len: usize, threads: usize) -> usize;

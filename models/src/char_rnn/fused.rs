@@ -103,15 +103,6 @@ impl Objective for Fused {
         &self.layout
     }
 
-    fn loss(
-        &self,
-        params: &[f32],
-        batch: &[Window],
-        grads: Option<&mut [f32]>,
-    ) -> Result<f64, ObjectiveError> {
-        self.loss_carried(params, batch, &mut vec![Vec::new(); batch.len()], grads)
-    }
-
     fn carry_len(&self) -> usize {
         self.config.state_len()
     }

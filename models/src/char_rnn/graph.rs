@@ -28,8 +28,9 @@ impl CharRnnGraph {
         &self.tensors[name]
     }
 
-    /// Logits [B, T, classes] of `symbols` [B, T] from the state `start` [B, state_len], or from zeros, on, and the state behind every
-    /// row [B, T, state_len], laid out as [`Config::state_len`] says. `masks` gives each layer's for its output [B, T, H].
+    /// Logits [B, T, classes] of `symbols` [B, T] from the state `start` [B, state_len], or from zeros, on, and the state
+    /// behind every row [B, T, state_len], laid out as [`Config::state_len`] says. `masks` gives each layer's for its output
+    /// [B, T, H].
     ///
     /// # Errors
     /// Shapes that do not fit.

@@ -1,5 +1,6 @@
 //! Work on rows of whole vectors: sums, and the softmax with its loss.
 
+use crate::kernels::panel::add;
 use crate::kernels::{Simd, math};
 
 /// `n` copies of `row`.
@@ -16,14 +17,6 @@ pub fn broadcast(to: &mut Vec<f32>, row: &[f32], n: usize) {
 pub fn add_rows<S: Simd>(s: S, sum: &mut [f32], rows: &[f32]) {
     for row in rows.chunks_exact(sum.len()) {
         add(s, sum, row);
-    }
-}
-
-/// a += b.
-#[inline(always)]
-pub fn add<S: Simd>(s: S, a: &mut [f32], b: &[f32]) {
-    for (a, b) in a.chunks_exact_mut(S::LANES).zip(b.chunks_exact(S::LANES)) {
-        s.store(a, s.add(s.load(a), s.load(b)));
     }
 }
 

@@ -164,10 +164,11 @@ impl Objective for Fused {
         self.products.layout()
     }
 
-    fn loss(
+    fn loss_carried(
         &self,
         params: &[f32],
         batch: &[Window],
+        _carry: &mut [Vec<f32>],
         grads: Option<&mut [f32]>,
     ) -> Result<f64, ObjectiveError> {
         check_unconditioned(batch, self.config.classes)?;

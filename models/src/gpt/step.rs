@@ -10,7 +10,7 @@ use super::norm::{self, normalise, scale};
 use super::{Config, names};
 use crate::ar::{Likelihood, Model, Symbol};
 use crate::kernels::aligned::Aligned;
-use crate::kernels::panel::{Matrix, Panels, Rows, Then, accumulate_many};
+use crate::kernels::panel::{Matrix, Panels, Rows, Then, accumulate_many, add};
 use crate::kernels::{Isa, Kernel, Simd, math};
 use crate::weights::{Stored, Tensors, WeightsError, check};
 
@@ -331,14 +331,6 @@ fn multiply<S: Simd>(s: S, weight: &Panels, rows: usize, x: &[f32], to: &mut [f3
 fn biased(product: &Affine, to: &mut [f32], rows: usize) {
     for to in to.chunks_exact_mut(product.bias.len()).take(rows) {
         to.copy_from_slice(&product.bias);
-    }
-}
-
-/// x += y.
-#[inline(always)]
-fn add<S: Simd>(s: S, x: &mut [f32], y: &[f32]) {
-    for (x, y) in x.chunks_exact_mut(S::LANES).zip(y.chunks_exact(S::LANES)) {
-        s.store(x, s.add(s.load(x), s.load(y)));
     }
 }
 

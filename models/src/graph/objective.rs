@@ -106,15 +106,6 @@ impl<F: Family> Objective for GraphObjective<F> {
         &self.layout
     }
 
-    fn loss(
-        &self,
-        params: &[f32],
-        batch: &[Window],
-        grads: Option<&mut [f32]>,
-    ) -> std::result::Result<f64, ObjectiveError> {
-        self.loss_carried(params, batch, &mut vec![Vec::new(); batch.len()], grads)
-    }
-
     fn carry_len(&self) -> usize {
         self.family.carry_len()
     }

@@ -12,7 +12,7 @@ mod many;
 mod row;
 
 pub use coded::{accumulate_codes, accumulate_codes_many, gated_codes};
-pub use codes::{Codes, round};
+pub use codes::{BLOCK, Codes, round};
 pub use gated::gated;
 pub use many::{Rows, accumulate_many, gated_many};
 pub use row::{add, copy};
@@ -20,7 +20,7 @@ pub use row::{add, copy};
 use super::aligned::{Aligned, Lines};
 use super::{Isa, Kernel, Simd};
 use crate::weights::{Stored, Tensor};
-use codes::{BLOCK, Rounded};
+use codes::Rounded;
 use floats::Floats;
 use half::f16;
 
@@ -101,12 +101,12 @@ const fn chains(width: usize) -> usize {
 impl Panels {
     /// Packs `w` ([inputs, outputs]).
     pub fn pack<'a>(isa: Isa, w: impl Into<Matrix<'a>>, inputs: usize, outputs: usize) -> Self {
-        Self::pack_columns(isa, w.into(), [inputs, outputs], outputs, false, BLOCK)
+        Self::pack_blocks(isa, w, inputs, outputs, BLOCK)
     }
 
     /// Packs `w` ([inputs, 2·half]), the two halves side by side in every panel, for [`gated`].
     pub fn pack_gated<'a>(isa: Isa, w: impl Into<Matrix<'a>>, inputs: usize, half: usize) -> Self {
-        Self::pack_columns(isa, w.into(), [inputs, 2 * half], half, true, BLOCK)
+        Self::pack_gated_blocks(isa, w, inputs, half, BLOCK)
     }
 
     /// As [`Panels::pack`], for x in [`Codes`] whose blocks are `block` long.

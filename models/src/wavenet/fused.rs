@@ -83,10 +83,11 @@ impl Objective for Fused {
         &self.layout
     }
 
-    fn loss(
+    fn loss_carried(
         &self,
         params: &[f32],
         batch: &[Window],
+        _carry: &mut [Vec<f32>],
         grads: Option<&mut [f32]>,
     ) -> Result<f64, ObjectiveError> {
         check_batch(&self.config, batch)?;

@@ -5,7 +5,7 @@ use super::frame_rate::FrameNet;
 use super::step::{Gate, Layer, Past, WaveNet};
 use super::{Config, names};
 use crate::kernels::aligned::Aligned;
-use crate::kernels::panel::{Matrix, Panels, Rows, Then, accumulate_many, copy};
+use crate::kernels::panel::{BLOCK, Matrix, Panels, Rows, Then, accumulate_many, copy};
 use crate::kernels::{Isa, Simd};
 use crate::weights::{Stored, Tensors, WeightsError, check};
 
@@ -86,31 +86,23 @@ impl WaveNet {
             let past_inputs = if batch.is_some() { (k - 1) * r } else { 0 };
             let (past, now) = weight.values.split_at(past_inputs * 2 * d);
             let now = Matrix { values: now, ..weight };
-            let gate = match coded {
-                true => Panels::pack_gated_blocks(isa, now, k * r - past_inputs, d, r),
-                false => Panels::pack_gated(isa, now, k * r - past_inputs, d),
-            };
+            // As codes every tap is a block, with the scale that it was given.
+            let block = if coded { r } else { BLOCK };
+            let gate = Panels::pack_gated_blocks(isa, now, k * r - past_inputs, d, block);
             // Products that are added to the gate's have their columns in its order.
-            let in_gate_order = |w: Matrix, inputs: usize, coded: bool| {
-                let rows = w.values.chunks_exact(2 * d);
-                let values: Vec<f32> = rows.flat_map(|row| gate.order(row).to_vec()).collect();
-                let stored = match w.stored {
-                    Stored::I8 { scales } => Stored::I8 { scales: gate.order(scales).to_vec() },
-                    other => other.clone(),
-                };
-                let w = Matrix { values: &values, stored: &stored };
-                match coded {
-                    true => Panels::pack_blocks(isa, w, inputs, gate.padded_outputs(), r),
-                    false => Panels::pack(isa, w, inputs, gate.padded_outputs()),
-                }
+            let in_gate_order = |w: Matrix, inputs: usize, block: usize| {
+                let order = |x: &[f32]| gate.order(x).to_vec();
+                let values: Vec<f32> = w.values.chunks_exact(2 * d).flat_map(order).collect();
+                let w = Matrix { values: &values, stored: &w.stored.with_columns(order) };
+                Panels::pack_blocks(isa, w, inputs, gate.padded_outputs(), block)
             };
             let past = batch.map(|batch| {
                 batched += 1;
                 let past = Matrix { values: past, ..weight };
-                Past { weight: in_gate_order(past, past_inputs, coded), batch, offset: batched % batch }
+                Past { weight: in_gate_order(past, past_inputs, block), batch, offset: batched % batch }
             });
             let condition = config.condition.as_ref();
-            let cond = condition.map(|c| in_gate_order(matrix(&names::cond(l)), c.out_len(), false));
+            let cond = condition.map(|c| in_gate_order(matrix(&names::cond(l)), c.out_len(), BLOCK));
             gates.push((cond, gate.order(get(&names::gate_bias(l)))));
             let residual =
                 (l + 1 < layer_count).then(|| affine(&names::residual(l), &names::residual_bias(l), d));

@@ -4,8 +4,9 @@
 use super::places::{Of, Places, Weights};
 use crate::char_rnn::{Cell, Config, cell};
 use crate::dropout::Dropout;
-use crate::fused::rows::{add, add_rows, broadcast, softmax_loss};
+use crate::fused::rows::{add_rows, broadcast, softmax_loss};
 use crate::kernels::aligned::Aligned;
+use crate::kernels::panel::add;
 use crate::kernels::tile::{Strided, multiply_with};
 use crate::kernels::{Isa, Kernel, Simd};
 use crate::objective::Window;

@@ -3,9 +3,10 @@
 use super::attention::{self, Attention};
 use super::products::{DOWN, OUT, PER_LAYER, Product, QKV, Sizes, UP};
 use crate::dropout::Dropout;
-use crate::fused::rows::{add, broadcast, softmax_loss};
+use crate::fused::rows::{broadcast, softmax_loss};
 use crate::gpt::norm::{normalise, sum};
 use crate::gpt::{Config, names, sites};
+use crate::kernels::panel::add;
 use crate::kernels::tile::{Strided, multiply};
 use crate::kernels::{Kernel, Simd, math};
 use crate::objective::Window;

@@ -3,9 +3,10 @@
 use super::laps::{Laps, Phase};
 use super::padded::{Padded, PhasePlaces, Weights};
 use super::window::span;
-use crate::fused::rows::{add, add_rows, broadcast, softmax_loss};
+use crate::fused::rows::{add_rows, broadcast, softmax_loss};
 use crate::kernels::Simd;
 use crate::kernels::aligned::Aligned;
+use crate::kernels::panel::add;
 use crate::kernels::tile::{Strided, multiply};
 use crate::objective::Window;
 use crate::wavenet::Config;

@@ -3,8 +3,9 @@
 use super::laps::Phase;
 use super::padded::LayerPlaces;
 use super::window::{WindowPass, span, tiles};
-use crate::fused::rows::{add, add_rows};
+use crate::fused::rows::add_rows;
 use crate::kernels::aligned::Aligned;
+use crate::kernels::panel::add;
 use crate::kernels::tile::{Strided, multiply};
 use crate::kernels::{Simd, math};
 use crate::wavenet::Config;
