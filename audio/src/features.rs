@@ -193,8 +193,8 @@ fn write_cepstra(c: &[f32; CEPSTRA], stats: &SpeakerStats, row: &mut [f32]) {
 
 /// Columns 16 and 17 of a row: octaves above the median, and voicing strength.
 fn write_pitch(octaves: f32, voicing: f32, row: &mut [f32]) {
-    row[CEPSTRA] = bounded(PITCH_SCALE * octaves);
-    row[CEPSTRA + 1] = bounded(voicing);
+    row[PITCH] = bounded(PITCH_SCALE * octaves);
+    row[VOICING] = bounded(voicing);
 }
 
 /// Octaves of a voiced frame above the median; `None` for an unvoiced one, or without a median.

@@ -127,9 +127,7 @@ impl Encoding {
             _ => f64::NAN,
         }
     }
-}
 
-impl Encoding {
     /// Mean of a frame's channels, limited to -1..1; or what it is if that is no finite number.
     fn mono(self, frame: &[u8], channels: usize) -> Result<f32, f64> {
         let sum: f64 = frame.chunks_exact(self.bytes()).map(|b| self.sample(b)).sum();

@@ -12,11 +12,17 @@ use wavesynth_models::wavenet::Track;
 /// A speaker vector, a feature track, or both.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Cue {
-    speaker: Option<Vec<f32>>,
+    speaker: Option<Half>,
     /// [N, features], row by row; N > 0.
-    track: Option<Vec<f32>>,
-    /// Whose vector and whose track, where that is known and the voice tells its speakers' own tracks from others'.
-    whose: [Option<Person>; 2],
+    track: Option<Half>,
+}
+
+/// A vector or a track.
+#[derive(Debug, Clone, PartialEq)]
+struct Half {
+    values: Vec<f32>,
+    /// Whose, where that is known and the voice tells its speakers' own tracks from others'.
+    whose: Option<Person>,
 }
 
 /// Somebody: the statistics of his features, hashed.
@@ -42,19 +48,22 @@ impl Cue {
         let Some(shape) = &voice.config.condition else {
             return Ok(Self::default());
         };
+        let person = condition.stats.as_ref().filter(|_| voice.section.own_tracks).map(Person::of);
+        let said = voice.track_shape().zip(condition.track.as_ref());
         let speaker = match &condition.speaker {
-            Some(_) if shape.speaker_dim > 0 => Some(voice.speaker_vector(condition, path)?),
+            Some(_) if shape.speaker_dim > 0 => {
+                // The statistics beside a track are those that it was normalised with, whosever vector stands there too.
+                let whose = person.filter(|_| said.is_none());
+                Some(Half { values: voice.speaker_vector(condition, path)?, whose })
+            }
             _ => None,
         };
         let mut track = None;
-        if let (Some(wanted), Some(t)) = (voice.track_shape(), &condition.track) {
+        if let Some((wanted, t)) = said {
             t.check(wanted).with_context(|| path.display().to_string())?;
-            track = Some(t.frames.clone());
+            track = Some(Half { values: t.frames.clone(), whose: person });
         }
-        let person = condition.stats.as_ref().filter(|_| voice.section.own_tracks).map(Person::of);
-        // The statistics beside a track are those that it was normalised with, whosever vector stands there too.
-        let whose = if track.is_some() { [None, person] } else { [person, None] };
-        Ok(Self { speaker, track, whose })
+        Ok(Self { speaker, track })
     }
 
     /// The track of a recording with features `raw`, normalised by its speaker's statistics where they are known, else by
@@ -82,23 +91,23 @@ impl Cue {
 
     /// A cue by its parts, for voices whose sizes are known to fit.
     pub(crate) fn of(speaker: Option<Vec<f32>>, track: Option<Vec<f32>>) -> Self {
-        Self { speaker, track, whose: [None, None] }
+        Self::with(speaker, track, None)
     }
 
     /// The vector and a track of one of `voice`'s speakers.
     #[cfg(feature = "train")]
     pub(crate) fn own(voice: &Voice, speaker: Option<Vec<f32>>, track: Option<Vec<f32>>) -> Self {
-        let somebody = voice.section.own_tracks.then_some(Person(0));
-        Self { speaker, track, whose: [somebody, somebody] }
+        Self::with(speaker, track, voice.section.own_tracks.then_some(Person(0)))
+    }
+
+    fn with(speaker: Option<Vec<f32>>, track: Option<Vec<f32>>, whose: Option<Person>) -> Self {
+        let half = |values| Half { values, whose };
+        Self { speaker: speaker.map(half), track: track.map(half) }
     }
 
     /// This cue with `other`'s parts in place of its own where `other` has them.
     pub fn overlaid(self, other: Self) -> Self {
-        let whose = [
-            if other.speaker.is_some() { other.whose[0] } else { self.whose[0] },
-            if other.track.is_some() { other.whose[1] } else { self.whose[1] },
-        ];
-        Self { speaker: other.speaker.or(self.speaker), track: other.track.or(self.track), whose }
+        Self { speaker: other.speaker.or(self.speaker), track: other.track.or(self.track) }
     }
 
     /// This cue without its track.
@@ -123,13 +132,13 @@ impl Cue {
 
     /// The speaker vector.
     pub fn speaker(&self) -> Option<&[f32]> {
-        self.speaker.as_deref()
+        self.speaker.as_ref().map(|s| &s.values[..])
     }
 
     /// The track, and whether it is known to be of the vector's speaker, in a voice that tells.
     pub fn track(&self) -> Option<Track<'_>> {
-        let own = self.whose[0].is_some() && self.whose[0] == self.whose[1];
-        self.track.as_deref().map(|features| Track { features, own })
+        let whose = self.speaker.as_ref().and_then(|s| s.whose);
+        self.track.as_ref().map(|t| Track { features: &t.values, own: whose.is_some() && whose == t.whose })
     }
 
     /// Takes from `old` what this one lacks.
@@ -139,11 +148,9 @@ impl Cue {
     pub(super) fn inherit(&mut self, old: &mut Self) {
         if self.speaker.is_none() {
             self.speaker = old.speaker.take();
-            self.whose[0] = old.whose[0];
         }
         if self.track.is_none() {
             self.track = old.track.take();
-            self.whose[1] = old.whose[1];
         }
     }
 }

@@ -25,8 +25,8 @@ pub struct Disguise {
     pub noise: f64,
     /// Standard deviation of the logarithm of the gain of the relative pitch: livelier or flatter speech.
     pub pitch_gain: f64,
-    /// Fraction of the windows that keep their track and are told that it is the speaker's own. Above 0 the voice says
-    /// its speakers' own tracks as clearly as without disguise, and others' as the disguise has taught it.
+    /// Fraction of the windows that keep their track and are told that it is the speaker's own. Above 0 the voice can
+    /// treat its speakers' own tracks otherwise than those of others.
     pub own: f64,
 }
 

@@ -199,7 +199,7 @@ fn learn(
         let batch: Vec<_> = (0..BATCH)
             .map(|_| {
                 let recording = pool.pick(&mut coins);
-                cutter.cut(recording, cutter.place(recording, &mut coins), cutter.own(recording))
+                cutter.cut(recording, cutter.place(recording, &mut coins), Some(cutter.own(recording)))
             })
             .collect();
         params[place.clone()].copy_from_slice(&vector);

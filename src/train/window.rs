@@ -47,8 +47,8 @@ impl Cutter {
     }
 
     /// The track of `recording`, as it is.
-    pub fn own<'a>(&self, recording: &'a Recording) -> Option<Track<'a>> {
-        Some(Track { features: &recording.track, own: self.marks })
+    pub fn own<'a>(&self, recording: &'a Recording) -> Track<'a> {
+        Track { features: &recording.track, own: self.marks }
     }
 
     /// Rows of the longest window.
@@ -115,7 +115,7 @@ impl Cutter {
     /// Windows whose losses cover a recording once, without a gap.
     pub fn tile<'a>(&'a self, recording: &'a Recording) -> impl Iterator<Item = Window> + 'a {
         let frames = recording.codes.len().div_ceil(self.config.hop());
-        (0..frames).step_by(self.loss_frames).map(|from| self.cut(recording, from, self.own(recording)))
+        (0..frames).step_by(self.loss_frames).map(|from| self.cut(recording, from, Some(self.own(recording))))
     }
 }
 
@@ -235,12 +235,13 @@ impl<'a> Sampler<'a> {
     /// A window with its track, disguised if the run asks for it.
     fn tracked(&self, recording: &Recording, from: usize, coins: &mut Coins) -> Window {
         let stats = self.speakers[recording.speaker].stats.as_ref();
-        let (Some(disguise), Some(stats)) = (&self.disguise, stats) else {
-            return self.cutter.cut(recording, from, self.cutter.own(recording));
+        let worn = self.disguise.as_ref().zip(stats).filter(|(d, _)| {
+            // Without own tracks no coin is drawn.
+            d.own == 0.0 || f64::from(coins.next_coin()) >= d.own
+        });
+        let Some((disguise, stats)) = worn else {
+            return self.cutter.cut(recording, from, Some(self.cutter.own(recording)));
         };
-        if disguise.own > 0.0 && f64::from(coins.next_coin()) < disguise.own {
-            return self.cutter.cut(recording, from, self.cutter.own(recording));
-        }
         let mut track = recording.track.clone();
         let seen = self.cutter.seen(from);
         let n = track.len();
@@ -306,7 +307,7 @@ mod tests {
         // Receptive field 8, so 7 past rows: 2 frames of 4.
         let cutter = Cutter::new(&config(4), 10, None);
         let r = recording(61, 4);
-        let w = cutter.cut(&r, 5, Some(Track::from(&r.track[..])));
+        let w = cutter.cut(&r, 5, Some(cutter.own(&r)));
         assert_eq!((w.warmup, w.targets.len(), w.speaker), (8, 20, Some(1)));
         assert_eq!(w.targets[0], 12 + 20);
         assert_eq!(w.inputs[0], 11 + 20);
@@ -323,7 +324,8 @@ mod tests {
         let plain = wavenet::Config { condition: None, ..bunched.clone() };
         let r = recording(61, 4);
         for (config, from) in [(bunched, 5), (plain, 10)] {
-            let w = Cutter::new(&config, 11, None).cut(&r, from, Some(Track::from(&r.track[..])));
+            let cutter = Cutter::new(&config, 11, None);
+            let w = cutter.cut(&r, from, Some(cutter.own(&r)));
             assert_eq!((w.warmup, w.targets.len(), w.targets[0]), (16, 28, 4 + 20));
         }
     }
@@ -332,9 +334,9 @@ mod tests {
     fn a_beginning_is_the_engines_beginning() {
         let cutter = Cutter::new(&config(4), 10, None);
         let r = recording(61, 4);
-        let w = cutter.cut(&r, 0, Some(Track::from(&r.track[..])));
+        let w = cutter.cut(&r, 0, Some(cutter.own(&r)));
         assert_eq!((w.warmup, w.targets.len(), w.inputs[0]), (0, 12, 128));
-        let w = cutter.cut(&r, 1, Some(Track::from(&r.track[..])));
+        let w = cutter.cut(&r, 1, Some(cutter.own(&r)));
         assert_eq!((w.warmup, w.targets.len(), w.inputs[0]), (4, 16, 128));
     }
 
@@ -342,10 +344,10 @@ mod tests {
     fn a_bounded_warm_up_still_reads_the_true_past() {
         let cutter = Cutter::new(&config(4), 10, Some(3));
         let r = recording(61, 4);
-        let w = cutter.cut(&r, 5, Some(Track::from(&r.track[..])));
+        let w = cutter.cut(&r, 5, Some(cutter.own(&r)));
         assert_eq!((w.warmup, w.targets.len(), cutter.max_rows()), (4, 16, 16));
         assert_eq!((w.inputs[0], w.targets[0]), (15 + 20, 16 + 20));
-        let none = Cutter::new(&config(4), 10, Some(0)).cut(&r, 5, Some(Track::from(&r.track[..])));
+        let none = Cutter::new(&config(4), 10, Some(0)).cut(&r, 5, Some(cutter.own(&r)));
         assert_eq!((none.warmup, none.inputs[0]), (0, 19 + 20));
         assert_eq!(Cutter::new(&config(4), 10, Some(1000)).max_rows(), 20);
     }
@@ -354,7 +356,7 @@ mod tests {
     fn an_own_track_is_marked_where_the_model_tells() {
         let r = recording(61, 4);
         let flags = |cutter: Cutter| {
-            let own = cutter.cut(&r, 5, cutter.own(&r)).frames[0];
+            let own = cutter.cut(&r, 5, Some(cutter.own(&r))).frames[0];
             (own, cutter.tile(&r).next().unwrap().frames[0], cutter.cut(&r, 5, None).frames[0])
         };
         assert_eq!(flags(Cutter::new(&config(4), 10, None)), (1.0, 1.0, 0.0));
