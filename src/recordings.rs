@@ -4,7 +4,8 @@
 use anyhow::{Context, Result, ensure};
 use std::path::{Path, PathBuf};
 use wavesynth_audio::cond::TrackInfo;
-use wavesynth_audio::features::{self, Extractor, RawFeatures, SpeakerStats};
+use wavesynth_audio::features::common::Codebook;
+use wavesynth_audio::features::{self, Extractor, FeatureError, RawFeatures, SpeakerStats};
 use wavesynth_audio::wav;
 
 /// The WAV files of a folder, sorted by name; none at all is no error.
@@ -49,6 +50,23 @@ pub fn named(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
 /// What reading the WAV file says.
 pub fn raw_features(path: &Path, extractor: &mut Extractor) -> Result<RawFeatures> {
     Ok(extractor.extract(&wav::read_at(path, features::SAMPLE_RATE)?))
+}
+
+/// The statistics of a speaker over his recordings and, with five seconds of speech, his way to the space `common`.
+///
+/// # Errors
+/// Too little speech.
+pub fn statistics<'a>(
+    recordings: impl Iterator<Item = &'a RawFeatures> + Clone,
+    common: Option<&Codebook>,
+) -> Result<SpeakerStats, FeatureError> {
+    let mut stats = SpeakerStats::pool(recordings.clone())?;
+    if let Some(common) = common {
+        let tracks: Vec<_> = recordings.map(|raw| features::normalise(raw, &stats).frames).collect();
+        let book = Codebook::of(tracks.iter().map(|t| &t[..]));
+        stats.common = book.and_then(|book| common.align(&book));
+    }
+    Ok(stats)
 }
 
 /// Features with the speaker taken out, as a condition file holds them.

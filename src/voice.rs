@@ -26,6 +26,9 @@ pub struct VoiceSection {
     /// Whether the model was trained to tell the speaker's own track from another's: see [`wavenet::Track`].
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub own_tracks: bool,
+    /// The space that the speakers' [`features::SpeakerStats::common`] lead to, with which others can be aligned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub common: Option<features::common::Codebook>,
 }
 
 /// A speaker that the model was trained on.
@@ -70,7 +73,8 @@ impl VoiceSection {
         );
         if let Some(s) = section.speakers.iter().find(|s| s.stats.as_ref().is_some_and(|s| !s.is_valid())) {
             bail!(
-                "{}: speaker {}: its stats hold a number that is not finite, or a deviation that is not above 0",
+                "{}: speaker {}: its stats hold a number that is not finite, a deviation that is not above 0, or an alignment that \
+                 can't be turned back",
                 path.display(),
                 s.name
             );
@@ -156,6 +160,15 @@ impl Voice {
         };
         ensure!(shape == own, "{}: wants a track of {shape}, what is heard has {own}", path.display());
         Ok(features::CausalExtractor::new(c.context, talker))
+    }
+
+    /// `vector`, its distance from the mean of the voice's speakers made `factor` times as large.
+    pub(crate) fn emphasised(&self, vector: &[f32], factor: f32) -> Vec<f32> {
+        let table = self.model.speakers().chunks_exact(vector.len().max(1));
+        let count = table.len().max(1) as f32;
+        let mut middle = vec![0.0; vector.len()];
+        table.for_each(|row| middle.iter_mut().zip(row).for_each(|(m, v)| *m += v / count));
+        middle.iter().zip(vector).map(|(m, v)| m + factor * (v - m)).collect()
     }
 
     /// The speaker vector that `condition` brings to this voice: its own, checked to be of this voice's space.

@@ -99,7 +99,8 @@ impl Rig {
         }
         wav.finalize().unwrap();
         let mut talker = common::speaker([1.0; 4]);
-        talker.stats = Some(SpeakerStats { mean: [-10.0; 16], std: [6.0; 16], median_f0_hz: 130.0 });
+        talker.stats =
+            Some(SpeakerStats { mean: [-10.0; 16], std: [6.0; 16], median_f0_hz: 130.0, common: None });
         talker.write(&self.folder.path("talker.bin")).unwrap();
     }
 

@@ -183,7 +183,12 @@ fn a_worker_that_listens_does_not_allocate() {
     let _one = ONE.lock().unwrap();
     let voice = voice(&config());
     for (rate, pace) in [(16_000, Pace::Live), (48_000, Pace::Live), (44_100, Pace::Patient)] {
-        let talker = Talker::learning(SpeakerStats { mean: [0.0; 16], std: [1.0; 16], median_f0_hz: 150.0 });
+        let talker = Talker::learning(SpeakerStats {
+            mean: [0.0; 16],
+            std: [1.0; 16],
+            median_f0_hz: 150.0,
+            common: None,
+        });
         let extractor = voice.extractor(talker, Path::new("test")).unwrap();
         let (mut input, heard) = ring(rate as usize);
         let listener = Listener::stream(extractor, heard, rate, pace).unwrap();

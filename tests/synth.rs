@@ -13,6 +13,7 @@ use wavesynth::synth::{
 };
 use wavesynth::voice::Voice;
 use wavesynth_audio::cond::Condition;
+use wavesynth_audio::features::common::Alignment;
 use wavesynth_audio::features::{CausalExtractor, Extractor, FEATURES, SpeakerStats, Talker};
 use wavesynth_audio::resample::StreamResampler;
 use wavesynth_audio::ring::{Producer, ring};
@@ -257,7 +258,7 @@ fn a_change_counts_from_the_next_frame_and_a_new_track_sets_the_end() {
     let mut head = vec![0.0; 500];
     s.fill(&mut head);
     let old = s.change(cue(&voice, b, 4), 0);
-    assert_eq!(old.speaker().unwrap(), a);
+    assert_eq!(old, cue(&voice, a, 12));
     // Frame 4 begins at sample 640; four frames follow.
     assert_eq!(s.end(), 640 + 4 * 160);
     let tail = all(&mut s, &[100]);
@@ -324,7 +325,7 @@ fn commands_are_heard_and_what_they_replace_comes_back() {
         !back.is_empty()
     });
     let Event::Changed { retired, .. } = &back[0];
-    assert_eq!(retired.speaker().unwrap(), [1.0; 4]);
+    assert_eq!(**retired, *cue(&voice, [1.0; 4], 0));
     assert!(session.send(Command::Pause) && session.send(Command::Resume));
     assert!(session.send(Command::Stop { fade_ms: 20 }));
     wait(|| session.is_finished());
@@ -371,7 +372,7 @@ fn wait(mut done: impl FnMut() -> bool) {
 
 /// Statistics that make something of noise.
 fn stats() -> SpeakerStats {
-    SpeakerStats { mean: [-20.0; 16], std: [8.0; 16], median_f0_hz: 120.0 }
+    SpeakerStats { mean: [-20.0; 16], std: [8.0; 16], median_f0_hz: 120.0, common: None }
 }
 
 /// Bursts of noise.
@@ -440,6 +441,86 @@ fn a_track_is_known_as_the_speakers_own_by_its_statistics() {
         let (track, stats) = (Some(recordings::track(&raw, &stats())), Some(stats()));
         assert!(!own(cue(Condition { track, stats, ..speaker([1.0; 4]) })));
     }
+}
+
+/// A map that is another for each `by`.
+fn map(by: f32) -> Alignment {
+    let mut map = Alignment::identity();
+    for i in 0..16 {
+        map.matrix[i][(i + 3) % 16] += by;
+        map.offset[i] = 0.1 * by;
+    }
+    map
+}
+
+/// Of a voice whose speakers have a common space: another's track is taken there and out of it by the speaker's own way,
+/// and his vector stands farther from the others'.
+#[test]
+fn anothers_track_is_converted_and_ones_own_is_not() {
+    let plain = voice(&config());
+    let mut aligned = plain.clone();
+    let codes = vec!["0"; 48].join(",");
+    aligned.section.common =
+        Some(serde_json::from_str(&format!(r#"{{"step":0.1,"codes":[{codes}]}}"#)).unwrap());
+    let person = |median_f0_hz, by| SpeakerStats { median_f0_hz, common: Some(map(by)), ..stats() };
+    let (ann, bob) = (person(200.0, 0.3), person(100.0, -0.2));
+    let vector = [1.0, 0.0, -1.0, 0.5];
+    let new = |voice: &Voice, condition: Condition| Cue::new(voice, &condition, Path::new("test")).unwrap();
+    let who = |voice: &Voice| new(voice, Condition { stats: Some(bob.clone()), ..speaker(vector) });
+    let said =
+        |voice: &Voice, by: &SpeakerStats| new(voice, Condition { stats: Some(by.clone()), ..track(12) });
+    let heard =
+        |voice: &Voice, cue: Cue| all(&mut Synth::new(voice, part(Box::new(cue), 3, Length::Track)), &[512]);
+
+    let table = plain.model.speakers();
+    let farther: Vec<f32> = (0..4)
+        .map(|i| {
+            let middle = 0.5 * table[i] + 0.5 * table[4 + i];
+            middle + 1.5 * (vector[i] - middle)
+        })
+        .collect();
+    let mut moved = track(12);
+    let way = ann.common.as_ref().unwrap().to(bob.common.as_ref().unwrap()).unwrap();
+    moved.track.as_mut().unwrap().frames.chunks_exact_mut(FEATURES).for_each(|row| way.apply(row));
+    let by_hand = || {
+        let far = new(&plain, speaker([farther[0], farther[1], farther[2], farther[3]]));
+        far.overlaid(new(&plain, moved.clone()))
+    };
+    let converted = heard(&aligned, who(&aligned).overlaid(said(&aligned, &ann)));
+    let as_it_is = heard(&plain, who(&plain).overlaid(said(&plain, &ann)));
+    assert_eq!(converted, heard(&plain, by_hand()));
+    assert_ne!(converted, as_it_is);
+    // His own, and tracks and vectors of whom nobody knows, stay as they are.
+    assert_eq!(heard(&aligned, who(&aligned).overlaid(said(&aligned, &bob))), as_it_is);
+    assert_eq!(heard(&aligned, who(&aligned).overlaid(new(&aligned, track(12)))), as_it_is);
+    assert_eq!(heard(&aligned, new(&aligned, speaker(vector)).overlaid(said(&aligned, &ann))), as_it_is);
+    // A file without the way says who it is of, and the voice knows the way.
+    let mut knowing = aligned.clone();
+    knowing.section.speakers[0].stats = Some(ann.clone());
+    let older = SpeakerStats { common: None, ..ann.clone() };
+    assert_eq!(heard(&knowing, who(&knowing).overlaid(said(&knowing, &older))), converted);
+
+    // While it runs, too: his own track gives way to another's.
+    let run = |voice: &Voice, first: Cue, second: Cue| {
+        let mut synth = Synth::new(voice, part(Box::new(first), 3, Length::Samples(3_000)));
+        let mut out = vec![0.0; 320];
+        synth.fill(&mut out);
+        synth.change(Box::new(second), 0);
+        out.extend(all(&mut synth, &[333]));
+        out
+    };
+    let changed = run(&aligned, who(&aligned).overlaid(said(&aligned, &bob)), said(&aligned, &ann));
+    assert_eq!(changed, run(&plain, who(&plain).overlaid(said(&plain, &bob)), by_hand()));
+
+    // And heard live.
+    let live = |voice: &Voice, talker: &SpeakerStats| {
+        let extractor = voice.extractor(Talker::known(talker.clone()), Path::new("test")).unwrap();
+        let mut synth = Synth::new(voice, part(Box::new(who(voice)), 3, Length::Samples(3_000)));
+        synth.listen(Listener::recording(extractor, bursts(3_000)));
+        all(&mut synth, &[512])
+    };
+    assert_eq!(live(&aligned, &bob), live(&plain, &bob));
+    assert_ne!(live(&aligned, &ann), live(&plain, &ann));
 }
 
 /// A pipe says the same as a recording, whatever comes when and whatever it is called for; only its end is not known.

@@ -17,6 +17,7 @@
 //! A change of any number in here is a new recipe with a new id.
 
 pub mod causal;
+pub mod common;
 mod dct;
 pub mod f0;
 pub mod spectrum;

@@ -69,7 +69,7 @@ fn the_real_time_side_does_not_allocate() {
         0
     );
 
-    let stats = features::SpeakerStats { mean: [0.0; 16], std: [1.0; 16], median_f0_hz: 150.0 };
+    let stats = features::SpeakerStats { mean: [0.0; 16], std: [1.0; 16], median_f0_hz: 150.0, common: None };
     for talker in [features::Talker::known(stats.clone()), features::Talker::learning(stats)] {
         let mut extractor = features::CausalExtractor::new(2, talker);
         let mut silence = extractor.window().to_vec();

@@ -281,6 +281,14 @@ impl Loaded {
         Ok(Self { header: file.header, config, dtype, packed })
     }
 
+    /// The vectors of a voice's speakers, end to end; empty without any.
+    pub fn speakers(&self) -> &[f32] {
+        match &self.packed {
+            Packed::WaveNet(m) => m.speakers(),
+            Packed::CharRnn(_) | Packed::Gpt(_) | Packed::Ngram(_) => &[],
+        }
+    }
+
     /// A fresh stream.
     pub fn generator(&self, sampling: Sampling) -> Box<dyn Generator> {
         match &self.packed {

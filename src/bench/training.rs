@@ -263,6 +263,7 @@ fn random_corpus(config: &wavenet::Config, window: usize) -> Corpus {
         shares: Shares::new((0..speakers).map(|s| (s, samples as u64)), 1.0),
         own: 0..speakers,
         recordings: (0..speakers).map(&mut recording).collect(),
+        common: None,
         speakers: (0..speakers).map(|s| SpeakerSection { name: s.to_string(), stats: None }).collect(),
         skipped: 0,
         sample_rate: 16_000,

@@ -6,23 +6,47 @@ use anyhow::{Context, Result};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::Path;
 use wavesynth_audio::cond::Condition;
+use wavesynth_audio::features::common::Alignment;
 use wavesynth_audio::features::{RawFeatures, SpeakerStats};
 use wavesynth_models::wavenet::Track;
+
+/// How much farther from the middle of the voice's speakers a vector stands when it speaks another's track, so that the
+/// track says less and the vector more of who speaks; models/pretrained/voice.md has what that does.
+const LIKENESS: f32 = 1.5;
 
 /// A speaker vector, a feature track, or both.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Cue {
-    speaker: Option<Half>,
-    /// [N, features], row by row; N > 0.
-    track: Option<Half>,
+    speaker: Option<Who>,
+    track: Option<What>,
 }
 
-/// A vector or a track.
+/// A speaker vector.
 #[derive(Debug, Clone, PartialEq)]
-struct Half {
+struct Who {
     values: Vec<f32>,
-    /// Whose, where that is known and the voice tells its speakers' own tracks from others'.
-    whose: Option<Person>,
+    /// Whose, where that is known.
+    person: Option<Person>,
+    /// Whether the voice tells its speakers' own tracks from others'.
+    tells: bool,
+    /// For others' tracks, of a voice whose speakers have a common space.
+    converted: Option<Converted>,
+}
+
+/// How a speaker says what another one said.
+#[derive(Debug, Clone, PartialEq)]
+struct Converted {
+    values: Vec<f32>,
+    from_common: Alignment,
+}
+
+/// A track.
+#[derive(Debug, Clone, PartialEq)]
+struct What {
+    /// [N, features], row by row; N > 0.
+    values: Vec<f32>,
+    /// Whose, where that is known, and the way from him to the common space.
+    by: Option<(Person, Alignment)>,
 }
 
 /// Somebody: the statistics of his features, hashed.
@@ -38,6 +62,16 @@ impl Person {
     }
 }
 
+/// Who has these statistics, and his way to the common space: what stands beside them, or, in files older than it, what
+/// the voice knows of him. A stranger is taken for what speakers are on the average: already there.
+fn known(voice: &Voice, stats: &SpeakerStats) -> (Person, Alignment) {
+    let person = Person::of(stats);
+    let named = voice.section.speakers.iter().filter_map(|s| s.stats.as_ref());
+    let same = named.filter(|s| Person::of(s) == person);
+    let map = [stats].into_iter().chain(same).find_map(|s| s.common.clone());
+    (person, map.unwrap_or_else(Alignment::identity))
+}
+
 impl Cue {
     /// What `condition` brings to `voice`; `path` is used in errors only. Parts that the voice has no ear for (a track
     /// for a voice without local conditioning) are left out.
@@ -48,20 +82,29 @@ impl Cue {
         let Some(shape) = &voice.config.condition else {
             return Ok(Self::default());
         };
-        let person = condition.stats.as_ref().filter(|_| voice.section.own_tracks).map(Person::of);
+        let by = condition.stats.as_ref().map(|stats| known(voice, stats));
         let said = voice.track_shape().zip(condition.track.as_ref());
         let speaker = match &condition.speaker {
             Some(_) if shape.speaker_dim > 0 => {
+                let values = voice.speaker_vector(condition, path)?;
                 // The statistics beside a track are those that it was normalised with, whosever vector stands there too.
-                let whose = person.filter(|_| said.is_none());
-                Some(Half { values: voice.speaker_vector(condition, path)?, whose })
+                let by = by.clone().filter(|_| said.is_none());
+                let common = by.as_ref().filter(|_| voice.section.common.is_some());
+                let converted = common.and_then(|(_, map)| {
+                    Some(Converted {
+                        values: voice.emphasised(&values, LIKENESS),
+                        from_common: map.inverse()?,
+                    })
+                });
+                let person = by.map(|(person, _)| person);
+                Some(Who { values, person, tells: voice.section.own_tracks, converted })
             }
             _ => None,
         };
         let mut track = None;
         if let Some((wanted, t)) = said {
             t.check(wanted).with_context(|| path.display().to_string())?;
-            track = Some(Half { values: t.frames.clone(), whose: person });
+            track = Some(What { values: t.frames.clone(), by });
         }
         Ok(Self { speaker, track })
     }
@@ -91,18 +134,22 @@ impl Cue {
 
     /// A cue by its parts, for voices whose sizes are known to fit.
     pub(crate) fn of(speaker: Option<Vec<f32>>, track: Option<Vec<f32>>) -> Self {
-        Self::with(speaker, track, None)
+        Self {
+            speaker: speaker.map(|values| Who { values, person: None, tells: false, converted: None }),
+            track: track.map(|values| What { values, by: None }),
+        }
     }
 
     /// The vector and a track of one of `voice`'s speakers.
     #[cfg(feature = "train")]
     pub(crate) fn own(voice: &Voice, speaker: Option<Vec<f32>>, track: Option<Vec<f32>>) -> Self {
-        Self::with(speaker, track, voice.section.own_tracks.then_some(Person(0)))
-    }
-
-    fn with(speaker: Option<Vec<f32>>, track: Option<Vec<f32>>, whose: Option<Person>) -> Self {
-        let half = |values| Half { values, whose };
-        Self { speaker: speaker.map(half), track: track.map(half) }
+        let mut cue = Self::of(speaker, track);
+        if let (Some(who), Some(what)) = (&mut cue.speaker, &mut cue.track) {
+            who.tells = voice.section.own_tracks;
+            who.person = Some(Person(0));
+            what.by = Some((Person(0), Alignment::identity()));
+        }
+        cue
     }
 
     /// This cue with `other`'s parts in place of its own where `other` has them.
@@ -130,15 +177,38 @@ impl Cue {
         self.track.is_some()
     }
 
-    /// The speaker vector.
-    pub fn speaker(&self) -> Option<&[f32]> {
-        self.speaker.as_ref().map(|s| &s.values[..])
+    /// The speaker vector, as it speaks another's track or not.
+    ///
+    /// # Real-time
+    /// This and what follows: yes, no memory but the stack's.
+    pub(super) fn speaker(&self, another: bool) -> Option<&[f32]> {
+        let who = self.speaker.as_ref()?;
+        Some(who.converted.as_ref().filter(|_| another).map_or(&who.values, |c| &c.values))
     }
 
     /// The track, and whether it is known to be of the vector's speaker, in a voice that tells.
     pub fn track(&self) -> Option<Track<'_>> {
-        let whose = self.speaker.as_ref().and_then(|s| s.whose);
-        self.track.as_ref().map(|t| Track { features: &t.values, own: whose.is_some() && whose == t.whose })
+        let what = self.track.as_ref()?;
+        let by = what.by.as_ref().map(|(person, _)| *person);
+        let own = |who: &Who| who.tells && who.person.is_some() && who.person == by;
+        Some(Track { features: &what.values, own: self.speaker.as_ref().is_some_and(own) })
+    }
+
+    /// What makes the vector's speaker of whoever is known to speak instead: whom `heard` says, or else whom the track is
+    /// of. `None` where it is himself, or where one of them is not known.
+    pub(super) fn conversion(&self, heard: Option<&SpeakerStats>) -> Option<Alignment> {
+        let who = self.speaker.as_ref()?;
+        let back = &who.converted.as_ref()?.from_common;
+        let identity;
+        let (person, map) = match (heard, &self.track) {
+            (Some(stats), _) => {
+                identity = Alignment::identity();
+                (Person::of(stats), stats.common.as_ref().unwrap_or(&identity))
+            }
+            (None, Some(What { by: Some((person, map)), .. })) => (*person, map),
+            _ => return None,
+        };
+        (who.person != Some(person)).then(|| map.then(back))
     }
 
     /// Takes from `old` what this one lacks.

@@ -3,6 +3,7 @@
 use super::cue::Cue;
 use super::listener::Listener;
 use wavesynth_audio::features::VOICING;
+use wavesynth_audio::features::common::Alignment;
 use wavesynth_models::ar::Generator;
 use wavesynth_models::wavenet::{Condition, Track};
 
@@ -31,6 +32,8 @@ pub(super) struct Frames {
     cue: Box<Cue>,
     /// What brings the features in place of the cue's track.
     listener: Option<Box<Listener>>,
+    /// Makes the cue's speaker of another who is heard or whose track it is.
+    conversion: Option<Alignment>,
     /// The speaker vector in force, somewhere between `from` and the cue's while a fade runs.
     speaker: Vec<f32>,
     from: Vec<f32>,
@@ -47,7 +50,8 @@ impl Frames {
     pub(super) fn new(shape: Option<Condition>, cue: Box<Cue>) -> Self {
         let speaker_dim = shape.as_ref().map_or(0, |c| c.speaker_dim);
         let mut speaker = vec![0.0; speaker_dim];
-        if let Some(v) = cue.speaker() {
+        let conversion = cue.conversion(None);
+        if let Some(v) = cue.speaker(conversion.is_some()) {
             speaker.copy_from_slice(v);
         }
         Self {
@@ -58,6 +62,7 @@ impl Frames {
             track_start: 0,
             voicing: 0.0,
             listener: None,
+            conversion,
             cue,
             shape,
         }
@@ -66,6 +71,15 @@ impl Frames {
     /// Takes the features from `listener` from here on. It has to be made for this shape.
     pub(super) fn listen(&mut self, listener: Box<Listener>) {
         self.listener = Some(listener);
+        self.convert();
+        if let Some(v) = self.cue.speaker(self.conversion.is_some()) {
+            self.speaker.copy_from_slice(v);
+        }
+    }
+
+    fn convert(&mut self) {
+        let talker = self.listener.as_ref().map(|l| l.talker().stats());
+        self.conversion = self.cue.conversion(talker);
     }
 
     pub(super) fn listener(&mut self) -> Option<&mut Listener> {
@@ -135,11 +149,14 @@ impl Frames {
             None => (self.cue.track(), at),
         };
         shape.write_frame(&self.speaker, track, at, &mut self.frame);
+        if let Some(map) = &self.conversion {
+            shape.rows_mut(&mut self.frame).for_each(|row| map.apply(row));
+        }
         if in_force {
             let features = shape.centre(&self.frame);
             self.voicing = features.and_then(|f| f.get(VOICING)).copied().unwrap_or(0.0);
         }
-        if let Some(target) = self.cue.speaker() {
+        if let Some(target) = self.cue.speaker(self.conversion.is_some()) {
             let (start, frames) = self.fade;
             let done = i - start.min(i) + 1;
             let speaker = &mut self.frame[..target.len()];
@@ -176,7 +193,9 @@ impl Frames {
             self.track_start = next;
         }
         cue.inherit(&mut self.cue);
-        std::mem::replace(&mut self.cue, cue)
+        let old = std::mem::replace(&mut self.cue, cue);
+        self.convert();
+        old
     }
 
     /// Sample at which the track began.

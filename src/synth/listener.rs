@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use wavesynth_audio::features::{CausalExtractor, HOP, SAMPLE_RATE, causal, frame_count};
+use wavesynth_audio::features::{CausalExtractor, HOP, SAMPLE_RATE, Talker, causal, frame_count};
 use wavesynth_audio::resample::{ResampleError, StreamResampler};
 use wavesynth_audio::ring::Consumer;
 
@@ -128,6 +128,14 @@ impl Listener {
         let (least, hearing) = ((usize::MAX, 0), Arc::default());
         let (hold, skip) = (false, false);
         Self { extractor, feed, next: 0, silence, hold, skip, held: 0, ahead: (0, 0), least, hearing }
+    }
+
+    /// Who is heard.
+    ///
+    /// # Real-time
+    /// A reference.
+    pub fn talker(&self) -> &Talker {
+        self.extractor.talker()
     }
 
     /// What it counts.

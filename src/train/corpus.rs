@@ -15,7 +15,8 @@ use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use wavesynth_audio::features::{CEPSTRA, Extractor, FeatureError, RawFeatures, SpeakerStats};
+use wavesynth_audio::features::common::{self, Codebook};
+use wavesynth_audio::features::{Extractor, FEATURES, RawFeatures, SpeakerStats, normalise};
 use wavesynth_audio::wav;
 
 /// The recordings of a run, by speaker and file name.
@@ -23,6 +24,9 @@ use wavesynth_audio::wav;
 pub struct Corpus {
     /// Name and statistics of each speaker, in the order of the speaker table.
     pub speakers: Vec<SpeakerSection>,
+    /// The space that all speakers' cepstra lead to; absent for one speaker, without features, or if a speaker says too
+    /// little.
+    pub common: Option<Codebook>,
     /// All files, both parts of the split.
     pub files: Vec<File>,
     /// How likely each training file is.
@@ -80,6 +84,7 @@ impl Corpus {
         };
         let mut corpus = Self {
             speakers: Vec::new(),
+            common: None,
             files: Vec::new(),
             shares: Shares::default(),
             own: 0..0,
@@ -111,10 +116,20 @@ impl Corpus {
             true => report::loading(corpus.wanted().count() as u64),
             false => ProgressBar::hidden(),
         };
+        let mut books = Vec::new();
         for (speaker, named) in folders.iter().enumerate() {
-            corpus.read(speaker, &named.0, &kept, &front, ranks, &bar).with_context(|| at(named))?;
+            books.extend(
+                corpus.read(speaker, &named.0, &kept, &front, ranks, &bar).with_context(|| at(named))?,
+            );
         }
         bar.finish_and_clear();
+        if books.len() == folders.len()
+            && let Some((maps, reference)) = common::align(&books)
+        {
+            let stats = corpus.speakers.iter_mut().filter_map(|s| s.stats.as_mut());
+            stats.zip(maps).for_each(|(stats, map)| stats.common = Some(map));
+            corpus.common = Some(reference);
+        }
         // The file at the boundary to the rank before is that one's to answer for.
         let before = kept.start - corpus.own.start;
         let kept: Vec<&Recording> = corpus.part(false).skip(before).collect();
@@ -159,7 +174,8 @@ impl Corpus {
             .filter(|(number, _)| number.is_none_or(|n| self.own.contains(&n)))
     }
 
-    /// Reads what this rank needs of the next speaker; the ranks pool its statistics, each giving the files in `kept`.
+    /// Reads what this rank needs of the next speaker; the ranks pool its statistics and what it speaks with, each giving
+    /// the files in `kept`.
     fn read(
         &mut self,
         speaker: usize,
@@ -168,7 +184,7 @@ impl Corpus {
         front: &FrontEnd,
         ranks: &Ranks,
         bar: &ProgressBar,
-    ) -> Result<()> {
+    ) -> Result<Option<Codebook>> {
         let wanted: Vec<_> = self.wanted().filter(|(_, f)| f.speaker == speaker).collect();
         let heard: Result<Vec<Heard>> = wanted
             .par_iter()
@@ -186,13 +202,16 @@ impl Corpus {
             })
             .collect();
         let heard = heard?;
-        let stats = match front.features {
+        let (stats, book) = match front.features {
             true => {
                 let own =
                     wanted.iter().zip(&heard).filter(|((n, _), _)| n.is_some_and(|n| kept.contains(&n)));
-                Some(pooled(own.map(|(_, h)| &h.raw).collect(), ranks)?)
+                let all = pooled(own.map(|(_, h)| &h.raw), ranks)?;
+                let stats = SpeakerStats::pool([&all])?;
+                let book = Codebook::of([&normalise(&all, &stats).frames[..]]);
+                (Some(stats), book)
             }
-            false => None,
+            false => (None, None),
         };
         let read: Vec<Recording> = wanted
             .iter()
@@ -201,7 +220,7 @@ impl Corpus {
             .collect();
         self.recordings.extend(read);
         self.speakers.push(SpeakerSection { name: name.into(), stats });
-        Ok(())
+        Ok(book)
     }
 
     /// This rank's recordings for training, or those held out.
@@ -309,21 +328,22 @@ fn split(files: &[Found], fraction: f64) -> Vec<bool> {
     held
 }
 
-/// Statistics of a speaker over the recordings of all ranks, in the order of the ranks: as one process has them.
-fn pooled(own: Vec<&RawFeatures>, ranks: &Ranks) -> Result<SpeakerStats> {
-    if ranks.size() == 1 {
-        return Ok(SpeakerStats::pool(own)?);
+/// The frames of a speaker's recordings on all ranks, one after the other in the order of the ranks: as one process has them.
+fn pooled<'a>(own: impl Iterator<Item = &'a RawFeatures>, ranks: &Ranks) -> Result<RawFeatures> {
+    let mut bytes = Vec::new();
+    for raw in own {
+        for ((cepstra, f0), voicing) in raw.cepstra.iter().zip(&raw.f0_hz).zip(&raw.voicing) {
+            bytes.extend(cepstra.iter().chain([f0, voicing]).flat_map(|v| v.to_le_bytes()));
+        }
     }
-    let frames = own.iter().flat_map(|raw| raw.cepstra.iter().zip(&raw.f0_hz));
-    let bytes = frames.flat_map(|(c, f0)| c.iter().chain([f0]).flat_map(|v| v.to_le_bytes())).collect();
     let mut all = RawFeatures::default();
-    for frame in ranks.gather(bytes)?.iter().flat_map(|bytes| bytes.chunks_exact(4 * (CEPSTRA + 1))) {
+    for frame in ranks.gather(bytes)?.iter().flat_map(|bytes| bytes.chunks_exact(4 * FEATURES)) {
         let mut values = frame.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]));
         all.cepstra.push(std::array::from_fn(|_| values.next().unwrap_or(0.0)));
-        all.f0_hz.extend(values);
+        all.f0_hz.extend(values.next());
+        all.voicing.extend(values.next());
     }
-    let stats: Result<_, FeatureError> = SpeakerStats::pool([&all]);
-    Ok(stats?)
+    Ok(all)
 }
 
 /// `kept` are the recordings that this rank answers for.

@@ -79,7 +79,8 @@ mod tests {
 
     #[test]
     fn nothing_changes_when_all_is_zero_and_voicing_never_does() {
-        let stats = SpeakerStats { mean: [0.0; CEPSTRA], std: [1.5; CEPSTRA], median_f0_hz: 120.0 };
+        let stats =
+            SpeakerStats { mean: [0.0; CEPSTRA], std: [1.5; CEPSTRA], median_f0_hz: 120.0, common: None };
         let track: Vec<f32> = (0..20 * FEATURES).map(|i| ((i * 37) % 23) as f32 / 12.0 - 1.0).collect();
         let none = Disguise { warp: 0.0, offset: 0.0, gain: 0.0, noise: 0.0, pitch_gain: 0.0, own: 0.0 };
         let mut same = track.clone();

@@ -8,6 +8,7 @@ use super::recording::{FrontEnd, Heard, Recording, unit_hash};
 use super::window::{Cutter, Pool};
 use super::{objective, report};
 use crate::ranks::Ranks;
+use crate::recordings;
 use crate::voice::VoiceSection;
 use anyhow::{Context, Result, bail, ensure};
 use rayon::prelude::*;
@@ -136,7 +137,9 @@ fn read(
     let heard: Result<Vec<Heard>> =
         files.par_iter().map_init(Extractor::new, |extractor, path| front.hear(path, extractor)).collect();
     let heard = heard?;
-    let stats = local.then(|| SpeakerStats::pool(heard.iter().map(|h| &h.raw))).transpose()?;
+    let stats = local
+        .then(|| recordings::statistics(heard.iter().map(|h| &h.raw), section.common.as_ref()))
+        .transpose()?;
     let recordings = files
         .iter()
         .zip(heard)

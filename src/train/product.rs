@@ -59,6 +59,7 @@ pub fn sections(
         space: space(config, tensors),
         speakers: corpus.speakers.clone(),
         own_tracks: run.train.marks_own_tracks(),
+        common: corpus.common.clone(),
     };
     let training = Training {
         steps: state.step,

@@ -30,7 +30,8 @@ fn folder() -> Folder {
     speech(&f, "said.wav", 16_000);
     speech(&f, "wide.wav", 44_100);
     let mut talker = speaker([1.0; 4]);
-    talker.stats = Some(SpeakerStats { mean: [-10.0; 16], std: [6.0; 16], median_f0_hz: 130.0 });
+    talker.stats =
+        Some(SpeakerStats { mean: [-10.0; 16], std: [6.0; 16], median_f0_hz: 130.0, common: None });
     talker.write(&f.path("talker.bin")).unwrap();
     f
 }

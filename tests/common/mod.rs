@@ -56,6 +56,7 @@ pub fn checkpoint(config: &Config) -> Checkpoint {
     let speakers = if conditional { &["ann", "bob"][..] } else { &[] };
     let section = VoiceSection {
         own_tracks: false,
+        common: None,
         sample_rate: 16_000,
         preemphasis: 0.85,
         recipe: if conditional { features::RECIPE.into() } else { String::new() },

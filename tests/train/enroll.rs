@@ -1,7 +1,11 @@
 //! Enrolling a speaker that the voice was not trained on.
 
 use crate::common::{Place, babble, go, write_wav};
+use std::path::PathBuf;
+use wavesynth::recordings;
 use wavesynth::train::enroll::{Options, enroll};
+use wavesynth::voice::VoiceSection;
+use wavesynth_audio::features::{Extractor, SpeakerStats};
 use wavesynth_models::weights::Checkpoint;
 
 #[test]
@@ -39,4 +43,43 @@ fn a_new_speaker_gets_a_vector_of_the_voices_own_space() {
     assert!(format!("{:#}", one.unwrap_err()).contains("wanted at least 2 s"));
     write_wav(&place.path("long.wav"), &babble(150.0, 4.0, 9));
     enroll(&checkpoint, &voice, &[place.path("long.wav")], &options).unwrap();
+}
+
+/// Speakers with five seconds of speech get their ways to a common space, and so does who comes later.
+#[test]
+fn those_who_say_enough_are_aligned() {
+    let place = Place::with_voices();
+    let long = |folder: &str, pitch: f32| {
+        let path = place.path(&format!("{folder}/long.wav"));
+        write_wav(&path, &babble(pitch, 8.0, 50));
+        path
+    };
+    let train = "steps = 2\nwindow = 400\nbatch = 2\neval_seconds = 1";
+    let model = "residual_channels = 8\nskip_channels = 8\ndilations = { cycle = 3, layers = 3 }\nspeaker_dim = 2\nhidden = 0";
+    let section = |out: &str| {
+        let voice = go(&place.run_file(out, model, train), false, None).unwrap().voice;
+        let checkpoint = Checkpoint::read(&voice).unwrap();
+        (VoiceSection::from_header(&checkpoint.header, &voice).unwrap(), checkpoint, voice)
+    };
+    let common = |stats: &Option<SpeakerStats>| stats.as_ref().unwrap().common.clone();
+    long("data/high", 210.0);
+    let (short, ..) = section("short");
+    assert!(short.common.is_none() && short.speakers.iter().all(|s| common(&s.stats).is_none()));
+
+    long("data/low", 105.0);
+    let (section, checkpoint, voice) = section("out");
+    let ways: Vec<_> = section.speakers.iter().map(|s| common(&s.stats).unwrap()).collect();
+    assert_ne!(ways[0], ways[1]);
+    let options = Options { name: "new".into(), steps: 1, seed: 1 };
+    let enrolled = |files: &[PathBuf]| enroll(&checkpoint, &voice, files, &options).unwrap().condition.stats;
+    let new = long("new", 150.0);
+    let way = common(&enrolled(std::slice::from_ref(&new))).unwrap();
+    assert!(!ways.contains(&way) && section.common.is_some());
+    write_wav(&place.path("crumb.wav"), &babble(150.0, 3.0, 9));
+    assert_eq!(common(&enrolled(&[place.path("crumb.wav")])), None);
+
+    // A track of who is not known is made with his own way.
+    let raw = recordings::raw_features(&new, &mut Extractor::new()).unwrap();
+    let stats = recordings::statistics([&raw].into_iter(), section.common.as_ref()).unwrap();
+    assert_eq!(stats.common, Some(way));
 }

@@ -1,9 +1,11 @@
 //! Mixing speaker vectors.
 
 use super::{CondError, Condition, SpeakerVector, finite};
+use crate::features::SpeakerStats;
 
 /// A voice between voices: the weighted mean of the parts' speaker vectors, weights scaled to sum 1.
-/// Negative weights lead away from a voice. The result has no track and no statistics.
+/// Negative weights lead away from a voice. The statistics are mixed alike where all parts have some, and left out where
+/// nobody could have the result. There is no track.
 pub fn mix(parts: &[(&Condition, f32)]) -> Result<Condition, CondError> {
     let sum: f64 = parts.iter().map(|(_, w)| *w as f64).sum();
     if !(sum.is_finite() && sum > 1e-6) {
@@ -33,13 +35,16 @@ pub fn mix(parts: &[(&Condition, f32)]) -> Result<Condition, CondError> {
     let (first, total) = mixed.ok_or_else(|| CondError::Mix("there are no parts".into()))?;
     let values: Vec<f32> = total.iter().map(|v| *v as f32).collect();
     finite("speaker", &values).map_err(CondError::Mix)?;
+    let stats: Option<Vec<(&SpeakerStats, f32)>> =
+        parts.iter().map(|(c, w)| Some((c.stats.as_ref()?, (*w as f64 / sum) as f32))).collect();
+    let stats = stats.and_then(|stats| SpeakerStats::mixed(&stats));
     let parts: Vec<String> =
         parts.iter().map(|(c, w)| format!("{:.3} {}", *w as f64 / sum, c.name)).collect();
     Ok(Condition {
         name: "mix".into(),
         source: parts.join(" + "),
         speaker: Some(SpeakerVector { space: first.space, values }),
-        stats: None,
+        stats,
         track: None,
     })
 }

@@ -1,5 +1,5 @@
 use super::*;
-use crate::features;
+use crate::features::{self, common::Alignment};
 use proptest::prelude::*;
 
 fn sample() -> Condition {
@@ -7,7 +7,7 @@ fn sample() -> Condition {
         name: "Ada \"ü\"".into(),
         source: "ada.wav".into(),
         speaker: Some(SpeakerVector { space: "s-1".into(), values: vec![0.25, -1.5, 3.0e-8] }),
-        stats: Some(SpeakerStats { mean: [0.1; 16], std: [1.7; 16], median_f0_hz: 203.7 }),
+        stats: Some(SpeakerStats { mean: [0.1; 16], std: [1.7; 16], median_f0_hz: 203.7, common: None }),
         track: Some(TrackInfo {
             recipe: features::RECIPE.into(),
             sample_rate: features::SAMPLE_RATE,
@@ -152,6 +152,22 @@ fn mixtures_are_weighted_means() {
     let away = mix(&[(&a, 2.0), (&b, -1.0)]).unwrap();
     assert_eq!(away.speaker.unwrap().values, [-8.0, 8.0]);
     assert_eq!(mix(&[(&a, 0.1)]).unwrap().speaker, a.speaker);
+
+    // The statistics go with the vectors, where all have some and somebody could have the result.
+    let with = |c: &Condition, mean: f32, std: f32, hz: f32, map: f32| {
+        let matrix = Alignment::identity().matrix.map(|row| row.map(|v| map * v));
+        let common = Some(Alignment { matrix, offset: [mean; 16] });
+        let stats = SpeakerStats { mean: [mean; 16], std: [std; 16], median_f0_hz: hz, common };
+        Condition { stats: Some(stats), ..c.clone() }
+    };
+    let (known, other) = (with(&a, 1.0, 2.0, 100.0, 1.0), with(&b, 5.0, 6.0, 400.0, 3.0));
+    let stats = mix(&[(&known, 1.0), (&other, 1.0)]).unwrap().stats.unwrap();
+    assert_eq!((stats.mean[3], stats.std[3]), (3.0, 4.0));
+    assert!((stats.median_f0_hz - 200.0).abs() < 0.01);
+    let common = stats.common.unwrap();
+    assert_eq!((common.matrix[5][5], common.matrix[5][6], common.offset[5]), (2.0, 0.0, 3.0));
+    assert_eq!(mix(&[(&known, 1.0), (&b, 1.0)]).unwrap().stats, None);
+    assert_eq!(mix(&[(&known, 3.0), (&other, -2.0)]).unwrap().stats, None);
 
     let (other, longer) = (voice("c", "t", &[0.0, 0.0]), voice("d", "s", &[0.0; 3]));
     let mut track = sample();

@@ -1,5 +1,6 @@
 //! What is the speaker's own: mean and spread of the cepstra, and the middle of the voice.
 
+use super::common::Alignment;
 use super::{BANDS, CEPSTRA, RawFeatures, spectrum};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -49,6 +50,9 @@ pub struct SpeakerStats {
     pub std: [f32; CEPSTRA],
     /// Median F0 of the voiced frames in Hz, 0 when there is none.
     pub median_f0_hz: f32,
+    /// Leads from the cepstra that these numbers normalise to the space that the voice's speakers share, where it was found.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub common: Option<Alignment>,
 }
 
 impl SpeakerStats {
@@ -98,37 +102,45 @@ impl SpeakerStats {
             0 => 0.0,
             n => *voiced.select_nth_unstable_by(n / 2, f32::total_cmp).1,
         };
-        Ok(SpeakerStats { mean: mean.map(|m| m as f32), std, median_f0_hz })
+        Ok(SpeakerStats { mean: mean.map(|m| m as f32), std, median_f0_hz, common: None })
     }
 
-    /// The middle of several speakers: means of the means and of the deviations, geometric mean of the medians that are
-    /// above 0. `None` without a speaker.
+    /// The middle of several speakers, all counting the same. `None` without a speaker.
     pub fn average<'a>(speakers: impl IntoIterator<Item = &'a SpeakerStats>) -> Option<SpeakerStats> {
-        let speakers: Vec<&SpeakerStats> = speakers.into_iter().collect();
-        if speakers.is_empty() {
+        let speakers: Vec<_> = speakers.into_iter().collect();
+        let share = 1.0 / speakers.len().max(1) as f32;
+        Self::mixed(&speakers.into_iter().map(|s| (s, share)).collect::<Vec<_>>())
+    }
+
+    /// Somebody between several speakers, with weights that sum to 1: means of the means, of the deviations and, where
+    /// all have one, of the alignments; geometric mean of the medians that are above 0. `None` without a speaker, or where
+    /// weights below 0 lead to numbers that nobody has.
+    pub fn mixed(parts: &[(&SpeakerStats, f32)]) -> Option<SpeakerStats> {
+        if parts.is_empty() {
             return None;
         }
-        let mean = |of: &dyn Fn(&SpeakerStats) -> f32| {
-            speakers.iter().map(|s| of(s)).sum::<f32>() / speakers.len() as f32
-        };
-        let octaves: Vec<f32> =
-            speakers.iter().map(|s| s.median_f0_hz).filter(|f| *f > 0.0).map(f32::log2).collect();
-        Some(SpeakerStats {
+        let mean = |of: &dyn Fn(&SpeakerStats) -> f32| parts.iter().map(|(s, w)| w * of(s)).sum::<f32>();
+        let voiced = || parts.iter().filter(|(s, _)| s.median_f0_hz > 0.0);
+        let weight: f32 = voiced().map(|(_, w)| w).sum();
+        let octaves: f32 = voiced().map(|(s, w)| w * s.median_f0_hz.log2()).sum();
+        let maps: Option<Vec<(&Alignment, f32)>> =
+            parts.iter().map(|(s, w)| Some((s.common.as_ref()?, *w))).collect();
+        let mixed = SpeakerStats {
             mean: std::array::from_fn(|k| mean(&|s| s.mean[k])),
             std: std::array::from_fn(|k| mean(&|s| s.std[k])),
-            median_f0_hz: match octaves.len() {
-                0 => 0.0,
-                n => (octaves.iter().sum::<f32>() / n as f32).exp2(),
-            },
-        })
+            median_f0_hz: if weight == 0.0 { 0.0 } else { (octaves / weight).exp2() },
+            common: maps.map(|maps| Alignment::mixed(&maps)),
+        };
+        mixed.is_valid().then_some(mixed)
     }
 
-    /// True if every number is finite, every deviation positive and the median not negative: what a file
+    /// True if every number is finite, every deviation positive, the median not negative and the alignment valid: what a file
     /// has to fulfil.
     pub fn is_valid(&self) -> bool {
         self.mean.iter().all(|v| v.is_finite())
             && self.std.iter().all(|v| v.is_finite() && *v > 0.0)
             && self.median_f0_hz.is_finite()
             && self.median_f0_hz >= 0.0
+            && self.common.as_ref().is_none_or(Alignment::is_valid)
     }
 }

@@ -162,7 +162,7 @@ fn pitch_is_relative_interpolated_and_held() {
         f0_hz: vec![0.0, 100.0, 0.0, 0.0, 200.0, 0.0],
         voicing: vec![0.0, 0.9, 0.0, 0.0, 0.8, 0.0],
     };
-    let stats = SpeakerStats { mean: [0.0; CEPSTRA], std: [1.0; CEPSTRA], median_f0_hz: 100.0 };
+    let stats = SpeakerStats { mean: [0.0; CEPSTRA], std: [1.0; CEPSTRA], median_f0_hz: 100.0, common: None };
     let track = normalise(&raw, &stats);
     let column = |k: usize| (0..6).map(|i| track.frame(i)[k]).collect::<Vec<_>>();
     let want = [0.0, 0.0, 2.0 / 3.0, 4.0 / 3.0, 2.0, 2.0];

@@ -39,7 +39,7 @@ mod tests {
     use super::*;
 
     fn stats() -> SpeakerStats {
-        SpeakerStats { mean: [0.0; CEPSTRA], std: [2.0; CEPSTRA], median_f0_hz: 100.0 }
+        SpeakerStats { mean: [0.0; CEPSTRA], std: [2.0; CEPSTRA], median_f0_hz: 100.0, common: None }
     }
 
     #[test]

@@ -52,6 +52,19 @@ impl Condition {
         (*flag != 0.0).then(|| &features[self.context * self.features..][..self.features])
     }
 
+    /// The features of each frame that `frame` ([`Condition::len`] values) shows, to be changed; none where there was no
+    /// track.
+    ///
+    /// # Real-time
+    /// Yes.
+    pub fn rows_mut<'a>(&self, frame: &'a mut [f32]) -> impl Iterator<Item = &'a mut [f32]> {
+        let rows = match frame.get_mut(self.speaker_dim..).and_then(<[f32]>::split_first_mut) {
+            Some((flag, rows)) if *flag != 0.0 => rows,
+            _ => &mut [],
+        };
+        rows.chunks_exact_mut(self.features.max(1))
+    }
+
     /// Writes frame `i` into `out` ([`Condition::len`] values): `speaker` (E values), then the local part.
     ///
     /// # Real-time

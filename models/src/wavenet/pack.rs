@@ -141,6 +141,7 @@ impl WaveNet {
             residual_channels: r,
             gate_padded,
             frame: FrameNet { condition: config.condition.clone(), hidden, gates },
+            speakers: tensors.get(names::SPEAKERS).map_or(Vec::new(), |t| t.data.clone()),
             embed: (0..config.bunch).map(embed).collect(),
             residual_padded: padded(r),
             layers,

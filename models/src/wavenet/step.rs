@@ -56,6 +56,8 @@ pub struct WaveNet {
     pub(super) residual_channels: usize,
     pub(super) gate_padded: usize,
     pub(super) frame: FrameNet,
+    /// [speakers × E], as in the checkpoint.
+    pub(super) speakers: Vec<f32>,
     /// E_i [classes × R padded] of each lag.
     pub(super) embed: Vec<Aligned>,
     /// R padded to whole vectors.
@@ -101,6 +103,11 @@ pub(super) struct Scratch<'a> {
 }
 
 impl WaveNet {
+    /// The vectors of the speakers that it was trained on, [speakers × E].
+    pub fn speakers(&self) -> &[f32] {
+        &self.speakers
+    }
+
     /// Floats of each buffer of [`Scratch`] for one stream; the last belongs to all streams together.
     fn widths(&self) -> [usize; 9] {
         let taps = (self.kernel_size * self.residual_channels).next_multiple_of(self.isa.lanes());

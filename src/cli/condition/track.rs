@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use wavesynth::recordings;
 use wavesynth::voice::VoiceSection;
 use wavesynth_audio::cond::Condition;
-use wavesynth_audio::features::{Extractor, SpeakerStats};
+use wavesynth_audio::features::Extractor;
 
 /// What was typed.
 #[derive(Debug, clap::Args)]
@@ -23,8 +23,9 @@ pub struct Args {
     /// The recording is of this speaker: one of the model, or whom a condition file is of
     #[arg(long, value_name = "NAME|C.bin")]
     like: Option<PathBuf>,
-    /// Checkpoint whose speakers --like can name [default: the shipped voice]
-    #[arg(short, long, value_name = "MODEL", requires = "like")]
+    /// Voice that is to say it: --like can name its speakers, and whoever else speaks is aligned with them [default: the
+    /// shipped voice]
+    #[arg(short, long, value_name = "MODEL")]
     model: Option<PathBuf>,
     /// Put the speaker vector of this condition into the file too, so that it says who speaks as well as what
     #[arg(short, long, value_name = "C.bin")]
@@ -39,11 +40,10 @@ pub fn run(args: Args) -> Result<()> {
     let stem = args.input.file_stem().context("INPUT.wav: wanted a file")?.to_string_lossy();
     let output = args.output.unwrap_or_else(|| PathBuf::from(format!("{stem}.bin")));
     let raw = recordings::raw_features(&args.input, &mut Extractor::new())?;
+    let (checkpoint, path) = args::read_checkpoint(args.model.as_deref())?;
+    let section = VoiceSection::from_header(&checkpoint.header, &path)?;
     let stats = match &args.like {
-        Some(like) => {
-            let (checkpoint, path) = args::read_checkpoint(args.model.as_deref())?;
-            args::stats_like(&VoiceSection::from_header(&checkpoint.header, &path)?.speakers, like)?
-        }
+        Some(like) => args::stats_like(&section.speakers, like)?,
         None => {
             let files = recordings::named(&args.speaker_recordings)?;
             let more: Result<Vec<_>> = files
@@ -52,7 +52,8 @@ pub fn run(args: Args) -> Result<()> {
                 .collect();
             let more = more?;
             let all = more.iter().chain(files.is_empty().then_some(&raw));
-            SpeakerStats::pool(all).with_context(|| args.input.display().to_string())?
+            recordings::statistics(all, section.common.as_ref())
+                .with_context(|| args.input.display().to_string())?
         }
     };
     let mut condition = Condition {

@@ -108,7 +108,7 @@ fn a_frame_needs_what_is_said_and_no_more() {
 fn pitch_holds_across_unvoiced_stretches_and_ahead() {
     let mut x = voice(|_| 150.0, 0.5);
     x.extend(noise(8_000).iter().map(|n| 0.01 * n));
-    let stats = SpeakerStats { mean: [0.0; CEPSTRA], std: [1.0; CEPSTRA], median_f0_hz: 100.0 };
+    let stats = SpeakerStats { mean: [0.0; CEPSTRA], std: [1.0; CEPSTRA], median_f0_hz: 100.0, common: None };
     let live = windows(&x, 2, Talker::known(stats), &[160]);
     let pitch = |i: usize, row: usize| live[i][row * FEATURES + CEPSTRA];
     let want = 2.0 * 1.5f32.log2();

@@ -1,0 +1,449 @@
+//! One space for all speakers: what mean and deviation leave of a speaker in his cepstra, taken out by a map of his own.
+//!
+//! A track from which only mean and deviation are taken still says who spoke, so a voice that is given another speaker's
+//! vector beside it goes on sounding like the first one. [`align`] finds for each speaker s a map x = M_s c + b_s to a
+//! space that all share. What s said is then, as t would have said it, M_t⁻¹ (M_s c + b_s − b_t): see [`Alignment::to`].
+//! A speaker's own track comes back as it was.
+//!
+//! The maps are those of constrained MLLR (M. Gales, "Maximum likelihood linear transformations for HMM-based speech
+//! recognition", Computer Speech & Language, 1998), found without parallel sentences as in INCA (D. Erro, A. Moreno,
+//! A. Bonafonte, "INCA algorithm for training voice conversion systems from nonparallel corpora", IEEE Transactions on
+//! Audio, Speech, and Language Processing, 2010): pair each frame with the nearest one of the others under the map so
+//! far, fit the map to the pairs by least squares, again. The frames are centres of k-means over frames with their
+//! neighbours, a [`Codebook`].
+
+use super::{CEPSTRA, CLAMP, FEATURES};
+use nalgebra::SMatrix;
+use serde::{Deserialize, Serialize};
+
+/// Values of a codebook's row: the frame before, the frame, the frame behind.
+const WIDTH: usize = 3 * CEPSTRA;
+/// What the neighbours count beside the frame.
+const NEIGHBOUR: f32 = 0.6;
+/// Centres of a codebook.
+const CENTRES: usize = 256;
+/// Frames that they are found from, at most.
+const HEARD: usize = 40 * CENTRES;
+/// Steps of k-means.
+const LLOYD_STEPS: usize = 6;
+/// Least c0, in deviations from its mean: what lies below is no speech.
+const LEAST_LEVEL: f32 = -2.0;
+/// Times that all speakers are aligned with the others as they are by then.
+const ROUNDS: usize = 3;
+/// Times that frames are paired in a round.
+const PAIRINGS: usize = 8;
+/// How much a map is held to the identity, against the mean square of the frames.
+const RIDGE: f64 = 0.1;
+/// Least frames that a map is found from: seconds of speech × 100.
+const MIN_FRAMES: usize = 500;
+
+type Row = [f32; WIDTH];
+/// c and a 1.
+const INPUTS: usize = CEPSTRA + 1;
+
+/// A map of normalised cepstra, x = matrix · c + offset.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Alignment {
+    /// `[out][in]`
+    pub matrix: [[f32; CEPSTRA]; CEPSTRA],
+    /// `[out]`
+    pub offset: [f32; CEPSTRA],
+}
+
+impl Alignment {
+    /// The map that changes nothing.
+    pub fn identity() -> Self {
+        let matrix = std::array::from_fn(|i| std::array::from_fn(|k| f32::from(i == k)));
+        Self { matrix, offset: [0.0; CEPSTRA] }
+    }
+
+    /// Maps the cepstra of a frame in place and limits them to ±[`CLAMP`].
+    ///
+    /// # Real-time
+    /// This and [`Alignment::then`]: yes, no memory but the stack's.
+    pub fn apply(&self, frame: &mut [f32]) {
+        let Some(cepstra) = frame.first_chunk_mut::<CEPSTRA>() else { return };
+        *cepstra = self.of(cepstra).map(|v| v.clamp(-CLAMP, CLAMP));
+    }
+
+    fn of(&self, cepstra: &[f32; CEPSTRA]) -> [f32; CEPSTRA] {
+        std::array::from_fn(|i| {
+            let row = self.matrix[i].iter().zip(cepstra);
+            row.map(|(m, c)| m * c).sum::<f32>() + self.offset[i]
+        })
+    }
+
+    /// This map, and `next` on what comes of it.
+    pub fn then(&self, next: &Self) -> Self {
+        let matrix = std::array::from_fn(|i| {
+            std::array::from_fn(|k| (0..CEPSTRA).map(|j| next.matrix[i][j] * self.matrix[j][k]).sum())
+        });
+        Self { matrix, offset: next.of(&self.offset) }
+    }
+
+    /// The weighted sum of several maps.
+    pub fn mixed(parts: &[(&Self, f32)]) -> Self {
+        let sum = |of: &dyn Fn(&Self) -> f32| parts.iter().map(|(m, w)| w * of(m)).sum();
+        Self {
+            matrix: std::array::from_fn(|i| std::array::from_fn(|k| sum(&|m| m.matrix[i][k]))),
+            offset: std::array::from_fn(|i| sum(&|m| m.offset[i])),
+        }
+    }
+
+    /// The map back; `None` where there is none that 32 bits can hold.
+    pub fn inverse(&self) -> Option<Self> {
+        let matrix = SMatrix::<f64, CEPSTRA, CEPSTRA>::from_fn(|i, k| f64::from(self.matrix[i][k]));
+        let back = matrix.try_inverse()?;
+        let offset = back * SMatrix::<f64, CEPSTRA, 1>::from_fn(|i, _| -f64::from(self.offset[i]));
+        let inverse = Self {
+            matrix: std::array::from_fn(|i| std::array::from_fn(|k| back[(i, k)] as f32)),
+            offset: std::array::from_fn(|i| offset[i] as f32),
+        };
+        inverse.is_finite().then_some(inverse)
+    }
+
+    /// From this speaker's frames to those of the speaker with `target`: to the common space and back out of it.
+    /// `None` where `target` has no way back.
+    pub fn to(&self, target: &Self) -> Option<Self> {
+        Some(self.then(&target.inverse()?))
+    }
+
+    /// True if every number is finite and there is a map back: what a file has to fulfil.
+    pub fn is_valid(&self) -> bool {
+        self.is_finite() && self.inverse().is_some()
+    }
+
+    fn is_finite(&self) -> bool {
+        self.matrix.iter().flatten().chain(&self.offset).all(|v| v.is_finite())
+    }
+
+    /// A row of a codebook, mapped.
+    fn row(&self, row: &Row) -> Row {
+        let mut out = *row;
+        for (part, weight) in out.chunks_exact_mut(CEPSTRA).zip([NEIGHBOUR, 1.0, NEIGHBOUR]) {
+            let moved: [f32; CEPSTRA] =
+                std::array::from_fn(|i| self.matrix[i].iter().zip(&*part).map(|(m, c)| m * c).sum());
+            for (k, out) in part.iter_mut().enumerate() {
+                *out = moved[k] + weight * self.offset[k];
+            }
+        }
+        out
+    }
+}
+
+/// What somebody's speech consists of: centres of his frames, at most 256.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "Coded", into = "Coded")]
+pub struct Codebook {
+    rows: Vec<Row>,
+}
+
+impl Codebook {
+    /// The codebook of recordings of one speaker, `[N x FEATURES]` each, normalised by his statistics. `None` of less than
+    /// five seconds of speech.
+    pub fn of<'a>(tracks: impl IntoIterator<Item = &'a [f32]>) -> Option<Self> {
+        let mut rows = Vec::new();
+        for track in tracks {
+            let frame = |i: usize| &track[i * FEATURES..][..CEPSTRA];
+            let last = (track.len() / FEATURES).wrapping_sub(1);
+            for i in (0..track.len() / FEATURES).filter(|&i| frame(i)[0] > LEAST_LEVEL) {
+                let parts = [(i.saturating_sub(1), NEIGHBOUR), (i, 1.0), ((i + 1).min(last), NEIGHBOUR)];
+                let mut row = [0.0; WIDTH];
+                for (out, (at, weight)) in row.chunks_exact_mut(CEPSTRA).zip(parts) {
+                    out.iter_mut().zip(frame(at)).for_each(|(o, c)| *o = weight * c);
+                }
+                rows.push(row);
+            }
+        }
+        (rows.len() >= MIN_FRAMES).then(|| Self::centred(&rows))
+    }
+
+    /// k-means, from centres and with frames that stand at equal distances in `rows`.
+    fn centred(rows: &[Row]) -> Self {
+        let spread = |n: usize| (0..n).map(move |i| rows[i * rows.len() / n]);
+        let heard: Vec<Row> = spread(rows.len().min(HEARD)).collect();
+        let mut centres: Vec<Row> = spread(rows.len().min(CENTRES)).collect();
+        for _ in 0..LLOYD_STEPS {
+            let mut finder = Finder::new(&centres);
+            let mut sums = vec![([0.0f64; WIDTH], 0u32); centres.len()];
+            for row in &heard {
+                let (sum, count) = &mut sums[finder.nearest(row)];
+                sum.iter_mut().zip(row).for_each(|(s, v)| *s += f64::from(*v));
+                *count += 1;
+            }
+            for (centre, (sum, count)) in centres.iter_mut().zip(sums).filter(|(_, (_, count))| *count > 0) {
+                *centre = sum.map(|s| (s / f64::from(count)) as f32);
+            }
+        }
+        Self { rows: centres }
+    }
+
+    /// The map that takes the speaker with the codebook `own` to the space of this one, which is common to several.
+    pub fn align(&self, own: &Self) -> Option<Alignment> {
+        fit(&own.rows, &self.rows)
+    }
+}
+
+/// A map for each speaker, and the codebook of the space that they lead to, with which others can be aligned. `None` for
+/// fewer than two speakers.
+pub fn align(speakers: &[Codebook]) -> Option<(Vec<Alignment>, Codebook)> {
+    if speakers.len() < 2 {
+        return None;
+    }
+    let mut maps = vec![Alignment::identity(); speakers.len()];
+    let mapped = |maps: &[Alignment]| -> Vec<Vec<Row>> {
+        maps.iter().zip(speakers).map(|(m, s)| s.rows.iter().map(|r| m.row(r)).collect()).collect()
+    };
+    for _ in 0..ROUNDS {
+        let all = mapped(&maps);
+        // A speaker's own frames would be the nearest to his own.
+        let others = |s: usize| {
+            let rest = all.iter().enumerate().filter(|(other, _)| *other != s);
+            rest.flat_map(|(_, rows)| rows).copied().collect::<Vec<Row>>()
+        };
+        let next: Option<Vec<_>> =
+            speakers.iter().enumerate().map(|(s, own)| fit(&own.rows, &others(s))).collect();
+        maps = next?;
+    }
+    let reference = Codebook::centred(&mapped(&maps).concat());
+    Some((maps, reference))
+}
+
+/// The map that takes `own` nearest to `others`; `None` where it can't be turned back.
+fn fit(own: &[Row], others: &[Row]) -> Option<Alignment> {
+    let mut finder = Finder::new(others);
+    let mut map = Alignment::identity();
+    let mut last = Vec::new();
+    for _ in 0..PAIRINGS {
+        // Each of ours with the nearest of theirs, and each of theirs with the nearest of ours.
+        let mut back = vec![(f32::MAX, 0); others.len()];
+        let mut pairs = Vec::with_capacity(own.len() + others.len());
+        for (i, row) in own.iter().enumerate() {
+            let mapped = map.row(row);
+            pairs.push((i, finder.nearest(&mapped)));
+            let own_square: f32 = 0.5 * mapped.iter().map(|v| v * v).sum::<f32>();
+            for (best, score) in back.iter_mut().zip(&finder.scores) {
+                if score + own_square < best.0 {
+                    *best = (score + own_square, i);
+                }
+            }
+        }
+        pairs.extend(back.iter().enumerate().map(|(j, (_, i))| (*i, j)));
+        let pairs: Vec<_> = pairs.into_iter().map(|(i, j)| (middle(&own[i]), middle(&others[j]))).collect();
+        map = regress(&pairs)?;
+        last = pairs;
+    }
+    respread(&mut map, &last);
+    map.is_valid().then_some(map)
+}
+
+/// The frame itself.
+fn middle(row: &Row) -> [f64; CEPSTRA] {
+    std::array::from_fn(|k| f64::from(row[CEPSTRA + k]))
+}
+
+/// A frame, and what it should become.
+type Pair = ([f64; CEPSTRA], [f64; CEPSTRA]);
+
+/// Ridge regression of the second of each pair on the first.
+fn regress(pairs: &[Pair]) -> Option<Alignment> {
+    let held = RIDGE * pairs.len() as f64;
+    let mut squares = SMatrix::<f64, INPUTS, INPUTS>::identity() * held;
+    let mut products = SMatrix::<f64, INPUTS, CEPSTRA>::identity() * held;
+    for (x, y) in pairs {
+        let input = |i: usize| x.get(i).copied().unwrap_or(1.0);
+        for i in 0..INPUTS {
+            (0..INPUTS).for_each(|k| squares[(i, k)] += input(i) * input(k));
+            (0..CEPSTRA).for_each(|k| products[(i, k)] += input(i) * y[k]);
+        }
+    }
+    let map = squares.cholesky()?.solve(&products);
+    Some(Alignment {
+        matrix: std::array::from_fn(|i| std::array::from_fn(|k| map[(k, i)] as f32)),
+        offset: std::array::from_fn(|i| map[(CEPSTRA, i)] as f32),
+    })
+}
+
+/// Gives what `map` makes of the pairs the mean and the deviation of what it should be. A regression draws to the mean, the
+/// more the worse the pairs fit, so that whoever is mapped by one would mumble.
+fn respread(map: &mut Alignment, pairs: &[Pair]) {
+    let count = pairs.len().max(1) as f64;
+    let moments = |of: &dyn Fn(&Pair) -> f64| {
+        let mean = pairs.iter().map(of).sum::<f64>() / count;
+        let variance = pairs.iter().map(|p| (of(p) - mean).powi(2)).sum::<f64>() / count;
+        (mean, variance.sqrt())
+    };
+    for i in 0..CEPSTRA {
+        let row = map.matrix[i].map(f64::from);
+        let (mean, spread) = moments(&|(x, _)| row.iter().zip(x).map(|(m, x)| m * x).sum());
+        let (wanted_mean, wanted_spread) = moments(&|(_, y)| y[i]);
+        let gain = if spread > 0.0 { wanted_spread / spread } else { 1.0 };
+        map.matrix[i] = row.map(|m| (m * gain) as f32);
+        map.offset[i] = (wanted_mean - gain * mean) as f32;
+    }
+}
+
+/// Finds the nearest of many rows.
+struct Finder {
+    /// `[WIDTH x N]`, so that the rows' scores can be summed side by side.
+    columns: Vec<f32>,
+    /// |row|² / 2
+    half_squares: Vec<f32>,
+    /// |row|² / 2 − row · x: half the squared distance to the last x, but for |x|² / 2.
+    scores: Vec<f32>,
+}
+
+impl Finder {
+    fn new(rows: &[Row]) -> Self {
+        let columns = (0..WIDTH).flat_map(|k| rows.iter().map(move |r| r[k])).collect();
+        let half_squares: Vec<f32> =
+            rows.iter().map(|r| 0.5 * r.iter().map(|v| v * v).sum::<f32>()).collect();
+        Self { columns, scores: half_squares.clone(), half_squares }
+    }
+
+    fn nearest(&mut self, x: &Row) -> usize {
+        self.scores.copy_from_slice(&self.half_squares);
+        for (column, x) in self.columns.chunks_exact(self.scores.len()).zip(x) {
+            self.scores.iter_mut().zip(column).for_each(|(s, c)| *s -= c * x);
+        }
+        let best = self.scores.iter().enumerate().min_by(|a, b| a.1.total_cmp(b.1));
+        best.map_or(0, |(i, _)| i)
+    }
+}
+
+/// A codebook in a file: values in steps of 1/32, which is far below a frame's spread.
+#[derive(Serialize, Deserialize)]
+struct Coded {
+    step: f32,
+    codes: Vec<i8>,
+}
+
+const STEP: f32 = 1.0 / 32.0;
+
+impl From<Codebook> for Coded {
+    fn from(book: Codebook) -> Self {
+        let code = |v: &f32| (v / STEP).round().clamp(-127.0, 127.0) as i8;
+        Self { step: STEP, codes: book.rows.as_flattened().iter().map(code).collect() }
+    }
+}
+
+impl TryFrom<Coded> for Codebook {
+    type Error = String;
+
+    fn try_from(coded: Coded) -> Result<Self, String> {
+        let (rows, rest) = coded.codes.as_chunks::<WIDTH>();
+        if !rest.is_empty() || rows.is_empty() || !(coded.step > 0.0 && coded.step.is_finite()) {
+            return Err(format!(
+                "a codebook of {} codes in steps of {}, wanted a multiple of {WIDTH}, and steps above 0",
+                coded.codes.len(),
+                coded.step
+            ));
+        }
+        Ok(Self { rows: rows.iter().map(|row| row.map(|c| f32::from(c) * coded.step)).collect() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Speech of nobody: a slow walk through eight sounds, each a place in the cepstra, with some noise.
+    fn track(seed: u64, frames: usize) -> Vec<f32> {
+        let mut state = seed;
+        let mut uniform = move || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 40) as f32 / (1u64 << 24) as f32
+        };
+        let place = |sound: usize, k: usize| ((sound * 37 + k * 101 + 13) % 29) as f32 / 8.0 - 1.75;
+        let mut out = vec![0.0; frames * FEATURES];
+        let (mut from, mut to) = (0, 1);
+        for (i, frame) in out.chunks_exact_mut(FEATURES).enumerate() {
+            if i % 12 == 0 {
+                (from, to) = (to, (uniform() * 8.0) as usize);
+            }
+            let share = ((i % 12) as f32 / 6.0).min(1.0);
+            for (k, v) in frame[..CEPSTRA].iter_mut().enumerate() {
+                *v = place(from, k) * (1.0 - share) + place(to, k) * share + 0.2 * (uniform() - 0.5);
+            }
+            frame[0] = 0.5;
+        }
+        out
+    }
+
+    /// Another person: the sounds move by a map near the identity.
+    fn person(by: f32) -> Alignment {
+        let mut map = Alignment::identity();
+        for i in 0..CEPSTRA {
+            for k in 0..CEPSTRA {
+                map.matrix[i][k] += by * (((i * 7 + k * 3) % 5) as f32 - 2.0) / 20.0;
+            }
+            map.offset[i] = by * ((i % 3) as f32 - 1.0) * 0.2;
+        }
+        map
+    }
+
+    fn distance(a: &[f32], b: &[f32]) -> f32 {
+        let frames = a.chunks_exact(FEATURES).zip(b.chunks_exact(FEATURES));
+        frames.flat_map(|(a, b)| a[1..CEPSTRA].iter().zip(&b[1..])).map(|(a, b)| (a - b).powi(2)).sum()
+    }
+
+    #[test]
+    fn one_speakers_frames_become_the_others() {
+        let truth = [person(1.0), person(-1.0), person(0.0)];
+        let spoken = |who: &Alignment, seed| {
+            let mut track = track(seed, 3_000);
+            track.chunks_exact_mut(FEATURES).for_each(|f| who.apply(f));
+            track
+        };
+        // Everybody says something else.
+        let books: Vec<Codebook> =
+            truth.iter().zip(1..).filter_map(|(who, seed)| Codebook::of([&spoken(who, seed)[..]])).collect();
+        let (maps, reference) = align(&books).expect("three speakers");
+        let (source, wanted) = (spoken(&truth[0], 9), spoken(&truth[1], 9));
+        let to = maps[0].to(&maps[1]).expect("a map back");
+        let mut moved = source.clone();
+        moved.chunks_exact_mut(FEATURES).for_each(|f| to.apply(f));
+        let (before, after) = (distance(&source, &wanted), distance(&moved, &wanted));
+        assert!(after < 0.35 * before, "{before} before, {after} after");
+
+        // Somebody who was not there when the space was made.
+        let new = reference.align(&books[0]).expect("a map");
+        let mut moved = source.clone();
+        let to = new.to(&maps[1]).expect("a map back");
+        moved.chunks_exact_mut(FEATURES).for_each(|f| to.apply(f));
+        let after = distance(&moved, &wanted);
+        assert!(after < 0.5 * before, "{before} before, {after} after, by the reference");
+    }
+
+    #[test]
+    fn there_and_back_is_nothing() {
+        let map = person(1.0);
+        let same = map.to(&map).expect("a map back");
+        let mut frame = [0.3; FEATURES];
+        same.apply(&mut frame);
+        assert!(frame.iter().all(|v| (v - 0.3).abs() < 1e-5), "{frame:?}");
+        let flat = Alignment { matrix: [[1.0; CEPSTRA]; CEPSTRA], offset: [0.0; CEPSTRA] };
+        assert!(!flat.is_valid() && flat.inverse().is_none());
+    }
+
+    #[test]
+    fn a_codebook_survives_its_file_but_for_its_steps() {
+        let book = Codebook::of([&track(3, 2_000)[..]]).expect("speech");
+        let json = serde_json::to_string(&book).expect("numbers");
+        let back: Codebook = serde_json::from_str(&json).expect("a codebook");
+        let pairs = book.rows.as_flattened().iter().zip(back.rows.as_flattened());
+        assert!(
+            pairs.clone().all(|(a, b)| (a - b).abs() <= 0.5 * STEP) && book.rows.len() == back.rows.len()
+        );
+        for bad in [r#"{"step":0.1,"codes":[1,2]}"#, r#"{"step":0.0,"codes":[]}"#] {
+            assert!(serde_json::from_str::<Codebook>(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn too_little_speech_gives_no_codebook() {
+        assert_eq!(Codebook::of([&track(1, MIN_FRAMES - 1)[..]]), None);
+        assert_eq!(Codebook::of([&[][..]]), None);
+        assert_eq!(align(&[Codebook::of([&track(1, 900)[..]]).expect("speech")]), None);
+    }
+}
