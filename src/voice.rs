@@ -73,10 +73,10 @@ impl VoiceSection {
         );
         if let Some(s) = section.speakers.iter().find(|s| s.stats.as_ref().is_some_and(|s| !s.is_valid())) {
             bail!(
-                "{}: speaker {}: its stats hold a number that is not finite, a deviation that is not above 0, or an alignment that \
-                 can't be turned back",
+                "{}: speaker {}: its stats hold {}",
                 path.display(),
-                s.name
+                s.name,
+                features::SpeakerStats::INVALID
             );
         }
         ensure!(

@@ -494,6 +494,8 @@ fn anothers_track_is_converted_and_ones_own_is_not() {
     assert_eq!(heard(&aligned, who(&aligned).overlaid(said(&aligned, &bob))), as_it_is);
     assert_eq!(heard(&aligned, who(&aligned).overlaid(new(&aligned, track(12)))), as_it_is);
     assert_eq!(heard(&aligned, new(&aligned, speaker(vector)).overlaid(said(&aligned, &ann))), as_it_is);
+    let cue = who(&aligned).overlaid(said(&aligned, &ann)).unconverted();
+    assert_eq!(heard(&aligned, cue), as_it_is);
     // A file without the way says who it is of, and the voice knows the way.
     let mut knowing = aligned.clone();
     knowing.section.speakers[0].stats = Some(ann.clone());

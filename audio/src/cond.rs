@@ -16,8 +16,8 @@
 //! | `track` | `[N, F]`, N in 1..=2^20, F in 1..=128 | normalised local features, one row per `hop` samples at `sample_rate` |
 //!
 //! `space` is empty without `speaker`; `recipe` is empty and `sample_rate` and `hop` are 0 without
-//! `track`; `stats`, the statistics the track was normalised with, may be null. Unknown JSON fields are
-//! ignored, unknown tensors are an error.
+//! `track`; `stats`, the statistics the track was normalised with, may be null, and hold a
+//! [`common`](SpeakerStats::common), too. Unknown JSON fields are ignored, unknown tensors are an error.
 
 mod mix;
 
@@ -365,7 +365,7 @@ impl Condition {
             finite("track", &t.frames)?;
         }
         if self.stats.as_ref().is_some_and(|s| !s.is_valid()) {
-            return Err("its stats hold a number that is not finite, or a deviation <= 0".into());
+            return Err(format!("its stats hold {}", SpeakerStats::INVALID));
         }
         Ok(())
     }

@@ -1,6 +1,7 @@
 """speakers.py CORPUS PROGRAM MODEL COPIES OUT.json: does the speaker vector decide who is heard?
 
-Swap: held-out recordings of each speaker, said by every speaker's vector; whose reference embedding is nearest?
+Swap: held-out recordings of each speaker, said by every speaker's vector; whose reference embedding is nearest? And how
+many words does the recogniser get wrong of all English ones, by vector?
 Mix: the same tracks said by mixtures of two vectors; how near to either end?
 """
 
@@ -8,6 +9,7 @@ import numpy as np
 
 import corpus
 import encoder
+import measure
 from corpus import PERSON, SPEAKERS
 from program import asked
 
@@ -45,6 +47,22 @@ def swap(references, tracks, originals, program, copies):
     }
 
 
+def words(tracks, program, copies):
+    """Words said and words wrong of English tracks, [(text, track)], by each vector."""
+    found = {}
+    for target in SPEAKERS:
+        jobs = [(program.speaker(target), track, copies / f"{track.stem}-{target}.wav") for _, track in tracks]
+        program.render(jobs)
+        rows = corpus.each(recognise, [(text, job[-1]) for (text, _), job in zip(tracks, jobs)])
+        found[target] = {key: sum(r.get(key, 0) for r in rows) for key in ("words", "words_wrong")}
+    return found
+
+
+def recognise(job):
+    text, path = job
+    return measure.word_figures(text, corpus.read(path))
+
+
 def mix(references, tracks, program, copies):
     rows = []
     for a, b in PAIRS:
@@ -69,7 +87,10 @@ def main():
     tracks = {s: [program.track(p, copies / "tracks" / f"{s}-{p.stem}.bin", like=s) for p in originals[s]]
               for s in SPEAKERS}
     references = {s: encoder.reference(root, s) for s in SPEAKERS}
-    result = {"swap": swap(references, tracks, originals, program, copies / "swap"),
+    english = [(text, program.track(root / "en_allison" / f"{utt}.wav", copies / "english" / f"{utt}.bin", like="en_allison"))
+               for utt, _, text in corpus.rows(root, "en_allison", "test")]
+    result = {"words": words(english, program, copies / "english"),
+              "swap": swap(references, tracks, originals, program, copies / "swap"),
               "mix": mix(references, tracks, program, copies / "mix")}
     corpus.save(out, result)
 

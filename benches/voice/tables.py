@@ -82,12 +82,14 @@ class Results:
         kinds = (("recordings", "originals"), ("copies, own vector", "own"), ("swapped, another's vector", "swapped"))
         counts = [[title, percent(swap[key]), percent(swap[f"{key}_persons"])] for title, key in kinds]
         counts.append(["swapped, another person's vector", "–", percent(swap["between_persons"])])
-        confusion = [[t, *(swap["confusion"][t][h] or "·" for h in SPEAKERS)] for t in SPEAKERS]
+        said = self.read("speakers")["words"]
+        wrong = lambda t: f"{said[t]['words_wrong']} of {said[t]['words']}"
+        confusion = [[t, *(swap["confusion"][t][h] or "·" for h in SPEAKERS), wrong(t)] for t in SPEAKERS]
         between, source = swap["between_persons"]["of"], swap["source_heard"]
         return "\n\n".join([
             table(["utterances", "the right one of six speakers", "the right one of five persons"], counts),
             f"Of the {between} between persons, {source} were heard as the person of the track.",
-            table(["vector of", *(f"heard: {h}" for h in SPEAKERS)], confusion)])
+            table(["vector of", *(f"heard: {h}" for h in SPEAKERS), "English words wrong"], confusion)])
 
     def mix(self):
         rows, mixed = [], self.read("speakers")["mix"]

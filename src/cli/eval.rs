@@ -124,7 +124,7 @@ fn score(voice: &Voice, cue: Cue, stats: Option<&SpeakerStats>, path: &Path) -> 
         }
         _ => cue,
     };
-    let mut forced = Forced::new(voice, cue);
+    let mut forced = Forced::new(voice, cue.unconverted());
     let codes = pcm::encode_signal(&pcm, voice.section.preemphasis);
     Ok(codes.into_iter().map(|x| forced.score(x)).collect())
 }

@@ -93,7 +93,8 @@ fn page(checkpoint: &Checkpoint, config: &FamilyConfig, voice: Option<&VoiceSect
         lines.push(("recipe", if v.recipe.is_empty() { "none".into() } else { v.recipe.clone() }));
         lines.push(("speaker space", v.space.clone()));
         let names: Vec<_> = v.speakers.iter().map(|s| s.name.as_str()).collect();
-        lines.push(("speakers", format!("{}: {}", names.len(), names.join(", "))));
+        let aligned = if v.common.is_some() { ", aligned with one another" } else { "" };
+        lines.push(("speakers", format!("{}: {}{aligned}", names.len(), names.join(", "))));
     }
     for (name, section) in checkpoint.header.sections.iter().filter(|(n, _)| *n != SECTION) {
         match section {

@@ -167,6 +167,15 @@ impl Cue {
         Self { speaker: None, ..self }
     }
 
+    /// This cue, its speaker taken at his word: another's track stays as it is. What a recording is scored under, which does
+    /// not become another's.
+    pub fn unconverted(mut self) -> Self {
+        if let Some(who) = &mut self.speaker {
+            who.converted = None;
+        }
+        self
+    }
+
     /// Whether it says who speaks.
     pub fn has_speaker(&self) -> bool {
         self.speaker.is_some()

@@ -3,7 +3,8 @@
     python3 tests/reference/check.py target/release/wavesynth MODEL RECORDING.wav...
 
 Needs numpy. Prints a line a check with the measured difference and its limit; exits with 1 where one is passed.
-The model is any checkpoint of a voice; of a model with speakers the first one speaks. Recordings of 1 to 3 s do.
+The model is any checkpoint of a voice; of a model with speakers the first one speaks. Recordings of 1 to 3 s do; with five
+seconds of speech in all of them together, their speaker's way to the common space is compared, too.
 """
 
 import json
@@ -101,6 +102,39 @@ def check_logits(session, name, model, path, symbols, track):
             session.run("logits", "-m", path, *args, "--symbols", "x.npy", "--path", reading, "-o", "l.npy")
             worst = np.abs(session.array("l.npy") - mine).max()
             report(f"logits, {name}, {label}, {reading}", worst, 1e-4, f"largest logit {np.abs(mine).max():.3g}")
+
+
+def check_conversion(session, model, path, symbols, track):
+    """The first speaker says tracks of the second, known by file or by number, and of a stranger."""
+    own, other = (s["stats"] for s in model.voice["speakers"][:2])
+    stranger = {k: v for k, v in own.items() if k != "common"} | {"median_f0_hz": 99.5}
+    vector = model.tensors["cond.speakers"][0]
+    made = dict(recipe=model.voice["recipe"], sample_rate=model.voice["sample_rate"], hop=model.condition["hop"])
+    ref.write_condition(session.path("who.bin"), space=model.voice["space"], speaker=vector, stats=own)
+    session.array("x.npy", symbols)
+    plain = {k: v for k, v in other.items() if k != "common"}
+    for label, stats, way in (("another", other, other), ("named only", plain, other), ("a stranger", stranger, stranger)):
+        ref.write_condition(session.path("what.bin"), track=track, stats=stats, **made)
+        session.run("logits", "-m", path, "-c", "who.bin", "-t", "what.bin", "--symbols", "x.npy", "-o", "l.npy")
+        said, frames = ref.converted(model, vector, own, track, way)
+        mine = ref.logits(model, symbols, speaker=said, track=frames)
+        far = np.abs(mine - ref.logits(model, symbols, speaker=vector, track=track)).max()
+        report(f"logits, track of {label}", np.abs(session.array("l.npy") - mine).max(), 1e-3, f"unconverted {far:.2g} away")
+
+
+def check_alignment(session, model, path, recordings):
+    """A stranger's way to the common space, from all recordings together."""
+    session.run("condition", "track", recordings[0], "-m", path, "--speaker-recordings", *recordings, "-o", "track.bin")
+    theirs = ref.read_condition(session.path("track.bin"))[0]["stats"].get("common")
+    rows = [ref.features(ref.resampled(*ref.read_wav(r), 16000)) for r in recordings]
+    stats = ref.statistics(rows)
+    heard = np.concatenate([ref.speech_rows(ref.normalised(r, stats)) for r in rows])
+    if len(heard) < 500:
+        report("alignment of too little speech, found", int(theirs is not None), 0)
+        return
+    mine = ref.fit(ref.codebook(heard), ref.common_codebook(model.voice))
+    for key in "matrix", "offset":
+        report(f"alignment, {key}", np.abs(mine[key] - theirs[key]).max(), 0.02, f"of {len(heard)} frames")
 
 
 def check_features(session, recording):
@@ -223,6 +257,9 @@ def main():
             own.write(session.path("own.safetensors"))
             track3 = rng.normal(size=(9, 3)).astype(np.float32)
             check_logits(session, name, own, "own.safetensors", rng.integers(0, 256, 1000), track3)
+        if "common" in model.voice:
+            check_conversion(session, model, path, rng.integers(0, 256, 1000), track)
+            check_alignment(session, model, path, recordings)
         for recording in recordings:
             check_features(session, recording)
             check_codes(session, recording)

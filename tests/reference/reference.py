@@ -330,6 +330,69 @@ def normalised(rows, stats):
     return np.clip(out, -4, 4)
 
 
+# The space common to speakers ----------------------------------------------------------------------------------------
+
+SIDE = np.repeat([0.6, 1.0, 0.6], CEPSTRA)
+MIDDLE = slice(CEPSTRA, 2 * CEPSTRA)
+NOWHERE = {"matrix": np.eye(CEPSTRA), "offset": np.zeros(CEPSTRA)}
+
+
+def spread(rows, count):
+    return rows[np.arange(count) * len(rows) // count]
+
+
+def apart(a, b):
+    """[len(a), len(b)] squared distances."""
+    return (a**2).sum(1)[:, None] - 2 * a @ b.T + (b**2).sum(1)
+
+
+def codebook(rows):
+    heard, centres = spread(rows, min(len(rows), 10240)), spread(rows, min(len(rows), 256)).copy()
+    for _ in range(6):
+        whose = apart(heard, centres).argmin(1)
+        for i in np.unique(whose):
+            centres[i] = heard[whose == i].mean(0)
+    return centres
+
+
+def speech_rows(track):
+    """Rows of 48 of a normalised track."""
+    c = np.asarray(track, np.float64)[:, :CEPSTRA]
+    at = np.arange(len(c))
+    rows = SIDE * np.concatenate([c[np.maximum(at - 1, 0)], c, c[np.minimum(at + 1, len(c) - 1)]], 1)
+    return rows[c[:, 0] > -2]
+
+
+def fit(own, others):
+    m, b = np.eye(CEPSTRA), np.zeros(CEPSTRA)
+    for _ in range(8):
+        mapped = np.concatenate([part @ m.T for part in np.split(own, 3, 1)], 1) + SIDE * np.tile(b, 3)
+        d = apart(mapped, others)
+        x, y = np.concatenate([own, own[d.argmin(0)]])[:, MIDDLE], np.concatenate([others[d.argmin(1)], others])[:, MIDDLE]
+        # The penalty as rows of their own.
+        hold = np.sqrt(0.1 * len(x)) * np.eye(CEPSTRA + 1)
+        inputs = np.concatenate([np.c_[x, np.ones(len(x))], hold])
+        found = np.linalg.lstsq(inputs, np.concatenate([y, hold[:, :CEPSTRA]]), rcond=None)[0]
+        m, b = found[:CEPSTRA].T, found[CEPSTRA]
+    gain = y.std(0) / (x @ m.T).std(0)
+    m = gain[:, None] * m
+    return {"matrix": m, "offset": y.mean(0) - (x @ m.T).mean(0)}
+
+
+def common_codebook(voice):
+    coded = voice["common"]
+    return coded["step"] * np.array(coded["codes"], np.float64).reshape(-1, 3 * CEPSTRA)
+
+
+def converted(model, speaker, speaker_stats, track, track_stats):
+    """Vector and track as the speaker says another's track."""
+    mean = model.tensors["cond.speakers"].astype(np.float64).mean(0)
+    s, t = track_stats.get("common") or NOWHERE, speaker_stats.get("common") or NOWHERE
+    cepstra = track[:, :CEPSTRA] @ np.transpose(s["matrix"]) + s["offset"] - t["offset"]
+    cepstra = np.clip(cepstra @ np.linalg.inv(t["matrix"]).T, -4, 4)
+    return mean + 1.5 * (speaker - mean), np.concatenate([cepstra, track[:, CEPSTRA:]], 1)
+
+
 # Sampling ------------------------------------------------------------------------------------------------------------
 
 

@@ -7,7 +7,12 @@ fn sample() -> Condition {
         name: "Ada \"ü\"".into(),
         source: "ada.wav".into(),
         speaker: Some(SpeakerVector { space: "s-1".into(), values: vec![0.25, -1.5, 3.0e-8] }),
-        stats: Some(SpeakerStats { mean: [0.1; 16], std: [1.7; 16], median_f0_hz: 203.7, common: None }),
+        stats: Some(SpeakerStats {
+            mean: [0.1; 16],
+            std: [1.7; 16],
+            median_f0_hz: 203.7,
+            common: Some(Alignment { offset: [0.3; 16], ..Alignment::identity() }),
+        }),
         track: Some(TrackInfo {
             recipe: features::RECIPE.into(),
             sample_rate: features::SAMPLE_RATE,
@@ -41,7 +46,7 @@ fn bad_content_is_neither_written_nor_read() {
     sample().write(&path).unwrap();
     let old = std::fs::read(&path).unwrap();
     type Edit = fn(&mut Condition);
-    let edits: [Edit; 12] = [
+    let edits: [Edit; 13] = [
         |c| c.speaker.as_mut().unwrap().values[1] = f32::NAN,
         |c| c.speaker.as_mut().unwrap().values.clear(),
         |c| c.speaker.as_mut().unwrap().values.resize(MAX_SPEAKER + 1, 0.0),
@@ -53,6 +58,7 @@ fn bad_content_is_neither_written_nor_read() {
         |c| c.track.as_mut().unwrap().hop = 0,
         |c| c.stats.as_mut().unwrap().std[3] = 0.0,
         |c| c.stats.as_mut().unwrap().median_f0_hz = f32::NAN,
+        |c| c.stats.as_mut().unwrap().common.as_mut().unwrap().matrix[5] = [0.0; 16],
         |c| (c.speaker, c.track) = (None, None),
     ];
     for edit in edits {

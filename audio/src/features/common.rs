@@ -37,6 +37,9 @@ const RIDGE: f64 = 0.1;
 /// Least frames that a map is found from: seconds of speech × 100.
 const MIN_FRAMES: usize = 500;
 
+/// Largest number in a map.
+const MOST: f32 = 1e4;
+
 type Row = [f32; WIDTH];
 /// c and a 1.
 const INPUTS: usize = CEPSTRA + 1;
@@ -67,9 +70,14 @@ impl Alignment {
     }
 
     fn of(&self, cepstra: &[f32; CEPSTRA]) -> [f32; CEPSTRA] {
+        self.of_weighted(cepstra, 1.0)
+    }
+
+    /// Of cepstra times `weight`, which the result then is, too.
+    fn of_weighted(&self, cepstra: &[f32; CEPSTRA], weight: f32) -> [f32; CEPSTRA] {
         std::array::from_fn(|i| {
             let row = self.matrix[i].iter().zip(cepstra);
-            row.map(|(m, c)| m * c).sum::<f32>() + self.offset[i]
+            row.map(|(m, c)| m * c).sum::<f32>() + weight * self.offset[i]
         })
     }
 
@@ -90,7 +98,7 @@ impl Alignment {
         }
     }
 
-    /// The map back; `None` where there is none that 32 bits can hold.
+    /// The map back; `None` where there is none within the bounds of [`Alignment::is_valid`].
     pub fn inverse(&self) -> Option<Self> {
         let matrix = SMatrix::<f64, CEPSTRA, CEPSTRA>::from_fn(|i, k| f64::from(self.matrix[i][k]));
         let back = matrix.try_inverse()?;
@@ -99,7 +107,7 @@ impl Alignment {
             matrix: std::array::from_fn(|i| std::array::from_fn(|k| back[(i, k)] as f32)),
             offset: std::array::from_fn(|i| offset[i] as f32),
         };
-        inverse.is_finite().then_some(inverse)
+        inverse.is_bounded().then_some(inverse)
     }
 
     /// From this speaker's frames to those of the speaker with `target`: to the common space and back out of it.
@@ -108,24 +116,22 @@ impl Alignment {
         Some(self.then(&target.inverse()?))
     }
 
-    /// True if every number is finite and there is a map back: what a file has to fulfil.
+    /// True if there is a map back and no number in either is beyond ±10,000, so that no frame can overflow: what a file
+    /// has to fulfil.
     pub fn is_valid(&self) -> bool {
-        self.is_finite() && self.inverse().is_some()
+        self.is_bounded() && self.inverse().is_some()
     }
 
-    fn is_finite(&self) -> bool {
-        self.matrix.iter().flatten().chain(&self.offset).all(|v| v.is_finite())
+    fn is_bounded(&self) -> bool {
+        self.matrix.iter().flatten().chain(&self.offset).all(|v| v.abs() <= MOST)
     }
 
     /// A row of a codebook, mapped.
     fn row(&self, row: &Row) -> Row {
         let mut out = *row;
-        for (part, weight) in out.chunks_exact_mut(CEPSTRA).zip([NEIGHBOUR, 1.0, NEIGHBOUR]) {
-            let moved: [f32; CEPSTRA] =
-                std::array::from_fn(|i| self.matrix[i].iter().zip(&*part).map(|(m, c)| m * c).sum());
-            for (k, out) in part.iter_mut().enumerate() {
-                *out = moved[k] + weight * self.offset[k];
-            }
+        let (parts, _) = out.as_chunks_mut::<CEPSTRA>();
+        for (part, weight) in parts.iter_mut().zip([NEIGHBOUR, 1.0, NEIGHBOUR]) {
+            *part = self.of_weighted(part, weight);
         }
         out
     }
@@ -424,6 +430,11 @@ mod tests {
         assert!(frame.iter().all(|v| (v - 0.3).abs() < 1e-5), "{frame:?}");
         let flat = Alignment { matrix: [[1.0; CEPSTRA]; CEPSTRA], offset: [0.0; CEPSTRA] };
         assert!(!flat.is_valid() && flat.inverse().is_none());
+        for bad in [f32::NAN, f32::INFINITY, 1e5, 1e-6] {
+            let mut map = person(1.0);
+            map.matrix[2] = map.matrix[2].map(|v| bad * v);
+            assert!(!map.is_valid(), "{bad}");
+        }
     }
 
     #[test]

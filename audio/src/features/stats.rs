@@ -134,6 +134,10 @@ impl SpeakerStats {
         mixed.is_valid().then_some(mixed)
     }
 
+    /// What stats hold that are not [valid](SpeakerStats::is_valid), for error messages.
+    pub const INVALID: &str =
+        "a number that is not finite, a deviation that is not above 0, or an alignment that has no way back";
+
     /// True if every number is finite, every deviation positive, the median not negative and the alignment valid: what a file
     /// has to fulfil.
     pub fn is_valid(&self) -> bool {

@@ -64,7 +64,10 @@ fn table(c: &Condition) -> String {
         None => t += "\ntrack    none",
     }
     match &c.stats {
-        Some(s) => t += &format!("\nstats    median F0 {:.1} Hz", s.median_f0_hz),
+        Some(s) => {
+            let way = if s.common.is_some() { ", aligned with the voice's speakers" } else { "" };
+            t += &format!("\nstats    median F0 {:.1} Hz{way}", s.median_f0_hz);
+        }
         None => t += "\nstats    none",
     }
     t
