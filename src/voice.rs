@@ -162,6 +162,13 @@ impl Voice {
         Ok(features::CausalExtractor::new(c.context, talker))
     }
 
+    /// The statistics of the voice's speaker with just this vector.
+    pub(crate) fn stats_of(&self, vector: &[f32]) -> Option<&features::SpeakerStats> {
+        let mut table = self.model.speakers().chunks_exact(vector.len().max(1));
+        let row = table.position(|row| row == vector)?;
+        self.section.speakers.get(row)?.stats.as_ref()
+    }
+
     /// `vector`, its distance from the mean of the voice's speakers made `factor` times as large.
     pub(crate) fn emphasised(&self, vector: &[f32], factor: f32) -> Vec<f32> {
         let table = self.model.speakers().chunks_exact(vector.len().max(1));

@@ -502,6 +502,14 @@ fn anothers_track_is_converted_and_ones_own_is_not() {
     let older = SpeakerStats { common: None, ..ann.clone() };
     assert_eq!(heard(&knowing, who(&knowing).overlaid(said(&knowing, &older))), converted);
 
+    // A vector beside a track in one file is the voice's speaker's who has it.
+    let row: [f32; 4] = table[4..8].try_into().unwrap();
+    knowing.section.speakers[1].stats = Some(bob.clone());
+    let alone = new(&knowing, Condition { stats: Some(bob.clone()), ..speaker(row) });
+    let both = Condition { stats: Some(ann.clone()), track: track(12).track, ..speaker(row) };
+    let apart = heard(&knowing, alone.overlaid(said(&knowing, &ann)));
+    assert_eq!(heard(&knowing, new(&knowing, both)), apart);
+
     // While it runs, too: his own track gives way to another's.
     let run = |voice: &Voice, first: Cue, second: Cue| {
         let mut synth = Synth::new(voice, part(Box::new(first), 3, Length::Samples(3_000)));

@@ -11,6 +11,7 @@ use anyhow::Result;
 use clap::Subcommand;
 use std::path::{Path, PathBuf};
 use wavesynth::shipped;
+use wavesynth::voice::VoiceSection;
 use wavesynth_audio::cond::Condition;
 
 /// What was typed.
@@ -64,6 +65,16 @@ fn list() -> Result<()> {
 fn write(condition: &Condition, path: &Path) -> Result<()> {
     condition.write(path)?;
     super::output::text(&format!("{}: {}", path.display(), show::line(condition)))
+}
+
+/// Says so where somebody could not be aligned with the voice's speakers, who are aligned with one another.
+fn hint_at_alignment(condition: &Condition, section: &VoiceSection) {
+    if section.common.is_some() && condition.stats.as_ref().is_some_and(|s| s.common.is_none()) {
+        eprintln!(
+            "less than five seconds of speech: not aligned with the voice's speakers, so that what he says sounds more \
+             like him in their voices; name more recordings of him"
+        );
+    }
 }
 
 /// File names of recordings, for the field `source`: enough to recognise them, and no paths of this machine.

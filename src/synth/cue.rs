@@ -88,7 +88,10 @@ impl Cue {
             Some(_) if shape.speaker_dim > 0 => {
                 let values = voice.speaker_vector(condition, path)?;
                 // The statistics beside a track are those that it was normalised with, whosever vector stands there too.
-                let by = by.clone().filter(|_| said.is_none());
+                let by = match said {
+                    None => by.clone(),
+                    Some(_) => voice.stats_of(&values).map(|stats| known(voice, stats)),
+                };
                 let common = by.as_ref().filter(|_| voice.section.common.is_some());
                 let converted = common.and_then(|(_, map)| {
                     Some(Converted {

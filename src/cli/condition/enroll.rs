@@ -6,6 +6,7 @@ use anyhow::Result;
 use std::path::PathBuf;
 use wavesynth::recordings;
 use wavesynth::train::enroll;
+use wavesynth::voice::VoiceSection;
 
 /// What was typed.
 #[derive(Debug, clap::Args)]
@@ -41,5 +42,6 @@ pub fn run(args: Args) -> Result<()> {
         "held-out: {:.4} nats/sample as {}, the nearest known speaker; {:.4} as {}",
         e.before, e.nearest, e.after, options.name
     );
+    super::hint_at_alignment(&e.condition, &VoiceSection::from_header(&checkpoint.header, &path)?);
     super::write(&e.condition, &args.output)
 }

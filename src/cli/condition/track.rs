@@ -70,5 +70,6 @@ pub fn run(args: Args) -> Result<()> {
         }
         condition.speaker = who.speaker;
     }
+    super::hint_at_alignment(&condition, &section);
     super::write(&condition, &output)
 }
