@@ -62,9 +62,7 @@ pub fn statistics<'a>(
 ) -> Result<SpeakerStats, FeatureError> {
     let mut stats = SpeakerStats::pool(recordings.clone())?;
     if let Some(common) = common {
-        let tracks: Vec<_> = recordings.map(|raw| features::normalise(raw, &stats).frames).collect();
-        let book = Codebook::of(tracks.iter().map(|t| &t[..]));
-        stats.common = book.and_then(|book| common.align(&book));
+        stats.common = Codebook::of(recordings, &stats).and_then(|book| common.align(&book));
     }
     Ok(stats)
 }

@@ -84,6 +84,13 @@ impl RawFeatures {
         self.cepstra.len()
     }
 
+    /// Appends the frames of another recording.
+    pub fn append(&mut self, other: &RawFeatures) {
+        self.cepstra.extend(&other.cepstra);
+        self.f0_hz.extend(&other.f0_hz);
+        self.voicing.extend(&other.voicing);
+    }
+
     /// True without a frame.
     pub fn is_empty(&self) -> bool {
         self.cepstra.is_empty()

@@ -211,14 +211,9 @@ impl Cue {
     pub(super) fn conversion(&self, heard: Option<&SpeakerStats>) -> Option<Alignment> {
         let who = self.speaker.as_ref()?;
         let back = &who.converted.as_ref()?.from_common;
-        let identity;
-        let (person, map) = match (heard, &self.track) {
-            (Some(stats), _) => {
-                identity = Alignment::identity();
-                (Person::of(stats), stats.common.as_ref().unwrap_or(&identity))
-            }
-            (None, Some(What { by: Some((person, map)), .. })) => (*person, map),
-            _ => return None,
+        let (person, map) = match heard {
+            Some(stats) => (Person::of(stats), stats.common.clone().unwrap_or_else(Alignment::identity)),
+            None => self.track.as_ref()?.by.clone()?,
         };
         (who.person != Some(person)).then(|| map.then(back))
     }

@@ -49,28 +49,30 @@ pub(super) struct Frames {
 impl Frames {
     pub(super) fn new(shape: Option<Condition>, cue: Box<Cue>) -> Self {
         let speaker_dim = shape.as_ref().map_or(0, |c| c.speaker_dim);
-        let mut speaker = vec![0.0; speaker_dim];
-        let conversion = cue.conversion(None);
-        if let Some(v) = cue.speaker(conversion.is_some()) {
-            speaker.copy_from_slice(v);
-        }
-        Self {
+        let mut frames = Self {
             frame: vec![0.0; shape.as_ref().map_or(0, Condition::len)],
-            from: speaker.clone(),
-            speaker,
+            from: vec![0.0; speaker_dim],
+            speaker: vec![0.0; speaker_dim],
             fade: (0, 0),
             track_start: 0,
             voicing: 0.0,
             listener: None,
-            conversion,
+            conversion: None,
             cue,
             shape,
-        }
+        };
+        frames.begin();
+        frames
     }
 
     /// Takes the features from `listener` from here on. It has to be made for this shape.
     pub(super) fn listen(&mut self, listener: Box<Listener>) {
         self.listener = Some(listener);
+        self.begin();
+    }
+
+    /// Starts with the cue's speaker at once.
+    fn begin(&mut self) {
         self.convert();
         if let Some(v) = self.cue.speaker(self.conversion.is_some()) {
             self.speaker.copy_from_slice(v);

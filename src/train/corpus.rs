@@ -16,7 +16,7 @@ use std::collections::HashMap;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use wavesynth_audio::features::common::{self, Codebook};
-use wavesynth_audio::features::{Extractor, FEATURES, RawFeatures, SpeakerStats, normalise};
+use wavesynth_audio::features::{Extractor, FEATURES, RawFeatures, SpeakerStats};
 use wavesynth_audio::wav;
 
 /// The recordings of a run, by speaker and file name.
@@ -208,7 +208,7 @@ impl Corpus {
                     wanted.iter().zip(&heard).filter(|((n, _), _)| n.is_some_and(|n| kept.contains(&n)));
                 let all = pooled(own.map(|(_, h)| &h.raw), ranks)?;
                 let stats = SpeakerStats::pool([&all])?;
-                let book = Codebook::of([&normalise(&all, &stats).frames[..]]);
+                let book = Codebook::of([&all], &stats);
                 (Some(stats), book)
             }
             false => (None, None),
@@ -330,13 +330,16 @@ fn split(files: &[Found], fraction: f64) -> Vec<bool> {
 
 /// The frames of a speaker's recordings on all ranks, one after the other in the order of the ranks: as one process has them.
 fn pooled<'a>(own: impl Iterator<Item = &'a RawFeatures>, ranks: &Ranks) -> Result<RawFeatures> {
-    let mut bytes = Vec::new();
-    for raw in own {
-        for ((cepstra, f0), voicing) in raw.cepstra.iter().zip(&raw.f0_hz).zip(&raw.voicing) {
-            bytes.extend(cepstra.iter().chain([f0, voicing]).flat_map(|v| v.to_le_bytes()));
-        }
-    }
     let mut all = RawFeatures::default();
+    own.for_each(|raw| all.append(raw));
+    if ranks.size() == 1 {
+        return Ok(all);
+    }
+    let frames = all.cepstra.iter().zip(all.f0_hz.iter().zip(&all.voicing));
+    let bytes = frames
+        .flat_map(|(c, (f0, voicing))| c.iter().chain([f0, voicing]).flat_map(|v| v.to_le_bytes()))
+        .collect();
+    all = RawFeatures::default();
     for frame in ranks.gather(bytes)?.iter().flat_map(|bytes| bytes.chunks_exact(4 * FEATURES)) {
         let mut values = frame.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]));
         all.cepstra.push(std::array::from_fn(|_| values.next().unwrap_or(0.0)));

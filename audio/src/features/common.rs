@@ -2,7 +2,7 @@
 //!
 //! A track from which only mean and deviation are taken still says who spoke, so a voice that is given another speaker's
 //! vector beside it goes on sounding like the first one. [`align`] finds for each speaker s a map x = M_s c + b_s to a
-//! space that all share. What s said is then, as t would have said it, M_t⁻¹ (M_s c + b_s − b_t): see [`Alignment::to`].
+//! space that all share. What s said is then, as t would have said it, M_t⁻¹ (M_s c + b_s − b_t): s's map, [then](Alignment::then) the [inverse](Alignment::inverse) of t's.
 //! A speaker's own track comes back as it was.
 //!
 //! The maps are those of constrained MLLR (M. Gales, "Maximum likelihood linear transformations for HMM-based speech
@@ -12,14 +12,14 @@
 //! far, fit the map to the pairs by least squares, again. The frames are centres of k-means over frames with their
 //! neighbours, a [`Codebook`].
 
-use super::{CEPSTRA, CLAMP, FEATURES};
+use super::{CEPSTRA, CLAMP, RawFeatures, SpeakerStats, write_cepstra};
 use nalgebra::SMatrix;
 use serde::{Deserialize, Serialize};
 
 /// Values of a codebook's row: the frame before, the frame, the frame behind.
 const WIDTH: usize = 3 * CEPSTRA;
-/// What the neighbours count beside the frame.
-const NEIGHBOUR: f32 = 0.6;
+/// What the three count.
+const WEIGHTS: [f32; 3] = [0.6, 1.0, 0.6];
 /// Centres of a codebook.
 const CENTRES: usize = 256;
 /// Frames that they are found from, at most.
@@ -110,12 +110,6 @@ impl Alignment {
         inverse.is_bounded().then_some(inverse)
     }
 
-    /// From this speaker's frames to those of the speaker with `target`: to the common space and back out of it.
-    /// `None` where `target` has no way back.
-    pub fn to(&self, target: &Self) -> Option<Self> {
-        Some(self.then(&target.inverse()?))
-    }
-
     /// True if there is a map back and no number in either is beyond ±10,000, so that no frame can overflow: what a file
     /// has to fulfil.
     pub fn is_valid(&self) -> bool {
@@ -130,7 +124,7 @@ impl Alignment {
     fn row(&self, row: &Row) -> Row {
         let mut out = *row;
         let (parts, _) = out.as_chunks_mut::<CEPSTRA>();
-        for (part, weight) in parts.iter_mut().zip([NEIGHBOUR, 1.0, NEIGHBOUR]) {
+        for (part, weight) in parts.iter_mut().zip(WEIGHTS) {
             *part = self.of_weighted(part, weight);
         }
         out
@@ -145,30 +139,40 @@ pub struct Codebook {
 }
 
 impl Codebook {
-    /// The codebook of recordings of one speaker, `[N x FEATURES]` each, normalised by his statistics. `None` of less than
-    /// five seconds of speech.
-    pub fn of<'a>(tracks: impl IntoIterator<Item = &'a [f32]>) -> Option<Self> {
-        let mut rows = Vec::new();
-        for track in tracks {
-            let frame = |i: usize| &track[i * FEATURES..][..CEPSTRA];
-            let last = (track.len() / FEATURES).wrapping_sub(1);
-            for i in (0..track.len() / FEATURES).filter(|&i| frame(i)[0] > LEAST_LEVEL) {
-                let parts = [(i.saturating_sub(1), NEIGHBOUR), (i, 1.0), ((i + 1).min(last), NEIGHBOUR)];
-                let mut row = [0.0; WIDTH];
-                for (out, (at, weight)) in row.chunks_exact_mut(CEPSTRA).zip(parts) {
-                    out.iter_mut().zip(frame(at)).for_each(|(o, c)| *o = weight * c);
-                }
-                rows.push(row);
+    /// The codebook of recordings of the speaker with `stats`. `None` of less than five seconds of speech.
+    pub fn of<'a>(
+        recordings: impl IntoIterator<Item = &'a RawFeatures>,
+        stats: &SpeakerStats,
+    ) -> Option<Self> {
+        let normalised = |raw: &RawFeatures, i: usize| {
+            let mut cepstra = [0.0; CEPSTRA];
+            write_cepstra(&raw.cepstra[i], stats, &mut cepstra);
+            cepstra
+        };
+        // Most frames are never looked at again, so only their places are kept.
+        let speech: Vec<(&RawFeatures, usize)> = recordings
+            .into_iter()
+            .flat_map(|raw| (0..raw.len()).map(move |i| (raw, i)))
+            .filter(|&(raw, i)| normalised(raw, i)[0] > LEAST_LEVEL)
+            .collect();
+        let row = |at: usize| {
+            let (raw, i) = speech[at];
+            let frames = [i.saturating_sub(1), i, (i + 1).min(raw.len() - 1)];
+            let mut row = [0.0; WIDTH];
+            let (parts, _) = row.as_chunks_mut::<CEPSTRA>();
+            for ((part, frame), weight) in parts.iter_mut().zip(frames).zip(WEIGHTS) {
+                *part = normalised(raw, frame).map(|c| weight * c);
             }
-        }
-        (rows.len() >= MIN_FRAMES).then(|| Self::centred(&rows))
+            row
+        };
+        (speech.len() >= MIN_FRAMES).then(|| Self::centred(speech.len(), row))
     }
 
-    /// k-means, from centres and with frames that stand at equal distances in `rows`.
-    fn centred(rows: &[Row]) -> Self {
-        let spread = |n: usize| (0..n).map(move |i| rows[i * rows.len() / n]);
-        let heard: Vec<Row> = spread(rows.len().min(HEARD)).collect();
-        let mut centres: Vec<Row> = spread(rows.len().min(CENTRES)).collect();
+    /// k-means of `count` rows, from centres and with frames that stand at equal distances among them.
+    fn centred(count: usize, row: impl Fn(usize) -> Row) -> Self {
+        let spread = |n: usize| (0..n).map(|i| row(i * count / n)).collect();
+        let heard: Vec<Row> = spread(count.min(HEARD));
+        let mut centres: Vec<Row> = spread(count.min(CENTRES));
         for _ in 0..LLOYD_STEPS {
             let mut finder = Finder::new(&centres);
             let mut sums = vec![([0.0f64; WIDTH], 0u32); centres.len()];
@@ -211,7 +215,8 @@ pub fn align(speakers: &[Codebook]) -> Option<(Vec<Alignment>, Codebook)> {
             speakers.iter().enumerate().map(|(s, own)| fit(&own.rows, &others(s))).collect();
         maps = next?;
     }
-    let reference = Codebook::centred(&mapped(&maps).concat());
+    let all = mapped(&maps).concat();
+    let reference = Codebook::centred(all.len(), |i| all[i]);
     Some((maps, reference))
 }
 
@@ -354,26 +359,32 @@ mod tests {
     use super::*;
 
     /// Speech of nobody: a slow walk through eight sounds, each a place in the cepstra, with some noise.
-    fn track(seed: u64, frames: usize) -> Vec<f32> {
+    fn speech(seed: u64, frames: usize) -> RawFeatures {
         let mut state = seed;
         let mut uniform = move || {
             state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
             (state >> 40) as f32 / (1u64 << 24) as f32
         };
         let place = |sound: usize, k: usize| ((sound * 37 + k * 101 + 13) % 29) as f32 / 8.0 - 1.75;
-        let mut out = vec![0.0; frames * FEATURES];
+        let mut out = vec![[0.0; CEPSTRA]; frames];
         let (mut from, mut to) = (0, 1);
-        for (i, frame) in out.chunks_exact_mut(FEATURES).enumerate() {
+        for (i, frame) in out.iter_mut().enumerate() {
             if i % 12 == 0 {
                 (from, to) = (to, (uniform() * 8.0) as usize);
             }
             let share = ((i % 12) as f32 / 6.0).min(1.0);
-            for (k, v) in frame[..CEPSTRA].iter_mut().enumerate() {
+            for (k, v) in frame.iter_mut().enumerate() {
                 *v = place(from, k) * (1.0 - share) + place(to, k) * share + 0.2 * (uniform() - 0.5);
             }
             frame[0] = 0.5;
         }
-        out
+        RawFeatures { cepstra: out, f0_hz: vec![0.0; frames], voicing: vec![0.0; frames] }
+    }
+
+    fn book(raw: &RawFeatures) -> Option<Codebook> {
+        let stats =
+            SpeakerStats { mean: [0.0; CEPSTRA], std: [1.0; CEPSTRA], median_f0_hz: 0.0, common: None };
+        Codebook::of([raw], &stats)
     }
 
     /// Another person: the sounds move by a map near the identity.
@@ -388,35 +399,35 @@ mod tests {
         map
     }
 
-    fn distance(a: &[f32], b: &[f32]) -> f32 {
-        let frames = a.chunks_exact(FEATURES).zip(b.chunks_exact(FEATURES));
-        frames.flat_map(|(a, b)| a[1..CEPSTRA].iter().zip(&b[1..])).map(|(a, b)| (a - b).powi(2)).sum()
+    fn distance(a: &RawFeatures, b: &RawFeatures) -> f32 {
+        let frames = a.cepstra.iter().zip(&b.cepstra);
+        frames.flat_map(|(a, b)| a[1..].iter().zip(&b[1..])).map(|(a, b)| (a - b).powi(2)).sum()
     }
 
     #[test]
     fn one_speakers_frames_become_the_others() {
         let truth = [person(1.0), person(-1.0), person(0.0)];
         let spoken = |who: &Alignment, seed| {
-            let mut track = track(seed, 3_000);
-            track.chunks_exact_mut(FEATURES).for_each(|f| who.apply(f));
-            track
+            let mut said = speech(seed, 3_000);
+            said.cepstra.iter_mut().for_each(|f| who.apply(f));
+            said
         };
         // Everybody says something else.
         let books: Vec<Codebook> =
-            truth.iter().zip(1..).filter_map(|(who, seed)| Codebook::of([&spoken(who, seed)[..]])).collect();
+            truth.iter().zip(1..).filter_map(|(who, seed)| book(&spoken(who, seed))).collect();
         let (maps, reference) = align(&books).expect("three speakers");
         let (source, wanted) = (spoken(&truth[0], 9), spoken(&truth[1], 9));
-        let to = maps[0].to(&maps[1]).expect("a map back");
+        let to = maps[0].then(&maps[1].inverse().expect("a map back"));
         let mut moved = source.clone();
-        moved.chunks_exact_mut(FEATURES).for_each(|f| to.apply(f));
+        moved.cepstra.iter_mut().for_each(|f| to.apply(f));
         let (before, after) = (distance(&source, &wanted), distance(&moved, &wanted));
         assert!(after < 0.35 * before, "{before} before, {after} after");
 
         // Somebody who was not there when the space was made.
         let new = reference.align(&books[0]).expect("a map");
         let mut moved = source.clone();
-        let to = new.to(&maps[1]).expect("a map back");
-        moved.chunks_exact_mut(FEATURES).for_each(|f| to.apply(f));
+        let to = new.then(&maps[1].inverse().expect("a map back"));
+        moved.cepstra.iter_mut().for_each(|f| to.apply(f));
         let after = distance(&moved, &wanted);
         assert!(after < 0.5 * before, "{before} before, {after} after, by the reference");
     }
@@ -424,8 +435,8 @@ mod tests {
     #[test]
     fn there_and_back_is_nothing() {
         let map = person(1.0);
-        let same = map.to(&map).expect("a map back");
-        let mut frame = [0.3; FEATURES];
+        let same = map.then(&map.inverse().expect("a map back"));
+        let mut frame = [0.3; CEPSTRA];
         same.apply(&mut frame);
         assert!(frame.iter().all(|v| (v - 0.3).abs() < 1e-5), "{frame:?}");
         let flat = Alignment { matrix: [[1.0; CEPSTRA]; CEPSTRA], offset: [0.0; CEPSTRA] };
@@ -439,7 +450,7 @@ mod tests {
 
     #[test]
     fn a_codebook_survives_its_file_but_for_its_steps() {
-        let book = Codebook::of([&track(3, 2_000)[..]]).expect("speech");
+        let book = book(&speech(3, 2_000)).expect("speech");
         let json = serde_json::to_string(&book).expect("numbers");
         let back: Codebook = serde_json::from_str(&json).expect("a codebook");
         let pairs = book.rows.as_flattened().iter().zip(back.rows.as_flattened());
@@ -453,8 +464,8 @@ mod tests {
 
     #[test]
     fn too_little_speech_gives_no_codebook() {
-        assert_eq!(Codebook::of([&track(1, MIN_FRAMES - 1)[..]]), None);
-        assert_eq!(Codebook::of([&[][..]]), None);
-        assert_eq!(align(&[Codebook::of([&track(1, 900)[..]]).expect("speech")]), None);
+        assert_eq!(book(&speech(1, MIN_FRAMES - 1)), None);
+        assert_eq!(book(&RawFeatures::default()), None);
+        assert_eq!(align(&[book(&speech(1, 900)).expect("speech")]), None);
     }
 }

@@ -1,0 +1,123 @@
+//! Whose track it is, and what becomes of another's.
+
+use crate::common::{config, speaker, track, voice};
+use crate::{all, bursts, part, stats};
+use std::path::Path;
+use wavesynth::recordings;
+use wavesynth::synth::{Cue, Length, Listener, Synth};
+use wavesynth::voice::Voice;
+use wavesynth_audio::cond::Condition;
+use wavesynth_audio::features::common::Alignment;
+use wavesynth_audio::features::{Extractor, FEATURES, SpeakerStats, Talker};
+
+/// Of a voice that tells: a track is the speaker's own where both were made with the same statistics, and not otherwise.
+#[test]
+fn a_track_is_known_as_the_speakers_own_by_its_statistics() {
+    let raw = Extractor::new().extract(&bursts(9_000));
+    let other = SpeakerStats { median_f0_hz: 99.0, ..stats() };
+    for own_tracks in [false, true] {
+        let mut voice = voice(&config());
+        voice.section.own_tracks = own_tracks;
+        let cue = |condition: Condition| Cue::new(&voice, &condition, Path::new("test")).unwrap();
+        let who = |stats| cue(Condition { stats, ..speaker([1.0, 0.0, -1.0, 0.5]) });
+        let said = |stats: &SpeakerStats| Cue::heard(&voice, &raw, Some(stats), Path::new("test")).unwrap();
+        let own = |cue: Cue| cue.track().unwrap().own;
+        assert_eq!(own(who(Some(stats())).overlaid(said(&stats()))), own_tracks);
+        assert_eq!(own(said(&stats()).overlaid(who(Some(stats())))), own_tracks);
+        assert!(!own(who(Some(stats())).overlaid(said(&other))));
+        assert!(!own(who(None).overlaid(said(&stats()))));
+        // A file with both: the statistics are the track's, and say nothing of the vector.
+        let (track, stats) = (Some(recordings::track(&raw, &stats())), Some(stats()));
+        assert!(!own(cue(Condition { track, stats, ..speaker([1.0; 4]) })));
+    }
+}
+
+/// A map that is another for each `by`.
+fn map(by: f32) -> Alignment {
+    let mut map = Alignment::identity();
+    for i in 0..16 {
+        map.matrix[i][(i + 3) % 16] += by;
+        map.offset[i] = 0.1 * by;
+    }
+    map
+}
+
+/// Of a voice whose speakers have a common space: another's track is taken there and out of it by the speaker's own way,
+/// and his vector stands farther from the others'.
+#[test]
+fn anothers_track_is_converted_and_ones_own_is_not() {
+    let plain = voice(&config());
+    let mut aligned = plain.clone();
+    let codes = vec!["0"; 48].join(",");
+    aligned.section.common =
+        Some(serde_json::from_str(&format!(r#"{{"step":0.1,"codes":[{codes}]}}"#)).unwrap());
+    let person = |median_f0_hz, by| SpeakerStats { median_f0_hz, common: Some(map(by)), ..stats() };
+    let (ann, bob) = (person(200.0, 0.3), person(100.0, -0.2));
+    let vector = [1.0, 0.0, -1.0, 0.5];
+    let new = |voice: &Voice, condition: Condition| Cue::new(voice, &condition, Path::new("test")).unwrap();
+    let who = |voice: &Voice| new(voice, Condition { stats: Some(bob.clone()), ..speaker(vector) });
+    let said =
+        |voice: &Voice, by: &SpeakerStats| new(voice, Condition { stats: Some(by.clone()), ..track(12) });
+    let heard =
+        |voice: &Voice, cue: Cue| all(&mut Synth::new(voice, part(Box::new(cue), 3, Length::Track)), &[512]);
+
+    let table = plain.model.speakers();
+    let farther: Vec<f32> = (0..4)
+        .map(|i| {
+            let middle = 0.5 * table[i] + 0.5 * table[4 + i];
+            middle + 1.5 * (vector[i] - middle)
+        })
+        .collect();
+    let mut moved = track(12);
+    let way = ann.common.as_ref().unwrap().then(&bob.common.as_ref().unwrap().inverse().unwrap());
+    moved.track.as_mut().unwrap().frames.chunks_exact_mut(FEATURES).for_each(|row| way.apply(row));
+    let by_hand = || {
+        let far = new(&plain, speaker([farther[0], farther[1], farther[2], farther[3]]));
+        far.overlaid(new(&plain, moved.clone()))
+    };
+    let converted = heard(&aligned, who(&aligned).overlaid(said(&aligned, &ann)));
+    let as_it_is = heard(&plain, who(&plain).overlaid(said(&plain, &ann)));
+    assert_eq!(converted, heard(&plain, by_hand()));
+    assert_ne!(converted, as_it_is);
+    // His own, and tracks and vectors of whom nobody knows, stay as they are.
+    assert_eq!(heard(&aligned, who(&aligned).overlaid(said(&aligned, &bob))), as_it_is);
+    assert_eq!(heard(&aligned, who(&aligned).overlaid(new(&aligned, track(12)))), as_it_is);
+    assert_eq!(heard(&aligned, new(&aligned, speaker(vector)).overlaid(said(&aligned, &ann))), as_it_is);
+    let cue = who(&aligned).overlaid(said(&aligned, &ann)).unconverted();
+    assert_eq!(heard(&aligned, cue), as_it_is);
+    // A file without the way says who it is of, and the voice knows the way.
+    let mut knowing = aligned.clone();
+    knowing.section.speakers[0].stats = Some(ann.clone());
+    let older = SpeakerStats { common: None, ..ann.clone() };
+    assert_eq!(heard(&knowing, who(&knowing).overlaid(said(&knowing, &older))), converted);
+
+    // A vector beside a track in one file is the voice's speaker's who has it.
+    let row: [f32; 4] = table[4..8].try_into().unwrap();
+    knowing.section.speakers[1].stats = Some(bob.clone());
+    let alone = new(&knowing, Condition { stats: Some(bob.clone()), ..speaker(row) });
+    let both = Condition { stats: Some(ann.clone()), track: track(12).track, ..speaker(row) };
+    let apart = heard(&knowing, alone.overlaid(said(&knowing, &ann)));
+    assert_eq!(heard(&knowing, new(&knowing, both)), apart);
+
+    // While it runs, too: his own track gives way to another's.
+    let run = |voice: &Voice, first: Cue, second: Cue| {
+        let mut synth = Synth::new(voice, part(Box::new(first), 3, Length::Samples(3_000)));
+        let mut out = vec![0.0; 320];
+        synth.fill(&mut out);
+        synth.change(Box::new(second), 0);
+        out.extend(all(&mut synth, &[333]));
+        out
+    };
+    let changed = run(&aligned, who(&aligned).overlaid(said(&aligned, &bob)), said(&aligned, &ann));
+    assert_eq!(changed, run(&plain, who(&plain).overlaid(said(&plain, &bob)), by_hand()));
+
+    // And heard live.
+    let live = |voice: &Voice, talker: &SpeakerStats| {
+        let extractor = voice.extractor(Talker::known(talker.clone()), Path::new("test")).unwrap();
+        let mut synth = Synth::new(voice, part(Box::new(who(voice)), 3, Length::Samples(3_000)));
+        synth.listen(Listener::recording(extractor, bursts(3_000)));
+        all(&mut synth, &[512])
+    };
+    assert_eq!(live(&aligned, &bob), live(&plain, &bob));
+    assert_ne!(live(&aligned, &ann), live(&plain, &ann));
+}
