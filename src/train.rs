@@ -14,8 +14,9 @@
 //!              device        the processor that computes losses
 //!              memory        what a run will take, and how many windows fit
 //!              setup         what stands still while a run steps
-//!              run           the loop: loss, clip, AdamW, average; logs, checkpoints, stops
+//!              run           the loop: loss, clip, optimiser, average; logs, checkpoints, stops
 //!              optim         AdamW, learning rate, average
+//!              muon          what moves matrices as matrices
 //!              guard         NaN and divergence
 //!              held_out      the same windows read by the engine and by the trainer
 //!              state         everything that resuming needs, in one file
@@ -36,6 +37,7 @@ pub mod enroll;
 pub mod guard;
 pub mod held_out;
 pub mod memory;
+pub mod muon;
 pub mod optim;
 pub mod product;
 pub mod recording;

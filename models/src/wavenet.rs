@@ -55,6 +55,8 @@ mod memory;
 pub mod names;
 mod pack;
 pub mod step;
+#[cfg(feature = "train")]
+mod widen;
 
 pub use frame::Track;
 pub use step::WaveNet;
@@ -257,7 +259,13 @@ impl Config {
         let mut table = Vec::new();
         let spec = |name: String, narrowest, shape: &[usize], init| {
             let spec = TensorSpec::new(name, shape, init).narrowest(narrowest);
-            if names::is_table(&spec.name) { spec.undecayed() } else { spec }
+            if names::is_table(&spec.name) {
+                spec.undecayed()
+            } else if spec.shape.len() > 1 && spec.name != names::OUT {
+                spec.inner()
+            } else {
+                spec
+            }
         };
         for lag in 0..self.bunch {
             // The sum of the lags starts as large as the one row of a plain WaveNet.

@@ -8,7 +8,7 @@ use crate::ranks::Ranks;
 use crate::train::config::{Engine, RunFile, Train};
 use crate::train::corpus::Corpus;
 use crate::train::memory::{self, Forecast};
-use crate::train::optim::{self, AdamW, Moments, Schedule};
+use crate::train::optim::{self, Moments, Optimizer, Schedule};
 use crate::train::recording::Recording;
 use crate::train::shares::{Shares, Slots};
 use crate::train::window::{Cutter, Sampler};
@@ -46,7 +46,7 @@ pub struct TrainRow {
     pub parameters: usize,
     /// Steps timed.
     pub steps: usize,
-    /// Seconds of a step: batch, loss, gradient, clipping, AdamW, average. Median.
+    /// Seconds of a step: batch, loss, gradient, clipping, optimizer, average. Median.
     pub step_seconds: f64,
     /// Of each timed step.
     pub step_seconds_all: Vec<f64>,
@@ -123,11 +123,11 @@ pub fn measure(subject: &Subject, steps: usize) -> Result<TrainRow> {
     let forecast = Forecast::new(*objective, subject.recordings, windows, subject.rows.0, threads);
     let (mut params, mut grads) = (layout.init(train.seed), vec![0.0; layout.len()]);
     let (mut moments, mut ema) = (Moments::new(params.len()), params.clone());
-    let adam = AdamW::new(train, layout);
+    let optimizer = Optimizer::new(train, layout)?;
     let schedule = Schedule::new(train, UNTIMED + steps as u64);
     let (mut seconds, mut losses) = (Vec::with_capacity(steps), Vec::new());
     let (mut counted, mut rows) = (0, 0);
-    // Batch, loss, clip, AdamW, average.
+    // Batch, loss, clip, optimizer, average.
     let mut spent = [0.0; 5];
     for step in 0..UNTIMED + steps as u64 {
         if step == UNTIMED {
@@ -147,7 +147,7 @@ pub fn measure(subject: &Subject, steps: usize) -> Result<TrainRow> {
         lap(1);
         optim::clip(&mut grads, train.clip_norm);
         lap(2);
-        adam.update(&mut params, &grads, &mut moments, step, schedule.at(step));
+        optimizer.update(&mut params, &grads, &mut moments, step, schedule.at(step));
         lap(3);
         optim::average(&mut ema, &params, train.ema, step);
         lap(4);
@@ -183,12 +183,12 @@ pub fn measure(subject: &Subject, steps: usize) -> Result<TrainRow> {
 
 /// The parts of a mean step; `own` is what the objective says of its share, in seconds of all threads together.
 fn phases(spent: [f64; 5], own: &[(&'static str, f64)], threads: usize, steps: usize) -> Vec<PhaseRow> {
-    let [batch, loss, clip, adam, average] = spent;
+    let [batch, loss, clip, optimizer, average] = spent;
     let mut parts = vec![("batch", batch)];
     parts.extend(own.iter().map(|&(name, s)| (name, s / threads as f64)));
     let known: f64 = parts[1..].iter().map(|p| p.1).sum();
     let rest = if own.is_empty() { "loss and gradient" } else { "padding, summing and waiting" };
-    parts.extend([(rest, loss - known), ("clip", clip), ("AdamW", adam), ("average", average)]);
+    parts.extend([(rest, loss - known), ("clip", clip), ("optimizer", optimizer), ("average", average)]);
     let total: f64 = spent.iter().sum();
     let row = |(name, s): (&str, f64)| PhaseRow {
         name: name.into(),
@@ -282,7 +282,7 @@ mod tests {
         let rows = phases([1.0, 5.0, 0.5, 0.25, 0.25], &own, 2, 10);
         let names: Vec<_> = rows.iter().map(|r| r.name.as_str()).collect();
         let rest = "padding, summing and waiting";
-        assert_eq!(names, ["batch", "layers", "head", rest, "clip", "AdamW", "average"]);
+        assert_eq!(names, ["batch", "layers", "head", rest, "clip", "optimizer", "average"]);
         assert!((rows.iter().map(|r| r.seconds).sum::<f64>() - 0.7).abs() < 1e-12);
         assert!((rows.iter().map(|r| r.share).sum::<f64>() - 1.0).abs() < 1e-12);
         assert!((rows[3].seconds - 0.1).abs() < 1e-12);

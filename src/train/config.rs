@@ -186,6 +186,16 @@ pub enum Engine {
     Graph,
 }
 
+/// What makes a step of a gradient.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Optimizer {
+    /// Every number by its own gradients.
+    AdamW,
+    /// Products between hidden layers as matrices, all else by AdamW.
+    Muon,
+}
+
 /// Section `[train]`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -205,6 +215,8 @@ pub struct Train {
     /// Memory of the whole program, as in `"800 MB"`: the step gets as many windows as fit by the forecast, up to
     /// `batch`, or up to 64 where that is left out. A resumed run keeps the number that it began with.
     pub max_memory: Option<Bytes>,
+    /// What makes a step of a gradient.
+    pub optimizer: Optimizer,
     /// Highest learning rate.
     pub learning_rate: f64,
     /// Steps over which the learning rate rises from 0.
@@ -250,7 +262,8 @@ pub struct Train {
     /// Folder of checkpoint, state and log; `runs/` and the run file's name when left out.
     pub out: Option<PathBuf>,
     /// A checkpoint whose weights the run starts from, in place of random ones. Its speakers need not be the run's: those
-    /// of the same name keep their vectors, others begin with the mean of all.
+    /// of the same name keep their vectors, others begin with the mean of all. Nor need its channels be as many: where the
+    /// run has more, the new ones change nothing until they have learned to.
     pub start_from: Option<PathBuf>,
 }
 
@@ -263,6 +276,7 @@ impl Default for Train {
             max_warmup: None,
             batch: None,
             max_memory: None,
+            optimizer: Optimizer::AdamW,
             learning_rate: 1e-3,
             warmup_steps: 200,
             final_fraction: 0.03,

@@ -188,7 +188,7 @@ fn learn(
 ) -> Result<Vec<f32>> {
     let train =
         Train { learning_rate: LEARNING_RATE, warmup_steps: 10, final_fraction: 0.1, ..Train::default() };
-    let adam = AdamW::without_decay(&train);
+    let adam = AdamW::without_decay(&train, place.len());
     let schedule = Schedule::new(&train, options.steps);
     let mut moments = Moments::new(place.len());
     let mut grads = vec![0.0; params.len()];

@@ -1,7 +1,9 @@
-//! The optimiser: AdamW (Loshchilov and Hutter 2019, arXiv:1711.05101), clipping, learning rate and weight average,
-//! all over one flat parameter vector and in one fixed order of operations.
+//! The optimiser: AdamW (Loshchilov and Hutter 2019, arXiv:1711.05101), perhaps with [`Muon`] for the inner products,
+//! clipping, learning rate and weight average, all over one flat parameter vector and in one fixed order of operations.
 
-use super::config::Train;
+use super::config::{self, Train};
+use super::muon::Muon;
+use std::ops::Range;
 use wavesynth_models::weights::Layout;
 
 /// Learning rate by step: linear rise, then half a cosine down to a fraction.
@@ -43,6 +45,38 @@ pub fn clip(grads: &mut [f32], max: f64) -> f64 {
     norm
 }
 
+/// The optimiser that a run file names.
+#[derive(Debug, Clone)]
+pub struct Optimizer {
+    adam: AdamW,
+    muon: Option<Muon>,
+}
+
+impl Optimizer {
+    /// The optimiser of a run.
+    ///
+    /// # Errors
+    /// Muon for a family that has no products for it.
+    pub fn new(train: &Train, layout: &Layout) -> anyhow::Result<Self> {
+        let adam = AdamW::new(train, layout);
+        Ok(match train.optimizer {
+            config::Optimizer::AdamW => Self { adam, muon: None },
+            config::Optimizer::Muon => {
+                let muon = Muon::new(layout)?;
+                Self { adam: adam.sparing(muon.parts()), muon: Some(muon) }
+            }
+        })
+    }
+
+    /// One step, the `step`-th counted from 0, at learning rate `rate`.
+    pub fn update(&self, params: &mut [f32], grads: &[f32], moments: &mut Moments, step: u64, rate: f64) {
+        self.adam.update(params, grads, moments, step, rate);
+        if let Some(muon) = &self.muon {
+            muon.update(params, grads, &mut moments.m, rate);
+        }
+    }
+}
+
 /// The numbers of AdamW that do not change.
 #[derive(Debug, Clone)]
 pub struct AdamW {
@@ -50,7 +84,9 @@ pub struct AdamW {
     beta2: f64,
     weight_decay: f64,
     /// Parts of the flat vector that decay.
-    decays: Vec<std::ops::Range<usize>>,
+    decays: Vec<Range<usize>>,
+    /// Parts that it moves, in their order.
+    moves: Vec<Range<usize>>,
 }
 
 /// The numbers of AdamW that do.
@@ -76,12 +112,25 @@ impl AdamW {
     /// The optimiser of a run.
     pub fn new(train: &Train, layout: &Layout) -> Self {
         let decays = layout.table().iter().filter(|s| s.decays).map(|s| layout.range(&s.name)).collect();
-        Self { decays, ..Self::without_decay(train) }
+        Self { decays, ..Self::without_decay(train, layout.len()) }
     }
 
-    /// The optimiser of a part of the parameters, none of which decays.
-    pub fn without_decay(train: &Train) -> Self {
-        Self { beta1: train.beta1, beta2: train.beta2, weight_decay: train.weight_decay, decays: Vec::new() }
+    /// The optimiser of `len` parameters, none of which decays.
+    pub fn without_decay(train: &Train, len: usize) -> Self {
+        let all = 0..len;
+        let (decays, moves) = (Vec::new(), vec![all]);
+        Self { beta1: train.beta1, beta2: train.beta2, weight_decay: train.weight_decay, decays, moves }
+    }
+
+    /// The same, which leaves `parts` to another to move, but decays them. They come in their order.
+    fn sparing<'a>(mut self, parts: impl Iterator<Item = &'a Range<usize>>) -> Self {
+        let mut rest = self.moves.pop().unwrap_or_default();
+        for part in parts {
+            self.moves.push(rest.start..part.start);
+            rest.start = part.end;
+        }
+        self.moves.push(rest);
+        self
     }
 
     /// One step, the `step`-th counted from 0, at learning rate `rate`.
@@ -96,11 +145,13 @@ impl AdamW {
         // p −= rate · (m / c1) / (√(v / c2) + ε), the constants pulled out of the loop.
         let scale = (rate * c2.sqrt() / c1) as f32;
         let epsilon = (EPSILON * c2.sqrt()) as f32;
-        let moved = moments.m.iter_mut().zip(&mut moments.v);
-        for ((p, &g), (m, v)) in params.iter_mut().zip(grads).zip(moved) {
-            *m = b1 * *m + (1.0 - b1) * g;
-            *v = b2 * *v + (1.0 - b2) * g * g;
-            *p -= scale * *m / (v.sqrt() + epsilon);
+        for part in &self.moves {
+            let moved = moments.m[part.clone()].iter_mut().zip(&mut moments.v[part.clone()]);
+            for ((p, &g), (m, v)) in params[part.clone()].iter_mut().zip(&grads[part.clone()]).zip(moved) {
+                *m = b1 * *m + (1.0 - b1) * g;
+                *v = b2 * *v + (1.0 - b2) * g * g;
+                *p -= scale * *m / (v.sqrt() + epsilon);
+            }
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::device::Device;
 use super::guard::Guard;
-use super::optim::{self, AdamW, Schedule};
+use super::optim::{self, Optimizer, Schedule};
 use super::report::{Reporter, Step};
 use super::run_file::Run;
 use super::setup::Setup;
@@ -80,7 +80,7 @@ fn steps(setup: &Setup, mut s: State, options: &Options, stop: &AtomicBool) -> R
     let (unit, classes) = (setup.source.unit(), setup.source.config().classes());
     let batches = setup.batches(s.steps);
     let schedule = Schedule::new(train, s.steps);
-    let adam = AdamW::new(train, setup.objective.layout());
+    let optimizer = Optimizer::new(train, setup.objective.layout())?;
     let last = options.stop_after.map_or(s.steps, |n| s.steps.min(s.step + n));
     let mut grads = vec![0.0; s.params.len()];
     let mut report = ranks.is_first().then(|| Reporter::open(&setup.log_file(), &s, unit)).transpose()?;
@@ -106,7 +106,7 @@ fn steps(setup: &Setup, mut s: State, options: &Options, stop: &AtomicBool) -> R
         }
         s.guard.observe(s.step, loss)?;
         let rate = schedule.at(s.step);
-        adam.update(&mut s.params, &grads, &mut s.moments, s.step, rate);
+        optimizer.update(&mut s.params, &grads, &mut s.moments, s.step, rate);
         optim::average(&mut s.ema, &s.params, train.ema, s.step);
         s.carry = carry;
         s.step += 1;

@@ -175,7 +175,10 @@ impl<'a> Setup<'a> {
             None => layout.init(self.train().seed),
             Some(path) => {
                 let mut file = Checkpoint::read(path).context("train.start_from")?;
-                self.source.adopt(&mut file, path).context("train.start_from")?;
+                let changed = self.source.adopt(&mut file, path).context("train.start_from")?;
+                if let Some(changed) = changed.filter(|_| self.ranks.is_first()) {
+                    eprintln!("train.start_from {}: {changed}", path.display());
+                }
                 weights::check(&file.tensors, layout.table())
                     .with_context(|| format!("train.start_from {}", path.display()))?;
                 layout.flatten(&file.tensors)

@@ -51,13 +51,13 @@ pub trait Source: Send + Sync {
     fn check(&self, windows: usize) -> Result<()>;
 
     /// Fits the weights in `file`, the checkpoint at `path` that a run starts from, to what this corpus has of its own;
-    /// shapes are checked after it.
+    /// shapes are checked after it. What was changed, if it is worth saying.
     ///
     /// # Errors
     /// A damaged checkpoint.
-    fn adopt(&self, file: &mut Checkpoint, path: &Path) -> Result<()> {
+    fn adopt(&self, file: &mut Checkpoint, path: &Path) -> Result<Option<String>> {
         let _ = (file, path);
-        Ok(())
+        Ok(None)
     }
 
     /// The part `slots` of the batches of a run of `steps` steps.

@@ -16,7 +16,7 @@ use serde_json::{Map, Value};
 use std::path::Path;
 use wavesynth_models::objective::Objective;
 use wavesynth_models::wavenet::{self, names};
-use wavesynth_models::weights::{Checkpoint, Tensor, Tensors};
+use wavesynth_models::weights::{self, Checkpoint, Tensor, Tensors};
 use wavesynth_models::zoo::{FamilyConfig, Loaded};
 
 /// The recordings of a run file.
@@ -48,6 +48,30 @@ impl Speech {
         let held_out = HeldOut::select(&corpus, run.train.eval_seconds);
         let family = FamilyConfig::WaveNet(config.clone());
         Ok(Self { run: run.clone(), corpus, family, config, cutter, judge, held_out })
+    }
+}
+
+impl Speech {
+    /// Gives `file` a row for each speaker of the corpus.
+    fn adopt_speakers(&self, file: &mut Checkpoint, path: &Path) -> Result<()> {
+        let known = VoiceSection::from_header(&file.header, path)?.speakers;
+        let Some(table) = file.tensors.get_mut(names::SPEAKERS) else {
+            return Ok(());
+        };
+        let [rows, dim] = table.shape[..] else {
+            return Ok(());
+        };
+        if rows == 0 || rows != known.len() {
+            return Ok(());
+        }
+        let vectors: Vec<&[f32]> = table.data.chunks_exact(dim).collect();
+        let mean: Vec<f32> =
+            (0..dim).map(|i| vectors.iter().map(|v| v[i]).sum::<f32>() / rows as f32).collect();
+        let vector = |name: &str| known.iter().position(|s| s.name == name).map_or(&mean[..], |i| vectors[i]);
+        let speakers = &self.corpus.speakers;
+        let data = speakers.iter().flat_map(|s| vector(&s.name)).copied().collect();
+        *table = Tensor::new(&[speakers.len(), dim], data);
+        Ok(())
     }
 }
 
@@ -113,26 +137,22 @@ impl Source for Speech {
         Ok(())
     }
 
-    /// A speaker whom the checkpoint knows by name keeps the vector, a new one begins with the mean of all.
-    fn adopt(&self, file: &mut Checkpoint, path: &Path) -> Result<()> {
-        let known = VoiceSection::from_header(&file.header, path)?.speakers;
-        let Some(table) = file.tensors.get_mut(names::SPEAKERS) else {
-            return Ok(());
-        };
-        let [rows, dim] = table.shape[..] else {
-            return Ok(());
-        };
-        if rows == 0 || rows != known.len() {
-            return Ok(());
+    /// A speaker whom the checkpoint knows by name keeps the vector, a new one begins with the mean of all. A narrower
+    /// network is widened.
+    fn adopt(&self, file: &mut Checkpoint, path: &Path) -> Result<Option<String>> {
+        self.adopt_speakers(file, path)?;
+        let mut narrow = FamilyConfig::from_header(&file.header, path)?.into_voice(path)?;
+        if let (Some(c), Some(own)) = (&mut narrow.condition, &self.config.condition) {
+            c.speakers = own.speakers;
         }
-        let vectors: Vec<&[f32]> = table.data.chunks_exact(dim).collect();
-        let mean: Vec<f32> =
-            (0..dim).map(|i| vectors.iter().map(|v| v[i]).sum::<f32>() / rows as f32).collect();
-        let vector = |name: &str| known.iter().position(|s| s.name == name).map_or(&mean[..], |i| vectors[i]);
-        let speakers = &self.corpus.speakers;
-        let data = speakers.iter().flat_map(|s| vector(&s.name)).copied().collect();
-        *table = Tensor::new(&[speakers.len(), dim], data);
-        Ok(())
+        let Some(wider) = self.config.wider_than(&narrow).filter(|wider| !wider.is_empty()) else {
+            return Ok(None);
+        };
+        weights::check(&file.tensors, &narrow.table())?;
+        file.tensors = self.config.widened(&file.tensors, self.run.train.seed);
+        let change = |(name, narrow, wide): &(&str, usize, usize)| format!("{name} from {narrow} to {wide}");
+        let changes: Vec<String> = wider.iter().map(change).collect();
+        Ok(Some(format!("widened, so that it says the same at first: {}", changes.join(", "))))
     }
 
     fn batches(&self, slots: Slots, steps: u64) -> Batches<'_> {

@@ -31,6 +31,16 @@ fn log(file: &Path) -> (Vec<u64>, BTreeMap<u64, Vec<String>>) {
 
 #[test]
 fn a_hundred_and_a_hundred_are_two_hundred() {
+    halves_are_the_whole("");
+}
+
+#[test]
+fn a_hundred_and_a_hundred_by_muon_are_two_hundred() {
+    halves_are_the_whole("\noptimizer = \"muon\"");
+}
+
+fn halves_are_the_whole(more: &str) {
+    let train = |steps, threads| train(steps, threads) + more;
     let place = Place::with_voices();
     let whole = place.run_file("whole", MODEL, &train(200, 1));
     go(&whole, false, None).unwrap();

@@ -185,9 +185,16 @@ fn a_run_can_start_from_another_ones_weights() {
             .unwrap()
     };
     assert!((nats(&first.voice) - nats(&voice)).abs() < 0.05);
-    let wider = MODEL.replace("skip_channels = 8", "skip_channels = 9");
-    let said = failure(&place.run_file("other", &wider, &from), false);
+    let narrower = MODEL.replace("skip_channels = 8", "skip_channels = 7");
+    let said = failure(&place.run_file("other", &narrower, &from), false);
     assert!(said.contains("train.start_from") && said.contains("has shape"), "{said}");
+    // A wider network begins with what the narrow one says, so a step that changes nothing reads the same.
+    let wider = MODEL.replace("= 8\n", "= 12\n");
+    let still = format!("{from}\nlearning_rate = 0.0");
+    let same = go(&place.run_file("same", MODEL, &still), false, Some(1)).unwrap();
+    let wide = go(&place.run_file("wide", &wider, &still), false, Some(1)).unwrap();
+    assert_eq!(Voice::open(&wide.voice, Isa::detect()).unwrap().config.residual_channels, 12);
+    assert!((nats(&wide.voice) - nats(&same.voice)).abs() < 1e-5);
 }
 
 #[test]

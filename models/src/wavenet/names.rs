@@ -63,6 +63,11 @@ fn of_phase(j: usize) -> String {
     if j == 0 { "head.0".into() } else { format!("head.0.phase.{j}") }
 }
 
+/// Whether the tensor's columns are the two halves of a gate.
+pub fn is_gated(name: &str) -> bool {
+    name.contains(".gate.") || name.contains(".cond.")
+}
+
 /// Whether a tensor is a table of which a symbol or a speaker picks a row.
 pub fn is_table(name: &str) -> bool {
     name.ends_with("embed") || name == SPEAKERS

@@ -18,6 +18,8 @@ pub struct TensorSpec {
     pub group: Option<&'static str>,
     /// Whether decoupled weight decay shrinks it.
     pub decays: bool,
+    /// Whether it is a product between hidden layers: neither a table of rows nor what gives the logits.
+    pub inner: bool,
 }
 
 /// First values of a tensor.
@@ -44,7 +46,7 @@ impl TensorSpec {
     /// A tensor that is always stored as f32. It decays if it has two dimensions or more.
     pub fn new(name: impl Into<String>, shape: &[usize], init: Init) -> Self {
         let (name, shape, decays) = (name.into(), shape.to_vec(), shape.len() > 1);
-        Self { name, shape, init, narrowest: Dtype::F32, group: None, decays }
+        Self { name, shape, init, narrowest: Dtype::F32, group: None, decays, inner: false }
     }
 
     /// With the smallest type that it can be stored as.
@@ -60,6 +62,11 @@ impl TensorSpec {
     /// A table that does not decay: a row that is seldom picked would fade.
     pub fn undecayed(self) -> Self {
         Self { decays: false, ..self }
+    }
+
+    /// A product between hidden layers.
+    pub fn inner(self) -> Self {
+        Self { inner: true, ..self }
     }
 
     /// Number of values.

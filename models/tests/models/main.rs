@@ -11,3 +11,5 @@ mod golden;
 mod gpt;
 mod lockstep;
 mod ngram;
+#[cfg(feature = "train")]
+mod widen;

@@ -84,7 +84,8 @@ impl Padded {
     /// Lays `config`'s table out for vectors of `lanes`.
     pub fn new(config: &Config, lanes: usize) -> Self {
         let pad = |n: usize| n.next_multiple_of(lanes);
-        let table = PaddedTable::new(&config.table(), lanes, |name| if is_gate(name) { 2 } else { 1 });
+        let table =
+            PaddedTable::new(&config.table(), lanes, |name| if names::is_gated(name) { 2 } else { 1 });
         let matrix = |name: &str| table.matrix(name);
         let bias = |name: &str| table.range(name);
         let layers = (0..config.dilations.len())
@@ -189,9 +190,4 @@ impl Weights {
     pub fn transpose(&self, padded: &Padded, m: &Matrix) -> &[f32] {
         &self.transposes[padded.index_of(m)]
     }
-}
-
-/// Whether the tensor's columns are the two halves of a gate.
-fn is_gate(name: &str) -> bool {
-    name.contains(".gate.") || name.contains(".cond.")
 }
