@@ -73,7 +73,7 @@ copies() {
   done
 }
 
-# NAME OPTION...: six held-out recordings of each speaker, sampled with the options.
+# NAME OPTION...: six held-out recordings of each speaker, sampled with the options by i8 weights.
 sampled() {
   name=sampling-$1
   shift
@@ -81,16 +81,17 @@ sampled() {
     files=$(awk -F'\t' -v s="$corpus/$speaker" '$3 == "test" && $2 > 1.5 && $2 < 9 && n < 6 { n++; print s "/" $1 ".wav" }' \
       "$corpus/$speaker/transcripts.tsv")
     # shellcheck disable=SC2086
-    "$program" copy -m "$model" -c "$copies/speakers/$speaker.bin" $files -o "$copies/$name/$speaker" "$@" --json > /dev/null
+    "$program" copy -m "$model" --dtype i8 -c "$copies/speakers/$speaker.bin" $files -o "$copies/$name/$speaker" "$@" --json > /dev/null
   done
   measure "$name"
 }
 
 sampling() {
   "$program" condition export -m "$model" --all -o "$copies/speakers"
-  for t in 1.0 0.9 0.8 0.7 0.6; do
+  for t in 1.0 0.9 0.8 0.7; do
     sampled "temperature-$t" --temperature "$t"
   done
+  sampled temperature-0.9-sharpen-0.45 --temperature 0.9 --sharpen 0.45
   for p in 0.95 0.9; do
     sampled "top-p-$p" --top-p "$p"
   done

@@ -131,7 +131,7 @@ fn copy(
     let track = Cue::heard(voice, &raw, stats, path)?;
     let part = Part {
         cue: Box::new(speaker.clone().overlaid(track)),
-        manner: args.manner.get()?,
+        manner: args.manner.get(true)?,
         coins: CoinSource::seed(args.manner.seed()),
         length: Length::Track,
         record: false,

@@ -103,7 +103,7 @@ struct Played {
 
 /// Runs the command.
 pub fn run(args: Args) -> Result<()> {
-    let manner = args.manner.get()?;
+    args.manner.get(true)?;
     let latency_ms = args.latency.unwrap_or(if args.input.is_live() { LIVE_MS } else { RING_MS });
     if !(1.0..=2000.0).contains(&latency_ms) {
         usage!("--latency {latency_ms}: wanted 1 to 2000 ms");
@@ -111,6 +111,7 @@ pub fn run(args: Args) -> Result<()> {
     let voice = args.model.voice()?;
     let mut input = args.input.open(&voice, &args.model.name())?;
     let cue = args.input.cue(&args.condition, &voice)?;
+    let manner = args.manner.get(cue.has_track() || input.is_some())?;
     let length = args.input.length(&args.length, &cue, voice.section.sample_rate)?;
     let part = Part {
         cue: Box::new(cue),
@@ -121,7 +122,7 @@ pub fn run(args: Args) -> Result<()> {
     };
     let mut layers = vec![Layer { part, start: 0, gain: 1.0 }];
     let (track, seed) = (args.condition.track.as_ref(), args.manner.seed());
-    let base = Base { track, seed, length: &args.length, manner };
+    let base = Base { track, seed, length: &args.length, manner: &args.manner };
     for (number, layer) in (1..).zip(&args.layers) {
         layers.push(layer.layer(number, &voice, &base)?);
     }

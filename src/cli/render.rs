@@ -98,7 +98,7 @@ pub fn run(args: Args) -> Result<()> {
 }
 
 fn one(args: &Args, path: &Path) -> Result<()> {
-    let manner = args.manner.get()?;
+    args.manner.get(true)?;
     let to_stdout = path.as_os_str() == "-";
     if to_stdout && args.json {
         usage!("--json and -o - both want stdout; write the sound to a file");
@@ -115,6 +115,7 @@ fn one(args: &Args, path: &Path) -> Result<()> {
     let voice = args.model.voice()?;
     let mut input = args.input.open(&voice, &args.model.name())?;
     let cue = args.input.cue(&args.condition, &voice)?;
+    let manner = args.manner.get(cue.has_track() || input.is_some())?;
     let sample_rate = voice.section.sample_rate;
     let mut length = args.input.length(&args.length, &cue, sample_rate)?;
     let mut coins = CoinSource::seed(args.manner.seed());

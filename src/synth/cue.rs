@@ -12,7 +12,7 @@ use wavesynth_models::wavenet::Track;
 
 /// How much farther from the middle of the voice's speakers a vector stands when it speaks another's track, so that the
 /// track says less and the vector more of who speaks; models/pretrained/voice.md has what that does.
-const LIKENESS: f32 = 1.5;
+const LIKENESS: f32 = 2.0;
 
 /// A speaker vector, a feature track, or both.
 #[derive(Debug, Clone, Default, PartialEq)]

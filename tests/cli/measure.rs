@@ -105,7 +105,7 @@ fn bench_train_times_the_phases_of_a_step() {
     assert_eq!(row["step_seconds_all"].as_array().unwrap().len(), 3);
     let names: Vec<_> =
         row["phases"].as_array().unwrap().iter().map(|p| p["name"].as_str().unwrap()).collect();
-    for phase in ["batch", "gate products", "head and softmax", "weight gradients", "AdamW", "average"] {
+    for phase in ["batch", "gate products", "head and softmax", "weight gradients", "optimizer", "average"] {
         assert!(names.contains(&phase), "{names:?}");
     }
     let rows =

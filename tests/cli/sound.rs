@@ -88,6 +88,19 @@ fn a_closed_pipe_is_no_failure() {
 }
 
 #[test]
+fn a_track_leaves_less_to_chance() {
+    let f = Folder::new();
+    let sound = |how: &str| {
+        f.ok(&format!("render -m voice.safetensors --seconds 0.1 --format f32 {how} -o x.wav"));
+        std::fs::read(f.path("x.wav")).unwrap()
+    };
+    let same =
+        |how: &str, temperature: f32| sound(how) == sound(&format!("{how} --temperature {temperature}"));
+    assert!(same("--condition both.bin", 0.9) && !same("--condition both.bin", 1.0));
+    assert!(same("--condition ann.bin", 1.0) && !same("--condition ann.bin", 0.9));
+}
+
+#[test]
 fn coins_and_codes_replay_a_render() {
     let f = Folder::new();
     let render = "render -m voice.safetensors --condition both.bin --seconds 0.1";

@@ -390,7 +390,7 @@ def converted(model, speaker, speaker_stats, track, track_stats):
     s, t = track_stats.get("common") or NOWHERE, speaker_stats.get("common") or NOWHERE
     cepstra = track[:, :CEPSTRA] @ np.transpose(s["matrix"]) + s["offset"] - t["offset"]
     cepstra = np.clip(cepstra @ np.linalg.inv(t["matrix"]).T, -4, 4)
-    return mean + 1.5 * (speaker - mean), np.concatenate([cepstra, track[:, CEPSTRA:]], 1)
+    return mean + 2.0 * (speaker - mean), np.concatenate([cepstra, track[:, CEPSTRA:]], 1)
 
 
 # Sampling ------------------------------------------------------------------------------------------------------------

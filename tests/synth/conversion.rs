@@ -65,7 +65,7 @@ fn anothers_track_is_converted_and_ones_own_is_not() {
     let farther: Vec<f32> = (0..4)
         .map(|i| {
             let middle = 0.5 * table[i] + 0.5 * table[4 + i];
-            middle + 1.5 * (vector[i] - middle)
+            middle + 2.0 * (vector[i] - middle)
         })
         .collect();
     let mut moved = track(12);

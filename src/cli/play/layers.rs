@@ -1,11 +1,11 @@
 //! `play --layer`: more voices in the same sound.
 
-use crate::cli::args::{ConditionArgs, LengthArgs, MAX_SECONDS};
+use crate::cli::args::{ConditionArgs, LengthArgs, MAX_SECONDS, MannerArgs};
 use crate::cli::usage;
 use anyhow::{Context, Result};
 use std::path::PathBuf;
 use std::str::FromStr;
-use wavesynth::synth::{CoinSource, Layer, Manner, Part};
+use wavesynth::synth::{CoinSource, Layer, Part};
 use wavesynth::voice::Voice;
 
 /// Softest and loudest gain.
@@ -27,7 +27,7 @@ pub(super) struct Base<'a> {
     pub track: Option<&'a PathBuf>,
     pub seed: u64,
     pub length: &'a LengthArgs,
-    pub manner: Manner,
+    pub manner: &'a MannerArgs,
 }
 
 impl FromStr for LayerArg {
@@ -91,13 +91,8 @@ impl LayerArg {
         let Some(seed) = self.seed.or(base.seed.checked_add(number)) else {
             usage!("--layer {number}: wanted seed=, as --seed {} leaves none above it", base.seed);
         };
-        let part = Part {
-            cue: Box::new(cue),
-            manner: base.manner,
-            coins: CoinSource::seed(seed),
-            length,
-            record: false,
-        };
+        let manner = base.manner.get(cue.has_track())?;
+        let part = Part { cue: Box::new(cue), manner, coins: CoinSource::seed(seed), length, record: false };
         Ok(Layer { part, start: (self.start * f64::from(rate)).round() as u64, gain: self.gain })
     }
 }

@@ -173,7 +173,7 @@ impl Job {
 
     fn part(&self, args: &Args, voice: &Voice) -> Result<Part> {
         let cue = Box::new(self.condition.cue(voice)?);
-        let (manner, coins) = (args.manner.get()?, CoinSource::seed(self.seed));
+        let (manner, coins) = (args.manner.get(cue.has_track())?, CoinSource::seed(self.seed));
         Ok(Part { cue, manner, coins, length: self.length, record: false })
     }
 }
