@@ -39,7 +39,7 @@ impl Muon {
     /// The products between hidden layers in `layout`. Axes before the last are inputs.
     ///
     /// # Errors
-    /// There are none.
+    /// `layout` has no such product.
     pub fn new(layout: &Layout) -> Result<Self> {
         let inner = layout.table().iter().filter(|s| s.inner);
         let matrices: Vec<Matrix> = inner
@@ -82,12 +82,12 @@ impl Muon {
 
 /// The matrix nearest to `x` [rows, columns] whose singular values are all about 1; zeros stay zeros.
 fn orthogonal(isa: Isa, x: &[f32], rows: usize, columns: usize) -> Vec<f32> {
-    let transposed = |x: &[f32], rows: usize, columns: usize, width: usize| -> Vec<f32> {
-        (0..columns).flat_map(|c| (0..rows).map(move |r| x[r * width + c])).collect()
+    let transposed = |x: &[f32], columns: usize| -> Vec<f32> {
+        (0..columns).flat_map(|c| x.iter().skip(c).step_by(columns)).copied().collect()
     };
     if columns > rows {
-        let tall = orthogonal(isa, &transposed(x, rows, columns, columns), columns, rows);
-        return transposed(&tall, columns, rows, rows);
+        let tall = orthogonal(isa, &transposed(x, columns), columns, rows);
+        return transposed(&tall, rows);
     }
     let width = columns.next_multiple_of(isa.lanes());
     let norm = x.iter().map(|v| f64::from(v * v)).sum::<f64>().sqrt();

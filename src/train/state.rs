@@ -40,7 +40,7 @@ pub struct State {
     pub guard: Guard,
     /// The weights.
     pub params: Vec<f32>,
-    /// AdamW's moments.
+    /// The optimiser's moments.
     pub moments: Moments,
     /// The average of the weights: the model that is written.
     pub ema: Vec<f32>,
