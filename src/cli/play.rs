@@ -103,6 +103,7 @@ struct Played {
 
 /// Runs the command.
 pub fn run(args: Args) -> Result<()> {
+    // What was typed wrong is said before a voice is read.
     args.manner.get(true)?;
     let latency_ms = args.latency.unwrap_or(if args.input.is_live() { LIVE_MS } else { RING_MS });
     if !(1.0..=2000.0).contains(&latency_ms) {
@@ -121,8 +122,8 @@ pub fn run(args: Args) -> Result<()> {
         record: false,
     };
     let mut layers = vec![Layer { part, start: 0, gain: 1.0 }];
-    let (track, seed) = (args.condition.track.as_ref(), args.manner.seed());
-    let base = Base { track, seed, length: &args.length, manner: &args.manner };
+    let track = args.condition.track.as_ref();
+    let base = Base { track, length: &args.length, manner: &args.manner };
     for (number, layer) in (1..).zip(&args.layers) {
         layers.push(layer.layer(number, &voice, &base)?);
     }

@@ -98,6 +98,7 @@ pub fn run(args: Args) -> Result<()> {
 }
 
 fn one(args: &Args, path: &Path) -> Result<()> {
+    // What was typed wrong is said before a voice is read.
     args.manner.get(true)?;
     let to_stdout = path.as_os_str() == "-";
     if to_stdout && args.json {

@@ -49,9 +49,7 @@ impl Speech {
         let family = FamilyConfig::WaveNet(config.clone());
         Ok(Self { run: run.clone(), corpus, family, config, cutter, judge, held_out })
     }
-}
 
-impl Speech {
     /// Gives `file` a row for each speaker of the corpus.
     fn adopt_speakers(&self, file: &mut Checkpoint, path: &Path) -> Result<()> {
         let known = VoiceSection::from_header(&file.header, path)?.speakers;

@@ -2,8 +2,8 @@
 //!
 //! A track from which only mean and deviation are taken still says who spoke, so a voice that is given another speaker's
 //! vector beside it goes on sounding like the first one. [`align`] finds for each speaker s a map x = M_s c + b_s to a
-//! space that all share. What s said is then, as t would have said it, M_t⁻¹ (M_s c + b_s − b_t): s's map, [then](Alignment::then) the [inverse](Alignment::inverse) of t's.
-//! A speaker's own track comes back as it was.
+//! space that all share. What s said is then, as t would have said it, M_t⁻¹ (M_s c + b_s − b_t): s's map,
+//! [then](Alignment::then) the [inverse](Alignment::inverse) of t's. A speaker's own track comes back as it was.
 //!
 //! The maps are those of constrained MLLR (M. Gales, "Maximum likelihood linear transformations for HMM-based speech
 //! recognition", Computer Speech & Language, 1998), found without parallel sentences as in INCA (D. Erro, A. Moreno,

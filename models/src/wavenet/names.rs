@@ -63,9 +63,9 @@ fn of_phase(j: usize) -> String {
     if j == 0 { "head.0".into() } else { format!("head.0.phase.{j}") }
 }
 
-/// Whether the tensor's columns are the two halves of a gate.
-pub fn is_gated(name: &str) -> bool {
-    name.contains(".gate.") || name.contains(".cond.")
+/// Parts that the tensor's columns fall into: the two halves of a gate, else one.
+pub fn column_parts(name: &str) -> usize {
+    if name.contains(".gate.") || name.contains(".cond.") { 2 } else { 1 }
 }
 
 /// Whether a tensor is a table of which a symbol or a speaker picks a row.

@@ -50,27 +50,27 @@ impl Config {
         let layout = Layout::new(self.table());
         let mut wide = layout.tensors(&layout.init(seed));
         for (name, wide) in &mut wide {
-            let halves = if names::is_gated(name) { 2 } else { 1 };
-            keep(&tensors[name], wide, halves);
+            keep(&tensors[name], wide, names::column_parts(name));
         }
         wide
     }
 }
 
-/// Puts `old` into `new`, where columns come in `halves` and rows are inputs: an old column reads no new row.
-fn keep(old: &Tensor, new: &mut Tensor, halves: usize) {
+/// Puts `old` into `new`, where columns come in so many `parts` and rows are inputs: an old column reads no new row.
+fn keep(old: &Tensor, new: &mut Tensor, parts: usize) {
     let matrix = |shape: &[usize]| match shape {
         [.., rows, columns] => (*rows, *columns),
         _ => (1, shape.iter().product()),
     };
     let ((rows, columns), (wide_rows, wide_columns)) = (matrix(&old.shape), matrix(&new.shape));
-    let (part, wide_part) = (columns / halves, wide_columns / halves);
+    let (part, wide_part) = (columns / parts, wide_columns / parts);
     for (i, row) in new.data.chunks_exact_mut(wide_columns.max(1)).enumerate() {
         let (block, r) = (i / wide_rows, i % wide_rows);
-        for (half, to) in row.chunks_exact_mut(wide_part.max(1)).enumerate() {
+        for (n, to) in row.chunks_exact_mut(wide_part.max(1)).enumerate() {
             match r < rows {
-                true => to[..part]
-                    .copy_from_slice(&old.data[(block * rows + r) * columns + half * part..][..part]),
+                true => {
+                    to[..part].copy_from_slice(&old.data[(block * rows + r) * columns + n * part..][..part])
+                }
                 false => to[..part].fill(0.0),
             }
         }

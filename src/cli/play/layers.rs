@@ -25,7 +25,6 @@ pub(super) struct LayerArg {
 /// What a layer takes from the voice that it is laid over, where it says nothing of its own.
 pub(super) struct Base<'a> {
     pub track: Option<&'a PathBuf>,
-    pub seed: u64,
     pub length: &'a LengthArgs,
     pub manner: &'a MannerArgs,
 }
@@ -88,8 +87,9 @@ impl LayerArg {
         let seconds = LengthArgs { seconds: self.seconds.or(base.length.seconds) };
         let rate = voice.section.sample_rate;
         let length = seconds.get(&cue, rate).with_context(at)?;
-        let Some(seed) = self.seed.or(base.seed.checked_add(number)) else {
-            usage!("--layer {number}: wanted seed=, as --seed {} leaves none above it", base.seed);
+        let base_seed = base.manner.seed();
+        let Some(seed) = self.seed.or(base_seed.checked_add(number)) else {
+            usage!("--layer {number}: wanted seed=, as --seed {base_seed} leaves none above it");
         };
         let manner = base.manner.get(cue.has_track())?;
         let part = Part { cue: Box::new(cue), manner, coins: CoinSource::seed(seed), length, record: false };

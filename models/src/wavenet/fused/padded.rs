@@ -84,8 +84,7 @@ impl Padded {
     /// Lays `config`'s table out for vectors of `lanes`.
     pub fn new(config: &Config, lanes: usize) -> Self {
         let pad = |n: usize| n.next_multiple_of(lanes);
-        let table =
-            PaddedTable::new(&config.table(), lanes, |name| if names::is_gated(name) { 2 } else { 1 });
+        let table = PaddedTable::new(&config.table(), lanes, names::column_parts);
         let matrix = |name: &str| table.matrix(name);
         let bias = |name: &str| table.range(name);
         let layers = (0..config.dilations.len())
