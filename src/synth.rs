@@ -19,6 +19,7 @@ mod ensemble;
 mod forced;
 mod frames;
 mod gain;
+mod likeness;
 mod line;
 mod listener;
 mod manner;

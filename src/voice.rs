@@ -169,15 +169,6 @@ impl Voice {
         self.section.speakers.get(row)?.stats.as_ref()
     }
 
-    /// `vector`, its distance from the mean of the voice's speakers made `factor` times as large.
-    pub(crate) fn emphasised(&self, vector: &[f32], factor: f32) -> Vec<f32> {
-        let table = self.model.speakers().chunks_exact(vector.len().max(1));
-        let count = table.len().max(1) as f32;
-        let mut middle = vec![0.0; vector.len()];
-        table.for_each(|row| middle.iter_mut().zip(row).for_each(|(m, v)| *m += v / count));
-        middle.iter().zip(vector).map(|(m, v)| m + factor * (v - m)).collect()
-    }
-
     /// The speaker vector that `condition` brings to this voice: its own, checked to be of this voice's space.
     /// `path` is used in errors only. Empty for a voice without global conditioning.
     ///

@@ -1,5 +1,6 @@
 //! Who speaks and what is said, as the engine wants it: checked against the voice and ready to be read.
 
+use super::likeness::Likeness;
 use crate::recordings;
 use crate::voice::Voice;
 use anyhow::{Context, Result};
@@ -9,10 +10,6 @@ use wavesynth_audio::cond::Condition;
 use wavesynth_audio::features::common::Alignment;
 use wavesynth_audio::features::{RawFeatures, SpeakerStats};
 use wavesynth_models::wavenet::Track;
-
-/// How much farther from the middle of the voice's speakers a vector stands when it speaks another's track, so that the
-/// track says less and the vector more of who speaks; models/pretrained/voice.md has what that does.
-const LIKENESS: f32 = 2.0;
 
 /// A speaker vector, a feature track, or both.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -30,14 +27,7 @@ struct Who {
     /// Whether the voice tells its speakers' own tracks from others'.
     tells: bool,
     /// For others' tracks, of a voice whose speakers have a common space.
-    converted: Option<Converted>,
-}
-
-/// How a speaker says what another one said.
-#[derive(Debug, Clone, PartialEq)]
-struct Converted {
-    values: Vec<f32>,
-    from_common: Alignment,
+    likeness: Option<Likeness>,
 }
 
 /// A track.
@@ -51,10 +41,10 @@ struct What {
 
 /// Somebody: the statistics of his features, hashed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Person(u64);
+pub(super) struct Person(u64);
 
 impl Person {
-    fn of(stats: &SpeakerStats) -> Self {
+    pub(super) fn of(stats: &SpeakerStats) -> Self {
         let mut hasher = DefaultHasher::new();
         let values = stats.mean.iter().chain(&stats.std).chain([&stats.median_f0_hz]);
         values.for_each(|v| v.to_bits().hash(&mut hasher));
@@ -82,31 +72,26 @@ impl Cue {
         let Some(shape) = &voice.config.condition else {
             return Ok(Self::default());
         };
-        let by = condition.stats.as_ref().map(|stats| known(voice, stats));
         let said = voice.track_shape().zip(condition.track.as_ref());
         let speaker = match &condition.speaker {
             Some(_) if shape.speaker_dim > 0 => {
                 let values = voice.speaker_vector(condition, path)?;
                 // The statistics beside a track are those that it was normalised with, whosever vector stands there too.
-                let by = match said {
-                    None => by.clone(),
-                    Some(_) => voice.stats_of(&values).map(|stats| known(voice, stats)),
+                let stats = match said {
+                    None => condition.stats.as_ref(),
+                    Some(_) => voice.stats_of(&values),
                 };
-                let common = by.as_ref().filter(|_| voice.section.common.is_some());
-                let converted = common.and_then(|(_, map)| {
-                    Some(Converted {
-                        values: voice.emphasised(&values, LIKENESS),
-                        from_common: map.inverse()?,
-                    })
-                });
-                let person = by.map(|(person, _)| person);
-                Some(Who { values, person, tells: voice.section.own_tracks, converted })
+                let person = stats.map(Person::of);
+                let common = stats.filter(|_| voice.section.common.is_some());
+                let likeness = common.and_then(|stats| Likeness::new(voice, &values, &known(voice, stats).1));
+                Some(Who { values, person, tells: voice.section.own_tracks, likeness })
             }
             _ => None,
         };
         let mut track = None;
         if let Some((wanted, t)) = said {
             t.check(wanted).with_context(|| path.display().to_string())?;
+            let by = condition.stats.as_ref().map(|stats| known(voice, stats));
             track = Some(What { values: t.frames.clone(), by });
         }
         Ok(Self { speaker, track })
@@ -138,7 +123,7 @@ impl Cue {
     /// A cue by its parts, for voices whose sizes are known to fit.
     pub(crate) fn of(speaker: Option<Vec<f32>>, track: Option<Vec<f32>>) -> Self {
         Self {
-            speaker: speaker.map(|values| Who { values, person: None, tells: false, converted: None }),
+            speaker: speaker.map(|values| Who { values, person: None, tells: false, likeness: None }),
             track: track.map(|values| What { values, by: None }),
         }
     }
@@ -174,7 +159,7 @@ impl Cue {
     /// not become another's.
     pub fn unconverted(mut self) -> Self {
         if let Some(who) = &mut self.speaker {
-            who.converted = None;
+            who.likeness = None;
         }
         self
     }
@@ -189,13 +174,12 @@ impl Cue {
         self.track.is_some()
     }
 
-    /// The speaker vector, as it speaks another's track or not.
+    /// The speaker vector, for the speaker's own tracks and those of whom nobody knows.
     ///
     /// # Real-time
     /// This and what follows: yes, no memory but the stack's.
-    pub(super) fn speaker(&self, another: bool) -> Option<&[f32]> {
-        let who = self.speaker.as_ref()?;
-        Some(who.converted.as_ref().filter(|_| another).map_or(&who.values, |c| &c.values))
+    pub(super) fn speaker(&self) -> Option<&[f32]> {
+        self.speaker.as_ref().map(|who| &who.values[..])
     }
 
     /// The track, and whether it is known to be of the vector's speaker, in a voice that tells.
@@ -206,16 +190,16 @@ impl Cue {
         Some(Track { features: &what.values, own: self.speaker.as_ref().is_some_and(own) })
     }
 
-    /// What makes the vector's speaker of whoever is known to speak instead: whom `heard` says, or else whom the track is
-    /// of. `None` where it is himself, or where one of them is not known.
-    pub(super) fn conversion(&self, heard: Option<&SpeakerStats>) -> Option<Alignment> {
+    /// What makes the vector's speaker of whoever is known to speak instead (whom `heard` says, or else whom the track is
+    /// of), and the speaker vector that goes with it. `None` where it is himself, or where one of them is not known.
+    pub(super) fn conversion(&self, heard: Option<&SpeakerStats>) -> Option<(Alignment, &[f32])> {
         let who = self.speaker.as_ref()?;
-        let back = &who.converted.as_ref()?.from_common;
-        let (person, map) = match heard {
+        let likeness = who.likeness.as_ref()?;
+        let (person, common) = match heard {
             Some(stats) => (Person::of(stats), stats.common.clone().unwrap_or_else(Alignment::identity)),
             None => self.track.as_ref()?.by.clone()?,
         };
-        (who.person != Some(person)).then(|| map.then(back))
+        (who.person != Some(person)).then(|| (likeness.way_from(&common), likeness.beside(person)))
     }
 
     /// Takes from `old` what this one lacks.

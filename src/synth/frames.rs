@@ -34,6 +34,8 @@ pub(super) struct Frames {
     listener: Option<Box<Listener>>,
     /// Makes the cue's speaker of another who is heard or whose track it is.
     conversion: Option<Alignment>,
+    /// The speaker vector that the cue wants.
+    target: Vec<f32>,
     /// The speaker vector in force, somewhere between `from` and the cue's while a fade runs.
     speaker: Vec<f32>,
     from: Vec<f32>,
@@ -53,6 +55,7 @@ impl Frames {
             frame: vec![0.0; shape.as_ref().map_or(0, Condition::len)],
             from: vec![0.0; speaker_dim],
             speaker: vec![0.0; speaker_dim],
+            target: vec![0.0; speaker_dim],
             fade: (0, 0),
             track_start: 0,
             voicing: 0.0,
@@ -74,14 +77,16 @@ impl Frames {
     /// Starts with the cue's speaker at once.
     fn begin(&mut self) {
         self.convert();
-        if let Some(v) = self.cue.speaker(self.conversion.is_some()) {
-            self.speaker.copy_from_slice(v);
-        }
+        self.speaker.copy_from_slice(&self.target);
     }
 
     fn convert(&mut self) {
         let talker = self.listener.as_ref().map(|l| l.talker().stats());
-        self.conversion = self.cue.conversion(talker);
+        let (conversion, vector) = self.cue.conversion(talker).unzip();
+        self.conversion = conversion;
+        if let Some(vector) = vector.or_else(|| self.cue.speaker()) {
+            self.target.copy_from_slice(vector);
+        }
     }
 
     pub(super) fn listener(&mut self) -> Option<&mut Listener> {
@@ -158,15 +163,15 @@ impl Frames {
             let features = shape.centre(&self.frame);
             self.voicing = features.and_then(|f| f.get(VOICING)).copied().unwrap_or(0.0);
         }
-        if let Some(target) = self.cue.speaker(self.conversion.is_some()) {
+        if self.cue.has_speaker() {
             let (start, frames) = self.fade;
             let done = i - start.min(i) + 1;
-            let speaker = &mut self.frame[..target.len()];
+            let speaker = &mut self.frame[..self.target.len()];
             if done >= frames {
-                speaker.copy_from_slice(target);
+                speaker.copy_from_slice(&self.target);
             } else {
                 let share = done as f32 / frames as f32;
-                for ((now, &a), &b) in speaker.iter_mut().zip(&self.from).zip(target) {
+                for ((now, &a), &b) in speaker.iter_mut().zip(&self.from).zip(&self.target) {
                     *now = a + (b - a) * share;
                 }
             }

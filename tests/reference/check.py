@@ -113,10 +113,10 @@ def check_conversion(session, model, path, symbols, track):
     ref.write_condition(session.path("who.bin"), space=model.voice["space"], speaker=vector, stats=own)
     session.array("x.npy", symbols)
     plain = {k: v for k, v in other.items() if k != "common"}
-    for label, stats, way in (("another", other, other), ("named only", plain, other), ("a stranger", stranger, stranger)):
+    for label, stats in (("another", other), ("named only", plain), ("a stranger", stranger)):
         ref.write_condition(session.path("what.bin"), track=track, stats=stats, **made)
         session.run("logits", "-m", path, "-c", "who.bin", "-t", "what.bin", "--symbols", "x.npy", "-o", "l.npy")
-        said, frames = ref.converted(model, vector, own, track, way)
+        said, frames = ref.converted(model, vector, own, track, stats)
         mine = ref.logits(model, symbols, speaker=said, track=frames)
         far = np.abs(mine - ref.logits(model, symbols, speaker=vector, track=track)).max()
         report(f"logits, track of {label}", np.abs(session.array("l.npy") - mine).max(), 1e-3, f"unconverted {far:.2g} away")

@@ -386,11 +386,15 @@ def common_codebook(voice):
 
 def converted(model, speaker, speaker_stats, track, track_stats):
     """Vector and track as the speaker says another's track."""
-    mean = model.tensors["cond.speakers"].astype(np.float64).mean(0)
-    s, t = track_stats.get("common") or NOWHERE, speaker_stats.get("common") or NOWHERE
+    table = model.tensors["cond.speakers"].astype(np.float64)
+    known = [(s["stats"], row) for s, row in zip(model.voice["speakers"], table) if s.get("stats")]
+    same = lambda a: all(np.array_equal(a[k], track_stats[k]) for k in ("mean", "std", "median_f0_hz"))
+    other, other_vector = next((k for k in known if same(k[0])), ({}, table.mean(0)))
+
+    s, t = track_stats.get("common") or other.get("common") or NOWHERE, speaker_stats.get("common") or NOWHERE
     cepstra = track[:, :CEPSTRA] @ np.transpose(s["matrix"]) + s["offset"] - t["offset"]
     cepstra = np.clip(cepstra @ np.linalg.inv(t["matrix"]).T, -4, 4)
-    return mean + 2.0 * (speaker - mean), np.concatenate([cepstra, track[:, CEPSTRA:]], 1)
+    return 2 * speaker - other_vector, np.concatenate([cepstra, track[:, CEPSTRA:]], 1)
 
 
 # Sampling ------------------------------------------------------------------------------------------------------------

@@ -43,7 +43,7 @@ fn map(by: f32) -> Alignment {
 }
 
 /// Of a voice whose speakers have a common space: another's track is taken there and out of it by the speaker's own way,
-/// and his vector stands farther from the others'.
+/// and his vector moves away from the other's, or from the middle.
 #[test]
 fn anothers_track_is_converted_and_ones_own_is_not() {
     let plain = voice(&config());
@@ -62,22 +62,17 @@ fn anothers_track_is_converted_and_ones_own_is_not() {
         |voice: &Voice, cue: Cue| all(&mut Synth::new(voice, part(Box::new(cue), 3, Length::Track)), &[512]);
 
     let table = plain.model.speakers();
-    let farther: Vec<f32> = (0..4)
-        .map(|i| {
-            let middle = 0.5 * table[i] + 0.5 * table[4 + i];
-            middle + 2.0 * (vector[i] - middle)
-        })
-        .collect();
-    let mut moved = track(12);
+    let away_from =
+        |other: [f32; 4]| -> [f32; 4] { std::array::from_fn(|i| vector[i] + (vector[i] - other[i])) };
+    let middle: [f32; 4] = std::array::from_fn(|i| table[i] / 2.0 + table[4 + i] / 2.0);
     let way = ann.common.as_ref().unwrap().then(&bob.common.as_ref().unwrap().inverse().unwrap());
+    let mut moved = track(12);
     moved.track.as_mut().unwrap().frames.chunks_exact_mut(FEATURES).for_each(|row| way.apply(row));
-    let by_hand = || {
-        let far = new(&plain, speaker([farther[0], farther[1], farther[2], farther[3]]));
-        far.overlaid(new(&plain, moved.clone()))
-    };
+    let by_hand = |other| new(&plain, speaker(away_from(other))).overlaid(new(&plain, moved.clone()));
+    // Whose vector the voice lacks is anybody: the middle of its speakers.
     let converted = heard(&aligned, who(&aligned).overlaid(said(&aligned, &ann)));
     let as_it_is = heard(&plain, who(&plain).overlaid(said(&plain, &ann)));
-    assert_eq!(converted, heard(&plain, by_hand()));
+    assert_eq!(converted, heard(&plain, by_hand(middle)));
     assert_ne!(converted, as_it_is);
     // His own, and tracks and vectors of whom nobody knows, stay as they are.
     assert_eq!(heard(&aligned, who(&aligned).overlaid(said(&aligned, &bob))), as_it_is);
@@ -85,11 +80,16 @@ fn anothers_track_is_converted_and_ones_own_is_not() {
     assert_eq!(heard(&aligned, new(&aligned, speaker(vector)).overlaid(said(&aligned, &ann))), as_it_is);
     let cue = who(&aligned).overlaid(said(&aligned, &ann)).unconverted();
     assert_eq!(heard(&aligned, cue), as_it_is);
-    // A file without the way says who it is of, and the voice knows the way.
+    // The vector moves away from that of the voice's own speaker.
     let mut knowing = aligned.clone();
     knowing.section.speakers[0].stats = Some(ann.clone());
+    let row: [f32; 4] = table[..4].try_into().unwrap();
+    let from_ann = heard(&knowing, who(&knowing).overlaid(said(&knowing, &ann)));
+    assert_eq!(from_ann, heard(&plain, by_hand(row)));
+    assert_ne!(from_ann, converted);
+    // A file without the way says who it is of, and the voice knows the way.
     let older = SpeakerStats { common: None, ..ann.clone() };
-    assert_eq!(heard(&knowing, who(&knowing).overlaid(said(&knowing, &older))), converted);
+    assert_eq!(heard(&knowing, who(&knowing).overlaid(said(&knowing, &older))), from_ann);
 
     // A vector beside a track in one file is the voice's speaker's who has it.
     let row: [f32; 4] = table[4..8].try_into().unwrap();
@@ -109,7 +109,7 @@ fn anothers_track_is_converted_and_ones_own_is_not() {
         out
     };
     let changed = run(&aligned, who(&aligned).overlaid(said(&aligned, &bob)), said(&aligned, &ann));
-    assert_eq!(changed, run(&plain, who(&plain).overlaid(said(&plain, &bob)), by_hand()));
+    assert_eq!(changed, run(&plain, who(&plain).overlaid(said(&plain, &bob)), by_hand(middle)));
 
     // And heard live.
     let live = |voice: &Voice, talker: &SpeakerStats| {
