@@ -120,7 +120,9 @@ impl Config {
                 _ if name == names::input(0) => Dtype::F16,
                 _ => Dtype::I8,
             };
-            table.push(TensorSpec::new(name, shape, init).narrowest(narrowest));
+            let between_layers = narrowest == Dtype::I8 && name != names::HEAD;
+            let spec = TensorSpec::new(name, shape, init).narrowest(narrowest);
+            table.push(if between_layers { spec.inner() } else { spec });
         };
         for l in 0..self.layers {
             match l {
@@ -147,6 +149,13 @@ impl Config {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_products_between_layers_are_inner() {
+        let table = Config { classes: 65, start: 0, cell: Cell::Gru, hidden: 8, layers: 2 }.table();
+        let inner: Vec<&str> = table.iter().filter(|s| s.inner).map(|s| &s.name[..]).collect();
+        assert_eq!(inner, [names::recurrent(0), names::input(1), names::recurrent(1)]);
+    }
 
     #[test]
     fn hostile_sizes_are_refused() {

@@ -143,7 +143,9 @@ impl Config {
                 names::EMBED | names::POSITION => Dtype::F16,
                 _ => Dtype::I8,
             };
-            table.push(TensorSpec::new(name, shape, init).narrowest(narrowest));
+            let between_layers = narrowest == Dtype::I8 && name != names::HEAD;
+            let spec = TensorSpec::new(name, shape, init).narrowest(narrowest);
+            table.push(if between_layers { spec.inner() } else { spec });
         };
         add(names::EMBED.into(), &[self.classes, w], Init::Normal(std));
         add(names::POSITION.into(), &[self.context, w], Init::Normal(std));
@@ -184,6 +186,17 @@ mod tests {
     fn small(context: usize) -> Config {
         let (classes, start, layers, heads, width) = (65, 0, 4, 4, 128);
         Config { classes, start, layers, heads, width, context, bias: false, tied_head: true }
+    }
+
+    #[test]
+    fn the_products_of_the_blocks_are_inner() {
+        for tied_head in [true, false] {
+            let table = Config { layers: 1, tied_head, ..small(64) }.table();
+            let inner: Vec<&str> = table.iter().filter(|s| s.inner).map(|s| &s.name[..]).collect();
+            let [attention, mlp] = [names::attention(0), names::mlp(0)];
+            let wanted = [(&attention, "qkv"), (&attention, "out"), (&mlp, "up"), (&mlp, "down")];
+            assert_eq!(inner, wanted.map(|(at, name)| names::weight(at, name)));
+        }
     }
 
     #[test]

@@ -49,7 +49,10 @@ impl Muon {
                 Matrix { rows: at.len() / columns.max(1), columns, at }
             })
             .collect();
-        ensure!(!matrices.is_empty(), "train.optimizer is \"muon\", which is for voices; wanted \"adamw\"");
+        ensure!(
+            !matrices.is_empty(),
+            "train.optimizer is \"muon\", but no product of this network lies between hidden layers; wanted \"adamw\""
+        );
         Ok(Self { isa: Isa::detect(), matrices })
     }
 
