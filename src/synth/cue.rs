@@ -81,9 +81,10 @@ impl Cue {
                     None => condition.stats.as_ref(),
                     Some(_) => voice.stats_of(&values),
                 };
-                let person = stats.map(Person::of);
-                let common = stats.filter(|_| voice.section.common.is_some());
-                let likeness = common.and_then(|stats| Likeness::new(voice, &values, &known(voice, stats).1));
+                let by = stats.map(|stats| known(voice, stats));
+                let common = by.as_ref().filter(|_| voice.section.common.is_some());
+                let likeness = common.and_then(|(_, common)| Likeness::new(voice, &values, common));
+                let person = by.map(|(person, _)| person);
                 Some(Who { values, person, tells: voice.section.own_tracks, likeness })
             }
             _ => None,
