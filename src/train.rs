@@ -7,6 +7,7 @@
 //!              shares        which training file a random number means, and which rank has it
 //!              window        batches of [warm-up | loss] rows, drawn from (seed, step, window) alone
 //!              disguise      feature tracks whose speaker can't be told
+//!              others        feature tracks that others made of the same sentences
 //!              speech        the source that these make
 //! text file -> text          symbols, batches, held-out reading: the other source; tables that are only counted
 //!              source        what the loop knows of either
@@ -39,6 +40,7 @@ pub mod held_out;
 pub mod memory;
 pub mod muon;
 pub mod optim;
+pub mod others;
 pub mod product;
 pub mod recording;
 pub mod report;

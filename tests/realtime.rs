@@ -58,7 +58,7 @@ fn the_counter_counts() {
 fn the_synth_does_not_allocate() {
     let _one = ONE.lock().unwrap();
     let voice = voice(&config());
-    let every = Sampling { temperature: 0.8, top_k: 50, top_p: 0.9 };
+    let every = Sampling { temperature: 0.8, top_k: 50, top_p: 0.9, min_p: 0.01 };
     let mut synth = Synth::new(&voice, part(&voice, every.into()));
     let mut forced = Forced::new(&voice, Cue::default());
     let next = cue(&voice, [2.0; 4]);
@@ -95,7 +95,7 @@ fn the_worker_does_not_allocate_whatever_it_is_told() {
         for command in [
             Command::Change { cue: cue(&voice, [3.0; 4]), fade_ms: 100 },
             Command::Manner(Manner {
-                sampling: Sampling { temperature: 0.7, top_k: 9, top_p: 0.8 },
+                sampling: Sampling { temperature: 0.7, top_k: 9, top_p: 0.8, min_p: 0.02 },
                 sharpen: 0.4,
             }),
             Command::Pause,
@@ -131,7 +131,7 @@ fn company_costs_no_memory() {
     commands.send(Command::Change { cue: cue(&voice, [3.0; 4]), fade_ms: 100 }).unwrap();
     commands
         .send(Command::Manner(Manner {
-            sampling: Sampling { temperature: 0.7, top_k: 9, top_p: 0.8 },
+            sampling: Sampling { temperature: 0.7, top_k: 9, top_p: 0.8, min_p: 0.02 },
             sharpen: 0.4,
         }))
         .unwrap();

@@ -60,8 +60,10 @@ fn a_stream_neither_allocates_nor_frees() {
         let mut row = vec![0.0; stream.likelihood().classes()];
         let mut coins = Coins::new(1);
         let n = count(|| {
-            for (temperature, top_k, top_p) in [(1.0, 0, 1.0), (0.7, 5, 1.0), (1.0, 0, 0.9), (0.0, 3, 0.5)] {
-                stream.set_sampling(Sampling { temperature, top_k, top_p });
+            for (temperature, top_k, top_p, min_p) in
+                [(1.0, 0, 1.0, 0.0), (0.7, 5, 1.0, 0.1), (1.0, 0, 0.9, 0.0), (0.0, 3, 0.5, 0.0)]
+            {
+                stream.set_sampling(Sampling { temperature, top_k, top_p, min_p });
                 stream.condition(&frame);
                 stream.announce(&other);
                 for _ in 0..300 {

@@ -256,6 +256,7 @@ fn random_corpus(config: &wavenet::Config, window: usize) -> Corpus {
         speaker,
         codes: (0..samples).map(|_| coins.below(config.classes.min(256) as u64) as u8).collect(),
         track: (0..samples.div_ceil(config.hop()) * width).map(|_| coins.normal()).collect(),
+        others: Vec::new(),
         held_out: false,
     };
     Corpus {

@@ -4,6 +4,7 @@ pub mod check;
 
 use super::disguise::Disguise;
 use super::memory::Bytes;
+use super::others::Others;
 use super::tricks::{Curriculum, Scheduled};
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use check::{parse_toml, range, read_text};
@@ -237,6 +238,8 @@ pub struct Train {
     pub input_noise: f64,
     /// Takes the speaker out of the feature tracks, so that the speaker vector is what says who speaks.
     pub disguise: Option<Disguise>,
+    /// Tracks of others beside the speakers' own samples, for a voice that speaks in others' place.
+    pub others: Option<Others>,
     /// Probability that a window is trained without its feature track.
     pub feature_dropout: f64,
     /// Windows without their track are taken where at least this fraction of the frames is speech; 0 takes any.
@@ -287,6 +290,7 @@ impl Default for Train {
             ema: 0.999,
             input_noise: 0.3,
             disguise: None,
+            others: None,
             feature_dropout: 0.1,
             dropout_speech: 0.8,
             scheduled_sampling: None,
@@ -355,7 +359,7 @@ impl RunFile {
 impl Train {
     /// Whether the voice learns to tell its speakers' own tracks from others'.
     pub fn marks_own_tracks(&self) -> bool {
-        self.disguise.is_some_and(|d| d.own > 0.0)
+        self.others.is_some() || self.disguise.is_some_and(|d| d.own > 0.0)
     }
 
     /// Windows of a step, or the most of them where `max_memory` decides.
@@ -393,6 +397,7 @@ impl Train {
         range("train.eval_seconds", t.eval_seconds, 0.1, 1e5)?;
         range("train.checkpoint_every_minutes", t.checkpoint_every_minutes, 0.0, 1e5)?;
         t.disguise.as_ref().map_or(Ok(()), Disguise::validate)?;
+        t.others.as_ref().map_or(Ok(()), Others::validate)?;
         t.scheduled_sampling.as_ref().map_or(Ok(()), Scheduled::validate)?;
         t.curriculum.as_ref().map_or(Ok(()), |c| c.validate(t.window))
     }

@@ -130,6 +130,9 @@ impl Corpus {
             stats.zip(maps).for_each(|(stats, map)| stats.common = Some(map));
             corpus.common = Some(reference);
         }
+        if let Some(others) = &run.train.others {
+            others.read(&corpus.speakers, &mut corpus.recordings)?;
+        }
         // The file at the boundary to the rank before is that one's to answer for.
         let before = kept.start - corpus.own.start;
         let kept: Vec<&Recording> = corpus.part(false).skip(before).collect();
@@ -236,7 +239,7 @@ impl Corpus {
 
     /// Bytes held by this rank.
     pub fn bytes(&self) -> usize {
-        self.recordings.iter().map(|r| r.codes.len() + 4 * r.track.len()).sum()
+        self.recordings.iter().map(|r| r.codes.len() + 4 * r.track.len() * (1 + r.others.len())).sum()
     }
 }
 
@@ -368,6 +371,7 @@ fn content_id(corpus: &Corpus, kept: &[&Recording], ranks: &Ranks) -> Result<Str
         h.update([r.held_out as u8]);
         h.update((r.codes.len() as u64).to_le_bytes());
         h.update(&r.codes);
+        r.others.iter().flatten().for_each(|v| h.update(v.to_le_bytes()));
         h.finalize().to_vec()
     };
     let digests = |recordings: &[&Recording]| -> Vec<u8> {

@@ -18,6 +18,8 @@ pub struct Recording {
     pub codes: Vec<u8>,
     /// [N, FEATURES] normalised features; empty for a model without local conditioning.
     pub track: Vec<f32>,
+    /// The same of what others made of it, as long; see [`super::others`].
+    pub others: Vec<Vec<f32>>,
     /// Kept away from training.
     pub held_out: bool,
 }
@@ -69,7 +71,7 @@ impl Heard {
         held_out: bool,
     ) -> Recording {
         let track = stats.map_or(Vec::new(), |s| features::normalise(&self.raw, s).frames);
-        Recording { name, speaker, codes: self.codes, track, held_out }
+        Recording { name, speaker, codes: self.codes, track, others: Vec::new(), held_out }
     }
 }
 

@@ -166,6 +166,8 @@ pub struct Sampler<'a> {
     speakers: &'a [SpeakerSection],
     noise: f64,
     disguise: Option<Disguise>,
+    /// Share of the windows that read another's track.
+    others: f64,
     dropout: f64,
     dropout_speech: f64,
     seed: u64,
@@ -190,6 +192,7 @@ impl<'a> Sampler<'a> {
             speakers: &corpus.speakers,
             noise: train.input_noise,
             disguise: train.disguise,
+            others: train.others.as_ref().map_or(0.0, |o| o.share),
             dropout: train.feature_dropout,
             dropout_speech: train.dropout_speech,
             seed: train.seed,
@@ -232,8 +235,13 @@ impl<'a> Sampler<'a> {
         window
     }
 
-    /// A window with its track, disguised if the run asks for it.
+    /// A window with its track or another's, disguised if the run asks for it.
     fn tracked(&self, recording: &Recording, from: usize, coins: &mut Coins) -> Window {
+        // Without others no coin is drawn.
+        if !recording.others.is_empty() && f64::from(coins.next_coin()) < self.others {
+            let other = &recording.others[coins.below(recording.others.len() as u64) as usize];
+            return self.cutter.cut(recording, from, Some(Track::from(&other[..])));
+        }
         let stats = self.speakers[recording.speaker].stats.as_ref();
         let worn = self.disguise.as_ref().zip(stats).filter(|(d, _)| {
             // Without own tracks no coin is drawn.
@@ -268,7 +276,8 @@ impl<'a> Sampler<'a> {
         }
         let codes = recording.codes[from * self.cutter.config.hop()..].to_vec();
         let speaker = recording.speaker;
-        let rest = Recording { name: String::new(), speaker, codes, track: Vec::new(), held_out: false };
+        let (track, others) = (Vec::new(), Vec::new());
+        let rest = Recording { name: String::new(), speaker, codes, track, others, held_out: false };
         self.cutter.cut(&rest, 0, None)
     }
 }
@@ -298,6 +307,7 @@ mod tests {
             speaker: 1,
             codes: (0..samples).map(|i| (i % 200) as u8 + 20).collect(),
             track: (0..2 * samples.div_ceil(hop)).map(|i| i as f32).collect(),
+            others: Vec::new(),
             held_out: false,
         }
     }

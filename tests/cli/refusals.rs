@@ -80,6 +80,8 @@ fn wrong_numbers_and_places_are_refused() {
         "--top-p 0",
         "--top-p 1.5",
         "--top-p nan",
+        "--min-p -0.1",
+        "--min-p 2",
         "--temperature -1",
         "--temperature inf",
         "--top-k -3",

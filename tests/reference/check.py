@@ -211,15 +211,15 @@ def check_sampling(session, model, path, rng, track):
     session.array("u.npy", coins)
     _, args, kw = conditions(session, model, track)[-1]
     args = ["-m", path, *args]
-    for temperature, k, p in (1, 0, 1), (0.8, 0, 1), (1.3, 5, 1), (1, 0, 0.9), (0.7, 40, 0.5), (0, 0, 1):
-        how = ["--temperature", temperature, "--top-k", k, "--top-p", p, "-s", count / 16000, "--coins", "u.npy"]
+    for temperature, k, p, least in (1, 0, 1, 0), (0.8, 0, 1, 0), (1.3, 5, 1, 0), (1, 0, 0.9, 0), (0.7, 40, 0.5, 0), (0.9, 0, 1, 0.15), (0, 0, 1, 0):
+        how = ["--temperature", temperature, "--top-k", k, "--top-p", p, "--min-p", least, "-s", count / 16000, "--coins", "u.npy"]
         session.run("render", *args, *how, "-o", "r.wav", "--codes", "c.npy")
         codes = session.array("c.npy").astype(int)
         rows = ref.logits(model, codes, **kw)
-        drawn = [ref.draw(row, u, temperature, k, p) for row, u in zip(rows, coins)]
+        drawn = [ref.draw(row, u, temperature, k, p, least) for row, u in zip(rows, coins)]
         wrong = [edge for (i, edge), code in zip(drawn, codes) if i != code]
         note = f"nearest interval edge at most {max(wrong):.2g} away" if wrong else ""
-        label = f"temperature {temperature}, top-k {k}, top-p {p}"
+        label = f"temperature {temperature}, top-k {k}, top-p {p}, min-p {least}"
         report(f"sampling, {label}, differing", len(wrong), 0.002 * count, note)
         report(f"sampling, {label}, furthest edge of those", max(wrong, default=0), 1e-4)
         mine = ref.to_s16(ref.decode(codes, a)).astype(int)

@@ -400,12 +400,13 @@ def converted(model, speaker, speaker_stats, track, track_stats):
 # Sampling ------------------------------------------------------------------------------------------------------------
 
 
-def draw(row, u, temperature=1.0, top_k=0, top_p=1.0):
+def draw(row, u, temperature=1.0, top_k=0, top_p=1.0, min_p=0.0):
     """The symbol that a uniform number picks. Also how far u lies from the nearest edge of that symbol's interval."""
     row = np.asarray(row, F32)
     if temperature == 0:
         return int(row.argmax()), np.inf
     w = np.exp((row - row.max()) * (F32(1) / F32(temperature))).astype(np.float64)
+    w[w < F32(min_p)] = 0
     order = np.argsort(-w, kind="stable")
     if top_k:
         w[order[top_k:]] = 0

@@ -5,6 +5,7 @@ mod common;
 mod enroll;
 mod learning;
 mod memory;
+mod others;
 #[cfg(feature = "mpi")]
 mod ranks;
 mod resume;

@@ -12,11 +12,14 @@ pub struct Sampling {
     pub top_k: usize,
     /// Keeps the likeliest symbols until their mass reaches `p`; 1 keeps all.
     pub top_p: f32,
+    /// Keeps the symbols that are at least this times as likely as the likeliest, temperature applied; 0 keeps all
+    /// (M. Nguyen et al., arXiv:2407.01082). Costs no time, unlike the other two, which sort.
+    pub min_p: f32,
 }
 
 impl Default for Sampling {
     fn default() -> Self {
-        Self { temperature: 1.0, top_k: 0, top_p: 1.0 }
+        Self { temperature: 1.0, top_k: 0, top_p: 1.0, min_p: 0.0 }
     }
 }
 
@@ -29,6 +32,9 @@ pub enum SamplingError {
     /// Not in (0, 1].
     #[error("top-p is {0}, wanted a number above 0 and at most 1")]
     TopP(f32),
+    /// Not in [0, 1].
+    #[error("min-p is {0}, wanted a number from 0 to 1")]
+    MinP(f32),
 }
 
 impl Sampling {
@@ -43,6 +49,9 @@ impl Sampling {
         if !(self.top_p > 0.0 && self.top_p <= 1.0) {
             return Err(SamplingError::TopP(self.top_p));
         }
+        if !(0.0..=1.0).contains(&self.min_p) {
+            return Err(SamplingError::MinP(self.min_p));
+        }
         Ok(self)
     }
 }
@@ -51,6 +60,8 @@ impl Sampling {
 #[derive(Debug, Clone)]
 pub struct Sampler {
     sampling: Sampling,
+    /// ln w below which w is 0.
+    least: f32,
     /// It changes no bit of what is drawn.
     isa: Isa,
     classes: usize,
@@ -68,6 +79,7 @@ impl Sampler {
         let blocks = classes.div_ceil(BLOCK);
         Self {
             sampling,
+            least: least(sampling.min_p),
             isa: Isa::detect(),
             classes,
             weights: vec![0.0; blocks * BLOCK],
@@ -82,25 +94,26 @@ impl Sampler {
     /// Yes.
     pub fn set(&mut self, sampling: Sampling) {
         self.sampling = sampling;
+        self.least = least(sampling.min_p);
     }
 
-    /// Picks a symbol by inverse transform. With weights w_i = exp((l_i − max l) / temperature), those outside top-k and
-    /// then outside top-p set to 0: the first i, in index order, at which w_0 + … + w_i > coin · Σ w.
+    /// Picks a symbol by inverse transform. With weights w_i = exp((l_i − max l) / temperature), those below min-p,
+    /// then those outside top-k and then outside top-p set to 0: the first i, in index order, at which w_0 + … + w_i > coin · Σ w.
     ///
-    /// At temperature 0: the likeliest symbol, the lowest index among equals; top-k and top-p then change nothing. Ties
+    /// At temperature 0: the likeliest symbol, the lowest index among equals; the others then change nothing. Ties
     /// at the border of top-k or top-p keep the lower index.
     ///
     /// # Real-time
     /// Yes.
     pub fn pick(&mut self, logits: &[f32], coin: f32) -> Symbol {
-        let Sampling { temperature, top_k, top_p } = self.sampling;
+        let Sampling { temperature, top_k, top_p, .. } = self.sampling;
         let logits = &logits[..self.classes];
         let max = self.isa.run(Largest(logits));
         if temperature == 0.0 {
             return first(logits, max);
         }
         let scale = 1.0 / temperature;
-        self.isa.run(Exponentials { logits, max, scale, weights: &mut self.weights });
+        self.isa.run(Exponentials { logits, max, scale, least: self.least, weights: &mut self.weights });
         let w = &mut self.weights[..self.classes];
         if top_k > 0 && top_k < w.len() {
             let (_, _, cut) = self.order.select_nth_unstable_by(top_k - 1, |&a, &b| heavier_first(w, a, b));
@@ -150,11 +163,17 @@ const BLOCK: usize = 16;
 /// Below it, e^x is taken as 0: the exponential ends at the smallest normal floats.
 const LEAST: f32 = -87.0;
 
-/// weights ← e^((logits − max) · scale), 0 where that is no number.
+/// x below which e^x is no more kept.
+fn least(min_p: f32) -> f32 {
+    min_p.ln().max(LEAST)
+}
+
+/// weights ← e^((logits − max) · scale), 0 where the exponent is below `least` or no number.
 struct Exponentials<'a> {
     logits: &'a [f32],
     max: f32,
     scale: f32,
+    least: f32,
     /// Zeros beyond the logits.
     weights: &'a mut [f32],
 }
@@ -164,13 +183,13 @@ impl Kernel for Exponentials<'_> {
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let Self { logits, max, scale, weights } = self;
+        let Self { logits, max, scale, least, weights } = self;
         for (w, &l) in weights.iter_mut().zip(logits) {
             *w = (l - max) * scale;
         }
         for v in weights.chunks_exact_mut(S::LANES) {
             let e = math::exp_everywhere(s, s.load(v));
-            v.iter_mut().for_each(|x| *x = if *x >= LEAST { 1.0 } else { 0.0 });
+            v.iter_mut().for_each(|x| *x = if *x >= least { 1.0 } else { 0.0 });
             s.store(v, s.mul(e, s.load(v)));
         }
         weights[logits.len()..].fill(0.0);
@@ -277,6 +296,18 @@ mod tests {
     }
 
     #[test]
+    fn min_p_keeps_what_is_near_the_likeliest() {
+        let kept = |min_p, temperature| frequencies(Sampling { min_p, temperature, ..Default::default() });
+        // Against the likeliest: 0.135, 1, 0.050, 1, 0.368, 0.
+        expect(&[1, 3, 4], 1.0, kept(0.2, 1.0));
+        expect(&[0, 1, 3, 4], 1.0, kept(0.1, 1.0));
+        expect(&[1, 3], 0.5, kept(0.2, 0.5));
+        expect(&[1, 3], 1.0, kept(1.0, 1.0));
+        // What it leaves is what top-p counts.
+        expect(&[1, 3], 1.0, frequencies(Sampling { min_p: 0.2, top_p: 0.84, ..Default::default() }));
+    }
+
+    #[test]
     fn temperature_zero_is_argmax_and_extremes_are_safe() {
         let mut s = Sampler::new(Sampling { temperature: 0.0, ..Default::default() }, LIKE);
         assert_eq!(s.pick(&LOGITS, 0.999), 1);
@@ -326,5 +357,6 @@ mod tests {
         let bad = |s: Sampling| s.checked().unwrap_err().to_string();
         assert!(bad(Sampling { temperature: f32::NAN, ..Default::default() }).contains("temperature"));
         assert!(bad(Sampling { top_p: 0.0, ..Default::default() }).contains("top-p is 0"));
+        assert!(bad(Sampling { min_p: 1.1, ..Default::default() }).contains("min-p is 1.1"));
     }
 }

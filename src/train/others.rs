@@ -1,0 +1,126 @@
+//! What a speaker said, as others would have said it: the tracks that a voice meets when it speaks in another's place.
+//!
+//! A voice that reads only its speakers' own tracks learns to believe them about who speaks, and goes on sounding like
+//! whoever is converted to its speaker. What is needed is the same sentence by two people, sample by sample; nobody
+//! records that, but a voice can say each recording with another speaker's vector. Its cepstra, taken to the speaker as
+//! the engine takes a stranger's, then stand beside the speaker's own samples, and only the vector tells whose they are.
+//! The idea is that of back-translation (R. Sennrich, B. Haddow, A. Birch, "Improving Neural Machine Translation Models
+//! with Monolingual Data", ACL 2016): what was made is what is read, what is to be said is real.
+
+use super::config::check::range;
+use super::recording::Recording;
+use crate::recordings;
+use crate::voice::SpeakerSection;
+use anyhow::{Context, Result, ensure};
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
+use wavesynth_audio::features::common::Alignment;
+use wavesynth_audio::features::{self, CEPSTRA, Extractor, FEATURES, SpeakerStats};
+
+/// Key `train.others`, of a model with several speakers and features.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Others {
+    /// `FOLDER/SPEAKER/OTHER/FILE.wav` is the speaker's recording FILE said by another speaker of the run: as long, to
+    /// the frame, and in step with it. Not every recording has to be there.
+    pub folder: PathBuf,
+    /// Fraction of the windows with a track that read another's where there is one.
+    #[serde(default = "half")]
+    pub share: f64,
+}
+
+fn half() -> f64 {
+    0.5
+}
+
+impl Others {
+    /// Checks the values.
+    ///
+    /// # Errors
+    /// A share that is none.
+    pub fn validate(&self) -> Result<()> {
+        range("train.others.share", self.share, 0.0, 1.0)
+    }
+
+    /// Gives each of `recordings` that is trained on the tracks that others made of it.
+    ///
+    /// # Errors
+    /// Speakers without ways to a common space, no file for any recording, or one that is not in step with its recording.
+    pub fn read(&self, speakers: &[SpeakerSection], recordings: &mut [Recording]) -> Result<()> {
+        let known: Option<Vec<Known>> = speakers.iter().map(Known::of).collect();
+        let known = known.context(
+            "train.others: wanted features and at least two speakers with five seconds of speech each, so that there is \
+             a way from one to another",
+        )?;
+        let found: Result<Vec<usize>> = recordings
+            .par_iter_mut()
+            .filter(|r| !r.held_out)
+            .map_init(Extractor::new, |extractor, recording| {
+                recording.others = self.tracks(recording, &known, extractor)?;
+                Ok(recording.others.len())
+            })
+            .collect();
+        ensure!(
+            found?.iter().any(|n| *n > 0),
+            "train.others.folder {}: holds none of the recordings; wanted SPEAKER/OTHER/FILE.wav in it",
+            self.folder.display()
+        );
+        Ok(())
+    }
+
+    fn tracks(&self, own: &Recording, known: &[Known], extractor: &mut Extractor) -> Result<Vec<Vec<f32>>> {
+        let speaker = &known[own.speaker];
+        let file = own.name.strip_prefix(speaker.name).unwrap_or(&own.name).trim_start_matches('/');
+        let others = known.iter().enumerate().filter(|(i, _)| *i != own.speaker);
+        let paths =
+            others.map(|(_, k)| (k, self.folder.join(speaker.name).join(k.name).join(format!("{file}.wav"))));
+        let found = paths.filter(|(_, path)| path.exists());
+        found.map(|(other, path)| track(own, speaker, other, &path, extractor)).collect()
+    }
+}
+
+/// A speaker of whom enough is known.
+struct Known<'a> {
+    name: &'a str,
+    stats: &'a SpeakerStats,
+    to_common: &'a Alignment,
+    from_common: Alignment,
+}
+
+impl<'a> Known<'a> {
+    fn of(speaker: &'a SpeakerSection) -> Option<Self> {
+        let stats = speaker.stats.as_ref()?;
+        let to_common = stats.common.as_ref()?;
+        Some(Self { name: &speaker.name, stats, to_common, from_common: to_common.inverse()? })
+    }
+}
+
+/// The track that `other` made of the recording `own` of `speaker`, taken to him as the engine would.
+///
+/// Pitch and voicing are the recording's: relative to the speaker they say nothing of who speaks, and where the voice that
+/// made the file is off its speaker's pitch, that should not be learned.
+fn track(
+    own: &Recording,
+    speaker: &Known,
+    other: &Known,
+    path: &Path,
+    extractor: &mut Extractor,
+) -> Result<Vec<f32>> {
+    let raw = recordings::raw_features(path, extractor)?;
+    let mut frames = features::normalise(&raw, other.stats).frames;
+    ensure!(
+        frames.len() == own.track.len(),
+        "{}: {} frames of 10 ms, but the recording of {} that it says again has {}",
+        path.display(),
+        frames.len() / FEATURES,
+        own.name,
+        own.track.len() / FEATURES
+    );
+    let way = other.to_common.then(&speaker.from_common);
+    for (frame, own) in frames.chunks_exact_mut(FEATURES).zip(own.track.chunks_exact(FEATURES)) {
+        way.apply(frame);
+        frame[CEPSTRA..].copy_from_slice(&own[CEPSTRA..]);
+    }
+    Ok(frames)
+}

@@ -1,0 +1,101 @@
+//! What others made of a speaker's recordings stands beside his own samples as the engine would take it to him.
+
+use crate::common::{Place, babble, failure, go, write_wav};
+use std::collections::HashSet;
+use wavesynth::ranks::Ranks;
+use wavesynth::recordings::raw_features;
+use wavesynth::train::config::{RunFile, Train};
+use wavesynth::train::corpus::Corpus;
+use wavesynth::train::shares::Slots;
+use wavesynth::train::window::{Cutter, Sampler};
+use wavesynth::voice::Voice;
+use wavesynth_audio::features::{self, CEPSTRA, Extractor, FEATURES};
+use wavesynth_models::kernels::Isa;
+
+const SECONDS: f32 = 3.0;
+const MODEL: &str =
+    "residual_channels = 8\nskip_channels = 8\ndilations = [1, 2, 4]\nspeaker_dim = 4\nhidden = 8";
+const TRAIN: &str = "steps = 4\nwindow = 480\nbatch = 2\neval_seconds = 1";
+
+/// Two speakers who say enough for a way from one to the other, and a run file that expects `low`'s version of `high/1`.
+fn place() -> (Place, std::path::PathBuf) {
+    let place = Place::new();
+    for (name, pitch) in [("high", 210.0), ("low", 105.0)] {
+        (0..4).for_each(|i| {
+            write_wav(&place.path(&format!("data/{name}/{i}.wav")), &babble(pitch, SECONDS, i))
+        });
+    }
+    let table = "utt\tsplit\n0\ttest\n1\ttrain\n2\ttrain\n3\ttrain\n";
+    std::fs::write(place.path("data/high/transcripts.tsv"), table).unwrap();
+    let others = format!("others = {{ folder = {:?}, share = 0.9 }}", place.path("others"));
+    let run = place.run_file("out", MODEL, &format!("{TRAIN}\n{others}"));
+    (place, run)
+}
+
+#[test]
+fn a_track_of_another_is_converted_as_the_engine_does_and_keeps_the_pitch() {
+    let (place, run) = place();
+    let made = place.path("others/high/low/1.wav");
+    write_wav(&made, &babble(105.0, SECONDS, 1));
+    // Held out: not to be read.
+    write_wav(&place.path("others/high/low/0.wav"), &babble(105.0, 1.0, 0));
+    let corpus = Corpus::load(&RunFile::read(&run).unwrap().0, &Ranks::solo()).unwrap();
+    let stats = |i: usize| corpus.speakers[i].stats.as_ref().unwrap();
+    let [high, low] = [stats(0), stats(1)];
+    let way = low.common.as_ref().unwrap().then(&high.common.as_ref().unwrap().inverse().unwrap());
+    let raw = raw_features(&made, &mut Extractor::new()).unwrap();
+    let mut wanted = features::normalise(&raw, low).frames;
+    wanted.chunks_exact_mut(FEATURES).for_each(|frame| way.apply(frame));
+    for recording in &corpus.recordings {
+        if recording.name != "high/1" {
+            assert!(recording.others.is_empty(), "{}", recording.name);
+            continue;
+        }
+        let [other] = &recording.others[..] else { panic!("{} tracks", recording.others.len()) };
+        let frames = other.chunks_exact(FEATURES).zip(wanted.chunks_exact(FEATURES));
+        for ((got, wanted), own) in frames.zip(recording.track.chunks_exact(FEATURES)) {
+            assert_eq!(got[..CEPSTRA], wanted[..CEPSTRA]);
+            assert_eq!(got[CEPSTRA..], own[CEPSTRA..]);
+        }
+        assert_ne!(other, &recording.track);
+    }
+    windows_read_it(&run, &corpus);
+    go(&run, false, None).unwrap();
+    let voice = Voice::open(&place.path("out/voice.safetensors"), Isa::detect()).unwrap();
+    assert!(voice.section.own_tracks);
+}
+
+/// In nine of ten windows of `high/1`, by `share`, and in no other's.
+fn windows_read_it(run: &std::path::Path, corpus: &Corpus) {
+    let run = RunFile::read(run).unwrap().0;
+    let config = run.model.config(2, 16_000);
+    let cutter = Cutter::new(&config, run.train.window, None).marking(true);
+    let train = Train { feature_dropout: 0.0, input_noise: 0.0, ..run.train };
+    let sampler = Sampler::new(&train, corpus, &cutter, Slots::of(&Ranks::solo(), 2000), 1);
+    let (mut read, mut all) = (0, 0);
+    let recording = corpus.recordings.iter().find(|r| r.name == "high/1").unwrap();
+    let levels = |track: &[f32]| track.chunks_exact(FEATURES).map(|f| f[0].to_bits()).collect::<HashSet<_>>();
+    let (own, other) = (levels(&recording.track), levels(&recording.others[0]));
+    for window in sampler.batch(0) {
+        // Flag, then five frames, the present one in their middle.
+        let c0 = window.frames[1 + 2 * FEATURES].to_bits();
+        match window.frames[0] {
+            1.0 => assert!(other.contains(&c0)),
+            flag => assert_eq!(flag, 2.0),
+        }
+        all += usize::from(own.contains(&c0) || other.contains(&c0));
+        read += usize::from(window.frames[0] == 1.0);
+    }
+    let share = f64::from(read as u32) / f64::from(all as u32);
+    assert!((0.85..0.95).contains(&share), "{read} of {all}");
+}
+
+#[test]
+fn a_folder_that_does_not_fit_is_refused() {
+    let (place, run) = place();
+    let said = failure(&run, false);
+    assert!(said.contains("holds none of the recordings"), "{said}");
+    write_wav(&place.path("others/high/low/1.wav"), &babble(105.0, 1.0, 1));
+    let said = failure(&run, false);
+    assert!(said.contains("others/high/low/1.wav") && said.contains("high/1"), "{said}");
+}
