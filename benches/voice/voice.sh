@@ -12,7 +12,7 @@
 #   enroll    unseen speakers, where CORPUS has them (cs_small, cs_big)
 #   silence   silence and pauses
 #   tables    the tables and the picture of docs/voice.md
-# and one that is not: sampling, six recordings of each speaker at several temperatures.
+# and one that is not: sampling, six recordings of each speaker, sampled in several ways.
 # Figures go to RUN/voice, sounds to RUN/copies (not for committing). MODEL=FILE measures another checkpoint than the
 # shipped one, WAVESYNTH=FILE uses another program, PYTHON=FILE another interpreter; SAMPLING="--temperature 0.8" samples
 # otherwise.
@@ -92,8 +92,9 @@ sampling() {
     sampled "temperature-$t" --temperature "$t"
   done
   sampled temperature-0.9-sharpen-0.45 --temperature 0.9 --sharpen 0.45
-  for p in 0.95 0.9; do
-    sampled "top-p-$p" --top-p "$p"
+  sampled top-p-0.95 --temperature 1 --top-p 0.95
+  for p in 0.05 0.1 0.15 0.2; do
+    sampled "min-p-$p" --temperature 1 --min-p "$p"
   done
 }
 

@@ -242,29 +242,29 @@ pub struct SamplingArgs {
     /// Seed of the uniform numbers: equal seeds give equal bytes
     #[arg(long, value_name = "N", default_value_t = 0, allow_negative_numbers = true)]
     pub seed: u64,
-    /// Divides the logits: below 1 calmer, above 1 wilder, 0 always the likeliest symbol
-    #[arg(long, value_name = "T", default_value_t = 1.0, allow_negative_numbers = true)]
-    temperature: f32,
+    /// Divides the logits: below 1 calmer, above 1 wilder, 0 always the likeliest symbol [default: 0.9 for a voice that
+    /// begins with a track, which leaves less to chance, else 1]
+    #[arg(long, value_name = "T", allow_negative_numbers = true)]
+    temperature: Option<f32>,
     /// Draw among the K likeliest symbols only; 0 means all
     #[arg(long, value_name = "K", default_value_t = 0, allow_negative_numbers = true)]
     top_k: usize,
     /// Draw among the likeliest symbols that together have probability P
     #[arg(long, value_name = "P", default_value_t = 1.0, allow_negative_numbers = true)]
     top_p: f32,
-    /// Draw among the symbols that are at least P times as likely as the likeliest; 0 means all [default: 0.15 for a voice
-    /// that begins with a track, which leaves less to chance, else 0]
-    #[arg(long, value_name = "P", allow_negative_numbers = true)]
-    min_p: Option<f32>,
+    /// Draw among the symbols that are at least P times as likely as the likeliest; 0 means all
+    #[arg(long, value_name = "P", default_value_t = 0.0, allow_negative_numbers = true)]
+    min_p: f32,
 }
 
-/// Min-p of a voice that is told by a track what to say: docs/voice.md has what that improves.
-const TRACKED: f32 = 0.15;
+/// Temperature of a voice that is told by a track what to say: docs/voice.md has what that improves.
+const TRACKED: f32 = 0.9;
 
 impl SamplingArgs {
-    /// The checked values, with min-p `usual` unless another was asked for.
+    /// The checked values, at temperature `usual` unless another was asked for.
     pub fn get(&self, usual: f32) -> Result<Sampling> {
         let SamplingArgs { temperature, top_k, top_p, min_p, .. } = *self;
-        let min_p = min_p.unwrap_or(usual);
+        let temperature = temperature.unwrap_or(usual);
         match (Sampling { temperature, top_k, top_p, min_p }).checked() {
             Ok(s) => Ok(s),
             Err(e) => usage!("--{e}"),
@@ -285,7 +285,7 @@ pub struct MannerArgs {
 impl MannerArgs {
     /// The checked values for a voice that begins with a track, or without.
     pub fn get(&self, tracked: bool) -> Result<Manner> {
-        let (sampling, sharpen) = (self.sampling.get(if tracked { TRACKED } else { 0.0 })?, self.sharpen);
+        let (sampling, sharpen) = (self.sampling.get(if tracked { TRACKED } else { 1.0 })?, self.sharpen);
         if !(0.0..=1.0).contains(&sharpen) {
             usage!("--sharpen {sharpen}: wanted 0 to 1");
         }

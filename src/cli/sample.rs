@@ -28,7 +28,7 @@ pub struct Args {
 
 /// Runs the command.
 pub fn run(args: Args) -> Result<()> {
-    let sampling = args.sampling.get(0.0)?;
+    let sampling = args.sampling.get(1.0)?;
     if args.length == 0 {
         usage!("--length 0: wanted at least 1");
     }

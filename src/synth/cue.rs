@@ -183,12 +183,24 @@ impl Cue {
         self.speaker.as_ref().map(|who| &who.values[..])
     }
 
-    /// The track, and whether it is known to be of the vector's speaker, in a voice that tells.
+    /// The track, flagged by whether it is known to be of the vector's speaker.
     pub fn track(&self) -> Option<Track<'_>> {
         let what = self.track.as_ref()?;
         let by = what.by.as_ref().map(|(person, _)| *person);
-        let own = |who: &Who| who.tells && who.person.is_some() && who.person == by;
-        Some(Track { features: &what.values, own: self.speaker.as_ref().is_some_and(own) })
+        let own = |who: &Who| who.person.is_some() && who.person == by;
+        let flag = if self.speaker.as_ref().is_some_and(own) { Track::OWN } else { Track::ANOTHERS };
+        Some(self.flagged(&what.values, flag))
+    }
+
+    /// The features of somebody who is heard.
+    pub(super) fn heard_track<'a>(&self, features: &'a [f32]) -> Track<'a> {
+        self.flagged(features, Track::ANOTHERS)
+    }
+
+    /// Features with `flag` where the voice was trained to tell.
+    fn flagged<'a>(&self, features: &'a [f32], flag: f32) -> Track<'a> {
+        let tells = self.speaker.as_ref().is_some_and(|who| who.tells);
+        Track { features, flag: if tells { flag } else { Track::ANY } }
     }
 
     /// What makes the vector's speaker of whoever is known to speak instead (whom `heard` says, or else whom the track is

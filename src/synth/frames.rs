@@ -5,7 +5,7 @@ use super::listener::Listener;
 use wavesynth_audio::features::VOICING;
 use wavesynth_audio::features::common::Alignment;
 use wavesynth_models::ar::Generator;
-use wavesynth_models::wavenet::{Condition, Track};
+use wavesynth_models::wavenet::Condition;
 
 /// A stream that frames are told to.
 pub(super) trait Conditioned {
@@ -152,7 +152,7 @@ impl Frames {
         let Some(shape) = &self.shape else { return &[] };
         let at = (i - self.track_start.min(i)) as usize;
         let (track, at) = match &self.listener {
-            Some(listener) => (Some(Track::from(listener.window())), listener.context()),
+            Some(listener) => (Some(self.cue.heard_track(listener.window())), listener.context()),
             None => (self.cue.track(), at),
         };
         shape.write_frame(&self.speaker, track, at, &mut self.frame);

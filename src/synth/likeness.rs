@@ -2,9 +2,9 @@
 //!
 //! The other's cepstra go to the space common to all speakers and out of it by the speaker's own way
 //! ([`common`](wavesynth_audio::features::common)). They still say something of who spoke, and training, where each track
-//! was the speaker's own, taught the voice to believe it. So the speaker's vector moves as far again from the other's, or,
-//! where the voice has no vector for him, from the middle of its speakers. models/pretrained/voice.md has what that does to
-//! who is heard, to the words and to the pitch.
+//! was the speaker's own, taught the voice to believe it. So the speaker's vector moves away from the other's, or, where the voice has
+//! no vector for him, from the middle of its speakers; half as far where the voice has learned from others' tracks, too.
+//! models/pretrained/voice.md has what that does to who is heard, to the words and to the pitch.
 
 use super::cue::Person;
 use crate::voice::Voice;
@@ -12,6 +12,8 @@ use wavesynth_audio::features::common::Alignment;
 
 /// By how much of its distance from the other's the vector moves away from it.
 const LIKENESS: f32 = 1.0;
+/// The same in a voice that was trained to tell its speakers' tracks from others'.
+const TOLD: f32 = 0.5;
 
 /// A speaker who is to say what others said.
 #[derive(Debug, Clone, PartialEq)]
@@ -32,8 +34,9 @@ impl Likeness {
         let count = table.len().max(1) as f32;
         let mut middle = vec![0.0; vector.len()];
         table.clone().for_each(|row| middle.iter_mut().zip(row).for_each(|(m, v)| *m += v / count));
+        let likeness = if voice.section.own_tracks { TOLD } else { LIKENESS };
         let away_from =
-            |other: &[f32]| vector.iter().zip(other).map(|(v, o)| v + LIKENESS * (v - o)).collect();
+            |other: &[f32]| vector.iter().zip(other).map(|(v, o)| v + likeness * (v - o)).collect();
         let stats = voice.section.speakers.iter().map(|s| s.stats.as_ref());
         let known = stats.zip(table).filter_map(|(stats, row)| Some((Person::of(stats?), away_from(row))));
         Some(Self { from_common, from_others: known.collect(), from_anybody: away_from(&middle) })

@@ -240,6 +240,10 @@ pub struct Train {
     pub disguise: Option<Disguise>,
     /// Tracks of others beside the speakers' own samples, for a voice that speaks in others' place.
     pub others: Option<Others>,
+    /// Tells the voice which tracks are its speakers' own, so that it may treat others' otherwise; `others` and
+    /// `disguise.own` do that by themselves. For a run that goes on from a voice that was told: it keeps what it learned
+    /// of others' tracks.
+    pub own_tracks: bool,
     /// Probability that a window is trained without its feature track.
     pub feature_dropout: f64,
     /// Windows without their track are taken where at least this fraction of the frames is speech; 0 takes any.
@@ -291,6 +295,7 @@ impl Default for Train {
             input_noise: 0.3,
             disguise: None,
             others: None,
+            own_tracks: false,
             feature_dropout: 0.1,
             dropout_speech: 0.8,
             scheduled_sampling: None,
@@ -359,7 +364,7 @@ impl RunFile {
 impl Train {
     /// Whether the voice learns to tell its speakers' own tracks from others'.
     pub fn marks_own_tracks(&self) -> bool {
-        self.others.is_some() || self.disguise.is_some_and(|d| d.own > 0.0)
+        self.own_tracks || self.others.is_some() || self.disguise.is_some_and(|d| d.own > 0.0)
     }
 
     /// Windows of a step, or the most of them where `max_memory` decides.

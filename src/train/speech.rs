@@ -10,12 +10,12 @@ use super::tricks::{Lengths, shorten};
 use super::window::{Cutter, Sampler};
 use super::{product, report};
 use crate::ranks::Ranks;
-use crate::voice::{Voice, VoiceSection};
+use crate::voice::{SpeakerSection, Voice, VoiceSection};
 use anyhow::Result;
 use serde_json::{Map, Value};
 use std::path::Path;
 use wavesynth_models::objective::Objective;
-use wavesynth_models::wavenet::{self, names};
+use wavesynth_models::wavenet::{self, Track, names};
 use wavesynth_models::weights::{self, Checkpoint, Tensor, Tensors};
 use wavesynth_models::zoo::{FamilyConfig, Loaded};
 
@@ -50,17 +50,39 @@ impl Speech {
         Ok(Self { run: run.clone(), corpus, family, config, cutter, judge, held_out })
     }
 
+    /// Gives `file`, whose tracks' flags this run may mean otherwise, weights for them with which the speakers' own tracks
+    /// say what they said.
+    fn adopt_flag(&self, file: &mut Checkpoint, narrow: &wavenet::Config, told: bool) {
+        let Some(c) = narrow.condition.as_ref().filter(|c| c.features > 0) else {
+            return;
+        };
+        let flag = |told| if told { Track::OWN } else { Track::ANY };
+        let scale = flag(told) / flag(self.run.train.marks_own_tracks());
+        let readers = match c.hidden {
+            0 => (0..narrow.dilations.len()).map(names::cond).collect(),
+            _ => vec![names::hidden(0)],
+        };
+        for name in readers {
+            // [inputs, width]; the flag stands behind the speaker vector.
+            if let Some(t) = file.tensors.get_mut(&name)
+                && let [_, width] = t.shape[..]
+                && let Some(row) = t.data.chunks_exact_mut(width.max(1)).nth(c.speaker_dim)
+            {
+                row.iter_mut().for_each(|w| *w *= scale);
+            }
+        }
+    }
+
     /// Gives `file` a row for each speaker of the corpus.
-    fn adopt_speakers(&self, file: &mut Checkpoint, path: &Path) -> Result<()> {
-        let known = VoiceSection::from_header(&file.header, path)?.speakers;
+    fn adopt_speakers(&self, file: &mut Checkpoint, known: &[SpeakerSection]) {
         let Some(table) = file.tensors.get_mut(names::SPEAKERS) else {
-            return Ok(());
+            return;
         };
         let [rows, dim] = table.shape[..] else {
-            return Ok(());
+            return;
         };
         if rows == 0 || rows != known.len() {
-            return Ok(());
+            return;
         }
         let vectors: Vec<&[f32]> = table.data.chunks_exact(dim).collect();
         let mean: Vec<f32> =
@@ -69,7 +91,6 @@ impl Speech {
         let speakers = &self.corpus.speakers;
         let data = speakers.iter().flat_map(|s| vector(&s.name)).copied().collect();
         *table = Tensor::new(&[speakers.len(), dim], data);
-        Ok(())
     }
 }
 
@@ -135,11 +156,14 @@ impl Source for Speech {
         Ok(())
     }
 
-    /// A speaker whom the checkpoint knows by name keeps the vector, a new one begins with the mean of all. A narrower
-    /// network is widened.
+    /// A speaker whom the checkpoint knows by name keeps the vector, a new one begins with the mean of all. A speaker's
+    /// own track says what it said, whether both voices are told that it is his own or only one. A narrower network is
+    /// widened.
     fn adopt(&self, file: &mut Checkpoint, path: &Path) -> Result<Option<String>> {
-        self.adopt_speakers(file, path)?;
+        let section = VoiceSection::from_header(&file.header, path)?;
+        self.adopt_speakers(file, &section.speakers);
         let mut narrow = FamilyConfig::from_header(&file.header, path)?.into_voice(path)?;
+        self.adopt_flag(file, &narrow, section.own_tracks);
         if let (Some(c), Some(own)) = (&mut narrow.condition, &self.config.condition) {
             c.speakers = own.speakers;
         }

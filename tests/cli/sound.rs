@@ -94,9 +94,10 @@ fn a_track_leaves_less_to_chance() {
         f.ok(&format!("render -m voice.safetensors --seconds 0.1 --format f32 {how} -o x.wav"));
         std::fs::read(f.path("x.wav")).unwrap()
     };
-    let same = |how: &str, min_p: f32| sound(how) == sound(&format!("{how} --min-p {min_p}"));
-    assert!(same("--condition both.bin", 0.15) && !same("--condition both.bin", 0.0));
-    assert!(same("--condition ann.bin", 0.0) && !same("--condition ann.bin", 0.15));
+    let same =
+        |how: &str, temperature: f32| sound(how) == sound(&format!("{how} --temperature {temperature}"));
+    assert!(same("--condition both.bin", 0.9) && !same("--condition both.bin", 1.0));
+    assert!(same("--condition ann.bin", 1.0) && !same("--condition ann.bin", 0.9));
 }
 
 #[test]

@@ -90,7 +90,7 @@ def conditions(session, model, track):
     if cond["features"]:
         made = dict(recipe=model.voice["recipe"], sample_rate=model.voice["sample_rate"], hop=cond["hop"])
         ref.write_condition(session.path("what.bin"), track=track, **made)
-        out.append(("speaker and track", out[0][1] + ["-t", "what.bin"], who | {"track": track}))
+        out.append(("speaker and track", out[0][1] + ["-t", "what.bin"], who | {"track": track, "flag": ref.anothers_flag(model)}))
     return out
 
 
@@ -117,8 +117,9 @@ def check_conversion(session, model, path, symbols, track):
         ref.write_condition(session.path("what.bin"), track=track, stats=stats, **made)
         session.run("logits", "-m", path, "-c", "who.bin", "-t", "what.bin", "--symbols", "x.npy", "-o", "l.npy")
         said, frames = ref.converted(model, vector, own, track, stats)
-        mine = ref.logits(model, symbols, speaker=said, track=frames)
-        far = np.abs(mine - ref.logits(model, symbols, speaker=vector, track=track)).max()
+        flag = ref.anothers_flag(model)
+        mine = ref.logits(model, symbols, speaker=said, track=frames, flag=flag)
+        far = np.abs(mine - ref.logits(model, symbols, speaker=vector, track=track, flag=flag)).max()
         report(f"logits, track of {label}", np.abs(session.array("l.npy") - mine).max(), 1e-3, f"unconverted {far:.2g} away")
 
 

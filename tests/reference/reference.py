@@ -91,7 +91,7 @@ def expected_shapes(config):
 # WaveNet: from symbols to logits -------------------------------------------------------------------------------------
 
 
-def condition_rows(model, count, speaker=None, track=None):
+def condition_rows(model, count, speaker=None, track=None, flag=1):
     """c_i of the first `count` frames. Without a speaker its part of f_i is 0."""
     cond = model.condition
     parts = []
@@ -103,7 +103,7 @@ def condition_rows(model, count, speaker=None, track=None):
         if track is None:
             parts.append(np.zeros((count, 1 + len(around) * cond["features"])))
         else:
-            parts.append(np.ones((count, 1)))
+            parts.append(np.full((count, 1), flag))
             frames = np.arange(count)
             parts += [np.asarray(track, np.float64)[np.clip(frames + j, 0, len(track) - 1)] for j in around]
     f = np.concatenate(parts, 1)
@@ -118,7 +118,12 @@ def delayed(rows, delay):
     return np.concatenate([np.zeros((min(delay, len(rows)), rows.shape[1])), rows[: max(len(rows) - delay, 0)]])
 
 
-def logits(model, symbols, speaker=None, track=None):
+def anothers_flag(model):
+    """Of a track that is not known to be the speaker's own."""
+    return 1.5 if model.voice.get("own_tracks") else 1
+
+
+def logits(model, symbols, speaker=None, track=None, flag=1):
     """[T, classes]; row t says p(x_t | x_<t, c)."""
     w = {name: value.astype(np.float64) for name, value in model.tensors.items()}
     config = model.config
@@ -135,7 +140,7 @@ def logits(model, symbols, speaker=None, track=None):
     r = sum(w["input.embed" if i == 0 else f"input.lag.{i}.embed"][before(first, i)] for i in range(bunch))
     if model.condition:
         hop = model.condition["hop"]
-        c = condition_rows(model, -(-len(symbols) // hop), speaker, track)
+        c = condition_rows(model, -(-len(symbols) // hop), speaker, track, flag)
         frame = first // hop
     s, d = w["skip.bias"], config["gate_channels"]
     for l, dilation in enumerate(config["dilations"]):
@@ -394,7 +399,8 @@ def converted(model, speaker, speaker_stats, track, track_stats):
     s, t = track_stats.get("common") or other.get("common") or NOWHERE, speaker_stats.get("common") or NOWHERE
     cepstra = track[:, :CEPSTRA] @ np.transpose(s["matrix"]) + s["offset"] - t["offset"]
     cepstra = np.clip(cepstra @ np.linalg.inv(t["matrix"]).T, -4, 4)
-    return 2 * speaker - other_vector, np.concatenate([cepstra, track[:, CEPSTRA:]], 1)
+    away = 0.5 if model.voice.get("own_tracks") else 1
+    return speaker + away * (speaker - other_vector), np.concatenate([cepstra, track[:, CEPSTRA:]], 1)
 
 
 # Sampling ------------------------------------------------------------------------------------------------------------

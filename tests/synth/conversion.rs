@@ -9,6 +9,7 @@ use wavesynth::voice::Voice;
 use wavesynth_audio::cond::Condition;
 use wavesynth_audio::features::common::Alignment;
 use wavesynth_audio::features::{Extractor, FEATURES, SpeakerStats, Talker};
+use wavesynth_models::wavenet::Track;
 
 /// Of a voice that tells: a track is the speaker's own where both were made with the same statistics, and not otherwise.
 #[test]
@@ -21,14 +22,16 @@ fn a_track_is_known_as_the_speakers_own_by_its_statistics() {
         let cue = |condition: Condition| Cue::new(&voice, &condition, Path::new("test")).unwrap();
         let who = |stats| cue(Condition { stats, ..speaker([1.0, 0.0, -1.0, 0.5]) });
         let said = |stats: &SpeakerStats| Cue::heard(&voice, &raw, Some(stats), Path::new("test")).unwrap();
-        let own = |cue: Cue| cue.track().unwrap().own;
-        assert_eq!(own(who(Some(stats())).overlaid(said(&stats()))), own_tracks);
-        assert_eq!(own(said(&stats()).overlaid(who(Some(stats())))), own_tracks);
-        assert!(!own(who(Some(stats())).overlaid(said(&other))));
-        assert!(!own(who(None).overlaid(said(&stats()))));
+        let (own, anothers) =
+            if own_tracks { (Track::OWN, Track::ANOTHERS) } else { (Track::ANY, Track::ANY) };
+        let flag = |cue: Cue| cue.track().unwrap().flag;
+        assert_eq!(flag(who(Some(stats())).overlaid(said(&stats()))), own);
+        assert_eq!(flag(said(&stats()).overlaid(who(Some(stats())))), own);
+        assert_eq!(flag(who(Some(stats())).overlaid(said(&other))), anothers);
+        assert_eq!(flag(who(None).overlaid(said(&stats()))), anothers);
         // A file with both: the statistics are the track's, and say nothing of the vector.
         let (track, stats) = (Some(recordings::track(&raw, &stats())), Some(stats()));
-        assert!(!own(cue(Condition { track, stats, ..speaker([1.0; 4]) })));
+        assert_eq!(flag(cue(Condition { track, stats, ..speaker([1.0; 4]) })), anothers);
     }
 }
 
@@ -62,13 +65,24 @@ fn anothers_track_is_converted_and_ones_own_is_not() {
         |voice: &Voice, cue: Cue| all(&mut Synth::new(voice, part(Box::new(cue), 3, Length::Track)), &[512]);
 
     let table = plain.model.speakers();
-    let away_from =
-        |other: [f32; 4]| -> [f32; 4] { std::array::from_fn(|i| vector[i] + (vector[i] - other[i])) };
+    let by = |far: f32, other: [f32; 4]| -> [f32; 4] {
+        std::array::from_fn(|i| vector[i] + far * (vector[i] - other[i]))
+    };
     let middle: [f32; 4] = std::array::from_fn(|i| table[i] / 2.0 + table[4 + i] / 2.0);
     let way = ann.common.as_ref().unwrap().then(&bob.common.as_ref().unwrap().inverse().unwrap());
     let mut moved = track(12);
     moved.track.as_mut().unwrap().frames.chunks_exact_mut(FEATURES).for_each(|row| way.apply(row));
-    let by_hand = |other| new(&plain, speaker(away_from(other))).overlaid(new(&plain, moved.clone()));
+    let by_hand = |other| new(&plain, speaker(by(1.0, other))).overlaid(new(&plain, moved.clone()));
+    // Half as far in a voice that was trained to tell, and flagged as another's.
+    let told = |voice: &Voice| {
+        let mut voice = voice.clone();
+        voice.section.own_tracks = true;
+        voice
+    };
+    let (plain_told, aligned_told) = (told(&plain), told(&aligned));
+    let half = new(&plain_told, speaker(by(0.5, middle))).overlaid(new(&plain_told, moved.clone()));
+    let converted = heard(&aligned_told, who(&aligned_told).overlaid(said(&aligned_told, &ann)));
+    assert_eq!(converted, heard(&plain_told, half));
     // Whose vector the voice lacks is anybody: the middle of its speakers.
     let converted = heard(&aligned, who(&aligned).overlaid(said(&aligned, &ann)));
     let as_it_is = heard(&plain, who(&plain).overlaid(said(&plain, &ann)));

@@ -197,6 +197,35 @@ fn a_run_can_start_from_another_ones_weights() {
     assert!((nats(&wide.voice) - nats(&same.voice)).abs() < 1e-5);
 }
 
+/// Told or not that a speaker's track is his own: a run that goes on begins with what was said, a track or none.
+#[test]
+fn a_run_can_start_from_a_voice_that_was_told_otherwise() {
+    let place = Place::with_voices();
+    let learned = TRAIN.replace("steps = 40", "steps = 300\nlearning_rate = 1e-2");
+    for hidden in [8, 0] {
+        let model = MODEL.replace("hidden = 8", &format!("hidden = {hidden}"));
+        let reader = if hidden == 0 { names::cond(0) } else { names::hidden(0) };
+        let run = |out: &str, train: &str| {
+            let outcome = go(&place.run_file(&format!("{out}{hidden}"), &model, train), false, None).unwrap();
+            let weights = Checkpoint::read(&outcome.voice).unwrap().tensors[&reader].clone();
+            // Of the flag, behind the speaker vector.
+            let flag = weights.data.chunks_exact(weights.shape[1]).nth(4).unwrap().to_vec();
+            (outcome.held_out.unwrap(), outcome.voice, flag)
+        };
+        let (nats, mut voice, mut flag) = run("out", &learned);
+        for (out, told, scale) in [("told", true, 0.5), ("still", true, 1.0), ("untold", false, 2.0)] {
+            let still = TRAIN.replace("steps = 40", "steps = 1\nlearning_rate = 0.0");
+            let next = run(out, &format!("{still}\nown_tracks = {told}\nstart_from = {voice:?}"));
+            assert!((next.0 - nats).abs() < 1e-5, "{hidden}, {out}: {}, {nats} before", next.0);
+            let wanted: Vec<f32> = flag.iter().map(|w| w * scale).collect();
+            assert_eq!(next.2, wanted, "{hidden}, {out}");
+            assert!(wanted.iter().any(|w| *w != 0.0));
+            assert_eq!(Voice::open(&next.1, Isa::detect()).unwrap().section.own_tracks, told);
+            (voice, flag) = (next.1, next.2);
+        }
+    }
+}
+
 #[test]
 fn a_run_can_start_from_a_voice_of_other_speakers() {
     let place = Place::with_voices();

@@ -8,19 +8,29 @@ use super::Condition;
 pub struct Track<'a> {
     /// [N, F] row-major.
     pub features: &'a [f32],
-    /// Whether it is known to come from the speaker whom the vector names: for a model that was trained to tell.
-    pub own: bool,
+    /// What stands in front of the features. Without a track it is 0.
+    pub flag: f32,
 }
 
 impl<'a> From<&'a [f32]> for Track<'a> {
     fn from(features: &'a [f32]) -> Self {
-        Self { features, own: false }
+        Self { features, flag: Self::ANY }
     }
 }
 
+impl Track<'_> {
+    /// Flag of any track for a model that was not told whose it is. One that was told learns that others made it.
+    pub const ANY: f32 = 1.0;
+    /// For a model that was told: flag of the track of the speaker whom the vector names.
+    pub const OWN: f32 = 2.0;
+    /// For a model that was told: flag of another's track when it speaks, between what it learned of the two. With
+    /// [`ANY`](Self::ANY) the words suffer, with [`OWN`](Self::OWN) the likeness (models/pretrained/voice.md).
+    pub const ANOTHERS: f32 = 1.5;
+}
+
 impl Condition {
-    /// Writes the local part of frame `i` into `out` ([`Condition::local_len`] values): the flag, 1 or for the speaker's
-    /// own track 2, and the features of frames i−C … i+C, the first and last frame held beyond the ends. Without a
+    /// Writes the local part of frame `i` into `out` ([`Condition::local_len`] values): the track's flag and the
+    /// features of frames i−C … i+C, the first and last frame held beyond the ends. Without a
     /// track, or with an empty one: all zeros, the flag among them.
     ///
     /// # Real-time
@@ -31,8 +41,9 @@ impl Condition {
             return;
         }
         match track {
-            Some(Track { features: track, own }) if track.len() >= f => {
-                out[0] = if own { 2.0 } else { 1.0 };
+            Some(track) if track.features.len() >= f => {
+                out[0] = track.flag;
+                let track = track.features;
                 let last = track.len() / f - 1;
                 for (n, row) in out[1..].chunks_exact_mut(f).enumerate() {
                     let at = (i + n).saturating_sub(self.context).min(last);
@@ -93,7 +104,7 @@ mod tests {
         assert_eq!(out, [9.0, 1.0, 3.0, 4.0, 5.0, 6.0, 5.0, 6.0]);
         c.write_frame(&[9.0], Some(track), 100, &mut out);
         assert_eq!(out, [9.0, 1.0, 5.0, 6.0, 5.0, 6.0, 5.0, 6.0]);
-        c.write_frame(&[9.0], Some(Track { own: true, ..track }), 2, &mut out);
+        c.write_frame(&[9.0], Some(Track { flag: Track::OWN, ..track }), 2, &mut out);
         assert_eq!(out, [9.0, 2.0, 3.0, 4.0, 5.0, 6.0, 5.0, 6.0]);
         c.write_frame(&[9.0], None, 0, &mut out);
         assert_eq!(out, [9.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]);
