@@ -2,9 +2,9 @@
 //!
 //! The other's cepstra go to the space common to all speakers and out of it by the speaker's own way
 //! ([`common`](wavesynth_audio::features::common)). They still say something of who spoke, and training, where each track
-//! was the speaker's own, taught the voice to believe it. So the speaker's vector moves away from the other's, or, where the voice has
-//! no vector for him, from the middle of its speakers; half as far where the voice has learned from others' tracks, too.
-//! models/pretrained/voice.md has what that does to who is heard, to the words and to the pitch.
+//! was the speaker's own, taught the voice to believe it. So the speaker's vector moves away from the other's, or, where
+//! the voice has no vector for him, from the middle of its speakers; half as far where the voice has learned from others'
+//! tracks, too. models/pretrained/voice.md has what that does to who is heard, to the words and to the pitch.
 
 use super::cue::Person;
 use crate::voice::Voice;

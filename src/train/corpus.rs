@@ -131,7 +131,7 @@ impl Corpus {
             corpus.common = Some(reference);
         }
         if let Some(others) = &run.train.others {
-            others.read(&corpus.speakers, &mut corpus.recordings)?;
+            others.read(&corpus.speakers, &mut corpus.recordings, ranks)?;
         }
         // The file at the boundary to the rank before is that one's to answer for.
         let before = kept.start - corpus.own.start;

@@ -9,6 +9,7 @@
 
 use super::config::check::range;
 use super::recording::Recording;
+use crate::ranks::Ranks;
 use crate::recordings;
 use crate::voice::SpeakerSection;
 use anyhow::{Context, Result, ensure};
@@ -43,11 +44,16 @@ impl Others {
         range("train.others.share", self.share, 0.0, 1.0)
     }
 
-    /// Gives each of `recordings` that is trained on the tracks that others made of it.
+    /// Gives each of this rank's `recordings` that is trained on the tracks that others made of it. All `ranks` together.
     ///
     /// # Errors
     /// Speakers without ways to a common space, no file for any recording, or one that is not in step with its recording.
-    pub fn read(&self, speakers: &[SpeakerSection], recordings: &mut [Recording]) -> Result<()> {
+    pub fn read(
+        &self,
+        speakers: &[SpeakerSection],
+        recordings: &mut [Recording],
+        ranks: &Ranks,
+    ) -> Result<()> {
         let known: Option<Vec<Known>> = speakers.iter().map(Known::of).collect();
         let known = known.context(
             "train.others: wanted features and at least two speakers with five seconds of speech each, so that there is \
@@ -62,7 +68,7 @@ impl Others {
             })
             .collect();
         ensure!(
-            found?.iter().any(|n| *n > 0),
+            ranks.any(found?.iter().any(|n| *n > 0)),
             "train.others.folder {}: holds none of the recordings; wanted SPEAKER/OTHER/FILE.wav in it",
             self.folder.display()
         );

@@ -98,7 +98,8 @@ impl Sampler {
     }
 
     /// Picks a symbol by inverse transform. With weights w_i = exp((l_i − max l) / temperature), those below min-p,
-    /// then those outside top-k and then outside top-p set to 0: the first i, in index order, at which w_0 + … + w_i > coin · Σ w.
+    /// then those outside top-k and then outside top-p set to 0: the first i, in index order, at which
+    /// w_0 + … + w_i > coin · Σ w.
     ///
     /// At temperature 0: the likeliest symbol, the lowest index among equals; the others then change nothing. Ties
     /// at the border of top-k or top-p keep the lower index.
