@@ -25,11 +25,14 @@ for vector in "$others"/speakers/*.bin; do
   done
   [ $# -gt 0 ] || { echo "$speaker: nobody else in $model could say it" >&2; exit 1; }
   mkdir -p "$others/tracks/$speaker"
+  held_out=$others/tracks/$speaker/held-out
+  : > "$held_out"
+  if [ -f "$data/$speaker/transcripts.tsv" ]; then
+    awk -F'\t' '$3 == "test" { print $1 }' "$data/$speaker/transcripts.tsv" > "$held_out"
+  fi
   for recording in "$data/$speaker"/*.wav; do
     file=$(basename "$recording" .wav)
-    if [ -f "$data/$speaker/transcripts.tsv" ] &&
-      awk -F'\t' -v utt="$file" '$1 == utt && $3 == "test" { found = 1 } END { exit !found }' "$data/$speaker/transcripts.tsv"
-    then continue; fi
+    if grep -qxF -e "$file" "$held_out"; then continue; fi
     track=$others/tracks/$speaker/$file.bin
     [ -s "$track" ] || "$program" condition track "$recording" --like "$speaker" -m "$model" -o "$track" > /dev/null
     # Which two: by the name alone.

@@ -56,8 +56,7 @@ impl Speech {
         let Some(c) = narrow.condition.as_ref().filter(|c| c.features > 0) else {
             return;
         };
-        let flag = |told| if told { Track::OWN } else { Track::ANY };
-        let scale = flag(told) / flag(self.run.train.marks_own_tracks());
+        let scale = Track::own_flag(told) / Track::own_flag(self.run.train.marks_own_tracks());
         let readers = match c.hidden {
             0 => (0..narrow.dilations.len()).map(names::cond).collect(),
             _ => vec![names::hidden(0)],

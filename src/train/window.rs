@@ -48,7 +48,7 @@ impl Cutter {
 
     /// The track of `recording`, as it is.
     pub fn own<'a>(&self, recording: &'a Recording) -> Track<'a> {
-        Track { features: &recording.track, flag: if self.marks { Track::OWN } else { Track::ANY } }
+        Track { features: &recording.track, flag: Track::own_flag(self.marks) }
     }
 
     /// Rows of the longest window.

@@ -26,6 +26,11 @@ impl Track<'_> {
     /// For a model that was told: flag of another's track when it speaks, between what it learned of the two. With
     /// [`ANY`](Self::ANY) the words suffer, with [`OWN`](Self::OWN) the likeness (models/pretrained/voice.md).
     pub const ANOTHERS: f32 = 1.5;
+
+    /// Flag of the track of the speaker whom the vector names, for a model that was told whose tracks are whose or not.
+    pub fn own_flag(told: bool) -> f32 {
+        if told { Self::OWN } else { Self::ANY }
+    }
 }
 
 impl Condition {
