@@ -23,9 +23,6 @@ pub struct VoiceSection {
     pub space: String,
     /// One per row of the speaker table.
     pub speakers: Vec<SpeakerSection>,
-    /// Whether the model was trained to tell the speaker's own track from another's: see [`wavenet::Track`].
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub own_tracks: bool,
     /// The space that the speakers' [`features::SpeakerStats::common`] lead to, with which others can be aligned.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub common: Option<features::common::Codebook>,
@@ -90,6 +87,11 @@ impl VoiceSection {
 }
 
 impl Voice {
+    /// Whether others' tracks have a network of their own: see [`wavenet::Condition::others`].
+    pub fn tells_others(&self) -> bool {
+        self.config.condition.as_ref().is_some_and(|c| c.others > 0)
+    }
+
     /// Opens the checkpoint at `path` as a voice.
     ///
     /// # Errors

@@ -20,7 +20,8 @@
 //! c = f, or with `hidden` = H > 0:  tanh(B tanh(A f + a) + b)
 //! ```
 //!
-//! and held for `hop` samples.
+//! and held for `hop` samples. With `others` = O > 0 a track of somebody else than the vector's speaker has the flag 2 in
+//! place of the 1, and A, a, B, b of its own, O wide in between: [`Track`].
 //!
 //! # Bunching
 //!
@@ -100,6 +101,10 @@ fn is_one(n: &usize) -> bool {
     *n == 1
 }
 
+fn is_zero(n: &usize) -> bool {
+    *n == 0
+}
+
 /// What conditions a model, and the frame-rate network that reads it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -114,6 +119,10 @@ pub struct Condition {
     pub context: usize,
     /// H, width of the frame-rate network; 0 conditions the layers on the frame itself.
     pub hidden: usize,
+    /// O, inner width of a second frame-rate network, which reads the tracks of others than the vector's speaker; 0,
+    /// which a file leaves out, where one reads all tracks.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub others: usize,
     /// Samples that a frame lasts.
     pub hop: usize,
 }
@@ -135,6 +144,23 @@ impl Condition {
             0 => 0,
             f => 1 + f * (2 * self.context + 1),
         }
+    }
+
+    /// The frame-rate networks, as the name of their tensors and the width between their two products; none where the
+    /// layers read the frame itself.
+    pub fn networks(&self) -> impl Iterator<Item = (&'static str, usize)> {
+        [(names::HIDDEN, self.hidden), (names::OTHERS, self.others)]
+            .into_iter()
+            .filter(|(_, width)| *width > 0)
+    }
+
+    /// Which of [`Condition::networks`] reads `frame` ([`Condition::len`] values).
+    ///
+    /// # Real-time
+    /// Yes.
+    #[inline(always)]
+    pub fn network(&self, frame: &[f32]) -> usize {
+        usize::from(self.others > 0 && frame[self.speaker_dim] == Track::OTHERS)
     }
 
     /// Length of c, which the layers read.
@@ -200,6 +226,11 @@ impl Config {
             range("condition.features", c.features, 0, 1024, "a number up to 1024")?;
             range("condition.context", c.context, 0, 64, "a number up to 64")?;
             range("condition.hidden", c.hidden, 0, 4096, "a number up to 4096")?;
+            let (most, want) = match c.hidden > 0 && c.features > 0 && c.speaker_dim > 0 {
+                true => (4096, "a number up to 4096"),
+                false => (0, "0 where there are no speakers, no features or no condition.hidden"),
+            };
+            range("condition.others", c.others, 0, most, want)?;
             range("condition.hop", c.hop, 1, 1 << 16, "a number from 1 to 65536")?;
             if !c.hop.is_multiple_of(self.bunch) {
                 let (field, want) = ("bunch", "a divisor of condition.hop");
@@ -277,10 +308,10 @@ impl Config {
                 let shape = [c.speakers, c.speaker_dim];
                 table.push(spec(names::SPEAKERS.into(), F32, &shape, Init::Normal(0.3)));
             }
-            if c.hidden > 0 {
-                for (i, fan_in) in [c.len(), c.hidden].into_iter().enumerate() {
-                    table.push(spec(names::hidden(i), F16, &[fan_in, c.hidden], Init::fan_in(fan_in, 1.0)));
-                    table.push(spec(names::hidden_bias(i), F32, &[c.hidden], Init::Zeros));
+            for (net, width) in c.networks() {
+                for (i, [fan_in, out]) in [[c.len(), width], [width, c.hidden]].into_iter().enumerate() {
+                    table.push(spec(names::frame(net, i), F16, &[fan_in, out], Init::fan_in(fan_in, 1.0)));
+                    table.push(spec(names::frame_bias(net, i), F32, &[out], Init::Zeros));
                 }
             }
         }

@@ -224,7 +224,7 @@ fn wavenet(name: &str, config: &wavenet::Config, mut train: Train, options: &Opt
     train.engine = options.engine.unwrap_or(train.engine);
     let corpus = random_corpus(config, train.window);
     let cutter = Cutter::new(config, train.window, train.max_warmup);
-    let objective = train::objective(config, train.engine, Device::Cpu)?;
+    let objective = train::objective(config, train.engine, Device::Cpu, |_| true)?;
     if let Some(max) = train.max_memory {
         let threads = rayon::current_num_threads();
         let forecast = |n| Forecast::new(objective.as_ref(), corpus.bytes(), n, cutter.max_rows(), threads);

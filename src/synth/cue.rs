@@ -24,7 +24,7 @@ struct Who {
     values: Vec<f32>,
     /// Whose, where that is known.
     person: Option<Person>,
-    /// Whether the voice tells its speakers' own tracks from others'.
+    /// Whether the voice reads others' tracks otherwise than its speakers'.
     tells: bool,
     /// For others' tracks, of a voice whose speakers have a common space.
     likeness: Option<Likeness>,
@@ -85,7 +85,7 @@ impl Cue {
                 let common = by.as_ref().filter(|_| voice.section.common.is_some());
                 let likeness = common.and_then(|(_, common)| Likeness::new(voice, &values, common));
                 let person = by.map(|(person, _)| person);
-                Some(Who { values, person, tells: voice.section.own_tracks, likeness })
+                Some(Who { values, person, tells: voice.tells_others(), likeness })
             }
             _ => None,
         };
@@ -129,14 +129,19 @@ impl Cue {
         }
     }
 
-    /// The vector and a track of one of `voice`'s speakers.
+    /// The vector of one of `voice`'s speakers and a track, his `own` or what another made for him.
     #[cfg(feature = "train")]
-    pub(crate) fn own(voice: &Voice, speaker: Option<Vec<f32>>, track: Option<Vec<f32>>) -> Self {
+    pub(crate) fn known(
+        voice: &Voice,
+        speaker: Option<Vec<f32>>,
+        track: Option<Vec<f32>>,
+        own: bool,
+    ) -> Self {
         let mut cue = Self::of(speaker, track);
         if let (Some(who), Some(what)) = (&mut cue.speaker, &mut cue.track) {
-            who.tells = voice.section.own_tracks;
+            who.tells = voice.tells_others();
             who.person = Some(Person(0));
-            what.by = Some((Person(0), Alignment::identity()));
+            what.by = own.then(|| (Person(0), Alignment::identity()));
         }
         cue
     }
@@ -188,19 +193,19 @@ impl Cue {
         let what = self.track.as_ref()?;
         let by = what.by.as_ref().map(|(person, _)| *person);
         let own = |who: &Who| who.person.is_some() && who.person == by;
-        let flag = if self.speaker.as_ref().is_some_and(own) { Track::OWN } else { Track::ANOTHERS };
+        let flag = if self.speaker.as_ref().is_some_and(own) { Track::OWN } else { Track::OTHERS };
         Some(self.flagged(&what.values, flag))
     }
 
     /// The features of somebody who is heard.
     pub(super) fn heard_track<'a>(&self, features: &'a [f32]) -> Track<'a> {
-        self.flagged(features, Track::ANOTHERS)
+        self.flagged(features, Track::OTHERS)
     }
 
-    /// Features with `flag` where the voice was trained to tell.
+    /// Features with `flag` where the voice has an ear for it.
     fn flagged<'a>(&self, features: &'a [f32], flag: f32) -> Track<'a> {
         let tells = self.speaker.as_ref().is_some_and(|who| who.tells);
-        Track { features, flag: if tells { flag } else { Track::ANY } }
+        Track { features, flag: if tells { flag } else { Track::OWN } }
     }
 
     /// What makes the vector's speaker of whoever is known to speak instead (whom `heard` says, or else whom the track is

@@ -226,7 +226,8 @@ mod tests {
     use super::*;
 
     fn frames() -> Frames {
-        let shape = Condition { speakers: 2, speaker_dim: 1, features: 1, context: 0, hidden: 0, hop: 4 };
+        let shape =
+            Condition { speakers: 2, speaker_dim: 1, features: 1, context: 0, hidden: 0, others: 0, hop: 4 };
         Frames::new(Some(shape), Box::new(Cue::of(Some(vec![1.0]), Some(vec![10.0, 11.0, 12.0]))))
     }
 

@@ -3,7 +3,7 @@
 //! The other's cepstra go to the space common to all speakers and out of it by the speaker's own way
 //! ([`common`](wavesynth_audio::features::common)). They still say something of who spoke, and training, where each track
 //! was the speaker's own, taught the voice to believe it. So the speaker's vector moves away from the other's, or, where
-//! the voice has no vector for him, from the middle of its speakers; half as far where the voice has learned from others'
+//! the voice has no vector for him, from the middle of its speakers; less far where the voice has learned from others'
 //! tracks, too. models/pretrained/voice.md has what that does to who is heard, to the words and to the pitch.
 
 use super::cue::Person;
@@ -12,8 +12,8 @@ use wavesynth_audio::features::common::Alignment;
 
 /// By how much of its distance from the other's the vector moves away from it.
 const LIKENESS: f32 = 1.0;
-/// The same in a voice that was trained to tell its speakers' tracks from others'.
-const TOLD: f32 = 0.5;
+/// The same in a voice with a network for others' tracks.
+const TOLD: f32 = 0.7;
 
 /// A speaker who is to say what others said.
 #[derive(Debug, Clone, PartialEq)]
@@ -34,7 +34,7 @@ impl Likeness {
         let count = table.len().max(1) as f32;
         let mut middle = vec![0.0; vector.len()];
         table.clone().for_each(|row| middle.iter_mut().zip(row).for_each(|(m, v)| *m += v / count));
-        let likeness = if voice.section.own_tracks { TOLD } else { LIKENESS };
+        let likeness = if voice.tells_others() { TOLD } else { LIKENESS };
         let away_from =
             |other: &[f32]| vector.iter().zip(other).map(|(v, o)| v + likeness * (v - o)).collect();
         let stats = voice.section.speakers.iter().map(|s| s.stats.as_ref());

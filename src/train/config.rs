@@ -118,6 +118,10 @@ pub struct Model {
     /// H, width of the frame-rate network; 0 for none.
     #[serde(default = "sixty_four")]
     pub hidden: usize,
+    /// O, inner width of a second frame-rate network for the tracks of others than the vector's speaker, which
+    /// `train.others` and `train.disguise` bring; 0 for none.
+    #[serde(default)]
+    pub others: usize,
 }
 
 /// The families that make voices.
@@ -240,10 +244,9 @@ pub struct Train {
     pub disguise: Option<Disguise>,
     /// Tracks of others beside the speakers' own samples, for a voice that speaks in others' place.
     pub others: Option<Others>,
-    /// Tells the voice which tracks are its speakers' own, so that it may treat others' otherwise; `others` and
-    /// `disguise.own` do that by themselves. For a run that goes on from a voice that was told: it keeps what it learned
-    /// of others' tracks.
-    pub own_tracks: bool,
+    /// What learns, all else staying as it began: tensors by the beginning of their names, as in `["cond.others"]`; all
+    /// of them when left out.
+    pub only: Vec<String>,
     /// Probability that a window is trained without its feature track.
     pub feature_dropout: f64,
     /// Windows without their track are taken where at least this fraction of the frames is speech; 0 takes any.
@@ -295,7 +298,7 @@ impl Default for Train {
             input_noise: 0.3,
             disguise: None,
             others: None,
-            own_tracks: false,
+            only: Vec::new(),
             feature_dropout: 0.1,
             dropout_speech: 0.8,
             scheduled_sampling: None,
@@ -357,14 +360,19 @@ impl RunFile {
         {
             c.speakers = 0;
         }
+        ensure!(
+            self.train.others.is_none() || self.model.others > 0,
+            "train.others: wanted model.others = {} or so, the width of the network that reads others' tracks",
+            self.model.hidden.max(1)
+        );
         config.validate().map_err(|e| anyhow!("model: {e}"))
     }
 }
 
 impl Train {
-    /// Whether the voice learns to tell its speakers' own tracks from others'.
-    pub fn marks_own_tracks(&self) -> bool {
-        self.own_tracks || self.others.is_some() || self.disguise.is_some_and(|d| d.own > 0.0)
+    /// Whether the tensor `name` learns.
+    pub fn learns(&self, name: &str) -> bool {
+        self.only.is_empty() || self.only.iter().any(|o| name.starts_with(o))
     }
 
     /// Windows of a step, or the most of them where `max_memory` decides.
@@ -418,6 +426,7 @@ impl Model {
             features: if self.features { features::FEATURES } else { 0 },
             context: if self.features { self.context } else { 0 },
             hidden: self.hidden,
+            others: self.others,
             hop: (sample_rate / FRAME_RATE).max(1) as usize,
         });
         wavenet::Config {

@@ -25,8 +25,7 @@ pub struct Disguise {
     pub noise: f64,
     /// Standard deviation of the logarithm of the gain of the relative pitch: livelier or flatter speech.
     pub pitch_gain: f64,
-    /// Fraction of the windows that keep their track and are told that it is the speaker's own. Above 0 the voice can
-    /// treat its speakers' own tracks otherwise than those of others.
+    /// Fraction of the windows that keep their track. With `model.others` the others are read as somebody else's.
     pub own: f64,
 }
 

@@ -81,7 +81,7 @@ pub fn enroll(
     if let Some(c) = &mut one.condition {
         c.speakers = 1;
     }
-    let objective = objective(&one, Engine::Fused, Device::Cpu)?;
+    let objective = objective(&one, Engine::Fused, Device::Cpu, |name| name == names::SPEAKERS)?;
     let mut tensors = checkpoint.tensors.clone();
     if let Some(t) = tensors.get_mut(names::SPEAKERS) {
         t.shape[0] = 1;
@@ -92,7 +92,7 @@ pub fn enroll(
 
     let (recordings, stats) = read(&section, &one, files)?;
     let (known, judged) = split(recordings, one.hop(), section.sample_rate)?;
-    let cutter = Cutter::new(&one, WINDOW, None).marking(section.own_tracks);
+    let cutter = Cutter::new(&one, WINDOW, None);
     let judge = |params: &mut [f32], vector: &[f32]| {
         params[place.clone()].copy_from_slice(vector);
         judged.by_trainer(objective.as_ref(), params, &cutter, BATCH, &Ranks::solo())
@@ -202,7 +202,7 @@ fn learn(
         let batch: Vec<_> = (0..BATCH)
             .map(|_| {
                 let recording = pool.pick(&mut coins);
-                cutter.cut(recording, cutter.place(recording, &mut coins), Some(cutter.own(recording)))
+                cutter.cut(recording, cutter.place(recording, &mut coins), Some(recording.own_track()))
             })
             .collect();
         params[place.clone()].copy_from_slice(&vector);

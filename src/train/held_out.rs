@@ -10,6 +10,7 @@ use crate::voice::Voice;
 use anyhow::{Result, ensure};
 use rayon::prelude::*;
 use wavesynth_models::objective::{Objective, Window};
+use wavesynth_models::wavenet::Track;
 
 /// Most nats that the two readings may differ by.
 const TOLERANCE: f64 = 1e-3;
@@ -21,9 +22,20 @@ const LEAST_SECONDS: f64 = 0.5;
 #[derive(Debug, Clone)]
 pub struct HeldOut {
     pieces: Vec<Recording>,
+    /// Whether they are read beside the first track that another made of each.
+    others: bool,
 }
 
 /// One evaluation.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Evaluation {
+    /// Of the held-out recordings, beside their speakers' own tracks where the model reads tracks.
+    pub own: Reading,
+    /// Beside what others made of them, where that is known.
+    pub others: Option<Reading>,
+}
+
+/// Nats per sample, read twice.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Reading {
     /// Nats per sample by the engine.
@@ -57,12 +69,45 @@ impl HeldOut {
                 pieces.push(piece);
             }
         }
-        (!pieces.is_empty()).then_some(Self { pieces })
+        (!pieces.is_empty()).then_some(Self { pieces, others: false })
     }
 
     /// These recordings, whole.
     pub fn of(pieces: Vec<Recording>) -> Self {
-        Self { pieces }
+        Self { pieces, others: false }
+    }
+
+    /// Those of which others made a track, beside it; `None` where there is none.
+    pub fn by_others(&self) -> Option<Self> {
+        let pieces: Vec<Recording> = self.pieces.iter().filter(|r| !r.others.is_empty()).cloned().collect();
+        (!pieces.is_empty()).then_some(Self { pieces, others: true })
+    }
+
+    fn track<'a>(&self, cutter: &Cutter, recording: &'a Recording) -> Track<'a> {
+        let features = self.features(recording);
+        if self.others { cutter.of_another(features) } else { Track::from(features) }
+    }
+
+    /// What `recording` is read beside.
+    fn features<'a>(&self, recording: &'a Recording) -> &'a [f32] {
+        if self.others { &recording.others[0] } else { &recording.track }
+    }
+
+    /// The reading by engine and trainer: `voice` and `params` are the same weights, `vectors` the speaker table, row by
+    /// row. `windows` are read at a time. All `ranks` call this together and share the recordings.
+    ///
+    /// # Errors
+    /// What the objective says.
+    pub fn read(
+        &self,
+        (voice, vectors): (&Voice, &[f32]),
+        (objective, params): (&dyn Objective, &[f32]),
+        cutter: &Cutter,
+        windows: usize,
+        ranks: &Ranks,
+    ) -> Result<Reading> {
+        let engine = self.by_engine(voice, vectors, ranks);
+        Ok(Reading { engine, trainer: self.by_trainer(objective, params, cutter, windows, ranks)? })
     }
 
     /// Samples that an evaluation reads.
@@ -76,8 +121,8 @@ impl HeldOut {
         let dim = voice.config.condition.as_ref().map_or(0, |c| c.speaker_dim);
         let nats = |r: &Recording| -> f64 {
             let vector = (dim > 0).then(|| vectors[r.speaker * dim..][..dim].to_vec());
-            let track = (!r.track.is_empty()).then(|| r.track.clone());
-            let mut forced = Forced::new(voice, Cue::own(voice, vector, track));
+            let track = Some(self.features(r)).filter(|track| !track.is_empty()).map(Vec::from);
+            let mut forced = Forced::new(voice, Cue::known(voice, vector, track, !self.others));
             r.codes.iter().map(|&c| f64::from(forced.score(c.into()))).sum()
         };
         let own = |i: usize| i % ranks.size() == ranks.rank();
@@ -100,7 +145,8 @@ impl HeldOut {
         batch: usize,
         ranks: &Ranks,
     ) -> Result<f64> {
-        let windows: Vec<Window> = self.pieces.iter().flat_map(|r| cutter.tile(r)).collect();
+        let windows: Vec<Window> =
+            self.pieces.iter().flat_map(|r| cutter.tile(r, self.track(cutter, r))).collect();
         let rows = |w: &Window| w.targets.len() - w.warmup;
         let mut sums = vec![0.0; windows.len().div_ceil(batch)];
         let own = windows.chunks(batch).zip(&mut sums).skip(ranks.rank()).step_by(ranks.size());
@@ -110,6 +156,16 @@ impl HeldOut {
         }
         ranks.sum(&mut sums);
         Ok(sums.iter().sum::<f64>() / self.samples() as f64)
+    }
+}
+
+impl Evaluation {
+    /// Checks that each is one number.
+    ///
+    /// # Errors
+    /// They differ.
+    pub fn check(self) -> Result<Self> {
+        Ok(Self { own: self.own.check()?, others: self.others.map(Reading::check).transpose()? })
     }
 }
 

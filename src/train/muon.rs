@@ -36,12 +36,12 @@ pub struct Muon {
 }
 
 impl Muon {
-    /// The products between hidden layers in `layout`. Axes before the last are inputs.
+    /// The products between hidden layers in `layout`, of those whose names `learn`. Axes before the last are inputs.
     ///
     /// # Errors
     /// `layout` has no such product.
-    pub fn new(layout: &Layout) -> Result<Self> {
-        let inner = layout.table().iter().filter(|s| s.inner);
+    pub fn new(layout: &Layout, learns: impl Fn(&str) -> bool) -> Result<Self> {
+        let inner = layout.table().iter().filter(|s| s.inner && learns(&s.name));
         let matrices: Vec<Matrix> = inner
             .map(|s| {
                 let columns = s.shape.last().copied().unwrap_or(1);
@@ -51,7 +51,7 @@ impl Muon {
             .collect();
         ensure!(
             !matrices.is_empty(),
-            "train.optimizer is \"muon\", but no product of this network lies between hidden layers; wanted \"adamw\""
+            "train.optimizer is \"muon\", but no product that learns lies between hidden layers; wanted \"adamw\""
         );
         Ok(Self { isa: Isa::detect(), matrices })
     }
@@ -155,7 +155,7 @@ mod tests {
             TensorSpec::new("product", &[2, 2, 4], Init::Zeros).inner(),
             TensorSpec::new("bias", &[4], Init::Zeros),
         ]);
-        let muon = Muon::new(&layout).unwrap();
+        let muon = Muon::new(&layout, |_| true).unwrap();
         assert_eq!(muon.parts().cloned().collect::<Vec<_>>(), [layout.range("product")]);
         let (mut params, mut momentum) = (vec![0.0; layout.len()], vec![0.0; layout.len()]);
         let grads = random(1, layout.len());
@@ -164,6 +164,6 @@ mod tests {
         assert!(before.iter().chain(after).all(|p| *p == 0.0));
         let rms = (params[16..32].iter().map(|p| p * p).sum::<f32>() / 16.0).sqrt();
         assert!((0.5 * STEP_RMS * 0.6..0.5 * STEP_RMS * 1.2).contains(&rms), "{rms}");
-        assert!(Muon::new(&Layout::new(vec![TensorSpec::new("a", &[2, 2], Init::Zeros)])).is_err());
+        assert!(Muon::new(&layout, |name| name != "product").is_err());
     }
 }

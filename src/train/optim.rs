@@ -50,22 +50,36 @@ pub fn clip(grads: &mut [f32], max: f64) -> f64 {
 pub struct Optimizer {
     adam: AdamW,
     muon: Option<Muon>,
+    /// Parts of the flat vector that do not learn.
+    still: Vec<Range<usize>>,
 }
 
 impl Optimizer {
     /// The optimiser of a run.
     ///
     /// # Errors
-    /// Muon for a family that has no products for it.
+    /// Muon for a family that has no products for it; nothing that `train.only` names.
     pub fn new(train: &Train, layout: &Layout) -> anyhow::Result<Self> {
-        let adam = AdamW::new(train, layout);
-        Ok(match train.optimizer {
-            config::Optimizer::AdamW => Self { adam, muon: None },
-            config::Optimizer::Muon => {
-                let muon = Muon::new(layout)?;
-                Self { adam: adam.sparing(muon.parts()), muon: Some(muon) }
-            }
-        })
+        let mut adam = AdamW::new(train, layout);
+        anyhow::ensure!(
+            !adam.moves.is_empty(),
+            "train.only: no tensor of this network begins with {:?}; docs/formats.md lists their names",
+            train.only
+        );
+        let muon = match train.optimizer {
+            config::Optimizer::AdamW => None,
+            config::Optimizer::Muon => Some(Muon::new(layout, |name| train.learns(name))?),
+        };
+        if let Some(muon) = &muon {
+            adam.moves.retain(|part| muon.parts().all(|other| other != part));
+        }
+        let still = layout.table().iter().filter(|s| !train.learns(&s.name));
+        Ok(Self { adam, muon, still: still.map(|s| layout.range(&s.name)).collect() })
+    }
+
+    /// Makes `grads` of what does not learn zero.
+    pub fn silence(&self, grads: &mut [f32]) {
+        self.still.iter().for_each(|part| grads[part.clone()].fill(0.0));
     }
 
     /// One step, the `step`-th counted from 0, at learning rate `rate`.
@@ -111,8 +125,10 @@ const EPSILON: f64 = 1e-8;
 impl AdamW {
     /// The optimiser of a run.
     pub fn new(train: &Train, layout: &Layout) -> Self {
-        let decays = layout.table().iter().filter(|s| s.decays).map(|s| layout.range(&s.name)).collect();
-        Self { decays, ..Self::without_decay(train, layout.len()) }
+        let learns = || layout.table().iter().filter(|s| train.learns(&s.name));
+        let decays = learns().filter(|s| s.decays).map(|s| layout.range(&s.name)).collect();
+        let moves = learns().map(|s| layout.range(&s.name)).collect();
+        Self { decays, moves, ..Self::without_decay(train, layout.len()) }
     }
 
     /// The optimiser of `len` parameters, none of which decays.
@@ -120,17 +136,6 @@ impl AdamW {
         let all = 0..len;
         let (decays, moves) = (Vec::new(), vec![all]);
         Self { beta1: train.beta1, beta2: train.beta2, weight_decay: train.weight_decay, decays, moves }
-    }
-
-    /// The same, which leaves `parts` to another to move, but decays them. They come in their order.
-    fn sparing<'a>(mut self, parts: impl Iterator<Item = &'a Range<usize>>) -> Self {
-        let mut rest = self.moves.pop().unwrap_or_default();
-        for part in parts {
-            self.moves.push(rest.start..part.start);
-            rest.start = part.end;
-        }
-        self.moves.push(rest);
-        self
     }
 
     /// One step, the `step`-th counted from 0, at learning rate `rate`.
@@ -199,6 +204,35 @@ mod tests {
         let want = [1.8, -2.0, 2.0, -1.9, 2.9, -2.9];
         for (p, w) in params.iter().zip(want) {
             assert!((p - w).abs() < 1e-4, "{params:?}");
+        }
+    }
+
+    /// By either optimiser; weights, moments and the decay of all else stay as they were.
+    #[test]
+    fn only_what_is_named_learns() {
+        let layout = Layout::new(vec![
+            TensorSpec::new("a.product", &[2, 2], Init::Zeros).inner(),
+            TensorSpec::new("b.product", &[2, 2], Init::Zeros).inner(),
+            TensorSpec::new("b.bias", &[2], Init::Zeros),
+            TensorSpec::new("c", &[2], Init::Zeros),
+        ]);
+        for optimizer in [config::Optimizer::AdamW, config::Optimizer::Muon] {
+            let train = Train { optimizer, only: vec!["b.".into()], weight_decay: 0.5, ..Train::default() };
+            let optimizer = Optimizer::new(&train, &layout).unwrap();
+            let (mut params, mut moments) = (vec![1.0; layout.len()], Moments::new(layout.len()));
+            let mut grads = vec![0.5; layout.len()];
+            optimizer.silence(&mut grads);
+            optimizer.update(&mut params, &grads, &mut moments, 0, 0.1);
+            for spec in layout.table() {
+                let at = layout.range(&spec.name);
+                let learns = spec.name.starts_with("b.");
+                assert_eq!(grads[at.clone()].iter().all(|g| *g == 0.5), learns, "{}", spec.name);
+                assert_eq!(params[at.clone()].iter().all(|p| *p == 1.0), !learns, "{}", spec.name);
+                assert_eq!(moments.m[at].iter().all(|m| *m == 0.0), !learns, "{}", spec.name);
+            }
+            let train = Train { only: vec!["d".into()], ..train };
+            let said = Optimizer::new(&train, &layout).unwrap_err().to_string();
+            assert!(said.contains("train.only") && said.contains("\"d\""), "{said}");
         }
     }
 

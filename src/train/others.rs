@@ -44,7 +44,7 @@ impl Others {
         range("train.others.share", self.share, 0.0, 1.0)
     }
 
-    /// Gives each of this rank's `recordings` that is trained on the tracks that others made of it. All `ranks` together.
+    /// Gives each of this rank's `recordings` the tracks that others made of it. All `ranks` together.
     ///
     /// # Errors
     /// Speakers without ways to a common space, no file for any recording, or one that is not in step with its recording.
@@ -61,7 +61,6 @@ impl Others {
         )?;
         let found: Result<Vec<usize>> = recordings
             .par_iter_mut()
-            .filter(|r| !r.held_out)
             .map_init(Extractor::new, |extractor, recording| {
                 recording.others = self.tracks(recording, &known, extractor)?;
                 Ok(recording.others.len())

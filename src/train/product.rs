@@ -58,7 +58,6 @@ pub fn sections(
         recipe: if run.model.features { features::RECIPE.into() } else { String::new() },
         space: space(config, tensors),
         speakers: corpus.speakers.clone(),
-        own_tracks: run.train.marks_own_tracks(),
         common: corpus.common.clone(),
     };
     let training = Training {
@@ -84,7 +83,7 @@ pub fn sections(
 pub fn space(config: &wavenet::Config, tensors: &Tensors) -> String {
     let reader = match config.condition.as_ref().map_or(0, |c| c.hidden) {
         0 => names::cond(0),
-        _ => names::hidden(0),
+        _ => names::frame(names::HIDDEN, 0),
     };
     let mut h = Sha256::new();
     for name in [names::SPEAKERS, &reader] {

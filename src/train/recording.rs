@@ -6,6 +6,7 @@ use sha2::{Digest, Sha256};
 use std::path::Path;
 use wavesynth_audio::features::{self, Extractor, RawFeatures, SpeakerStats};
 use wavesynth_audio::{pcm, wav};
+use wavesynth_models::wavenet::Track;
 
 /// One recording.
 #[derive(Debug, Clone, PartialEq)]
@@ -22,6 +23,13 @@ pub struct Recording {
     pub others: Vec<Vec<f32>>,
     /// Kept away from training.
     pub held_out: bool,
+}
+
+impl Recording {
+    /// What its speaker said.
+    pub fn own_track(&self) -> Track<'_> {
+        Track::from(&self.track[..])
+    }
 }
 
 /// What stands between a WAV file and the network.

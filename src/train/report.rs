@@ -1,6 +1,6 @@
 //! What a person sees of a run, and the log file that stays.
 
-use super::held_out::Reading;
+use super::held_out::Evaluation;
 use super::state::State;
 use anyhow::{Context, Result};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -74,7 +74,7 @@ pub struct Step {
     /// Learning rate.
     pub rate: f64,
     /// An evaluation behind it, if there was one.
-    pub reading: Option<Reading>,
+    pub reading: Option<Evaluation>,
 }
 
 /// Progress bar and log of a run.
@@ -152,13 +152,16 @@ impl Reporter {
             self.say(&format!(
                 "step {}: held-out {:.4} nats/{unit} by the engine, {:.4} by the trainer: {}",
                 state.step,
-                r.engine,
-                r.trainer,
-                verdict(r.engine)
+                r.own.engine,
+                r.own.trainer,
+                verdict(r.own.engine)
             ));
+            if let Some(others) = r.others {
+                self.say(&format!("step {}: beside others' tracks {:.4}", state.step, others.engine));
+            }
         }
         if log {
-            let held_out = step.reading.map_or(String::new(), |r| format!("{:.6}", r.engine));
+            let held_out = step.reading.map_or(String::new(), |r| format!("{:.6}", r.own.engine));
             let row = format!(
                 "{},{:.1},{},{:.6},{:.6},{:.4},{:.4e},{held_out},{samples_per_s:.0}\n",
                 state.step,

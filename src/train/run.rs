@@ -95,6 +95,7 @@ fn steps(setup: &Setup, mut s: State, options: &Options, stop: &AtomicBool) -> R
         let mut carry = s.carry.clone();
         let loss = setup.objective.loss_carried(&s.params, &batch, &mut carry, Some(&mut grads))?;
         let (loss, samples) = ranks.mean(loss, in_loss(&batch), &mut grads);
+        optimizer.silence(&mut grads);
         let norm = optim::clip(&mut grads, train.clip_norm);
         Guard::check(s.step, loss, norm, classes)?;
         // Here, because these weights have just shown a sane loss.

@@ -2,7 +2,7 @@
 
 use super::config::{Engine, Train};
 use super::device::Device;
-use super::held_out::Reading;
+use super::held_out::Evaluation;
 use super::memory::{self, Forecast};
 use super::report;
 use super::run_file::Run;
@@ -26,19 +26,25 @@ use wavesynth_models::{char_rnn, gpt};
 /// Steps that are timed to turn hours into steps; the first of them only warms caches.
 const TIMED: u64 = 4;
 
-/// The objective that a run file's `train.engine` names. On a GPU it is the plain graph in any case: the fused layers
-/// are for a processor's caches.
+/// The objective that a run file's `train.engine` names, with gradients for what `learns`, by name, at least. On a GPU it
+/// is the plain graph in any case: the fused layers are for a processor's caches.
 ///
 /// # Errors
 /// A device that is not there.
-pub fn objective(config: &wavenet::Config, engine: Engine, device: Device) -> Result<Box<dyn Objective>> {
+pub fn objective(
+    config: &wavenet::Config,
+    engine: Engine,
+    device: Device,
+    learns: impl Fn(&str) -> bool,
+) -> Result<Box<dyn Objective>> {
     Ok(match (engine, device) {
-        (Engine::Fused, Device::Cpu) => Box::new(Fused::new(config.clone(), Isa::detect())),
+        (Engine::Fused, Device::Cpu) => Box::new(Fused::new(config.clone(), Isa::detect()).learning(learns)),
         _ => Box::new(GraphObjective::new(config.clone(), device.open()?)),
     })
 }
 
-/// The objective of any family that learns by steps, with dropout at the rate `dropout` where the family knows it.
+/// The objective of any family that learns by steps, with dropout at the rate `dropout` where the family knows it and
+/// gradients for what `learns` at least.
 ///
 /// # Errors
 /// A family that does not, or a device that is not there.
@@ -47,9 +53,10 @@ pub fn objective_of(
     engine: Engine,
     device: Device,
     dropout: f64,
+    learns: impl Fn(&str) -> bool,
 ) -> Result<Box<dyn Objective>> {
     match config {
-        FamilyConfig::WaveNet(c) => objective(c, engine, device),
+        FamilyConfig::WaveNet(c) => objective(c, engine, device, learns),
         FamilyConfig::CharRnn(c) => Ok(match (engine, device) {
             (Engine::Fused, Device::Cpu) => {
                 Box::new(char_rnn::fused::Fused::new(c.clone(), Isa::detect()).with_dropout(dropout))
@@ -97,7 +104,9 @@ impl<'a> Setup<'a> {
             Run::Voice(run) => Box::new(Speech::open(run, ranks)?),
             Run::Text(run) => Box::new(TextSource::open(run, ranks)?),
         };
-        let objective = objective_of(source.config(), run.train().engine, device, run.dropout())?;
+        let train = run.train();
+        let learns = |name: &str| train.learns(name);
+        let objective = objective_of(source.config(), train.engine, device, run.dropout(), learns)?;
         let windows = run.train().windows();
         let mut setup = Self { ranks, run, source, objective, windows, text, out };
         if let Some(max) = setup.train().max_memory {
@@ -288,7 +297,7 @@ impl<'a> Setup<'a> {
     ///
     /// # Errors
     /// The two readings differ.
-    pub fn evaluate(&self, state: &mut State) -> Result<Option<Reading>> {
+    pub fn evaluate(&self, state: &mut State) -> Result<Option<Evaluation>> {
         let model = Loaded::from_checkpoint(self.checkpoint(state)?, &self.model_file(), Isa::detect())?;
         let (objective, params) = (self.objective.as_ref(), &state.ema);
         let reading = self.source.evaluate(model, objective, params, self.windows, self.ranks)?;
@@ -296,9 +305,9 @@ impl<'a> Setup<'a> {
             return Ok(None);
         };
         let reading = reading.check()?;
-        state.held_out = Some(reading.engine);
+        state.held_out = Some(reading.own.engine);
         let best = state.best_held_out.unwrap_or(f64::MAX);
-        state.best_held_out = Some(best.min(reading.engine));
+        state.best_held_out = Some(best.min(reading.own.engine));
         Ok(Some(reading))
     }
 

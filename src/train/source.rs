@@ -1,6 +1,6 @@
 //! Where windows come from: recordings or text. The loop knows nothing else of either.
 
-use super::held_out::Reading;
+use super::held_out::Evaluation;
 use super::shares::Slots;
 use super::state::State;
 use crate::ranks::Ranks;
@@ -75,7 +75,7 @@ pub trait Source: Send + Sync {
         params: &[f32],
         windows: usize,
         ranks: &Ranks,
-    ) -> Result<Option<Reading>>;
+    ) -> Result<Option<Evaluation>>;
 
     /// What nats per symbol mean, in plain words.
     fn verdict(&self, nats: f64) -> String;

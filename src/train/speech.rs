@@ -2,7 +2,7 @@
 
 use super::config::RunFile;
 use super::corpus::Corpus;
-use super::held_out::{HeldOut, Reading};
+use super::held_out::{Evaluation, HeldOut};
 use super::shares::Slots;
 use super::source::{Batches, Source};
 use super::state::State;
@@ -15,7 +15,7 @@ use anyhow::Result;
 use serde_json::{Map, Value};
 use std::path::Path;
 use wavesynth_models::objective::Objective;
-use wavesynth_models::wavenet::{self, Track, names};
+use wavesynth_models::wavenet::{self, names};
 use wavesynth_models::weights::{self, Checkpoint, Tensor, Tensors};
 use wavesynth_models::zoo::{FamilyConfig, Loaded};
 
@@ -42,34 +42,11 @@ impl Speech {
         let corpus = Corpus::load(run, ranks)?;
         let config = run.model.config(corpus.speakers.len(), run.audio.sample_rate);
         config.validate()?;
-        let marks = run.train.marks_own_tracks();
-        let cutter = Cutter::new(&config, run.train.window, run.train.max_warmup).marking(marks);
-        let judge = Cutter::new(&config, run.train.window, None).marking(marks);
+        let cutter = Cutter::new(&config, run.train.window, run.train.max_warmup);
+        let judge = Cutter::new(&config, run.train.window, None);
         let held_out = HeldOut::select(&corpus, run.train.eval_seconds);
         let family = FamilyConfig::WaveNet(config.clone());
         Ok(Self { run: run.clone(), corpus, family, config, cutter, judge, held_out })
-    }
-
-    /// Gives `file`, whose tracks' flags this run may mean otherwise, weights for them with which the speakers' own tracks
-    /// say what they said.
-    fn adopt_flag(&self, file: &mut Checkpoint, narrow: &wavenet::Config, told: bool) {
-        let Some(c) = narrow.condition.as_ref().filter(|c| c.features > 0) else {
-            return;
-        };
-        let scale = Track::own_flag(told) / Track::own_flag(self.run.train.marks_own_tracks());
-        let readers = match c.hidden {
-            0 => (0..narrow.dilations.len()).map(names::cond).collect(),
-            _ => vec![names::hidden(0)],
-        };
-        for name in readers {
-            // [inputs, width]; the flag stands behind the speaker vector.
-            if let Some(t) = file.tensors.get_mut(&name)
-                && let [_, width] = t.shape[..]
-                && let Some(row) = t.data.chunks_exact_mut(width.max(1)).nth(c.speaker_dim)
-            {
-                row.iter_mut().for_each(|w| *w *= scale);
-            }
-        }
     }
 
     /// Gives `file` a row for each speaker of the corpus.
@@ -155,25 +132,33 @@ impl Source for Speech {
         Ok(())
     }
 
-    /// A speaker whom the checkpoint knows by name keeps the vector, a new one begins with the mean of all. A speaker's
-    /// own track says what it said, whether both voices are told that it is his own or only one. A narrower network is
-    /// widened.
+    /// A speaker whom the checkpoint knows by name keeps the vector, a new one begins with the mean of all. A narrower network
+    /// is widened; a network for others' tracks that is new begins as that for all, and one that this run has no use for is
+    /// left out.
     fn adopt(&self, file: &mut Checkpoint, path: &Path) -> Result<Option<String>> {
         let section = VoiceSection::from_header(&file.header, path)?;
         self.adopt_speakers(file, &section.speakers);
         let mut narrow = FamilyConfig::from_header(&file.header, path)?.into_voice(path)?;
-        self.adopt_flag(file, &narrow, section.own_tracks);
         if let (Some(c), Some(own)) = (&mut narrow.condition, &self.config.condition) {
             c.speakers = own.speakers;
         }
-        let Some(wider) = self.config.wider_than(&narrow).filter(|wider| !wider.is_empty()) else {
-            return Ok(None);
-        };
         weights::check(&file.tensors, &narrow.table())?;
-        file.tensors = self.config.widened(&file.tensors, self.run.train.seed);
-        let change = |(name, narrow, wide): &(&str, usize, usize)| format!("{name} from {narrow} to {wide}");
-        let changes: Vec<String> = wider.iter().map(change).collect();
-        Ok(Some(format!("widened, so that it says the same at first: {}", changes.join(", "))))
+        let mut said = Vec::new();
+        if let (Some(c), Some(own)) = (&mut narrow.condition, &self.config.condition)
+            && c.others > 0
+            && own.others == 0
+        {
+            c.others = 0;
+            file.tensors.retain(|name, _| !name.starts_with(names::OTHERS));
+            said.push("left out, as model.others is 0: its network for others' tracks".into());
+        }
+        if let Some(wider) = self.config.wider_than(&narrow).filter(|wider| !wider.is_empty()) {
+            file.tensors = self.config.widened(&file.tensors, self.run.train.seed);
+            let change = |(name, from, to): &(&str, usize, usize)| format!("{name} from {from} to {to}");
+            let changes: Vec<String> = wider.iter().map(change).collect();
+            said.push(format!("widened, so that it says the same at first: {}", changes.join(", ")));
+        }
+        Ok((!said.is_empty()).then(|| said.join("; ")))
     }
 
     fn batches(&self, slots: Slots, steps: u64) -> Batches<'_> {
@@ -197,7 +182,7 @@ impl Source for Speech {
         params: &[f32],
         windows: usize,
         ranks: &Ranks,
-    ) -> Result<Option<Reading>> {
+    ) -> Result<Option<Evaluation>> {
         let Some(held_out) = &self.held_out else {
             return Ok(None);
         };
@@ -207,9 +192,10 @@ impl Source for Speech {
             0 => &[][..],
             _ => &params[objective.layout().range(names::SPEAKERS)],
         };
-        let engine = held_out.by_engine(&voice, vectors, ranks);
-        let trainer = held_out.by_trainer(objective, params, &self.judge, windows, ranks)?;
-        Ok(Some(Reading { engine, trainer }))
+        let (engine, trainer) = ((&voice, vectors), (objective, params));
+        let read = |held_out: &HeldOut| held_out.read(engine, trainer, &self.judge, windows, ranks);
+        let others = held_out.by_others().as_ref().map(read).transpose()?;
+        Ok(Some(Evaluation { own: read(held_out)?, others }))
     }
 
     fn verdict(&self, nats: f64) -> String {

@@ -14,7 +14,7 @@ pub mod counted;
 pub mod held_out;
 pub mod window;
 
-use super::held_out::Reading;
+use super::held_out::{Evaluation, Reading};
 use super::shares::Slots;
 use super::source::{Batches, Source};
 use super::state::State;
@@ -147,7 +147,7 @@ impl Source for TextSource {
         params: &[f32],
         windows: usize,
         ranks: &Ranks,
-    ) -> Result<Option<Reading>> {
+    ) -> Result<Option<Evaluation>> {
         let symbols = &self.corpus.held_out[..self.corpus.held_out.len().min(self.run.text.eval_symbols)];
         if symbols.is_empty() {
             return Ok(None);
@@ -157,7 +157,7 @@ impl Source for TextSource {
         let held_out = held_out::HeldOut::new(symbols, eval, self.past, window, self.config.start());
         let engine = held_out.by_engine(&model, ranks);
         let trainer = held_out.by_trainer(objective, params, windows, ranks)?;
-        Ok(Some(Reading { engine, trainer }))
+        Ok(Some(Evaluation { own: Reading { engine, trainer }, others: None }))
     }
 
     fn verdict(&self, nats: f64) -> String {

@@ -23,8 +23,6 @@ pub struct Cutter {
     config: wavenet::Config,
     warmup_frames: usize,
     loss_frames: usize,
-    /// Whether a recording's own track is marked as such.
-    marks: bool,
 }
 
 impl Cutter {
@@ -37,18 +35,7 @@ impl Cutter {
             config: config.clone(),
             warmup_frames: warmup.div_ceil(hop),
             loss_frames: loss.div_ceil(hop).max(1),
-            marks: false,
         }
-    }
-
-    /// The same for a model that tells its speakers' own tracks from others', if `marks`.
-    pub fn marking(self, marks: bool) -> Self {
-        Self { marks, ..self }
-    }
-
-    /// The track of `recording`, as it is.
-    pub fn own<'a>(&self, recording: &'a Recording) -> Track<'a> {
-        Track { features: &recording.track, flag: Track::own_flag(self.marks) }
     }
 
     /// Rows of the longest window.
@@ -112,10 +99,19 @@ impl Cutter {
         f64::from(spoken as u32) / f64::from(all.max(1))
     }
 
-    /// Windows whose losses cover a recording once, without a gap.
-    pub fn tile<'a>(&'a self, recording: &'a Recording) -> impl Iterator<Item = Window> + 'a {
+    /// `features` of somebody else than the speaker.
+    pub fn of_another<'a>(&self, features: &'a [f32]) -> Track<'a> {
+        self.config.condition.as_ref().map_or(Track::from(features), |c| c.of_another(features))
+    }
+
+    /// Windows whose losses cover a recording once, without a gap, with `track` for its features.
+    pub fn tile<'a>(
+        &'a self,
+        recording: &'a Recording,
+        track: Track<'a>,
+    ) -> impl Iterator<Item = Window> + 'a {
         let frames = recording.codes.len().div_ceil(self.config.hop());
-        (0..frames).step_by(self.loss_frames).map(|from| self.cut(recording, from, Some(self.own(recording))))
+        (0..frames).step_by(self.loss_frames).map(move |from| self.cut(recording, from, Some(track)))
     }
 }
 
@@ -240,7 +236,7 @@ impl<'a> Sampler<'a> {
         // Without others no coin is drawn.
         if !recording.others.is_empty() && f64::from(coins.next_coin()) < self.others {
             let other = &recording.others[coins.below(recording.others.len() as u64) as usize];
-            return self.cutter.cut(recording, from, Some(Track::from(&other[..])));
+            return self.cutter.cut(recording, from, Some(self.cutter.of_another(other)));
         }
         let stats = self.speakers[recording.speaker].stats.as_ref();
         let worn = self.disguise.as_ref().zip(stats).filter(|(d, _)| {
@@ -248,14 +244,14 @@ impl<'a> Sampler<'a> {
             d.own == 0.0 || f64::from(coins.next_coin()) >= d.own
         });
         let Some((disguise, stats)) = worn else {
-            return self.cutter.cut(recording, from, Some(self.cutter.own(recording)));
+            return self.cutter.cut(recording, from, Some(recording.own_track()));
         };
         let mut track = recording.track.clone();
         let seen = self.cutter.seen(from);
         let n = track.len();
         let frames = (seen.start * FEATURES).min(n)..(seen.end * FEATURES).min(n);
         disguise.put_on(&mut track[frames], stats, coins);
-        self.cutter.cut(recording, from, Some(Track::from(&track[..])))
+        self.cutter.cut(recording, from, Some(self.cutter.of_another(&track)))
     }
 
     /// A window without its track where somebody speaks. Half of them begin with nothing before, as a voice does that is
@@ -295,6 +291,7 @@ mod tests {
                 features: 2,
                 context: 1,
                 hidden: 0,
+                others: 0,
                 hop,
             }),
             ..wavenet::Config::named("deepvoice-small").unwrap()
@@ -317,7 +314,7 @@ mod tests {
         // Receptive field 8, so 7 past rows: 2 frames of 4.
         let cutter = Cutter::new(&config(4), 10, None);
         let r = recording(61, 4);
-        let w = cutter.cut(&r, 5, Some(cutter.own(&r)));
+        let w = cutter.cut(&r, 5, Some(r.own_track()));
         assert_eq!((w.warmup, w.targets.len(), w.speaker), (8, 20, Some(1)));
         assert_eq!(w.targets[0], 12 + 20);
         assert_eq!(w.inputs[0], 11 + 20);
@@ -335,7 +332,7 @@ mod tests {
         let r = recording(61, 4);
         for (config, from) in [(bunched, 5), (plain, 10)] {
             let cutter = Cutter::new(&config, 11, None);
-            let w = cutter.cut(&r, from, Some(cutter.own(&r)));
+            let w = cutter.cut(&r, from, Some(r.own_track()));
             assert_eq!((w.warmup, w.targets.len(), w.targets[0]), (16, 28, 4 + 20));
         }
     }
@@ -344,9 +341,9 @@ mod tests {
     fn a_beginning_is_the_engines_beginning() {
         let cutter = Cutter::new(&config(4), 10, None);
         let r = recording(61, 4);
-        let w = cutter.cut(&r, 0, Some(cutter.own(&r)));
+        let w = cutter.cut(&r, 0, Some(r.own_track()));
         assert_eq!((w.warmup, w.targets.len(), w.inputs[0]), (0, 12, 128));
-        let w = cutter.cut(&r, 1, Some(cutter.own(&r)));
+        let w = cutter.cut(&r, 1, Some(r.own_track()));
         assert_eq!((w.warmup, w.targets.len(), w.inputs[0]), (4, 16, 128));
     }
 
@@ -354,23 +351,26 @@ mod tests {
     fn a_bounded_warm_up_still_reads_the_true_past() {
         let cutter = Cutter::new(&config(4), 10, Some(3));
         let r = recording(61, 4);
-        let w = cutter.cut(&r, 5, Some(cutter.own(&r)));
+        let w = cutter.cut(&r, 5, Some(r.own_track()));
         assert_eq!((w.warmup, w.targets.len(), cutter.max_rows()), (4, 16, 16));
         assert_eq!((w.inputs[0], w.targets[0]), (15 + 20, 16 + 20));
-        let none = Cutter::new(&config(4), 10, Some(0)).cut(&r, 5, Some(cutter.own(&r)));
+        let none = Cutter::new(&config(4), 10, Some(0)).cut(&r, 5, Some(r.own_track()));
         assert_eq!((none.warmup, none.inputs[0]), (0, 19 + 20));
         assert_eq!(Cutter::new(&config(4), 10, Some(1000)).max_rows(), 20);
     }
 
     #[test]
-    fn an_own_track_is_marked_where_the_model_tells() {
+    fn anothers_track_is_marked_where_the_model_tells() {
         let r = recording(61, 4);
-        let flags = |cutter: Cutter| {
-            let own = cutter.cut(&r, 5, Some(cutter.own(&r))).frames[0];
-            (own, cutter.tile(&r).next().unwrap().frames[0], cutter.cut(&r, 5, None).frames[0])
+        let flags = |others: usize| {
+            let mut config = config(4);
+            config.condition.as_mut().unwrap().others = others;
+            let cutter = Cutter::new(&config, 10, None);
+            let flag = |track: Option<Track>| cutter.cut(&r, 5, track).frames[0];
+            (flag(Some(r.own_track())), flag(Some(cutter.of_another(&r.track))), flag(None))
         };
-        assert_eq!(flags(Cutter::new(&config(4), 10, None)), (1.0, 1.0, 0.0));
-        assert_eq!(flags(Cutter::new(&config(4), 10, None).marking(true)), (2.0, 2.0, 0.0));
+        assert_eq!(flags(0), (1.0, 1.0, 0.0));
+        assert_eq!(flags(6), (1.0, 2.0, 0.0));
     }
 
     #[test]
@@ -379,7 +379,7 @@ mod tests {
         for samples in [1, 3, 4, 12, 13, 61, 64] {
             let r = recording(samples, 4);
             let seen: Vec<u8> = cutter
-                .tile(&r)
+                .tile(&r, r.own_track())
                 .flat_map(|w| w.targets[w.warmup..].iter().map(|c| *c as u8).collect::<Vec<_>>())
                 .collect();
             assert_eq!(seen, r.codes);

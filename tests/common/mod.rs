@@ -35,6 +35,7 @@ pub fn config() -> Config {
             features: features::FEATURES,
             context: 1,
             hidden: 8,
+            others: 0,
             hop: features::HOP,
         }),
     }
@@ -55,7 +56,6 @@ pub fn checkpoint(config: &Config) -> Checkpoint {
     let conditional = config.condition.is_some();
     let speakers = if conditional { &["ann", "bob"][..] } else { &[] };
     let section = VoiceSection {
-        own_tracks: false,
         common: None,
         sample_rate: 16_000,
         preemphasis: 0.85,

@@ -75,8 +75,10 @@ def expected_shapes(config):
         if e:
             shapes["cond.speakers"] = (cond["speakers"], e)
         if h:
-            shapes |= {"cond.hidden.0.weight": (width, h), "cond.hidden.0.bias": (h,)}
-            shapes |= {"cond.hidden.1.weight": (h, h), "cond.hidden.1.bias": (h,)}
+            for net, o in (("hidden", h), ("others", cond.get("others", 0))):
+                if o:
+                    shapes |= {f"cond.{net}.0.weight": (width, o), f"cond.{net}.0.bias": (o,)}
+                    shapes |= {f"cond.{net}.1.weight": (o, h), f"cond.{net}.1.bias": (h,)}
             width = h
     for l in range(last + 1):
         layer = {"gate.weight": (k, r, 2 * d), "gate.bias": (2 * d,), "skip.weight": (d, s)}
@@ -108,8 +110,9 @@ def condition_rows(model, count, speaker=None, track=None, flag=1):
             parts += [np.asarray(track, np.float64)[np.clip(frames + j, 0, len(track) - 1)] for j in around]
     f = np.concatenate(parts, 1)
     if cond["hidden"]:
+        network = "others" if track is not None and flag == 2 else "hidden"
         for l in range(2):
-            f = np.tanh(f @ model.tensors[f"cond.hidden.{l}.weight"] + model.tensors[f"cond.hidden.{l}.bias"])
+            f = np.tanh(f @ model.tensors[f"cond.{network}.{l}.weight"] + model.tensors[f"cond.{network}.{l}.bias"])
     return f
 
 
@@ -120,7 +123,7 @@ def delayed(rows, delay):
 
 def anothers_flag(model):
     """Of a track that is not known to be the speaker's own."""
-    return 1.5 if model.voice.get("own_tracks") else 1
+    return 2 if model.config["condition"].get("others") else 1
 
 
 def logits(model, symbols, speaker=None, track=None, flag=1):
@@ -399,7 +402,7 @@ def converted(model, speaker, speaker_stats, track, track_stats):
     s, t = track_stats.get("common") or other.get("common") or NOWHERE, speaker_stats.get("common") or NOWHERE
     cepstra = track[:, :CEPSTRA] @ np.transpose(s["matrix"]) + s["offset"] - t["offset"]
     cepstra = np.clip(cepstra @ np.linalg.inv(t["matrix"]).T, -4, 4)
-    away = 0.5 if model.voice.get("own_tracks") else 1
+    away = 0.7 if model.config["condition"].get("others") else 1
     return speaker + away * (speaker - other_vector), np.concatenate([cepstra, track[:, CEPSTRA:]], 1)
 
 

@@ -9,29 +9,32 @@ use wavesynth::voice::Voice;
 use wavesynth_audio::cond::Condition;
 use wavesynth_audio::features::common::Alignment;
 use wavesynth_audio::features::{Extractor, FEATURES, SpeakerStats, Talker};
-use wavesynth_models::wavenet::Track;
+use wavesynth_models::wavenet::{Config, Track};
+
+fn with_others() -> Config {
+    let mut config = config();
+    config.condition.as_mut().unwrap().others = 12;
+    config
+}
 
 /// Of a voice that tells: a track is the speaker's own where both were made with the same statistics, and not otherwise.
 #[test]
 fn a_track_is_known_as_the_speakers_own_by_its_statistics() {
     let raw = Extractor::new().extract(&bursts(9_000));
     let other = SpeakerStats { median_f0_hz: 99.0, ..stats() };
-    for own_tracks in [false, true] {
-        let mut voice = voice(&config());
-        voice.section.own_tracks = own_tracks;
+    for (config, others) in [(config(), Track::OWN), (with_others(), Track::OTHERS)] {
+        let voice = voice(&config);
         let cue = |condition: Condition| Cue::new(&voice, &condition, Path::new("test")).unwrap();
         let who = |stats| cue(Condition { stats, ..speaker([1.0, 0.0, -1.0, 0.5]) });
         let said = |stats: &SpeakerStats| Cue::heard(&voice, &raw, Some(stats), Path::new("test")).unwrap();
-        let (own, anothers) =
-            if own_tracks { (Track::OWN, Track::ANOTHERS) } else { (Track::ANY, Track::ANY) };
         let flag = |cue: Cue| cue.track().unwrap().flag;
-        assert_eq!(flag(who(Some(stats())).overlaid(said(&stats()))), own);
-        assert_eq!(flag(said(&stats()).overlaid(who(Some(stats())))), own);
-        assert_eq!(flag(who(Some(stats())).overlaid(said(&other))), anothers);
-        assert_eq!(flag(who(None).overlaid(said(&stats()))), anothers);
+        assert_eq!(flag(who(Some(stats())).overlaid(said(&stats()))), Track::OWN);
+        assert_eq!(flag(said(&stats()).overlaid(who(Some(stats())))), Track::OWN);
+        assert_eq!(flag(who(Some(stats())).overlaid(said(&other))), others);
+        assert_eq!(flag(who(None).overlaid(said(&stats()))), others);
         // A file with both: the statistics are the track's, and say nothing of the vector.
         let (track, stats) = (Some(recordings::track(&raw, &stats())), Some(stats()));
-        assert_eq!(flag(cue(Condition { track, stats, ..speaker([1.0; 4]) })), anothers);
+        assert_eq!(flag(cue(Condition { track, stats, ..speaker([1.0; 4]) })), others);
     }
 }
 
@@ -50,10 +53,14 @@ fn map(by: f32) -> Alignment {
 #[test]
 fn anothers_track_is_converted_and_ones_own_is_not() {
     let plain = voice(&config());
-    let mut aligned = plain.clone();
-    let codes = vec!["0"; 48].join(",");
-    aligned.section.common =
-        Some(serde_json::from_str(&format!(r#"{{"step":0.1,"codes":[{codes}]}}"#)).unwrap());
+    let with_common = |voice: &Voice| {
+        let mut voice = voice.clone();
+        let codes = vec!["0"; 48].join(",");
+        voice.section.common =
+            Some(serde_json::from_str(&format!(r#"{{"step":0.1,"codes":[{codes}]}}"#)).unwrap());
+        voice
+    };
+    let aligned = with_common(&plain);
     let person = |median_f0_hz, by| SpeakerStats { median_f0_hz, common: Some(map(by)), ..stats() };
     let (ann, bob) = (person(200.0, 0.3), person(100.0, -0.2));
     let vector = [1.0, 0.0, -1.0, 0.5];
@@ -68,21 +75,22 @@ fn anothers_track_is_converted_and_ones_own_is_not() {
     let by = |far: f32, other: [f32; 4]| -> [f32; 4] {
         std::array::from_fn(|i| vector[i] + far * (vector[i] - other[i]))
     };
-    let middle: [f32; 4] = std::array::from_fn(|i| table[i] / 2.0 + table[4 + i] / 2.0);
+    let middle_of = |voice: &Voice| -> [f32; 4] {
+        let table = voice.model.speakers();
+        std::array::from_fn(|i| table[i] / 2.0 + table[4 + i] / 2.0)
+    };
+    let middle = middle_of(&plain);
     let way = ann.common.as_ref().unwrap().then(&bob.common.as_ref().unwrap().inverse().unwrap());
     let mut moved = track(12);
     moved.track.as_mut().unwrap().frames.chunks_exact_mut(FEATURES).for_each(|row| way.apply(row));
     let by_hand = |other| new(&plain, speaker(by(1.0, other))).overlaid(new(&plain, moved.clone()));
-    // Half as far in a voice that was trained to tell, and flagged as another's.
-    let told = |voice: &Voice| {
-        let mut voice = voice.clone();
-        voice.section.own_tracks = true;
-        voice
-    };
-    let (plain_told, aligned_told) = (told(&plain), told(&aligned));
-    let half = new(&plain_told, speaker(by(0.5, middle))).overlaid(new(&plain_told, moved.clone()));
+    // Less far in a voice with a network for others' tracks, which reads it.
+    let plain_told = voice(&with_others());
+    let aligned_told = with_common(&plain_told);
+    let nearer = speaker(by(0.7, middle_of(&plain_told)));
+    let nearer = new(&plain_told, nearer).overlaid(new(&plain_told, moved.clone()));
     let converted = heard(&aligned_told, who(&aligned_told).overlaid(said(&aligned_told, &ann)));
-    assert_eq!(converted, heard(&plain_told, half));
+    assert_eq!(converted, heard(&plain_told, nearer));
     // Whose vector the voice lacks is anybody: the middle of its speakers.
     let converted = heard(&aligned, who(&aligned).overlaid(said(&aligned, &ann)));
     let as_it_is = heard(&plain, who(&plain).overlaid(said(&plain, &ann)));

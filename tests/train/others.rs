@@ -6,15 +6,19 @@ use wavesynth::ranks::Ranks;
 use wavesynth::recordings::raw_features;
 use wavesynth::train::config::{RunFile, Train};
 use wavesynth::train::corpus::Corpus;
+use wavesynth::train::held_out::HeldOut;
 use wavesynth::train::shares::Slots;
 use wavesynth::train::window::{Cutter, Sampler};
 use wavesynth::voice::Voice;
 use wavesynth_audio::features::{self, CEPSTRA, Extractor, FEATURES};
 use wavesynth_models::kernels::Isa;
+use wavesynth_models::objective::Objective;
+use wavesynth_models::wavenet::fused::Fused;
+use wavesynth_models::wavenet::{Track, names};
+use wavesynth_models::weights::Checkpoint;
 
 const SECONDS: f32 = 3.0;
-const MODEL: &str =
-    "residual_channels = 8\nskip_channels = 8\ndilations = [1, 2, 4]\nspeaker_dim = 4\nhidden = 8";
+const MODEL: &str = "residual_channels = 8\nskip_channels = 8\ndilations = [1, 2, 4]\nspeaker_dim = 4\nhidden = 8\nothers = 12";
 const TRAIN: &str = "steps = 4\nwindow = 480\nbatch = 2\neval_seconds = 1";
 
 /// Two speakers who say enough for a way from one to the other, and a run file that expects `low`'s version of `high/1`.
@@ -37,8 +41,6 @@ fn a_track_of_another_is_converted_as_the_engine_does_and_keeps_the_pitch() {
     let (place, run) = place();
     let made = place.path("others/high/low/1.wav");
     write_wav(&made, &babble(105.0, SECONDS, 1));
-    // Held out: not to be read.
-    write_wav(&place.path("others/high/low/0.wav"), &babble(105.0, 1.0, 0));
     let corpus = Corpus::load(&RunFile::read(&run).unwrap().0, &Ranks::solo()).unwrap();
     let stats = |i: usize| corpus.speakers[i].stats.as_ref().unwrap();
     let [high, low] = [stats(0), stats(1)];
@@ -61,15 +63,39 @@ fn a_track_of_another_is_converted_as_the_engine_does_and_keeps_the_pitch() {
     }
     windows_read_it(&run, &corpus);
     go(&run, false, None).unwrap();
+}
+
+/// Held-out recordings are read beside others' tracks too, by engine and trainer alike, or the run would have failed.
+#[test]
+fn others_tracks_of_held_out_recordings_are_judged() {
+    let (place, run) = place();
+    for i in 0..2 {
+        write_wav(&place.path(&format!("others/high/low/{i}.wav")), &babble(105.0, SECONDS, i));
+    }
+    go(&run, false, None).unwrap();
+    let (run, _) = RunFile::read(&run).unwrap();
+    let corpus = Corpus::load(&run, &Ranks::solo()).unwrap();
+    let all = HeldOut::select(&corpus, 10.0).unwrap();
+    let others = all.by_others().unwrap();
+    assert!(others.samples() > 0 && others.samples() < all.samples());
     let voice = Voice::open(&place.path("out/voice.safetensors"), Isa::detect()).unwrap();
-    assert!(voice.section.own_tracks);
+    let objective = Fused::new(voice.config.clone(), Isa::detect());
+    let tensors = Checkpoint::read(&place.path("out/voice.safetensors")).unwrap().tensors;
+    let params = objective.layout().flatten(&tensors);
+    let vectors = tensors[names::SPEAKERS].data.clone();
+    let cutter = Cutter::new(&voice.config, run.train.window, None);
+    let read = |held_out: &HeldOut| {
+        let (engine, trainer) = ((&voice, &vectors[..]), (&objective as &dyn Objective, &params[..]));
+        held_out.read(engine, trainer, &cutter, 2, &Ranks::solo()).unwrap().check().unwrap().engine
+    };
+    assert_ne!(read(&others), read(&all));
 }
 
 /// In nine of ten windows of `high/1`, by `share`, and in no other's.
 fn windows_read_it(run: &std::path::Path, corpus: &Corpus) {
     let run = RunFile::read(run).unwrap().0;
     let config = run.model.config(2, 16_000);
-    let cutter = Cutter::new(&config, run.train.window, None).marking(true);
+    let cutter = Cutter::new(&config, run.train.window, None);
     let train = Train { feature_dropout: 0.0, input_noise: 0.0, ..run.train };
     let sampler = Sampler::new(&train, corpus, &cutter, Slots::of(&Ranks::solo(), 2000), 1);
     let (mut read, mut all) = (0, 0);
@@ -80,11 +106,11 @@ fn windows_read_it(run: &std::path::Path, corpus: &Corpus) {
         // Flag, then five frames, the present one in their middle.
         let c0 = window.frames[1 + 2 * FEATURES].to_bits();
         match window.frames[0] {
-            1.0 => assert!(other.contains(&c0)),
-            flag => assert_eq!(flag, 2.0),
+            Track::OTHERS => assert!(other.contains(&c0)),
+            flag => assert_eq!(flag, Track::OWN),
         }
         all += usize::from(own.contains(&c0) || other.contains(&c0));
-        read += usize::from(window.frames[0] == 1.0);
+        read += usize::from(window.frames[0] == Track::OTHERS);
     }
     let share = f64::from(read as u32) / f64::from(all as u32);
     assert!((0.85..0.95).contains(&share), "{read} of {all}");
@@ -95,6 +121,9 @@ fn a_folder_that_does_not_fit_is_refused() {
     let (place, run) = place();
     let said = failure(&run, false);
     assert!(said.contains("holds none of the recordings"), "{said}");
+    let one = std::fs::read_to_string(&run).unwrap().replace("others = 12\n", "");
+    let said = format!("{:#}", RunFile::parse(&one, "run").unwrap_err());
+    assert!(said.contains("train.others: wanted model.others"), "{said}");
     write_wav(&place.path("others/high/low/1.wav"), &babble(105.0, 1.0, 1));
     let said = failure(&run, false);
     assert!(said.contains("others/high/low/1.wav") && said.contains("high/1"), "{said}");

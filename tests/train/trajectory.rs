@@ -27,6 +27,7 @@ fn config() -> Config {
             features: 2,
             context: 1,
             hidden: 6,
+            others: 0,
             hop: 16,
         }),
     }
@@ -56,7 +57,7 @@ fn batch(config: &Config, step: u64) -> Vec<Window> {
 
 fn losses(engine: Engine) -> Vec<f64> {
     let config = config();
-    let objective = objective(&config, engine, Device::Cpu).unwrap();
+    let objective = objective(&config, engine, Device::Cpu, |_| true).unwrap();
     let layout = objective.layout();
     let adam = AdamW::new(&Train::default(), layout);
     let mut params = layout.init(3);

@@ -8,32 +8,32 @@ use super::Condition;
 pub struct Track<'a> {
     /// [N, F] row-major.
     pub features: &'a [f32],
-    /// What stands in front of the features. Without a track it is 0.
+    /// What stands in front of the features: [`Track::OWN`] or [`Track::OTHERS`]. Without a track it is 0.
     pub flag: f32,
 }
 
 impl<'a> From<&'a [f32]> for Track<'a> {
     fn from(features: &'a [f32]) -> Self {
-        Self { features, flag: Self::ANY }
+        Self { features, flag: Self::OWN }
     }
 }
 
 impl Track<'_> {
-    /// Flag of any track for a model that was not told whose it is. One that was told learns that others made it.
-    pub const ANY: f32 = 1.0;
-    /// For a model that was told: flag of the track of the speaker whom the vector names.
-    pub const OWN: f32 = 2.0;
-    /// For a model that was told: flag of another's track when it speaks, between what it learned of the two. With
-    /// [`ANY`](Self::ANY) the words suffer, with [`OWN`](Self::OWN) the likeness (models/pretrained/voice.md).
-    pub const ANOTHERS: f32 = 1.5;
-
-    /// Flag of the track of the speaker whom the vector names, for a model that was told whose tracks are whose or not.
-    pub fn own_flag(told: bool) -> f32 {
-        if told { Self::OWN } else { Self::ANY }
-    }
+    /// Flag of a track of the speaker whom the vector names; for a model without a network for others' tracks, of any.
+    pub const OWN: f32 = 1.0;
+    /// Flag of another's track: the network of [`Condition::others`] reads it.
+    pub const OTHERS: f32 = 2.0;
 }
 
 impl Condition {
+    /// `features` of somebody else than the vector's speaker.
+    ///
+    /// # Real-time
+    /// Yes.
+    pub fn of_another<'a>(&self, features: &'a [f32]) -> Track<'a> {
+        Track { features, flag: if self.others > 0 { Track::OTHERS } else { Track::OWN } }
+    }
+
     /// Writes the local part of frame `i` into `out` ([`Condition::local_len`] values): the track's flag and the
     /// features of frames i−C … i+C, the first and last frame held beyond the ends. Without a
     /// track, or with an empty one: all zeros, the flag among them.
@@ -98,7 +98,8 @@ mod tests {
 
     #[test]
     fn edges_are_held_and_no_track_is_zeros() {
-        let c = Condition { speakers: 1, speaker_dim: 1, features: 2, context: 1, hidden: 0, hop: 1 };
+        let c =
+            Condition { speakers: 1, speaker_dim: 1, features: 2, context: 1, hidden: 0, others: 0, hop: 1 };
         let features = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0];
         let track = Track::from(&features[..]);
         let mut out = [0.0; 8];
@@ -109,7 +110,7 @@ mod tests {
         assert_eq!(out, [9.0, 1.0, 3.0, 4.0, 5.0, 6.0, 5.0, 6.0]);
         c.write_frame(&[9.0], Some(track), 100, &mut out);
         assert_eq!(out, [9.0, 1.0, 5.0, 6.0, 5.0, 6.0, 5.0, 6.0]);
-        c.write_frame(&[9.0], Some(Track { flag: Track::OWN, ..track }), 2, &mut out);
+        c.write_frame(&[9.0], Some(Track { flag: Track::OTHERS, ..track }), 2, &mut out);
         assert_eq!(out, [9.0, 2.0, 3.0, 4.0, 5.0, 6.0, 5.0, 6.0]);
         c.write_frame(&[9.0], None, 0, &mut out);
         assert_eq!(out, [9.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]);

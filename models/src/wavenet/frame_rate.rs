@@ -13,8 +13,8 @@ use crate::kernels::{Kernel, Simd, math};
 /// The weights of the frame rate.
 pub(super) struct FrameNet {
     pub condition: Option<Condition>,
-    /// A and B with their biases; empty where the layers read the frame itself.
-    pub hidden: Vec<Affine>,
+    /// A and B with their biases, of each of [`Condition::networks`].
+    pub networks: Vec<[Affine; 2]>,
     /// V_l and b_l: as wide as the gate and in its order. V_l is `None` without a condition.
     pub gates: Vec<(Option<Panels>, Aligned)>,
 }
@@ -24,8 +24,8 @@ pub(super) struct FrameNet {
 pub(super) struct Biases {
     held: Side,
     next: Side,
-    /// The frame-rate network's layers, [H padded] each.
-    hidden: Vec<Aligned>,
+    /// What the layers of each frame-rate network give, as wide as their biases.
+    hidden: Vec<[Aligned; 2]>,
     /// Units of `next` that are done; `None` when no frame was announced.
     done: Option<usize>,
 }
@@ -48,7 +48,7 @@ impl Biases {
     pub fn floats(&self) -> usize {
         let sum = |v: &[Aligned]| v.iter().map(|a| a.len()).sum::<usize>();
         let side = |s: &Side| s.frame.len() + sum(&s.bias);
-        side(&self.held) + side(&self.next) + sum(&self.hidden)
+        side(&self.held) + side(&self.next) + self.hidden.iter().map(|h| sum(h)).sum::<usize>()
     }
 }
 
@@ -62,13 +62,18 @@ impl FrameNet {
         Biases {
             held: side.clone(),
             next: side,
-            hidden: self.hidden.iter().map(|h| h.bias.clone()).collect(),
+            hidden: self.networks.iter().map(|net| net.each_ref().map(|layer| layer.bias.clone())).collect(),
             done: None,
         }
     }
 
     fn units(&self) -> usize {
-        self.hidden.len() + self.gates.len()
+        self.depth() + self.gates.len()
+    }
+
+    /// Layers of a frame-rate network.
+    fn depth(&self) -> usize {
+        self.networks.first().map_or(0, |net| net.len())
     }
 
     /// Notes that `frame` will be the next.
@@ -97,7 +102,10 @@ impl FrameNet {
     #[inline(always)]
     fn unit<S: Simd>(&self, s: S, biases: &mut Biases, unit: usize) {
         let Biases { next, hidden, .. } = biases;
-        if let Some(layer) = self.hidden.get(unit) {
+        let reads = self.condition.as_ref().map_or(0, |c| c.network(&next.frame));
+        let layers = self.networks.get(reads).map_or(&[][..], |net| net);
+        let hidden = hidden.get_mut(reads).map_or(&mut [][..], |h| h);
+        if let Some(layer) = layers.get(unit) {
             let (before, here) = hidden.split_at_mut(unit);
             let out = &mut here[0];
             let x = before.last().map_or(&next.frame[..], |h| &h[..layer.weight.inputs()]);
@@ -107,7 +115,7 @@ impl FrameNet {
             }
             return;
         }
-        let l = unit - self.hidden.len();
+        let l = unit - layers.len();
         if let (Some(cond), bias) = &self.gates[l] {
             let c = hidden.last().map_or(&next.frame[..], |h| &h[..cond.inputs()]);
             product(s, cond, c, bias, &mut next.bias[l], Then::Store);

@@ -22,7 +22,7 @@ mod layer;
 mod padded;
 mod window;
 
-use super::Config;
+use super::{Config, names};
 use crate::fused::{Gradients, locked};
 use crate::kernels::Isa;
 use crate::kernels::aligned::Aligned;
@@ -46,6 +46,8 @@ pub struct Fused {
     idle: Mutex<Vec<Scratch>>,
     /// One per window of a batch.
     gradients: Gradients,
+    /// Whether anything behind the conditioning frames learns.
+    trunk: bool,
 }
 
 impl Fused {
@@ -58,7 +60,16 @@ impl Fused {
             isa,
             idle: Mutex::default(),
             gradients: Gradients::default(),
+            trunk: true,
         }
+    }
+
+    /// The same, whose gradients need be right only for the tensors that `learns` names: where those are the speakers'
+    /// vectors and the frame-rate networks, a third of the work is left out.
+    pub fn learning(mut self, learns: impl Fn(&str) -> bool) -> Self {
+        let before = |name: &str| name == names::SPEAKERS || names::is_of_frames(name);
+        self.trunk = self.layout.table().iter().any(|s| learns(&s.name) && !before(&s.name));
+        self
     }
 
     /// −ln p of a window, summed over the rows behind its warm-up; the gradient of it times `scale` goes to `gradient`.
@@ -71,6 +82,7 @@ impl Fused {
             window,
             scale,
             gradient,
+            trunk: self.trunk,
             scratch: &mut scratch,
         });
         locked(&self.idle).push(scratch);

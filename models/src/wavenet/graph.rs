@@ -4,7 +4,7 @@
 //! candle 0.11 computes some CPU gradients wrongly (conv1d in batches, products with a transposed left side), so there
 //! is nothing here but products of two-dimensional contiguous tensors in the layout [B·T, C].
 
-use super::{Condition, Config, names};
+use super::{Condition, Config, Track, names};
 use crate::ar::Graph;
 use crate::graph::{self, Batch, DeviceTensors, Family, GraphError, on_device};
 use crate::objective::{ObjectiveError, Window};
@@ -57,13 +57,21 @@ impl WaveNetGraph {
 
     /// c [B, N, len] of the frames [B, N, cond_len].
     fn frame_network(&self, c: &Condition, frames: &Tensor) -> Result<Tensor> {
-        let mut x = frames.clone();
-        if c.hidden > 0 {
-            for i in 0..2 {
-                x = self.affine(&x, &names::hidden(i), &names::hidden_bias(i))?.tanh()?;
+        let network = |net: &str| {
+            let layer =
+                |x: &Tensor, i| self.affine(x, &names::frame(net, i), &names::frame_bias(net, i))?.tanh();
+            layer(&layer(frames, 0)?, 1)
+        };
+        let c_of: Vec<Tensor> = c.networks().map(|(net, _)| network(net)).collect::<Result<_>>()?;
+        match &c_of[..] {
+            [] => Ok(frames.clone()),
+            [all] => Ok(all.clone()),
+            [own, others, ..] => {
+                let flag = frames.narrow(2, c.speaker_dim, 1)?.contiguous()?;
+                let theirs = flag.eq(f64::from(Track::OTHERS))?.broadcast_as(own.shape())?;
+                theirs.contiguous()?.where_cond(others, own)
             }
         }
-        Ok(x)
     }
 
     /// The speaker vectors of `speakers` (rows of the table), one per batch entry, before the local frames

@@ -2,6 +2,10 @@
 
 /// One vector a speaker [speakers, E].
 pub const SPEAKERS: &str = "cond.speakers";
+/// The frame-rate network.
+pub const HIDDEN: &str = "cond.hidden";
+/// The one that reads others' tracks.
+pub const OTHERS: &str = "cond.others";
 /// b_s `[S]`.
 pub const SKIP_BIAS: &str = "skip.bias";
 /// W_1 [A, classes].
@@ -14,13 +18,13 @@ pub fn embed(i: usize) -> String {
     if i == 0 { "input.embed".into() } else { format!("input.lag.{i}.embed") }
 }
 
-/// Product `i` of the frame-rate network [in, H].
-pub fn hidden(i: usize) -> String {
-    format!("cond.hidden.{i}.weight")
+/// Product `i` of a frame-rate network [in, out].
+pub fn frame(net: &str, i: usize) -> String {
+    format!("{net}.{i}.weight")
 }
-/// Its bias `[H]`.
-pub fn hidden_bias(i: usize) -> String {
-    format!("cond.hidden.{i}.bias")
+/// Its bias `[out]`.
+pub fn frame_bias(net: &str, i: usize) -> String {
+    format!("{net}.{i}.bias")
 }
 /// W_l [K, R, 2D], tap K−1 the current one.
 pub fn gate(l: usize) -> String {
@@ -66,6 +70,11 @@ fn of_phase(j: usize) -> String {
 /// Parts that the tensor's columns fall into: the two halves of a gate, else one.
 pub fn column_parts(name: &str) -> usize {
     if name.contains(".gate.") || name.contains(".cond.") { 2 } else { 1 }
+}
+
+/// Whether a tensor is of a frame-rate network.
+pub fn is_of_frames(name: &str) -> bool {
+    [HIDDEN, OTHERS].iter().any(|net| name.strip_prefix(net).is_some_and(|rest| rest.starts_with('.')))
 }
 
 /// Whether a tensor is a table of which a symbol or a speaker picks a row.

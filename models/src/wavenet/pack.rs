@@ -65,14 +65,13 @@ impl WaveNet {
         let layer_count = config.dilations.len();
         let padded = |n: usize| n.next_multiple_of(isa.lanes());
         let affine = |weight: &str, bias: &str, inputs| Affine::pack(isa, matrix(weight), get(bias), inputs);
-        let hidden = match &config.condition {
-            Some(c) if c.hidden > 0 => [c.len(), c.hidden]
-                .into_iter()
-                .enumerate()
-                .map(|(i, inputs)| affine(&names::hidden(i), &names::hidden_bias(i), inputs))
-                .collect(),
-            _ => Vec::new(),
-        };
+        let networks = config.condition.iter().flat_map(|c| {
+            c.networks().map(|(net, width)| {
+                let layer = |i, inputs| affine(&names::frame(net, i), &names::frame_bias(net, i), inputs);
+                [layer(0, c.len()), layer(1, width)]
+            })
+        });
+        let networks = networks.collect();
         let coded = (0..layer_count).all(|l| {
             let i8 = |name: &str| matches!(tensors[name].stored, Stored::I8 { .. });
             i8(&names::gate(l)) && i8(&names::skip(l)) && (l + 1 == layer_count || i8(&names::residual(l)))
@@ -140,7 +139,7 @@ impl WaveNet {
             kernel_size: k,
             residual_channels: r,
             gate_padded,
-            frame: FrameNet { condition: config.condition.clone(), hidden, gates },
+            frame: FrameNet { condition: config.condition.clone(), networks, gates },
             speakers: tensors.get(names::SPEAKERS).map_or(Vec::new(), |t| t.data.clone()),
             embed: (0..config.bunch).map(embed).collect(),
             residual_padded: padded(r),

@@ -4,27 +4,31 @@
 //! Each new channel is computed with random weights, as at the beginning of a training, from all channels; no old channel
 //! reads it. So all old channels keep their values, and every new one has something to offer as soon as its zeros learn.
 
-use super::{Condition, Config, names};
+use super::{Condition, Config, Track, names};
 use crate::weights::{Layout, Tensor, Tensors};
 
 impl Config {
     /// The sizes that may grow, by name.
-    fn widths(&self) -> [(&'static str, usize); 5] {
+    fn widths(&self) -> [(&'static str, usize); 6] {
         [
             ("residual_channels", self.residual_channels),
             ("gate_channels", self.gate_channels),
             ("skip_channels", self.skip_channels),
             ("head_channels", self.head_channels),
             ("hidden", self.condition.as_ref().map_or(0, |c| c.hidden)),
+            ("others", self.condition.as_ref().map_or(0, |c| c.others)),
         ]
     }
 
     /// The widths in which `self` is above `narrow`, as (name, narrow, wide); `None` where it is narrower in one or
     /// differs in anything else.
     pub fn wider_than(&self, narrow: &Self) -> Option<Vec<(&'static str, usize, usize)>> {
+        let (hidden, others) = self.condition.as_ref().map_or((0, 0), |c| (c.hidden, c.others));
         let condition = |c: &Condition| Condition {
             // From no frame network to one there is no way that changes nothing.
-            hidden: if c.hidden > 0 { self.condition.as_ref().map_or(0, |c| c.hidden) } else { 0 },
+            hidden: if c.hidden > 0 { hidden } else { 0 },
+            // One for others' tracks that is new begins as that for all.
+            others: if c.others > 0 || others >= c.hidden { others } else { 0 },
             ..c.clone()
         };
         let same = Self {
@@ -50,9 +54,24 @@ impl Config {
         let layout = Layout::new(self.table());
         let mut wide = layout.tensors(&layout.init(seed));
         for (name, wide) in &mut wide {
-            keep(&tensors[name], wide, names::column_parts(name));
+            match tensors.get(name) {
+                Some(old) => keep(old, wide, names::column_parts(name)),
+                None => keep(&self.of_others(tensors, name), wide, 1),
+            }
         }
         wide
+    }
+
+    /// Tensor `name` of the network of others' tracks, so that it says of them what that of all tracks says.
+    fn of_others(&self, tensors: &Tensors, name: &str) -> Tensor {
+        let mut copy = tensors[&name.replacen(names::OTHERS, names::HIDDEN, 1)].clone();
+        if let (Some(c), [_, width]) = (&self.condition, &copy.shape[..])
+            && name == names::frame(names::OTHERS, 0)
+        {
+            let flag = copy.data.chunks_exact_mut(*width).nth(c.speaker_dim);
+            flag.into_iter().flatten().for_each(|w| *w *= Track::OWN / Track::OTHERS);
+        }
+        copy
     }
 }
 

@@ -8,7 +8,7 @@ use wavesynth_models::kernels::Isa;
 use wavesynth_models::objective::{Objective, Window};
 use wavesynth_models::wavenet::fused::Fused;
 use wavesynth_models::wavenet::graph::{GraphObjective, WaveNetGraph};
-use wavesynth_models::wavenet::{Config, WaveNet};
+use wavesynth_models::wavenet::{Config, Track, WaveNet, names};
 use wavesynth_models::weights::{Dtype, Layout, Tensors, narrow};
 
 /// Every parameter of every p over T = 2 · receptive field + 3 rows: the largest difference of step and graph.
@@ -52,7 +52,7 @@ pub fn run_graph(
 fn grid() -> Vec<Config> {
     let mut all = Vec::new();
     for kernel in [1, 2, 3] {
-        for cond in 0..4 {
+        for cond in 0..5 {
             all.push(config(5, 7, 3, 9, 11, kernel, &[1, 2, 4, 1, 3], cond));
             all.push(config(16, 16, 24, 32, 32, kernel, &[1, 2, 4, 8], cond));
         }
@@ -62,7 +62,7 @@ fn grid() -> Vec<Config> {
     // Past taps in batches of 4 and 8, at dilations that no batch divides.
     all.push(config(9, 6, 8, 10, 16, 3, &[9, 4, 17, 7], 1));
     for bunch in [2, 3, 4] {
-        for cond in 0..4 {
+        for cond in 0..5 {
             all.push(bunched(config(5, 7, 3, 9, 11, 2, &[1, 2, 4, 1, 3], cond), bunch));
         }
         all.push(bunched(config(16, 16, 24, 32, 32, 3, &[1, 9, 2], 1), bunch));
@@ -177,12 +177,20 @@ pub fn windows(config: &Config, count: usize, seed: u64) -> Vec<Window> {
             let t = config.receptive_field() + 30 + 17 * i;
             let symbols = random_symbols(config, 2 * t, seed + i as u64);
             let c = config.condition.as_ref();
-            let frames = c.map_or(0, |c| t.div_ceil(c.hop) * c.local_len());
+            let width = c.map_or(0, |c| c.local_len());
+            let count = c.map_or(0, |c| t.div_ceil(c.hop));
+            let mut frames: Vec<f32> = (0..count * width).map(|_| coins.normal()).collect();
+            if c.is_some_and(|c| c.others > 0) {
+                let flags = frames.iter_mut().step_by(width);
+                flags.for_each(|flag| {
+                    *flag = if coins.next_coin() < 0.5 { Track::OWN } else { Track::OTHERS }
+                });
+            }
             Window {
                 inputs: symbols[..t].to_vec(),
                 targets: symbols[t..].to_vec(),
                 warmup: if i == 0 { 0 } else { config.receptive_field() - 1 },
-                frames: (0..frames).map(|_| coins.normal()).collect(),
+                frames,
                 speaker: c.filter(|c| c.speaker_dim > 0).map(|c| i % c.speakers),
                 dropout: None,
             }
@@ -221,11 +229,39 @@ fn fused_loss_and_gradient_equal_the_graphs() {
     }
 }
 
+/// What is left out where only the frame's part learns changes nothing of what is asked for.
+#[test]
+fn gradients_of_a_part_are_those_of_the_whole() {
+    let config = bunched(config(16, 16, 24, 32, 32, 2, &[1, 2, 4], 4), 2);
+    let layout = Layout::new(config.table());
+    let params = layout.flatten(&random_tensors(&config, 3));
+    let batch = windows(&config, 3, 5);
+    let gradient = |fused: &Fused| {
+        let mut grads = vec![f32::NAN; layout.len()];
+        (fused.loss(&params, &batch, Some(&mut grads)).unwrap(), grads)
+    };
+    let fused = |learns: fn(&str) -> bool| Fused::new(config.clone(), Isa::detect()).learning(learns);
+    let (loss, whole) = gradient(&Fused::new(config.clone(), Isa::detect()));
+    let (same, frames) = gradient(&fused(|name| name.starts_with("cond.")));
+    assert_eq!(loss, same);
+    for spec in layout.table() {
+        let at = layout.range(&spec.name);
+        if spec.name == names::SPEAKERS || names::is_of_frames(&spec.name) {
+            assert_eq!(frames[at.clone()], whole[at], "{}", spec.name);
+        } else if spec.name == names::gate(1) {
+            assert!(frames[at].iter().all(|g| *g == 0.0), "work that nobody asked for");
+        }
+    }
+    for learns in [|name: &str| name == names::OUT, |name: &str| name == "layer.1.cond.weight"] {
+        assert_eq!(gradient(&fused(learns)).1, whole);
+    }
+}
+
 /// Central differences of the fused loss along each tensor's own gradient, where the slope must be the gradient's norm:
 /// a wrong direction or a wrong length would both make it smaller.
 #[test]
 fn fused_gradient_equals_finite_differences() {
-    for (cond, bunch) in [(0, 1), (1, 1), (2, 1), (3, 1), (0, 2), (1, 3), (2, 3), (3, 2)] {
+    for (cond, bunch) in [(0, 1), (1, 1), (2, 1), (3, 1), (4, 1), (0, 2), (1, 3), (2, 3), (3, 2), (4, 3)] {
         let config = bunched(config(6, 5, 7, 8, 12, 2, &[1, 2, 4], cond), bunch);
         let layout = Layout::new(config.table());
         let params = layout.flatten(&random_tensors(&config, 3));

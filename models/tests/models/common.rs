@@ -4,11 +4,11 @@
 use safetensors::SafeTensors;
 use std::path::{Path, PathBuf};
 use wavesynth_models::ar::Coins;
-use wavesynth_models::wavenet::{Condition, Config};
+use wavesynth_models::wavenet::{Condition, Config, Track};
 use wavesynth_models::weights::{Init, Layout, Tensors};
 
 /// A config by its sizes; `cond`: 0 none, 1 speaker and features through a frame network, 2 features alone and direct,
-/// 3 speaker alone and direct.
+/// 3 speaker alone and direct, 4 as 1 with a network for others' tracks.
 #[allow(clippy::too_many_arguments, reason = "the grid of the tests is a table of these")]
 pub fn config(
     r: usize,
@@ -21,7 +21,8 @@ pub fn config(
     cond: usize,
 ) -> Config {
     let condition = |speakers, speaker_dim, features, context, hidden| {
-        Some(Condition { speakers, speaker_dim, features, context, hidden, hop: 5 })
+        let others = if cond == 4 { 9 } else { 0 };
+        Some(Condition { speakers, speaker_dim, features, context, hidden, others, hop: 5 })
     };
     Config {
         classes,
@@ -35,7 +36,7 @@ pub fn config(
         bunch: 1,
         condition: match cond {
             0 => None,
-            1 => condition(3, 4, 2, 1, 6),
+            1 | 4 => condition(3, 4, 2, 1, 6),
             2 => condition(0, 0, 3, 0, 0),
             _ => condition(2, 5, 0, 0, 0),
         },
@@ -68,10 +69,17 @@ pub fn random_symbols(config: &Config, n: usize, seed: u64) -> Vec<u16> {
     (0..n).map(|_| coins.below(config.classes as u64) as u16).collect()
 }
 
-/// The conditioning frames of `t` symbols.
+/// The conditioning frames of `t` symbols; with a network for others' tracks, of both kinds.
 pub fn random_frames(config: &Config, t: usize, seed: u64) -> Vec<f32> {
     let mut coins = Coins::new(seed);
-    (0..t.div_ceil(config.hop()) * config.cond_len()).map(|_| coins.normal()).collect()
+    let n = config.cond_len();
+    let mut frames: Vec<f32> = (0..t.div_ceil(config.hop()) * n).map(|_| coins.normal()).collect();
+    if let Some(c) = config.condition.as_ref().filter(|c| c.others > 0) {
+        for frame in frames.chunks_exact_mut(n) {
+            frame[c.speaker_dim] = if coins.next_coin() < 0.5 { Track::OWN } else { Track::OTHERS };
+        }
+    }
+    frames
 }
 
 /// The checkpoint `name` in `golden/`.

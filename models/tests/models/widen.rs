@@ -4,8 +4,8 @@ use crate::agree::run_graph;
 use crate::common::{bunched, config, random_frames, random_symbols, random_tensors};
 use wavesynth_models::kernels::Isa;
 use wavesynth_models::objective::{Objective, Window};
-use wavesynth_models::wavenet::Config;
 use wavesynth_models::wavenet::fused::Fused;
+use wavesynth_models::wavenet::{Config, Track};
 use wavesynth_models::weights::{Layout, check};
 
 /// Each width of `narrow` made larger by a number of its own.
@@ -19,13 +19,16 @@ fn wider(narrow: &Config) -> Config {
         && c.hidden > 0
     {
         c.hidden += 4;
+        if c.others > 0 {
+            c.others += 3;
+        }
     }
     wide
 }
 
 #[test]
 fn a_wider_network_begins_with_the_same_logits() {
-    for (cond, bunch) in [(0, 1), (1, 1), (2, 1), (3, 1), (1, 3)] {
+    for (cond, bunch) in [(0, 1), (1, 1), (2, 1), (3, 1), (4, 1), (1, 3)] {
         let narrow = bunched(config(5, 7, 3, 9, 11, 2, &[1, 2, 4], cond), bunch);
         let wide = wider(&narrow);
         let tensors = random_tensors(&narrow, 4);
@@ -39,6 +42,37 @@ fn a_wider_network_begins_with_the_same_logits() {
             a.iter().flatten().zip(b.iter().flatten()).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
         assert!(worst < 1e-5, "condition {cond}, bunch {bunch}: {worst}");
     }
+}
+
+/// The logits of others' tracks, too, whose network is new: they were read as the speaker's own before.
+#[test]
+fn a_network_for_others_begins_as_that_for_all() {
+    let narrow = config(5, 7, 3, 9, 11, 2, &[1, 2, 4], 1);
+    let mut wide = narrow.clone();
+    wide.condition.as_mut().unwrap().others = 9;
+    assert_eq!(wide.wider_than(&narrow), Some(vec![("others", 0, 9)]));
+    let tensors = random_tensors(&narrow, 4);
+    let widened = wide.widened(&tensors, 5);
+    check(&widened, &wide.table()).unwrap();
+    let t = 60;
+    let symbols = random_symbols(&narrow, t, 1);
+    let mut frames = random_frames(&narrow, t, 2);
+    let flagged = |frames: &mut [f32], flag: f32| {
+        let at = narrow.condition.as_ref().unwrap().speaker_dim;
+        frames.chunks_exact_mut(narrow.cond_len()).for_each(|frame| frame[at] = flag);
+    };
+    flagged(&mut frames, Track::OWN);
+    let (before, _) = run_graph(&narrow, &tensors, &symbols, &frames);
+    for flag in [Track::OWN, Track::OTHERS] {
+        flagged(&mut frames, flag);
+        let (after, _) = run_graph(&wide, &widened, &symbols, &frames);
+        let pairs = before.iter().flatten().zip(after.iter().flatten());
+        let worst = pairs.map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        assert!(worst < 1e-5, "flag {flag}: {worst}");
+    }
+    // Not all of the old network has room in a narrower one.
+    wide.condition.as_mut().unwrap().others = 5;
+    assert_eq!(wide.wider_than(&narrow), None);
 }
 
 #[test]

@@ -72,7 +72,7 @@ pub fn named(name: &str, shape: &Shape, options: &Options) -> Result<TrainRow> {
     let batch = options.batch.unwrap_or(shape.batch);
     let window = options.window.unwrap_or(shape.window);
     let engine = options.engine.unwrap_or(Engine::Fused);
-    let objective = objective_of(&shape.config, engine, Device::Cpu, 0.0)?;
+    let objective = objective_of(&shape.config, engine, Device::Cpu, 0.0, |_| true)?;
     let symbols = |coins: &mut Coins| (0..window).map(|_| coins.below(CLASSES as u64) as u16).collect();
     let batches = |step| {
         let window = |i| {

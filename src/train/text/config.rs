@@ -252,8 +252,8 @@ impl Model {
 }
 
 /// Keys of `[train]` that mean something for recordings only.
-const OF_RECORDINGS: [&str; 7] =
-    ["input_noise", "disguise", "others", "own_tracks", "feature_dropout", "dropout_speech", "eval_seconds"];
+const OF_RECORDINGS: [&str; 6] =
+    ["input_noise", "disguise", "others", "feature_dropout", "dropout_speech", "eval_seconds"];
 
 /// Keys of `[train]` that mean something for a family that is counted.
 const OF_COUNTED: [&str; 2] = ["out", "threads"];

@@ -43,6 +43,8 @@ pub struct HeadTile<'a> {
     pub skip: &'a mut [f32],
     /// The padded gradient to add to.
     pub gradient: Option<&'a mut Aligned>,
+    /// Whether its products get theirs.
+    pub trunk: bool,
     /// Buffers.
     pub scratch: &'a mut HeadScratch,
     /// Where the time goes.
@@ -114,9 +116,11 @@ impl HeadTile<'_> {
         laps.lap(Phase::Head);
         let Some(gradient) = self.gradient.as_deref_mut() else { return nats };
         add_rows(s, &mut gradient[b1.clone()], logits);
-        let m = w1.at.len() / w.p;
-        multiply(s, (m, w.p, n), &mut gradient[w1.at.clone()], Strided::transposed(hidden, w.a), logits);
-        laps.lap(Phase::Weights);
+        if self.trunk {
+            let m = w1.at.len() / w.p;
+            multiply(s, (m, w.p, n), &mut gradient[w1.at.clone()], Strided::transposed(hidden, w.a), logits);
+            laps.lap(Phase::Weights);
+        }
         d_hidden.clear();
         d_hidden.resize(n * w.a, 0.0);
         multiply(s, (n, w.a, w.p), d_hidden, Strided::rows(logits, w.p), weights.transpose(padded, w1));
@@ -129,9 +133,11 @@ impl HeadTile<'_> {
                 add(s, &mut table[config.lagged(&window.inputs, t, lag) * w.a..][..w.a], d_hidden);
             }
         }
-        let m = w0.at.len() / w.a;
-        multiply(s, (m, w.a, n), &mut gradient[w0.at.clone()], Strided::transposed(relu, w.s), d_hidden);
-        laps.lap(Phase::Weights);
+        if self.trunk {
+            let m = w0.at.len() / w.a;
+            multiply(s, (m, w.a, n), &mut gradient[w0.at.clone()], Strided::transposed(relu, w.s), d_hidden);
+            laps.lap(Phase::Weights);
+        }
         let back = weights.transpose(padded, w0);
         multiply(s, (n, w.s, w.a), &mut self.skip[rows], Strided::rows(d_hidden, w.a), back);
         laps.lap(Phase::Head);

@@ -87,7 +87,7 @@ impl WindowPass<'_> {
         let (w, weights, config, padded) = (self.padded.widths, self.weights, self.config, self.padded);
         let places: &LayerPlaces = &padded.layers[l];
         let warmup = self.warmup();
-        let (g, d) = (2 * w.d, config.gate_channels);
+        let (g, d, trunk) = (2 * w.d, config.gate_channels, self.trunk);
         let (frames, hop) = self.frame_clock();
         let scratch = &mut *self.scratch;
         scratch.frame_bias[..frames * g].fill(0.0);
@@ -109,10 +109,12 @@ impl WindowPass<'_> {
                 let back = weights.transpose(padded, weight);
                 multiply(s, (n, w.d, w.r), d_h, Strided::rows(d_x, w.r), back);
                 scratch.laps.lap(Phase::OutBack);
-                let h = Strided::transposed(h, w.d);
-                multiply(s, (d, w.r, n), &mut gradient[weight.at.clone()], h, d_x);
-                add_rows(s, &mut gradient[bias.clone()], d_x);
-                scratch.laps.lap(Phase::Weights);
+                if trunk {
+                    let h = Strided::transposed(h, w.d);
+                    multiply(s, (d, w.r, n), &mut gradient[weight.at.clone()], h, d_x);
+                    add_rows(s, &mut gradient[bias.clone()], d_x);
+                    scratch.laps.lap(Phase::Weights);
+                }
             }
             let heard = rows.start.max(warmup)..rows.end;
             if !heard.is_empty() {
@@ -121,10 +123,12 @@ impl WindowPass<'_> {
                 let m = (heard.len(), w.d, w.s);
                 multiply(s, m, &mut d_h[at..], Strided::rows(d_skip, w.s), skip_back);
                 scratch.laps.lap(Phase::OutBack);
-                let h = Strided::transposed(&h[at..], w.d);
-                let m = (d, w.s, heard.len());
-                multiply(s, m, &mut gradient[places.skip.at.clone()], h, d_skip);
-                scratch.laps.lap(Phase::Weights);
+                if trunk {
+                    let h = Strided::transposed(&h[at..], w.d);
+                    let m = (d, w.s, heard.len());
+                    multiply(s, m, &mut gradient[places.skip.at.clone()], h, d_skip);
+                    scratch.laps.lap(Phase::Weights);
+                }
             }
             let d_z = &mut scratch.z[..n * g];
             gates_backward(s, w.d, d_h, halves, d_z);
@@ -135,10 +139,12 @@ impl WindowPass<'_> {
             for (from, to, tap) in taps(config, l, &rows) {
                 let (d_z, count) = (&d_z[(to - rows.start) * g..], rows.end - to);
                 let place = &places.gate[tap];
-                let past = Strided::transposed(&x[from * w.r..], w.r);
-                let m = (config.residual_channels, g, count);
-                multiply(s, m, &mut gradient[place.at.clone()], past, d_z);
-                scratch.laps.lap(Phase::Weights);
+                if trunk {
+                    let past = Strided::transposed(&x[from * w.r..], w.r);
+                    let m = (config.residual_channels, g, count);
+                    multiply(s, m, &mut gradient[place.at.clone()], past, d_z);
+                    scratch.laps.lap(Phase::Weights);
+                }
                 // Rows at or before this tile: their own use of this gradient is behind us.
                 let d_x = &mut scratch.d_residual[from * w.r..(from + count) * w.r];
                 let back = weights.transpose(padded, place);

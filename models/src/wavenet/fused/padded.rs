@@ -46,6 +46,8 @@ pub struct Widths {
     pub p: usize,
     /// Length of c.
     pub c: usize,
+    /// The widest between the two products of a frame-rate network.
+    pub h: usize,
     /// Length of a conditioning frame.
     pub f: usize,
 }
@@ -60,8 +62,8 @@ pub struct Padded {
     pub embed: Vec<Matrix>,
     /// [speakers, E], rows padded like a frame's start.
     pub speakers: Option<Matrix>,
-    /// The frame-rate network's products and biases.
-    pub hidden: Vec<(Matrix, Range<usize>)>,
+    /// Products and biases of the frame-rate networks.
+    pub networks: Vec<[(Matrix, Range<usize>); 2]>,
     /// The layers.
     pub layers: Vec<LayerPlaces>,
     /// b_s.
@@ -107,12 +109,8 @@ impl Padded {
             })
             .collect();
         let condition = config.condition.as_ref();
-        let hidden = match condition {
-            Some(c) if c.hidden > 0 => {
-                (0..2).map(|i| (matrix(&names::hidden(i)), bias(&names::hidden_bias(i)))).collect()
-            }
-            _ => Vec::new(),
-        };
+        let network = |net| [0, 1].map(|i| (matrix(&names::frame(net, i)), bias(&names::frame_bias(net, i))));
+        let networks = condition.iter().flat_map(|c| c.networks()).map(|(net, _)| network(net)).collect();
         let phase = |j| PhasePlaces {
             weight: matrix(&names::phase(j)),
             bias: bias(&names::phase_bias(j)),
@@ -126,11 +124,12 @@ impl Padded {
                 a: pad(config.head_channels),
                 p: pad(config.classes),
                 c: pad(condition.map_or(0, |c| c.out_len())),
+                h: pad(condition.map_or(0, |c| c.hidden.max(c.others))),
                 f: pad(config.cond_len()),
             },
             embed: (0..config.bunch).map(|i| matrix(&names::embed(i))).collect(),
             speakers: condition.filter(|c| c.speaker_dim > 0).map(|_| matrix(names::SPEAKERS)),
-            hidden,
+            networks,
             layers,
             skip_bias: bias(names::SKIP_BIAS),
             phases: (0..config.bunch).map(phase).collect(),
@@ -164,10 +163,9 @@ impl Padded {
             let residual = l.residual.iter().map(move |(m, _)| (m, w.d));
             gate.chain(cond).chain(residual).chain([(&l.skip, w.d)])
         });
-        let hidden = self.hidden.iter().enumerate();
-        let hidden = hidden.map(move |(i, (m, _))| (m, if i == 0 { w.f } else { w.c }));
+        let networks = self.networks.iter().flat_map(move |[(a, _), (b, _)]| [(a, w.f), (b, a.columns)]);
         let phases = self.phases.iter().map(move |p| (&p.weight, w.s));
-        layers.chain(hidden).chain(phases).chain([(&self.out.0, w.a)])
+        layers.chain(networks).chain(phases).chain([(&self.out.0, w.a)])
     }
 
     /// Position of a transpose in [`Weights`].

@@ -4,13 +4,14 @@ use super::TILE;
 use super::head::{HeadScratch, HeadTile};
 use super::laps::{Laps, Phase};
 use super::padded::{Padded, Weights};
-use crate::fused::rows::{add_rows, broadcast};
+use crate::fused::padded::Matrix;
+use crate::fused::rows::add_rows;
 use crate::kernels::aligned::Aligned;
 use crate::kernels::panel::add;
 use crate::kernels::tile::{Strided, multiply};
 use crate::kernels::{Kernel, Simd, math};
 use crate::objective::Window;
-use crate::wavenet::Config;
+use crate::wavenet::{Condition, Config};
 use std::ops::Range;
 
 /// Buffers of one window; every value is written before it is read.
@@ -28,10 +29,11 @@ pub struct Scratch {
     pub frame_bias: Vec<f32>,
     /// Conditioning frames [N, cond_len].
     pub frames: Vec<f32>,
-    /// The frame-rate network's outputs; the last one is c [N, H].
+    /// What the two layers of the frame-rate networks give, run by run; the last is c [N, H].
     pub hidden: Vec<Vec<f32>>,
-    /// Gradient of c, and of the network's first output [N, H].
+    /// Gradient of c [N, H].
     pub d_cond: Vec<f32>,
+    /// Gradient of what the first layer gives in one run.
     d_hidden: Vec<f32>,
     d_frames: Vec<f32>,
     /// One tile of z [TILE, 2D], h and its gradient [TILE, D].
@@ -51,7 +53,7 @@ impl Scratch {
         let layers = config.dilations.len();
         let rows = layers * (w.r + 2 * w.d) + w.s + w.r;
         let hop = config.condition.as_ref().map_or(t, |c| c.hop / config.bunch);
-        let frames = t.div_ceil(hop.max(1)) * (2 * w.d + w.f + 4 * w.c);
+        let frames = t.div_ceil(hop.max(1)) * (2 * w.d + 2 * w.f + 2 * w.c + 2 * w.h);
         let tile = TILE * (4 * w.d + w.s + 2 * w.a + w.p);
         4 * (t * rows + frames + tile)
     }
@@ -71,6 +73,8 @@ pub struct WindowPass<'a> {
     pub scale: f32,
     /// The padded gradient to add to; none for the loss alone.
     pub gradient: Option<&'a mut Aligned>,
+    /// Whether the products behind the conditioning frames get theirs.
+    pub trunk: bool,
     /// Buffers.
     pub scratch: &'a mut Scratch,
 }
@@ -126,6 +130,7 @@ impl Kernel for WindowPass<'_> {
                 skip: &mut self.scratch.skip[span(&rows, w.s)],
                 bunches: rows,
                 gradient: self.gradient.as_deref_mut(),
+                trunk: self.trunk,
                 scratch: &mut self.scratch.head,
                 laps: &mut self.scratch.laps,
             }
@@ -250,17 +255,18 @@ impl WindowPass<'_> {
             let local = c.local_len();
             frame[c.speaker_dim..][..local].copy_from_slice(&self.window.frames[i * local..][..local]);
         }
-        hidden.resize(self.padded.hidden.len(), Vec::new());
-        for (i, (weight, bias)) in self.padded.hidden.iter().enumerate() {
-            let (before, here) = hidden.split_at_mut(i);
-            let (input, width) = before.last().map_or((&frames[..], w.f), |h| (&h[..], w.c));
-            let out = &mut here[0];
-            broadcast(out, &self.weights.forward[bias.clone()], n);
-            let inputs = weight.at.len() / w.c;
-            multiply(s, (n, w.c, inputs), out, Strided::rows(input, width), self.weights.get(weight));
-            for v in out.chunks_exact_mut(S::LANES) {
-                s.store(v, math::tanh(s, s.load(v)));
-            }
+        let networks = &self.padded.networks;
+        hidden.resize(if networks.is_empty() { 0 } else { 2 }, Vec::new());
+        let [inner, out] = &mut hidden[..] else { return };
+        inner.clear();
+        out.clear();
+        for Run { network, rows } in runs(c, frames, w.f) {
+            let [first, second] = &networks[network];
+            let begin = inner.len();
+            let x = Strided::rows(&frames[span(&rows, w.f)], w.f);
+            tanh_layer(s, self.weights, first, rows.len(), x, inner);
+            let x = Strided::rows(&inner[begin..], first.0.columns);
+            tanh_layer(s, self.weights, second, rows.len(), x, out);
         }
     }
 
@@ -273,22 +279,31 @@ impl WindowPass<'_> {
         let Scratch { frames, hidden, d_cond, d_hidden, d_frames, .. } = &mut *self.scratch;
         d_frames.clear();
         d_frames.resize(n * w.f, 0.0);
-        if let [(w0, b0), (w1, b1)] = &padded.hidden[..] {
-            let d_cond = &mut d_cond[..n * w.c];
-            d_hidden.clear();
-            d_hidden.resize(n * w.c, 0.0);
-            tanh_backward(s, d_cond, &hidden[1]);
-            add_rows(s, &mut gradient[b1.clone()], d_cond);
-            let m = (c.hidden, w.c, n);
-            multiply(s, m, &mut gradient[w1.at.clone()], Strided::transposed(&hidden[0], w.c), d_cond);
-            let back = weights.transpose(padded, w1);
-            multiply(s, (n, w.c, w.c), d_hidden, Strided::rows(d_cond, w.c), back);
-            tanh_backward(s, d_hidden, &hidden[0]);
-            add_rows(s, &mut gradient[b0.clone()], d_hidden);
-            let m = (c.len(), w.c, n);
-            multiply(s, m, &mut gradient[w0.at.clone()], Strided::transposed(frames, w.f), d_hidden);
-            let back = weights.transpose(padded, w0);
-            multiply(s, (n, w.f, w.c), d_frames, Strided::rows(d_hidden, w.c), back);
+        if let [inner, out] = &hidden[..] {
+            let mut begin = 0;
+            for Run { network, rows } in runs(c, frames, w.f) {
+                let ([(w0, b0), (w1, b1)], n) = (&padded.networks[network], rows.len());
+                let (width, wide) = (w1.at.len() / w1.columns, w0.columns);
+                let inner = &inner[begin..][..n * wide];
+                begin += inner.len();
+                let d_cond = &mut d_cond[span(&rows, w.c)];
+                d_hidden.clear();
+                d_hidden.resize(n * wide, 0.0);
+                tanh_backward(s, d_cond, &out[span(&rows, w.c)]);
+                add_rows(s, &mut gradient[b1.clone()], d_cond);
+                let m = (width, w.c, n);
+                multiply(s, m, &mut gradient[w1.at.clone()], Strided::transposed(inner, wide), d_cond);
+                let back = weights.transpose(padded, w1);
+                multiply(s, (n, wide, w.c), d_hidden, Strided::rows(d_cond, w.c), back);
+                tanh_backward(s, d_hidden, inner);
+                add_rows(s, &mut gradient[b0.clone()], d_hidden);
+                let m = (c.len(), wide, n);
+                let frames = Strided::transposed(&frames[span(&rows, w.f)], w.f);
+                multiply(s, m, &mut gradient[w0.at.clone()], frames, d_hidden);
+                let back = weights.transpose(padded, w0);
+                let d_frames = &mut d_frames[span(&rows, w.f)];
+                multiply(s, (n, w.f, wide), d_frames, Strided::rows(d_hidden, wide), back);
+            }
         } else {
             d_frames.copy_from_slice(&d_cond[..n * w.f]);
         }
@@ -301,6 +316,45 @@ impl WindowPass<'_> {
                 }
             }
         }
+    }
+}
+
+/// Frames in a row that one frame-rate network reads.
+struct Run {
+    network: usize,
+    rows: Range<usize>,
+}
+
+/// The runs of `frames`, rows of `width` values.
+fn runs<'a>(c: &'a Condition, frames: &'a [f32], width: usize) -> impl Iterator<Item = Run> + 'a {
+    let network = move |frame: usize| c.network(&frames[frame * width..][..c.len()]);
+    let (mut begin, n) = (0, frames.len() / width);
+    std::iter::from_fn(move || {
+        let first = (begin < n).then(|| network(begin))?;
+        let end = (begin..n).find(|&i| network(i) != first).unwrap_or(n);
+        let rows = std::mem::replace(&mut begin, end)..end;
+        Some(Run { network: first, rows })
+    })
+}
+
+/// Adds tanh(x W + b) of `n` rows to the end of `out`.
+#[inline(always)]
+fn tanh_layer<S: Simd>(
+    s: S,
+    weights: &Weights,
+    (weight, bias): &(Matrix, Range<usize>),
+    n: usize,
+    x: Strided,
+    out: &mut Vec<f32>,
+) {
+    let (begin, width) = (out.len(), weight.columns);
+    for _ in 0..n {
+        out.extend_from_slice(&weights.forward[bias.clone()]);
+    }
+    let out = &mut out[begin..];
+    multiply(s, (n, width, weight.at.len() / width), out, x, weights.get(weight));
+    for v in out.chunks_exact_mut(S::LANES) {
+        s.store(v, math::tanh(s, s.load(v)));
     }
 }
 
