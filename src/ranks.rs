@@ -25,8 +25,8 @@ use world::World;
 const SIZES: [&str; 3] = ["OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS"];
 
 /// How long a rank other than 0 keeps an error to itself. What is wrong is most often wrong for all, and then rank 0 has
-/// said it and ended the others by now.
-const GRACE: Duration = Duration::from_secs(1);
+/// said it and ended the others by now. The launcher takes its time for that: on a busy machine more than a second.
+const GRACE: Duration = Duration::from_secs(3);
 
 /// More of it for each rank, so that two of them do not speak at once.
 const STAGGER: Duration = Duration::from_millis(20);
