@@ -87,11 +87,6 @@ impl VoiceSection {
 }
 
 impl Voice {
-    /// Whether others' tracks have a network of their own: see [`wavenet::Condition::others`].
-    pub fn tells_others(&self) -> bool {
-        self.config.condition.as_ref().is_some_and(|c| c.others > 0)
-    }
-
     /// Opens the checkpoint at `path` as a voice.
     ///
     /// # Errors

@@ -24,8 +24,6 @@ struct Who {
     values: Vec<f32>,
     /// Whose, where that is known.
     person: Option<Person>,
-    /// Whether the voice reads others' tracks otherwise than its speakers'.
-    tells: bool,
     /// For others' tracks, of a voice whose speakers have a common space.
     likeness: Option<Likeness>,
 }
@@ -85,7 +83,7 @@ impl Cue {
                 let common = by.as_ref().filter(|_| voice.section.common.is_some());
                 let likeness = common.and_then(|(_, common)| Likeness::new(voice, &values, common));
                 let person = by.map(|(person, _)| person);
-                Some(Who { values, person, tells: voice.tells_others(), likeness })
+                Some(Who { values, person, likeness })
             }
             _ => None,
         };
@@ -124,24 +122,19 @@ impl Cue {
     /// A cue by its parts, for voices whose sizes are known to fit.
     pub(crate) fn of(speaker: Option<Vec<f32>>, track: Option<Vec<f32>>) -> Self {
         Self {
-            speaker: speaker.map(|values| Who { values, person: None, tells: false, likeness: None }),
+            speaker: speaker.map(|values| Who { values, person: None, likeness: None }),
             track: track.map(|values| What { values, by: None }),
         }
     }
 
-    /// The vector of one of `voice`'s speakers and a track, his `own` or what another made for him.
+    /// The vector of one of a voice's speakers and a track, perhaps empty.
     #[cfg(feature = "train")]
-    pub(crate) fn known(
-        voice: &Voice,
-        speaker: Option<Vec<f32>>,
-        track: Option<Vec<f32>>,
-        own: bool,
-    ) -> Self {
-        let mut cue = Self::of(speaker, track);
+    pub(crate) fn known(speaker: Option<Vec<f32>>, track: Track) -> Self {
+        let features = (!track.features.is_empty()).then(|| track.features.to_vec());
+        let mut cue = Self::of(speaker, features);
         if let (Some(who), Some(what)) = (&mut cue.speaker, &mut cue.track) {
-            who.tells = voice.tells_others();
             who.person = Some(Person(0));
-            what.by = own.then(|| (Person(0), Alignment::identity()));
+            what.by = track.own.then(|| (Person(0), Alignment::identity()));
         }
         cue
     }
@@ -188,24 +181,17 @@ impl Cue {
         self.speaker.as_ref().map(|who| &who.values[..])
     }
 
-    /// The track, flagged by whether it is known to be of the vector's speaker.
+    /// The track, and whether it is known to be of the vector's speaker; nobody else's where there is no vector.
     pub fn track(&self) -> Option<Track<'_>> {
         let what = self.track.as_ref()?;
         let by = what.by.as_ref().map(|(person, _)| *person);
         let own = |who: &Who| who.person.is_some() && who.person == by;
-        let flag = if self.speaker.as_ref().is_some_and(own) { Track::OWN } else { Track::OTHERS };
-        Some(self.flagged(&what.values, flag))
+        Some(Track { features: &what.values, own: self.speaker.as_ref().is_none_or(own) })
     }
 
     /// The features of somebody who is heard.
     pub(super) fn heard_track<'a>(&self, features: &'a [f32]) -> Track<'a> {
-        self.flagged(features, Track::OTHERS)
-    }
-
-    /// Features with `flag` where the voice has an ear for it.
-    fn flagged<'a>(&self, features: &'a [f32], flag: f32) -> Track<'a> {
-        let tells = self.speaker.as_ref().is_some_and(|who| who.tells);
-        Track { features, flag: if tells { flag } else { Track::OWN } }
+        Track { features, own: self.speaker.is_none() }
     }
 
     /// What makes the vector's speaker of whoever is known to speak instead (whom `heard` says, or else whom the track is

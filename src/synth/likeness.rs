@@ -34,7 +34,8 @@ impl Likeness {
         let count = table.len().max(1) as f32;
         let mut middle = vec![0.0; vector.len()];
         table.clone().for_each(|row| middle.iter_mut().zip(row).for_each(|(m, v)| *m += v / count));
-        let likeness = if voice.tells_others() { TOLD } else { LIKENESS };
+        let tells = voice.config.condition.as_ref().is_some_and(|c| c.others > 0);
+        let likeness = if tells { TOLD } else { LIKENESS };
         let away_from =
             |other: &[f32]| vector.iter().zip(other).map(|(v, o)| v + likeness * (v - o)).collect();
         let stats = voice.section.speakers.iter().map(|s| s.stats.as_ref());

@@ -83,14 +83,12 @@ impl HeldOut {
         (!pieces.is_empty()).then_some(Self { pieces, others: true })
     }
 
-    fn track<'a>(&self, cutter: &Cutter, recording: &'a Recording) -> Track<'a> {
-        let features = self.features(recording);
-        if self.others { cutter.of_another(features) } else { Track::from(features) }
-    }
-
     /// What `recording` is read beside.
-    fn features<'a>(&self, recording: &'a Recording) -> &'a [f32] {
-        if self.others { &recording.others[0] } else { &recording.track }
+    fn track<'a>(&self, recording: &'a Recording) -> Track<'a> {
+        match self.others {
+            true => Track { features: &recording.others[0], own: false },
+            false => recording.own_track(),
+        }
     }
 
     /// The reading by engine and trainer: `voice` and `params` are the same weights, `vectors` the speaker table, row by
@@ -121,8 +119,7 @@ impl HeldOut {
         let dim = voice.config.condition.as_ref().map_or(0, |c| c.speaker_dim);
         let nats = |r: &Recording| -> f64 {
             let vector = (dim > 0).then(|| vectors[r.speaker * dim..][..dim].to_vec());
-            let track = Some(self.features(r)).filter(|track| !track.is_empty()).map(Vec::from);
-            let mut forced = Forced::new(voice, Cue::known(voice, vector, track, !self.others));
+            let mut forced = Forced::new(voice, Cue::known(vector, self.track(r)));
             r.codes.iter().map(|&c| f64::from(forced.score(c.into()))).sum()
         };
         let own = |i: usize| i % ranks.size() == ranks.rank();
@@ -145,8 +142,7 @@ impl HeldOut {
         batch: usize,
         ranks: &Ranks,
     ) -> Result<f64> {
-        let windows: Vec<Window> =
-            self.pieces.iter().flat_map(|r| cutter.tile(r, self.track(cutter, r))).collect();
+        let windows: Vec<Window> = self.pieces.iter().flat_map(|r| cutter.tile(r, self.track(r))).collect();
         let rows = |w: &Window| w.targets.len() - w.warmup;
         let mut sums = vec![0.0; windows.len().div_ceil(batch)];
         let own = windows.chunks(batch).zip(&mut sums).skip(ranks.rank()).step_by(ranks.size());

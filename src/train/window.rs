@@ -99,11 +99,6 @@ impl Cutter {
         f64::from(spoken as u32) / f64::from(all.max(1))
     }
 
-    /// `features` of somebody else than the speaker.
-    pub fn of_another<'a>(&self, features: &'a [f32]) -> Track<'a> {
-        self.config.condition.as_ref().map_or(Track::from(features), |c| c.of_another(features))
-    }
-
     /// Windows whose losses cover a recording once, without a gap, with `track` for its features.
     pub fn tile<'a>(
         &'a self,
@@ -236,7 +231,7 @@ impl<'a> Sampler<'a> {
         // Without others no coin is drawn.
         if !recording.others.is_empty() && f64::from(coins.next_coin()) < self.others {
             let other = &recording.others[coins.below(recording.others.len() as u64) as usize];
-            return self.cutter.cut(recording, from, Some(self.cutter.of_another(other)));
+            return self.cutter.cut(recording, from, Some(Track { features: other, own: false }));
         }
         let stats = self.speakers[recording.speaker].stats.as_ref();
         let worn = self.disguise.as_ref().zip(stats).filter(|(d, _)| {
@@ -251,7 +246,7 @@ impl<'a> Sampler<'a> {
         let n = track.len();
         let frames = (seen.start * FEATURES).min(n)..(seen.end * FEATURES).min(n);
         disguise.put_on(&mut track[frames], stats, coins);
-        self.cutter.cut(recording, from, Some(self.cutter.of_another(&track)))
+        self.cutter.cut(recording, from, Some(Track { features: &track, own: false }))
     }
 
     /// A window without its track where somebody speaks. Half of them begin with nothing before, as a voice does that is
@@ -367,7 +362,7 @@ mod tests {
             config.condition.as_mut().unwrap().others = others;
             let cutter = Cutter::new(&config, 10, None);
             let flag = |track: Option<Track>| cutter.cut(&r, 5, track).frames[0];
-            (flag(Some(r.own_track())), flag(Some(cutter.of_another(&r.track))), flag(None))
+            (flag(Some(r.own_track())), flag(Some(Track { own: false, ..r.own_track() })), flag(None))
         };
         assert_eq!(flags(0), (1.0, 1.0, 0.0));
         assert_eq!(flags(6), (1.0, 2.0, 0.0));

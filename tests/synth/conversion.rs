@@ -27,7 +27,12 @@ fn a_track_is_known_as_the_speakers_own_by_its_statistics() {
         let cue = |condition: Condition| Cue::new(&voice, &condition, Path::new("test")).unwrap();
         let who = |stats| cue(Condition { stats, ..speaker([1.0, 0.0, -1.0, 0.5]) });
         let said = |stats: &SpeakerStats| Cue::heard(&voice, &raw, Some(stats), Path::new("test")).unwrap();
-        let flag = |cue: Cue| cue.track().unwrap().flag;
+        let shape = voice.config.condition.as_ref().unwrap();
+        let flag = |cue: Cue| {
+            let mut frame = vec![0.0; shape.local_len()];
+            shape.write_local(cue.track(), 0, &mut frame);
+            frame[0]
+        };
         assert_eq!(flag(who(Some(stats())).overlaid(said(&stats()))), Track::OWN);
         assert_eq!(flag(said(&stats()).overlaid(who(Some(stats())))), Track::OWN);
         assert_eq!(flag(who(Some(stats())).overlaid(said(&other))), others);

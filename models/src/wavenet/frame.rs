@@ -8,34 +8,26 @@ use super::Condition;
 pub struct Track<'a> {
     /// [N, F] row-major.
     pub features: &'a [f32],
-    /// What stands in front of the features: [`Track::OWN`] or [`Track::OTHERS`]. Without a track it is 0.
-    pub flag: f32,
+    /// Whether it is taken for that of the speaker whom the vector names.
+    pub own: bool,
 }
 
 impl<'a> From<&'a [f32]> for Track<'a> {
     fn from(features: &'a [f32]) -> Self {
-        Self { features, flag: Self::OWN }
+        Self { features, own: true }
     }
 }
 
 impl Track<'_> {
-    /// Flag of a track of the speaker whom the vector names; for a model without a network for others' tracks, of any.
+    /// What stands in front of the features of an own track; of any, for a model without a network for others' tracks.
     pub const OWN: f32 = 1.0;
-    /// Flag of another's track: the network of [`Condition::others`] reads it.
+    /// The same of another's track: the network of [`Condition::others`] reads it.
     pub const OTHERS: f32 = 2.0;
 }
 
 impl Condition {
-    /// `features` of somebody else than the vector's speaker.
-    ///
-    /// # Real-time
-    /// Yes.
-    pub fn of_another<'a>(&self, features: &'a [f32]) -> Track<'a> {
-        Track { features, flag: if self.others > 0 { Track::OTHERS } else { Track::OWN } }
-    }
-
-    /// Writes the local part of frame `i` into `out` ([`Condition::local_len`] values): the track's flag and the
-    /// features of frames i−C … i+C, the first and last frame held beyond the ends. Without a
+    /// Writes the local part of frame `i` into `out` ([`Condition::local_len`] values): the flag, [`Track::OWN`] or
+    /// [`Track::OTHERS`], and the features of frames i−C … i+C, the first and last frame held beyond the ends. Without a
     /// track, or with an empty one: all zeros, the flag among them.
     ///
     /// # Real-time
@@ -46,9 +38,8 @@ impl Condition {
             return;
         }
         match track {
-            Some(track) if track.features.len() >= f => {
-                out[0] = track.flag;
-                let track = track.features;
+            Some(Track { features: track, own }) if track.len() >= f => {
+                out[0] = if own || self.others == 0 { Track::OWN } else { Track::OTHERS };
                 let last = track.len() / f - 1;
                 for (n, row) in out[1..].chunks_exact_mut(f).enumerate() {
                     let at = (i + n).saturating_sub(self.context).min(last);
@@ -110,7 +101,11 @@ mod tests {
         assert_eq!(out, [9.0, 1.0, 3.0, 4.0, 5.0, 6.0, 5.0, 6.0]);
         c.write_frame(&[9.0], Some(track), 100, &mut out);
         assert_eq!(out, [9.0, 1.0, 5.0, 6.0, 5.0, 6.0, 5.0, 6.0]);
-        c.write_frame(&[9.0], Some(Track { flag: Track::OTHERS, ..track }), 2, &mut out);
+        let anothers = Track { own: false, ..track };
+        c.write_frame(&[9.0], Some(anothers), 2, &mut out);
+        assert_eq!(out, [9.0, 1.0, 3.0, 4.0, 5.0, 6.0, 5.0, 6.0]);
+        let tells = Condition { hidden: 1, others: 1, ..c.clone() };
+        tells.write_frame(&[9.0], Some(anothers), 2, &mut out);
         assert_eq!(out, [9.0, 2.0, 3.0, 4.0, 5.0, 6.0, 5.0, 6.0]);
         c.write_frame(&[9.0], None, 0, &mut out);
         assert_eq!(out, [9.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]);
