@@ -76,6 +76,16 @@ class Results:
         return table(["sampling", *(heading for _, heading, _ in FIGURES), "English words wrong"],
                      [[name.replace("-", " "), *figures(r), wrong(r)] for name, r in rows])
 
+    def shapes(self):
+        """Short runs, a row each."""
+        dtypes = ("f32", "f16", "i8")
+        head = ["run", "nats", *(heading for _, heading, _ in FIGURES), "English words wrong", "MB",
+                "multiply-adds", f"times real time, {', '.join(dtypes)}"]
+        rows = [[title, f"{r['nats']:.3f}", *figures(r["copies"]), wrong(r["copies"]), f"{r['megabytes']:.1f}",
+                 f"{r['macs_per_symbol'] / 1000:.0f}k", ", ".join(f"{r['times_real_time'][d]:.1f}" for d in dtypes)]
+                for title, r in self.read("shapes").items()]
+        return table(head, rows)
+
     def swap(self):
         swap = self.read("speakers")["swap"]
         percent = lambda r: f"{r['right']} of {r['of']}, {r['right'] / max(r['of'], 1):.0%}"
@@ -124,7 +134,8 @@ class Results:
 
     def part(self, name):
         """The table called so; where its results are not there, that."""
-        needs = {"speakers": "f32", "swap": "speakers", "mix": "speakers", "enroll": "enrolling", "silence": "silence"}
+        needs = {"speakers": "f32", "swap": "speakers", "mix": "speakers", "enroll": "enrolling", "silence": "silence",
+                 "shapes": "shapes"}
         if name in needs and not self.read(needs[name]):
             return "Not measured."
         key = re.fullmatch(r"by speaker: (\w+)", name)

@@ -12,12 +12,13 @@
 #   enroll    unseen speakers, where CORPUS has them (cs_small, cs_big)
 #   silence   silence and pauses
 #   tables    the tables and the picture of docs/voice.md
-# and one that is not: sampling, six recordings of each speaker, sampled in several ways.
+# and two that are not: sampling, six recordings of each speaker, sampled in several ways; shapes, short runs of networks of
+# several shapes, with other inputs (shapes.py; an hour and more on two cores).
 # Figures go to RUN/voice, sounds to RUN/copies (not for committing). MODEL=FILE measures another checkpoint than the
 # shipped one, WAVESYNTH=FILE uses another program, PYTHON=FILE another interpreter; SAMPLING="--temperature 0.8" samples
 # otherwise.
 set -eu
-[ $# -ge 2 ] || { sed -n '2,20p' "$0" >&2; exit 2; }
+[ $# -ge 2 ] || { sed -n '2,21p' "$0" >&2; exit 2; }
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
 corpus=$(cd "$1" && pwd)
@@ -114,6 +115,7 @@ for step; do
     enroll) enroll ;;
     silence) ask silence ;;
     sampling) sampling ;;
+    shapes) "$python" "$here/shapes.py" "$corpus" "$program" "$copies/shapes" "$out/shapes.json" ;;
     tables)
       "$python" "$here/picture.py" "$corpus" "$copies" "$root/docs/voice.png"
       "$python" "$here/tables.py" "$out" "$root/docs/voice.md"
