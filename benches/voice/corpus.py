@@ -15,6 +15,9 @@ CORES = len(os.sched_getaffinity(0))
 
 SPEAKERS = ("en_allison", "es_allison", "fr_june", "it_carlo", "ru_ivrvoice", "ru_nsh")
 
+# Of the corpus, too, but no voice of it: for tests only.
+UNSEEN = ("cs_small", "cs_big")
+
 # Who speaks: Allison Smith recorded the English and the Spanish prompts.
 PERSON = {"en_allison": "Allison Smith", "es_allison": "Allison Smith"}
 

@@ -13,6 +13,7 @@ import corpus
 
 REFERENCES = 30  # recordings behind a speaker's reference
 REFERENCE_SECONDS = (3, 8)
+RECORDING_SECONDS = (2, 8)  # of those that a stranger brings
 
 network = None
 
@@ -41,6 +42,17 @@ def reference(root, speaker):
     """Mean embedding of training recordings, scaled to 1."""
     mean = embeddings(training(root, speaker, *REFERENCE_SECONDS)[:REFERENCES]).mean(0)
     return mean / np.linalg.norm(mean)
+
+
+def enough(root, speaker, seconds):
+    """Training recordings that reach `seconds` together, and how many they do."""
+    chosen, total = [], 0.0
+    for path in training(root, speaker, *RECORDING_SECONDS):
+        if total >= seconds:
+            break
+        chosen.append(path)
+        total += len(corpus.read(path)) / corpus.RATE
+    return chosen, total
 
 
 def held_out(root, speaker, count, most_seconds):

@@ -7,29 +7,16 @@ import time
 
 import corpus
 import encoder
-from corpus import SPEAKERS
+from corpus import SPEAKERS, UNSEEN
 from program import asked
 
-UNSEEN = ("cs_small", "cs_big")
 SECONDS = (30, 60, 120)
-RECORDING_SECONDS = (2, 8)
 TRACKS, MOST_SECONDS = 6, 6  # held-out recordings of the unseen speaker
 OTHERS_SECONDS = 8  # and one held-out recording of each shipped one
 
 
-def enough(root, speaker, seconds):
-    """Training recordings that reach `seconds` together."""
-    chosen, total = [], 0.0
-    for path in encoder.training(root, speaker, *RECORDING_SECONDS):
-        if total >= seconds:
-            break
-        chosen.append(path)
-        total += len(corpus.read(path)) / corpus.RATE
-    return chosen, total
-
-
 def enrolled(root, program, speaker, seconds, reference, others, copies):
-    recordings, total = enough(root, speaker, seconds)
+    recordings, total = encoder.enough(root, speaker, seconds)
     vector = copies / f"{speaker}-{seconds}.bin"
     start = time.perf_counter()
     program.run("condition", "enroll", *program.model, "--name", speaker, "-o", vector, *recordings)

@@ -135,11 +135,16 @@ def edits(a, b):
     return row[-1]
 
 
+def is_sentence(text):
+    """Of at least four words, without digits."""
+    return len(words(text)) >= 4 and not re.search(r"\d|#", text)
+
+
 def word_figures(text, x):
-    """Words said and words wrong of a sentence of at least four words without digits, else nothing."""
-    said = words(text)
-    if len(said) < 4 or re.search(r"\d|#", text):
+    """Words said and words wrong of a sentence, else nothing."""
+    if not is_sentence(text):
         return {}
+    said = words(text)
     return {"words": len(said), "words_wrong": edits(said, recognised(x))}
 
 

@@ -68,8 +68,8 @@ def phases(magnitude, start):
     return librosa.istft(magnitude * angle, hop_length=HOP, win_length=WINDOW)
 
 
-def griffin_lim(x, with_f0):
-    rows, noise = reference.features(x), np.random.default_rng(0)
+def griffin_lim(x, with_f0, seed=0):
+    rows, noise = reference.features(x), np.random.default_rng(seed)
     magnitude = envelope(rows)
     if with_f0:
         start = stft(excitation(rows, noise))[:, : len(rows)]

@@ -40,15 +40,16 @@ class Program:
         self.run("condition", "mix", *(f"{self.speaker(name)}={w}" for name, w in weights.items()), "-o", output)
         return output
 
-    def render(self, jobs):
-        """[(condition, track, output)], with seed 0 and the options of the variable SAMPLING."""
+    def render(self, jobs, *options):
+        """[(condition, track, output)] or, where the seed is not 0, [(condition, track, output, seed)]; with `options` and
+        those of the variable SAMPLING."""
         with tempfile.NamedTemporaryFile("w", suffix=".tsv") as table:
-            for condition, track, output in jobs:
+            for condition, track, output, *seed in jobs:
                 output.parent.mkdir(parents=True, exist_ok=True)
                 output.unlink(missing_ok=True)
-                table.write(f"{condition}\t{track}\t0\t{output}\n")
+                table.write(f"{condition}\t{track}\t{seed[0] if seed else 0}\t{output}\n")
             table.flush()
-            self.run("render", *self.model, *os.environ.get("SAMPLING", "").split(), "--jobs", table.name)
+            self.run("render", *self.model, *options, *os.environ.get("SAMPLING", "").split(), "--jobs", table.name)
 
     def nats(self, condition, recordings, tracks):
         """Nats per sample of recordings, said by a speaker over each one's track."""

@@ -2,6 +2,7 @@
 
 Swap: held-out recordings of each speaker, said by every speaker's vector; whose reference embedding is nearest? And how
 many words does the recogniser get wrong of all English ones, by vector?
+Strangers: the same of recordings of speakers that the voice was not trained on, where CORPUS has them.
 Mix: the same tracks said by mixtures of two vectors; how near to either end?
 """
 
@@ -10,11 +11,13 @@ import numpy as np
 import corpus
 import encoder
 import measure
-from corpus import PERSON, SPEAKERS
+from corpus import PERSON, SPEAKERS, UNSEEN
 from program import asked
 
 TRACKS = 6  # of each speaker
 MOST_SECONDS = 8
+MORE_SEEDS = (1, 2)  # of the swapped utterances
+STRANGER_SECONDS = 60  # of a stranger's recordings, behind his way to the common space
 PAIRS = (("en_allison", "it_carlo"), ("fr_june", "ru_nsh"), ("es_allison", "ru_ivrvoice"), ("it_carlo", "ru_nsh"))
 SHARES = (0, 0.25, 0.5, 0.75, 1)
 TRACKS_OF_AN_END = 3
@@ -24,27 +27,54 @@ def person(speaker):
     return PERSON.get(speaker, speaker)
 
 
-def swap(references, tracks, originals, program, copies):
-    jobs = [(source, target, program.speaker(target), track, copies / f"{track.stem}-{target}.wav")
-            for source in SPEAKERS for track in tracks[source] for target in SPEAKERS]
+def nearest(references, paths):
+    """The name of the reference that each recording is nearest to."""
+    names = list(references)
+    table = np.array([references[name] for name in names])
+    return [names[i] for i in (encoder.embeddings(paths) @ table.T).argmax(1)]
+
+
+def said(references, tracks, program, copies, seed=0):
+    """[(source, target, heard)] of the tracks of each source, said by every speaker."""
+    jobs = [(source, target, program.speaker(target), track, copies / str(seed) / f"{track.stem}-{target}.wav", seed)
+            for source in tracks for track in tracks[source] for target in SPEAKERS]
     program.render([job[2:] for job in jobs])
-    table = np.array([references[s] for s in SPEAKERS])
-    nearest = lambda paths: [SPEAKERS[i] for i in (encoder.embeddings(paths) @ table.T).argmax(1)]
-    heard = nearest([job[-1] for job in jobs])
-    swapped = [(s, t, h) for (s, t, *_), h in zip(jobs, heard) if s != t]
-    own = [(t, h) for (s, t, *_), h in zip(jobs, heard) if s == t]
-    real = list(zip([s for s in SPEAKERS for _ in originals[s]], nearest([p for s in SPEAKERS for p in originals[s]])))
+    heard = nearest(references, [job[4] for job in jobs])
+    return [(source, target, h) for (source, target, *_), h in zip(jobs, heard)]
+
+
+def swap(references, tracks, originals, program, copies):
+    every = said(references, tracks, program, copies)
+    swapped = [(s, t, h) for s, t, h in every if s != t]
+    own = [(t, h) for s, t, h in every if s == t]
+    real = list(zip([s for s in SPEAKERS for _ in originals[s]],
+                    nearest(references, [p for s in SPEAKERS for p in originals[s]])))
     strict = lambda pairs: {"right": sum(t == h for t, h in pairs), "of": len(pairs)}
     persons = lambda pairs: strict([(person(t), person(h)) for t, h in pairs])
+    again = [said(references, tracks, program, copies, seed) for seed in MORE_SEEDS]
     return {
         "originals": strict(real), "originals_persons": persons(real),
         "own": strict(own), "own_persons": persons(own),
         "swapped": strict([(t, h) for _, t, h in swapped]), "swapped_persons": persons([(t, h) for _, t, h in swapped]),
+        "more_seeds_persons": [persons([(t, h) for s, t, h in more if s != t]) for more in again],
         # Where the two have the same person nothing can be told, so those are left out.
         "between_persons": persons([(t, h) for s, t, h in swapped if person(s) != person(t)]),
         "source_heard": sum(person(s) == person(h) != person(t) for s, t, h in swapped),
         "confusion": {t: {h: sum((t, h) == (b, c) for _, b, c in swapped) for h in SPEAKERS} for t in SPEAKERS},
     }
+
+
+def strangers(root, references, program, copies):
+    """Who is heard: the vector's speaker, the stranger himself, or one of the others?"""
+    tracks = {}
+    for speaker in (s for s in UNSEEN if (root / s).is_dir()):
+        references = references | {speaker: encoder.reference(root, speaker)}
+        recordings, _ = encoder.enough(root, speaker, STRANGER_SECONDS)
+        tracks[speaker] = [program.track(p, copies / f"{speaker}-{p.stem}.bin", speaker_recordings=recordings)
+                           for p in encoder.held_out(root, speaker, TRACKS, MOST_SECONDS)]
+    heard = said(references, tracks, program, copies)
+    return {"of": len(heard), "right": sum(person(t) == person(h) for _, t, h in heard),
+            "strangers": sum(s == h for s, _, h in heard)}
 
 
 def words(tracks, program, copies):
@@ -91,6 +121,7 @@ def main():
                for utt, _, text in corpus.rows(root, "en_allison", "test")]
     result = {"words": words(english, program, copies / "english"),
               "swap": swap(references, tracks, originals, program, copies / "swap"),
+              "strangers": strangers(root, references, program, copies / "strangers"),
               "mix": mix(references, tracks, program, copies / "mix")}
     corpus.save(out, result)
 

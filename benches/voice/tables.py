@@ -4,6 +4,7 @@ import json
 import re
 import sys
 from pathlib import Path
+from statistics import stdev
 
 from corpus import SPEAKERS
 
@@ -86,6 +87,17 @@ class Results:
                 for title, r in self.read("shapes").items()]
         return table(head, rows)
 
+    def words(self):
+        """Words wrong by system over its seeds."""
+        result, rows = self.read("words"), []
+        for name, r in result["systems"].items():
+            by_seed = r["wrong"]
+            drawn = len(by_seed) > 1
+            error = f" ± {stdev(by_seed) / len(by_seed) ** 0.5:.1f}" if drawn else ""
+            rows.append([SYSTEMS[name], len(by_seed) if drawn else "–", f"{r['mean']:.1f}{error} of {result['words']}",
+                         f"{min(by_seed)} to {max(by_seed)}" if drawn else "–"])
+        return table(["system", "seeds", "English words wrong, mean and its standard error", "fewest and most"], rows)
+
     def swap(self):
         swap = self.read("speakers")["swap"]
         percent = lambda r: f"{r['right']} of {r['of']}, {r['right'] / max(r['of'], 1):.0%}"
@@ -135,7 +147,7 @@ class Results:
     def part(self, name):
         """The table called so; where its results are not there, that."""
         needs = {"speakers": "f32", "swap": "speakers", "mix": "speakers", "enroll": "enrolling", "silence": "silence",
-                 "shapes": "shapes"}
+                 "shapes": "shapes", "words": "words"}
         if name in needs and not self.read(needs[name]):
             return "Not measured."
         key = re.fullmatch(r"by speaker: (\w+)", name)

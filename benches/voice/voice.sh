@@ -8,6 +8,7 @@
 # Steps, all of them by default:
 #   peers     other systems on the same recordings; no voice is asked, so results that are there are kept
 #   copies    the voice on them: nats teacher-forced and copies, with f32, f16 and i8 weights
+#   words     English words that a recogniser gets wrong, over many seeds
 #   speakers  swapped and mixed speaker vectors
 #   enroll    unseen speakers, where CORPUS has them (cs_small, cs_big)
 #   silence   silence and pauses
@@ -18,14 +19,14 @@
 # shipped one, WAVESYNTH=FILE uses another program, PYTHON=FILE another interpreter; SAMPLING="--temperature 0.8" samples
 # otherwise.
 set -eu
-[ $# -ge 2 ] || { sed -n '2,21p' "$0" >&2; exit 2; }
+[ $# -ge 2 ] || { sed -n '2,22p' "$0" >&2; exit 2; }
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
 corpus=$(cd "$1" && pwd)
 mkdir -p "$2/voice" "$2/copies"
 run=$(cd "$2" && pwd)
 shift 2
-[ $# -gt 0 ] || set -- peers copies speakers enroll silence tables
+[ $# -gt 0 ] || set -- peers copies words speakers enroll silence tables
 out=$run/voice copies=$run/copies
 model=${MODEL:-$root/models/pretrained/voice.safetensors}
 program=${WAVESYNTH:-$root/target/release/wavesynth}
@@ -111,6 +112,7 @@ for step; do
   case $step in
     peers) peers ;;
     copies) copies ;;
+    words) ask words ;;
     speakers) ask speakers ;;
     enroll) enroll ;;
     silence) ask silence ;;
