@@ -54,6 +54,7 @@ pub mod fused;
 pub mod graph;
 mod memory;
 pub mod names;
+mod others;
 mod pack;
 pub mod step;
 #[cfg(feature = "train")]

@@ -225,6 +225,26 @@ pub fn narrow(file: &mut Checkpoint, path: &Path, dtype: Dtype) -> Result<(), Lo
     }
 }
 
+/// Puts the network for others' tracks of the voice in `file` half-way to that for own tracks: see
+/// [`wavenet::Config::half_way`]. `path` is used in errors only.
+///
+/// # Errors
+/// As [`Loaded::open`], another family, and a voice without such a network.
+pub fn half_way(file: &mut Checkpoint, path: &Path) -> Result<(), LoadError> {
+    let config = FamilyConfig::from_header(&file.header, path)?.into_voice(path)?;
+    weights::check(&file.tensors, &config.table())
+        .map_err(|source| LoadError::Weights { path: path.into(), source })?;
+    let bad = |reason| LoadError::Config { path: path.into(), reason };
+    let Some((config, tensors)) = config.half_way(&file.tensors) else {
+        return Err(bad(
+            "no network for others' tracks (config: `others` is 0), so nothing to put half-way".into()
+        ));
+    };
+    file.header.config = FamilyConfig::WaveNet(config).to_json().map_err(|e| bad(e.to_string()))?;
+    file.tensors = tensors;
+    Ok(())
+}
+
 /// A model, loaded, checked and packed: any number of streams can be started from it.
 #[derive(Clone)]
 pub struct Loaded {

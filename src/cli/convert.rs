@@ -1,4 +1,4 @@
-//! `wavesynth convert`: a checkpoint with smaller weights.
+//! `wavesynth convert`: a checkpoint with smaller weights, or with the network for others' tracks half-way to the other.
 
 use super::args::read_checkpoint;
 use anyhow::Result;
@@ -6,15 +6,20 @@ use std::path::PathBuf;
 use wavesynth_models::weights::Dtype;
 use wavesynth_models::zoo;
 
-/// Write a checkpoint with another type of weights
+/// Write a checkpoint with another type of weights, or with others' tracks read half-way as own ones
 #[derive(Debug, clap::Args)]
+#[command(group(clap::ArgGroup::new("change").required(true).multiple(true).args(["dtype", "half_way"])))]
 pub struct Args {
     /// Checkpoint [default: the shipped voice]
     #[arg(short, long, value_name = "MODEL")]
     model: Option<PathBuf>,
     /// Type of the weights: f32, f16 or i8; a wider one brings nothing back that a smaller one has lost
     #[arg(long, value_name = "TYPE")]
-    dtype: Dtype,
+    dtype: Option<Dtype>,
+    /// Put the network for others' tracks (`others` in the model's config), as training left it, half-way between itself and
+    /// the one for the speaker's own tracks: others' words come through better
+    #[arg(long)]
+    half_way: bool,
     /// Checkpoint to write
     #[arg(short, long, value_name = "OUT")]
     output: PathBuf,
@@ -23,6 +28,11 @@ pub struct Args {
 /// Runs the command.
 pub fn run(args: Args) -> Result<()> {
     let (mut checkpoint, path) = read_checkpoint(args.model.as_deref())?;
-    zoo::narrow(&mut checkpoint, &path, args.dtype)?;
+    if args.half_way {
+        zoo::half_way(&mut checkpoint, &path)?;
+    }
+    if let Some(dtype) = args.dtype {
+        zoo::narrow(&mut checkpoint, &path, dtype)?;
+    }
     Ok(checkpoint.write(&args.output)?)
 }

@@ -222,3 +222,26 @@ fn a_converted_voice_is_the_same_voice_with_smaller_weights() {
     assert_eq!(rows[0]["dtype"].as_str(), Some("i8"));
     refuses(&f, "convert -m voice.safetensors --dtype i4 -o x.safetensors", 2, &["i4", "i8"]);
 }
+
+/// Of the shipped voice, which has the network.
+#[test]
+fn half_way_changes_what_is_made_of_others_tracks_alone() {
+    let f = Folder::new();
+    f.ok("convert -m voice --half-way -o half.safetensors");
+    let render = |args: &str| {
+        f.ok(&format!("render {args} --track en_greeting --seconds 0.1 -o a.wav"));
+        std::fs::read(f.path("a.wav")).unwrap()
+    };
+    let same = |who: &str| {
+        render(&format!("-m half.safetensors --condition {who}")) == render(&format!("--condition {who}"))
+    };
+    assert!(same("en_allison") && !same("it_carlo"));
+    refuses(
+        &f,
+        "convert -m voice.safetensors --half-way -o x.safetensors",
+        1,
+        &["voice.safetensors", "`others` is 0"],
+    );
+    refuses(&f, "convert -m text --half-way -o x.safetensors", 1, &["the shipped text", "voice"]);
+    refuses(&f, "convert -m voice.safetensors -o x.safetensors", 2, &["--dtype", "--half-way"]);
+}

@@ -4,7 +4,7 @@
 //! Each new channel is computed with random weights, as at the beginning of a training, from all channels; no old channel
 //! reads it. So all old channels keep their values, and every new one has something to offer as soon as its zeros learn.
 
-use super::{Condition, Config, Track, names};
+use super::{Condition, Config, names};
 use crate::weights::{Layout, Tensor, Tensors};
 
 impl Config {
@@ -60,18 +60,6 @@ impl Config {
             }
         }
         wide
-    }
-
-    /// Tensor `name` of the network of others' tracks, so that it says of them what that of all tracks says.
-    fn of_others(&self, tensors: &Tensors, name: &str) -> Tensor {
-        let mut copy = tensors[&name.replacen(names::OTHERS, names::HIDDEN, 1)].clone();
-        if let (Some(c), [_, width]) = (&self.condition, &copy.shape[..])
-            && name == names::frame(names::OTHERS, 0)
-        {
-            let flag = copy.data.chunks_exact_mut(*width).nth(c.speaker_dim);
-            flag.into_iter().flatten().for_each(|w| *w *= Track::OWN / Track::OTHERS);
-        }
-        copy
     }
 }
 

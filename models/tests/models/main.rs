@@ -9,6 +9,7 @@ mod checkpoint;
 mod common;
 mod golden;
 mod gpt;
+mod half_way;
 mod lockstep;
 mod ngram;
 #[cfg(feature = "train")]
