@@ -34,7 +34,7 @@ def nearest(references, paths):
     return [names[i] for i in (encoder.embeddings(paths) @ table.T).argmax(1)]
 
 
-def said(references, tracks, program, copies, seed=0):
+def spoken(references, tracks, program, copies, seed=0):
     """[(source, target, heard)] of the tracks of each source, said by every speaker."""
     jobs = [(source, target, program.speaker(target), track, copies / str(seed) / f"{track.stem}-{target}.wav", seed)
             for source in tracks for track in tracks[source] for target in SPEAKERS]
@@ -44,14 +44,14 @@ def said(references, tracks, program, copies, seed=0):
 
 
 def swap(references, tracks, originals, program, copies):
-    every = said(references, tracks, program, copies)
+    every = spoken(references, tracks, program, copies)
     swapped = [(s, t, h) for s, t, h in every if s != t]
     own = [(t, h) for s, t, h in every if s == t]
     real = list(zip([s for s in SPEAKERS for _ in originals[s]],
                     nearest(references, [p for s in SPEAKERS for p in originals[s]])))
     strict = lambda pairs: {"right": sum(t == h for t, h in pairs), "of": len(pairs)}
     persons = lambda pairs: strict([(person(t), person(h)) for t, h in pairs])
-    again = [said(references, tracks, program, copies, seed) for seed in MORE_SEEDS]
+    again = [spoken(references, tracks, program, copies, seed) for seed in MORE_SEEDS]
     return {
         "originals": strict(real), "originals_persons": persons(real),
         "own": strict(own), "own_persons": persons(own),
@@ -72,7 +72,9 @@ def strangers(root, references, program, copies):
         recordings, _ = encoder.enough(root, speaker, STRANGER_SECONDS)
         tracks[speaker] = [program.track(p, copies / f"{speaker}-{p.stem}.bin", speaker_recordings=recordings)
                            for p in encoder.held_out(root, speaker, TRACKS, MOST_SECONDS)]
-    heard = said(references, tracks, program, copies)
+    if not tracks:
+        return None
+    heard = spoken(references, tracks, program, copies)
     return {"of": len(heard), "right": sum(person(t) == person(h) for _, t, h in heard),
             "strangers": sum(s == h for s, _, h in heard)}
 

@@ -108,10 +108,17 @@ class Results:
         wrong = lambda t: f"{said[t]['words_wrong']} of {said[t]['words']}"
         confusion = [[t, *(swap["confusion"][t][h] or "·" for h in SPEAKERS), wrong(t)] for t in SPEAKERS]
         between, source = swap["between_persons"]["of"], swap["source_heard"]
+        more = "; ".join(percent(r) for r in swap["more_seeds_persons"])
         return "\n\n".join([
             table(["utterances", "the right one of six speakers", "the right one of five persons"], counts),
-            f"Of the {between} between persons, {source} were heard as the person of the track.",
+            f"Of the {between} between persons, {source} were heard as the person of the track. "
+            f"The right one of five persons in all swapped with other seeds: {more}.",
             table(["vector of", *(f"heard: {h}" for h in SPEAKERS), "English words wrong"], confusion)])
+
+    def strangers(self):
+        r = self.read("speakers")["strangers"]
+        return (f"Of {r['of']} utterances {r['right']} were heard as the vector's speaker, {r['strangers']} as the stranger "
+                f"and {r['of'] - r['right'] - r['strangers']} as another." if r else "Not measured.")
 
     def mix(self):
         rows, mixed = [], self.read("speakers")["mix"]
@@ -146,8 +153,8 @@ class Results:
 
     def part(self, name):
         """The table called so; where its results are not there, that."""
-        needs = {"speakers": "f32", "swap": "speakers", "mix": "speakers", "enroll": "enrolling", "silence": "silence",
-                 "shapes": "shapes", "words": "words"}
+        needs = {"speakers": "f32", "enroll": "enrolling", "silence": "silence", "shapes": "shapes", "words": "words",
+                 **dict.fromkeys(("swap", "mix", "strangers"), "speakers")}
         if name in needs and not self.read(needs[name]):
             return "Not measured."
         key = re.fullmatch(r"by speaker: (\w+)", name)
