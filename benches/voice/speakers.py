@@ -34,24 +34,29 @@ def nearest(references, paths):
     return [names[i] for i in (encoder.embeddings(paths) @ table.T).argmax(1)]
 
 
-def spoken(references, tracks, program, copies, seed=0):
-    """[(source, target, heard)] of the tracks of each source, said by every speaker."""
+def spoken(tracks, program, copies, seed=0):
+    """[(source, target, WAV)] of the tracks of each source, said by every speaker."""
     jobs = [(source, target, program.speaker(target), track, copies / str(seed) / f"{track.stem}-{target}.wav", seed)
             for source in tracks for track in tracks[source] for target in SPEAKERS]
     program.render([job[2:] for job in jobs])
-    heard = nearest(references, [job[4] for job in jobs])
-    return [(source, target, h) for (source, target, *_), h in zip(jobs, heard)]
+    return [(source, target, wav) for source, target, _, _, wav, _ in jobs]
+
+
+def hear(references, said):
+    """[(source, target, heard)] of [(source, target, WAV)]."""
+    heard = nearest(references, [wav for *_, wav in said])
+    return [(source, target, h) for (source, target, _), h in zip(said, heard)]
 
 
 def swap(references, tracks, originals, program, copies):
-    every = spoken(references, tracks, program, copies)
+    every = hear(references, spoken(tracks, program, copies))
     swapped = [(s, t, h) for s, t, h in every if s != t]
     own = [(t, h) for s, t, h in every if s == t]
     real = list(zip([s for s in SPEAKERS for _ in originals[s]],
                     nearest(references, [p for s in SPEAKERS for p in originals[s]])))
     strict = lambda pairs: {"right": sum(t == h for t, h in pairs), "of": len(pairs)}
     persons = lambda pairs: strict([(person(t), person(h)) for t, h in pairs])
-    again = [spoken(references, tracks, program, copies, seed) for seed in MORE_SEEDS]
+    again = [hear(references, spoken(tracks, program, copies, seed)) for seed in MORE_SEEDS]
     return {
         "originals": strict(real), "originals_persons": persons(real),
         "own": strict(own), "own_persons": persons(own),
@@ -65,8 +70,8 @@ def swap(references, tracks, originals, program, copies):
 
 
 def strangers(root, references, program, copies):
-    """Who is heard: the vector's speaker, the stranger himself, or one of the others?"""
-    tracks = {}
+    """Who is heard: the vector's speaker, the stranger himself, or one of the others? And who, among the six?"""
+    tracks, six = {}, references
     for speaker in (s for s in UNSEEN if (root / s).is_dir()):
         references = references | {speaker: encoder.reference(root, speaker)}
         recordings, _ = encoder.enough(root, speaker, STRANGER_SECONDS)
@@ -74,9 +79,11 @@ def strangers(root, references, program, copies):
                            for p in encoder.held_out(root, speaker, TRACKS, MOST_SECONDS)]
     if not tracks:
         return None
-    heard = spoken(references, tracks, program, copies)
-    return {"of": len(heard), "right": sum(person(t) == person(h) for _, t, h in heard),
-            "strangers": sum(s == h for s, _, h in heard)}
+    said = spoken(tracks, program, copies)
+    right = lambda heard: sum(person(t) == person(h) for _, t, h in heard)
+    heard = hear(references, said)
+    return {"of": len(said), "right_of_six": right(hear(six, said)),
+            "right": right(heard), "strangers": sum(s == h for s, _, h in heard)}
 
 
 def words(tracks, program, copies):

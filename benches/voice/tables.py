@@ -117,8 +117,9 @@ class Results:
 
     def strangers(self):
         r = self.read("speakers")["strangers"]
-        return (f"Of {r['of']} utterances {r['right']} were heard as the vector's speaker, {r['strangers']} as the stranger "
-                f"and {r['of'] - r['right'] - r['strangers']} as another." if r else "Not measured.")
+        return (f"Of {r['of']} utterances the right person of the voice's is nearest in {r['right_of_six']}. With the strangers' "
+                f"references beside those, it is he in {r['right']}, the stranger who spoke in {r['strangers']}, another in "
+                f"{r['of'] - r['right'] - r['strangers']}." if r else "Not measured.")
 
     def mix(self):
         rows, mixed = [], self.read("speakers")["mix"]
