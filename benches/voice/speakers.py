@@ -27,24 +27,24 @@ def person(speaker):
     return PERSON.get(speaker, speaker)
 
 
-def nearest(references, paths):
-    """The name of the reference that each recording is nearest to."""
+def nearest(references, embeddings):
+    """The name of the reference that each embedding is nearest to."""
     names = list(references)
     table = np.array([references[name] for name in names])
-    return [names[i] for i in (encoder.embeddings(paths) @ table.T).argmax(1)]
+    return [names[i] for i in (embeddings @ table.T).argmax(1)]
 
 
 def spoken(tracks, program, copies, seed=0):
-    """[(source, target, WAV)] of the tracks of each source, said by every speaker."""
+    """[(source, target, embedding)] of the tracks of each source, said by every speaker."""
     jobs = [(source, target, program.speaker(target), track, copies / str(seed) / f"{track.stem}-{target}.wav", seed)
             for source in tracks for track in tracks[source] for target in SPEAKERS]
     program.render([job[2:] for job in jobs])
-    return [(source, target, wav) for source, target, _, _, wav, _ in jobs]
+    return [(source, target, e) for (source, target, *_), e in zip(jobs, encoder.embeddings([job[4] for job in jobs]))]
 
 
 def hear(references, said):
-    """[(source, target, heard)] of [(source, target, WAV)]."""
-    heard = nearest(references, [wav for *_, wav in said])
+    """[(source, target, heard)] of [(source, target, embedding)]."""
+    heard = nearest(references, np.array([embedding for *_, embedding in said]))
     return [(source, target, h) for (source, target, _), h in zip(said, heard)]
 
 
@@ -53,7 +53,7 @@ def swap(references, tracks, originals, program, copies):
     swapped = [(s, t, h) for s, t, h in every if s != t]
     own = [(t, h) for s, t, h in every if s == t]
     real = list(zip([s for s in SPEAKERS for _ in originals[s]],
-                    nearest(references, [p for s in SPEAKERS for p in originals[s]])))
+                    nearest(references, encoder.embeddings([p for s in SPEAKERS for p in originals[s]]))))
     strict = lambda pairs: {"right": sum(t == h for t, h in pairs), "of": len(pairs)}
     persons = lambda pairs: strict([(person(t), person(h)) for t, h in pairs])
     again = [hear(references, spoken(tracks, program, copies, seed)) for seed in MORE_SEEDS]
