@@ -3,7 +3,7 @@
 mod common;
 
 use assert_no_alloc::{AllocDisabler, assert_no_alloc, violation_count};
-use common::{config, speaker, track, voice};
+use common::{common as space, config, speaker, track, voice};
 use crossbeam_channel::bounded;
 use std::hint::black_box;
 use std::path::Path;
@@ -12,7 +12,8 @@ use wavesynth::synth::{
     CoinSource, Command, Cue, Ensemble, Forced, Layer, Length, Listener, Manner, Pace, Part, Synth, Worker,
 };
 use wavesynth::voice::Voice;
-use wavesynth_audio::features::{SpeakerStats, Talker};
+use wavesynth_audio::cond::Condition;
+use wavesynth_audio::features::{Extractor, SpeakerStats, Talker};
 use wavesynth_audio::ring::ring;
 use wavesynth_models::ar::Sampling;
 
@@ -43,6 +44,10 @@ fn part(voice: &Voice, manner: Manner) -> Part {
         length: Length::Samples(8000),
         record: true,
     }
+}
+
+fn stats() -> SpeakerStats {
+    SpeakerStats { mean: [0.0; 16], std: [1.0; 16], median_f0_hz: 150.0, common: None }
 }
 
 #[test]
@@ -177,18 +182,34 @@ fn a_full_ring_and_a_stop_cost_no_memory_either() {
     assert!(other.join().unwrap() < 24_000);
 }
 
+/// Learning a stranger's way to the speakers' common space, and converting him with it.
+#[test]
+fn whoever_is_learned_costs_no_memory() {
+    let _one = ONE.lock().unwrap();
+    let mut voice = voice(&config());
+    voice.section.common = Some(space());
+    let condition = Condition { stats: Some(stats()), ..speaker([1.0; 4]) };
+    let cue = Box::new(Cue::new(&voice, &condition, Path::new("test")).unwrap());
+    let mut coins = CoinSource::seed(5);
+    let said: Vec<f32> = (0..64_000).map(|_| 0.2 * coins.next_coin() - 0.1).collect();
+    let prior = SpeakerStats::pool([&Extractor::new().extract(&said)]).unwrap();
+    let talker = Talker::learning(prior, voice.section.common.as_ref());
+    let extractor = voice.extractor(talker, Path::new("test")).unwrap();
+    let length = Length::Samples(64_000);
+    let mut synth = Synth::new(&voice, Part { cue, length, ..part(&voice, Manner::default()) });
+    synth.listen(Listener::recording(extractor, said));
+    let mut block = [0.0; 333];
+    assert_eq!(violations(|| while synth.fill(&mut block) == block.len() {}), 0);
+    assert_eq!(synth.listener().unwrap().talker().alignments(), 1);
+}
+
 /// Hearing, being left without input, catching up and the end, with the engine around it.
 #[test]
 fn a_worker_that_listens_does_not_allocate() {
     let _one = ONE.lock().unwrap();
     let voice = voice(&config());
     for (rate, pace) in [(16_000, Pace::Live), (48_000, Pace::Live), (44_100, Pace::Patient)] {
-        let talker = Talker::learning(SpeakerStats {
-            mean: [0.0; 16],
-            std: [1.0; 16],
-            median_f0_hz: 150.0,
-            common: None,
-        });
+        let talker = Talker::learning(stats(), None);
         let extractor = voice.extractor(talker, Path::new("test")).unwrap();
         let (mut input, heard) = ring(rate as usize);
         let listener = Listener::stream(extractor, heard, rate, pace).unwrap();

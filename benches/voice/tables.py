@@ -21,6 +21,8 @@ FIGURES = (  # key, heading, format
     ("stoi", "STOI", "{:.3f}"), ("pesq_wb", "PESQ-WB", "{:.2f}"),
 )
 
+LIVE = {"first": "the talker's first sentence", "later": "behind half a minute of his speech", "like": "the first sentence, with `--like`"}
+
 
 def table(head, rows):
     lines = [head, ["---"] * len(head), *rows]
@@ -121,6 +123,17 @@ class Results:
                 f"references beside those, it is he in {r['right']}, the stranger who spoke in {r['strangers']}, another in "
                 f"{r['of'] - r['right'] - r['strangers']}." if r else "Not measured.")
 
+    def live(self):
+        rows = []
+        for way, title in LIVE.items():
+            r = self.read("live")[way]
+            him = r.get("strangers")
+            beside = f"{him['right']}, {him['strangers']} of {him['of']}" if him else "–"
+            rows.append([title, f"{r['right']} of {r['of']}", r["source_heard"],
+                         f"{him['right_of_six']} of {him['of']}" if him else "–", beside, wrong(r)])
+        return table(["what is heard", "shipped speakers' speech: the right person", "the talker", "strangers': the right one of five",
+                      "the right one, the stranger, with the strangers' references", "English words wrong"], rows)
+
     def mix(self):
         rows, mixed = [], self.read("speakers")["mix"]
         for row in mixed:
@@ -154,7 +167,7 @@ class Results:
 
     def part(self, name):
         """The table called so; where its results are not there, that."""
-        needs = {"speakers": "f32", "enroll": "enrolling", "silence": "silence", "shapes": "shapes", "words": "words",
+        needs = {"speakers": "f32", "enroll": "enrolling", "silence": "silence", "live": "live", "shapes": "shapes", "words": "words",
                  **dict.fromkeys(("swap", "mix", "strangers"), "speakers")}
         if name in needs and not self.read(needs[name]):
             return "Not measured."

@@ -1,5 +1,5 @@
 #!/bin/sh
-# voice.sh CORPUS RUN [STEP...]: measures a voice on recordings that it never heard and writes docs/voice.md.
+# voice.sh CORPUS RUN [STEP...]: measures a voice on recordings that it never heard and writes the tables of docs/voice.md and docs/live.md.
 #
 #   pip install -r benches/voice/requirements.txt; apt-get install ffmpeg; cargo build --release
 #   examples/train/fetch-speech.sh data/speech
@@ -10,23 +10,24 @@
 #   copies    the voice on them: nats teacher-forced and copies, with f32, f16 and i8 weights
 #   words     English words that a recogniser gets wrong, over many seeds
 #   speakers  swapped and mixed speaker vectors
+#   live      speech that comes in, said by others' vectors
 #   enroll    unseen speakers, where CORPUS has them (cs_small, cs_big)
 #   silence   silence and pauses
-#   tables    the tables and the picture of docs/voice.md
+#   tables    the tables and the picture of docs/voice.md, the table of docs/live.md
 # and two that are not: sampling, six recordings of each speaker, sampled in several ways; shapes, short runs of networks of
 # several shapes, with other inputs (shapes.py; an hour and more on two cores).
 # Figures go to RUN/voice, sounds to RUN/copies (not for committing). MODEL=FILE measures another checkpoint than the
 # shipped one, WAVESYNTH=FILE uses another program, PYTHON=FILE another interpreter; SAMPLING="--temperature 0.8" samples
 # otherwise.
 set -eu
-[ $# -ge 2 ] || { sed -n '2,22p' "$0" >&2; exit 2; }
+[ $# -ge 2 ] || { sed -n '2,21p' "$0" >&2; exit 2; }
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
 corpus=$(cd "$1" && pwd)
 mkdir -p "$2/voice" "$2/copies"
 run=$(cd "$2" && pwd)
 shift 2
-[ $# -gt 0 ] || set -- peers copies words speakers enroll silence tables
+[ $# -gt 0 ] || set -- peers copies words speakers live enroll silence tables
 out=$run/voice copies=$run/copies
 model=${MODEL:-$root/models/pretrained/voice.safetensors}
 program=${WAVESYNTH:-$root/target/release/wavesynth}
@@ -114,13 +115,14 @@ for step; do
     copies) copies ;;
     words) ask words ;;
     speakers) ask speakers ;;
+    live) ask live ;;
     enroll) enroll ;;
     silence) ask silence ;;
     sampling) sampling ;;
     shapes) "$python" "$here/shapes.py" "$corpus" "$program" "$copies/shapes" "$out/shapes.json" ;;
     tables)
       "$python" "$here/picture.py" "$corpus" "$copies" "$root/docs/voice.png"
-      "$python" "$here/tables.py" "$out" "$root/docs/voice.md"
+      for page in voice live; do "$python" "$here/tables.py" "$out" "$root/docs/$page.md"; done
       ;;
     *) echo "$step: no such step" >&2; exit 2 ;;
   esac

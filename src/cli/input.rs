@@ -121,11 +121,11 @@ impl InputArgs {
     fn talker(&self, voice: &Voice) -> Result<Talker> {
         let speakers = &voice.section.speakers;
         let Some(like) = &self.like else {
-            let prior = SpeakerStats::average(speakers.iter().filter_map(|s| s.stats.as_ref()));
-            return Ok(Talker::learning(prior.context(
+            let prior = SpeakerStats::average(speakers.iter().filter_map(|s| s.stats.as_ref())).context(
                 "this voice does not say what its speakers' features are like: pass --like with the condition file of \
                  who speaks in the input",
-            )?));
+            )?;
+            return Ok(Talker::learning(prior, voice.section.common.as_ref()));
         };
         Ok(Talker::known(stats_like(speakers, like)?))
     }

@@ -2,8 +2,8 @@
 
 use super::cue::Cue;
 use super::listener::Listener;
-use wavesynth_audio::features::VOICING;
 use wavesynth_audio::features::common::Alignment;
+use wavesynth_audio::features::{Talker, VOICING};
 use wavesynth_models::ar::Generator;
 use wavesynth_models::wavenet::Condition;
 
@@ -34,6 +34,8 @@ pub(super) struct Frames {
     listener: Option<Box<Listener>>,
     /// Makes the cue's speaker of another who is heard or whose track it is.
     conversion: Option<Alignment>,
+    /// [`Talker::alignments`] that it was made with.
+    alignments: u64,
     /// The speaker vector that the cue wants.
     target: Vec<f32>,
     /// The speaker vector in force, somewhere between `from` and the cue's while a fade runs.
@@ -61,6 +63,7 @@ impl Frames {
             voicing: 0.0,
             listener: None,
             conversion: None,
+            alignments: 0,
             cue,
             shape,
         };
@@ -81,8 +84,9 @@ impl Frames {
     }
 
     fn convert(&mut self) {
-        let talker = self.listener.as_ref().map(|l| l.talker().stats());
-        let (conversion, vector) = self.cue.conversion(talker).unzip();
+        let talker = self.listener.as_ref().map(|l| l.talker());
+        self.alignments = talker.map_or(0, Talker::alignments);
+        let (conversion, vector) = self.cue.conversion(talker.map(Talker::stats)).unzip();
         self.conversion = conversion;
         if let Some(vector) = vector.or_else(|| self.cue.speaker()) {
             self.target.copy_from_slice(vector);
@@ -107,7 +111,13 @@ impl Frames {
     pub(super) fn hear(&mut self, position: u64) -> bool {
         let begins = position.is_multiple_of(self.hop());
         match &mut self.listener {
-            Some(listener) if begins => listener.advance(),
+            Some(listener) if begins => {
+                let more = listener.advance();
+                if listener.talker().alignments() != self.alignments {
+                    self.convert();
+                }
+                more
+            }
             _ => true,
         }
     }

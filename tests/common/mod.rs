@@ -7,6 +7,7 @@ use std::process::{Command, Output, Stdio};
 use wavesynth::voice::{SECTION, SpeakerSection, Voice, VoiceSection};
 use wavesynth_audio::cond::{Condition, SpeakerVector, TrackInfo};
 use wavesynth_audio::features;
+use wavesynth_audio::features::common::Codebook;
 use wavesynth_models::ar::Coins;
 use wavesynth_models::char_rnn;
 use wavesynth_models::kernels::Isa;
@@ -44,6 +45,12 @@ pub fn config() -> Config {
 /// The same without a condition.
 pub fn unconditional() -> Config {
     Config { condition: None, ..config() }
+}
+
+/// The space that speakers have in common, as nobody has it: 64 places.
+pub fn common() -> Codebook {
+    let codes: Vec<i8> = (0..64 * 48).map(|i: i32| ((i * i * 7 + i * 3) % 97 - 48) as i8).collect();
+    serde_json::from_value(json!({ "step": 0.03125, "codes": codes })).unwrap()
 }
 
 /// A checkpoint of random weights, the head's made large enough that the voice is not plain noise.

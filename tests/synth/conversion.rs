@@ -1,14 +1,15 @@
 //! Whose track it is, and what becomes of another's.
 
-use crate::common::{config, speaker, track, voice};
+use crate::common::{common, config, speaker, track, voice};
 use crate::{all, bursts, part, stats};
 use std::path::Path;
 use wavesynth::recordings;
-use wavesynth::synth::{Cue, Length, Listener, Synth};
+use wavesynth::synth::{Cue, Length, Listener, Pace, Synth};
 use wavesynth::voice::Voice;
 use wavesynth_audio::cond::Condition;
-use wavesynth_audio::features::common::Alignment;
-use wavesynth_audio::features::{Extractor, FEATURES, SpeakerStats, Talker};
+use wavesynth_audio::features::common::{Alignment, Codebook};
+use wavesynth_audio::features::{CausalExtractor, Extractor, FEATURES, SpeakerStats, Talker};
+use wavesynth_audio::ring::ring;
 use wavesynth_models::wavenet::{Config, Track};
 
 fn with_others() -> Config {
@@ -53,18 +54,18 @@ fn map(by: f32) -> Alignment {
     map
 }
 
+/// The same voice, its speakers with a common space.
+fn with_common(voice: &Voice) -> Voice {
+    let mut voice = voice.clone();
+    voice.section.common = Some(common());
+    voice
+}
+
 /// Of a voice whose speakers have a common space: another's track is taken there and out of it by the speaker's own way,
 /// and his vector moves away from the other's, or from the middle.
 #[test]
 fn anothers_track_is_converted_and_ones_own_is_not() {
     let plain = voice(&config());
-    let with_common = |voice: &Voice| {
-        let mut voice = voice.clone();
-        let codes = vec!["0"; 48].join(",");
-        voice.section.common =
-            Some(serde_json::from_str(&format!(r#"{{"step":0.1,"codes":[{codes}]}}"#)).unwrap());
-        voice
-    };
     let aligned = with_common(&plain);
     let person = |median_f0_hz, by| SpeakerStats { median_f0_hz, common: Some(map(by)), ..stats() };
     let (ann, bob) = (person(200.0, 0.3), person(100.0, -0.2));
@@ -147,4 +148,37 @@ fn anothers_track_is_converted_and_ones_own_is_not() {
     };
     assert_eq!(live(&aligned, &bob), live(&plain, &bob));
     assert_ne!(live(&aligned, &ann), live(&plain, &ann));
+}
+
+/// Of somebody who is heard and of whom nothing is known, the way to the common space is learned, and taken from then on;
+/// whether he comes from a file or in pieces.
+#[test]
+fn a_strangers_way_is_taken_as_soon_as_it_is_learned() {
+    let voice = with_common(&voice(&config()));
+    let said = bursts(64_000);
+    let prior = SpeakerStats { common: Some(Alignment::identity()), ..stats() };
+    let bob = SpeakerStats { median_f0_hz: 100.0, ..prior.clone() };
+    let who =
+        || Cue::new(&voice, &Condition { stats: Some(bob.clone()), ..speaker([1.0; 4]) }, Path::new("test"));
+    let synth = |space: Option<&Codebook>, listener: &dyn Fn(CausalExtractor) -> Listener| {
+        let talker = Talker::learning(prior.clone(), space);
+        let extractor = voice.extractor(talker, Path::new("test")).unwrap();
+        let mut synth = Synth::new(&voice, part(Box::new(who().unwrap()), 3, Length::Samples(64_000)));
+        synth.listen(listener(extractor));
+        synth
+    };
+    let file = |extractor| Listener::recording(extractor, said.clone());
+    let learned = all(&mut synth(Some(&common()), &file), &[512]);
+    let fixed = all(&mut synth(None, &file), &[512]);
+    let agree = learned.iter().zip(&fixed).take_while(|(a, b)| a == b).count();
+    // Not before two seconds of speech.
+    assert!((32_000..52_000).contains(&agree), "{agree}");
+
+    let pipe = |extractor| {
+        let (mut input, heard) = ring(said.len());
+        assert_eq!(input.push_slice(&said), said.len());
+        input.close();
+        Listener::stream(extractor, heard, 16_000, Pace::Patient).unwrap()
+    };
+    assert_eq!(all(&mut synth(Some(&common()), &pipe), &[77, 512]), learned);
 }

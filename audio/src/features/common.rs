@@ -12,6 +12,10 @@
 //! far, fit the map to the pairs by least squares, again. The frames are centres of k-means over frames with their
 //! neighbours, a [`Codebook`].
 
+mod online;
+
+pub use online::OnlineAligner;
+
 use super::{CEPSTRA, CLAMP, RawFeatures, SpeakerStats, write_cepstra};
 use nalgebra::SMatrix;
 use serde::{Deserialize, Serialize};
@@ -131,6 +135,22 @@ impl Alignment {
     }
 }
 
+fn normalised(cepstra: &[f32; CEPSTRA], stats: &SpeakerStats) -> [f32; CEPSTRA] {
+    let mut out = [0.0; CEPSTRA];
+    write_cepstra(cepstra, stats, &mut out);
+    out
+}
+
+/// A codebook's row of a normalised frame between its neighbours.
+fn row_of(frames: [[f32; CEPSTRA]; 3]) -> Row {
+    let mut row = [0.0; WIDTH];
+    let (parts, _) = row.as_chunks_mut::<CEPSTRA>();
+    for ((part, frame), weight) in parts.iter_mut().zip(frames).zip(WEIGHTS) {
+        *part = frame.map(|c| weight * c);
+    }
+    row
+}
+
 /// What somebody's speech consists of: centres of his frames, at most 256.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "Coded", into = "Coded")]
@@ -144,11 +164,7 @@ impl Codebook {
         recordings: impl IntoIterator<Item = &'a RawFeatures>,
         stats: &SpeakerStats,
     ) -> Option<Self> {
-        let normalised = |raw: &RawFeatures, i: usize| {
-            let mut cepstra = [0.0; CEPSTRA];
-            write_cepstra(&raw.cepstra[i], stats, &mut cepstra);
-            cepstra
-        };
+        let normalised = |raw: &RawFeatures, i: usize| normalised(&raw.cepstra[i], stats);
         // Most frames are never looked at again, so only their places are kept.
         let speech: Vec<(&RawFeatures, usize)> = recordings
             .into_iter()
@@ -158,12 +174,7 @@ impl Codebook {
         let row = |at: usize| {
             let (raw, i) = speech[at];
             let frames = [i.saturating_sub(1), i, (i + 1).min(raw.len() - 1)];
-            let mut row = [0.0; WIDTH];
-            let (parts, _) = row.as_chunks_mut::<CEPSTRA>();
-            for ((part, frame), weight) in parts.iter_mut().zip(frames).zip(WEIGHTS) {
-                *part = normalised(raw, frame).map(|c| weight * c);
-            }
-            row
+            row_of(frames.map(|frame| normalised(raw, frame)))
         };
         (speech.len() >= MIN_FRAMES).then(|| Self::centred(speech.len(), row))
     }
@@ -240,7 +251,9 @@ fn fit(own: &[Row], others: &[Row]) -> Option<Alignment> {
             }
         }
         pairs.extend(back.iter().enumerate().map(|(j, (_, i))| (*i, j)));
-        let pairs: Vec<_> = pairs.into_iter().map(|(i, j)| (middle(&own[i]), middle(&others[j]))).collect();
+        let pair =
+            |(i, j): (usize, usize)| Pair { from: middle(&own[i]), to: middle(&others[j]), weight: 1.0 };
+        let pairs: Vec<Pair> = pairs.into_iter().map(pair).collect();
         map = regress(&pairs)?;
         last = pairs;
     }
@@ -253,19 +266,25 @@ fn middle(row: &Row) -> [f64; CEPSTRA] {
     std::array::from_fn(|k| f64::from(row[CEPSTRA + k]))
 }
 
-/// A frame, and what it should become.
-type Pair = ([f64; CEPSTRA], [f64; CEPSTRA]);
+/// A frame, what it should become, and how many such pairs it stands for.
+#[derive(Clone, Debug)]
+struct Pair {
+    from: [f64; CEPSTRA],
+    to: [f64; CEPSTRA],
+    weight: f64,
+}
 
-/// Ridge regression of the second of each pair on the first.
+/// Ridge regression of what the frames should become on the frames.
 fn regress(pairs: &[Pair]) -> Option<Alignment> {
-    let held = RIDGE * pairs.len() as f64;
+    let held = RIDGE * pairs.iter().map(|p| p.weight).sum::<f64>();
     let mut squares = SMatrix::<f64, INPUTS, INPUTS>::identity() * held;
     let mut products = SMatrix::<f64, INPUTS, CEPSTRA>::identity() * held;
-    for (x, y) in pairs {
-        let input = |i: usize| x.get(i).copied().unwrap_or(1.0);
+    for Pair { from, to, weight } in pairs {
+        let input = |i: usize| from.get(i).copied().unwrap_or(1.0);
         for i in 0..INPUTS {
-            (0..INPUTS).for_each(|k| squares[(i, k)] += input(i) * input(k));
-            (0..CEPSTRA).for_each(|k| products[(i, k)] += input(i) * y[k]);
+            let share = weight * input(i);
+            (0..INPUTS).for_each(|k| squares[(i, k)] += share * input(k));
+            (0..CEPSTRA).for_each(|k| products[(i, k)] += share * to[k]);
         }
     }
     let map = squares.cholesky()?.solve(&products);
@@ -278,16 +297,16 @@ fn regress(pairs: &[Pair]) -> Option<Alignment> {
 /// Gives what `map` makes of the pairs the mean and the deviation of what it should be. A regression draws to the mean, the
 /// more the worse the pairs fit, so that whoever is mapped by one would mumble.
 fn respread(map: &mut Alignment, pairs: &[Pair]) {
-    let count = pairs.len().max(1) as f64;
+    let count = pairs.iter().map(|p| p.weight).sum::<f64>().max(1.0);
     let moments = |of: &dyn Fn(&Pair) -> f64| {
-        let mean = pairs.iter().map(of).sum::<f64>() / count;
-        let variance = pairs.iter().map(|p| (of(p) - mean).powi(2)).sum::<f64>() / count;
+        let mean = pairs.iter().map(|p| p.weight * of(p)).sum::<f64>() / count;
+        let variance = pairs.iter().map(|p| p.weight * (of(p) - mean).powi(2)).sum::<f64>() / count;
         (mean, variance.sqrt())
     };
     for i in 0..CEPSTRA {
         let row = map.matrix[i].map(f64::from);
-        let (mean, spread) = moments(&|(x, _)| row.iter().zip(x).map(|(m, x)| m * x).sum());
-        let (wanted_mean, wanted_spread) = moments(&|(_, y)| y[i]);
+        let (mean, spread) = moments(&|p| row.iter().zip(&p.from).map(|(m, x)| m * x).sum());
+        let (wanted_mean, wanted_spread) = moments(&|p| p.to[i]);
         let gain = if spread > 0.0 { wanted_spread / spread } else { 1.0 };
         map.matrix[i] = row.map(|m| (m * gain) as f32);
         map.offset[i] = (wanted_mean - gain * mean) as f32;
@@ -295,6 +314,7 @@ fn respread(map: &mut Alignment, pairs: &[Pair]) {
 }
 
 /// Finds the nearest of many rows.
+#[derive(Clone, Debug)]
 struct Finder {
     /// `[WIDTH x N]`, so that the rows' scores can be summed side by side.
     columns: Vec<f32>,

@@ -1,5 +1,6 @@
 //! Whose voice comes in: statistics that are known, or learned while the talker speaks.
 
+use super::common::{Alignment, Codebook, OnlineAligner};
 use super::stats::{STD_FLOOR, decibels, least_level};
 use super::{CEPSTRA, SpeakerStats, f0};
 
@@ -27,7 +28,8 @@ const BINS_PER_OCTAVE: f32 = 48.0;
 /// weighing as 30 frames, and what was heard; from 30 s on, older speech fades with that time constant. Deviations
 /// start at a weight of 300 frames. Speech is what lies within 30 dB of the mean level of the voiced frames so far, so
 /// that neither pauses nor a room's noise are learned. The median F0 is that of a forgetting histogram, 48 bins an
-/// octave, in which the prior's median counts as 25 voiced frames.
+/// octave, in which the prior's median counts as 25 voiced frames. The way to the space common to speakers is an
+/// [`OnlineAligner`]'s.
 #[derive(Clone, Debug)]
 pub struct Talker {
     stats: SpeakerStats,
@@ -43,6 +45,9 @@ struct Learned {
     level: f32,
     level_weight: f32,
     pitch: Vec<f32>,
+    aligner: Option<OnlineAligner>,
+    /// Ways to the common space that it has found.
+    alignments: u64,
 }
 
 impl Talker {
@@ -51,8 +56,9 @@ impl Talker {
         Self { stats, learned: None }
     }
 
-    /// A talker of whom nothing is known yet but what people are like.
-    pub fn learning(prior: SpeakerStats) -> Self {
+    /// A talker of whom nothing is known yet but what people are like; his way to the space of `common` is learned where
+    /// there is one.
+    pub fn learning(prior: SpeakerStats, common: Option<&Codebook>) -> Self {
         let bins = (f0::MAX_HZ / f0::MIN_HZ).log2() * BINS_PER_OCTAVE;
         let mut pitch = vec![0.0; bins.ceil() as usize + 1];
         if prior.median_f0_hz > 0.0 {
@@ -65,6 +71,10 @@ impl Talker {
             level: prior.mean[0],
             level_weight: LEVEL_PRIOR,
             pitch,
+            aligner: common.map(|common| {
+                OnlineAligner::new(common, prior.common.as_ref().unwrap_or(&Alignment::identity()))
+            }),
+            alignments: 0,
         };
         Self { stats: prior, learned: Some(learned) }
     }
@@ -82,12 +92,28 @@ impl Talker {
         self.learned.is_some()
     }
 
+    /// How many times the statistics' way to the common space has changed.
+    ///
+    /// # Real-time
+    /// A number.
+    pub fn alignments(&self) -> u64 {
+        self.learned.as_ref().map_or(0, |l| l.alignments)
+    }
+
     /// Learns from a frame: its cepstra, and its F0 in Hz, 0 when unvoiced.
     ///
     /// # Real-time
     /// Neither allocates nor locks.
     pub fn hear(&mut self, cepstra: &[f32; CEPSTRA], f0_hz: f32) {
         let Some(l) = &mut self.learned else { return };
+        // What is beyond the range of numbers would stay in the means for good.
+        if cepstra.iter().any(|c| !c.is_finite()) {
+            return;
+        }
+        if let Some(map) = l.aligner.as_mut().and_then(|a| a.hear(cepstra, &self.stats)) {
+            self.stats.common = Some(map.clone());
+            l.alignments += 1;
+        }
         if f0_hz > 0.0 {
             l.level_weight = (l.level_weight + 1.0).min(LEVEL_MEMORY);
             l.level += (cepstra[0] - l.level) / l.level_weight;

@@ -1,10 +1,16 @@
+use super::super::common::{Alignment, Codebook, align};
 use super::super::tests::{noise, speechlike, voice};
-use super::super::{CLAMP, Extractor, SpeakerStats, Track, normalise};
+use super::super::{CLAMP, Extractor, RawFeatures, SpeakerStats, Track, normalise};
 use super::*;
 use proptest::prelude::*;
 
 /// The window of every frame of a whole signal, pushed in pieces of the given lengths in turn.
 fn windows(pcm: &[f32], context: usize, talker: Talker, pieces: &[usize]) -> Vec<Vec<f32>> {
+    heard(pcm, context, talker, pieces).0
+}
+
+/// The same, and what is known of the talker in the end.
+fn heard(pcm: &[f32], context: usize, talker: Talker, pieces: &[usize]) -> (Vec<Vec<f32>>, SpeakerStats) {
     let mut e = CausalExtractor::new(context, talker);
     let mut out = Vec::new();
     let (mut at, mut piece) = (0, pieces.iter().cycle());
@@ -14,10 +20,19 @@ fn windows(pcm: &[f32], context: usize, talker: Talker, pieces: &[usize]) -> Vec
             if at == pcm.len() { e.end() } else { at += e.push(&pcm[at..at + n]) }
         }
         if e.frames().is_some_and(|n| out.len() >= n) {
-            return out;
+            return (out, e.talker().stats().clone());
         }
         out.push(e.window().to_vec());
     }
+}
+
+/// The space common to the speaker of the sentences and one with a longer throat.
+fn common() -> Option<Codebook> {
+    let raw = Extractor::new().extract(&[sentences(), sentences(), sentences()].concat());
+    let mut other = raw.clone();
+    other.cepstra.iter_mut().for_each(|c| c[2] += 0.4 * c[1]);
+    let book = |raw: &RawFeatures| Codebook::of([raw], &SpeakerStats::pool([raw]).ok()?);
+    Some(align(&[book(&raw)?, book(&other)?])?.1)
 }
 
 /// Frame `i` of the whole recording's track with its neighbours.
@@ -128,7 +143,7 @@ fn a_talker_is_learned_whatever_his_gain_and_pitch() {
     let mut prior = stats(&sentences());
     prior.median_f0_hz *= 2.0;
     prior.mean[1..].iter_mut().for_each(|m| *m += 1.0);
-    let mut e = CausalExtractor::new(2, Talker::learning(prior.clone()));
+    let mut e = CausalExtractor::new(2, Talker::learning(prior.clone(), None));
     for _ in 0..6 {
         let mut at = 0;
         while at < x.len() {
@@ -158,7 +173,7 @@ fn a_talker_is_learned_whatever_his_gain_and_pitch() {
 #[test]
 fn silence_and_nonsense_stay_within_bounds() {
     for x in [vec![0.0; 20_000], vec![f32::NAN; 9_000], noise(9_000).iter().map(|n| n * 1e30).collect()] {
-        let talker = Talker::learning(stats(&sentences()));
+        let talker = Talker::learning(stats(&sentences()), common().as_ref());
         for window in windows(&x, 2, talker, &[160]) {
             assert!(window.iter().all(|v| v.abs() <= CLAMP));
         }
@@ -171,13 +186,51 @@ fn silence_and_nonsense_stay_within_bounds() {
     assert_eq!(e.window(), before, "before the first row there is silence");
 }
 
+#[test]
+fn a_way_to_the_common_space_is_learned_from_speech_only() {
+    let (x, common) = (sentences(), common());
+    let mut prior = stats(&x);
+    let mut e = CausalExtractor::new(2, Talker::learning(prior.clone(), common.as_ref()));
+    let hear = |e: &mut CausalExtractor, x: &[f32]| {
+        let mut at = 0;
+        while at < x.len() {
+            at += e.push(&x[at..]);
+        }
+        e.talker().alignments()
+    };
+    let hiss: Vec<f32> = noise(80_000).iter().map(|n| 1e-4 * n).collect();
+    assert_eq!((hear(&mut e, &hiss), e.talker().stats().common.clone()), (0, None));
+    let found = hear(&mut e, &x.repeat(4));
+    assert!(found > 1 && e.talker().stats().common.is_some(), "{found} maps");
+    assert_eq!(hear(&mut e, &hiss), found);
+    // A voice without the space teaches no way there.
+    prior.common = Some(Alignment::identity());
+    let mut e = CausalExtractor::new(2, Talker::learning(prior.clone(), None));
+    assert_eq!((hear(&mut e, &x), e.talker().stats().common.clone()), (0, prior.common));
+}
+
+#[test]
+fn a_frame_beyond_the_range_of_numbers_is_not_learned() {
+    let x = sentences();
+    let mut e = CausalExtractor::new(2, Talker::learning(stats(&x), common().as_ref()));
+    for x in [noise(9_000).iter().map(|n| n * 1e30).collect(), x.clone(), x.clone()] {
+        let mut at = 0;
+        while at < x.len() {
+            at += e.push(&x[at..]);
+        }
+    }
+    assert!(e.talker().stats().is_valid() && e.talker().alignments() > 0);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 8, ..ProptestConfig::default() })]
 
     #[test]
     fn windows_do_not_depend_on_how_the_signal_is_cut(pieces in prop::collection::vec(1usize..700, 1..9)) {
         let x = &sentences()[2_000..10_321];
-        let talker = || Talker::learning(stats(x));
-        prop_assert_eq!(windows(x, 2, talker(), &pieces), windows(x, 2, talker(), &[160]));
+        let common = common();
+        let talker = || Talker::learning(stats(x), common.as_ref());
+        prop_assert!(common.is_some());
+        prop_assert_eq!(heard(x, 2, talker(), &pieces), heard(x, 2, talker(), &[160]));
     }
 }

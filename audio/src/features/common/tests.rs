@@ -23,9 +23,12 @@ fn speech(seed: u64, frames: usize) -> RawFeatures {
     RawFeatures { cepstra: out, f0_hz: vec![0.0; frames], voicing: vec![0.0; frames] }
 }
 
+/// Of features that are normalised already.
+const NONE: SpeakerStats =
+    SpeakerStats { mean: [0.0; CEPSTRA], std: [1.0; CEPSTRA], median_f0_hz: 0.0, common: None };
+
 fn book(raw: &RawFeatures) -> Option<Codebook> {
-    let stats = SpeakerStats { mean: [0.0; CEPSTRA], std: [1.0; CEPSTRA], median_f0_hz: 0.0, common: None };
-    Codebook::of([raw], &stats)
+    Codebook::of([raw], &NONE)
 }
 
 /// Another person: the sounds move by a map near the identity.
@@ -45,14 +48,15 @@ fn distance(a: &RawFeatures, b: &RawFeatures) -> f32 {
     frames.flat_map(|(a, b)| a[1..].iter().zip(&b[1..])).map(|(a, b)| (a - b).powi(2)).sum()
 }
 
+fn spoken(who: &Alignment, seed: u64) -> RawFeatures {
+    let mut said = speech(seed, 3_000);
+    said.cepstra.iter_mut().for_each(|f| who.apply(f));
+    said
+}
+
 #[test]
 fn one_speakers_frames_become_the_others() {
     let truth = [person(1.0), person(-1.0), person(0.0)];
-    let spoken = |who: &Alignment, seed| {
-        let mut said = speech(seed, 3_000);
-        said.cepstra.iter_mut().for_each(|f| who.apply(f));
-        said
-    };
     // Everybody says something else.
     let books: Vec<Codebook> =
         truth.iter().zip(1..).filter_map(|(who, seed)| book(&spoken(who, seed))).collect();
@@ -71,6 +75,41 @@ fn one_speakers_frames_become_the_others() {
     moved.cepstra.iter_mut().for_each(|f| to.apply(f));
     let after = distance(&moved, &wanted);
     assert!(after < 0.5 * before, "{before} before, {after} after, by the reference");
+}
+
+/// What is found while somebody speaks takes him most of the way that what is found from all he said takes him.
+#[test]
+fn a_map_is_found_while_somebody_speaks() {
+    let books: Vec<Codebook> =
+        [0.3, -1.0, 0.0].iter().zip(1..).filter_map(|(by, seed)| book(&spoken(&person(*by), seed))).collect();
+    let (maps, reference) = align(&books).expect("three speakers");
+    let back = maps[1].inverse().expect("a map back");
+    let new = person(1.0);
+    let (source, wanted) = (spoken(&new, 9), spoken(&person(-1.0), 9));
+    let off = |map: &Alignment| {
+        let (mut moved, to) = (source.clone(), map.then(&back));
+        moved.cepstra.iter_mut().for_each(|f| to.apply(f));
+        distance(&moved, &wanted)
+    };
+    let first = Alignment::mixed(&maps.iter().map(|map| (map, 1.0 / 3.0)).collect::<Vec<_>>());
+    let mut aligner = OnlineAligner::new(&reference, &first);
+    let found: Vec<f32> =
+        spoken(&new, 4).cepstra.iter().filter_map(|c| aligner.hear(c, &NONE).map(off)).collect();
+    assert_eq!(found.len(), 15);
+    let (before, whole) =
+        (off(&first), off(&reference.align(&book(&source).expect("speech")).expect("a map")));
+    println!("{before} at first, {} in the end, {whole} from all; {found:?}", found[14]);
+    // One pass, tied to the first map: not as near as every frame at once, but most of the way, and most of it at once.
+    assert!(
+        found[0] < 0.2 * before && found[14] < 0.05 * before,
+        "{found:?} from {before}, {whole} from all"
+    );
+    assert!(found.is_sorted_by(|earlier, later| later <= earlier), "{found:?}");
+
+    // What is no speech counts nothing.
+    let pause = [-3.0; CEPSTRA];
+    let mut aligner = OnlineAligner::new(&reference, &first);
+    assert!((0..1000).all(|_| aligner.hear(&pause, &NONE).is_none()));
 }
 
 #[test]
