@@ -25,7 +25,7 @@ use crate::synth::{Percentiles, without_denormals};
 use serde::Serialize;
 use std::hint::black_box;
 use std::time::Instant;
-use wavesynth_models::ar::{Coins, Generators, Sampling};
+use wavesynth_models::ar::{Generators, Sampling, Uniforms};
 
 /// Symbols generated before the clock starts: caches and branch predictors as in mid-stream.
 const WARM_UP: usize = 4096;
@@ -130,26 +130,26 @@ struct Times {
     total_ns: f64,
 }
 
-/// `steps` steps of all streams, each of which has its own coins and its frames at samples of its own.
+/// `steps` steps of all streams, each of which has its own uniforms and its frames at samples of its own.
 fn run(generators: &mut dyn Generators, hop: usize, steps: usize, grain: Grain) -> Times {
     let streams = generators.len();
     // No two neighbours are equal: a frame that is held already costs nothing.
     let frames = [vec![0.1; generators.cond_len()], vec![-0.1; generators.cond_len()]];
-    let mut dice: Vec<_> = (0..streams).map(|stream| Coins::keyed(1, stream as u64)).collect();
-    let (mut coins, mut symbols) = (vec![0.0; streams], vec![0; streams]);
+    let mut dice: Vec<_> = (0..streams).map(|stream| Uniforms::keyed(1, stream as u64)).collect();
+    let (mut uniforms, mut symbols) = (vec![0.0; streams], vec![0; streams]);
     let mut position = 0;
     let mut next = |generators: &mut dyn Generators| {
-        for (stream, (coin, dice)) in coins.iter_mut().zip(&mut dice).enumerate() {
+        for (stream, (uniform, dice)) in uniforms.iter_mut().zip(&mut dice).enumerate() {
             let position = position + stream * hop / streams;
             if !frames[0].is_empty() && usize::is_multiple_of(position, hop) {
                 let [now, after] = [0, 1].map(|i| &frames[(position / hop + i) % 2]);
                 generators.condition(stream, now);
                 generators.announce(stream, after);
             }
-            *coin = dice.next_coin();
+            *uniform = dice.next_uniform();
         }
         position += 1;
-        generators.next(&coins, &mut symbols);
+        generators.next(&uniforms, &mut symbols);
         black_box(&symbols);
     };
     (0..WARM_UP.div_ceil(streams)).for_each(|_| next(generators));

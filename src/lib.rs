@@ -6,8 +6,8 @@
 //! # When it plays or renders
 //!
 //! ```text
-//! Condition --(every hop)--> Generator::condition --+                      wavesynth_audio::cond, synth::Cue
-//! checkpoint -> check -> pack -> Arc<weights> ------|--(every symbol)--> step -> logits -> sampler(coin) -> code
+//! Condition --(every hop)--> Generator::condition --+                      wavesynth_audio::cond, synth::Conditioning
+//! checkpoint -> check -> pack -> Arc<weights> ------|--(every symbol)--> step -> logits -> sampler(uniform) -> code
 //!                                                   +<---------------------- x_{t-1} <---------------------+
 //!    callback <- ring <- resample <- block of f32 <- de-emphasis <- mu-law decode <------------------------+
 //!    file     <---------------------+

@@ -1,41 +1,41 @@
 //! One voice speaking: conditioning frames in, blocks of f32 PCM out. No threads, no device, no file.
 //!
 //! ```text
-//! Cue --Frames--> frame, once a hop ---+                                            (other layers) --+
-//! coin, once a sample -----------------+-> Generators -> code -> mu-law -> de-emphasis -> share --> sum -> gain -> sample
+//! Conditioning --Frames--> frame, once a hop ---+                                            (other layers) --+
+//! uniform, once a sample -----------------+-> Generators -> code -> mu-law -> de-emphasis -> share --> sum -> gain -> sample
 //! ```
 //!
 //! A [`Synth`] speaks one part, or several at once as layers of one sound; an [`Ensemble`] speaks many that stay apart.
-//! Both step their streams in lockstep. A [`Listener`] in place of a cue's track makes the frames from speech that comes
+//! Both step their streams in lockstep. A [`Listener`] in place of a conditioning's track makes the frames from speech that comes
 //! in. Every decision is taken per sample, so the same inputs give the same bytes at any block size. `play` puts a
 //! [`Worker`] and a [`Session`] around a [`Synth`]; `render` pulls from it directly.
 
 mod clock;
-mod coins;
-mod cue;
+mod conditioning;
 mod deadline;
 mod denormals;
 mod ensemble;
 mod forced;
 mod frames;
 mod gain;
-mod likeness;
 mod line;
 mod listener;
-mod manner;
+mod sampling_policy;
 mod session;
+mod speaker_conversion;
+mod uniforms;
 mod worker;
 
 pub use clock::{Clock, ClockDevice, Taken};
-pub use coins::{CoinSource, NotUniform};
-pub use cue::Cue;
+pub use conditioning::Conditioning;
 pub use deadline::{Deadlines, Percentiles};
 pub use denormals::without_denormals;
 pub use ensemble::Ensemble;
 pub use forced::{Forced, frame_table};
-pub use listener::{Hearing, Listener, Pace};
-pub use manner::Manner;
+pub use listener::{Listener, ListenerCounters, Pace};
+pub use sampling_policy::SamplingPolicy;
 pub use session::{Report, Session, Setup};
+pub use uniforms::{NotUniform, UniformSource};
 pub use worker::{BLOCK, Command, Event, Progress, Worker};
 
 use crate::voice::Voice;
@@ -58,11 +58,11 @@ pub enum Length {
 /// What a [`Synth`] is made from, beside the voice.
 pub struct Part {
     /// Who speaks, and what.
-    pub cue: Box<Cue>,
+    pub conditioning: Box<Conditioning>,
     /// How symbols are drawn.
-    pub manner: Manner,
+    pub policy: SamplingPolicy,
     /// Where the uniform numbers come from.
-    pub coins: CoinSource,
+    pub uniforms: UniformSource,
     /// When it ends.
     pub length: Length,
     /// Whether to keep the symbols drawn, for [`Synth::codes`]: two bytes a sample, allocated at once.
@@ -70,11 +70,11 @@ pub struct Part {
 }
 
 impl Part {
-    /// Samples that it lasts: with [`Length::Track`] and a cue without a track, or fewer given coins than samples, it ends
+    /// Samples that it lasts: with [`Length::Track`] and a conditioning without a track, or fewer given uniforms than samples, it ends
     /// early.
     ///
     /// # Panics
-    /// When the cue was made for another voice.
+    /// When the conditioning was made for another voice.
     pub fn samples(self, voice: &Voice) -> u64 {
         Line::new(voice, Self { record: false, ..self }).end()
     }
@@ -94,7 +94,7 @@ pub struct Layer {
 pub struct Synth {
     ensemble: Ensemble,
     /// By layer, in the order of the streams.
-    places: Vec<Place>,
+    states: Vec<LayerState>,
     gain: Gain,
     /// Samples generated so far.
     position: u64,
@@ -102,8 +102,8 @@ pub struct Synth {
     sample_rate: u32,
 }
 
-/// A layer's place in the whole.
-struct Place {
+/// What a layer has of its own in the sum.
+struct LayerState {
     start: u64,
     begun: bool,
     /// Of its sound in the sum. All shares together are 1.
@@ -111,11 +111,11 @@ struct Place {
 }
 
 impl Synth {
-    /// Allocates everything that speaking needs. With [`Length::Track`] and a cue without a track, or fewer given
-    /// coins than samples, it ends early: at once, or with the last coin.
+    /// Allocates everything that speaking needs. With [`Length::Track`] and a conditioning without a track, or fewer given
+    /// uniforms than samples, it ends early: at once, or with the last uniform.
     ///
     /// # Panics
-    /// When the cue was made for another voice: [`Cue`]s are checked where they are made.
+    /// When the conditioning was made for another voice: [`Conditioning`]s are checked where they are made.
     pub fn new(voice: &Voice, part: Part) -> Self {
         Self::layered(voice, vec![Layer { part, start: 0, gain: 1.0 }])
     }
@@ -129,13 +129,13 @@ impl Synth {
     pub fn layered(voice: &Voice, layers: Vec<Layer>) -> Self {
         let total: f32 = layers.iter().map(|l| l.gain).sum();
         let mut ensemble = Ensemble::new(voice, layers.len());
-        let places = layers.into_iter().enumerate().map(|(at, layer)| {
+        let states = layers.into_iter().enumerate().map(|(at, layer)| {
             ensemble.set(at, voice, layer.part);
-            Place { start: layer.start, begun: false, share: layer.gain / total }
+            LayerState { start: layer.start, begun: false, share: layer.gain / total }
         });
         let sample_rate = voice.section.sample_rate;
-        let places = places.collect();
-        Self { ensemble, places, gain: Gain::new(sample_rate), position: 0, peak: 0.0, sample_rate }
+        let states = states.collect();
+        Self { ensemble, states, gain: Gain::new(sample_rate), position: 0, peak: 0.0, sample_rate }
     }
 
     /// Has the first layer say what `listener` hears in place of a track; [`Length::Track`] then means for as long as it
@@ -175,7 +175,7 @@ impl Synth {
                 *sample = 0.0;
                 continue;
             }
-            if !self.ensemble.hear(0) && self.is_over() {
+            if !self.ensemble.advance(0) && self.is_over() {
                 return n;
             }
             *sample = self.next_sample() * self.gain.next();
@@ -186,42 +186,42 @@ impl Synth {
 
     /// Whether no layer has anything to say any more.
     fn is_over(&mut self) -> bool {
-        self.ensemble.settle();
+        self.ensemble.update();
         self.ensemble.running() == 0
-            && !self.places.iter().enumerate().any(|(at, p)| !p.begun && self.layer_end(at) > self.position)
+            && !self.states.iter().enumerate().any(|(at, p)| !p.begun && self.layer_end(at) > self.position)
     }
 
     fn next_sample(&mut self) -> f32 {
-        let Self { ensemble, places, position, .. } = self;
-        for (at, place) in places.iter_mut().enumerate() {
-            if !place.begun && place.start <= *position {
-                place.begun = true;
+        let Self { ensemble, states, position, .. } = self;
+        for (at, state) in states.iter_mut().enumerate() {
+            if !state.begun && state.start <= *position {
+                state.begun = true;
                 ensemble.begin(at);
-                ensemble.settle();
+                ensemble.update();
             }
         }
         let mut sum = 0.0;
-        ensemble.step(|at, sample| sum += places[at].share * sample);
+        ensemble.step(|at, sample| sum += states[at].share * sample);
         *position += 1;
         sum
     }
 
-    /// Goes over to `cue` from the next frame on: its track, if it has one, from its first frame; its speaker, if it
-    /// has one, reached over `fade_ms` in equal steps per frame. What it lacks stays as it is. Returns the cue that was
+    /// Goes over to `conditioning` from the next frame on: its track, if it has one, from its first frame; its speaker, if it
+    /// has one, reached over `fade_ms` in equal steps per frame. What it lacks stays as it is. Returns the conditioning that was
     /// replaced, for somebody else to drop. Of several layers it changes the first, while that one speaks.
     ///
     /// # Real-time
     /// Yes.
-    pub fn change(&mut self, cue: Box<Cue>, fade_ms: u32) -> Box<Cue> {
-        self.ensemble.change(0, cue, fade_ms, self.sample_rate)
+    pub fn change(&mut self, conditioning: Box<Conditioning>, fade_ms: u32) -> Box<Conditioning> {
+        self.ensemble.change(0, conditioning, fade_ms, self.sample_rate)
     }
 
     /// Changes how symbols are drawn from the next one on.
     ///
     /// # Real-time
     /// Yes.
-    pub fn set_manner(&mut self, manner: Manner) {
-        self.ensemble.set_manner(manner);
+    pub fn set_policy(&mut self, policy: SamplingPolicy) {
+        self.ensemble.set_policy(policy);
     }
 
     /// Fades to silence within some ms and stands still there.
@@ -263,18 +263,18 @@ impl Synth {
         if self.gain.is_stopped() {
             return self.position;
         }
-        (0..self.places.len()).map(|at| self.layer_end(at)).max().unwrap_or(0)
+        (0..self.states.len()).map(|at| self.layer_end(at)).max().unwrap_or(0)
     }
 
     /// Sample of the whole at which layer `at` ends; 0 for one that says nothing.
     fn layer_end(&self, at: usize) -> u64 {
         match self.ensemble.line(at).map_or(0, Line::end) {
             0 => 0,
-            samples => self.places[at].start.saturating_add(samples),
+            samples => self.states[at].start.saturating_add(samples),
         }
     }
 
-    /// Samples that `length` asks for under the first layer's present cue, however many coins there are; `None` for a
+    /// Samples that `length` asks for under the first layer's present conditioning, however many uniforms there are; `None` for a
     /// track that is not there.
     pub fn wanted(&self, length: Length) -> Option<u64> {
         match length {

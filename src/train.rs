@@ -4,14 +4,14 @@
 //! run file --> run_file      a voice's (config) or a text's (text::config), checked key by key
 //! WAV files -> recording     codes and features of one file
 //!              corpus        codes and feature tracks of every speaker, each file for training or held out
-//!              shares        which training file a random number means, and which rank has it
+//!              slots         which training file a random number means, and which rank has it
 //!              window        batches of [warm-up | loss] rows, drawn from (seed, step, window) alone
-//!              disguise      feature tracks whose speaker can't be told
-//!              others        feature tracks that others made of the same sentences
+//!              perturbation  feature tracks taken through another vocal tract
+//!              cross_speaker feature tracks that other speakers made of the same sentences
 //!              speech        the source that these make
 //! text file -> text          symbols, batches, held-out reading: the other source; tables that are only counted
 //!              source        what the loop knows of either
-//!              tricks        scheduled sampling and curriculum, for both
+//!              schedules     scheduled sampling and curriculum, for both
 //!              device        the processor that computes losses
 //!              memory        what a run will take, and how many windows fit
 //!              setup         what stands still while a run steps
@@ -32,27 +32,27 @@
 
 pub mod config;
 pub mod corpus;
+pub mod cross_speaker;
 pub mod device;
-pub mod disguise;
 pub mod enroll;
 pub mod guard;
 pub mod held_out;
 pub mod memory;
 pub mod muon;
 pub mod optim;
-pub mod others;
+pub mod perturbation;
 pub mod product;
 pub mod recording;
 pub mod report;
 mod run;
 pub mod run_file;
+pub mod schedules;
 mod setup;
-pub mod shares;
+pub mod slots;
 pub mod source;
 pub mod speech;
 pub mod state;
 pub mod text;
-pub mod tricks;
 pub mod window;
 
 pub use run::{Options, Outcome, train};

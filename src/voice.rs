@@ -145,7 +145,11 @@ impl Voice {
     ///
     /// # Errors
     /// A voice that takes no track, or one of another recipe than this program makes.
-    pub fn extractor(&self, talker: features::Talker, path: &Path) -> Result<features::CausalExtractor> {
+    pub fn extractor(
+        &self,
+        speaker_stats: features::RunningSpeakerStats,
+        path: &Path,
+    ) -> Result<features::CausalExtractor> {
         let (Some(shape), Some(c)) = (self.track_shape(), &self.config.condition) else {
             bail!("{}: this voice takes no track, so it can't say what it hears", path.display());
         };
@@ -156,7 +160,7 @@ impl Voice {
             features: features::FEATURES,
         };
         ensure!(shape == own, "{}: wants a track of {shape}, what is heard has {own}", path.display());
-        Ok(features::CausalExtractor::new(c.context, talker))
+        Ok(features::CausalExtractor::new(c.context, speaker_stats))
     }
 
     /// The statistics of the voice's speaker with just this vector.

@@ -62,7 +62,7 @@ impl Rig {
         let recorder = at(&folder, "parec")
             .args(["-d", "rig.monitor", "--raw", "--format=float32le", "--channels=1", "--latency-msec=20"])
             .arg(format!("--rate={rate}"))
-            .stdout(std::fs::File::create(folder.path("heard.f32")).unwrap())
+            .stdout(std::fs::File::create(folder.path("recorded.f32")).unwrap())
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
@@ -98,16 +98,16 @@ impl Rig {
             wav.write_sample((6_000.0 * vowel * (TAU * 1.5 * t).sin().max(0.0)) as i16).unwrap();
         }
         wav.finalize().unwrap();
-        let mut talker = common::speaker([1.0; 4]);
-        talker.stats =
+        let mut speaker_stats = common::speaker([1.0; 4]);
+        speaker_stats.stats =
             Some(SpeakerStats { mean: [-10.0; 16], std: [6.0; 16], median_f0_hz: 130.0, common: None });
-        talker.write(&self.folder.path("talker.bin")).unwrap();
+        speaker_stats.write(&self.folder.path("source.bin")).unwrap();
     }
 
     /// All that was recorded so far.
-    fn heard(&self) -> Vec<f32> {
+    fn recorded(&self) -> Vec<f32> {
         std::thread::sleep(Duration::from_millis(500));
-        floats(&std::fs::read(self.folder.path("heard.f32")).unwrap())
+        floats(&std::fs::read(self.folder.path("recorded.f32")).unwrap())
     }
 }
 
@@ -140,34 +140,34 @@ fn floats(bytes: &[u8]) -> Vec<f32> {
 
 fn result(child: Child) -> (Value, String) {
     let out = child.wait_with_output().unwrap();
-    let said = String::from_utf8(out.stderr).unwrap();
-    assert!(out.status.success(), "{said}");
-    (serde_json::from_slice(&out.stdout).unwrap(), said)
+    let message = String::from_utf8(out.stderr).unwrap();
+    assert!(out.status.success(), "{message}");
+    (serde_json::from_slice(&out.stdout).unwrap(), message)
 }
 
 /// `heard` from its first sound on, as long as `want` from its first sound on.
-fn aligned<'a>(heard: &'a [f32], want: &'a [f32]) -> (&'a [f32], &'a [f32]) {
+fn aligned<'a>(recorded: &'a [f32], want: &'a [f32]) -> (&'a [f32], &'a [f32]) {
     let first = |x: &[f32]| x.iter().position(|v| *v != 0.0).expect("nothing but silence");
-    let (heard, want) = (&heard[first(heard)..], &want[first(want)..]);
-    (&heard[..want.len().min(heard.len())], want)
+    let (recorded, want) = (&recorded[first(recorded)..], &want[first(want)..]);
+    (&recorded[..want.len().min(recorded.len())], want)
 }
 
 #[test]
-fn what_is_heard_is_what_is_rendered() {
+fn what_is_played_is_what_is_rendered() {
     let Some(rig) = Rig::start(16_000) else { return };
     let voice = "-m voice.safetensors --condition ann.bin --seconds 3 --seed 8";
     let start = Instant::now();
     let mut child = rig.play(&format!("{voice} --latency 200"));
     // The end of stdin must not be the end of the sound.
     drop(child.stdin.take());
-    let (played, said) = result(child);
+    let (played, message) = result(child);
     let took = start.elapsed().as_secs_f64();
     assert!((3.0..4.5).contains(&took), "three seconds took {took}");
-    assert_eq!(played["underruns"], 0, "{said}");
+    assert_eq!(played["underruns"], 0, "{message}");
     assert_eq!((&played["samples"], &played["device_rate"]), (&48_000.into(), &16_000.into()));
     let want = floats(&rig.folder.ok(&format!("render {voice} -o - --format f32")));
-    let heard = rig.heard();
-    let (got, want) = aligned(&heard, &want);
+    let recorded = rig.recorded();
+    let (got, want) = aligned(&recorded, &want);
     assert_eq!(got.len(), want.len());
     let differ = got.iter().zip(want).filter(|(g, w)| (*g - w.clamp(-1.0, 1.0)).abs() > 1e-6).count();
     assert_eq!(differ, 0, "samples of {}", want.len());
@@ -198,9 +198,9 @@ fn lines_steer_and_an_interrupt_fades() {
     let kill = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
     assert!(kill.success());
     let start = Instant::now();
-    let (played, said) = result(child);
+    let (played, message) = result(child);
     assert!(start.elapsed() < Duration::from_secs(3), "{:?}", start.elapsed());
-    assert_eq!(played["underruns"], 0, "{said}");
+    assert_eq!(played["underruns"], 0, "{message}");
     let seconds = played["seconds"].as_f64().unwrap();
     assert!((1.0..6.0).contains(&seconds), "{seconds}");
     for words in [
@@ -211,14 +211,14 @@ fn lines_steer_and_an_interrupt_fades() {
         "louder: no such command",
         "condition track.bin",
     ] {
-        assert!(said.contains(words), "`{words}` is not in: {said}");
+        assert!(message.contains(words), "`{words}` is not in: {message}");
     }
-    assert!(!said.contains("panicked"));
+    assert!(!message.contains("panicked"));
     // Faded out: the last sound is far below the loudest.
-    let heard = rig.heard();
-    let last = heard.iter().rposition(|v| *v != 0.0).unwrap();
+    let recorded = rig.recorded();
+    let last = recorded.iter().rposition(|v| *v != 0.0).unwrap();
     let peak = |x: &[f32]| x.iter().fold(0f32, |m, v| m.max(v.abs()));
-    assert!(peak(&heard[last - 96..=last]) < 0.1 * peak(&heard), "no fade");
+    assert!(peak(&recorded[last - 96..=last]) < 0.1 * peak(&recorded), "no fade");
 }
 
 #[test]
@@ -238,16 +238,16 @@ fn devices_are_listed_with_rates_and_formats() {
 
 /// What a recording says, said again in another voice while it plays, is what is rendered.
 #[test]
-fn an_input_is_heard_as_it_is_rendered() {
+fn an_input_is_played_as_it_is_rendered() {
     let Some(rig) = Rig::start(16_000) else { return };
-    rig.speech("said.wav");
-    let voice = "-m voice.safetensors --condition ann.bin --like talker.bin --input said.wav --seed 8";
-    let (played, said) = result(rig.play(&format!("{voice} --latency 200")));
-    assert_eq!((&played["underruns"], &played["frames_held"]), (&0.into(), &0.into()), "{said}");
+    rig.speech("speech.wav");
+    let voice = "-m voice.safetensors --condition ann.bin --like source.bin --input speech.wav --seed 8";
+    let (played, message) = result(rig.play(&format!("{voice} --latency 200")));
+    assert_eq!((&played["underruns"], &played["frames_held"]), (&0.into(), &0.into()), "{message}");
     assert_eq!(played["live"], Value::Null);
     let want = floats(&rig.folder.ok(&format!("render {voice} -o - --format f32")));
-    let heard = rig.heard();
-    let (got, want) = aligned(&heard, &want);
+    let recorded = rig.recorded();
+    let (got, want) = aligned(&recorded, &want);
     assert_eq!((got.len(), played["samples"].as_u64()), (want.len(), Some(24_000)));
     let differ = got.iter().zip(want).filter(|(g, w)| (*g - w.clamp(-1.0, 1.0)).abs() > 1e-6).count();
     assert_eq!(differ, 0, "samples of {}", want.len());
@@ -257,18 +257,18 @@ fn an_input_is_heard_as_it_is_rendered() {
 #[test]
 fn a_microphone_is_said_again_at_once() {
     let Some(rig) = Rig::start(48_000) else { return };
-    rig.speech("said.wav");
+    rig.speech("speech.wav");
     // What the machine records is what it plays, so the voice hears itself and the recording.
-    let mut other = at(&rig.folder, "paplay").arg(rig.folder.path("said.wav")).spawn().unwrap();
-    let voice = "-m voice.safetensors --condition ann.bin --like talker.bin --input mic --seconds 4";
-    let (played, said) = result(rig.play(voice));
+    let mut other = at(&rig.folder, "paplay").arg(rig.folder.path("speech.wav")).spawn().unwrap();
+    let voice = "-m voice.safetensors --condition ann.bin --like source.bin --input mic --seconds 4";
+    let (played, message) = result(rig.play(voice));
     other.wait().unwrap();
     let ms = |key: &str| played["live"][key].as_f64().unwrap_or_else(|| panic!("{key} in {played}"));
     let parts = ["capture_ms", "resampling_ms", "window_ms", "context_ms", "ring_ms", "device_ms"];
     let sum: f64 = parts.iter().map(|part| ms(part)).sum();
     assert!((ms("total_ms") - sum).abs() < 1e-3 && ms("capture_ms") > 0.0, "{played}");
     assert_eq!((ms("window_ms"), ms("context_ms")), (17.5, 10.0));
-    assert!(said.contains("latency") && said.contains("context 10.0"), "{said}");
+    assert!(message.contains("latency") && message.contains("context 10.0"), "{message}");
     let held = played["frames_held"].as_u64().unwrap();
-    assert!(held < 100, "{held} of 400 frames held: nothing is heard");
+    assert!(held < 100, "{held} of 400 frames held: nothing is recorded");
 }

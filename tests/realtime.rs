@@ -9,11 +9,12 @@ use std::hint::black_box;
 use std::path::Path;
 use std::sync::Mutex;
 use wavesynth::synth::{
-    CoinSource, Command, Cue, Ensemble, Forced, Layer, Length, Listener, Manner, Pace, Part, Synth, Worker,
+    Command, Conditioning, Ensemble, Forced, Layer, Length, Listener, Pace, Part, SamplingPolicy, Synth,
+    UniformSource, Worker,
 };
 use wavesynth::voice::Voice;
 use wavesynth_audio::cond::Condition;
-use wavesynth_audio::features::{Extractor, SpeakerStats, Talker};
+use wavesynth_audio::features::{Extractor, RunningSpeakerStats, SpeakerStats};
 use wavesynth_audio::ring::ring;
 use wavesynth_models::ar::Sampling;
 
@@ -30,17 +31,17 @@ fn violations(f: impl FnOnce()) -> u32 {
     violation_count() - before
 }
 
-fn cue(voice: &Voice, values: [f32; 4]) -> Box<Cue> {
+fn conditioning(voice: &Voice, values: [f32; 4]) -> Box<Conditioning> {
     let mut condition = speaker(values);
     condition.track = track(20).track;
-    Box::new(Cue::new(voice, &condition, Path::new("test")).unwrap())
+    Box::new(Conditioning::new(voice, &condition, Path::new("test")).unwrap())
 }
 
-fn part(voice: &Voice, manner: Manner) -> Part {
+fn part(voice: &Voice, policy: SamplingPolicy) -> Part {
     Part {
-        cue: cue(voice, [1.0; 4]),
-        manner,
-        coins: CoinSource::seed(1),
+        conditioning: conditioning(voice, [1.0; 4]),
+        policy,
+        uniforms: UniformSource::seed(1),
         length: Length::Samples(8000),
         record: true,
     }
@@ -65,8 +66,8 @@ fn the_synth_does_not_allocate() {
     let voice = voice(&config());
     let every = Sampling { temperature: 0.8, top_k: 50, top_p: 0.9, min_p: 0.01 };
     let mut synth = Synth::new(&voice, part(&voice, every.into()));
-    let mut forced = Forced::new(&voice, Cue::default());
-    let next = cue(&voice, [2.0; 4]);
+    let mut forced = Forced::new(&voice, Conditioning::default());
+    let next = conditioning(&voice, [2.0; 4]);
     let mut old = None;
     let mut block = [0.0; 333];
     let mut row = [0.0; 256];
@@ -74,7 +75,7 @@ fn the_synth_does_not_allocate() {
         synth.fill(&mut block);
         old = Some(synth.change(next, 50));
         synth.fill(&mut block);
-        synth.set_manner(Manner::default());
+        synth.set_policy(SamplingPolicy::default());
         synth.pause();
         synth.fill(&mut block);
         synth.resume();
@@ -90,7 +91,7 @@ fn the_worker_does_not_allocate_whatever_it_is_told() {
     let _one = ONE.lock().unwrap();
     let voice = voice(&config());
     for rate in [16_000, 44_100, 48_000] {
-        let synth = Synth::new(&voice, part(&voice, Manner::default()));
+        let synth = Synth::new(&voice, part(&voice, SamplingPolicy::default()));
         // The ring holds all of it, so that one thread can be the worker and the test.
         let (producer, mut consumer) = ring(rate as usize);
         let (commands, inbox) = bounded(8);
@@ -98,14 +99,14 @@ fn the_worker_does_not_allocate_whatever_it_is_told() {
         let mut worker = Worker::new(synth, rate, producer, inbox, outbox).unwrap();
         let progress = worker.progress();
         for command in [
-            Command::Change { cue: cue(&voice, [3.0; 4]), fade_ms: 100 },
-            Command::Manner(Manner {
+            Command::Change { conditioning: conditioning(&voice, [3.0; 4]), fade_ms: 100 },
+            Command::Policy(SamplingPolicy {
                 sampling: Sampling { temperature: 0.7, top_k: 9, top_p: 0.8, min_p: 0.02 },
                 sharpen: 0.4,
             }),
             Command::Pause,
             Command::Resume,
-            Command::Change { cue: cue(&voice, [4.0; 4]), fade_ms: 0 },
+            Command::Change { conditioning: conditioning(&voice, [4.0; 4]), fade_ms: 0 },
         ] {
             commands.send(command).unwrap();
         }
@@ -122,7 +123,7 @@ fn the_worker_does_not_allocate_whatever_it_is_told() {
 fn company_costs_no_memory() {
     let _one = ONE.lock().unwrap();
     let voice = voice(&config());
-    let short = |length| Part { length, ..part(&voice, Manner::default()) };
+    let short = |length| Part { length, ..part(&voice, SamplingPolicy::default()) };
     let layers = [(0, 8000), (100, 900), (3000, 10), (2000, 0), (5000, 1500)].map(|(start, samples)| Layer {
         part: short(Length::Samples(samples)),
         start,
@@ -133,9 +134,9 @@ fn company_costs_no_memory() {
     let (commands, inbox) = bounded(8);
     let (outbox, events) = bounded(8);
     let mut worker = Worker::new(synth, 16_000, producer, inbox, outbox).unwrap();
-    commands.send(Command::Change { cue: cue(&voice, [3.0; 4]), fade_ms: 100 }).unwrap();
+    commands.send(Command::Change { conditioning: conditioning(&voice, [3.0; 4]), fade_ms: 100 }).unwrap();
     commands
-        .send(Command::Manner(Manner {
+        .send(Command::Policy(SamplingPolicy {
             sampling: Sampling { temperature: 0.7, top_k: 9, top_p: 0.8, min_p: 0.02 },
             sharpen: 0.4,
         }))
@@ -149,16 +150,16 @@ fn company_costs_no_memory() {
     for (at, samples) in [(0, 500), (1, 2000), (2, 1)] {
         ensemble.start(at, &voice, short(Length::Samples(samples)));
     }
-    let (mut blocks, mut said) = (vec![vec![0.0; 1000]; 3], [0; 3]);
-    assert_eq!(violations(|| ensemble.fill(1000, &mut blocks, &mut said)), 0);
-    assert_eq!((said, ensemble.running()), ([500, 1000, 1], 1));
+    let (mut blocks, mut written) = (vec![vec![0.0; 1000]; 3], [0; 3]);
+    assert_eq!(violations(|| ensemble.fill(1000, &mut blocks, &mut written)), 0);
+    assert_eq!((written, ensemble.running()), ([500, 1000, 1], 1));
 }
 
 #[test]
 fn a_full_ring_and_a_stop_cost_no_memory_either() {
     let _one = ONE.lock().unwrap();
     let voice = voice(&config());
-    let synth = Synth::new(&voice, part(&voice, Manner::default()));
+    let synth = Synth::new(&voice, part(&voice, SamplingPolicy::default()));
     let (producer, mut consumer) = ring(200);
     let (commands, inbox) = bounded(8);
     let (outbox, _events) = bounded(8);
@@ -189,32 +190,33 @@ fn whoever_is_learned_costs_no_memory() {
     let mut voice = voice(&config());
     voice.section.common = Some(space());
     let condition = Condition { stats: Some(stats()), ..speaker([1.0; 4]) };
-    let cue = Box::new(Cue::new(&voice, &condition, Path::new("test")).unwrap());
-    let mut coins = CoinSource::seed(5);
-    let said: Vec<f32> = (0..64_000).map(|_| 0.2 * coins.next_coin() - 0.1).collect();
-    let prior = SpeakerStats::pool([&Extractor::new().extract(&said)]).unwrap();
-    let talker = Talker::learning(prior, voice.section.common.as_ref());
-    let extractor = voice.extractor(talker, Path::new("test")).unwrap();
+    let conditioning = Box::new(Conditioning::new(&voice, &condition, Path::new("test")).unwrap());
+    let mut uniforms = UniformSource::seed(5);
+    let speech: Vec<f32> = (0..64_000).map(|_| 0.2 * uniforms.next_uniform() - 0.1).collect();
+    let prior = SpeakerStats::pool([&Extractor::new().extract(&speech)]).unwrap();
+    let speaker_stats = RunningSpeakerStats::learning(prior, voice.section.common.as_ref());
+    let extractor = voice.extractor(speaker_stats, Path::new("test")).unwrap();
     let length = Length::Samples(64_000);
-    let mut synth = Synth::new(&voice, Part { cue, length, ..part(&voice, Manner::default()) });
-    synth.listen(Listener::recording(extractor, said));
+    let mut synth =
+        Synth::new(&voice, Part { conditioning, length, ..part(&voice, SamplingPolicy::default()) });
+    synth.listen(Listener::recording(extractor, speech));
     let mut block = [0.0; 333];
     assert_eq!(violations(|| while synth.fill(&mut block) == block.len() {}), 0);
-    assert_eq!(synth.listener().unwrap().talker().alignments(), 1);
+    assert_eq!(synth.listener().unwrap().speaker_stats().alignments(), 1);
 }
 
-/// Hearing, being left without input, catching up and the end, with the engine around it.
+/// ListenerCounters, being left without input, catching up and the end, with the engine around it.
 #[test]
 fn a_worker_that_listens_does_not_allocate() {
     let _one = ONE.lock().unwrap();
     let voice = voice(&config());
     for (rate, pace) in [(16_000, Pace::Live), (48_000, Pace::Live), (44_100, Pace::Patient)] {
-        let talker = Talker::learning(stats(), None);
-        let extractor = voice.extractor(talker, Path::new("test")).unwrap();
-        let (mut input, heard) = ring(rate as usize);
-        let listener = Listener::stream(extractor, heard, rate, pace).unwrap();
-        let hearing = listener.hearing();
-        let mut part = part(&voice, Manner::default());
+        let speaker_stats = RunningSpeakerStats::learning(stats(), None);
+        let extractor = voice.extractor(speaker_stats, Path::new("test")).unwrap();
+        let (mut input, output) = ring(rate as usize);
+        let listener = Listener::stream(extractor, output, rate, pace).unwrap();
+        let counters = listener.counters();
+        let mut part = part(&voice, SamplingPolicy::default());
         part.length = Length::Track;
         let mut synth = Synth::new(&voice, part);
         synth.listen(listener);
@@ -245,9 +247,14 @@ fn a_worker_that_listens_does_not_allocate() {
         });
         assert_eq!(violations(|| worker.run()), 0, "{rate} Hz");
         other.join().unwrap();
-        assert!(hearing.frames() > 30, "{} frames", hearing.frames());
+        assert!(counters.frames() > 30, "{} frames", counters.frames());
         if pace == Pace::Live {
-            assert!(hearing.held() > 0 && hearing.skipped() > 0, "{} {}", hearing.held(), hearing.skipped());
+            assert!(
+                counters.held() > 0 && counters.skipped() > 0,
+                "{} {}",
+                counters.held(),
+                counters.skipped()
+            );
         }
     }
 }

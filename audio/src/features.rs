@@ -20,14 +20,14 @@ pub mod causal;
 pub mod common;
 mod dct;
 pub mod f0;
+mod running_stats;
 pub mod spectrum;
 mod stats;
-mod talker;
 pub mod warp;
 
 pub use causal::CausalExtractor;
+pub use running_stats::RunningSpeakerStats;
 pub use stats::{FeatureError, SPEECH_RANGE_DB, SpeakerStats};
-pub use talker::Talker;
 
 use dct::Dct;
 use spectrum::{Filterbank, Spectrum};

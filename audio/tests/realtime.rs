@@ -72,8 +72,11 @@ fn the_real_time_side_does_not_allocate() {
     let stats = features::SpeakerStats { mean: [0.0; 16], std: [1.0; 16], median_f0_hz: 150.0, common: None };
     let codes: Vec<i32> = (0..64 * 48).map(|i| (i * i * 7 + i * 3) % 97 - 48).collect();
     let common = serde_json::from_value(serde_json::json!({ "step": 0.03125, "codes": codes })).unwrap();
-    for talker in [features::Talker::known(stats.clone()), features::Talker::learning(stats, Some(&common))] {
-        let mut extractor = features::CausalExtractor::new(2, talker);
+    for speaker_stats in [
+        features::RunningSpeakerStats::known(stats.clone()),
+        features::RunningSpeakerStats::learning(stats, Some(&common)),
+    ] {
+        let mut extractor = features::CausalExtractor::new(2, speaker_stats);
         let mut silence = extractor.window().to_vec();
         assert_eq!(
             allocations(|| {
@@ -89,7 +92,7 @@ fn the_real_time_side_does_not_allocate() {
             0
         );
         assert!(extractor.rows() > 200);
-        assert_eq!(extractor.talker().alignments() > 0, extractor.talker().is_learning());
+        assert_eq!(extractor.speaker_stats().alignments() > 0, extractor.speaker_stats().is_learning());
     }
 
     let track = features::Track { frames: vec![0.5; 3 * features::FEATURES] };

@@ -7,17 +7,17 @@
 //! `reset`, `condition`, `step`, `next` and `score` may run on the engine thread: they never allocate, lock, log or
 //! touch a file, and they cannot fail.
 
-mod coin;
 mod likelihood;
 mod sampler;
 mod stream;
 mod streams;
+mod uniforms;
 
-pub use coin::Coins;
 pub use likelihood::Likelihood;
 pub use sampler::{Sampler, Sampling, SamplingError};
 pub use stream::Stream;
 pub use streams::Streams;
+pub use uniforms::Uniforms;
 
 /// A mu-law code, a byte, a token id or a pixel level.
 pub type Symbol = u16;
@@ -148,11 +148,11 @@ pub trait Generator: Send {
     /// Yes.
     fn set_sampling(&mut self, sampling: Sampling);
 
-    /// Draws the next symbol. `coin` is uniform in [0, 1): randomness is an argument, so that a run can be replayed.
+    /// Draws the next symbol. `uniform` is uniform in [0, 1): randomness is an argument, so that a run can be replayed.
     ///
     /// # Real-time
     /// Yes.
-    fn next(&mut self, coin: f32) -> Symbol;
+    fn next(&mut self, uniform: f32) -> Symbol;
 
     /// Teacher forcing: −ln p(x | past) in nats at temperature 1, then absorbs `x`.
     ///
@@ -235,7 +235,7 @@ pub trait Generators: Send {
     /// Yes.
     fn set_sampling(&mut self, stream: usize, sampling: Sampling);
 
-    /// Draws the next symbol of every stream that runs: stream i takes `coins\[i\]`, uniform in [0, 1), and leaves its
+    /// Draws the next symbol of every stream that runs: stream i takes `uniforms\[i\]`, uniform in [0, 1), and leaves its
     /// symbol in `symbols\[i\]`. What belongs to the others stays as it is.
     ///
     /// # Panics
@@ -243,7 +243,7 @@ pub trait Generators: Send {
     ///
     /// # Real-time
     /// Yes.
-    fn next(&mut self, coins: &[f32], symbols: &mut [Symbol]);
+    fn next(&mut self, uniforms: &[f32], symbols: &mut [Symbol]);
 
     /// Bytes read from the weights in one step of one stream, as packed.
     fn weight_bytes(&self) -> usize;

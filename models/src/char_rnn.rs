@@ -115,13 +115,13 @@ impl Config {
         let mut table = Vec::new();
         let mut add = |name: String, shape: &[usize], init| {
             // The table of rows can be stored as f16, products as i8; biases are few.
-            let narrowest = match shape {
+            let smallest_dtype = match shape {
                 [_] => Dtype::F32,
                 _ if name == names::input(0) => Dtype::F16,
                 _ => Dtype::I8,
             };
-            let between_layers = narrowest == Dtype::I8 && name != names::HEAD;
-            let spec = TensorSpec::new(name, shape, init).narrowest(narrowest);
+            let between_layers = smallest_dtype == Dtype::I8 && name != names::HEAD;
+            let spec = TensorSpec::new(name, shape, init).smallest_dtype(smallest_dtype);
             table.push(if between_layers { spec.inner() } else { spec });
         };
         for l in 0..self.layers {

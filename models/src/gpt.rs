@@ -138,13 +138,13 @@ impl Config {
         let mut table = Vec::new();
         let mut add = |name: String, shape: &[usize], init| {
             // Tables of rows can be stored as f16, products as i8; norms and biases are few.
-            let narrowest = match &name[..] {
+            let smallest_dtype = match &name[..] {
                 _ if shape.len() == 1 => Dtype::F32,
                 names::EMBED | names::POSITION => Dtype::F16,
                 _ => Dtype::I8,
             };
-            let between_layers = narrowest == Dtype::I8 && name != names::HEAD;
-            let spec = TensorSpec::new(name, shape, init).narrowest(narrowest);
+            let between_layers = smallest_dtype == Dtype::I8 && name != names::HEAD;
+            let spec = TensorSpec::new(name, shape, init).smallest_dtype(smallest_dtype);
             table.push(if between_layers { spec.inner() } else { spec });
         };
         add(names::EMBED.into(), &[self.classes, w], Init::Normal(std));
@@ -239,10 +239,13 @@ mod tests {
 
     #[test]
     fn hostile_sizes_are_refused() {
-        let said = |c: Config| c.validate().unwrap_err().to_string();
-        assert_eq!(said(Config { heads: 3, ..small(64) }), "config: heads is 3, wanted a divisor of `width`");
-        assert!(said(Config { width: usize::MAX, ..small(64) }).starts_with("config: width is "));
-        assert!(said(small(0)).starts_with("config: context is 0"));
+        let message = |c: Config| c.validate().unwrap_err().to_string();
+        assert_eq!(
+            message(Config { heads: 3, ..small(64) }),
+            "config: heads is 3, wanted a divisor of `width`"
+        );
+        assert!(message(Config { width: usize::MAX, ..small(64) }).starts_with("config: width is "));
+        assert!(message(small(0)).starts_with("config: context is 0"));
         assert!(small(1).validate().is_ok());
     }
 }

@@ -12,7 +12,7 @@
 //! neon      aarch64, with and without dot products
 //! math      exp, and from it the gate tanh(a)·σ(b) and gelu; one polynomial for every instruction set
 //! panel     y += W x with W packed in column panels, read once from front to back: the engine's product, with weights
-//!           of f32, f16 (panel::floats) or i8 (panel::codes), x as floats or as codes (panel::coded)
+//!           of f32, f16 (panel::floats) or i8 (panel::int8), x as floats or as codes (panel::int8_input)
 //! tile      C += A B on small row-major blocks: the trainer's product
 //! aligned   buffers that start on a cache line
 //! probe     what the machine can do at most, for the bench

@@ -5,7 +5,7 @@
 //! otherwise compute again.
 //!
 //! ```text
-//! ar        the contract: Model (weights + state), Generator (object-safe), Likelihood, Sampler, Coins
+//! ar        the contract: Model (weights + state), Generator (object-safe), Likelihood, Sampler, Uniforms
 //! weights   tensors by name: table, initial values, checkpoint file, the check that binds them
 //! kernels   matrix-vector products and gates, plain and for each instruction set; the only `unsafe`
 //! wavenet, char_rnn, gpt

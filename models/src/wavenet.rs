@@ -45,17 +45,17 @@ use crate::weights::{Dtype, Init, TensorSpec};
 use serde::{Deserialize, Serialize};
 
 mod bunch;
-mod coded;
+mod cross_speaker;
 mod frame;
 mod frame_rate;
 #[cfg(feature = "train")]
 pub mod fused;
 #[cfg(feature = "train")]
 pub mod graph;
-mod memory;
+mod layers_i8;
 pub mod names;
-mod others;
 mod pack;
+mod queues;
 pub mod step;
 #[cfg(feature = "train")]
 mod widen;
@@ -161,7 +161,7 @@ impl Condition {
     /// Yes.
     #[inline(always)]
     pub fn network(&self, frame: &[f32]) -> usize {
-        usize::from(self.others > 0 && frame[self.speaker_dim] == Track::OTHERS)
+        usize::from(self.others > 0 && frame[self.speaker_dim] == Track::CROSS_SPEAKER)
     }
 
     /// Length of c, which the layers read.
@@ -289,8 +289,8 @@ impl Config {
         let (k, layers) = (self.kernel_size, self.dilations.len());
         use Dtype::{F16, F32, I8};
         let mut table = Vec::new();
-        let spec = |name: String, narrowest, shape: &[usize], init| {
-            let spec = TensorSpec::new(name, shape, init).narrowest(narrowest);
+        let spec = |name: String, smallest_dtype, shape: &[usize], init| {
+            let spec = TensorSpec::new(name, shape, init).smallest_dtype(smallest_dtype);
             if names::is_table(&spec.name) {
                 spec.undecayed()
             } else if spec.shape.len() > 1 && spec.name != names::OUT {
@@ -376,7 +376,7 @@ mod tests {
         assert!(c.validate().unwrap_err().to_string().starts_with("config: dilations is "));
         let mut c = Config::named("deepvoice").unwrap();
         c.residual_channels = 0;
-        let said = c.validate().unwrap_err().to_string();
-        assert_eq!(said, "config: residual_channels is 0, wanted a number from 1 to 4096");
+        let message = c.validate().unwrap_err().to_string();
+        assert_eq!(message, "config: residual_channels is 0, wanted a number from 1 to 4096");
     }
 }

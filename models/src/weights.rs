@@ -6,7 +6,7 @@ mod stored;
 mod table;
 
 pub use checkpoint::{Checkpoint, CheckpointError, HEADER_KEY, Header, VERSION};
-pub use stored::{Dtype, Stored, code, dtype, narrow};
+pub use stored::{Dtype, Stored, dtype, nearest_i8, quantise};
 pub use table::{Init, Layout, TensorSpec};
 
 use std::collections::BTreeMap;
@@ -127,8 +127,8 @@ pub fn check(tensors: &Tensors, table: &[TensorSpec]) -> Result<(), WeightsError
             return Err(WeightsError::NotFinite { name: name(), at, value: t.data[at] });
         }
         let found = t.stored.dtype();
-        if found < spec.narrowest {
-            return Err(WeightsError::Dtype { name: name(), found, want: spec.narrowest });
+        if found < spec.smallest_dtype {
+            return Err(WeightsError::Dtype { name: name(), found, want: spec.smallest_dtype });
         }
         if let Some(group) = spec.group
             && let Some(first) = firsts.insert(group, spec)

@@ -186,7 +186,7 @@ impl FamilyConfig {
     }
 
     /// Symbols of the past that a prediction depends on; `None` where all of them count.
-    pub fn memory(&self) -> Option<usize> {
+    pub fn past_len(&self) -> Option<usize> {
         match self {
             Self::WaveNet(c) => Some(c.receptive_field()),
             Self::CharRnn(_) => None,
@@ -209,13 +209,13 @@ impl FamilyConfig {
     }
 }
 
-/// Stores the tensors of `file` as [`weights::narrow`] says; `path` is used in errors only.
+/// Stores the tensors of `file` as [`weights::quantise`] says; `path` is used in errors only.
 ///
 /// # Errors
 /// As [`Loaded::open`], a value that the type does not have, and a family that has no weights of it.
-pub fn narrow(file: &mut Checkpoint, path: &Path, dtype: Dtype) -> Result<(), LoadError> {
+pub fn quantise(file: &mut Checkpoint, path: &Path, dtype: Dtype) -> Result<(), LoadError> {
     let config = FamilyConfig::from_header(&file.header, path)?;
-    weights::narrow(&mut file.tensors, config.layout().table(), dtype)
+    weights::quantise(&mut file.tensors, config.layout().table(), dtype)
         .map_err(|source| LoadError::Weights { path: path.into(), source })?;
     match weights::dtype(&file.tensors) {
         found if found > dtype => {

@@ -4,11 +4,11 @@
 //! have them.
 
 use half::f16;
-use wavesynth_models::ar::Coins;
+use wavesynth_models::ar::Uniforms;
 use wavesynth_models::kernels::aligned::Aligned;
 use wavesynth_models::kernels::panel::{
-    Codes, Matrix, Panels, Rows, Then, accumulate, accumulate_codes, accumulate_codes_many, gated,
-    gated_codes, product, round,
+    Matrix, Panels, Quantised, Rows, Then, accumulate, accumulate_i8, accumulate_i8_many, gated, gated_i8,
+    product, round,
 };
 use wavesynth_models::kernels::tile::{Strided, multiply_within};
 use wavesynth_models::kernels::{Isa, Kernel, Simd, math};
@@ -30,18 +30,15 @@ const TESTS: [(&str, fn()); 7] = [
     ),
     ("gelu_is_the_exact_one", gelu_is_the_exact_one),
     ("panels_of_floats_multiply", panels_of_floats_multiply),
-    ("panels_of_codes_multiply_exactly", panels_of_codes_multiply_exactly),
-    (
-        "codes_that_were_given_multiply_alone_and_in_company",
-        codes_that_were_given_multiply_alone_and_in_company,
-    ),
+    ("panels_of_i8_multiply_exactly", panels_of_i8_multiply_exactly),
+    ("quantised_columns_multiply_alone_and_together", quantised_columns_multiply_alone_and_together),
     ("silence_is_no_division_by_zero", silence_is_no_division_by_zero),
     ("tiles_multiply_both_ways_round", tiles_multiply_both_ways_round),
 ];
 
 fn random(n: usize, seed: u64) -> Vec<f32> {
-    let mut coins = Coins::new(seed);
-    (0..n).map(|_| coins.normal()).collect()
+    let mut uniforms = Uniforms::new(seed);
+    (0..n).map(|_| uniforms.normal()).collect()
 }
 
 fn close(got: f32, want: f64, what: &str) {
@@ -230,10 +227,10 @@ fn rounded(x: &[f32]) -> Vec<f64> {
 
 /// The sums are integers, so what remains are three roundings: every instruction set is held to the codes of weights
 /// and activations exactly, with the codes at their ends too, where 16-bit sums would saturate.
-fn panels_of_codes_multiply_exactly() {
+fn panels_of_i8_multiply_exactly() {
     for (inputs, outputs) in SIZES.into_iter().chain([(4096, 3), (8195, 4)]) {
         let scales: Vec<f32> = (0..outputs).map(|o| 0.003 + 0.001 * o as f32 / outputs as f32).collect();
-        let mut coins = Coins::new(5);
+        let mut uniforms = Uniforms::new(5);
         for extreme in [false, true] {
             let mut code = |i: usize| match extreme {
                 true => {
@@ -243,7 +240,7 @@ fn panels_of_codes_multiply_exactly() {
                         127.0
                     }
                 }
-                false => coins.below(255) as f32 - 127.0,
+                false => uniforms.below(255) as f32 - 127.0,
             };
             let values: Vec<f32> = (0..inputs * outputs).map(|i| code(i) * scales[i % outputs]).collect();
             let x = match extreme {
@@ -262,7 +259,7 @@ fn panels_of_codes_multiply_exactly() {
 }
 
 /// Columns of codes, in blocks of `block` inputs, each `stride` from the next.
-struct Coded<'a> {
+struct QuantisedColumns<'a> {
     /// W, W for a gated unit, and the matrix that gives the gated outputs back as floats.
     w: [&'a Panels; 3],
     blocks: usize,
@@ -273,7 +270,7 @@ struct Coded<'a> {
     h: &'a mut [f32],
 }
 
-impl Kernel for Coded<'_> {
+impl Kernel for QuantisedColumns<'_> {
     type Output = ();
     const INTEGER: bool = true;
     #[inline(always)]
@@ -283,30 +280,31 @@ impl Kernel for Coded<'_> {
         let rows = x.chunks_exact(stride).zip(codes.chunks_exact_mut(stride));
         let scales: Vec<f32> = rows.map(|(x, codes)| round(s, x, codes)).collect();
         let outputs = w.padded_outputs();
-        let all = Codes { codes: &codes, stride, scales: &scales };
-        accumulate_codes_many(s, w, many.len() / outputs, all, Rows { data: many, stride: outputs });
+        let all = Quantised { values: &codes, stride, scales: &scales };
+        accumulate_i8_many(s, w, many.len() / outputs, all, Rows { data: many, stride: outputs });
         let columns = codes.chunks_exact(blocks * stride).zip(scales.chunks_exact(blocks));
         let rows = alone.chunks_exact_mut(outputs).zip(h.chunks_exact_mut(identity.padded_outputs()));
         let bias = vec![0.0; gate.padded_outputs()];
         for ((codes, scales), (alone, h)) in columns.zip(rows) {
-            let x = Codes { codes, stride, scales };
-            accumulate_codes(s, w, x, alone, Then::Store);
+            let x = Quantised { values: codes, stride, scales };
+            accumulate_i8(s, w, x, alone, Then::Store);
             let mut gated = vec![0; bias.len() / 2];
-            gated_codes(s, gate, x, &bias, &mut gated);
-            accumulate_codes(s, identity, Codes::unit(&gated), h, Then::Store);
+            gated_i8(s, gate, x, &bias, &mut gated);
+            accumulate_i8(s, identity, Quantised::unit(&gated), h, Then::Store);
         }
     }
 }
 
 /// Every width of panel, odd blocks, every remainder of columns; gated outputs are as near as codes can be.
-fn codes_that_were_given_multiply_alone_and_in_company() {
+fn quantised_columns_multiply_alone_and_together() {
     let outputs = |lanes: usize| (1..=9).map(move |v| v * lanes).chain([5, 40]);
     for (isa, half) in all().into_iter().flat_map(|isa| outputs(isa.lanes()).map(move |n| (isa, n))) {
         for (block, blocks, count) in [(1, 1, 1), (7, 2, 3), (32, 1, 4), (18, 3, 8), (64, 2, 5)] {
             let what = format!("{} {blocks} of {block} to {half} for {count}", isa.name());
             let (inputs, stride) = (block * blocks, usize::next_multiple_of(block, 16));
-            let mut coins = Coins::new(1);
-            let values: Vec<f32> = (0..inputs * 2 * half).map(|_| coins.below(255) as f32 - 127.0).collect();
+            let mut uniforms = Uniforms::new(1);
+            let values: Vec<f32> =
+                (0..inputs * 2 * half).map(|_| uniforms.below(255) as f32 - 127.0).collect();
             let values: Vec<f32> = values.iter().map(|code| code * 0.002).collect();
             let stored = Stored::I8 { scales: vec![0.002; 2 * half] };
             let w = Matrix { values: &values, stored: &stored };
@@ -315,12 +313,12 @@ fn codes_that_were_given_multiply_alone_and_in_company() {
             let one: Vec<f32> = (0..half * half).map(|i| f32::from(u8::from(i % (half + 1) == 0))).collect();
             let stored = Stored::I8 { scales: vec![1.0; half] };
             let identity = Panels::pack(isa, Matrix { values: &one, stored: &stored }, half, half);
-            let mut x: Vec<f32> = (0..count * blocks * stride).map(|_| coins.normal()).collect();
+            let mut x: Vec<f32> = (0..count * blocks * stride).map(|_| uniforms.normal()).collect();
             x.chunks_exact_mut(stride).for_each(|x| x[block..].fill(0.0));
             let mut many = vec![0.5; count * w.padded_outputs()];
             let mut alone = many.clone();
             let mut h = vec![0.0; count * identity.padded_outputs()];
-            isa.run(Coded {
+            isa.run(QuantisedColumns {
                 w: [&w, &gate, &identity],
                 blocks,
                 stride,

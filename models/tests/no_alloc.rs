@@ -4,10 +4,10 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::path::Path;
-use wavesynth_models::ar::{Coins, Sampling};
+use wavesynth_models::ar::{Sampling, Uniforms};
 use wavesynth_models::kernels::Isa;
 use wavesynth_models::weights::{Checkpoint, Dtype};
-use wavesynth_models::zoo::{Loaded, narrow};
+use wavesynth_models::zoo::{Loaded, quantise};
 
 struct Counting;
 
@@ -52,13 +52,13 @@ fn a_stream_neither_allocates_nor_frees() {
     for ((family, dtype), isa) in dtypes.flat_map(|f| Isa::available().into_iter().map(move |isa| (f, isa))) {
         let path = &golden.join(family).with_extension("safetensors");
         let mut file = Checkpoint::read(path).unwrap();
-        narrow(&mut file, path, dtype).unwrap();
+        quantise(&mut file, path, dtype).unwrap();
         let model = Loaded::from_checkpoint(file, path, isa).unwrap();
         let mut stream = model.generator(Sampling::default());
         let frame = vec![0.1; stream.cond_len()];
         let other = vec![0.2; stream.cond_len()];
         let mut row = vec![0.0; stream.likelihood().classes()];
-        let mut coins = Coins::new(1);
+        let mut uniforms = Uniforms::new(1);
         let n = count(|| {
             for (temperature, top_k, top_p, min_p) in
                 [(1.0, 0, 1.0, 0.0), (0.7, 5, 1.0, 0.1), (1.0, 0, 0.9, 0.0), (0.0, 3, 0.5, 0.0)]
@@ -67,7 +67,7 @@ fn a_stream_neither_allocates_nor_frees() {
                 stream.condition(&frame);
                 stream.announce(&other);
                 for _ in 0..300 {
-                    stream.next(coins.next_coin());
+                    stream.next(uniforms.next_uniform());
                 }
                 stream.score(3);
                 stream.logits(4, &mut row);
@@ -87,7 +87,7 @@ fn a_stream_neither_allocates_nor_frees() {
                 if t % 70 < 5 {
                     streams.end(t % 70);
                 }
-                drawn.fill_with(|| coins.next_coin());
+                drawn.fill_with(|| uniforms.next_uniform());
                 streams.next(&drawn, &mut symbols);
             }
         });

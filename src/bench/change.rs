@@ -1,8 +1,8 @@
 //! From a changed condition to changed sound: a session on a device of no sound, in real time.
 
 use crate::synth::{
-    Clock, ClockDevice, CoinSource, Command, Cue, Deadlines, Event, Length, Manner, Part, Percentiles,
-    Session, Setup, Synth,
+    Clock, ClockDevice, Command, Conditioning, Deadlines, Event, Length, Part, Percentiles, SamplingPolicy,
+    Session, Setup, Synth, UniformSource,
 };
 use crate::voice::Voice;
 use anyhow::{Result, ensure};
@@ -26,9 +26,9 @@ pub fn change_to_sound(voice: &Voice, latency_ms: u32) -> Result<Option<Percenti
     };
     let speaker = |v: f32| (shape.speaker_dim > 0).then(|| vec![v; shape.speaker_dim]);
     let part = Part {
-        cue: Box::new(Cue::of(speaker(0.0), None)),
-        manner: Manner::default(),
-        coins: CoinSource::seed(1),
+        conditioning: Box::new(Conditioning::of(speaker(0.0), None)),
+        policy: SamplingPolicy::default(),
+        uniforms: UniformSource::seed(1),
         length: Length::Samples(u64::MAX),
         record: false,
     };
@@ -47,8 +47,8 @@ pub fn change_to_sound(voice: &Voice, latency_ms: u32) -> Result<Option<Percenti
         // Steps that share no factor with a period: the changes fall everywhere in it.
         std::thread::sleep(Duration::from_micros(37_300 + 1_700 * u64::from(i)));
         let sent = Instant::now();
-        let cue = Box::new(Cue::of(speaker(0.01 * i as f32), None));
-        session.send(Command::Change { cue, fade_ms: 0 });
+        let conditioning = Box::new(Conditioning::of(speaker(0.01 * i as f32), None));
+        session.send(Command::Change { conditioning, fade_ms: 0 });
         let mut watching = false;
         loop {
             ensure!(sent.elapsed() < PATIENCE, "the engine did not answer within 5 s");
@@ -56,8 +56,8 @@ pub fn change_to_sound(voice: &Voice, latency_ms: u32) -> Result<Option<Percenti
                 session.output().watch(at_sample);
                 watching = true;
             }
-            if watching && let Some(heard) = session.output().heard_at() {
-                times.record(heard - sent);
+            if watching && let Some(taken) = session.output().taken_at() {
+                times.record(taken - sent);
                 break;
             }
             std::thread::sleep(Duration::from_micros(100));

@@ -59,7 +59,7 @@ impl Subject {
             },
             tensors: layout.tensors(&layout.init(1)),
         };
-        zoo::narrow(&mut checkpoint, Path::new(name), dtype)?;
+        zoo::quantise(&mut checkpoint, Path::new(name), dtype)?;
         Self::new(name.into(), checkpoint, Path::new(name), isa)
     }
 

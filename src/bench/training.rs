@@ -10,14 +10,14 @@ use crate::train::corpus::Corpus;
 use crate::train::memory::{self, Forecast};
 use crate::train::optim::{self, Moments, Optimizer, Schedule};
 use crate::train::recording::Recording;
-use crate::train::shares::{Shares, Slots};
+use crate::train::slots::{FileWeights, Slots};
 use crate::train::window::{Cutter, Sampler};
 use crate::train::{self, device::Device};
 use crate::voice::SpeakerSection;
 use anyhow::{Result, ensure};
 use serde::Serialize;
 use std::time::Instant;
-use wavesynth_models::ar::Coins;
+use wavesynth_models::ar::Uniforms;
 use wavesynth_models::objective::{Objective, Window};
 use wavesynth_models::wavenet;
 
@@ -136,21 +136,21 @@ pub fn measure(subject: &Subject, steps: usize) -> Result<TrainRow> {
         }
         let began = Instant::now();
         let mut last = began;
-        let mut lap = |i: usize| {
+        let mut mark = |i: usize| {
             let now = Instant::now();
             spent[i] += (now - last).as_secs_f64();
             last = now;
         };
         let windows = batch(step);
-        lap(0);
+        mark(0);
         losses.push(objective.loss(&params, &windows, Some(&mut grads))?);
-        lap(1);
+        mark(1);
         optim::clip(&mut grads, train.clip_norm);
-        lap(2);
+        mark(2);
         optimizer.update(&mut params, &grads, &mut moments, step, schedule.at(step));
-        lap(3);
+        mark(3);
         optim::average(&mut ema, &params, train.ema, step);
-        lap(4);
+        mark(4);
         if step >= UNTIMED {
             seconds.push(began.elapsed().as_secs_f64());
         }
@@ -247,21 +247,21 @@ fn wavenet(name: &str, config: &wavenet::Config, mut train: Train, options: &Opt
 
 /// One recording a speaker, of random codes and features.
 fn random_corpus(config: &wavenet::Config, window: usize) -> Corpus {
-    let mut coins = Coins::new(1);
+    let mut uniforms = Uniforms::new(1);
     let condition = config.condition.as_ref();
     let (speakers, width) = condition.map_or((1, 0), |c| (c.speakers.max(1), c.features));
     let samples = RECORDING.max(8 * window);
     let mut recording = |speaker: usize| Recording {
         name: speaker.to_string(),
         speaker,
-        codes: (0..samples).map(|_| coins.below(config.classes.min(256) as u64) as u8).collect(),
-        track: (0..samples.div_ceil(config.hop()) * width).map(|_| coins.normal()).collect(),
-        others: Vec::new(),
+        codes: (0..samples).map(|_| uniforms.below(config.classes.min(256) as u64) as u8).collect(),
+        track: (0..samples.div_ceil(config.hop()) * width).map(|_| uniforms.normal()).collect(),
+        cross_tracks: Vec::new(),
         held_out: false,
     };
     Corpus {
         files: Vec::new(),
-        shares: Shares::new((0..speakers).map(|s| (s, samples as u64)), 1.0),
+        file_weights: FileWeights::new((0..speakers).map(|s| (s, samples as u64)), 1.0),
         own: 0..speakers,
         recordings: (0..speakers).map(&mut recording).collect(),
         common: None,

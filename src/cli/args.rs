@@ -5,7 +5,7 @@ use anyhow::{Context, Result, anyhow};
 use clap::Args;
 use std::path::{Path, PathBuf};
 use wavesynth::shipped::{self, TEXT, VOICE};
-use wavesynth::synth::{Cue, Length, Manner};
+use wavesynth::synth::{Conditioning, Length, SamplingPolicy};
 use wavesynth::text::TextModel;
 use wavesynth::voice::{SpeakerSection, Voice};
 use wavesynth_audio::cond::Condition;
@@ -67,7 +67,7 @@ impl ModelArgs {
         let path = self.model.as_deref().unwrap_or(Path::new(default));
         let (mut checkpoint, path) = read_checkpoint(Some(path))?;
         if let Some(dtype) = self.dtype {
-            zoo::narrow(&mut checkpoint, &path, dtype)?;
+            zoo::quantise(&mut checkpoint, &path, dtype)?;
         }
         Ok((checkpoint, path))
     }
@@ -156,28 +156,32 @@ impl ConditionArgs {
     }
 
     /// What they mean for `voice`.
-    pub fn cue(&self, voice: &Voice) -> Result<Cue> {
+    pub fn conditioning(&self, voice: &Voice) -> Result<Conditioning> {
         if voice.config.condition.is_none() && self.condition.is_some() {
             usage!("this model takes no condition: leave --condition out");
         }
-        let mut cue = Cue::default();
+        let mut conditioning = Conditioning::default();
         if let Some(path) = &self.condition {
-            cue = Cue::new(voice, &read_condition(path)?, path)?;
+            conditioning = Conditioning::new(voice, &read_condition(path)?, path)?;
         }
         if let Some(path) = &self.track {
             let condition = read(path, shipped::track)?;
             if condition.track.is_none() {
                 return Err(anyhow!("{}: holds no track; pass it with --condition", path.display()));
             }
-            let track = Cue::new(voice, &condition, path)?;
+            let track = Conditioning::new(voice, &condition, path)?;
             if !track.has_track() {
                 return Err(anyhow!("{}: this voice takes no track", path.display()));
             }
             // Whose track it was does not matter: --condition says who speaks.
-            cue = if cue.has_speaker() { cue.overlaid(track.without_speaker()) } else { track };
+            conditioning = if conditioning.has_speaker() {
+                conditioning.overlaid(track.without_speaker())
+            } else {
+                track
+            };
         }
         let speaks = voice.config.condition.as_ref().is_some_and(|c| c.speaker_dim > 0);
-        if speaks && !cue.has_speaker() {
+        if speaks && !conditioning.has_speaker() {
             let names: Vec<_> = shipped::speakers().collect();
             let known = if names.is_empty() {
                 "a condition file".into()
@@ -186,7 +190,7 @@ impl ConditionArgs {
             };
             usage!("this voice needs to know who speaks: pass --condition with {known}");
         }
-        Ok(cue)
+        Ok(conditioning)
     }
 }
 
@@ -274,7 +278,7 @@ impl SamplingArgs {
 
 /// How a voice draws its samples.
 #[derive(Debug, Args)]
-pub struct MannerArgs {
+pub struct PolicyArgs {
     #[command(flatten)]
     sampling: SamplingArgs,
     /// Lower the temperature by this fraction where speech is fully voiced: less noise in it
@@ -282,14 +286,14 @@ pub struct MannerArgs {
     sharpen: f32,
 }
 
-impl MannerArgs {
+impl PolicyArgs {
     /// The checked values for a voice that begins with a track, or without.
-    pub fn get(&self, tracked: bool) -> Result<Manner> {
+    pub fn get(&self, tracked: bool) -> Result<SamplingPolicy> {
         let (sampling, sharpen) = (self.sampling.get(if tracked { TRACKED } else { 1.0 })?, self.sharpen);
         if !(0.0..=1.0).contains(&sharpen) {
             usage!("--sharpen {sharpen}: wanted 0 to 1");
         }
-        Ok(Manner { sampling, sharpen })
+        Ok(SamplingPolicy { sampling, sharpen })
     }
 
     /// Seed of the uniform numbers.
@@ -307,10 +311,10 @@ pub struct LengthArgs {
 }
 
 impl LengthArgs {
-    /// The length of sound meant, where `cue` is spoken at `sample_rate` Hz.
-    pub fn get(&self, cue: &Cue, sample_rate: u32) -> Result<Length> {
+    /// The length of sound meant, where `conditioning` is spoken at `sample_rate` Hz.
+    pub fn get(&self, conditioning: &Conditioning, sample_rate: u32) -> Result<Length> {
         let seconds = match self.seconds {
-            None if cue.has_track() => return Ok(Length::Track),
+            None if conditioning.has_track() => return Ok(Length::Track),
             None => DEFAULT_SECONDS,
             Some(s) if s > 0.0 && s <= MAX_SECONDS => s,
             Some(s) => usage!("--seconds {s}: wanted more than 0 and at most {MAX_SECONDS} (a day)"),

@@ -95,7 +95,7 @@ impl SubjectArgs {
     fn checkpoint(&self, dtype: Option<Dtype>, isa: Isa) -> Result<Subject> {
         let (mut checkpoint, path) = self.model.checkpoint()?;
         if let Some(dtype) = dtype {
-            zoo::narrow(&mut checkpoint, &path, dtype)?;
+            zoo::quantise(&mut checkpoint, &path, dtype)?;
         }
         Subject::new(self.model.name(), checkpoint, &path, isa)
     }

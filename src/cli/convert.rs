@@ -32,7 +32,7 @@ pub fn run(args: Args) -> Result<()> {
         zoo::half_way(&mut checkpoint, &path)?;
     }
     if let Some(dtype) = args.dtype {
-        zoo::narrow(&mut checkpoint, &path, dtype)?;
+        zoo::quantise(&mut checkpoint, &path, dtype)?;
     }
     Ok(checkpoint.write(&args.output)?)
 }

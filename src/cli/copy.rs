@@ -1,6 +1,6 @@
 //! `wavesynth copy`: copy-synthesis, the plainest test of a voice.
 
-use super::args::{self, MannerArgs, ModelArgs};
+use super::args::{self, ModelArgs, PolicyArgs};
 use super::{output, usage};
 use anyhow::{Context, Result};
 use rayon::prelude::*;
@@ -8,7 +8,7 @@ use serde::Serialize;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use wavesynth::quality::{self, Difference};
-use wavesynth::synth::{CoinSource, Cue, Length, Part, Synth, without_denormals};
+use wavesynth::synth::{Conditioning, Length, Part, Synth, UniformSource, without_denormals};
 use wavesynth::voice::Voice;
 use wavesynth_audio::features::{self, Extractor, SpeakerStats};
 use wavesynth_audio::sink::{FileSink, Format, Sink};
@@ -26,7 +26,7 @@ pub struct Args {
     #[arg(value_name = "INPUT", required = true)]
     inputs: Vec<PathBuf>,
     #[command(flatten)]
-    manner: MannerArgs,
+    policy: PolicyArgs,
     /// Folder for the copies, each as a WAV file of its original's name
     #[arg(short, long, value_name = "DIR")]
     output: Option<PathBuf>,
@@ -94,7 +94,7 @@ pub fn run(args: Args) -> Result<()> {
     };
     debug_assert_eq!(c.features, features::FEATURES);
     let condition = args::read_condition(&args.condition)?;
-    let cue = Cue::new(&voice, &condition, &args.condition)?;
+    let conditioning = Conditioning::new(&voice, &condition, &args.condition)?;
     if let Some(dir) = &args.output {
         std::fs::create_dir_all(dir).with_context(|| format!("cannot make {}", dir.display()))?;
     }
@@ -103,7 +103,8 @@ pub fn run(args: Args) -> Result<()> {
         .inputs
         .par_iter()
         .map(|path| {
-            let done = without_denormals(|| copy(&args, &voice, &cue, condition.stats.as_ref(), path));
+            let done =
+                without_denormals(|| copy(&args, &voice, &conditioning, condition.stats.as_ref(), path));
             bar.inc(1);
             done
         })
@@ -122,17 +123,17 @@ pub fn run(args: Args) -> Result<()> {
 fn copy(
     args: &Args,
     voice: &Voice,
-    speaker: &Cue,
+    speaker: &Conditioning,
     stats: Option<&SpeakerStats>,
     path: &Path,
 ) -> Result<(Row, Vec<f32>, Vec<f32>)> {
     let original = wav::read_at(path, features::SAMPLE_RATE)?;
     let raw = Extractor::new().extract(&original);
-    let track = Cue::heard(voice, &raw, stats, path)?;
+    let track = Conditioning::from_features(voice, &raw, stats, path)?;
     let part = Part {
-        cue: Box::new(speaker.clone().overlaid(track)),
-        manner: args.manner.get(true)?,
-        coins: CoinSource::seed(args.manner.seed()),
+        conditioning: Box::new(speaker.clone().overlaid(track)),
+        policy: args.policy.get(true)?,
+        uniforms: UniformSource::seed(args.policy.seed()),
         length: Length::Track,
         record: false,
     };

@@ -10,7 +10,7 @@ use serde::Serialize;
 use std::f64::consts::LN_2;
 use std::path::{Path, PathBuf};
 use wavesynth::recordings;
-use wavesynth::synth::{Cue, Forced, without_denormals};
+use wavesynth::synth::{Conditioning, Forced, without_denormals};
 use wavesynth::voice::Voice;
 use wavesynth_audio::features::{Extractor, SpeakerStats};
 use wavesynth_audio::{pcm, wav};
@@ -79,8 +79,8 @@ pub fn run(args: Args) -> Result<()> {
         usage!("--surprise: {} is no text model", args.model.name());
     }
     let voice = Voice::from_loaded(model, &path)?;
-    let cue = args.condition.cue(&voice)?;
-    if cue.has_track() && args.inputs.len() > 1 {
+    let conditioning = args.condition.conditioning(&voice)?;
+    if conditioning.has_track() && args.inputs.len() > 1 {
         usage!(
             "one track can't be that of {} inputs; leave it out to extract one from each",
             args.inputs.len()
@@ -92,7 +92,7 @@ pub fn run(args: Args) -> Result<()> {
         .inputs
         .par_iter()
         .map(|path| {
-            let nats = without_denormals(|| score(&voice, cue.clone(), stats.as_ref(), path));
+            let nats = without_denormals(|| score(&voice, conditioning.clone(), stats.as_ref(), path));
             bar.inc(1);
             nats
         })
@@ -115,16 +115,21 @@ pub fn run(args: Args) -> Result<()> {
 }
 
 /// Nats of every symbol of a recording.
-fn score(voice: &Voice, cue: Cue, stats: Option<&SpeakerStats>, path: &Path) -> Result<Vec<f32>> {
+fn score(
+    voice: &Voice,
+    conditioning: Conditioning,
+    stats: Option<&SpeakerStats>,
+    path: &Path,
+) -> Result<Vec<f32>> {
     let pcm = wav::read_at(path, voice.section.sample_rate)?;
-    let cue = match &voice.config.condition {
-        Some(shape) if shape.features > 0 && !cue.has_track() => {
+    let conditioning = match &voice.config.condition {
+        Some(shape) if shape.features > 0 && !conditioning.has_track() => {
             let raw = recordings::raw_features(path, &mut Extractor::new())?;
-            cue.overlaid(Cue::heard(voice, &raw, stats, path)?)
+            conditioning.overlaid(Conditioning::from_features(voice, &raw, stats, path)?)
         }
-        _ => cue,
+        _ => conditioning,
     };
-    let mut forced = Forced::new(voice, cue.unconverted());
+    let mut forced = Forced::new(voice, conditioning.unconverted());
     let codes = pcm::encode_signal(&pcm, voice.section.preemphasis);
     Ok(codes.into_iter().map(|x| forced.score(x)).collect())
 }

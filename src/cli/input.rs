@@ -8,9 +8,9 @@ use std::io::{IsTerminal, stdin};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
-use wavesynth::synth::{Cue, Hearing, Length, Listener, Pace};
+use wavesynth::synth::{Conditioning, Length, Listener, ListenerCounters, Pace};
 use wavesynth::voice::Voice;
-use wavesynth_audio::features::{CausalExtractor, SAMPLE_RATE, SpeakerStats, Talker};
+use wavesynth_audio::features::{CausalExtractor, RunningSpeakerStats, SAMPLE_RATE, SpeakerStats};
 use wavesynth_audio::resample::RATES;
 use wavesynth_audio::ring::{self, Producer};
 use wavesynth_audio::wav::{self, WavError};
@@ -47,7 +47,7 @@ enum Source<'a> {
 #[cfg_attr(not(feature = "device"), allow(dead_code, reason = "only `play` reports how it was heard"))]
 pub struct Input {
     listener: Option<Listener>,
-    hearing: Arc<Hearing>,
+    counters: Arc<ListenerCounters>,
     /// Of the extractor and the resampler, in ms.
     delay_ms: (f64, f64),
     kind: Kind,
@@ -90,23 +90,28 @@ impl InputArgs {
     }
 
     /// Who speaks: as `condition` says, with no track but the input's.
-    pub fn cue(&self, condition: &ConditionArgs, voice: &Voice) -> Result<Cue> {
-        let cue = condition.cue(voice)?;
-        Ok(if self.input.is_some() { cue.without_track() } else { cue })
+    pub fn conditioning(&self, condition: &ConditionArgs, voice: &Voice) -> Result<Conditioning> {
+        let conditioning = condition.conditioning(voice)?;
+        Ok(if self.input.is_some() { conditioning.without_track() } else { conditioning })
     }
 
     /// How long: as `length` says, else as long as the input.
-    pub fn length(&self, length: &LengthArgs, cue: &Cue, sample_rate: u32) -> Result<Length> {
+    pub fn length(
+        &self,
+        length: &LengthArgs,
+        conditioning: &Conditioning,
+        sample_rate: u32,
+    ) -> Result<Length> {
         if self.input.is_some() && !length.is_given() {
             return Ok(Length::Track);
         }
-        length.get(cue, sample_rate)
+        length.get(conditioning, sample_rate)
     }
 
     /// Opens the input for `voice`, which errors call `name`. A stream is returned when it has brought its first frame.
     pub fn open(&self, voice: &Voice, name: &str) -> Result<Option<Input>> {
         let Some(source) = self.source() else { return Ok(None) };
-        let extractor = voice.extractor(self.talker(voice)?, Path::new(name))?;
+        let extractor = voice.extractor(self.speaker_stats(voice)?, Path::new(name))?;
         let input = match source {
             Source::File(path) => {
                 let listener = Listener::recording(extractor, wav::read_at(path, SAMPLE_RATE)?);
@@ -118,23 +123,23 @@ impl InputArgs {
         Ok(Some(input))
     }
 
-    fn talker(&self, voice: &Voice) -> Result<Talker> {
+    fn speaker_stats(&self, voice: &Voice) -> Result<RunningSpeakerStats> {
         let speakers = &voice.section.speakers;
         let Some(like) = &self.like else {
             let prior = SpeakerStats::average(speakers.iter().filter_map(|s| s.stats.as_ref())).context(
                 "this voice does not say what its speakers' features are like: pass --like with the condition file of \
                  who speaks in the input",
             )?;
-            return Ok(Talker::learning(prior, voice.section.common.as_ref()));
+            return Ok(RunningSpeakerStats::learning(prior, voice.section.common.as_ref()));
         };
-        Ok(Talker::known(stats_like(speakers, like)?))
+        Ok(RunningSpeakerStats::known(stats_like(speakers, like)?))
     }
 }
 
 impl Input {
     fn new(listener: Listener, kind: Kind) -> Self {
-        let (hearing, delay_ms) = (listener.hearing(), listener.delay_ms());
-        Self { hearing, delay_ms, listener: Some(listener), kind }
+        let (counters, delay_ms) = (listener.counters(), listener.delay_ms());
+        Self { counters, delay_ms, listener: Some(listener), kind }
     }
 
     /// What hears it, for a synth to take.
@@ -144,8 +149,8 @@ impl Input {
 
     /// What was heard.
     #[cfg(feature = "device")]
-    pub fn hearing(&self) -> &Hearing {
-        &self.hearing
+    pub fn counters(&self) -> &ListenerCounters {
+        &self.counters
     }
 
     /// Time that features and resampling take, in ms.

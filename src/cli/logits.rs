@@ -6,7 +6,7 @@ use anyhow::Result;
 use clap::ValueEnum;
 use serde_json::json;
 use std::path::PathBuf;
-use wavesynth::synth::{Cue, Forced, without_denormals};
+use wavesynth::synth::{Conditioning, Forced, without_denormals};
 use wavesynth::voice::Voice;
 use wavesynth_models::ar::Symbol;
 
@@ -43,13 +43,13 @@ enum Reading {
 /// Runs the command.
 pub fn run(args: Args) -> Result<()> {
     let voice = args.model.voice()?;
-    let cue = args.condition.cue(&voice)?;
+    let conditioning = args.condition.conditioning(&voice)?;
     let classes = voice.config.classes;
     let symbols = npy::read_symbols(&args.symbols, classes)?;
     let shape = [symbols.len() as u64, classes as u64];
     match args.path {
         Reading::Step => npy::write::<f32>(&args.output, &shape, |push| {
-            let mut forced = Forced::new(&voice, cue);
+            let mut forced = Forced::new(&voice, conditioning);
             let mut row = vec![0.0; classes];
             without_denormals(|| {
                 symbols.iter().try_for_each(|&x| {
@@ -59,7 +59,7 @@ pub fn run(args: Args) -> Result<()> {
             })
         })?,
         Reading::Graph => {
-            let rows = graph(&args.model, &voice, cue, &symbols)?;
+            let rows = graph(&args.model, &voice, conditioning, &symbols)?;
             npy::write::<f32>(&args.output, &shape, |push| Ok(rows.into_iter().try_for_each(push)?))?;
         }
     }
@@ -71,7 +71,12 @@ pub fn run(args: Args) -> Result<()> {
 
 /// [T, classes], row by row.
 #[cfg(feature = "train")]
-fn graph(model: &ModelArgs, voice: &Voice, cue: Cue, symbols: &[Symbol]) -> Result<Vec<f32>> {
+fn graph(
+    model: &ModelArgs,
+    voice: &Voice,
+    conditioning: Conditioning,
+    symbols: &[Symbol],
+) -> Result<Vec<f32>> {
     use wavesynth_models::ar::Graph;
     use wavesynth_models::candle_core::{Device, Tensor};
     use wavesynth_models::wavenet::graph::WaveNetGraph;
@@ -83,7 +88,7 @@ fn graph(model: &ModelArgs, voice: &Voice, cue: Cue, symbols: &[Symbol]) -> Resu
     let mut inputs = vec![u32::from(voice.config.start)];
     inputs.extend(symbols[..symbols.len() - 1].iter().map(|&x| u32::from(x)));
     let inputs = Tensor::from_vec(inputs, (1, symbols.len()), &device)?;
-    let frames = wavesynth::synth::frame_table(voice, cue, symbols.len());
+    let frames = wavesynth::synth::frame_table(voice, conditioning, symbols.len());
     let cond = match voice.config.cond_len() {
         0 => None,
         n => Some(Tensor::from_slice(&frames, (1, frames.len() / n, n), &device)?),
@@ -92,6 +97,6 @@ fn graph(model: &ModelArgs, voice: &Voice, cue: Cue, symbols: &[Symbol]) -> Resu
 }
 
 #[cfg(not(feature = "train"))]
-fn graph(_: &ModelArgs, _: &Voice, _: Cue, _: &[Symbol]) -> Result<Vec<f32>> {
+fn graph(_: &ModelArgs, _: &Voice, _: Conditioning, _: &[Symbol]) -> Result<Vec<f32>> {
     anyhow::bail!("--path graph: this program was built without the feature `train`")
 }

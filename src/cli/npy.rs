@@ -8,8 +8,8 @@ use std::io::{BufReader, BufWriter};
 use std::path::Path;
 use wavesynth_models::ar::Symbol;
 
-/// Largest coin: f64 numbers closer to 1 than f32 can say are rounded down to it.
-const LARGEST_COIN: f32 = 1.0 - 1.0 / (1u32 << 24) as f32;
+/// Largest uniform: f64 numbers closer to 1 than f32 can say are rounded down to it.
+const LARGEST_UNIFORM: f32 = 1.0 - 1.0 / (1u32 << 24) as f32;
 
 type Source = NpyFile<BufReader<File>>;
 
@@ -60,14 +60,14 @@ pub fn read_symbols(path: &Path, classes: usize) -> Result<Vec<Symbol>> {
 }
 
 /// A one-dimensional array of floats, f64 rounded to f32, but never up to 1.
-pub fn read_coins(path: &Path) -> Result<Vec<f32>> {
+pub fn read_uniforms(path: &Path) -> Result<Vec<f32>> {
     let npy = open(path)?;
     let values = match kind(&npy) {
         Some((TypeChar::Float, 4)) => elements::<f32>(npy, path, f64::from)?,
         Some((TypeChar::Float, 8)) => elements::<f64>(npy, path, |v| v)?,
         _ => bail!("{}: elements of type {}, wanted floats", path.display(), npy.dtype().descr()),
     };
-    let round = |v: f64| if v < 1.0 { (v as f32).min(LARGEST_COIN) } else { v as f32 };
+    let round = |v: f64| if v < 1.0 { (v as f32).min(LARGEST_UNIFORM) } else { v as f32 };
     Ok(values.into_iter().map(round).collect())
 }
 
@@ -95,20 +95,20 @@ mod tests {
         let path = dir.path().join("a.npy");
         write::<i64>(&path, &[3], |push| Ok([0, 255, 7].into_iter().try_for_each(push)?)).unwrap();
         assert_eq!(read_symbols(&path, 256).unwrap(), [0, 255, 7]);
-        let said = read_symbols(&path, 255).unwrap_err().to_string();
-        assert!(said.ends_with("symbol 1 is 255, wanted 0 to 254"), "{said}");
-        assert!(read_coins(&path).unwrap_err().to_string().contains("wanted floats"));
+        let message = read_symbols(&path, 255).unwrap_err().to_string();
+        assert!(message.ends_with("symbol 1 is 255, wanted 0 to 254"), "{message}");
+        assert!(read_uniforms(&path).unwrap_err().to_string().contains("wanted floats"));
         write::<u8>(&path, &[1, 2], |push| Ok([1, 2].into_iter().try_for_each(push)?)).unwrap();
         assert!(read_symbols(&path, 256).unwrap_err().to_string().contains("one dimension"));
     }
 
     #[test]
-    fn coins_never_become_one_by_rounding() {
+    fn uniforms_never_become_one_by_rounding() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("u.npy");
         let values = [0.25, 1.0 - 1e-12, 1.0];
         write::<f64>(&path, &[3], |push| Ok(values.into_iter().try_for_each(push)?)).unwrap();
-        assert_eq!(read_coins(&path).unwrap(), [0.25, LARGEST_COIN, 1.0]);
+        assert_eq!(read_uniforms(&path).unwrap(), [0.25, LARGEST_UNIFORM, 1.0]);
     }
 
     #[test]
@@ -119,7 +119,7 @@ mod tests {
         let bytes = std::fs::read(&path).unwrap();
         for n in [0, 5, 20, bytes.len() - 1] {
             std::fs::write(&path, &bytes[..n]).unwrap();
-            assert!(read_coins(&path).is_err(), "{n} bytes");
+            assert!(read_uniforms(&path).is_err(), "{n} bytes");
         }
     }
 }

@@ -5,7 +5,7 @@ mod latency;
 mod layers;
 mod status;
 
-use super::args::{ConditionArgs, LengthArgs, MannerArgs, ModelArgs, read_condition};
+use super::args::{ConditionArgs, LengthArgs, ModelArgs, PolicyArgs, read_condition};
 use super::input::{Input, InputArgs};
 use super::render::{Summary, speak};
 use super::{interrupt, output, usage};
@@ -18,8 +18,8 @@ use status::Status;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use wavesynth::synth::{
-    BLOCK, CoinSource, Command, Cue, Event, Layer, Length, Manner, Part, Percentiles, Report, Session, Setup,
-    Synth,
+    BLOCK, Command, Conditioning, Event, Layer, Length, Part, Percentiles, Report, SamplingPolicy, Session,
+    Setup, Synth, UniformSource,
 };
 use wavesynth::voice::Voice;
 use wavesynth_audio::device::{self, DeviceError, Playing};
@@ -36,7 +36,7 @@ const STALL: Duration = Duration::from_secs(5);
 const RING_MS: f32 = 60.0;
 const LIVE_MS: f32 = 15.0;
 /// Time after which the latency of live input is told: by then the devices have reported theirs.
-const SETTLED: Duration = Duration::from_secs(2);
+const STEADY_AFTER: Duration = Duration::from_secs(2);
 /// Where the sound goes when there is no device.
 const FALLBACK: &str = "wavesynth-play.wav";
 
@@ -53,7 +53,7 @@ pub struct Args {
     #[command(flatten)]
     length: LengthArgs,
     #[command(flatten)]
-    manner: MannerArgs,
+    policy: PolicyArgs,
     /// Another voice in the same sound: who speaks, and if wanted its own track (else --track), seed (else the next one),
     /// start and length in seconds, and loudness beside the others; can be repeated. The sum is never louder than its
     /// loudest voice. A condition that is changed while playing is that of the first voice
@@ -104,26 +104,26 @@ struct Played {
 /// Runs the command.
 pub fn run(args: Args) -> Result<()> {
     // What was typed wrong is said before a voice is read.
-    args.manner.get(true)?;
+    args.policy.get(true)?;
     let latency_ms = args.latency.unwrap_or(if args.input.is_live() { LIVE_MS } else { RING_MS });
     if !(1.0..=2000.0).contains(&latency_ms) {
         usage!("--latency {latency_ms}: wanted 1 to 2000 ms");
     }
     let voice = args.model.voice()?;
     let mut input = args.input.open(&voice, &args.model.name())?;
-    let cue = args.input.cue(&args.condition, &voice)?;
-    let manner = args.manner.get(cue.has_track() || input.is_some())?;
-    let length = args.input.length(&args.length, &cue, voice.section.sample_rate)?;
+    let conditioning = args.input.conditioning(&args.condition, &voice)?;
+    let policy = args.policy.get(conditioning.has_track() || input.is_some())?;
+    let length = args.input.length(&args.length, &conditioning, voice.section.sample_rate)?;
     let part = Part {
-        cue: Box::new(cue),
-        manner,
-        coins: CoinSource::seed(args.manner.seed()),
+        conditioning: Box::new(conditioning),
+        policy,
+        uniforms: UniformSource::seed(args.policy.seed()),
         length,
         record: false,
     };
     let mut layers = vec![Layer { part, start: 0, gain: 1.0 }];
     let track = args.condition.track.as_ref();
-    let base = Base { track, length: &args.length, manner: &args.manner };
+    let base = Base { track, length: &args.length, policy: &args.policy };
     for (number, layer) in (1..).zip(&args.layers) {
         layers.push(layer.layer(number, &voice, &base)?);
     }
@@ -135,7 +135,7 @@ pub fn run(args: Args) -> Result<()> {
     let request =
         device::Request { name: args.device.as_deref(), rate: voice.section.sample_rate, latency_ms };
     let mut played = match device::open(request) {
-        Ok(device) => play(&voice, synth, device, length, manner, input.as_ref(), &args)?,
+        Ok(device) => play(&voice, synth, device, length, policy, input.as_ref(), &args)?,
         // A default device that can't be opened is as good as none.
         Err(e @ (DeviceError::None(_) | DeviceError::Unusable { .. } | DeviceError::Host(_)))
             if args.device.is_none() =>
@@ -147,15 +147,15 @@ pub fn run(args: Args) -> Result<()> {
             };
             eprintln!("no output device ({why}); writing {} instead", path.display());
             let sink = FileSink::create(path, Format::Wav16, synth.sample_rate())?;
-            let summary = speak(&mut synth, Box::new(sink), args.manner.seed(), |_| Ok(()))?;
+            let summary = speak(&mut synth, Box::new(sink), args.policy.seed(), |_| Ok(()))?;
             Played::rendered(summary, path)
         }
         Err(e) => return Err(e.into()),
     };
     if let Some(input) = &input {
         input.check()?;
-        played.frames_held = input.hearing().held();
-        played.frames_skipped = input.hearing().skipped();
+        played.frames_held = input.counters().held();
+        played.frames_skipped = input.counters().skipped();
     }
     if args.json {
         output::json(&played)
@@ -170,7 +170,7 @@ fn play(
     synth: Synth,
     device: device::Output,
     length: Length,
-    manner: Manner,
+    policy: SamplingPolicy,
     input: Option<&Input>,
     args: &Args,
 ) -> Result<Played> {
@@ -185,18 +185,18 @@ fn play(
         playing.play()?;
         Ok(playing)
     })?;
-    let mut conductor = Conductor {
+    let mut player = Player {
         voice,
         session: &session,
         controls: Controls::new(input.is_none_or(|i| !i.takes_stdin())),
         input,
         status: Status::new(voice.section.sample_rate, setup, total),
-        manner,
+        policy,
         paused: false,
         interrupts: 0,
     };
-    conductor.run()?;
-    drop(conductor);
+    player.run()?;
+    drop(player);
     let device_stats = session.output().stats();
     let live = input.and_then(|input| Latency::measured(input, &session));
     let report = session.end()?;
@@ -210,23 +210,23 @@ fn play(
         ring_ms: Some(ms(ring_samples as f64)),
         period_ms: Some(ms(f64::from(period))),
         live,
-        ..Played::reported(&report, voice, args.manner.seed(), output::cpu_time() - cpu)
+        ..Played::reported(&report, voice, args.policy.seed(), output::cpu_time() - cpu)
     })
 }
 
 /// Main's side of a session: commands in, reports out.
-struct Conductor<'a> {
+struct Player<'a> {
     voice: &'a Voice,
     session: &'a Session<Playing>,
     controls: Controls,
     input: Option<&'a Input>,
     status: Status,
-    manner: Manner,
+    policy: SamplingPolicy,
     paused: bool,
     interrupts: usize,
 }
 
-impl Conductor<'_> {
+impl Player<'_> {
     /// Until the last sample has left the loudspeaker.
     fn run(&mut self) -> Result<()> {
         let mut callbacks = (0, Instant::now());
@@ -234,8 +234,8 @@ impl Conductor<'_> {
         let mut stated = false;
         while !self.session.is_finished() {
             for action in self.controls.wait(TICK) {
-                if let Err(e) = action.map_err(anyhow::Error::msg).and_then(|a| self.obey(a)) {
-                    self.status.say(&format!("{e:#}"));
+                if let Err(e) = action.map_err(anyhow::Error::msg).and_then(|a| self.handle(a)) {
+                    self.status.print(&format!("{e:#}"));
                 }
             }
             let interrupts = interrupt::count() + self.controls.interrupts();
@@ -260,10 +260,10 @@ impl Conductor<'_> {
             } else if callbacks.1.elapsed() > STALL {
                 bail!("the output device has stopped asking for sound");
             }
-            if !stated && start.elapsed() > SETTLED {
+            if !stated && start.elapsed() > STEADY_AFTER {
                 stated = true;
                 if let Some(latency) = self.input.and_then(|i| Latency::measured(i, self.session)) {
-                    self.status.say(&latency.line());
+                    self.status.print(&latency.line());
                 }
             }
             let prompt = self.controls.prompt();
@@ -292,35 +292,35 @@ impl Conductor<'_> {
         Ok(())
     }
 
-    fn obey(&mut self, action: Action) -> Result<()> {
+    fn handle(&mut self, action: Action) -> Result<()> {
         match action {
             Action::Change { path, fade_ms } => {
                 let condition = read_condition(&path)?;
-                let mut cue = Cue::new(self.voice, &condition, &path)?;
+                let mut conditioning = Conditioning::new(self.voice, &condition, &path)?;
                 if self.input.is_some() {
-                    cue = cue.without_track();
+                    conditioning = conditioning.without_track();
                 }
-                if !cue.has_speaker() && !cue.has_track() {
+                if !conditioning.has_speaker() && !conditioning.has_track() {
                     bail!("{}: holds nothing that this voice listens to", path.display());
                 }
-                self.send(Command::Change { cue: Box::new(cue), fade_ms })?;
-                self.status.say(&format!("condition {}", path.display()));
+                self.send(Command::Change { conditioning: Box::new(conditioning), fade_ms })?;
+                self.status.print(&format!("condition {}", path.display()));
             }
             Action::Temperature(temperature) => {
-                self.manner.sampling = Sampling { temperature, ..self.manner.sampling }.checked()?;
-                self.send(Command::Manner(self.manner))?;
-                self.status.say(&format!("temperature {temperature:.2}"));
+                self.policy.sampling = Sampling { temperature, ..self.policy.sampling }.checked()?;
+                self.send(Command::Policy(self.policy))?;
+                self.status.print(&format!("temperature {temperature:.2}"));
             }
             Action::Warmer(by) => {
                 // Rounded, or a hundred steps of 0.05 would drift.
-                let t = ((self.manner.sampling.temperature + by) * 100.0).round() / 100.0;
-                self.obey(Action::Temperature(t.max(0.0)))?;
+                let t = ((self.policy.sampling.temperature + by) * 100.0).round() / 100.0;
+                self.handle(Action::Temperature(t.max(0.0)))?;
             }
             Action::Pause => self.pause(true)?,
             Action::Resume => self.pause(false)?,
             Action::TogglePause => self.pause(!self.paused)?,
             Action::Stop => self.send(Command::Stop { fade_ms: FADE_OUT_MS })?,
-            Action::Help => self.status.say(controls::HELP),
+            Action::Help => self.status.print(controls::HELP),
         }
         Ok(())
     }

@@ -2,7 +2,7 @@
 
 mod jobs;
 
-use super::args::{ConditionArgs, LengthArgs, MannerArgs, ModelArgs};
+use super::args::{ConditionArgs, LengthArgs, ModelArgs, PolicyArgs};
 use super::input::{Input, InputArgs};
 use super::{interrupt, npy, output, together, usage};
 use anyhow::{Result, bail};
@@ -11,7 +11,7 @@ use serde::Serialize;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
-use wavesynth::synth::{CoinSource, Length, Part, Synth, without_denormals};
+use wavesynth::synth::{Length, Part, Synth, UniformSource, without_denormals};
 use wavesynth_audio::sink::{FileSink, Format, PipeSink, Sink};
 
 /// Samples between two looks at the clock and the interrupt flag.
@@ -29,7 +29,7 @@ pub struct Args {
     #[command(flatten)]
     length: LengthArgs,
     #[command(flatten)]
-    manner: MannerArgs,
+    policy: PolicyArgs,
     /// File to write, or - for stdout
     #[arg(short, long, value_name = "OUT.wav", required_unless_present = "jobs")]
     output: Option<PathBuf>,
@@ -38,15 +38,15 @@ pub struct Args {
     #[arg(
         long,
         value_name = "LIST.tsv",
-        conflicts_with_all = ["output", "condition", "track", "input", "seed", "coins", "codes"]
+        conflicts_with_all = ["output", "condition", "track", "input", "seed", "uniforms", "codes"]
     )]
     jobs: Option<PathBuf>,
     /// What to write
     #[arg(long, value_enum, default_value_t = FormatName::Wav)]
     format: FormatName,
     /// Take the uniform numbers, one a sample, from this array instead of the seed
-    #[arg(long, value_name = "U.npy")]
-    coins: Option<PathBuf>,
+    #[arg(long, alias = "coins", value_name = "U.npy")]
+    uniforms: Option<PathBuf>,
     /// Also write the symbols drawn, as an array of 16-bit integers
     #[arg(long, value_name = "X.npy")]
     codes: Option<PathBuf>,
@@ -99,7 +99,7 @@ pub fn run(args: Args) -> Result<()> {
 
 fn one(args: &Args, path: &Path) -> Result<()> {
     // What was typed wrong is said before a voice is read.
-    args.manner.get(true)?;
+    args.policy.get(true)?;
     let to_stdout = path.as_os_str() == "-";
     if to_stdout && args.json {
         usage!("--json and -o - both want stdout; write the sound to a file");
@@ -115,25 +115,26 @@ fn one(args: &Args, path: &Path) -> Result<()> {
     }
     let voice = args.model.voice()?;
     let mut input = args.input.open(&voice, &args.model.name())?;
-    let cue = args.input.cue(&args.condition, &voice)?;
-    let manner = args.manner.get(cue.has_track() || input.is_some())?;
+    let conditioning = args.input.conditioning(&args.condition, &voice)?;
+    let policy = args.policy.get(conditioning.has_track() || input.is_some())?;
     let sample_rate = voice.section.sample_rate;
-    let mut length = args.input.length(&args.length, &cue, sample_rate)?;
-    let mut coins = CoinSource::seed(args.manner.seed());
-    if let Some(path) = &args.coins {
-        coins = given_coins(path)?;
-        let there = coins.len().unwrap_or(0);
-        if !args.length.is_given() && !cue.has_track() && input.is_none() {
+    let mut length = args.input.length(&args.length, &conditioning, sample_rate)?;
+    let mut uniforms = UniformSource::seed(args.policy.seed());
+    if let Some(path) = &args.uniforms {
+        uniforms = given_uniforms(path)?;
+        let there = uniforms.len().unwrap_or(0);
+        if !args.length.is_given() && !conditioning.has_track() && input.is_none() {
             length = Length::Samples(there);
         }
     }
-    let given = coins.len();
+    let given = uniforms.len();
     let record = args.codes.is_some();
-    let mut synth = Synth::new(&voice, Part { cue: Box::new(cue), manner, coins, length, record });
+    let mut synth =
+        Synth::new(&voice, Part { conditioning: Box::new(conditioning), policy, uniforms, length, record });
     if let Some(listener) = input.as_mut().and_then(Input::listener) {
         synth.listen(listener);
     }
-    if let (Some(path), Some(there), Some(wanted)) = (&args.coins, given, synth.wanted(length))
+    if let (Some(path), Some(there), Some(wanted)) = (&args.uniforms, given, synth.wanted(length))
         && there < wanted
     {
         bail!("{}: {there} numbers, {wanted} samples want one each", path.display());
@@ -155,7 +156,7 @@ fn one(args: &Args, path: &Path) -> Result<()> {
             _ => Ok(()),
         }
     };
-    let summary = speak(&mut synth, sink, args.manner.seed(), keep_codes)?;
+    let summary = speak(&mut synth, sink, args.policy.seed(), keep_codes)?;
     if args.json {
         output::json(&summary)
     } else {
@@ -173,13 +174,13 @@ fn format(name: FormatName, to_stdout: bool) -> Format {
     }
 }
 
-fn given_coins(path: &Path) -> Result<CoinSource> {
-    let coins = npy::read_coins(path)?;
-    if coins.is_empty() {
+fn given_uniforms(path: &Path) -> Result<UniformSource> {
+    let uniforms = npy::read_uniforms(path)?;
+    if uniforms.is_empty() {
         bail!("{}: no numbers", path.display());
     }
-    match CoinSource::given(coins) {
-        Ok(coins) => Ok(coins),
+    match UniformSource::given(uniforms) {
+        Ok(uniforms) => Ok(uniforms),
         Err(e) => bail!("{}: {e}", path.display()),
     }
 }

@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use std::io::{self, IsTerminal, Read, Write};
 use wavesynth::synth::without_denormals;
 use wavesynth::text::{TextModel, Utf8Stream};
-use wavesynth_models::ar::Coins;
+use wavesynth_models::ar::Uniforms;
 
 /// Write text on from a prompt, symbol by symbol
 #[derive(Debug, clap::Args)]
@@ -42,9 +42,9 @@ pub fn run(args: Args) -> Result<()> {
         text => text.as_bytes().to_vec(),
     };
     let symbols = tokenizer.encode(&prompt, "the prompt")?;
-    if let Some(memory) = model.config.memory().filter(|m| symbols.len() > *m) {
+    if let Some(past_len) = model.config.past_len().filter(|m| symbols.len() > *m) {
         let unit = tokenizer.unit();
-        eprintln!("the prompt has {} {unit}s; the model sees the last {memory}", symbols.len());
+        eprintln!("the prompt has {} {unit}s; the model sees the last {past_len}", symbols.len());
     }
 
     let mut out = io::stdout().lock();
@@ -59,14 +59,14 @@ pub fn run(args: Args) -> Result<()> {
         let mut stream = model.generator(sampling);
         for &x in &symbols {
             stream.score(x);
-            let said = text.push(tokenizer.bytes(x));
+            let text = text.push(tokenizer.bytes(x));
             if !args.no_echo {
-                write(&said)?;
+                write(&text)?;
             }
         }
-        let mut coins = Coins::new(args.sampling.seed);
+        let mut uniforms = Uniforms::new(args.sampling.seed);
         for _ in 0..args.length {
-            write(&text.push(tokenizer.bytes(stream.next(coins.next_coin()))))?;
+            write(&text.push(tokenizer.bytes(stream.next(uniforms.next_uniform()))))?;
         }
         write(&text.finish())
     })?;

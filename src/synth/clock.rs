@@ -29,7 +29,7 @@ struct Shared {
     stop: AtomicBool,
     /// Sample whose taking is waited for; `u64::MAX` for none.
     mark: AtomicU64,
-    heard: Mutex<Option<Instant>>,
+    taken_at: Mutex<Option<Instant>>,
     kept: Mutex<Vec<f32>>,
 }
 
@@ -60,17 +60,17 @@ impl ClockDevice {
 
     /// From now on, watch for sample `at` (counted from the first) to be taken.
     pub fn watch(&self, at: u64) {
-        *self.heard() = None;
+        *self.lock() = None;
         self.shared.mark.store(at, Ordering::Release);
     }
 
     /// When the watched sample was taken, if it was.
-    pub fn heard_at(&self) -> Option<Instant> {
-        *self.heard()
+    pub fn taken_at(&self) -> Option<Instant> {
+        *self.lock()
     }
 
-    fn heard(&self) -> std::sync::MutexGuard<'_, Option<Instant>> {
-        self.shared.heard.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Instant>> {
+        self.shared.taken_at.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -104,8 +104,8 @@ impl Shared {
             }
             if taken > self.mark.load(Ordering::Acquire) {
                 self.mark.store(u64::MAX, Ordering::Release);
-                let mut heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
-                *heard = Some(Instant::now());
+                let mut taken_at = self.taken_at.lock().unwrap_or_else(PoisonError::into_inner);
+                *taken_at = Some(Instant::now());
             }
             if n == 0 && clock == Clock::Unhurried {
                 std::thread::sleep(Duration::from_micros(200));

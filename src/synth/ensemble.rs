@@ -1,17 +1,17 @@
 //! Several streams of one voice in lockstep: every weight that is read serves all of them.
 
 use super::line::Line;
-use super::{Cue, Listener, Manner, Part};
+use super::{Conditioning, Listener, Part, SamplingPolicy};
 use crate::voice::Voice;
 use wavesynth_models::ar::{Generators, Sampling, Symbol};
 
-/// Up to a fixed number of streams of one voice, each with its own cue, coins and length. Each says what a
+/// Up to a fixed number of streams of one voice, each with its own conditioning, uniforms and length. Each says what a
 /// [`super::Synth`] of its part would, to the bit, whatever the others do.
 pub struct Ensemble {
     streams: Box<dyn Generators>,
     lines: Vec<Option<Line>>,
-    /// By stream: the coin and the symbol of the sample at hand.
-    coins: Vec<f32>,
+    /// By stream: the uniform and the symbol of the sample at hand.
+    uniforms: Vec<f32>,
     symbols: Vec<Symbol>,
 }
 
@@ -21,7 +21,7 @@ impl Ensemble {
         Self {
             streams: voice.model.streams(most, Sampling::default()),
             lines: (0..most).map(|_| None).collect(),
-            coins: vec![0.0; most],
+            uniforms: vec![0.0; most],
             symbols: vec![0; most],
         }
     }
@@ -29,7 +29,7 @@ impl Ensemble {
     /// Has stream `at` speak `part` from its first sample on, in place of what it was saying.
     ///
     /// # Panics
-    /// When there is no such stream, or the cue was made for another voice.
+    /// When there is no such stream, or the conditioning was made for another voice.
     pub fn start(&mut self, at: usize, voice: &Voice, part: Part) {
         self.set(at, voice, part);
         self.begin(at);
@@ -53,23 +53,23 @@ impl Ensemble {
     ///
     /// # Real-time
     /// Yes: O(1) per sample, neither allocates nor frees.
-    pub fn fill(&mut self, samples: usize, blocks: &mut [Vec<f32>], said: &mut [usize]) {
-        said.fill(0);
+    pub fn fill(&mut self, samples: usize, blocks: &mut [Vec<f32>], written: &mut [usize]) {
+        written.fill(0);
         for _ in 0..samples {
-            self.settle();
+            self.update();
             self.step(|at, sample| {
-                blocks[at][said[at]] = sample;
-                said[at] += 1;
+                blocks[at][written[at]] = sample;
+                written[at] += 1;
             });
         }
-        self.settle();
+        self.update();
     }
 
     /// Prepares stream `at` for `part`, which it speaks once it begins.
     pub(super) fn set(&mut self, at: usize, voice: &Voice, part: Part) {
         self.streams.end(at);
         let mut line = Line::new(voice, part);
-        line.set_manner(line.manner(), self.streams.as_mut(), at);
+        line.set_policy(line.policy(), self.streams.as_mut(), at);
         self.lines[at] = Some(line);
     }
 
@@ -85,7 +85,7 @@ impl Ensemble {
     ///
     /// # Real-time
     /// Yes.
-    pub(super) fn settle(&mut self) {
+    pub(super) fn update(&mut self) {
         for (at, line) in self.lines.iter().enumerate() {
             if line.as_ref().is_some_and(Line::is_over) {
                 self.streams.end(at);
@@ -99,28 +99,34 @@ impl Ensemble {
     /// # Real-time
     /// Yes.
     #[inline]
-    pub(super) fn step(&mut self, mut heard: impl FnMut(usize, f32)) {
-        let Self { streams, lines, coins, symbols } = self;
+    pub(super) fn step(&mut self, mut emit: impl FnMut(usize, f32)) {
+        let Self { streams, lines, uniforms, symbols } = self;
         for (at, line) in lines.iter_mut().enumerate() {
             if let Some(line) = line.as_mut().filter(|_| streams.is_running(at)) {
-                coins[at] = line.conduct(streams.as_mut(), at);
+                uniforms[at] = line.condition(streams.as_mut(), at);
             }
         }
-        streams.next(coins, symbols);
+        streams.next(uniforms, symbols);
         for (at, line) in lines.iter_mut().enumerate() {
             if let Some(line) = line.as_mut().filter(|_| streams.is_running(at)) {
-                heard(at, line.say(symbols[at]));
+                emit(at, line.decode(symbols[at]));
             }
         }
     }
 
-    /// See [`super::Synth::change`]. A cue for a stream that has ended comes back: nobody is there to hear it.
-    pub(super) fn change(&mut self, at: usize, cue: Box<Cue>, fade_ms: u32, sample_rate: u32) -> Box<Cue> {
+    /// See [`super::Synth::change`]. A conditioning for a stream that has ended comes back: nobody is there to hear it.
+    pub(super) fn change(
+        &mut self,
+        at: usize,
+        conditioning: Box<Conditioning>,
+        fade_ms: u32,
+        sample_rate: u32,
+    ) -> Box<Conditioning> {
         match &mut self.lines[at] {
             Some(line) if self.streams.is_running(at) || !line.is_over() => {
-                line.change(cue, fade_ms, sample_rate, self.streams.as_mut(), at)
+                line.change(conditioning, fade_ms, sample_rate, self.streams.as_mut(), at)
             }
-            _ => cue,
+            _ => conditioning,
         }
     }
 
@@ -148,14 +154,14 @@ impl Ensemble {
     ///
     /// # Real-time
     /// Yes.
-    pub(super) fn hear(&mut self, at: usize) -> bool {
-        self.lines[at].as_mut().is_none_or(Line::hear)
+    pub(super) fn advance(&mut self, at: usize) -> bool {
+        self.lines[at].as_mut().is_none_or(Line::advance)
     }
 
-    pub(super) fn set_manner(&mut self, manner: Manner) {
+    pub(super) fn set_policy(&mut self, policy: SamplingPolicy) {
         for (at, line) in self.lines.iter_mut().enumerate() {
             if let Some(line) = line {
-                line.set_manner(manner, self.streams.as_mut(), at);
+                line.set_policy(policy, self.streams.as_mut(), at);
             }
         }
     }

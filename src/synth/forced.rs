@@ -1,6 +1,6 @@
 //! Teacher forcing through the engine: given symbols in, what the model thinks of them out.
 
-use super::Cue;
+use super::Conditioning;
 use super::frames::Frames;
 use crate::voice::Voice;
 use wavesynth_models::ar::{Generator, Sampling, Symbol};
@@ -13,17 +13,17 @@ pub struct Forced {
 }
 
 impl Forced {
-    /// `voice`, before the first symbol, under `cue`.
-    pub fn new(voice: &Voice, cue: Cue) -> Self {
+    /// `voice`, before the first symbol, under `conditioning`.
+    pub fn new(voice: &Voice, conditioning: Conditioning) -> Self {
         Self {
             generator: voice.model.generator(Sampling::default()),
-            frames: Frames::new(voice.config.condition.clone(), Box::new(cue)),
+            frames: Frames::new(voice.config.condition.clone(), Box::new(conditioning)),
             position: 0,
         }
     }
 
     fn advance(&mut self) {
-        self.frames.conduct(self.position, &mut self.generator);
+        self.frames.condition(self.position, &mut self.generator);
         self.position += 1;
     }
 
@@ -40,10 +40,10 @@ impl Forced {
     }
 }
 
-/// The conditioning frames of `samples` samples under `cue` [⌈samples / hop⌉, cond_len], row by row: what the engine
+/// The conditioning frames of `samples` samples under `conditioning` [⌈samples / hop⌉, cond_len], row by row: what the engine
 /// is given one at a time. Empty for an unconditional voice.
-pub fn frame_table(voice: &Voice, cue: Cue, samples: usize) -> Vec<f32> {
-    let mut frames = Frames::new(voice.config.condition.clone(), Box::new(cue));
+pub fn frame_table(voice: &Voice, conditioning: Conditioning, samples: usize) -> Vec<f32> {
+    let mut frames = Frames::new(voice.config.condition.clone(), Box::new(conditioning));
     let hop = voice.config.hop().max(1);
     let mut table = Vec::new();
     for position in (0..samples as u64).step_by(hop) {

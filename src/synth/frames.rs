@@ -1,9 +1,9 @@
 //! The frame clock: which conditioning frame is due at which sample.
 
-use super::cue::Cue;
+use super::conditioning::Conditioning;
 use super::listener::Listener;
 use wavesynth_audio::features::common::Alignment;
-use wavesynth_audio::features::{Talker, VOICING};
+use wavesynth_audio::features::{RunningSpeakerStats, VOICING};
 use wavesynth_models::ar::Generator;
 use wavesynth_models::wavenet::Condition;
 
@@ -25,20 +25,20 @@ impl Conditioned for Box<dyn Generator> {
     }
 }
 
-/// Walks through a cue one frame at a time. Sample t is spoken under frame t / hop.
+/// Walks through a conditioning one frame at a time. Sample t is spoken under frame t / hop.
 pub(super) struct Frames {
     /// `None` for an unconditional model, which is due no frame.
     shape: Option<Condition>,
-    cue: Box<Cue>,
-    /// What brings the features in place of the cue's track.
+    conditioning: Box<Conditioning>,
+    /// What brings the features in place of the conditioning's track.
     listener: Option<Box<Listener>>,
-    /// Makes the cue's speaker of another who is heard or whose track it is.
+    /// Makes the conditioning's speaker of another who is heard or whose track it is.
     conversion: Option<Alignment>,
-    /// [`Talker::alignments`] that it was made with.
+    /// [`RunningSpeakerStats::alignments`] that it was made with.
     alignments: u64,
-    /// The speaker vector that the cue wants.
+    /// The speaker vector that the conditioning wants.
     target: Vec<f32>,
-    /// The speaker vector in force, somewhere between `from` and the cue's while a fade runs.
+    /// The speaker vector in force, somewhere between `from` and the conditioning's while a fade runs.
     speaker: Vec<f32>,
     from: Vec<f32>,
     /// Frame at which the fade began, and frames it lasts.
@@ -51,7 +51,7 @@ pub(super) struct Frames {
 }
 
 impl Frames {
-    pub(super) fn new(shape: Option<Condition>, cue: Box<Cue>) -> Self {
+    pub(super) fn new(shape: Option<Condition>, conditioning: Box<Conditioning>) -> Self {
         let speaker_dim = shape.as_ref().map_or(0, |c| c.speaker_dim);
         let mut frames = Self {
             frame: vec![0.0; shape.as_ref().map_or(0, Condition::len)],
@@ -64,7 +64,7 @@ impl Frames {
             listener: None,
             conversion: None,
             alignments: 0,
-            cue,
+            conditioning,
             shape,
         };
         frames.begin();
@@ -77,18 +77,19 @@ impl Frames {
         self.begin();
     }
 
-    /// Starts with the cue's speaker at once.
+    /// Starts with the conditioning's speaker at once.
     fn begin(&mut self) {
         self.convert();
         self.speaker.copy_from_slice(&self.target);
     }
 
     fn convert(&mut self) {
-        let talker = self.listener.as_ref().map(|l| l.talker());
-        self.alignments = talker.map_or(0, Talker::alignments);
-        let (conversion, vector) = self.cue.conversion(talker.map(Talker::stats)).unzip();
+        let speaker_stats = self.listener.as_ref().map(|l| l.speaker_stats());
+        self.alignments = speaker_stats.map_or(0, RunningSpeakerStats::alignments);
+        let (conversion, vector) =
+            self.conditioning.conversion(speaker_stats.map(RunningSpeakerStats::stats)).unzip();
         self.conversion = conversion;
-        if let Some(vector) = vector.or_else(|| self.cue.speaker()) {
+        if let Some(vector) = vector.or_else(|| self.conditioning.speaker()) {
             self.target.copy_from_slice(vector);
         }
     }
@@ -108,12 +109,12 @@ impl Frames {
     }
 
     /// Hears on if a frame begins at sample `position`. False when nothing more is heard.
-    pub(super) fn hear(&mut self, position: u64) -> bool {
+    pub(super) fn advance(&mut self, position: u64) -> bool {
         let begins = position.is_multiple_of(self.hop());
         match &mut self.listener {
             Some(listener) if begins => {
                 let more = listener.advance();
-                if listener.talker().alignments() != self.alignments {
+                if listener.speaker_stats().alignments() != self.alignments {
                     self.convert();
                 }
                 more
@@ -128,7 +129,7 @@ impl Frames {
 
     /// Conditions `stream` for sample `position`: with the frame that begins there, if one does, and announces the one
     /// after it, whose work is then spread over the samples in between. Whether a frame began.
-    pub(super) fn conduct(&mut self, position: u64, stream: &mut impl Conditioned) -> bool {
+    pub(super) fn condition(&mut self, position: u64, stream: &mut impl Conditioned) -> bool {
         let Some(frame) = self.due(position) else {
             return false;
         };
@@ -162,8 +163,8 @@ impl Frames {
         let Some(shape) = &self.shape else { return &[] };
         let at = (i - self.track_start.min(i)) as usize;
         let (track, at) = match &self.listener {
-            Some(listener) => (Some(self.cue.heard_track(listener.window())), listener.context()),
-            None => (self.cue.track(), at),
+            Some(listener) => (Some(self.conditioning.listener_track(listener.window())), listener.context()),
+            None => (self.conditioning.track(), at),
         };
         shape.write_frame(&self.speaker, track, at, &mut self.frame);
         if let Some(map) = &self.conversion {
@@ -173,7 +174,7 @@ impl Frames {
             let features = shape.centre(&self.frame);
             self.voicing = features.and_then(|f| f.get(VOICING)).copied().unwrap_or(0.0);
         }
-        if self.cue.has_speaker() {
+        if self.conditioning.has_speaker() {
             let (start, frames) = self.fade;
             let done = i - start.min(i) + 1;
             let speaker = &mut self.frame[..self.target.len()];
@@ -195,22 +196,22 @@ impl Frames {
     /// See [`super::Synth::change`].
     pub(super) fn change(
         &mut self,
-        mut cue: Box<Cue>,
+        mut conditioning: Box<Conditioning>,
         position: u64,
         fade_ms: u32,
         sample_rate: u32,
-    ) -> Box<Cue> {
+    ) -> Box<Conditioning> {
         let next = position.div_ceil(self.hop());
-        if cue.has_speaker() {
+        if conditioning.has_speaker() {
             self.from.copy_from_slice(&self.speaker);
             let samples = u64::from(fade_ms) * u64::from(sample_rate) / 1000;
             self.fade = (next, samples / self.hop());
         }
-        if cue.has_track() {
+        if conditioning.has_track() {
             self.track_start = next;
         }
-        cue.inherit(&mut self.cue);
-        let old = std::mem::replace(&mut self.cue, cue);
+        conditioning.inherit(&mut self.conditioning);
+        let old = std::mem::replace(&mut self.conditioning, conditioning);
         self.convert();
         old
     }
@@ -225,7 +226,7 @@ impl Frames {
         let features = self.shape.as_ref()?.features;
         let frames = match &self.listener {
             Some(listener) => listener.frames()?,
-            None => self.cue.track()?.features.len() / features.max(1),
+            None => self.conditioning.track()?.features.len() / features.max(1),
         };
         Some(frames as u64 * self.hop())
     }
@@ -238,7 +239,7 @@ mod tests {
     fn frames() -> Frames {
         let shape =
             Condition { speakers: 2, speaker_dim: 1, features: 1, context: 0, hidden: 0, others: 0, hop: 4 };
-        Frames::new(Some(shape), Box::new(Cue::of(Some(vec![1.0]), Some(vec![10.0, 11.0, 12.0]))))
+        Frames::new(Some(shape), Box::new(Conditioning::of(Some(vec![1.0]), Some(vec![10.0, 11.0, 12.0]))))
     }
 
     #[test]
@@ -252,17 +253,17 @@ mod tests {
     }
 
     #[test]
-    fn a_fade_is_linear_and_keeps_what_the_new_cue_lacks() {
+    fn a_fade_is_linear_and_keeps_what_the_new_conditioning_lacks() {
         let mut f = frames();
         f.due(0);
         // 1000 Hz, hop 4: 16 ms are 4 frames, from frame 1 on.
-        f.change(Box::new(Cue::of(Some(vec![3.0]), None)), 2, 16, 1000);
+        f.change(Box::new(Conditioning::of(Some(vec![3.0]), None)), 2, 16, 1000);
         assert_eq!(f.due(4).unwrap(), [1.5, 1.0, 11.0]);
         assert_eq!(f.due(8).unwrap(), [2.0, 1.0, 12.0]);
         // A second change starts from where the first one stands.
-        f.change(Box::new(Cue::of(Some(vec![2.0]), Some(vec![7.0, 8.0]))), 9, 8, 1000);
+        f.change(Box::new(Conditioning::of(Some(vec![2.0]), Some(vec![7.0, 8.0]))), 9, 8, 1000);
         assert_eq!(f.due(12).unwrap(), [2.0, 1.0, 7.0]);
-        let old = f.change(Box::new(Cue::of(None, Some(vec![5.0]))), 13, 0, 1000);
+        let old = f.change(Box::new(Conditioning::of(None, Some(vec![5.0]))), 13, 0, 1000);
         assert_eq!(f.due(16).unwrap(), [2.0, 1.0, 5.0]);
         assert!(!old.has_speaker() && old.has_track());
         assert_eq!(f.track_start(), 16);

@@ -1,7 +1,7 @@
-//! What one stream has of its own beside the model's state: cue, coins, decoder and length.
+//! What one stream has of its own beside the model's state: conditioning, uniforms, decoder and length.
 
 use super::frames::{Conditioned, Frames};
-use super::{CoinSource, Cue, Length, Listener, Manner, Part};
+use super::{Conditioning, Length, Listener, Part, SamplingPolicy, UniformSource};
 use crate::voice::Voice;
 use wavesynth_audio::pcm::Decoder;
 use wavesynth_models::ar::{Generators, Symbol};
@@ -10,8 +10,8 @@ use wavesynth_models::ar::{Generators, Symbol};
 pub(super) struct Line {
     decoder: Decoder,
     frames: Frames,
-    coins: CoinSource,
-    manner: Manner,
+    uniforms: UniformSource,
+    policy: SamplingPolicy,
     follow_track: bool,
     /// Samples said so far.
     position: u64,
@@ -38,21 +38,21 @@ impl Conditioned for Lane<'_> {
 
 impl Line {
     /// # Panics
-    /// When the cue was made for another voice.
+    /// When the conditioning was made for another voice.
     pub(super) fn new(voice: &Voice, part: Part) -> Self {
-        let frames = Frames::new(voice.config.condition.clone(), part.cue);
+        let frames = Frames::new(voice.config.condition.clone(), part.conditioning);
         let end = match part.length {
             Length::Samples(n) => n,
             Length::Track => frames.track_samples().unwrap_or(0),
         };
-        let end = end.min(part.coins.len().unwrap_or(u64::MAX));
+        let end = end.min(part.uniforms.len().unwrap_or(u64::MAX));
         Self {
             decoder: Decoder::new(voice.section.preemphasis),
             codes: part.record.then(|| Vec::with_capacity(end as usize)),
             follow_track: part.length == Length::Track,
             position: 0,
-            coins: part.coins,
-            manner: part.manner,
+            uniforms: part.uniforms,
+            policy: part.policy,
             frames,
             end,
         }
@@ -63,7 +63,7 @@ impl Line {
         self.frames.listen(listener);
         if self.follow_track {
             let end = self.frames.track_samples().unwrap_or(u64::MAX);
-            self.end = end.min(self.coins.len().unwrap_or(u64::MAX));
+            self.end = end.min(self.uniforms.len().unwrap_or(u64::MAX));
             if let (Some(codes), true) = (&mut self.codes, end < u64::MAX) {
                 codes.reserve(end as usize);
             }
@@ -78,38 +78,38 @@ impl Line {
         if self.is_over() { wanted } else { self.frames.ready(self.position, wanted) }
     }
 
-    /// See [`super::ensemble::Ensemble::hear`]. A line as long as its track ends when nothing more is heard.
-    pub(super) fn hear(&mut self) -> bool {
+    /// See [`super::ensemble::Ensemble::advance`]. A line as long as its track ends when nothing more is heard.
+    pub(super) fn advance(&mut self) -> bool {
         if self.is_over() {
             return true;
         }
-        let more = self.frames.hear(self.position);
+        let more = self.frames.advance(self.position);
         if !more && self.follow_track {
             self.end = self.position;
         }
         more
     }
 
-    /// Conditions stream `at` of `streams` for the next sample; the coin that draws it.
-    pub(super) fn conduct(&mut self, streams: &mut dyn Generators, at: usize) -> f32 {
-        if self.frames.conduct(self.position, &mut Lane { streams: &mut *streams, at }) {
-            self.set_manner(self.manner, streams, at);
+    /// Conditions stream `at` of `streams` for the next sample; the uniform that draws it.
+    pub(super) fn condition(&mut self, streams: &mut dyn Generators, at: usize) -> f32 {
+        if self.frames.condition(self.position, &mut Lane { streams: &mut *streams, at }) {
+            self.set_policy(self.policy, streams, at);
         }
-        self.coins.next_coin()
+        self.uniforms.next_uniform()
     }
 
-    pub(super) fn manner(&self) -> Manner {
-        self.manner
+    pub(super) fn policy(&self) -> SamplingPolicy {
+        self.policy
     }
 
-    /// Has stream `at`, which is this line's, draw its symbols in another manner.
-    pub(super) fn set_manner(&mut self, manner: Manner, streams: &mut dyn Generators, at: usize) {
-        self.manner = manner;
-        streams.set_sampling(at, manner.at(self.frames.voicing()));
+    /// Has stream `at`, which is this line's, draw its symbols by another policy.
+    pub(super) fn set_policy(&mut self, policy: SamplingPolicy, streams: &mut dyn Generators, at: usize) {
+        self.policy = policy;
+        streams.set_sampling(at, policy.at(self.frames.voicing()));
     }
 
     /// The sample that `code` stands for.
-    pub(super) fn say(&mut self, code: Symbol) -> f32 {
+    pub(super) fn decode(&mut self, code: Symbol) -> f32 {
         if let Some(codes) = &mut self.codes
             && codes.len() < codes.capacity()
         {
@@ -122,14 +122,14 @@ impl Line {
     /// See [`super::Synth::change`].
     pub(super) fn change(
         &mut self,
-        cue: Box<Cue>,
+        conditioning: Box<Conditioning>,
         fade_ms: u32,
         sample_rate: u32,
         streams: &mut dyn Generators,
         at: usize,
-    ) -> Box<Cue> {
-        let starts_track = cue.has_track() && self.frames.listener().is_none();
-        let old = self.frames.change(cue, self.position, fade_ms, sample_rate);
+    ) -> Box<Conditioning> {
+        let starts_track = conditioning.has_track() && self.frames.listener().is_none();
+        let old = self.frames.change(conditioning, self.position, fade_ms, sample_rate);
         // What was announced no longer comes.
         self.frames.announce(self.position, &mut Lane { streams, at });
         if starts_track
@@ -137,7 +137,7 @@ impl Line {
             && let Some(samples) = self.frames.track_samples()
         {
             let end = self.frames.track_start() + samples;
-            self.end = end.min(self.coins.len().unwrap_or(u64::MAX));
+            self.end = end.min(self.uniforms.len().unwrap_or(u64::MAX));
         }
         old
     }

@@ -7,7 +7,9 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use wavesynth_audio::features::{CausalExtractor, HOP, SAMPLE_RATE, Talker, causal, frame_count};
+use wavesynth_audio::features::{
+    CausalExtractor, HOP, RunningSpeakerStats, SAMPLE_RATE, causal, frame_count,
+};
 use wavesynth_audio::resample::{ResampleError, StreamResampler};
 use wavesynth_audio::ring::Consumer;
 
@@ -33,14 +35,14 @@ pub enum Pace {
 
 /// What a [`Listener`] counts. Readable from any thread.
 #[derive(Debug, Default)]
-pub struct Hearing {
+pub struct ListenerCounters {
     frames: AtomicU64,
     held: AtomicU64,
     skipped: AtomicU64,
     waited: AtomicU64,
 }
 
-impl Hearing {
+impl ListenerCounters {
     /// Frames heard and spoken.
     pub fn frames(&self) -> u64 {
         self.frames.load(Ordering::Relaxed)
@@ -81,7 +83,7 @@ pub struct Listener {
     ahead: (usize, usize),
     /// Least waiting time in so many frames.
     least: (usize, u32),
-    hearing: Arc<Hearing>,
+    counters: Arc<ListenerCounters>,
 }
 
 enum Feed {
@@ -125,22 +127,22 @@ impl Listener {
 
     fn new(extractor: CausalExtractor, feed: Feed) -> Self {
         let silence = vec![0.0; extractor.window().len()];
-        let (least, hearing) = ((usize::MAX, 0), Arc::default());
+        let (least, counters) = ((usize::MAX, 0), Arc::default());
         let (hold, skip) = (false, false);
-        Self { extractor, feed, next: 0, silence, hold, skip, held: 0, ahead: (0, 0), least, hearing }
+        Self { extractor, feed, next: 0, silence, hold, skip, held: 0, ahead: (0, 0), least, counters }
     }
 
     /// Who is heard.
     ///
     /// # Real-time
     /// A reference.
-    pub fn talker(&self) -> &Talker {
-        self.extractor.talker()
+    pub fn speaker_stats(&self) -> &RunningSpeakerStats {
+        self.extractor.speaker_stats()
     }
 
     /// What it counts.
-    pub fn hearing(&self) -> Arc<Hearing> {
-        self.hearing.clone()
+    pub fn counters(&self) -> Arc<ListenerCounters> {
+        self.counters.clone()
     }
 
     /// Frames in all, where that is known ahead.
@@ -203,7 +205,7 @@ impl Listener {
     fn leave_out(&mut self) {
         self.make_rows();
         self.next += 1;
-        self.hearing.skipped.fetch_add(1, Ordering::Relaxed);
+        self.counters.skipped.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Lets the next frame be spoken without input: the last one goes on, after five of them silence.
@@ -228,14 +230,14 @@ impl Listener {
             }
             // Before the first frame nothing is missing.
             let missing = u64::from(self.next > 0);
-            self.hearing.held.fetch_add(missing, Ordering::Relaxed);
+            self.counters.held.fetch_add(missing, Ordering::Relaxed);
             return true;
         }
         self.held = 0;
         self.catch_up();
         self.make_rows();
         self.next += 1;
-        self.hearing.frames.fetch_add(1, Ordering::Relaxed);
+        self.counters.frames.fetch_add(1, Ordering::Relaxed);
         self.extractor.frames().is_none_or(|n| self.next <= n)
     }
 
@@ -271,7 +273,7 @@ impl Listener {
         }
         let late = s.waiting().saturating_sub(wants);
         let waiting = late + self.ahead.0;
-        self.hearing.waited.fetch_add(waiting as u64, Ordering::Relaxed);
+        self.counters.waited.fetch_add(waiting as u64, Ordering::Relaxed);
         self.least = (self.least.0.min(waiting), self.least.1 + 1);
         if self.least.1 >= WATCHED_FRAMES {
             self.skip = self.least.0 > self.ahead.1 + HOP + MARGIN;

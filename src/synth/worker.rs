@@ -3,7 +3,7 @@
 //! Once [`Worker::run`] is running it neither allocates, frees, locks, logs nor touches a file. When the ring is full
 //! it sleeps; nobody wakes it, so that the callback needs no system call.
 
-use super::{Cue, Deadlines, Manner, Synth};
+use super::{Conditioning, Deadlines, SamplingPolicy, Synth};
 use crossbeam_channel::{Receiver, Sender};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -18,13 +18,13 @@ pub const BLOCK: usize = 64;
 pub enum Command {
     /// See [`Synth::change`].
     Change {
-        /// The cue to go over to.
-        cue: Box<Cue>,
+        /// The conditioning to go over to.
+        conditioning: Box<Conditioning>,
         /// Time that the speaker takes to become the new one, in ms.
         fade_ms: u32,
     },
-    /// See [`Synth::set_manner`].
-    Manner(Manner),
+    /// See [`Synth::set_policy`].
+    Policy(SamplingPolicy),
     /// See [`Synth::pause`].
     Pause,
     /// See [`Synth::resume`].
@@ -40,9 +40,9 @@ pub enum Command {
 pub enum Event {
     /// A change took effect.
     Changed {
-        /// The cue that was replaced: to be dropped here, off the engine thread.
-        retired: Box<Cue>,
-        /// Samples handed to the ring before the first block under the new cue, at the device's rate.
+        /// The conditioning that was replaced: to be dropped here, off the engine thread.
+        retired: Box<Conditioning>,
+        /// Samples handed to the ring before the first block under the new conditioning, at the device's rate.
         at_sample: u64,
     },
 }
@@ -166,12 +166,12 @@ impl Worker {
                 self.resampler.flush(&mut self.out);
             }
             let took = start.elapsed();
-            let said = self.synth.position() - before;
+            let written = self.synth.position() - before;
             self.progress.position.store(self.synth.position(), Ordering::Relaxed);
-            if said == BLOCK as u64 {
+            if written == BLOCK as u64 {
                 self.block_times.record(took);
                 self.progress.busy_ns.fetch_add(took.as_nanos() as u64, Ordering::Relaxed);
-                self.progress.busy_samples.fetch_add(said, Ordering::Relaxed);
+                self.progress.busy_samples.fetch_add(written, Ordering::Relaxed);
             }
             if !self.push() || ended {
                 break;
@@ -187,7 +187,7 @@ impl Worker {
     /// when nobody is there to hear it.
     fn wait(&mut self) -> Option<usize> {
         loop {
-            self.obey();
+            self.handle();
             let enough = period(self.ring.capacity() as u32) as usize + BLOCK / 2;
             let at_voice_rate = |n: usize| n * self.synth.sample_rate() as usize / self.device_rate as usize;
             let (ahead, least) = (at_voice_rate(self.ring.fill()), at_voice_rate(enough));
@@ -212,17 +212,17 @@ impl Worker {
         }
     }
 
-    fn obey(&mut self) {
+    fn handle(&mut self) {
         while !self.events.is_full() {
             let Ok(command) = self.commands.try_recv() else { return };
             match command {
-                Command::Change { cue, fade_ms } => {
-                    let retired = self.synth.change(cue, fade_ms);
+                Command::Change { conditioning, fade_ms } => {
+                    let retired = self.synth.change(conditioning, fade_ms);
                     let event = Event::Changed { retired, at_sample: self.pushed };
                     // There is room, and this is the only sender; when nobody listens any more, a drop does no harm.
                     let _ = self.events.try_send(event);
                 }
-                Command::Manner(manner) => self.synth.set_manner(manner),
+                Command::Policy(policy) => self.synth.set_policy(policy),
                 Command::Pause => self.synth.pause(),
                 Command::Resume => self.synth.resume(),
                 Command::Stop { fade_ms } => self.synth.stop(fade_ms),

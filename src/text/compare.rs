@@ -7,7 +7,7 @@ use anyhow::{Result, ensure};
 use rayon::prelude::*;
 use serde::Serialize;
 use std::time::Instant;
-use wavesynth_models::ar::{Coins, Sampling, Symbol};
+use wavesynth_models::ar::{Sampling, Symbol, Uniforms};
 use wavesynth_models::weights::TensorSpec;
 
 /// Pasts that [`reach`] tries, in symbols.
@@ -102,12 +102,12 @@ fn mean(nats: &[f32]) -> f64 {
 
 /// The time of drawn symbols along one stream.
 fn costs(model: &TextModel) -> Vec<Cost> {
-    let (mut stream, mut coins) = (model.model.generator(Sampling::default()), Coins::new(1));
+    let (mut stream, mut uniforms) = (model.model.generator(Sampling::default()), Uniforms::new(1));
     // Symbols drawn.
     let mut behind = 0;
     let mut draw = |n: usize| {
         for _ in 0..n {
-            stream.next(coins.next_coin());
+            stream.next(uniforms.next_uniform());
         }
     };
     LENGTHS
@@ -186,13 +186,13 @@ pub fn exposure(
             let mut read = text[from..from + all].to_vec();
             without_denormals(|| {
                 if let Some(model) = model {
-                    let mut coins = Coins::keyed(seed, i as u64);
+                    let mut uniforms = Uniforms::keyed(seed, i as u64);
                     let mut stream = model.model.generator(Sampling::default());
                     for &x in &read[..PROMPT] {
                         stream.score(x);
                     }
                     for x in &mut read[PROMPT..] {
-                        *x = stream.next(coins.next_coin());
+                        *x = stream.next(uniforms.next_uniform());
                     }
                 }
                 judge.score(&read)[PROMPT..].to_vec()

@@ -324,12 +324,12 @@ mod tests {
     #[test]
     fn what_is_unknown_is_told_with_its_place() {
         let chars = round_trip(TokenizerKind::Chars);
-        let said = chars.encode("to be\nor Zot".as_bytes(), "the prompt").unwrap_err().to_string();
+        let message = chars.encode("to be\nor Zot".as_bytes(), "the prompt").unwrap_err().to_string();
         assert!(
-            said.starts_with("the prompt: line 2, column 4: the model does not know the character 'Z'"),
-            "{said}"
+            message.starts_with("the prompt: line 2, column 4: the model does not know the character 'Z'"),
+            "{message}"
         );
-        let said = chars.encode(b"to\n\xffbe", "a.txt").unwrap_err().to_string();
-        assert!(said.starts_with("a.txt: line 2, column 1: not UTF-8"), "{said}");
+        let message = chars.encode(b"to\n\xffbe", "a.txt").unwrap_err().to_string();
+        assert!(message.starts_with("a.txt: line 2, column 1: not UTF-8"), "{message}");
     }
 }

@@ -2,10 +2,10 @@
 
 pub mod check;
 
-use super::disguise::Disguise;
+use super::cross_speaker::CrossSpeaker;
 use super::memory::Bytes;
-use super::others::Others;
-use super::tricks::{Curriculum, Scheduled};
+use super::perturbation::Perturbation;
+use super::schedules::{Curriculum, Scheduled};
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use check::{parse_toml, range, read_text};
 use serde::{Deserialize, Serialize};
@@ -119,7 +119,7 @@ pub struct Model {
     #[serde(default = "sixty_four")]
     pub hidden: usize,
     /// O, inner width of a second frame-rate network for the tracks of others than the vector's speaker, which
-    /// `train.others` and `train.disguise` bring; 0 for none.
+    /// `train.others` and `train.perturbation` bring; 0 for none.
     #[serde(default)]
     pub others: usize,
 }
@@ -241,9 +241,10 @@ pub struct Train {
     /// Standard deviation of the noise on the inputs, in mu-law steps, reached after a third of the run.
     pub input_noise: f64,
     /// Takes the speaker out of the feature tracks, so that the speaker vector is what says who speaks.
-    pub disguise: Option<Disguise>,
+    #[serde(alias = "disguise")]
+    pub perturbation: Option<Perturbation>,
     /// Tracks of others beside the speakers' own samples, for a voice that speaks in others' place.
-    pub others: Option<Others>,
+    pub others: Option<CrossSpeaker>,
     /// What learns, all else staying as it began: tensors by the beginning of their names, as in `["cond.others"]`; all
     /// of them when left out.
     pub only: Vec<String>,
@@ -296,7 +297,7 @@ impl Default for Train {
             clip_norm: 1.0,
             ema: 0.999,
             input_noise: 0.3,
-            disguise: None,
+            perturbation: None,
             others: None,
             only: Vec::new(),
             feature_dropout: 0.1,
@@ -409,8 +410,8 @@ impl Train {
         range("train.eval_every", t.eval_every as f64, 1.0, 1e9)?;
         range("train.eval_seconds", t.eval_seconds, 0.1, 1e5)?;
         range("train.checkpoint_every_minutes", t.checkpoint_every_minutes, 0.0, 1e5)?;
-        t.disguise.as_ref().map_or(Ok(()), Disguise::validate)?;
-        t.others.as_ref().map_or(Ok(()), Others::validate)?;
+        t.perturbation.as_ref().map_or(Ok(()), Perturbation::validate)?;
+        t.others.as_ref().map_or(Ok(()), CrossSpeaker::validate)?;
         t.scheduled_sampling.as_ref().map_or(Ok(()), Scheduled::validate)?;
         t.curriculum.as_ref().map_or(Ok(()), |c| c.validate(t.window))
     }

@@ -2,9 +2,9 @@
 //! come from, and what is held out.
 
 use super::config::RunFile;
-use super::recording::{FrontEnd, Heard, Recording, short_hex, unit_hash};
+use super::recording::{Extracted, FrontEnd, Recording, short_hex, unit_hash};
 use super::report;
-use super::shares::Shares;
+use super::slots::FileWeights;
 use crate::ranks::Ranks;
 use crate::recordings;
 use crate::voice::SpeakerSection;
@@ -30,7 +30,7 @@ pub struct Corpus {
     /// All files, both parts of the split.
     pub files: Vec<File>,
     /// How likely each training file is.
-    pub shares: Shares,
+    pub file_weights: FileWeights,
     /// The training files that this rank has, counted among those of all ranks.
     pub own: Range<usize>,
     /// What this rank has: those training files, and all that is held out.
@@ -86,7 +86,7 @@ impl Corpus {
             speakers: Vec::new(),
             common: None,
             files: Vec::new(),
-            shares: Shares::default(),
+            file_weights: FileWeights::default(),
             own: 0..0,
             recordings: Vec::new(),
             skipped: 0,
@@ -109,9 +109,9 @@ impl Corpus {
         ranks.same(format!("{listed:?}").as_bytes(), "recordings")?;
 
         let training = corpus.files.iter().filter(|f| !f.held_out).map(|f| (f.speaker, f.samples));
-        corpus.shares = Shares::new(training, run.corpus.balance);
-        corpus.own = corpus.shares.of(ranks.rank(), ranks.size());
-        let kept = corpus.shares.kept_by(ranks.rank(), ranks.size());
+        corpus.file_weights = FileWeights::new(training, run.corpus.balance);
+        corpus.own = corpus.file_weights.of(ranks.rank(), ranks.size());
+        let kept = corpus.file_weights.kept_by(ranks.rank(), ranks.size());
         let bar = match ranks.is_first() {
             true => report::loading(corpus.wanted().count() as u64),
             false => ProgressBar::hidden(),
@@ -189,26 +189,26 @@ impl Corpus {
         bar: &ProgressBar,
     ) -> Result<Option<Codebook>> {
         let wanted: Vec<_> = self.wanted().filter(|(_, f)| f.speaker == speaker).collect();
-        let heard: Result<Vec<Heard>> = wanted
+        let extracted: Result<Vec<Extracted>> = wanted
             .par_iter()
             .map_init(Extractor::new, |extractor, (_, f)| {
-                let heard = front.hear(&f.path, extractor)?;
+                let extracted = front.extract(&f.path, extractor)?;
                 bar.inc(1);
                 ensure!(
-                    heard.codes.len() as u64 == f.samples,
+                    extracted.codes.len() as u64 == f.samples,
                     "{} has {} samples, its header said {}: it changed while it was read",
                     f.path.display(),
-                    heard.codes.len(),
+                    extracted.codes.len(),
                     f.samples
                 );
-                Ok(heard)
+                Ok(extracted)
             })
             .collect();
-        let heard = heard?;
+        let extracted = extracted?;
         let (stats, book) = match front.features {
             true => {
                 let own =
-                    wanted.iter().zip(&heard).filter(|((n, _), _)| n.is_some_and(|n| kept.contains(&n)));
+                    wanted.iter().zip(&extracted).filter(|((n, _), _)| n.is_some_and(|n| kept.contains(&n)));
                 let all = pooled(own.map(|(_, h)| &h.raw), ranks)?;
                 let stats = SpeakerStats::pool([&all])?;
                 let book = Codebook::of([&all], &stats);
@@ -218,8 +218,10 @@ impl Corpus {
         };
         let read: Vec<Recording> = wanted
             .iter()
-            .zip(heard)
-            .map(|((_, f), heard)| heard.recording(f.name.clone(), speaker, stats.as_ref(), f.held_out))
+            .zip(extracted)
+            .map(|((_, f), extracted)| {
+                extracted.recording(f.name.clone(), speaker, stats.as_ref(), f.held_out)
+            })
             .collect();
         self.recordings.extend(read);
         self.speakers.push(SpeakerSection { name: name.into(), stats });
@@ -239,7 +241,7 @@ impl Corpus {
 
     /// Bytes held by this rank.
     pub fn bytes(&self) -> usize {
-        self.recordings.iter().map(|r| r.codes.len() + 4 * r.track.len() * (1 + r.others.len())).sum()
+        self.recordings.iter().map(|r| r.codes.len() + 4 * r.track.len() * (1 + r.cross_tracks.len())).sum()
     }
 }
 
@@ -371,7 +373,7 @@ fn content_id(corpus: &Corpus, kept: &[&Recording], ranks: &Ranks) -> Result<Str
         h.update([r.held_out as u8]);
         h.update((r.codes.len() as u64).to_le_bytes());
         h.update(&r.codes);
-        r.others.iter().flatten().for_each(|v| h.update(v.to_le_bytes()));
+        r.cross_tracks.iter().flatten().for_each(|v| h.update(v.to_le_bytes()));
         h.finalize().to_vec()
     };
     let digests = |recordings: &[&Recording]| -> Vec<u8> {

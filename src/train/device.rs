@@ -51,10 +51,10 @@ impl Device {
                 Ok(device) => Ok(device),
                 // The library's message goes on for lines.
                 Err(e) => {
-                    let said = e.to_string();
+                    let message = e.to_string();
                     bail!(
                         "--device {self}: no such GPU: {}",
-                        said.lines().next().unwrap_or("no reason given")
+                        message.lines().next().unwrap_or("no reason given")
                     )
                 }
             },

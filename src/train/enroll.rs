@@ -4,7 +4,7 @@ use super::config::{Engine, Train};
 use super::device::Device;
 use super::held_out::HeldOut;
 use super::optim::{AdamW, Moments, Schedule};
-use super::recording::{FrontEnd, Heard, Recording, unit_hash};
+use super::recording::{Extracted, FrontEnd, Recording, unit_hash};
 use super::window::{Cutter, Pool};
 use super::{objective, report};
 use crate::ranks::Ranks;
@@ -15,7 +15,7 @@ use rayon::prelude::*;
 use std::path::{Path, PathBuf};
 use wavesynth_audio::cond::{Condition, SpeakerVector};
 use wavesynth_audio::features::{self, Extractor, SpeakerStats};
-use wavesynth_models::ar::Coins;
+use wavesynth_models::ar::Uniforms;
 use wavesynth_models::objective::Objective;
 use wavesynth_models::wavenet::{self, names};
 use wavesynth_models::weights::{self, Checkpoint};
@@ -108,7 +108,7 @@ pub fn enroll(
     params[place.clone()].copy_from_slice(start);
     let learned = learn(objective.as_ref(), &mut params, &place, &known, &cutter, options)?;
     let after = judge(&mut params, &learned)?;
-    // Too little material can make the new vector worse on what it has not heard.
+    // Too little material can make the new vector worse on what it has not extracted.
     let (after, values) = if after <= nearest.0 { (after, learned) } else { (nearest.0, start.to_vec()) };
     let space = section.space.clone();
     Ok(Enrolled {
@@ -134,18 +134,18 @@ fn read(
     let local = config.condition.as_ref().is_some_and(|c| c.features > 0);
     let front =
         FrontEnd { sample_rate: section.sample_rate, preemphasis: section.preemphasis, features: local };
-    let heard: Result<Vec<Heard>> =
-        files.par_iter().map_init(Extractor::new, |extractor, path| front.hear(path, extractor)).collect();
-    let heard = heard?;
+    let extracted: Result<Vec<Extracted>> =
+        files.par_iter().map_init(Extractor::new, |extractor, path| front.extract(path, extractor)).collect();
+    let extracted = extracted?;
     let stats = local
-        .then(|| recordings::statistics(heard.iter().map(|h| &h.raw), section.common.as_ref()))
+        .then(|| recordings::statistics(extracted.iter().map(|h| &h.raw), section.common.as_ref()))
         .transpose()?;
     let recordings = files
         .iter()
-        .zip(heard)
-        .map(|(path, heard)| {
+        .zip(extracted)
+        .map(|(path, extracted)| {
             let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-            heard.recording(name, 0, stats.as_ref(), false)
+            extracted.recording(name, 0, stats.as_ref(), false)
         })
         .collect();
     Ok((recordings, stats))
@@ -198,11 +198,11 @@ fn learn(
     let pool: Pool = known.iter().collect();
     let bar = report::bar(options.steps, "enrolling {wide_bar} {pos}/{len} steps, {eta} left");
     for step in 0..options.steps {
-        let mut coins = Coins::keyed(options.seed, step);
+        let mut uniforms = Uniforms::keyed(options.seed, step);
         let batch: Vec<_> = (0..BATCH)
             .map(|_| {
-                let recording = pool.pick(&mut coins);
-                cutter.cut(recording, cutter.place(recording, &mut coins), Some(recording.own_track()))
+                let recording = pool.pick(&mut uniforms);
+                cutter.cut(recording, cutter.place(recording, &mut uniforms), Some(recording.own_track()))
             })
             .collect();
         params[place.clone()].copy_from_slice(&vector);

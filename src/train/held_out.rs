@@ -5,7 +5,7 @@ use super::corpus::Corpus;
 use super::recording::{Recording, unit_hash};
 use super::window::Cutter;
 use crate::ranks::Ranks;
-use crate::synth::{Cue, Forced, without_denormals};
+use crate::synth::{Conditioning, Forced, without_denormals};
 use crate::voice::Voice;
 use anyhow::{Result, ensure};
 use rayon::prelude::*;
@@ -23,7 +23,7 @@ const LEAST_SECONDS: f64 = 0.5;
 pub struct HeldOut {
     pieces: Vec<Recording>,
     /// Whether they are read beside the first track that another made of each.
-    others: bool,
+    cross_speaker: bool,
 }
 
 /// One evaluation.
@@ -32,7 +32,7 @@ pub struct Evaluation {
     /// Of the held-out recordings, beside their speakers' own tracks where the model reads tracks.
     pub own: Reading,
     /// Beside what others made of them, where that is known.
-    pub others: Option<Reading>,
+    pub cross_speaker: Option<Reading>,
 }
 
 /// Nats per sample, read twice.
@@ -69,24 +69,25 @@ impl HeldOut {
                 pieces.push(piece);
             }
         }
-        (!pieces.is_empty()).then_some(Self { pieces, others: false })
+        (!pieces.is_empty()).then_some(Self { pieces, cross_speaker: false })
     }
 
     /// These recordings, whole.
     pub fn of(pieces: Vec<Recording>) -> Self {
-        Self { pieces, others: false }
+        Self { pieces, cross_speaker: false }
     }
 
     /// Those of which others made a track, beside it; `None` where there is none.
-    pub fn by_others(&self) -> Option<Self> {
-        let pieces: Vec<Recording> = self.pieces.iter().filter(|r| !r.others.is_empty()).cloned().collect();
-        (!pieces.is_empty()).then_some(Self { pieces, others: true })
+    pub fn cross_speaker(&self) -> Option<Self> {
+        let pieces: Vec<Recording> =
+            self.pieces.iter().filter(|r| !r.cross_tracks.is_empty()).cloned().collect();
+        (!pieces.is_empty()).then_some(Self { pieces, cross_speaker: true })
     }
 
     /// What `recording` is read beside.
     fn track<'a>(&self, recording: &'a Recording) -> Track<'a> {
-        match self.others {
-            true => Track { features: &recording.others[0], own: false },
+        match self.cross_speaker {
+            true => Track { features: &recording.cross_tracks[0], own: false },
             false => recording.own_track(),
         }
     }
@@ -119,7 +120,7 @@ impl HeldOut {
         let dim = voice.config.condition.as_ref().map_or(0, |c| c.speaker_dim);
         let nats = |r: &Recording| -> f64 {
             let vector = (dim > 0).then(|| vectors[r.speaker * dim..][..dim].to_vec());
-            let mut forced = Forced::new(voice, Cue::known(vector, self.track(r)));
+            let mut forced = Forced::new(voice, Conditioning::known(vector, self.track(r)));
             r.codes.iter().map(|&c| f64::from(forced.score(c.into()))).sum()
         };
         let own = |i: usize| i % ranks.size() == ranks.rank();
@@ -161,7 +162,10 @@ impl Evaluation {
     /// # Errors
     /// They differ.
     pub fn check(self) -> Result<Self> {
-        Ok(Self { own: self.own.check()?, others: self.others.map(Reading::check).transpose()? })
+        Ok(Self {
+            own: self.own.check()?,
+            cross_speaker: self.cross_speaker.map(Reading::check).transpose()?,
+        })
     }
 }
 

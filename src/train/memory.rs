@@ -138,7 +138,7 @@ mod tests {
         assert_eq!(largest_batch(room(7499), 64, forecast).unwrap(), 6);
         assert_eq!(largest_batch(room(7500), 64, forecast).unwrap(), 7);
         assert_eq!(largest_batch(room(7500), 3, forecast).unwrap(), 3);
-        let said = largest_batch(room(1499), 64, forecast).unwrap_err().to_string();
-        assert!(said.starts_with("train.max_memory is 12 MB, but steps of one window take"), "{said}");
+        let message = largest_batch(room(1499), 64, forecast).unwrap_err().to_string();
+        assert!(message.starts_with("train.max_memory is 12 MB, but steps of one window take"), "{message}");
     }
 }

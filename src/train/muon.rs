@@ -118,13 +118,13 @@ fn orthogonal(isa: Isa, x: &[f32], rows: usize, columns: usize) -> Vec<f32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use wavesynth_models::ar::Coins;
+    use wavesynth_models::ar::Uniforms;
     use wavesynth_models::weights::{Init, TensorSpec};
 
     fn random(rows: usize, columns: usize) -> Vec<f32> {
-        let mut coins = Coins::new(3);
+        let mut uniforms = Uniforms::new(3);
         // Columns of very different sizes, as gradients have.
-        (0..rows * columns).map(|i| coins.normal() / (1 + i % columns) as f32).collect()
+        (0..rows * columns).map(|i| uniforms.normal() / (1 + i % columns) as f32).collect()
     }
 
     #[test]

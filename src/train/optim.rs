@@ -231,8 +231,8 @@ mod tests {
                 assert_eq!(moments.m[at].iter().all(|m| *m == 0.0), !learns, "{}", spec.name);
             }
             let train = Train { only: vec!["d".into()], ..train };
-            let said = Optimizer::new(&train, &layout).unwrap_err().to_string();
-            assert!(said.contains("train.only") && said.contains("\"d\""), "{said}");
+            let message = Optimizer::new(&train, &layout).unwrap_err().to_string();
+            assert!(message.contains("train.only") && message.contains("\"d\""), "{message}");
         }
     }
 

@@ -20,7 +20,7 @@ pub struct Recording {
     /// [N, FEATURES] normalised features; empty for a model without local conditioning.
     pub track: Vec<f32>,
     /// The same of what others made of it, as long; see [`super::others`].
-    pub others: Vec<Vec<f32>>,
+    pub cross_tracks: Vec<Vec<f32>>,
     /// Kept away from training.
     pub held_out: bool,
 }
@@ -45,7 +45,7 @@ pub struct FrontEnd {
 
 /// A recording whose speaker's statistics are not known yet.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Heard {
+pub struct Extracted {
     /// Mu-law codes.
     pub codes: Vec<u8>,
     /// Features, the speaker still in them; empty if the network reads none.
@@ -57,7 +57,7 @@ impl FrontEnd {
     ///
     /// # Errors
     /// What reading the file says.
-    pub fn hear(&self, path: &Path, extractor: &mut Extractor) -> Result<Heard> {
+    pub fn extract(&self, path: &Path, extractor: &mut Extractor) -> Result<Extracted> {
         let signal = wav::read_at(path, self.sample_rate)?;
         let codes = pcm::encode_signal(&signal, self.preemphasis);
         let raw = match (self.features, self.sample_rate == features::SAMPLE_RATE) {
@@ -65,11 +65,11 @@ impl FrontEnd {
             (true, true) => extractor.extract(&signal),
             (true, false) => recordings::raw_features(path, extractor)?,
         };
-        Ok(Heard { codes: codes.into_iter().map(|c| c as u8).collect(), raw })
+        Ok(Extracted { codes: codes.into_iter().map(|c| c as u8).collect(), raw })
     }
 }
 
-impl Heard {
+impl Extracted {
     /// The recording, its features normalised; without `stats` it has none.
     pub fn recording(
         self,
@@ -79,7 +79,7 @@ impl Heard {
         held_out: bool,
     ) -> Recording {
         let track = stats.map_or(Vec::new(), |s| features::normalise(&self.raw, s).frames);
-        Recording { name, speaker, codes: self.codes, track, others: Vec::new(), held_out }
+        Recording { name, speaker, codes: self.codes, track, cross_tracks: Vec::new(), held_out }
     }
 }
 

@@ -122,7 +122,7 @@ impl Reporter {
     }
 
     /// A line for the person.
-    pub fn say(&self, line: &str) {
+    pub fn print(&self, line: &str) {
         self.bar.suspend(|| eprintln!("{line}"));
     }
 
@@ -149,15 +149,15 @@ impl Reporter {
             span(left)
         );
         if let Some(r) = step.reading {
-            self.say(&format!(
+            self.print(&format!(
                 "step {}: held-out {:.4} nats/{unit} by the engine, {:.4} by the trainer: {}",
                 state.step,
                 r.own.engine,
                 r.own.trainer,
                 verdict(r.own.engine)
             ));
-            if let Some(others) = r.others {
-                self.say(&format!("step {}: beside others' tracks {:.4}", state.step, others.engine));
+            if let Some(crossed) = r.cross_speaker {
+                self.print(&format!("step {}: beside others' tracks {:.4}", state.step, crossed.engine));
             }
         }
         if log {

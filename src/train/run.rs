@@ -136,8 +136,8 @@ fn steps(setup: &Setup, mut s: State, options: &Options, stop: &AtomicBool) -> R
     let (loss, _) = ranks.mean(loss, in_loss(&batch), &mut []);
     Guard::check(s.step, loss, 0.0, classes)?;
     setup.save(&s)?;
-    let said = |nats| format!("held-out {nats:.4} nats/{unit}: {}", setup.source.verdict(nats));
-    let verdict = s.held_out.map(said).unwrap_or_default();
+    let message = |nats| format!("held-out {nats:.4} nats/{unit}: {}", setup.source.verdict(nats));
+    let verdict = s.held_out.map(message).unwrap_or_default();
     Ok(Outcome { voice: setup.model_file(), step: s.step, steps: s.steps, held_out: s.held_out, verdict })
 }
 

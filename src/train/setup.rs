@@ -6,12 +6,12 @@ use super::held_out::Evaluation;
 use super::memory::{self, Forecast};
 use super::report;
 use super::run_file::Run;
-use super::shares::Slots;
+use super::schedules;
+use super::slots::Slots;
 use super::source::{Batches, Source};
 use super::speech::Speech;
 use super::state::State;
 use super::text::TextSource;
-use super::tricks;
 use crate::ranks::Ranks;
 use anyhow::{Context, Result, bail, ensure};
 use std::path::{Path, PathBuf};
@@ -280,7 +280,7 @@ impl<'a> Setup<'a> {
         let slots = self.slots();
         if truth < 1.0 {
             let layout = self.objective.layout();
-            tricks::mix(
+            schedules::mix(
                 &self.engine(&s.params)?,
                 &s.params,
                 layout,

@@ -1,7 +1,7 @@
 //! Where windows come from: recordings or text. The loop knows nothing else of either.
 
 use super::held_out::Evaluation;
-use super::shares::Slots;
+use super::slots::Slots;
 use super::state::State;
 use crate::ranks::Ranks;
 use anyhow::Result;

@@ -3,10 +3,10 @@
 use super::config::RunFile;
 use super::corpus::Corpus;
 use super::held_out::{Evaluation, HeldOut};
-use super::shares::Slots;
+use super::schedules::{Lengths, shorten};
+use super::slots::Slots;
 use super::source::{Batches, Source};
 use super::state::State;
-use super::tricks::{Lengths, shorten};
 use super::window::{Cutter, Sampler};
 use super::{product, report};
 use crate::ranks::Ranks;
@@ -143,22 +143,22 @@ impl Source for Speech {
             c.speakers = own.speakers;
         }
         weights::check(&file.tensors, &narrow.table())?;
-        let mut said = Vec::new();
+        let mut notes = Vec::new();
         if let (Some(c), Some(own)) = (&mut narrow.condition, &self.config.condition)
             && c.others > 0
             && own.others == 0
         {
             c.others = 0;
             file.tensors.retain(|name, _| !name.starts_with(names::OTHERS));
-            said.push("left out, as model.others is 0: its network for others' tracks".into());
+            notes.push("left out, as model.others is 0: its network for others' tracks".into());
         }
         if let Some(wider) = self.config.wider_than(&narrow).filter(|wider| !wider.is_empty()) {
             file.tensors = self.config.widened(&file.tensors, self.run.train.seed);
             let change = |(name, from, to): &(&str, usize, usize)| format!("{name} from {from} to {to}");
             let changes: Vec<String> = wider.iter().map(change).collect();
-            said.push(format!("widened, so that it says the same at first: {}", changes.join(", ")));
+            notes.push(format!("widened, so that it says the same at first: {}", changes.join(", ")));
         }
-        Ok((!said.is_empty()).then(|| said.join("; ")))
+        Ok((!notes.is_empty()).then(|| notes.join("; ")))
     }
 
     fn batches(&self, slots: Slots, steps: u64) -> Batches<'_> {
@@ -194,8 +194,8 @@ impl Source for Speech {
         };
         let (engine, trainer) = ((&voice, vectors), (objective, params));
         let read = |held_out: &HeldOut| held_out.read(engine, trainer, &self.judge, windows, ranks);
-        let others = held_out.by_others().as_ref().map(read).transpose()?;
-        Ok(Some(Evaluation { own: read(held_out)?, others }))
+        let cross_speaker = held_out.cross_speaker().as_ref().map(read).transpose()?;
+        Ok(Some(Evaluation { own: read(held_out)?, cross_speaker }))
     }
 
     fn verdict(&self, nats: f64) -> String {

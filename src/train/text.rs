@@ -15,10 +15,10 @@ pub mod held_out;
 pub mod window;
 
 use super::held_out::{Evaluation, Reading};
-use super::shares::Slots;
+use super::schedules::Lengths;
+use super::slots::Slots;
 use super::source::{Batches, Source};
 use super::state::State;
-use super::tricks::Lengths;
 use crate::ranks::Ranks;
 use crate::text::{SECTION, TextModel};
 use anyhow::Result;
@@ -157,7 +157,7 @@ impl Source for TextSource {
         let held_out = held_out::HeldOut::new(symbols, eval, self.past, window, self.config.start());
         let engine = held_out.by_engine(&model, ranks);
         let trainer = held_out.by_trainer(objective, params, windows, ranks)?;
-        Ok(Some(Evaluation { own: Reading { engine, trainer }, others: None }))
+        Ok(Some(Evaluation { own: Reading { engine, trainer }, cross_speaker: None }))
     }
 
     fn verdict(&self, nats: f64) -> String {

@@ -7,13 +7,13 @@
 
 use super::config::Train;
 use super::corpus::Corpus;
-use super::disguise::Disguise;
+use super::perturbation::Perturbation;
 use super::recording::Recording;
-use super::shares::{Shares, Slots};
+use super::slots::{FileWeights, Slots};
 use crate::voice::SpeakerSection;
 use std::ops::Range;
 use wavesynth_audio::features::FEATURES;
-use wavesynth_models::ar::{Coins, Symbol};
+use wavesynth_models::ar::{Symbol, Uniforms};
 use wavesynth_models::objective::Window;
 use wavesynth_models::wavenet::{self, Track};
 
@@ -82,9 +82,9 @@ impl Cutter {
 
     /// The frame at which a window of `recording` begins its loss, any one. Half a window beyond either end, then moved
     /// inside: edges are seen about as often as the middle.
-    pub fn place(&self, recording: &Recording, coins: &mut Coins) -> usize {
+    pub fn place(&self, recording: &Recording, uniforms: &mut Uniforms) -> usize {
         let frames = recording.codes.len().div_ceil(self.config.hop());
-        let from = (coins.below(frames as u64) as usize).saturating_sub(self.loss_frames / 2);
+        let from = (uniforms.below(frames as u64) as usize).saturating_sub(self.loss_frames / 2);
         from.min(frames.saturating_sub(self.loss_frames))
     }
 
@@ -131,8 +131,8 @@ impl<'a> Pool<'a> {
     }
 
     /// A recording, in proportion to its length. The pool must not be empty.
-    pub fn pick(&self, coins: &mut Coins) -> &'a Recording {
-        let at = coins.below(self.samples());
+    pub fn pick(&self, uniforms: &mut Uniforms) -> &'a Recording {
+        let at = uniforms.below(self.samples());
         self.recordings[self.sums.partition_point(|s| *s <= at)]
     }
 }
@@ -146,17 +146,17 @@ impl<'a> FromIterator<&'a Recording> for Pool<'a> {
 }
 
 /// Draws this rank's part of the batches of a run. Window `slot` of step `step` is a function of the seed, these two
-/// numbers and the windows that all ranks draw in a step: see [`Shares`].
+/// numbers and the windows that all ranks draw in a step: see [`FileWeights`].
 pub struct Sampler<'a> {
     cutter: &'a Cutter,
-    shares: &'a Shares,
+    file_weights: &'a FileWeights,
     /// This rank's training files, the first of them the `first` of all.
     recordings: Vec<&'a Recording>,
     first: usize,
     slots: Slots,
     speakers: &'a [SpeakerSection],
     noise: f64,
-    disguise: Option<Disguise>,
+    perturbation: Option<Perturbation>,
     /// Share of the windows that read another's track.
     others: f64,
     dropout: f64,
@@ -176,13 +176,13 @@ impl<'a> Sampler<'a> {
     pub fn new(train: &Train, corpus: &'a Corpus, cutter: &'a Cutter, slots: Slots, steps: u64) -> Self {
         Self {
             cutter,
-            shares: &corpus.shares,
+            file_weights: &corpus.file_weights,
             recordings: corpus.part(false).collect(),
             first: corpus.own.start,
             slots,
             speakers: &corpus.speakers,
             noise: train.input_noise,
-            disguise: train.disguise,
+            perturbation: train.perturbation,
             others: train.others.as_ref().map_or(0.0, |o| o.share),
             dropout: train.feature_dropout,
             dropout_speech: train.dropout_speech,
@@ -198,28 +198,28 @@ impl<'a> Sampler<'a> {
     }
 
     /// A training file of the part of the corpus that belongs to `slot`.
-    fn pick(&self, slot: usize, coins: &mut Coins) -> &'a Recording {
-        let place = (slot as f64 + f64::from(coins.next_coin())) / self.slots.all as f64;
-        self.recordings[self.shares.at(place) - self.first]
+    fn pick(&self, slot: usize, uniforms: &mut Uniforms) -> &'a Recording {
+        let place = (slot as f64 + f64::from(uniforms.next_uniform())) / self.slots.all as f64;
+        self.recordings[self.file_weights.at(place) - self.first]
     }
 
     fn draw(&self, step: u64, slot: usize, noise: f64) -> Window {
-        let coins = &mut Coins::keyed(self.seed, self.slots.number(step, slot));
-        let recording = self.pick(slot, coins);
-        let from = self.cutter.place(recording, coins);
-        let features = f64::from(coins.next_coin()) >= self.dropout;
+        let uniforms = &mut Uniforms::keyed(self.seed, self.slots.number(step, slot));
+        let recording = self.pick(slot, uniforms);
+        let from = self.cutter.place(recording, uniforms);
+        let features = f64::from(uniforms.next_uniform()) >= self.dropout;
         let mut window = if features {
-            self.tracked(recording, from, coins)
+            self.tracked(recording, from, uniforms)
         } else if self.dropout_speech == 0.0 {
             self.cutter.cut(recording, from, None)
         } else {
-            self.trackless(slot, coins)
+            self.trackless(slot, uniforms)
         };
         if noise > 0.0 {
             // The start symbol is no sample, so nothing disturbs it.
             let skip = usize::from(window.inputs.first() == Some(&self.cutter.config.start));
             for x in window.inputs.iter_mut().skip(skip) {
-                let moved = f64::from(*x) + (f64::from(coins.normal()) * noise).round();
+                let moved = f64::from(*x) + (f64::from(uniforms.normal()) * noise).round();
                 *x = moved.clamp(1.0, (self.cutter.config.classes - 1) as f64) as Symbol;
             }
         }
@@ -227,48 +227,48 @@ impl<'a> Sampler<'a> {
     }
 
     /// A window with its track or another's, disguised if the run asks for it.
-    fn tracked(&self, recording: &Recording, from: usize, coins: &mut Coins) -> Window {
-        // Without others no coin is drawn.
-        if !recording.others.is_empty() && f64::from(coins.next_coin()) < self.others {
-            let other = &recording.others[coins.below(recording.others.len() as u64) as usize];
+    fn tracked(&self, recording: &Recording, from: usize, uniforms: &mut Uniforms) -> Window {
+        // Without others no uniform is drawn.
+        if !recording.cross_tracks.is_empty() && f64::from(uniforms.next_uniform()) < self.others {
+            let other = &recording.cross_tracks[uniforms.below(recording.cross_tracks.len() as u64) as usize];
             return self.cutter.cut(recording, from, Some(Track { features: other, own: false }));
         }
         let stats = self.speakers[recording.speaker].stats.as_ref();
-        let worn = self.disguise.as_ref().zip(stats).filter(|(d, _)| {
-            // Without own tracks no coin is drawn.
-            d.own == 0.0 || f64::from(coins.next_coin()) >= d.own
+        let worn = self.perturbation.as_ref().zip(stats).filter(|(d, _)| {
+            // Without own tracks no uniform is drawn.
+            d.own == 0.0 || f64::from(uniforms.next_uniform()) >= d.own
         });
-        let Some((disguise, stats)) = worn else {
+        let Some((perturbation, stats)) = worn else {
             return self.cutter.cut(recording, from, Some(recording.own_track()));
         };
         let mut track = recording.track.clone();
         let seen = self.cutter.seen(from);
         let n = track.len();
         let frames = (seen.start * FEATURES).min(n)..(seen.end * FEATURES).min(n);
-        disguise.put_on(&mut track[frames], stats, coins);
+        perturbation.apply(&mut track[frames], stats, uniforms);
         self.cutter.cut(recording, from, Some(Track { features: &track, own: false }))
     }
 
     /// A window without its track where somebody speaks. Half of them begin with nothing before, as a voice does that is
     /// given only a speaker: it should speak at once, and not learn to be silent from the pauses of recordings, which it
     /// could never leave again, as nothing in its receptive field tells how long one has lasted.
-    fn trackless(&self, slot: usize, coins: &mut Coins) -> Window {
+    fn trackless(&self, slot: usize, uniforms: &mut Uniforms) -> Window {
         let mut tries = 0;
         let (recording, from) = loop {
-            let recording = self.pick(slot, coins);
-            let from = self.cutter.place(recording, coins);
+            let recording = self.pick(slot, uniforms);
+            let from = self.cutter.place(recording, uniforms);
             tries += 1;
             if tries == TRIES || self.cutter.speech(recording, from) >= self.dropout_speech {
                 break (recording, from);
             }
         };
-        if coins.next_coin() < 0.5 {
+        if uniforms.next_uniform() < 0.5 {
             return self.cutter.cut(recording, from, None);
         }
         let codes = recording.codes[from * self.cutter.config.hop()..].to_vec();
         let speaker = recording.speaker;
-        let (track, others) = (Vec::new(), Vec::new());
-        let rest = Recording { name: String::new(), speaker, codes, track, others, held_out: false };
+        let (track, cross_tracks) = (Vec::new(), Vec::new());
+        let rest = Recording { name: String::new(), speaker, codes, track, cross_tracks, held_out: false };
         self.cutter.cut(&rest, 0, None)
     }
 }
@@ -299,7 +299,7 @@ mod tests {
             speaker: 1,
             codes: (0..samples).map(|i| (i % 200) as u8 + 20).collect(),
             track: (0..2 * samples.div_ceil(hop)).map(|i| i as f32).collect(),
-            others: Vec::new(),
+            cross_tracks: Vec::new(),
             held_out: false,
         }
     }

@@ -27,12 +27,12 @@ fn speech(folder: &Folder, name: &str, rate: u32) {
 
 fn folder() -> Folder {
     let f = Folder::new();
-    speech(&f, "said.wav", 16_000);
+    speech(&f, "speech.wav", 16_000);
     speech(&f, "wide.wav", 44_100);
-    let mut talker = speaker([1.0; 4]);
-    talker.stats =
+    let mut speaker_stats = speaker([1.0; 4]);
+    speaker_stats.stats =
         Some(SpeakerStats { mean: [-10.0; 16], std: [6.0; 16], median_f0_hz: 130.0, common: None });
-    talker.write(&f.path("talker.bin")).unwrap();
+    speaker_stats.write(&f.path("source.bin")).unwrap();
     f
 }
 
@@ -41,21 +41,21 @@ fn piped(f: &Folder, args: &str, file: &str) -> std::process::Output {
     f.command(args).stdin(stdin).stderr(Stdio::piped()).output().unwrap()
 }
 
-const RENDER: &str = "render -m voice.safetensors --condition bob.bin --like talker.bin --seed 5";
+const RENDER: &str = "render -m voice.safetensors --condition bob.bin --like source.bin --seed 5";
 
 #[test]
 fn a_recording_and_a_pipe_are_said_alike() {
     let f = folder();
-    let all = f.json(&format!("{RENDER} --input said.wav -o a.wav --codes a.npy"));
+    let all = f.json(&format!("{RENDER} --input speech.wav -o a.wav --codes a.npy"));
     assert_eq!(number(&all, "samples"), 51.0 * 160.0);
     assert_eq!(super::read_npy::<u16>(&f, "a.npy").0, [51 * 160]);
-    assert!(piped(&f, &format!("{RENDER} --input - -o b.wav"), "said.wav").status.success());
+    assert!(piped(&f, &format!("{RENDER} --input - -o b.wav"), "speech.wav").status.success());
     let read = |name| std::fs::read(f.path(name)).unwrap();
     assert_eq!(read("a.wav"), read("b.wav"));
     // A track in the condition says nothing beside the input; a length cuts it short.
     let both = RENDER.replace("bob.bin", "both.bin");
-    f.ok(&format!("{both} --input said.wav --seconds 0.1 -o c.wav"));
-    f.ok("render -m voice.safetensors --condition ann.bin --like talker.bin --seed 5 --input said.wav -o d.wav");
+    f.ok(&format!("{both} --input speech.wav --seconds 0.1 -o c.wav"));
+    f.ok("render -m voice.safetensors --condition ann.bin --like source.bin --seed 5 --input speech.wav -o d.wav");
     assert_eq!(read("c.wav")[44..], read("d.wav")[44..44 + 3_200]);
     assert_ne!(read("a.wav"), read("d.wav"));
     f.ok(&format!("{RENDER} --input wide.wav -o e.wav"));
@@ -67,11 +67,11 @@ fn a_recording_and_a_pipe_are_said_alike() {
 #[test]
 fn a_track_takes_its_statistics_from_a_condition_file() {
     let f = folder();
-    let track = "condition track said.wav -m voice.safetensors";
-    f.ok(&format!("{track} --like talker.bin -o t.bin"));
-    f.ok("condition track said.wav -o own.bin");
+    let track = "condition track speech.wav -m voice.safetensors";
+    f.ok(&format!("{track} --like source.bin -o t.bin"));
+    f.ok("condition track speech.wav -o own.bin");
     let read = |name| Condition::read(&f.path(name)).unwrap();
-    assert_eq!(read("t.bin").stats, read("talker.bin").stats);
+    assert_eq!(read("t.bin").stats, read("source.bin").stats);
     assert_ne!(read("t.bin").track, read("own.bin").track);
     refuses(&f, &format!("{track} --like ann.bin"), 1, &["ann.bin", "statistics"]);
     refuses(
@@ -84,11 +84,11 @@ fn a_track_takes_its_statistics_from_a_condition_file() {
 
 /// The shipped voice knows what its speakers are like, so that a talker can be one of them, or be learned.
 #[test]
-fn a_talker_is_known_by_name_or_learned() {
+fn a_speaker_is_known_by_name_or_learned() {
     use wavesynth::shipped;
     let f = folder();
     let speaker = shipped::speakers().next().unwrap();
-    let render = format!("render --condition {speaker} --input said.wav --seconds 0.2");
+    let render = format!("render --condition {speaker} --input speech.wav --seconds 0.2");
     f.ok(&format!("{render} -o a.wav"));
     f.ok(&format!("{render} --like {speaker} -o b.wav"));
     let read = |name| std::fs::read(f.path(name)).unwrap();
@@ -99,11 +99,11 @@ fn a_talker_is_known_by_name_or_learned() {
 #[test]
 fn play_says_an_input_without_a_device_as_render_does() {
     let f = folder();
-    f.ok(&format!("{RENDER} --input said.wav -o a.wav"));
+    f.ok(&format!("{RENDER} --input speech.wav -o a.wav"));
     let play = RENDER.replace("render", "play");
-    let out = f.deaf(&format!("{play} --input said.wav -o b.wav")).output().unwrap();
+    let out = f.deaf(&format!("{play} --input speech.wav -o b.wav")).output().unwrap();
     assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
-    let stdin = std::fs::File::open(f.path("said.wav")).unwrap();
+    let stdin = std::fs::File::open(f.path("speech.wav")).unwrap();
     let out = f.deaf(&format!("{play} --input - -o c.wav")).stdin(stdin).output().unwrap();
     assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
     let read = |name| std::fs::read(f.path(name)).unwrap();
@@ -111,21 +111,21 @@ fn play_says_an_input_without_a_device_as_render_does() {
     assert_eq!(read("a.wav"), read("c.wav"));
     // No microphone either: that is no reason to write silence to a file.
     let out = f.deaf(&format!("{play} --input mic -o x.wav")).output().unwrap();
-    let said = String::from_utf8(out.stderr).unwrap();
-    assert_eq!(out.status.code(), Some(1), "{said}");
-    assert!(said.starts_with("error: no sound input device was found"), "{said}");
-    assert!(said.trim_end().lines().count() == 1 && !f.path("x.wav").exists(), "{said}");
+    let message = String::from_utf8(out.stderr).unwrap();
+    assert_eq!(out.status.code(), Some(1), "{message}");
+    assert!(message.starts_with("error: no sound input device was found"), "{message}");
+    assert!(message.trim_end().lines().count() == 1 && !f.path("x.wav").exists(), "{message}");
 }
 
 #[test]
 fn wrong_inputs_are_refused() {
     let f = folder();
     let render = format!("{RENDER} -o x.wav --input");
-    let said = std::fs::read(f.path("said.wav")).unwrap();
+    let wav = std::fs::read(f.path("speech.wav")).unwrap();
     std::fs::write(f.path("empty.wav"), "").unwrap();
-    std::fs::write(f.path("cut.wav"), &said[..said.len() - 100]).unwrap();
-    std::fs::write(f.path("head.wav"), &said[..44]).unwrap();
-    let mut fast = said.clone();
+    std::fs::write(f.path("cut.wav"), &wav[..wav.len() - 100]).unwrap();
+    std::fs::write(f.path("head.wav"), &wav[..44]).unwrap();
+    let mut fast = wav.clone();
     fast[24..28].copy_from_slice(&1_000_000u32.to_le_bytes());
     std::fs::write(f.path("fast.wav"), fast).unwrap();
     refuses(&f, &format!("{render} none.wav"), 1, &["none.wav"]);
@@ -134,22 +134,22 @@ fn wrong_inputs_are_refused() {
     refuses(&f, &format!("{render} cut.wav"), 1, &["cut.wav", "cut off"]);
     refuses(&f, &format!("{render} fast.wav"), 1, &["fast.wav", "1000000 Hz", "384000"]);
     refuses(&f, &format!("{render} mic"), 2, &["--input mic"]);
-    refuses(&f, &format!("{render} said.wav --track track.bin"), 2, &["--track"]);
+    refuses(&f, &format!("{render} speech.wav --track track.bin"), 2, &["--track"]);
     refuses(&f, &format!("{render} - --codes x.npy"), 2, &["--codes"]);
     let render = "render -m voice.safetensors --condition bob.bin -o x.wav";
-    refuses(&f, &format!("{render} --like talker.bin"), 2, &["--input"]);
-    refuses(&f, &format!("{render} --input said.wav"), 1, &["--like"]);
-    refuses(&f, &format!("{render} --input said.wav --like ann.bin"), 1, &["ann.bin", "statistics"]);
-    refuses(&f, &format!("{render} --input said.wav --like nobody"), 1, &["nobody"]);
+    refuses(&f, &format!("{render} --like source.bin"), 2, &["--input"]);
+    refuses(&f, &format!("{render} --input speech.wav"), 1, &["--like"]);
+    refuses(&f, &format!("{render} --input speech.wav --like ann.bin"), 1, &["ann.bin", "statistics"]);
+    refuses(&f, &format!("{render} --input speech.wav --like nobody"), 1, &["nobody"]);
     refuses(
         &f,
-        "render -m plain.safetensors -o x.wav --input said.wav --like talker.bin",
+        "render -m plain.safetensors -o x.wav --input speech.wav --like source.bin",
         1,
         &["plain", "takes no track"],
     );
     refuses(
         &f,
-        "play -m voice.safetensors --condition bob.bin --like talker.bin --input mic:nosuch",
+        "play -m voice.safetensors --condition bob.bin --like source.bin --input mic:nosuch",
         1,
         &["nosuch"],
     );
@@ -162,10 +162,10 @@ fn wrong_inputs_are_refused() {
         ("cut.wav", "cut off"),
     ] {
         let out = piped(&f, &format!("{RENDER} -o x.wav --input -"), file);
-        let said = String::from_utf8(out.stderr).unwrap();
-        assert_eq!(out.status.code(), Some(1), "{file}: {said}");
-        assert!(said.starts_with("error: ") && said.contains(words), "{file}: {said}");
-        assert_eq!(said.trim_end().lines().count(), 1, "{file}: {said}");
+        let message = String::from_utf8(out.stderr).unwrap();
+        assert_eq!(out.status.code(), Some(1), "{file}: {message}");
+        assert!(message.starts_with("error: ") && message.contains(words), "{file}: {message}");
+        assert_eq!(message.trim_end().lines().count(), 1, "{file}: {message}");
         assert_eq!(f.files(), before, "{file}");
     }
 }

@@ -15,13 +15,13 @@ use serde_json::Value;
 pub fn refuses(folder: &Folder, args: &str, status: i32, words: &[&str]) {
     let before = folder.files();
     let out = folder.run(args);
-    let said = String::from_utf8(out.stderr).unwrap();
-    assert_eq!(out.status.code(), Some(status), "{args}: {said}");
-    assert!(said.starts_with("error: "), "{args}: {said}");
-    assert_eq!(said.trim_end().lines().count(), 1, "{args}: {said}");
-    assert!(!said.contains("panicked"), "{args}: {said}");
+    let message = String::from_utf8(out.stderr).unwrap();
+    assert_eq!(out.status.code(), Some(status), "{args}: {message}");
+    assert!(message.starts_with("error: "), "{args}: {message}");
+    assert_eq!(message.trim_end().lines().count(), 1, "{args}: {message}");
+    assert!(!message.contains("panicked"), "{args}: {message}");
     for word in words {
-        assert!(said.contains(word), "{args}: `{word}` is not in: {said}");
+        assert!(message.contains(word), "{args}: `{word}` is not in: {message}");
     }
     assert!(out.stdout.is_empty(), "{args}: it wrote to stdout");
     assert_eq!(folder.files(), before, "{args}: it left a file");
@@ -90,9 +90,9 @@ fn every_command_explains_itself() {
 #[test]
 fn the_shipped_music_plays_without_a_condition() {
     let f = Folder::new();
-    let said = f.json("render -m music --seconds 2 --seed 3 -o a.wav");
-    assert_eq!(number(&said, "seconds"), 2.0);
-    assert!(number(&said, "peak_dbfs") > -40.0, "it is silent: {said}");
+    let message = f.json("render -m music --seconds 2 --seed 3 -o a.wav");
+    assert_eq!(number(&message, "seconds"), 2.0);
+    assert!(number(&message, "peak_dbfs") > -40.0, "it is silent: {message}");
     refuses(&f, "render -m music --condition en_allison --seconds 0.1 -o x.wav", 2, &["takes no condition"]);
 }
 

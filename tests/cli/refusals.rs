@@ -21,10 +21,10 @@ fn wrong_models_are_refused() {
     model.header.family = "organ".into();
     model.write(&f.path("organ.safetensors")).unwrap();
     refuses(&f, "info organ.safetensors", 1, &["organ.safetensors", "family `organ`"]);
-    let said = "text.safetensors: family `char_rnn`, wanted a voice (wavenet)";
+    let message = "text.safetensors: family `char_rnn`, wanted a voice (wavenet)";
     common::char_rnn().write(&f.path("text.safetensors")).unwrap();
-    refuses(&f, "render -m text.safetensors --condition ann.bin -o x.wav", 1, &[said]);
-    refuses(&f, "eval -m text.safetensors --condition ann.bin x.wav", 1, &[said]);
+    refuses(&f, "render -m text.safetensors --condition ann.bin -o x.wav", 1, &[message]);
+    refuses(&f, "eval -m text.safetensors --condition ann.bin x.wav", 1, &[message]);
     let mut model = common::checkpoint(&common::config());
     model.header.version = 99;
     model.write(&f.path("v99.safetensors")).unwrap();

@@ -101,20 +101,20 @@ fn a_track_leaves_less_to_chance() {
 }
 
 #[test]
-fn coins_and_codes_replay_a_render() {
+fn uniforms_and_codes_replay_a_render() {
     let f = Folder::new();
     let render = "render -m voice.safetensors --condition both.bin --seconds 0.1";
     f.ok(&format!("{render} --seed 3 -o a.wav --codes a.npy"));
-    let mut coins = wavesynth_models::ar::Coins::new(3);
-    let coins: Vec<f32> = (0..1600).map(|_| coins.next_coin()).collect();
-    write_npy(&f, "u.npy", &coins);
+    let mut uniforms = wavesynth_models::ar::Uniforms::new(3);
+    let uniforms: Vec<f32> = (0..1600).map(|_| uniforms.next_uniform()).collect();
+    write_npy(&f, "u.npy", &uniforms);
     f.ok(&format!("{render} --coins u.npy -o b.wav --codes b.npy"));
     assert_eq!(std::fs::read(f.path("a.wav")).unwrap(), std::fs::read(f.path("b.wav")).unwrap());
     let (shape, codes) = read_npy::<u16>(&f, "a.npy");
     assert_eq!((shape, codes.len()), (vec![1600], 1600));
     assert_eq!(codes, read_npy::<u16>(&f, "b.npy").1);
-    // Without --seconds and track, the coins say how long.
-    write_npy(&f, "d.npy", &coins.iter().map(|c| f64::from(*c)).collect::<Vec<_>>());
+    // Without --seconds and track, the uniforms say how long.
+    write_npy(&f, "d.npy", &uniforms.iter().map(|c| f64::from(*c)).collect::<Vec<_>>());
     let all = f.json("render -m plain.safetensors --coins d.npy -o c.wav");
     assert_eq!(number(&all, "samples"), 1600.0);
 
@@ -137,10 +137,10 @@ fn coins_and_codes_replay_a_render() {
 fn play_without_a_device_writes_the_same_seconds() {
     let f = Folder::new();
     let out = f.deaf("play -m voice.safetensors --condition both.bin --seed 4 --json").output().unwrap();
-    let said = String::from_utf8(out.stderr).unwrap();
-    assert!(out.status.success(), "{said}");
-    assert!(said.starts_with("no output device") && said.contains("wavesynth-play.wav"), "{said}");
-    assert_eq!(said.lines().count(), 1, "{said}");
+    let message = String::from_utf8(out.stderr).unwrap();
+    assert!(out.status.success(), "{message}");
+    assert!(message.starts_with("no output device") && message.contains("wavesynth-play.wav"), "{message}");
+    assert_eq!(message.lines().count(), 1, "{message}");
     let v: Value = serde_json::from_slice(&out.stdout).unwrap();
     assert_eq!((number(&v, "samples"), number(&v, "underruns")), (4000.0, 0.0));
     f.ok("render -m voice.safetensors --condition both.bin --seed 4 -o want.wav");
@@ -191,9 +191,9 @@ fn an_interrupted_render_leaves_nothing() {
     std::thread::sleep(std::time::Duration::from_millis(500));
     let kill = std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status();
     assert!(kill.unwrap().success());
-    let mut said = String::new();
-    child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
-    assert_eq!(child.wait().unwrap().code(), Some(1), "{said}");
-    assert!(said.starts_with("error: interrupted"), "{said}");
+    let mut message = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut message).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(1), "{message}");
+    assert!(message.starts_with("error: interrupted"), "{message}");
     assert_eq!(f.files(), before);
 }

@@ -8,7 +8,7 @@ use wavesynth::voice::{SECTION, SpeakerSection, Voice, VoiceSection};
 use wavesynth_audio::cond::{Condition, SpeakerVector, TrackInfo};
 use wavesynth_audio::features;
 use wavesynth_audio::features::common::Codebook;
-use wavesynth_models::ar::Coins;
+use wavesynth_models::ar::Uniforms;
 use wavesynth_models::char_rnn;
 use wavesynth_models::kernels::Isa;
 use wavesynth_models::wavenet::{self, Config};
@@ -111,8 +111,8 @@ pub fn speaker(values: [f32; 4]) -> Condition {
 
 /// A track of `frames` random frames.
 pub fn track(frames: usize) -> Condition {
-    let mut coins = Coins::new(frames as u64);
-    let values = (0..frames * features::FEATURES).map(|_| coins.normal()).collect();
+    let mut uniforms = Uniforms::new(frames as u64);
+    let values = (0..frames * features::FEATURES).map(|_| uniforms.normal()).collect();
     Condition {
         name: "track".into(),
         track: Some(TrackInfo {

@@ -4,11 +4,11 @@ use crate::common::{common, config, speaker, track, voice};
 use crate::{all, bursts, part, stats};
 use std::path::Path;
 use wavesynth::recordings;
-use wavesynth::synth::{Cue, Length, Listener, Pace, Synth};
+use wavesynth::synth::{Conditioning, Length, Listener, Pace, Synth};
 use wavesynth::voice::Voice;
 use wavesynth_audio::cond::Condition;
 use wavesynth_audio::features::common::{Alignment, Codebook};
-use wavesynth_audio::features::{CausalExtractor, Extractor, FEATURES, SpeakerStats, Talker};
+use wavesynth_audio::features::{CausalExtractor, Extractor, FEATURES, RunningSpeakerStats, SpeakerStats};
 use wavesynth_audio::ring::ring;
 use wavesynth_models::wavenet::{Config, Track};
 
@@ -23,24 +23,27 @@ fn with_others() -> Config {
 fn a_track_is_known_as_the_speakers_own_by_its_statistics() {
     let raw = Extractor::new().extract(&bursts(9_000));
     let other = SpeakerStats { median_f0_hz: 99.0, ..stats() };
-    for (config, others) in [(config(), Track::OWN), (with_others(), Track::OTHERS)] {
+    for (config, others) in [(config(), Track::OWN), (with_others(), Track::CROSS_SPEAKER)] {
         let voice = voice(&config);
-        let cue = |condition: Condition| Cue::new(&voice, &condition, Path::new("test")).unwrap();
-        let who = |stats| cue(Condition { stats, ..speaker([1.0, 0.0, -1.0, 0.5]) });
-        let said = |stats: &SpeakerStats| Cue::heard(&voice, &raw, Some(stats), Path::new("test")).unwrap();
+        let conditioning =
+            |condition: Condition| Conditioning::new(&voice, &condition, Path::new("test")).unwrap();
+        let who = |stats| conditioning(Condition { stats, ..speaker([1.0, 0.0, -1.0, 0.5]) });
+        let track_of = |stats: &SpeakerStats| {
+            Conditioning::from_features(&voice, &raw, Some(stats), Path::new("test")).unwrap()
+        };
         let shape = voice.config.condition.as_ref().unwrap();
-        let flag = |cue: Cue| {
+        let flag = |conditioning: Conditioning| {
             let mut frame = vec![0.0; shape.local_len()];
-            shape.write_local(cue.track(), 0, &mut frame);
+            shape.write_local(conditioning.track(), 0, &mut frame);
             frame[0]
         };
-        assert_eq!(flag(who(Some(stats())).overlaid(said(&stats()))), Track::OWN);
-        assert_eq!(flag(said(&stats()).overlaid(who(Some(stats())))), Track::OWN);
-        assert_eq!(flag(who(Some(stats())).overlaid(said(&other))), others);
-        assert_eq!(flag(who(None).overlaid(said(&stats()))), others);
+        assert_eq!(flag(who(Some(stats())).overlaid(track_of(&stats()))), Track::OWN);
+        assert_eq!(flag(track_of(&stats()).overlaid(who(Some(stats())))), Track::OWN);
+        assert_eq!(flag(who(Some(stats())).overlaid(track_of(&other))), others);
+        assert_eq!(flag(who(None).overlaid(track_of(&stats()))), others);
         // A file with both: the statistics are the track's, and say nothing of the vector.
         let (track, stats) = (Some(recordings::track(&raw, &stats())), Some(stats()));
-        assert_eq!(flag(cue(Condition { track, stats, ..speaker([1.0; 4]) })), others);
+        assert_eq!(flag(conditioning(Condition { track, stats, ..speaker([1.0; 4]) })), others);
     }
 }
 
@@ -70,12 +73,15 @@ fn anothers_track_is_converted_and_ones_own_is_not() {
     let person = |median_f0_hz, by| SpeakerStats { median_f0_hz, common: Some(map(by)), ..stats() };
     let (ann, bob) = (person(200.0, 0.3), person(100.0, -0.2));
     let vector = [1.0, 0.0, -1.0, 0.5];
-    let new = |voice: &Voice, condition: Condition| Cue::new(voice, &condition, Path::new("test")).unwrap();
+    let new = |voice: &Voice, condition: Condition| {
+        Conditioning::new(voice, &condition, Path::new("test")).unwrap()
+    };
     let who = |voice: &Voice| new(voice, Condition { stats: Some(bob.clone()), ..speaker(vector) });
-    let said =
+    let track_of =
         |voice: &Voice, by: &SpeakerStats| new(voice, Condition { stats: Some(by.clone()), ..track(12) });
-    let heard =
-        |voice: &Voice, cue: Cue| all(&mut Synth::new(voice, part(Box::new(cue), 3, Length::Track)), &[512]);
+    let render = |voice: &Voice, conditioning: Conditioning| {
+        all(&mut Synth::new(voice, part(Box::new(conditioning), 3, Length::Track)), &[512])
+    };
 
     let table = plain.model.speakers();
     let by = |far: f32, other: [f32; 4]| -> [f32; 4] {
@@ -95,40 +101,40 @@ fn anothers_track_is_converted_and_ones_own_is_not() {
     let aligned_told = with_common(&plain_told);
     let nearer = speaker(by(0.7, middle_of(&plain_told)));
     let nearer = new(&plain_told, nearer).overlaid(new(&plain_told, moved.clone()));
-    let converted = heard(&aligned_told, who(&aligned_told).overlaid(said(&aligned_told, &ann)));
-    assert_eq!(converted, heard(&plain_told, nearer));
+    let converted = render(&aligned_told, who(&aligned_told).overlaid(track_of(&aligned_told, &ann)));
+    assert_eq!(converted, render(&plain_told, nearer));
     // Whose vector the voice lacks is anybody: the middle of its speakers.
-    let converted = heard(&aligned, who(&aligned).overlaid(said(&aligned, &ann)));
-    let as_it_is = heard(&plain, who(&plain).overlaid(said(&plain, &ann)));
-    assert_eq!(converted, heard(&plain, by_hand(middle)));
+    let converted = render(&aligned, who(&aligned).overlaid(track_of(&aligned, &ann)));
+    let as_it_is = render(&plain, who(&plain).overlaid(track_of(&plain, &ann)));
+    assert_eq!(converted, render(&plain, by_hand(middle)));
     assert_ne!(converted, as_it_is);
     // His own, and tracks and vectors of whom nobody knows, stay as they are.
-    assert_eq!(heard(&aligned, who(&aligned).overlaid(said(&aligned, &bob))), as_it_is);
-    assert_eq!(heard(&aligned, who(&aligned).overlaid(new(&aligned, track(12)))), as_it_is);
-    assert_eq!(heard(&aligned, new(&aligned, speaker(vector)).overlaid(said(&aligned, &ann))), as_it_is);
-    let cue = who(&aligned).overlaid(said(&aligned, &ann)).unconverted();
-    assert_eq!(heard(&aligned, cue), as_it_is);
+    assert_eq!(render(&aligned, who(&aligned).overlaid(track_of(&aligned, &bob))), as_it_is);
+    assert_eq!(render(&aligned, who(&aligned).overlaid(new(&aligned, track(12)))), as_it_is);
+    assert_eq!(render(&aligned, new(&aligned, speaker(vector)).overlaid(track_of(&aligned, &ann))), as_it_is);
+    let conditioning = who(&aligned).overlaid(track_of(&aligned, &ann)).unconverted();
+    assert_eq!(render(&aligned, conditioning), as_it_is);
     // The vector moves away from that of the voice's own speaker.
     let mut knowing = aligned.clone();
     knowing.section.speakers[0].stats = Some(ann.clone());
     let row: [f32; 4] = table[..4].try_into().unwrap();
-    let from_ann = heard(&knowing, who(&knowing).overlaid(said(&knowing, &ann)));
-    assert_eq!(from_ann, heard(&plain, by_hand(row)));
+    let from_ann = render(&knowing, who(&knowing).overlaid(track_of(&knowing, &ann)));
+    assert_eq!(from_ann, render(&plain, by_hand(row)));
     assert_ne!(from_ann, converted);
     // A file without the way says who it is of, and the voice knows the way.
     let older = SpeakerStats { common: None, ..ann.clone() };
-    assert_eq!(heard(&knowing, who(&knowing).overlaid(said(&knowing, &older))), from_ann);
+    assert_eq!(render(&knowing, who(&knowing).overlaid(track_of(&knowing, &older))), from_ann);
 
     // A vector beside a track in one file is the voice's speaker's who has it.
     let row: [f32; 4] = table[4..8].try_into().unwrap();
     knowing.section.speakers[1].stats = Some(bob.clone());
     let alone = new(&knowing, Condition { stats: Some(bob.clone()), ..speaker(row) });
     let both = Condition { stats: Some(ann.clone()), track: track(12).track, ..speaker(row) };
-    let apart = heard(&knowing, alone.overlaid(said(&knowing, &ann)));
-    assert_eq!(heard(&knowing, new(&knowing, both)), apart);
+    let apart = render(&knowing, alone.overlaid(track_of(&knowing, &ann)));
+    assert_eq!(render(&knowing, new(&knowing, both)), apart);
 
     // While it runs, too: his own track gives way to another's.
-    let run = |voice: &Voice, first: Cue, second: Cue| {
+    let run = |voice: &Voice, first: Conditioning, second: Conditioning| {
         let mut synth = Synth::new(voice, part(Box::new(first), 3, Length::Samples(3_000)));
         let mut out = vec![0.0; 320];
         synth.fill(&mut out);
@@ -136,12 +142,13 @@ fn anothers_track_is_converted_and_ones_own_is_not() {
         out.extend(all(&mut synth, &[333]));
         out
     };
-    let changed = run(&aligned, who(&aligned).overlaid(said(&aligned, &bob)), said(&aligned, &ann));
-    assert_eq!(changed, run(&plain, who(&plain).overlaid(said(&plain, &bob)), by_hand(middle)));
+    let changed = run(&aligned, who(&aligned).overlaid(track_of(&aligned, &bob)), track_of(&aligned, &ann));
+    assert_eq!(changed, run(&plain, who(&plain).overlaid(track_of(&plain, &bob)), by_hand(middle)));
 
     // And heard live.
-    let live = |voice: &Voice, talker: &SpeakerStats| {
-        let extractor = voice.extractor(Talker::known(talker.clone()), Path::new("test")).unwrap();
+    let live = |voice: &Voice, speaker_stats: &SpeakerStats| {
+        let extractor =
+            voice.extractor(RunningSpeakerStats::known(speaker_stats.clone()), Path::new("test")).unwrap();
         let mut synth = Synth::new(voice, part(Box::new(who(voice)), 3, Length::Samples(3_000)));
         synth.listen(Listener::recording(extractor, bursts(3_000)));
         all(&mut synth, &[512])
@@ -155,19 +162,24 @@ fn anothers_track_is_converted_and_ones_own_is_not() {
 #[test]
 fn a_strangers_way_is_taken_as_soon_as_it_is_learned() {
     let voice = with_common(&voice(&config()));
-    let said = bursts(64_000);
+    let speech = bursts(64_000);
     let prior = SpeakerStats { common: Some(Alignment::identity()), ..stats() };
     let bob = SpeakerStats { median_f0_hz: 100.0, ..prior.clone() };
-    let who =
-        || Cue::new(&voice, &Condition { stats: Some(bob.clone()), ..speaker([1.0; 4]) }, Path::new("test"));
+    let who = || {
+        Conditioning::new(
+            &voice,
+            &Condition { stats: Some(bob.clone()), ..speaker([1.0; 4]) },
+            Path::new("test"),
+        )
+    };
     let synth = |space: Option<&Codebook>, listener: &dyn Fn(CausalExtractor) -> Listener| {
-        let talker = Talker::learning(prior.clone(), space);
-        let extractor = voice.extractor(talker, Path::new("test")).unwrap();
+        let speaker_stats = RunningSpeakerStats::learning(prior.clone(), space);
+        let extractor = voice.extractor(speaker_stats, Path::new("test")).unwrap();
         let mut synth = Synth::new(&voice, part(Box::new(who().unwrap()), 3, Length::Samples(64_000)));
         synth.listen(listener(extractor));
         synth
     };
-    let file = |extractor| Listener::recording(extractor, said.clone());
+    let file = |extractor| Listener::recording(extractor, speech.clone());
     let learned = all(&mut synth(Some(&common()), &file), &[512]);
     let fixed = all(&mut synth(None, &file), &[512]);
     let agree = learned.iter().zip(&fixed).take_while(|(a, b)| a == b).count();
@@ -175,10 +187,10 @@ fn a_strangers_way_is_taken_as_soon_as_it_is_learned() {
     assert!((32_000..52_000).contains(&agree), "{agree}");
 
     let pipe = |extractor| {
-        let (mut input, heard) = ring(said.len());
-        assert_eq!(input.push_slice(&said), said.len());
+        let (mut input, output) = ring(speech.len());
+        assert_eq!(input.push_slice(&speech), speech.len());
         input.close();
-        Listener::stream(extractor, heard, 16_000, Pace::Patient).unwrap()
+        Listener::stream(extractor, output, 16_000, Pace::Patient).unwrap()
     };
     assert_eq!(all(&mut synth(Some(&common()), &pipe), &[77, 512]), learned);
 }

@@ -1,23 +1,23 @@
 //! Speech that comes in while the voice speaks.
 
 use crate::common::{config, voice};
-use crate::{all, bursts, cue, noise, part, stats};
+use crate::{all, bursts, conditioning, noise, part, stats};
 use std::path::Path;
 use std::time::Duration;
-use wavesynth::synth::{Cue, Length, Listener, Pace, Synth};
+use wavesynth::synth::{Conditioning, Length, Listener, Pace, Synth};
 use wavesynth::voice::Voice;
-use wavesynth_audio::features::{CausalExtractor, Extractor, FEATURES, Talker};
+use wavesynth_audio::features::{CausalExtractor, Extractor, FEATURES, RunningSpeakerStats};
 use wavesynth_audio::resample::StreamResampler;
 use wavesynth_audio::ring::{Producer, ring};
 
 fn listening(voice: &Voice, length: Length, listener: Listener) -> Synth {
-    let mut synth = Synth::new(voice, part(cue(voice, [1.0, 0.0, -1.0, 0.5], 0), 3, length));
+    let mut synth = Synth::new(voice, part(conditioning(voice, [1.0, 0.0, -1.0, 0.5], 0), 3, length));
     synth.listen(listener);
     synth
 }
 
 fn extractor(voice: &Voice) -> CausalExtractor {
-    voice.extractor(Talker::known(stats()), Path::new("test")).unwrap()
+    voice.extractor(RunningSpeakerStats::known(stats()), Path::new("test")).unwrap()
 }
 
 /// Where nothing is voiced, the causal features are those of the whole recording, and so is the sound.
@@ -32,9 +32,9 @@ fn what_is_heard_is_said_as_a_track_is() {
     };
     let pcm = (0..99).map(|seed| noise(seed, 9_000)).find(unvoiced).expect("some noise without a pitch");
     let raw = Extractor::new().extract(&pcm);
-    let track = Cue::heard(&voice, &raw, Some(&stats()), Path::new("test")).unwrap();
-    let cue = cue(&voice, [1.0, 0.0, -1.0, 0.5], 0).overlaid(track);
-    let want = all(&mut Synth::new(&voice, part(Box::new(cue), 3, Length::Track)), &[512]);
+    let track = Conditioning::from_features(&voice, &raw, Some(&stats()), Path::new("test")).unwrap();
+    let conditioning = conditioning(&voice, [1.0, 0.0, -1.0, 0.5], 0).overlaid(track);
+    let want = all(&mut Synth::new(&voice, part(Box::new(conditioning), 3, Length::Track)), &[512]);
     assert_eq!(want.len(), 57 * 160);
     for (sizes, length) in [(&[512][..], Length::Track), (&[1, 333], Length::Samples(9_119))] {
         let listener = Listener::recording(extractor(&voice), pcm.clone());
@@ -111,20 +111,20 @@ fn missing_input_is_held_and_then_silence() {
     ring.push_slice(&pcm[600..760]);
     assert!(listener.is_ready() && listener.advance());
     assert!(listener.window() != last && listener.window() != silence);
-    let hearing = listener.hearing();
-    assert_eq!((hearing.frames(), hearing.held(), hearing.skipped()), (3, 8, 0));
+    let counters = listener.counters();
+    assert_eq!((counters.frames(), counters.held(), counters.skipped()), (3, 8, 0));
 }
 
 #[test]
 fn live_input_that_is_late_is_caught_up_with() {
     let voice = voice(&config());
     let (mut ring, mut listener) = live(&voice);
-    let hearing = listener.hearing();
+    let counters = listener.counters();
     let pcm = bursts(8_000);
     // A pause: half a second waits, and all but a frame or two of it is left out.
     ring.push_slice(&pcm);
     assert!(listener.is_ready() && listener.advance());
-    let skipped = hearing.skipped();
+    let skipped = counters.skipped();
     assert!((44..=46).contains(&skipped), "{skipped}");
     // A device that is slow: what waits is more than is needed, all the time, and one frame a second goes.
     for _ in 0..250 {
@@ -135,14 +135,14 @@ fn live_input_that_is_late_is_caught_up_with() {
         }
         assert!(listener.advance());
     }
-    assert_eq!(hearing.skipped() - skipped, 2);
+    assert_eq!(counters.skipped() - skipped, 2);
     // Just enough ahead: nothing goes.
     for _ in 0..250 {
         listener.set_ahead(250, 200);
         ring.push_slice(&pcm[..160]);
         assert!(listener.is_ready() && listener.advance());
     }
-    assert!(hearing.skipped() - skipped <= 3 && hearing.held() == 0);
+    assert!(counters.skipped() - skipped <= 3 && counters.held() == 0);
     // The end: what is there is said, then no more.
     drop(ring);
     let mut frames = 0;

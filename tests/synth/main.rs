@@ -9,29 +9,37 @@ mod session;
 use common::{config, speaker, track, unconditional, voice};
 use proptest::prelude::*;
 use std::path::Path;
-use wavesynth::synth::{CoinSource, Cue, Ensemble, Forced, Layer, Length, Manner, Part, Synth};
+use wavesynth::synth::{
+    Conditioning, Ensemble, Forced, Layer, Length, Part, SamplingPolicy, Synth, UniformSource,
+};
 use wavesynth::voice::Voice;
 use wavesynth_audio::features::SpeakerStats;
 use wavesynth_models::ar::Sampling;
 
-fn cue(voice: &Voice, values: [f32; 4], frames: usize) -> Box<Cue> {
+fn conditioning(voice: &Voice, values: [f32; 4], frames: usize) -> Box<Conditioning> {
     let mut condition = speaker(values);
     if frames > 0 {
         condition.track = track(frames).track;
     }
-    Box::new(Cue::new(voice, &condition, Path::new("test")).unwrap())
+    Box::new(Conditioning::new(voice, &condition, Path::new("test")).unwrap())
 }
 
-fn part(cue: Box<Cue>, seed: u64, length: Length) -> Part {
+fn part(conditioning: Box<Conditioning>, seed: u64, length: Length) -> Part {
     // Nobody can keep what never ends.
     let record = length != Length::Samples(u64::MAX);
-    Part { cue, manner: Manner::default(), coins: CoinSource::seed(seed), length, record }
+    Part {
+        conditioning,
+        policy: SamplingPolicy::default(),
+        uniforms: UniformSource::seed(seed),
+        length,
+        record,
+    }
 }
 
 fn synth(seed: u64, length: Length) -> Synth {
     let voice = voice(&config());
-    let cue = cue(&voice, [1.0, 0.0, -1.0, 0.5], 12);
-    Synth::new(&voice, part(cue, seed, length))
+    let conditioning = conditioning(&voice, [1.0, 0.0, -1.0, 0.5], 12);
+    Synth::new(&voice, part(conditioning, seed, length))
 }
 
 fn all(synth: &mut Synth, sizes: &[usize]) -> Vec<f32> {
@@ -69,8 +77,8 @@ fn company(voice: &Voice) -> Vec<Part> {
                 _ => Length::Samples(300 + 177 * i),
             };
             Part {
-                manner: Sampling { temperature: 0.9 + 0.02 * i as f32, ..Sampling::default() }.into(),
-                ..part(cue(voice, speaker, 2 + i as usize), i / 2, length)
+                policy: Sampling { temperature: 0.9 + 0.02 * i as f32, ..Sampling::default() }.into(),
+                ..part(conditioning(voice, speaker, 2 + i as usize), i / 2, length)
             }
         })
         .collect()
@@ -92,7 +100,7 @@ proptest! {
         let mut parts: Vec<_> = company(&voice).into_iter().map(Some).collect();
         let mut ensemble = Ensemble::new(&voice, most);
         let mut blocks = vec![vec![9.0; block]; most];
-        let (mut said, mut speaks) = (vec![0; most], vec![None; most]);
+        let (mut written, mut speaks) = (vec![0; most], vec![None; most]);
         let mut sound = vec![Vec::new(); 9];
         let mut waiting = order.into_iter();
         loop {
@@ -107,8 +115,8 @@ proptest! {
             if ensemble.running() == 0 {
                 break;
             }
-            ensemble.fill(block, &mut blocks, &mut said);
-            for ((speaks, block), &n) in speaks.iter().zip(&blocks).zip(&said) {
+            ensemble.fill(block, &mut blocks, &mut written);
+            for ((speaks, block), &n) in speaks.iter().zip(&blocks).zip(&written) {
                 if let Some(i) = *speaks {
                     sound[i].extend_from_slice(&block[..n]);
                 }
@@ -166,8 +174,8 @@ fn layers_add_up() {
 #[test]
 fn a_change_is_the_first_layers() {
     let voice = voice(&config());
-    let part = |i: u64| part(cue(&voice, [i as f32; 4], 12), i, Length::Track);
-    let next = || cue(&voice, [5.0; 4], 3);
+    let part = |i: u64| part(conditioning(&voice, [i as f32; 4], 12), i, Length::Track);
+    let next = || conditioning(&voice, [5.0; 4], 3);
     let layers = [1, 2].map(|i| Layer { part: part(i), start: 0, gain: 1.0 });
     let mut whole = Synth::layered(&voice, layers.into());
     let mut first = Synth::new(&voice, part(1));
@@ -199,16 +207,16 @@ fn the_seed_decides_and_the_length_is_the_tracks() {
 }
 
 #[test]
-fn given_coins_repeat_a_seed_and_end_the_sound() {
+fn given_uniforms_repeat_a_seed_and_end_the_sound() {
     let voice = voice(&config());
-    let mut seeded = CoinSource::seed(5);
-    let coins = (0..500).map(|_| seeded.next_coin()).collect();
-    let mut part = part(cue(&voice, [0.0; 4], 0), 0, Length::Samples(10_000));
-    part.coins = CoinSource::given(coins).unwrap();
+    let mut seeded = UniformSource::seed(5);
+    let uniforms = (0..500).map(|_| seeded.next_uniform()).collect();
+    let mut part = part(conditioning(&voice, [0.0; 4], 0), 0, Length::Samples(10_000));
+    part.uniforms = UniformSource::given(uniforms).unwrap();
     let mut given = Synth::new(&voice, part);
     let sound = all(&mut given, &[64]);
     assert_eq!(sound.len(), 500);
-    let again = self::part(cue(&voice, [0.0; 4], 0), 5, Length::Samples(500));
+    let again = self::part(conditioning(&voice, [0.0; 4], 0), 5, Length::Samples(500));
     let mut again = Synth::new(&voice, again);
     assert_eq!(all(&mut again, &[500]), sound);
     assert_eq!(given.codes(), again.codes());
@@ -249,15 +257,15 @@ fn a_pause_loses_nothing_and_a_stop_fades() {
 fn a_change_counts_from_the_next_frame_and_a_new_track_sets_the_end() {
     let voice = voice(&config());
     let (a, b) = ([1.0, 0.0, -1.0, 0.5], [-1.0, 2.0, 0.0, 0.0]);
-    let mut s = Synth::new(&voice, part(cue(&voice, a, 12), 9, Length::Track));
+    let mut s = Synth::new(&voice, part(conditioning(&voice, a, 12), 9, Length::Track));
     let mut head = vec![0.0; 500];
     s.fill(&mut head);
-    let old = s.change(cue(&voice, b, 4), 0);
-    assert_eq!(old, cue(&voice, a, 12));
+    let old = s.change(conditioning(&voice, b, 4), 0);
+    assert_eq!(old, conditioning(&voice, a, 12));
     // Frame 4 begins at sample 640; four frames follow.
     assert_eq!(s.end(), 640 + 4 * 160);
     let tail = all(&mut s, &[100]);
-    let want = all(&mut Synth::new(&voice, part(cue(&voice, a, 12), 9, Length::Track)), &[100]);
+    let want = all(&mut Synth::new(&voice, part(conditioning(&voice, a, 12), 9, Length::Track)), &[100]);
     assert_eq!(tail[..140], want[500..640]);
     assert_ne!(tail[140..], want[640..1280]);
 }
@@ -265,7 +273,7 @@ fn a_change_counts_from_the_next_frame_and_a_new_track_sets_the_end() {
 #[test]
 fn codes_drawn_are_scored_as_likely_and_logits_agree() {
     let voice = voice(&config());
-    let c = cue(&voice, [0.5; 4], 6);
+    let c = conditioning(&voice, [0.5; 4], 6);
     let mut s = Synth::new(&voice, part(c.clone(), 2, Length::Track));
     all(&mut s, &[960]);
     let codes = s.codes().unwrap().to_vec();
@@ -294,7 +302,7 @@ fn bursts(samples: usize) -> Vec<f32> {
 }
 
 fn noise(seed: u64, samples: usize) -> Vec<f32> {
-    let mut coins = CoinSource::seed(seed);
+    let mut uniforms = UniformSource::seed(seed);
     let level = |i: usize| if (i / 1_700).is_multiple_of(3) { 0.002 } else { 0.1 };
-    (0..samples).map(|i| level(i) * (2.0 * coins.next_coin() - 1.0)).collect()
+    (0..samples).map(|i| level(i) * (2.0 * uniforms.next_uniform() - 1.0)).collect()
 }

@@ -1,7 +1,7 @@
 //! The engine thread and what consumes its samples.
 
 use crate::common::{config, voice};
-use crate::{all, cue, part, synth};
+use crate::{all, conditioning, part, synth};
 use std::time::{Duration, Instant};
 use wavesynth::synth::{Clock, ClockDevice, Command, Event, Length, Session, Setup, Synth};
 use wavesynth_audio::resample::StreamResampler;
@@ -32,18 +32,18 @@ fn a_session_hands_over_what_a_render_writes() {
 #[test]
 fn commands_are_heard_and_what_they_replace_comes_back() {
     let voice = voice(&config());
-    let s = Synth::new(&voice, part(cue(&voice, [1.0; 4], 0), 1, Length::Samples(u64::MAX)));
+    let s = Synth::new(&voice, part(conditioning(&voice, [1.0; 4], 0), 1, Length::Samples(u64::MAX)));
     let setup = Setup { device_rate: 16_000, ring_samples: 1600, realtime: false };
     let clock = Clock::RealTime { rate: 16_000 };
     let session = Session::start(s, setup, |ring| Ok(ClockDevice::start(ring, clock, 320, true))).unwrap();
-    assert!(session.send(Command::Change { cue: cue(&voice, [2.0; 4], 0), fade_ms: 30 }));
+    assert!(session.send(Command::Change { conditioning: conditioning(&voice, [2.0; 4], 0), fade_ms: 30 }));
     let mut back = Vec::new();
     wait(|| {
         back.extend(session.events());
         !back.is_empty()
     });
     let Event::Changed { retired, .. } = &back[0];
-    assert_eq!(**retired, *cue(&voice, [1.0; 4], 0));
+    assert_eq!(**retired, *conditioning(&voice, [1.0; 4], 0));
     assert!(session.send(Command::Pause) && session.send(Command::Resume));
     assert!(session.send(Command::Stop { fade_ms: 20 }));
     wait(|| session.is_finished());

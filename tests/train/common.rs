@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicBool;
 use tempfile::TempDir;
 use wavesynth::ranks::Ranks;
 use wavesynth::train::{Options, Outcome, train};
-use wavesynth_models::ar::Coins;
+use wavesynth_models::ar::Uniforms;
 
 pub const RATE: u32 = 16_000;
 
@@ -30,31 +30,31 @@ pub fn write_wav(path: &Path, samples: &[f32]) {
 
 /// A tone with a little noise and a phase of its own.
 pub fn tone(hertz: f32, seconds: f32, seed: u64) -> Vec<f32> {
-    let mut coins = Coins::new(seed);
-    let phase = coins.next_coin();
+    let mut uniforms = Uniforms::new(seed);
+    let phase = uniforms.next_uniform();
     (0..(seconds * RATE as f32) as usize)
         .map(|t| {
             let turns = hertz * t as f32 / RATE as f32 + phase;
-            0.3 * (std::f32::consts::TAU * turns).sin() + 0.01 * coins.normal()
+            0.3 * (std::f32::consts::TAU * turns).sin() + 0.01 * uniforms.normal()
         })
         .collect()
 }
 
 /// Something like a voice: a pulse train of `pitch` Hz through a resonance that moves, with pauses.
 pub fn babble(pitch: f32, seconds: f32, seed: u64) -> Vec<f32> {
-    let mut coins = Coins::new(seed);
+    let mut uniforms = Uniforms::new(seed);
     let (mut a, mut b, mut phase, mut form) = (0.0f32, 0.0f32, 0.0f32, 600.0f32);
     (0..(seconds * RATE as f32) as usize)
         .map(|t| {
             if t % 1600 == 0 {
-                form = 400.0 + 1200.0 * coins.next_coin();
+                form = 400.0 + 1200.0 * uniforms.next_uniform();
             }
             phase += pitch * (1.0 + 0.1 * (t as f32 / 3000.0).sin()) / RATE as f32;
             let on = (t / 4000) % 4 != 3;
             let pulse = if phase >= 1.0 && on { 1.0 } else { 0.0 };
             phase -= phase.floor();
             let (r, w) = (0.97f32, std::f32::consts::TAU * form / RATE as f32);
-            let y = 0.1 * pulse + 2.0 * r * w.cos() * a - r * r * b + 0.0005 * coins.normal();
+            let y = 0.1 * pulse + 2.0 * r * w.cos() * a - r * r * b + 0.0005 * uniforms.normal();
             (b, a) = (a, y);
             y.clamp(-0.9, 0.9)
         })
@@ -62,11 +62,11 @@ pub fn babble(pitch: f32, seconds: f32, seed: u64) -> Vec<f32> {
 }
 
 /// A folder with a corpus `data` and room for runs.
-pub struct Place {
+pub struct TestDir {
     dir: TempDir,
 }
 
-impl Place {
+impl TestDir {
     pub fn new() -> Self {
         Self { dir: tempfile::tempdir().unwrap() }
     }
@@ -77,27 +77,27 @@ impl Place {
 
     /// Three speakers, each one tone in several recordings.
     pub fn with_tones(hertz: [f32; 3]) -> Self {
-        let place = Self::new();
+        let dir = Self::new();
         for (s, hertz) in hertz.into_iter().enumerate() {
             // Short: after a period the past alone tells the tone, so only beginnings teach the speaker vector.
             for i in 0..60 {
-                let wav = place.path(&format!("data/tone{s}/{i}.wav"));
+                let wav = dir.path(&format!("data/tone{s}/{i}.wav"));
                 write_wav(&wav, &tone(hertz, 0.05, i));
             }
         }
-        place
+        dir
     }
 
     /// Two speakers that are something like voices.
     pub fn with_voices() -> Self {
-        let place = Self::new();
+        let dir = Self::new();
         for (name, pitch) in [("high", 210.0), ("low", 105.0)] {
             for i in 0..4 {
-                let wav = place.path(&format!("data/{name}/{i}.wav"));
+                let wav = dir.path(&format!("data/{name}/{i}.wav"));
                 write_wav(&wav, &babble(pitch, 1.5, i));
             }
         }
-        place
+        dir
     }
 
     /// Writes a run file for `data` whose results go to `out`.

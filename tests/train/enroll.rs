@@ -1,6 +1,6 @@
 //! Enrolling a speaker that the voice was not trained on.
 
-use crate::common::{Place, babble, go, write_wav};
+use crate::common::{TestDir, babble, go, write_wav};
 use std::path::PathBuf;
 use wavesynth::recordings;
 use wavesynth::train::enroll::{Options, enroll};
@@ -10,8 +10,8 @@ use wavesynth_models::weights::Checkpoint;
 
 #[test]
 fn a_new_speaker_gets_a_vector_of_the_voices_own_space() {
-    let place = Place::with_voices();
-    let run = place.run_file(
+    let dir = TestDir::with_voices();
+    let run = dir.run_file(
         "out",
         "residual_channels = 16\nskip_channels = 16\ndilations = { cycle = 5, layers = 5 }\nspeaker_dim = 4\n\
          hidden = 16",
@@ -22,7 +22,7 @@ fn a_new_speaker_gets_a_vector_of_the_voices_own_space() {
     let checkpoint = Checkpoint::read(&voice).unwrap();
     let files: Vec<_> = (0..3)
         .map(|i| {
-            let path = place.path(&format!("new/{i}.wav"));
+            let path = dir.path(&format!("new/{i}.wav"));
             write_wav(&path, &babble(150.0, 1.5, 100 + i));
             path
         })
@@ -39,25 +39,25 @@ fn a_new_speaker_gets_a_vector_of_the_voices_own_space() {
     assert_eq!(again.condition, done.condition);
 
     // One recording is split by time; a crumb of sound is refused.
-    let one = enroll(&checkpoint, &voice, &[place.path("data/low/0.wav")], &options);
+    let one = enroll(&checkpoint, &voice, &[dir.path("data/low/0.wav")], &options);
     assert!(format!("{:#}", one.unwrap_err()).contains("wanted at least 2 s"));
-    write_wav(&place.path("long.wav"), &babble(150.0, 4.0, 9));
-    enroll(&checkpoint, &voice, &[place.path("long.wav")], &options).unwrap();
+    write_wav(&dir.path("long.wav"), &babble(150.0, 4.0, 9));
+    enroll(&checkpoint, &voice, &[dir.path("long.wav")], &options).unwrap();
 }
 
 /// Speakers with five seconds of speech get their ways to a common space, and so does who comes later.
 #[test]
 fn those_who_say_enough_are_aligned() {
-    let place = Place::with_voices();
+    let dir = TestDir::with_voices();
     let long = |folder: &str, pitch: f32| {
-        let path = place.path(&format!("{folder}/long.wav"));
+        let path = dir.path(&format!("{folder}/long.wav"));
         write_wav(&path, &babble(pitch, 8.0, 50));
         path
     };
     let train = "steps = 2\nwindow = 400\nbatch = 2\neval_seconds = 1";
     let model = "residual_channels = 8\nskip_channels = 8\ndilations = { cycle = 3, layers = 3 }\nspeaker_dim = 2\nhidden = 0";
     let section = |out: &str| {
-        let voice = go(&place.run_file(out, model, train), false, None).unwrap().voice;
+        let voice = go(&dir.run_file(out, model, train), false, None).unwrap().voice;
         let checkpoint = Checkpoint::read(&voice).unwrap();
         (VoiceSection::from_header(&checkpoint.header, &voice).unwrap(), checkpoint, voice)
     };
@@ -75,8 +75,8 @@ fn those_who_say_enough_are_aligned() {
     let new = long("new", 150.0);
     let way = common(&enrolled(std::slice::from_ref(&new))).unwrap();
     assert!(!ways.contains(&way) && section.common.is_some());
-    write_wav(&place.path("crumb.wav"), &babble(150.0, 3.0, 9));
-    assert_eq!(common(&enrolled(&[place.path("crumb.wav")])), None);
+    write_wav(&dir.path("crumb.wav"), &babble(150.0, 3.0, 9));
+    assert_eq!(common(&enrolled(&[dir.path("crumb.wav")])), None);
 
     // A track of who is not known is made with his own way.
     let raw = recordings::raw_features(&new, &mut Extractor::new()).unwrap();

@@ -1,9 +1,9 @@
 //! Learning, shown: three speakers, each one tone; the speaker vector alone selects which of them is heard.
 
-use crate::common::{Place, RATE, failure, go};
+use crate::common::{RATE, TestDir, failure, go};
 use wavesynth::voice::Voice;
 use wavesynth_audio::mulaw;
-use wavesynth_models::ar::{Coins, Sampling};
+use wavesynth_models::ar::{Sampling, Uniforms};
 use wavesynth_models::kernels::Isa;
 use wavesynth_models::wavenet::names;
 use wavesynth_models::weights::Checkpoint;
@@ -27,13 +27,13 @@ fn magnitude(signal: &[f32], hertz: f32) -> f64 {
 /// A run fails where engine and trainer read held-out recordings differently, so this one also says that they agree.
 #[test]
 fn bunches_are_learnt_and_go_on_after_a_stop() {
-    let place = Place::with_tones(TONES);
+    let dir = TestDir::with_tones(TONES);
     let model = "residual_channels = 16\nskip_channels = 16\ndilations = { cycle = 5, layers = 5 }\nbunch = 4\n\
                  speaker_dim = 4\nhidden = 8";
     let train = "steps = 60\nwindow = 800\nbatch = 8\nlearning_rate = 1e-2\nwarmup_steps = 10\nema = 0.9\n\
                  eval_every = 20\neval_seconds = 1.5\nlog_every = 20";
-    let whole = go(&place.run_file("whole", model, train), false, None).unwrap();
-    let in_two = place.run_file("in_two", model, train);
+    let whole = go(&dir.run_file("whole", model, train), false, None).unwrap();
+    let in_two = dir.run_file("in_two", model, train);
     go(&in_two, false, Some(25)).unwrap();
     let in_two = go(&in_two, true, None).unwrap();
     assert_eq!(
@@ -44,14 +44,14 @@ fn bunches_are_learnt_and_go_on_after_a_stop() {
     assert_eq!(voice.config.bunch, 4);
     let held_out = whole.held_out.unwrap();
     assert!(held_out < 4.3, "{held_out}: the codes' frequencies alone say 4.44");
-    let odd = failure(&place.run_file("odd", &model.replace("bunch = 4", "bunch = 3"), train), false);
+    let odd = failure(&dir.run_file("odd", &model.replace("bunch = 4", "bunch = 3"), train), false);
     assert!(odd.ends_with("model: config: bunch is 3, wanted a divisor of condition.hop"), "{odd}");
 }
 
 #[test]
 fn the_selected_tone_stands_ten_times_above_the_others() {
-    let place = Place::with_tones(TONES);
-    let run = place.run_file(
+    let dir = TestDir::with_tones(TONES);
+    let run = dir.run_file(
         "out",
         "residual_channels = 16\nskip_channels = 32\ndilations = { cycle = 7, layers = 7 }\n\
          speaker_dim = 4\nfeatures = false\nhidden = 0",
@@ -67,11 +67,12 @@ fn the_selected_tone_stands_ten_times_above_the_others() {
     for (speaker, vector) in speakers.data.chunks_exact(4).enumerate() {
         let mut stream = voice.model.generator(Sampling::default());
         stream.condition(vector);
-        let mut coins = Coins::new(7);
-        let sound: Vec<f32> = (0..RATE).map(|_| mulaw::decode(stream.next(coins.next_coin()))).collect();
-        let heard = TONES.map(|f| magnitude(&sound[RATE as usize / 4..], f));
-        for (other, level) in heard.into_iter().enumerate() {
-            assert!(other == speaker || heard[speaker] >= 10.0 * level, "speaker {speaker}: {heard:?}");
+        let mut uniforms = Uniforms::new(7);
+        let sound: Vec<f32> =
+            (0..RATE).map(|_| mulaw::decode(stream.next(uniforms.next_uniform()))).collect();
+        let levels = TONES.map(|f| magnitude(&sound[RATE as usize / 4..], f));
+        for (other, level) in levels.into_iter().enumerate() {
+            assert!(other == speaker || levels[speaker] >= 10.0 * level, "speaker {speaker}: {levels:?}");
         }
     }
 }

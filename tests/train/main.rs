@@ -2,10 +2,10 @@
 
 mod commands;
 mod common;
+mod cross_speaker;
 mod enroll;
 mod learning;
 mod memory;
-mod others;
 #[cfg(feature = "mpi")]
 mod ranks;
 mod resume;

@@ -1,6 +1,6 @@
 //! Memory: what is announced is what is held, and `max_memory` is kept to.
 
-use crate::common::{Place, failure, go};
+use crate::common::{TestDir, failure, go};
 use serde_json::Value;
 use std::process::Command;
 use wavesynth::train::config::RunFile;
@@ -38,62 +38,62 @@ fn the_forecast_is_right_within_a_fifth() {
     }
 }
 
-fn windows_of_state(place: &Place) -> u64 {
-    let state = Checkpoint::read(&place.path("out/state.safetensors")).unwrap();
+fn windows_of_state(dir: &TestDir) -> u64 {
+    let state = Checkpoint::read(&dir.path("out/state.safetensors")).unwrap();
     state.header.sections["state"]["windows"].as_u64().unwrap()
 }
 
 #[test]
 fn max_memory_chooses_the_batch_and_a_resumed_run_keeps_it() {
-    let place = Place::with_voices();
-    let with = |more: &str| place.run_file("out", MODEL, &format!("{TRAIN}\n{more}"));
+    let dir = TestDir::with_voices();
+    let with = |more: &str| dir.run_file("out", MODEL, &format!("{TRAIN}\n{more}"));
     let run = with("max_memory = \"50 MB\"");
     go(&run, false, Some(1)).unwrap();
-    let windows = windows_of_state(&place);
+    let windows = windows_of_state(&dir);
     assert!((2..64).contains(&windows), "{windows}");
     // On one thread less memory is needed and more windows would fit; the run goes on as it began.
     let text = std::fs::read_to_string(&run).unwrap().replace("threads = 2", "threads = 1");
     std::fs::write(&run, text).unwrap();
     go(&run, true, Some(1)).unwrap();
-    assert_eq!(windows_of_state(&place), windows);
+    assert_eq!(windows_of_state(&dir), windows);
 
-    std::fs::remove_dir_all(place.path("out")).unwrap();
+    std::fs::remove_dir_all(dir.path("out")).unwrap();
     go(&with("max_memory = \"50 MB\"\nbatch = 2"), false, Some(1)).unwrap();
-    assert_eq!(windows_of_state(&place), 2);
+    assert_eq!(windows_of_state(&dir), 2);
 
-    std::fs::remove_dir_all(place.path("out")).unwrap();
-    let said = failure(&with("max_memory = \"14 MB\""), false);
-    assert!(said.contains("train.max_memory is 14 MB, but steps of one window take"), "{said}");
+    std::fs::remove_dir_all(dir.path("out")).unwrap();
+    let message = failure(&with("max_memory = \"14 MB\""), false);
+    assert!(message.contains("train.max_memory is 14 MB, but steps of one window take"), "{message}");
     let text = std::fs::read_to_string(&run).unwrap().replace("14 MB", "14 apples");
-    let said = RunFile::parse(&text, "run.toml").unwrap_err().to_string();
-    assert!(said.contains("`14 apples` is no amount of memory"), "{said}");
+    let message = RunFile::parse(&text, "run.toml").unwrap_err().to_string();
+    assert!(message.contains("`14 apples` is no amount of memory"), "{message}");
 }
 
 #[test]
 fn a_bounded_warm_up_trains_and_is_judged_with_all_of_it() {
-    let place = Place::with_voices();
+    let dir = TestDir::with_voices();
     // The held-out reading by the trainer must equal the engine's, which hears the whole past: a run would stop else.
-    let run = place.run_file("out", MODEL, &format!("{TRAIN}\nbatch = 2\nmax_warmup = 0"));
+    let run = dir.run_file("out", MODEL, &format!("{TRAIN}\nbatch = 2\nmax_warmup = 0"));
     assert!(go(&run, false, None).unwrap().held_out.is_some());
 }
 
 #[cfg(not(feature = "cuda"))]
 #[test]
 fn a_gpu_that_was_not_built_in_is_one_line() {
-    let place = Place::with_voices();
-    place.run_file("out", MODEL, TRAIN);
+    let dir = TestDir::with_voices();
+    dir.run_file("out", MODEL, TRAIN);
     let run = |device: &str| {
         let mut program = Command::new(env!("CARGO_BIN_EXE_wavesynth"));
-        program.args(["train", "out.toml", "--device", device]).current_dir(place.path(""));
+        program.args(["train", "out.toml", "--device", device]).current_dir(dir.path(""));
         let out = program.output().unwrap();
         assert!(!out.status.success());
         String::from_utf8(out.stderr).unwrap()
     };
-    let said = run("cuda:1");
+    let message = run("cuda:1");
     assert_eq!(
-        said,
+        message,
         "error: --device cuda:1: this program was built without GPUs; build it with --features cuda\n"
     );
     assert_eq!(run("gpu").lines().count(), 1);
-    assert!(!place.path("out").exists());
+    assert!(!dir.path("out").exists());
 }

@@ -1,6 +1,6 @@
 //! Two processes at one run: the same losses as one with the double batch, and one end for both.
 
-use crate::common::{Place, RATE, go};
+use crate::common::{RATE, TestDir, go};
 use crate::text;
 use std::path::Path;
 use std::process::{Command, Output};
@@ -38,9 +38,9 @@ fn together(run: &Path, more: &[&str]) {
 fn failure(run: &Path) -> String {
     let out = mpirun(run, &[]);
     assert!(!out.status.success());
-    let said = String::from_utf8(out.stderr).unwrap();
-    let errors: Vec<&str> = said.lines().filter(|l| l.starts_with("error: ")).collect();
-    assert!(errors.len() == 1 && !said.contains("panicked"), "{said}");
+    let message = String::from_utf8(out.stderr).unwrap();
+    let errors: Vec<&str> = message.lines().filter(|l| l.starts_with("error: ")).collect();
+    assert!(errors.len() == 1 && !message.contains("panicked"), "{message}");
     errors[0].into()
 }
 
@@ -70,17 +70,17 @@ fn wav_of_floats(zeros: u32) -> Vec<u8> {
 
 #[test]
 fn two_ranks_are_one_process_with_the_double_batch() {
-    let place = Place::with_voices();
-    go(&place.run_file("one", MODEL, &training(20, 6)), false, None).unwrap();
-    let two = place.run_file("two", MODEL, &training(20, 3));
+    let dir = TestDir::with_voices();
+    go(&dir.run_file("one", MODEL, &training(20, 6)), false, None).unwrap();
+    let two = dir.run_file("two", MODEL, &training(20, 3));
     together(&two, &[]);
-    let (one, two) = (log(&place.path("one/log.csv")), log(&place.path("two/log.csv")));
+    let (one, two) = (log(&dir.path("one/log.csv")), log(&dir.path("two/log.csv")));
     assert_eq!((one.len(), two.len()), (20, 20));
     for (a, b) in one.iter().flatten().zip(two.iter().flatten()) {
         assert!((a - b).abs() <= 2e-4 * a.abs(), "{a} {b}");
     }
     let header = |out: &str| {
-        let voice = Voice::open(&place.path(out).join("voice.safetensors"), Isa::detect()).unwrap();
+        let voice = Voice::open(&dir.path(out).join("voice.safetensors"), Isa::detect()).unwrap();
         let mut training = voice.model.header.sections["training"].clone();
         for key in ["seconds", "held_out_nats", "run"] {
             training.as_object_mut().unwrap().remove(key);
@@ -91,29 +91,29 @@ fn two_ranks_are_one_process_with_the_double_batch() {
     assert_eq!(header("one"), header("two"));
 
     // Stopping is exact with two ranks as well, and one process with all the windows may go on.
-    let parts = place.run_file("parts", MODEL, &training(20, 3));
+    let parts = dir.run_file("parts", MODEL, &training(20, 3));
     together(&parts, &["--stop-after", "10"]);
-    let said = format!("{:#}", go(&parts, true, None).unwrap_err());
-    assert!(said.contains("was trained with 6 windows a step"), "{said}");
+    let message = format!("{:#}", go(&parts, true, None).unwrap_err());
+    assert!(message.contains("was trained with 6 windows a step"), "{message}");
     together(&parts, &["--resume"]);
-    let tensors = |out: &str| Checkpoint::read(&place.path(out).join("state.safetensors")).unwrap().tensors;
+    let tensors = |out: &str| Checkpoint::read(&dir.path(out).join("state.safetensors")).unwrap().tensors;
     assert!(tensors("parts") == tensors("two"));
-    go(&place.run_file("parts", MODEL, &training(20, 6)), true, None).unwrap();
+    go(&dir.run_file("parts", MODEL, &training(20, 6)), true, None).unwrap();
 }
 
 #[test]
 fn two_ranks_walk_through_a_text_as_one_process_does() {
-    let place = text::place();
+    let dir = text::dir();
     let run = |out: &str, batch: usize| {
         let model = "family = \"char_rnn\"\ncell = \"gru\"\nhidden = 16\nlayers = 1";
-        let tricks = "scheduled_sampling = { rule = \"linear\", floor = 0.9 }";
+        let schedules = "scheduled_sampling = { rule = \"linear\", floor = 0.9 }";
         let train = format!(
-            "{}\nwindow = 32\ncheckpoint_every_minutes = 0\n{tricks}",
+            "{}\nwindow = 32\ncheckpoint_every_minutes = 0\n{schedules}",
             training(20, batch).replace("window = 480\n", "")
         )
         .replace("eval_seconds = 1\n", "")
         .replace("eval_every = 10", "eval_every = 5");
-        text::run_file(&place, out, "input_dropout = 0.1\neval_symbols = 400", model, &train)
+        text::run_file(&dir, out, "input_dropout = 0.1\neval_symbols = 400", model, &train)
     };
     go(&run("one", 8), false, None).unwrap();
     // The carried states of both ranks are in the one state, so that ranks and one process can take turns; and there is
@@ -121,51 +121,51 @@ fn two_ranks_walk_through_a_text_as_one_process_does() {
     let two = run("two", 4);
     together(&two, &["--stop-after", "10"]);
     together(&two, &["--resume", "--stop-after", "5"]);
-    let state = Checkpoint::read(&place.path("two/state.safetensors")).unwrap();
+    let state = Checkpoint::read(&dir.path("two/state.safetensors")).unwrap();
     assert_eq!(state.tensors["carry"].shape, [8, 16]);
     go(&run("two", 8), true, None).unwrap();
-    let (one, two) = (log(&place.path("one/log.csv")), log(&place.path("two/log.csv")));
+    let (one, two) = (log(&dir.path("one/log.csv")), log(&dir.path("two/log.csv")));
     assert_eq!((one.len(), two.len()), (20, 20));
     for (a, b) in one.iter().flatten().zip(two.iter().flatten()) {
         assert!((a - b).abs() <= 2e-4 * a.abs(), "{a} {b}");
     }
 
-    let counted = text::run_file(&place, "counted", "", "family = \"ngram\"", "");
+    let counted = text::run_file(&dir, "counted", "", "family = \"ngram\"", "");
     assert!(failure(&counted).contains("counted by one process, 2 were started"));
 }
 
 #[test]
 fn one_rank_ends_all_with_one_line() {
-    let place = Place::with_voices();
+    let dir = TestDir::with_voices();
     // Whatever is wrong for all is said by the first rank alone.
-    let run = place.run_file("out", MODEL, &training(20, 3).replace("batch", "batches"));
+    let run = dir.run_file("out", MODEL, &training(20, 3).replace("batch", "batches"));
     assert!(failure(&run).contains("unknown field `batches`"));
     let hot = training(20, 3).replace("learning_rate = 5e-3", "learning_rate = 1e8\nclip_norm = 1e9");
-    let said = failure(&place.run_file("hot", MODEL, &hot));
-    assert!(said.contains("diverged") && !said.contains("rank"), "{said}");
+    let message = failure(&dir.run_file("hot", MODEL, &hot));
+    assert!(message.contains("diverged") && !message.contains("rank"), "{message}");
 
     // The last speaker's training files are the last rank's alone, and a header does not show what is wrong here.
     let table = "utt\tsplit\n0\ttest\n1\ttrain\n2\ttrain\n3\ttrain\n";
-    std::fs::write(place.path("data/low/transcripts.tsv"), table).unwrap();
+    std::fs::write(dir.path("data/low/transcripts.tsv"), table).unwrap();
     let mut file = wav_of_floats(24_000);
     file.extend(f32::NAN.to_le_bytes());
-    std::fs::write(place.path("data/low/3.wav"), file).unwrap();
-    let said = failure(&place.run_file("out", MODEL, &training(20, 3)));
-    assert!(said.starts_with("error: rank 1 of 2: speaker low"), "{said}");
-    assert!(said.contains("3.wav: sample 24000 is NaN"), "{said}");
+    std::fs::write(dir.path("data/low/3.wav"), file).unwrap();
+    let message = failure(&dir.run_file("out", MODEL, &training(20, 3)));
+    assert!(message.starts_with("error: rank 1 of 2: speaker low"), "{message}");
+    assert!(message.contains("3.wav: sample 24000 is NaN"), "{message}");
 }
 
 #[cfg(unix)]
 #[test]
 fn a_killed_rank_leaves_the_last_checkpoint_good() {
     use std::time::{Duration, Instant};
-    let place = Place::with_voices();
+    let dir = TestDir::with_voices();
     let endless = format!("{}\ncheckpoint_every_minutes = 0", training(100_000_000, 2));
-    let run = place.run_file("out", MODEL, &endless);
+    let run = dir.run_file("out", MODEL, &endless);
     // Rank 1 says who it is and becomes the program.
     let script = format!(
         "[ $OMPI_COMM_WORLD_RANK = 1 ] && echo $$ > {:?}; exec {:?} train {run:?}",
-        place.path("pid"),
+        dir.path("pid"),
         env!("CARGO_BIN_EXE_wavesynth")
     );
     let mut launcher = Command::new("mpirun")
@@ -175,14 +175,14 @@ fn a_killed_rank_leaves_the_last_checkpoint_good() {
         .stderr(std::process::Stdio::null())
         .spawn()
         .unwrap();
-    let rows = || std::fs::read_to_string(place.path("out/log.csv")).map_or(0, |t| t.lines().count());
+    let rows = || std::fs::read_to_string(dir.path("out/log.csv")).map_or(0, |t| t.lines().count());
     let patience = Instant::now() + Duration::from_secs(60);
     while rows() < 5 && Instant::now() < patience {
         std::thread::sleep(Duration::from_millis(20));
     }
-    let pid = std::fs::read_to_string(place.path("pid")).unwrap();
+    let pid = std::fs::read_to_string(dir.path("pid")).unwrap();
     assert!(Command::new("kill").args(["-KILL", pid.trim()]).status().unwrap().success());
     assert!(!launcher.wait().unwrap().success());
-    Voice::open(&place.path("out/voice.safetensors"), Isa::detect()).unwrap();
+    Voice::open(&dir.path("out/voice.safetensors"), Isa::detect()).unwrap();
     together(&run, &["--resume", "--stop-after", "2"]);
 }

@@ -1,6 +1,6 @@
 //! Stopping and going on gives the bits of not stopping.
 
-use crate::common::{Place, failure, go};
+use crate::common::{TestDir, failure, go};
 use std::collections::BTreeMap;
 use std::path::Path;
 use wavesynth_models::weights::{Checkpoint, Tensors};
@@ -41,21 +41,21 @@ fn a_hundred_and_a_hundred_by_muon_are_two_hundred() {
 
 fn halves_are_the_whole(more: &str) {
     let train = |steps, threads| train(steps, threads) + more;
-    let place = Place::with_voices();
-    let whole = place.run_file("whole", MODEL, &train(200, 1));
+    let dir = TestDir::with_voices();
+    let whole = dir.run_file("whole", MODEL, &train(200, 1));
     go(&whole, false, None).unwrap();
     for (out, threads) in [("one", 1), ("two", 2)] {
-        let run = place.run_file(out, MODEL, &train(200, threads));
+        let run = dir.run_file(out, MODEL, &train(200, threads));
         let first = go(&run, false, Some(100)).unwrap();
         assert_eq!((first.step, first.steps), (100, 200));
         assert_eq!(go(&run, true, None).unwrap().step, 200);
         for file in ["state.safetensors", "voice.safetensors"] {
-            let (a, b) = (place.path("whole").join(file), place.path(out).join(file));
+            let (a, b) = (dir.path("whole").join(file), dir.path(out).join(file));
             assert!(tensors(&a) == tensors(&b), "{file} differs with {threads} threads");
         }
-        let (steps, rows) = log(&place.path(out).join("log.csv"));
+        let (steps, rows) = log(&dir.path(out).join("log.csv"));
         assert!(steps.is_sorted_by(|a, b| a < b), "{steps:?}");
-        let (_, want) = log(&place.path("whole").join("log.csv"));
+        let (_, want) = log(&dir.path("whole").join("log.csv"));
         for (step, row) in want {
             assert_eq!(rows[&step], row, "step {step} with {threads} threads");
         }
@@ -64,10 +64,10 @@ fn halves_are_the_whole(more: &str) {
 
 #[test]
 fn a_resumed_log_loses_what_came_after_the_checkpoint() {
-    let place = Place::with_voices();
-    let run = place.run_file("out", MODEL, &train(40, 1));
+    let dir = TestDir::with_voices();
+    let run = dir.run_file("out", MODEL, &train(40, 1));
     go(&run, false, Some(20)).unwrap();
-    let file = place.path("out/log.csv");
+    let file = dir.path("out/log.csv");
     let written = std::fs::read_to_string(&file).unwrap();
     std::fs::write(&file, format!("{written}30,1,1,1,1,1,1,,1\n")).unwrap();
     go(&run, true, None).unwrap();
@@ -78,38 +78,38 @@ fn a_resumed_log_loses_what_came_after_the_checkpoint() {
 
 #[test]
 fn another_run_can_not_be_resumed() {
-    let place = Place::with_voices();
-    let run = place.run_file("out", MODEL, &train(30, 1));
+    let dir = TestDir::with_voices();
+    let run = dir.run_file("out", MODEL, &train(30, 1));
     assert!(failure(&run, true).contains("no state to resume from; run without --resume"));
     go(&run, false, Some(5)).unwrap();
-    let said = failure(&run, false);
-    assert!(said.contains("holds a run already: --resume continues it"), "{said}");
+    let message = failure(&run, false);
+    assert!(message.contains("holds a run already: --resume continues it"), "{message}");
 
     let other = train(30, 1).replace("batch = 3", "batch = 4");
-    let said = failure(&place.run_file("out", MODEL, &other), true);
+    let message = failure(&dir.run_file("out", MODEL, &other), true);
     assert!(
-        said.contains("was trained with 3 windows a step (train.batch times ranks), this is 4"),
-        "{said}"
+        message.contains("was trained with 3 windows a step (train.batch times ranks), this is 4"),
+        "{message}"
     );
     let wider = MODEL.replace("skip_channels = 8", "skip_channels = 9");
-    let said = failure(&place.run_file("out", &wider, &train(30, 1)), true);
-    assert!(said.contains("model.skip_channels = 8, the run file says 9"), "{said}");
+    let message = failure(&dir.run_file("out", &wider, &train(30, 1)), true);
+    assert!(message.contains("model.skip_channels = 8, the run file says 9"), "{message}");
 
     // Threads and how often things are logged move no weight.
     let free = train(30, 2).replace("log_every = 10", "log_every = 7");
-    go(&place.run_file("out", MODEL, &free), true, Some(1)).unwrap();
+    go(&dir.run_file("out", MODEL, &free), true, Some(1)).unwrap();
 
-    std::fs::remove_file(place.path("data/low/0.wav")).unwrap();
-    let said = failure(&place.run_file("out", MODEL, &train(30, 1)), true);
-    assert!(said.contains("was trained on other recordings"), "{said}");
+    std::fs::remove_file(dir.path("data/low/0.wav")).unwrap();
+    let message = failure(&dir.run_file("out", MODEL, &train(30, 1)), true);
+    assert!(message.contains("was trained on other recordings"), "{message}");
 }
 
 #[test]
 fn a_voice_is_no_state_and_a_cut_state_is_said_to_be_damaged() {
-    let place = Place::with_voices();
-    let run = place.run_file("out", MODEL, &train(30, 1));
+    let dir = TestDir::with_voices();
+    let run = dir.run_file("out", MODEL, &train(30, 1));
     let outcome = go(&run, false, Some(5)).unwrap();
-    let state = place.path("out/state.safetensors");
+    let state = dir.path("out/state.safetensors");
     let bytes = std::fs::read(&state).unwrap();
     std::fs::write(&state, &bytes[..bytes.len() / 2]).unwrap();
     assert!(failure(&run, true).contains("damaged"));

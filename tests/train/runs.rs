@@ -1,6 +1,6 @@
 //! Runs that go wrong, and say so.
 
-use crate::common::{Place, babble, failure, go, write_wav};
+use crate::common::{TestDir, babble, failure, go, write_wav};
 use std::path::Path;
 use wavesynth::ranks::Ranks;
 use wavesynth::train::config::RunFile;
@@ -20,44 +20,44 @@ fn parse(model: &str, train: &str) -> String {
 
 #[test]
 fn a_bad_run_file_is_told_with_key_and_line() {
-    let said = parse(MODEL, "steps = 5\nbatches = 3");
-    assert!(said.starts_with("run.toml: line 11 `batches = 3`: unknown field `batches`"), "{said}");
-    let said = parse(MODEL, "steps = \"many\"");
-    assert!(said.starts_with("run.toml: line 10 `steps = \"many\"`: invalid type"), "{said}");
+    let message = parse(MODEL, "steps = 5\nbatches = 3");
+    assert!(message.starts_with("run.toml: line 11 `batches = 3`: unknown field `batches`"), "{message}");
+    let message = parse(MODEL, "steps = \"many\"");
+    assert!(message.starts_with("run.toml: line 10 `steps = \"many\"`: invalid type"), "{message}");
     assert_eq!(parse(MODEL, "steps = 5\nbatch = 0"), "run.toml: train.batch is 0, wanted 1 to 4096");
     assert_eq!(parse(MODEL, ""), "run.toml: train: wanted either steps or hours");
     assert_eq!(parse(MODEL, "steps = 1\nhours = 1"), "run.toml: train: wanted either steps or hours");
-    let said = parse(&MODEL.replace("[1, 2, 4]", "7"), "steps = 5");
-    assert!(said.contains("wanted a list of numbers, or { cycle = 10, layers = 16 }"), "{said}");
-    let said = parse(&MODEL.replace("skip_channels = 8\n", ""), "steps = 5");
-    assert!(said.contains("missing field `skip_channels`"), "{said}");
-    let said = parse(&MODEL.replace("skip_channels = 8", "skip_channels = 0"), "steps = 5");
-    assert!(said.starts_with("run.toml: model: config: skip_channels is 0"), "{said}");
-    let said = parse(&MODEL.replace("[1, 2, 4]", "{ cycle = 70, layers = 70 }"), "steps = 5");
-    assert!(said.contains("dilations is"), "{said}");
+    let message = parse(&MODEL.replace("[1, 2, 4]", "7"), "steps = 5");
+    assert!(message.contains("wanted a list of numbers, or { cycle = 10, layers = 16 }"), "{message}");
+    let message = parse(&MODEL.replace("skip_channels = 8\n", ""), "steps = 5");
+    assert!(message.contains("missing field `skip_channels`"), "{message}");
+    let message = parse(&MODEL.replace("skip_channels = 8", "skip_channels = 0"), "steps = 5");
+    assert!(message.starts_with("run.toml: model: config: skip_channels is 0"), "{message}");
+    let message = parse(&MODEL.replace("[1, 2, 4]", "{ cycle = 70, layers = 70 }"), "steps = 5");
+    assert!(message.contains("dilations is"), "{message}");
     let none = RunFile::parse(&format!("[model]\n{MODEL}\n[train]\nsteps = 5\n"), "run.toml");
     assert!(format!("{:#}", none.unwrap_err()).contains("wanted corpus.root, or [[speaker]]"));
 }
 
 #[test]
 fn a_missing_or_empty_corpus_is_named() {
-    let place = Place::new();
-    let run = place.run_file("out", MODEL, TRAIN);
-    let said = failure(&run, false);
-    assert!(said.contains("corpus.root") && said.contains("data"), "{said}");
-    std::fs::create_dir_all(place.path("data/someone")).unwrap();
+    let dir = TestDir::new();
+    let run = dir.run_file("out", MODEL, TRAIN);
+    let message = failure(&run, false);
+    assert!(message.contains("corpus.root") && message.contains("data"), "{message}");
+    std::fs::create_dir_all(dir.path("data/someone")).unwrap();
     assert!(failure(&run, false).contains("no sub-folder with WAV files"));
-    std::fs::write(place.path("data/someone/a.wav"), b"RIFF no").unwrap();
-    let said = failure(&run, false);
-    assert!(said.contains("a.wav is no usable WAV file"), "{said}");
-    assert!(!place.path("out/voice.safetensors").exists());
+    std::fs::write(dir.path("data/someone/a.wav"), b"RIFF no").unwrap();
+    let message = failure(&run, false);
+    assert!(message.contains("a.wav is no usable WAV file"), "{message}");
+    assert!(!dir.path("out/voice.safetensors").exists());
 }
 
 #[test]
 fn a_learning_rate_of_a_million_stops_and_keeps_the_last_good_checkpoint() {
-    let place = Place::with_voices();
+    let dir = TestDir::with_voices();
     // The rate rises from nothing, so that some steps are good and checkpointed, each at once.
-    let run = place.run_file(
+    let run = dir.run_file(
         "out",
         MODEL,
         &format!("{TRAIN}\nlearning_rate = 1e6\nwarmup_steps = 1000000000\ncheckpoint_every_minutes = 0"),
@@ -66,20 +66,20 @@ fn a_learning_rate_of_a_million_stops_and_keeps_the_last_good_checkpoint() {
     let text = std::fs::read_to_string(&run).unwrap();
     // The same run with the rate at once, as if the schedule had got there.
     let hot = text.replace("warmup_steps = 1000000000", "warmup_steps = 1").replace("out\"", "hot\"");
-    let hot_run = place.path("hot.toml");
+    let hot_run = dir.path("hot.toml");
     std::fs::write(&hot_run, hot).unwrap();
-    let said = failure(&hot_run, false);
-    assert!(said.contains("diverged"), "{said}");
-    assert!(said.contains("the last good checkpoint is kept in"), "{said}");
+    let message = failure(&hot_run, false);
+    assert!(message.contains("diverged"), "{message}");
+    assert!(message.contains("the last good checkpoint is kept in"), "{message}");
     // Written before the first step, while the loss was sane, and never since.
-    let kept = Voice::open(&place.path("hot/voice.safetensors"), Isa::detect()).unwrap();
+    let kept = Voice::open(&dir.path("hot/voice.safetensors"), Isa::detect()).unwrap();
     assert_eq!(kept.model.header.sections["training"]["steps"], 0);
 }
 
 #[test]
 fn the_log_and_the_header_say_what_happened() {
-    let place = Place::with_voices();
-    let run = place.run_file("out", MODEL, TRAIN);
+    let dir = TestDir::with_voices();
+    let run = dir.run_file("out", MODEL, TRAIN);
     let outcome = go(&run, false, None).unwrap();
     let voice = Voice::open(&outcome.voice, Isa::detect()).unwrap();
     let training = &voice.model.header.sections["training"];
@@ -91,17 +91,17 @@ fn the_log_and_the_header_say_what_happened() {
     let pitch = |i: usize| voice.section.speakers[i].stats.as_ref().unwrap().median_f0_hz;
     assert!((190.0..230.0).contains(&pitch(0)), "{}", pitch(0));
     assert!((95.0..115.0).contains(&pitch(1)), "{}", pitch(1));
-    let log = std::fs::read_to_string(place.path("out/log.csv")).unwrap();
+    let log = std::fs::read_to_string(dir.path("out/log.csv")).unwrap();
     assert_eq!(log.lines().count(), 5);
     assert_eq!(log.lines().last().unwrap().split(',').count(), 9);
 }
 
 #[test]
 fn transcripts_decide_the_split_where_they_are() {
-    let place = Place::with_voices();
+    let dir = TestDir::with_voices();
     let table = "utt\tseconds\tsplit\ttext\n0\t1\ttest\t.\n1\t1\ttest\t.\n2\t1\ttrain\t.\n";
-    std::fs::write(place.path("data/low/transcripts.tsv"), table).unwrap();
-    let run = place.run_file("out", MODEL, TRAIN);
+    std::fs::write(dir.path("data/low/transcripts.tsv"), table).unwrap();
+    let run = dir.run_file("out", MODEL, TRAIN);
     let corpus =
         wavesynth::train::corpus::Corpus::load(&RunFile::read(&run).unwrap().0, &Ranks::solo()).unwrap();
     let held: Vec<_> = corpus.part(true).map(|r| r.name.as_str()).filter(|n| n.starts_with("low")).collect();
@@ -112,12 +112,12 @@ fn transcripts_decide_the_split_where_they_are() {
 
 #[test]
 fn transcripts_that_cannot_be_read_are_no_absent_ones() {
-    let place = Place::with_voices();
-    let file = place.path("data/low/transcripts.tsv");
+    let dir = TestDir::with_voices();
+    let file = dir.path("data/low/transcripts.tsv");
     std::fs::write(&file, b"utt\tsplit\n0\ttest\xff\n").unwrap();
-    let run = place.run_file("out", MODEL, TRAIN);
-    let said = failure(&run, false);
-    assert!(said.contains("transcripts.tsv: can't be read as text"), "{said}");
+    let run = dir.run_file("out", MODEL, TRAIN);
+    let message = failure(&run, false);
+    assert!(message.contains("transcripts.tsv: can't be read as text"), "{message}");
     std::fs::remove_file(&file).unwrap();
     std::fs::create_dir(&file).unwrap();
     assert!(failure(&run, false).contains("transcripts.tsv: can't be read as text"));
@@ -125,9 +125,9 @@ fn transcripts_that_cannot_be_read_are_no_absent_ones() {
 
 #[test]
 fn another_rate_is_resampled_and_short_files_are_counted() {
-    let place = Place::with_voices();
-    write_wav(&place.path("data/low/short.wav"), &babble(100.0, 0.1, 1));
-    let run = place.run_file("out", MODEL, TRAIN);
+    let dir = TestDir::with_voices();
+    write_wav(&dir.path("data/low/short.wav"), &babble(100.0, 0.1, 1));
+    let run = dir.run_file("out", MODEL, TRAIN);
     let text = std::fs::read_to_string(&run).unwrap();
     let text = text.replace("[audio]", "[audio]\nsample_rate = 24000").replace("min_seconds = 0.02", "");
     std::fs::write(&run, text).unwrap();
@@ -144,27 +144,27 @@ fn another_rate_is_resampled_and_short_files_are_counted() {
 
 #[test]
 fn without_anything_held_out_a_run_goes_on_unjudged() {
-    let place = Place::with_voices();
-    let run = place.run_file("out", MODEL, TRAIN);
+    let dir = TestDir::with_voices();
+    let run = dir.run_file("out", MODEL, TRAIN);
     let text = std::fs::read_to_string(&run).unwrap().replace("[audio]", "held_out = 0\n[audio]");
     std::fs::write(&run, &text).unwrap();
     assert_eq!(go(&run, false, Some(2)).unwrap().held_out, None);
     for name in ["high", "low"] {
         for i in 1..4 {
-            std::fs::remove_file(place.path(&format!("data/{name}/{i}.wav"))).unwrap();
+            std::fs::remove_file(dir.path(&format!("data/{name}/{i}.wav"))).unwrap();
         }
     }
     std::fs::write(&run, text.replace("held_out = 0", "").replace("out\"", "new\"")).unwrap();
-    let said = failure(&run, false);
-    assert!(said.contains("each speaker has only one; cut one into several files"), "{said}");
+    let message = failure(&run, false);
+    assert!(message.contains("each speaker has only one; cut one into several files"), "{message}");
 }
 
 #[test]
 fn a_run_can_start_from_another_ones_weights() {
-    let place = Place::with_voices();
-    let voice = go(&place.run_file("out", MODEL, TRAIN), false, None).unwrap().voice;
+    let dir = TestDir::with_voices();
+    let voice = go(&dir.run_file("out", MODEL, TRAIN), false, None).unwrap().voice;
     let from = format!("{TRAIN}\nstart_from = {voice:?}");
-    let run = place.run_file("next", MODEL, &from);
+    let run = dir.run_file("next", MODEL, &from);
     let first = go(&run, false, Some(1)).unwrap();
     let nats = |v| {
         Voice::open(v, Isa::detect()).unwrap().model.header.sections["training"]["held_out_nats"]
@@ -173,13 +173,13 @@ fn a_run_can_start_from_another_ones_weights() {
     };
     assert!((nats(&first.voice) - nats(&voice)).abs() < 0.05);
     let narrower = MODEL.replace("skip_channels = 8", "skip_channels = 7");
-    let said = failure(&place.run_file("other", &narrower, &from), false);
-    assert!(said.contains("train.start_from") && said.contains("has shape"), "{said}");
+    let message = failure(&dir.run_file("other", &narrower, &from), false);
+    assert!(message.contains("train.start_from") && message.contains("has shape"), "{message}");
     // A wider network begins with what the narrow one says, so a step that changes nothing reads the same.
     let wider = MODEL.replace("= 8\n", "= 12\n");
     let still = format!("{from}\nlearning_rate = 0.0");
-    let same = go(&place.run_file("same", MODEL, &still), false, Some(1)).unwrap();
-    let wide = go(&place.run_file("wide", &wider, &still), false, Some(1)).unwrap();
+    let same = go(&dir.run_file("same", MODEL, &still), false, Some(1)).unwrap();
+    let wide = go(&dir.run_file("wide", &wider, &still), false, Some(1)).unwrap();
     assert_eq!(Voice::open(&wide.voice, Isa::detect()).unwrap().config.residual_channels, 12);
     assert!((nats(&wide.voice) - nats(&same.voice)).abs() < 1e-5);
 }
@@ -188,16 +188,16 @@ fn a_run_can_start_from_another_ones_weights() {
 /// that it says of its speakers' own tracks stays the same.
 #[test]
 fn a_network_for_others_can_be_learned_alone() {
-    let place = Place::with_voices();
+    let dir = TestDir::with_voices();
     let (before, nats) = {
         let train = TRAIN.replace("steps = 40", "steps = 100\nlearning_rate = 1e-2");
-        let outcome = go(&place.run_file("out", MODEL, &train), false, None).unwrap();
+        let outcome = go(&dir.run_file("out", MODEL, &train), false, None).unwrap();
         (outcome.voice, outcome.held_out.unwrap())
     };
     let model = format!("{MODEL}\nothers = 12");
     let run = |out: &str, more: &str| {
         let train = format!("{TRAIN}\n{more}\nonly = [\"cond.others\"]\nstart_from = {before:?}");
-        let outcome = go(&place.run_file(out, &model, &train), false, None).unwrap();
+        let outcome = go(&dir.run_file(out, &model, &train), false, None).unwrap();
         assert!(
             (outcome.held_out.unwrap() - nats).abs() < 1e-6,
             "{out}: {:?}, {nats} before",
@@ -207,39 +207,40 @@ fn a_network_for_others_can_be_learned_alone() {
     };
     let old = Checkpoint::read(&before).unwrap().tensors;
     // Disguised tracks are not the speaker's own.
-    let (still, learned) = (run("still", ""), run("learned", "disguise = { own = 0.2 }"));
+    let (still, learned) = (run("still", ""), run("learned", "perturbation = { own = 0.2 }"));
     for (name, tensor) in &learned {
-        let of_others = name.starts_with(names::OTHERS);
-        assert_eq!(old.get(name).is_some_and(|old| old.data == tensor.data), !of_others, "{name}");
+        let cross_speaker_tensor = name.starts_with(names::OTHERS);
+        assert_eq!(old.get(name).is_some_and(|old| old.data == tensor.data), !cross_speaker_tensor, "{name}");
         // Nothing but others' tracks moves it; decay does, and only the products.
         let moved = tensor.data != still[name].data;
-        assert_eq!(moved, of_others, "{name}");
+        assert_eq!(moved, cross_speaker_tensor, "{name}");
     }
     // A run without such a network goes on from a voice with one: of its own tracks it says the same.
     let left_out = format!(
         "{TRAIN}\nonly = [\"head\"]\nlearning_rate = 0.0\nstart_from = {:?}",
-        place.path("learned/voice.safetensors")
+        dir.path("learned/voice.safetensors")
     );
-    let outcome = go(&place.run_file("left-out", MODEL, &left_out), false, None).unwrap();
+    let outcome = go(&dir.run_file("left-out", MODEL, &left_out), false, None).unwrap();
     assert_eq!(
         Checkpoint::read(&outcome.voice).unwrap().tensors.keys().collect::<Vec<_>>(),
         old.keys().collect::<Vec<_>>()
     );
     assert!((outcome.held_out.unwrap() - nats).abs() < 1e-6);
-    let said = failure(&place.run_file("none", &model, &format!("{TRAIN}\nonly = [\"cond.theirs\"]")), false);
-    assert!(said.contains("train.only") && said.contains("cond.theirs"), "{said}");
+    let message =
+        failure(&dir.run_file("none", &model, &format!("{TRAIN}\nonly = [\"cond.theirs\"]")), false);
+    assert!(message.contains("train.only") && message.contains("cond.theirs"), "{message}");
 }
 
 #[test]
 fn a_run_can_start_from_a_voice_of_other_speakers() {
-    let place = Place::with_voices();
+    let dir = TestDir::with_voices();
     let speakers = |voice: &Path| Checkpoint::read(voice).unwrap().tensors[names::SPEAKERS].clone();
-    let voice = go(&place.run_file("out", MODEL, TRAIN), false, None).unwrap().voice;
+    let voice = go(&dir.run_file("out", MODEL, TRAIN), false, None).unwrap().voice;
     let known = speakers(&voice);
-    std::fs::rename(place.path("data/high"), place.path("data/new")).unwrap();
+    std::fs::rename(dir.path("data/high"), dir.path("data/new")).unwrap();
     // Nothing moves, so what the run begins with is what it ends with.
     let still = format!("{TRAIN}\nlearning_rate = 0.0\nstart_from = {voice:?}");
-    let run = place.run_file("next", MODEL, &still);
+    let run = dir.run_file("next", MODEL, &still);
     let begun = speakers(&go(&run, false, None).unwrap().voice);
     assert_eq!(begun.shape, known.shape);
     let dim = known.shape[1];

@@ -2,7 +2,7 @@
 //! domain).
 
 use crate::commands::{done, refused, wavesynth};
-use crate::common::{Place, failure, go};
+use crate::common::{TestDir, failure, go};
 use serde_json::Value;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
@@ -22,52 +22,52 @@ const TRAIN: &str =
     "window = 64\nbatch = 8\nlearning_rate = 1e-2\nwarmup_steps = 20\nema = 0.95\neval_every = 100";
 
 /// A folder with the slice in `slice.txt` and its held-out tenth in `end.txt`.
-pub fn place() -> Place {
-    let place = Place::new();
-    std::fs::write(place.path("slice.txt"), SLICE).unwrap();
+pub fn dir() -> TestDir {
+    let dir = TestDir::new();
+    std::fs::write(dir.path("slice.txt"), SLICE).unwrap();
     let cut = (SLICE.len() as f64 * 0.9) as usize;
-    std::fs::write(place.path("end.txt"), &SLICE[cut..]).unwrap();
-    place
+    std::fs::write(dir.path("end.txt"), &SLICE[cut..]).unwrap();
+    dir
 }
 
-pub fn run_file(place: &Place, out: &str, text: &str, model: &str, train: &str) -> PathBuf {
-    let path = place.path(&format!("{out}.toml"));
-    let (file, to) = (place.path("slice.txt"), place.path(out));
+pub fn run_file(dir: &TestDir, out: &str, text: &str, model: &str, train: &str) -> PathBuf {
+    let path = dir.path(&format!("{out}.toml"));
+    let (file, to) = (dir.path("slice.txt"), dir.path(out));
     let run = format!("[text]\nfile = {file:?}\n{text}\n[model]\n{model}\n[train]\nout = {to:?}\n{train}\n");
     std::fs::write(&path, run).unwrap();
     path
 }
 
-fn eval(place: &Place, more: &[&str]) -> Value {
-    serde_json::from_str(&done(place, &[&["eval", "--json"][..], more].concat())).unwrap()
+fn eval(dir: &TestDir, more: &[&str]) -> Value {
+    serde_json::from_str(&done(dir, &[&["eval", "--json"][..], more].concat())).unwrap()
 }
 
 #[test]
 fn a_network_beats_the_table_of_frequencies_and_the_program_agrees_with_the_trainer() {
-    let place = place();
-    let counted = run_file(&place, "one", "", "family = \"ngram\"\norder = 1", "");
+    let dir = dir();
+    let counted = run_file(&dir, "one", "", "family = \"ngram\"\norder = 1", "");
     let frequencies = go(&counted, false, None).unwrap().held_out.unwrap();
-    let run = run_file(&place, "cnn", "", CNN, &format!("{TRAIN}\nsteps = 200"));
+    let run = run_file(&dir, "cnn", "", CNN, &format!("{TRAIN}\nsteps = 200"));
     let outcome = go(&run, false, None).unwrap();
     let held_out = outcome.held_out.unwrap();
     assert!(held_out < frequencies - 0.5, "{held_out}, frequencies {frequencies}");
     assert!(outcome.verdict.contains("nats/character") && outcome.verdict.contains("perplexity"));
-    let log = std::fs::read_to_string(place.path("cnn/log.csv")).unwrap();
+    let log = std::fs::read_to_string(dir.path("cnn/log.csv")).unwrap();
     assert!(log.starts_with("step,seconds,characters,"), "{log}");
 
     let m = "cnn/text.safetensors";
-    let all = eval(&place, &["-m", m, "end.txt", "--per-symbol", "n.npy"]);
+    let all = eval(&dir, &["-m", m, "end.txt", "--per-symbol", "n.npy"]);
     let number = |key: &str| all[key].as_f64().unwrap();
     assert!((number("nats_per_symbol") - held_out).abs() < 1e-9, "{all} {held_out}");
     assert!((number("perplexity").ln() - held_out).abs() < 1e-9);
     assert!((number("bits_per_byte") - number("bits_per_symbol")).abs() < 1e-9);
-    let npy = std::fs::read(place.path("n.npy")).unwrap();
+    let npy = std::fs::read(dir.path("n.npy")).unwrap();
     let nats: Vec<f32> = npyz::NpyFile::new(&npy[..]).unwrap().into_vec().unwrap();
     let sum: f64 = nats.iter().map(|&n| f64::from(n)).sum();
     assert!((sum / nats.len() as f64 - held_out).abs() < 1e-9 && nats.len() == number("symbols") as usize);
 
     // No terminal, so a table: one row a symbol, whose bits are the same numbers.
-    let table = done(&place, &["eval", "-m", m, "end.txt", "--surprise"]);
+    let table = done(&dir, &["eval", "-m", m, "end.txt", "--surprise"]);
     let rows: Vec<Vec<&str>> = table.lines().skip(1).map(|l| l.split('\t').collect()).collect();
     assert_eq!(rows.len(), nats.len());
     assert!(!table.contains('\x1b'));
@@ -76,24 +76,24 @@ fn a_network_beats_the_table_of_frequencies_and_the_program_agrees_with_the_trai
 
     let sample = |more: &[&str]| {
         let all = ["sample", "-m", m, "--prompt", "ROMEO:", "--length", "60", "--temperature", "0.8"];
-        done(&place, &[&all[..], more].concat())
+        done(&dir, &[&all[..], more].concat())
     };
-    let said = sample(&["--seed", "1", "--top-k", "40", "--top-p", "0.95"]);
-    assert!(said.starts_with("ROMEO:") && said.chars().count() == 66, "{said}");
-    assert_eq!(said, sample(&["--seed", "1", "--top-k", "40", "--top-p", "0.95"]));
-    assert_ne!(said, sample(&["--seed", "2", "--top-k", "40", "--top-p", "0.95"]));
-    assert_eq!(said[6..], sample(&["--seed", "1", "--top-k", "40", "--top-p", "0.95", "--no-echo"]));
-    let info = done(&place, &["info", m]);
+    let message = sample(&["--seed", "1", "--top-k", "40", "--top-p", "0.95"]);
+    assert!(message.starts_with("ROMEO:") && message.chars().count() == 66, "{message}");
+    assert_eq!(message, sample(&["--seed", "1", "--top-k", "40", "--top-p", "0.95"]));
+    assert_ne!(message, sample(&["--seed", "2", "--top-k", "40", "--top-p", "0.95"]));
+    assert_eq!(message[6..], sample(&["--seed", "1", "--top-k", "40", "--top-p", "0.95", "--no-echo"]));
+    let info = done(&dir, &["info", m]);
     assert!(info.contains("chars") && info.contains("wavenet"), "{info}");
 }
 
 #[test]
 fn a_sample_streams_and_reads_its_prompt_from_stdin() {
-    let place = place();
-    go(&run_file(&place, "t", "", "family = \"ngram\"\norder = 4", ""), false, None).unwrap();
+    let dir = dir();
+    go(&run_file(&dir, "t", "", "family = \"ngram\"\norder = 4", ""), false, None).unwrap();
     let mut child = Command::new(env!("CARGO_BIN_EXE_wavesynth"))
         .args(["sample", "-m", "t/text.safetensors", "--prompt", "-", "--length", "1000000000"])
-        .current_dir(place.path(""))
+        .current_dir(dir.path(""))
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -101,18 +101,18 @@ fn a_sample_streams_and_reads_its_prompt_from_stdin() {
         .unwrap();
     child.stdin.take().unwrap().write_all(b"First Citizen:").unwrap();
     // A run that would take hours: what can be read was written before its end.
-    let mut said = [0; 200];
-    child.stdout.take().unwrap().read_exact(&mut said).unwrap();
-    assert!(said.starts_with(b"First Citizen:"));
+    let mut message = [0; 200];
+    child.stdout.take().unwrap().read_exact(&mut message).unwrap();
+    assert!(message.starts_with(b"First Citizen:"));
     // The pipe is closed; the program ends by itself, and well.
     assert!(child.wait().unwrap().success());
-    let long = done(&place, &["sample", "-m", "t/text.safetensors", "--prompt", "citizen", "--length", "5"]);
+    let long = done(&dir, &["sample", "-m", "t/text.safetensors", "--prompt", "citizen", "--length", "5"]);
     assert_eq!(long.chars().count(), 12);
 }
 
 #[test]
 fn tricks_and_all_a_resumed_run_has_the_bits_of_a_whole_one() {
-    let place = place();
+    let dir = dir();
     let text = "input_dropout = 0.1\neval_symbols = 300";
     let train = |threads| {
         format!(
@@ -120,8 +120,8 @@ fn tricks_and_all_a_resumed_run_has_the_bits_of_a_whole_one() {
              scheduled_sampling = {{ rule = \"linear\", floor = 0.5 }}"
         )
     };
-    let whole = go(&run_file(&place, "whole", text, CNN, &train(1)), false, None).unwrap();
-    let run = run_file(&place, "halves", text, CNN, &train(2));
+    let whole = go(&run_file(&dir, "whole", text, CNN, &train(1)), false, None).unwrap();
+    let run = run_file(&dir, "halves", text, CNN, &train(2));
     go(&run, false, Some(17)).unwrap();
     let halves = go(&run, true, None).unwrap();
     assert_eq!(halves.held_out, whole.held_out);
@@ -129,57 +129,57 @@ fn tricks_and_all_a_resumed_run_has_the_bits_of_a_whole_one() {
     assert!(tensors(&whole.voice) == tensors(&halves.voice));
     // The tricks are no decoration: without them the weights are others.
     let plain = format!("{TRAIN}\nsteps = 40\nthreads = 1\ncurriculum = {{ from = 16 }}");
-    let plain = go(&run_file(&place, "plain", text, CNN, &plain), false, None).unwrap();
+    let plain = go(&run_file(&dir, "plain", text, CNN, &plain), false, None).unwrap();
     assert!(tensors(&whole.voice) != tensors(&plain.voice));
 
-    let other = run_file(&place, "halves", "input_dropout = 0.2\neval_symbols = 300", CNN, &train(2));
-    let said = failure(&other, true);
-    assert!(said.contains("text.input_dropout = 0.1, the run file says 0.2"), "{said}");
-    std::fs::write(place.path("slice.txt"), &SLICE[1..]).unwrap();
-    let said = failure(&run_file(&place, "halves", text, CNN, &train(2)), true);
-    assert!(said.contains("was trained on other texts"), "{said}");
+    let other = run_file(&dir, "halves", "input_dropout = 0.2\neval_symbols = 300", CNN, &train(2));
+    let message = failure(&other, true);
+    assert!(message.contains("text.input_dropout = 0.1, the run file says 0.2"), "{message}");
+    std::fs::write(dir.path("slice.txt"), &SLICE[1..]).unwrap();
+    let message = failure(&run_file(&dir, "halves", text, CNN, &train(2)), true);
+    assert!(message.contains("was trained on other texts"), "{message}");
 }
 
 #[test]
 fn a_recurrent_network_carries_its_state_through_the_text_and_over_a_stop() {
-    let place = place();
+    let dir = dir();
     let model = "family = \"char_rnn\"\ncell = \"lstm\"\nhidden = 24\nlayers = 2\ndropout = 0.1";
     let fast = TRAIN.replace("1e-2", "2e-2");
     let train = |threads| format!("{fast}\nsteps = 300\nthreads = {threads}\ncurriculum = {{ from = 16 }}");
-    let whole = go(&run_file(&place, "whole", "", model, &train(1)), false, None).unwrap();
+    let whole = go(&run_file(&dir, "whole", "", model, &train(1)), false, None).unwrap();
     // Less than the frequencies alone; that engine and trainer agree over many windows, the run itself has held.
     assert!(whole.held_out.unwrap() < 3.0, "{:?}", whole.held_out);
-    let run = run_file(&place, "halves", "", model, &train(2));
+    let run = run_file(&dir, "halves", "", model, &train(2));
     go(&run, false, Some(50)).unwrap();
-    let state = Checkpoint::read(&place.path("halves/state.safetensors")).unwrap();
+    let state = Checkpoint::read(&dir.path("halves/state.safetensors")).unwrap();
     assert_eq!(state.tensors["carry"].shape, [8, 2 * 2 * 24]);
     let halves = go(&run, true, None).unwrap();
     let tensors = |path: &Path| Checkpoint::read(path).unwrap().tensors;
     assert!(tensors(&whole.voice) == tensors(&halves.voice));
-    let state = |out: &str| tensors(&place.path(out).join("state.safetensors"));
+    let state = |out: &str| tensors(&dir.path(out).join("state.safetensors"));
     assert!(state("whole") == state("halves"));
 }
 
 #[test]
 fn a_transformer_reads_past_its_context_and_goes_on_with_its_windows() {
-    let place = place();
+    let dir = dir();
     let model = "family = \"gpt\"\nlayers = 1\nheads = 2\nwidth = 24\ncontext = 40\ndropout = 0.1";
     let train = |more: &str| format!("{}\nsteps = 200\n{more}", TRAIN.replace("1e-2", "5e-3"));
-    let whole = go(&run_file(&place, "whole", "", model, &train("threads = 1")), false, None).unwrap();
+    let whole = go(&run_file(&dir, "whole", "", model, &train("threads = 1")), false, None).unwrap();
     // That engine and trainer agree over many contexts, the run itself has held.
     assert!(whole.held_out.unwrap() < 3.0, "{:?}", whole.held_out);
     // As many windows as are asked for fit into this, so nothing changes.
-    let run = run_file(&place, "halves", "", model, &train("threads = 2\nmax_memory = \"1 GB\""));
+    let run = run_file(&dir, "halves", "", model, &train("threads = 2\nmax_memory = \"1 GB\""));
     go(&run, false, Some(30)).unwrap();
     let halves = go(&run, true, None).unwrap();
     let tensors = |path: &Path| Checkpoint::read(path).unwrap().tensors;
     assert!(tensors(&whole.voice) == tensors(&halves.voice));
 
-    let info = done(&place, &["info", "whole/text.safetensors"]);
+    let info = done(&dir, &["info", "whole/text.safetensors"]);
     assert!(info.contains("gpt") && info.contains("40 symbols"), "{info}");
-    let long = done(&place, &["sample", "-m", "whole/text.safetensors", "--length", "100"]);
+    let long = done(&dir, &["sample", "-m", "whole/text.safetensors", "--length", "100"]);
     assert_eq!(long.chars().count(), 100);
-    let run = run_file(&place, "default", "", &model.replace("context = 40", ""), &train(""));
+    let run = run_file(&dir, "default", "", &model.replace("context = 40", ""), &train(""));
     let (Run::Text(run), _) = Run::read(&run).unwrap() else { panic!("a text run") };
     let FamilyConfig::Gpt(config) = run.model.config(65, 0, run.train.window).unwrap() else {
         panic!("a transformer")
@@ -189,14 +189,14 @@ fn a_transformer_reads_past_its_context_and_goes_on_with_its_windows() {
 
 #[test]
 fn a_carried_state_is_part_of_the_state_file() {
-    let place = place();
-    let run = run_file(&place, "out", "", CNN, &format!("{TRAIN}\nsteps = 5"));
+    let dir = dir();
+    let run = run_file(&dir, "out", "", CNN, &format!("{TRAIN}\nsteps = 5"));
     let (run, text) = Run::read(&run).unwrap();
     let Run::Text(own) = &run else { panic!("a text run") };
     let source = TextSource::open(own, &Ranks::solo()).unwrap();
     let params = wavesynth::train::source::Source::config(&source).layout().init(1);
     let mut state = State::new(params, 5, 8);
-    let file = place.path("state.safetensors");
+    let file = dir.path("state.safetensors");
     state.write(&file, &source, &text, &state.carry).unwrap();
     assert_eq!(State::read(&file, &source, &run).unwrap(), state);
     for (i, carry) in state.carry.iter_mut().enumerate() {
@@ -208,66 +208,66 @@ fn a_carried_state_is_part_of_the_state_file() {
 
 #[test]
 fn bytes_and_pairs_train_and_write_whole_characters() {
-    let place = place();
-    std::fs::write(place.path("slice.txt"), SLICE.replace("th", "þ").replace('e', "é")).unwrap();
+    let dir = dir();
+    std::fs::write(dir.path("slice.txt"), SLICE.replace("th", "þ").replace('e', "é")).unwrap();
     for (out, text) in [("bytes", "tokenizer = \"bytes\""), ("pairs", "tokenizer = { bpe = 400 }")] {
         // Both readings of the held-out part, in one go and in windows, hold engine and trainer together.
         let text = format!("{text}\neval_symbols = 500\neval = \"windows\"");
-        let run = run_file(&place, out, &text, CNN, &format!("{TRAIN}\nsteps = 3"));
+        let run = run_file(&dir, out, &text, CNN, &format!("{TRAIN}\nsteps = 3"));
         let model = go(&run, false, None).unwrap().voice;
-        let said = wavesynth(
-            &place,
+        let message = wavesynth(
+            &dir,
             &["sample", "-m", model.to_str().unwrap(), "--prompt", "þé", "--length", "200", "--top-k", "300"],
         );
-        assert!(said.status.success());
-        assert!(String::from_utf8(said.stdout).unwrap().starts_with("þé"));
-        let end = eval(&place, &["-m", model.to_str().unwrap(), "end.txt"]);
+        assert!(message.status.success());
+        assert!(String::from_utf8(message.stdout).unwrap().starts_with("þé"));
+        let end = eval(&dir, &["-m", model.to_str().unwrap(), "end.txt"]);
         assert!(end["bits_per_byte"].as_f64().unwrap() < 9.0);
     }
-    let pairs = TextModel::open(&place.path("pairs/text.safetensors"), Isa::detect()).unwrap();
+    let pairs = TextModel::open(&dir.path("pairs/text.safetensors"), Isa::detect()).unwrap();
     assert_eq!(pairs.tokenizer.classes(), 400);
 }
 
 #[test]
 fn a_table_is_counted_once_and_longer_contexts_help() {
-    let place = place();
+    let dir = dir();
     let nats = |order: usize, more: &str| {
         let model = format!("family = \"ngram\"\norder = {order}\n{more}");
-        let run = run_file(&place, &format!("n{order}"), "", &model, "");
+        let run = run_file(&dir, &format!("n{order}"), "", &model, "");
         (go(&run, false, None).unwrap().held_out.unwrap(), run)
     };
     let (one, _) = nats(1, "");
     let (four, run) = nats(4, "");
     assert!(four < one - 0.8, "{four} {one}");
-    let all = eval(&place, &["-m", "n4/text.safetensors", "end.txt"]);
+    let all = eval(&dir, &["-m", "n4/text.safetensors", "end.txt"]);
     assert!((all["nats_per_symbol"].as_f64().unwrap() - four).abs() < 1e-9);
     nats(5, "max_entries = 2000");
-    let size = std::fs::metadata(place.path("n5/text.safetensors")).unwrap().len();
+    let size = std::fs::metadata(dir.path("n5/text.safetensors")).unwrap().len();
     assert!(size < 2000 * 16 + 8192, "{size} bytes");
     assert!(failure(&run, true).contains("nothing to resume"));
     assert!(failure(&run, false).contains("is there already"));
     for (option, value) in [("--device", "cuda"), ("--stop-after", "5")] {
-        let said = refused(&place, &["train", "n4.toml", option, value]);
-        assert!(said.contains("an n-gram table is counted") && said.contains(option), "{said}");
+        let message = refused(&dir, &["train", "n4.toml", option, value]);
+        assert!(message.contains("an n-gram table is counted") && message.contains(option), "{message}");
     }
-    let info = done(&place, &["info", "n4/text.safetensors"]);
+    let info = done(&dir, &["info", "n4/text.safetensors"]);
     assert!(info.contains("order") && info.contains("ngram"), "{info}");
 }
 
 #[test]
 fn models_are_compared_by_what_other_commands_say_of_them() {
-    let place = place();
+    let dir = dir();
     for order in [2, 4] {
         let model = format!("family = \"ngram\"\norder = {order}");
-        go(&run_file(&place, &format!("n{order}"), "", &model, ""), false, None).unwrap();
+        go(&run_file(&dir, &format!("n{order}"), "", &model, ""), false, None).unwrap();
     }
     let (two, four) = ("n2/text.safetensors", "n4/text.safetensors");
     let files = ["--plot", "p.svg", "--table", "t.md"];
     let all = ["compare", two, four, "--text", "end.txt", "--judge", four, "--json"];
-    let report: Value = serde_json::from_str(&done(&place, &[&all[..], &files[..]].concat())).unwrap();
+    let report: Value = serde_json::from_str(&done(&dir, &[&all[..], &files[..]].concat())).unwrap();
     for (row, (model, memory)) in report["rows"].as_array().unwrap().iter().zip([(two, 1), (four, 3)]) {
         let number = |v: &Value| v.as_f64().unwrap();
-        let nats = number(&eval(&place, &["-m", model, "end.txt"])["nats_per_symbol"]);
+        let nats = number(&eval(&dir, &["-m", model, "end.txt"])["nats_per_symbol"]);
         assert!((number(&row["nats_per_symbol"]) - nats).abs() < 1e-9);
         // A table sees so many symbols and no more: a longer past changes nothing, a shorter one costs.
         for past in row["pasts"].as_array().unwrap() {
@@ -282,23 +282,23 @@ fn models_are_compared_by_what_other_commands_say_of_them() {
         |i: usize| judged[i]["stretches"].as_array().unwrap().last().unwrap()["nats_per_symbol"].as_f64();
     let [truth, worse, own] = [far(0).unwrap(), far(1).unwrap(), far(2).unwrap()];
     assert!(own < truth && own < worse, "{truth} {worse} {own}");
-    let svg = std::fs::read_to_string(place.path("p.svg")).unwrap();
+    let svg = std::fs::read_to_string(dir.path("p.svg")).unwrap();
     assert!(svg.contains("<svg") && svg.contains("n4"), "{svg}");
-    let table = std::fs::read_to_string(place.path("t.md")).unwrap();
+    let table = std::fs::read_to_string(dir.path("t.md")).unwrap();
     assert!(table.starts_with("| model") && table.matches("| n2 ").count() == 3, "{table}");
 }
 
 #[test]
 fn the_shipped_text_model_writes_at_once() {
-    let place = place();
-    let said = done(&place, &["sample", "--prompt", "ROMEO:", "--length", "100", "--seed", "1"]);
-    assert!(said.starts_with("ROMEO:") && said.chars().count() == 106, "{said}");
+    let dir = dir();
+    let message = done(&dir, &["sample", "--prompt", "ROMEO:", "--length", "100", "--seed", "1"]);
+    assert!(message.starts_with("ROMEO:") && message.chars().count() == 106, "{message}");
     assert_eq!(
-        done(&place, &["sample", "-m", "text", "--prompt", "ROMEO:", "--length", "100", "--seed", "1"]),
-        said
+        done(&dir, &["sample", "-m", "text", "--prompt", "ROMEO:", "--length", "100", "--seed", "1"]),
+        message
     );
     // It has learned: the held-out end of the slice is no surprise.
-    let end = eval(&place, &["-m", "text", "end.txt"]);
+    let end = eval(&dir, &["-m", "text", "end.txt"]);
     assert!(end["nats_per_symbol"].as_f64().unwrap() < 1.8, "{end}");
     let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("models/pretrained/text.safetensors");
     assert!(std::fs::metadata(file).unwrap().len() <= 2_000_000);
@@ -311,7 +311,9 @@ fn a_bad_run_file_is_told_in_one_line() {
         format!("{:#}", Run::parse(&run, "run.toml").unwrap_err())
     };
     let steps = "steps = 5";
-    let has = |said: String, words: &str| assert!(said.contains(words) && !said.contains('\n'), "{said}");
+    let has = |message: String, words: &str| {
+        assert!(message.contains(words) && !message.contains('\n'), "{message}")
+    };
     has(parse("file2 = 3", CNN, steps), "unknown field `file2`");
     has(parse("tokenizer = \"words\"", CNN, steps), "unknown variant `words`");
     has(parse("held_out = 0.9", CNN, steps), "text.held_out is 0.9, wanted 0 to 0.5");
@@ -340,26 +342,26 @@ fn a_bad_run_file_is_told_in_one_line() {
 
 #[test]
 fn bad_texts_and_wrong_models_are_refused_in_one_line() {
-    let place = place();
+    let dir = dir();
     let m = "t/text.safetensors";
-    go(&run_file(&place, "t", "", "family = \"ngram\"\norder = 3", ""), false, None).unwrap();
-    let has = |said: String, words: &[&str]| {
-        words.iter().for_each(|w| assert!(said.contains(w), "`{w}` is not in: {said}"));
+    go(&run_file(&dir, "t", "", "family = \"ngram\"\norder = 3", ""), false, None).unwrap();
+    let has = |message: String, words: &[&str]| {
+        words.iter().for_each(|w| assert!(message.contains(w), "`{w}` is not in: {message}"));
     };
-    has(refused(&place, &["sample", "-m", m, "--prompt", "naïve"]), &["the prompt: line 1, column 3", "'ï'"]);
-    has(refused(&place, &["sample", "-m", m, "--length", "0"]), &["--length 0"]);
-    has(refused(&place, &["sample", "-m", m, "--top-p", "2"]), &["--top-p is 2"]);
-    has(refused(&place, &["sample", "-m", "voice"]), &["the shipped voice: not a text model", "render"]);
-    has(refused(&place, &["render", "-m", m, "-o", "x.wav"]), &["no voice", "sample"]);
-    has(refused(&place, &["eval", "-m", m, "none.txt"]), &["none.txt"]);
-    std::fs::write(place.path("empty.txt"), "").unwrap();
-    has(refused(&place, &["eval", "-m", m, "empty.txt"]), &["empty.txt: the file is empty"]);
-    has(refused(&place, &["compare", m, "--text", "empty.txt"]), &["empty.txt: the file is empty"]);
-    std::fs::write(place.path("bad.txt"), b"To be\n\xff").unwrap();
-    has(refused(&place, &["compare", m, "--text", "bad.txt"]), &["bad.txt: line 2, column 1: not UTF-8"]);
+    has(refused(&dir, &["sample", "-m", m, "--prompt", "naïve"]), &["the prompt: line 1, column 3", "'ï'"]);
+    has(refused(&dir, &["sample", "-m", m, "--length", "0"]), &["--length 0"]);
+    has(refused(&dir, &["sample", "-m", m, "--top-p", "2"]), &["--top-p is 2"]);
+    has(refused(&dir, &["sample", "-m", "voice"]), &["the shipped voice: not a text model", "render"]);
+    has(refused(&dir, &["render", "-m", m, "-o", "x.wav"]), &["no voice", "sample"]);
+    has(refused(&dir, &["eval", "-m", m, "none.txt"]), &["none.txt"]);
+    std::fs::write(dir.path("empty.txt"), "").unwrap();
+    has(refused(&dir, &["eval", "-m", m, "empty.txt"]), &["empty.txt: the file is empty"]);
+    has(refused(&dir, &["compare", m, "--text", "empty.txt"]), &["empty.txt: the file is empty"]);
+    std::fs::write(dir.path("bad.txt"), b"To be\n\xff").unwrap();
+    has(refused(&dir, &["compare", m, "--text", "bad.txt"]), &["bad.txt: line 2, column 1: not UTF-8"]);
     let mut child = Command::new(env!("CARGO_BIN_EXE_wavesynth"))
         .args(["sample", "-m", m, "--prompt", "-"])
-        .current_dir(place.path(""))
+        .current_dir(dir.path(""))
         .stdin(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
@@ -368,30 +370,30 @@ fn bad_texts_and_wrong_models_are_refused_in_one_line() {
     let out = child.wait_with_output().unwrap();
     assert!(!out.status.success());
     has(String::from_utf8(out.stderr).unwrap(), &["the prompt: line 1, column 4: not UTF-8"]);
-    has(refused(&place, &["eval", "-m", m, "bad.txt"]), &["bad.txt: line 2, column 1: not UTF-8"]);
-    has(refused(&place, &["eval", "-m", m, "-c", "en_allison", "end.txt"]), &["takes no condition"]);
-    has(refused(&place, &["eval", "-c", "en_allison", "--surprise", "end.txt"]), &["no text model"]);
-    assert!(!place.path("x.wav").exists());
+    has(refused(&dir, &["eval", "-m", m, "bad.txt"]), &["bad.txt: line 2, column 1: not UTF-8"]);
+    has(refused(&dir, &["eval", "-m", m, "-c", "en_allison", "end.txt"]), &["takes no condition"]);
+    has(refused(&dir, &["eval", "-c", "en_allison", "--surprise", "end.txt"]), &["no text model"]);
+    assert!(!dir.path("x.wav").exists());
     // A prompt longer than what the model sees is read all the same, and told of.
-    let long = wavesynth(&place, &["sample", "-m", m, "--prompt", "First Citizen", "--length", "3"]);
-    let said = String::from_utf8(long.stderr).unwrap();
-    assert_eq!(said, "the prompt has 13 characters; the model sees the last 2\n");
+    let long = wavesynth(&dir, &["sample", "-m", m, "--prompt", "First Citizen", "--length", "3"]);
+    let message = String::from_utf8(long.stderr).unwrap();
+    assert_eq!(message, "the prompt has 13 characters; the model sees the last 2\n");
     assert!(long.status.success() && String::from_utf8(long.stdout).unwrap().chars().count() == 16);
     // One symbol is a text too.
-    std::fs::write(place.path("short.txt"), "F").unwrap();
-    assert_eq!(eval(&place, &["-m", m, "short.txt"])["symbols"], 1);
+    std::fs::write(dir.path("short.txt"), "F").unwrap();
+    assert_eq!(eval(&dir, &["-m", m, "short.txt"])["symbols"], 1);
 
-    let run = run_file(&place, "cnn", "", CNN, &format!("{TRAIN}\nsteps = 5"));
+    let run = run_file(&dir, "cnn", "", CNN, &format!("{TRAIN}\nsteps = 5"));
     for (content, words) in [
         (&b""[..], "the file is empty"),
         (b"To be, or not to be", "characters to train on, wanted more than 64"),
         (b"\xff\xfe", "not UTF-8"),
         (b"aaaaaaa", "1 different characters"),
     ] {
-        std::fs::write(place.path("slice.txt"), content).unwrap();
+        std::fs::write(dir.path("slice.txt"), content).unwrap();
         has(failure(&run, false), &["slice.txt", words]);
     }
-    std::fs::remove_file(place.path("slice.txt")).unwrap();
+    std::fs::remove_file(dir.path("slice.txt")).unwrap();
     has(failure(&run, false), &["text.file", "slice.txt"]);
-    assert!(!place.path("cnn/text.safetensors").exists());
+    assert!(!dir.path("cnn/text.safetensors").exists());
 }

@@ -4,7 +4,7 @@ use wavesynth::train::config::{Engine, Train};
 use wavesynth::train::device::Device;
 use wavesynth::train::objective;
 use wavesynth::train::optim::{AdamW, Moments, clip};
-use wavesynth_models::ar::Coins;
+use wavesynth_models::ar::Uniforms;
 use wavesynth_models::objective::Window;
 use wavesynth_models::wavenet::{Condition, Config};
 
@@ -35,19 +35,20 @@ fn config() -> Config {
 
 /// Two windows of a noisy wave that the past foretells, one for each speaker.
 fn batch(config: &Config, step: u64) -> Vec<Window> {
-    let mut coins = Coins::keyed(5, step);
+    let mut uniforms = Uniforms::keyed(5, step);
     let c = config.condition.as_ref().unwrap();
     (0..2)
         .map(|speaker| {
-            let phase = coins.next_coin();
+            let phase = uniforms.next_uniform();
             let wave = |t: usize| (t as f32 * (0.2 + 0.2 * speaker as f32) + 6.0 * phase).sin();
-            let symbols: Vec<u16> =
-                (0..161).map(|t| (16.0 + 12.0 * wave(t) + coins.normal()).clamp(0.0, 31.0) as u16).collect();
+            let symbols: Vec<u16> = (0..161)
+                .map(|t| (16.0 + 12.0 * wave(t) + uniforms.normal()).clamp(0.0, 31.0) as u16)
+                .collect();
             Window {
                 inputs: symbols[..160].to_vec(),
                 targets: symbols[1..].to_vec(),
                 warmup: config.receptive_field() - 1,
-                frames: (0..10 * c.local_len()).map(|_| coins.normal()).collect(),
+                frames: (0..10 * c.local_len()).map(|_| uniforms.normal()).collect(),
                 speaker: Some(speaker),
                 dropout: None,
             }

@@ -6,7 +6,9 @@
 //! ahead ([`f0`]), so that it is known up to frame i + C - [`f0::LAG`] by then; the frames behind that one hold its pitch
 //! and its voicing. Pitch holds across unvoiced stretches, too, where a whole recording has straight lines.
 
-use super::{BANDS, CEPSTRA, Cepstrum, FEATURES, HOP, Talker, f0, frame_count, octaves, spectrum};
+use super::{
+    BANDS, CEPSTRA, Cepstrum, FEATURES, HOP, RunningSpeakerStats, f0, frame_count, octaves, spectrum,
+};
 use super::{write_cepstra, write_pitch};
 
 /// Samples behind the first one of a frame after which a window of `context` frames to either side is known.
@@ -25,7 +27,7 @@ pub struct CausalExtractor {
     context: usize,
     cepstrum: Cepstrum,
     tracker: f0::OnlineTracker,
-    talker: Talker,
+    speaker_stats: RunningSpeakerStats,
     /// The signal from one hop ahead of the newest row on.
     pcm: Vec<f32>,
     filled: usize,
@@ -47,13 +49,13 @@ pub struct CausalExtractor {
 
 impl CausalExtractor {
     /// An extractor for a model that sees `context` frames to either side.
-    pub fn new(context: usize, talker: Talker) -> Self {
+    pub fn new(context: usize, speaker_stats: RunningSpeakerStats) -> Self {
         let rows = 2 * context + 1;
         let mut new = Self {
             context,
             cepstrum: Cepstrum::new(),
             tracker: f0::OnlineTracker::new(rows),
-            talker,
+            speaker_stats,
             pcm: vec![0.0; BUFFER],
             filled: HOP,
             recent: [[0.0; CEPSTRA]; f0::LAG + 1],
@@ -95,8 +97,8 @@ impl CausalExtractor {
     }
 
     /// Whose statistics are in force.
-    pub fn talker(&self) -> &Talker {
-        &self.talker
+    pub fn speaker_stats(&self) -> &RunningSpeakerStats {
+        &self.speaker_stats
     }
 
     /// `[2C + 1 x FEATURES]`: frame [`CausalExtractor::rows`] - 1 - C and its neighbours, those ahead of the first frame and
@@ -109,8 +111,12 @@ impl CausalExtractor {
     pub fn write_silence(&self, window: &mut [f32]) {
         let cepstra = self.cepstrum.of_bands(&[spectrum::FLOOR.ln(); BANDS]);
         for row in window.chunks_exact_mut(FEATURES) {
-            write_cepstra(&cepstra, self.talker.stats(), row);
-            write_pitch(octaves(self.held_hz, self.talker.stats().median_f0_hz).unwrap_or(0.0), 0.0, row);
+            write_cepstra(&cepstra, self.speaker_stats.stats(), row);
+            write_pitch(
+                octaves(self.held_hz, self.speaker_stats.stats().median_f0_hz).unwrap_or(0.0),
+                0.0,
+                row,
+            );
         }
     }
 
@@ -138,7 +144,7 @@ impl CausalExtractor {
 
     fn make_row(&mut self) {
         let row = self.rows;
-        let heard = self.last.is_none_or(|n| row < n);
+        let is_real = self.last.is_none_or(|n| row < n);
         // What is oldest leaves.
         if self.f0_hz[0] > 0.0 {
             self.held_hz = self.f0_hz[0];
@@ -147,8 +153,8 @@ impl CausalExtractor {
         self.tracker.advance(&self.pcm, if row == 0 { f0::LEAD } else { HOP });
         self.tracker.write(&mut self.f0_hz, &mut self.voicing);
         // Behind the end the last row stays for good.
-        if heard {
-            self.hear(row);
+        if is_real {
+            self.update_stats(row);
         }
         self.rows += 1;
         self.write_pitch(row);
@@ -156,15 +162,15 @@ impl CausalExtractor {
         self.filled = BUFFER - HOP;
     }
 
-    fn hear(&mut self, row: usize) {
+    fn update_stats(&mut self, row: usize) {
         let cepstra = self.cepstrum.frame(&self.pcm, 1);
         self.recent.rotate_left(1);
         self.recent[f0::LAG] = cepstra;
         if row >= f0::LAG {
-            self.talker.hear(&self.recent[0], self.f0_hz[2 * self.context]);
+            self.speaker_stats.push(&self.recent[0], self.f0_hz[2 * self.context]);
         }
         let (before, newest) = self.window.split_at_mut(2 * self.context * FEATURES);
-        write_cepstra(&cepstra, self.talker.stats(), newest);
+        write_cepstra(&cepstra, self.speaker_stats.stats(), newest);
         if row == 0 {
             before.chunks_exact_mut(FEATURES).for_each(|row| row.copy_from_slice(newest));
         }
@@ -172,7 +178,7 @@ impl CausalExtractor {
 
     /// Pitch and voicing of the whole window, whose newest frame is `row`.
     fn write_pitch(&mut self, row: usize) {
-        let median = self.talker.stats().median_f0_hz;
+        let median = self.speaker_stats.stats().median_f0_hz;
         // The tracker shows frames row - LAG - 2C … row - LAG, the window frames row - 2C … row.
         let first = row as isize - (f0::LAG + 2 * self.context) as isize;
         let end = self.last.map_or(isize::MAX, |n| n as isize - 1);

@@ -27,7 +27,7 @@ const WEIGHTS: [f32; 3] = [0.6, 1.0, 0.6];
 /// Centres of a codebook.
 const CENTRES: usize = 256;
 /// Frames that they are found from, at most.
-const HEARD: usize = 40 * CENTRES;
+const MOST_FRAMES: usize = 40 * CENTRES;
 /// Steps of k-means.
 const LLOYD_STEPS: usize = 6;
 /// Least c0, in deviations from its mean: what lies below is no speech.
@@ -182,12 +182,12 @@ impl Codebook {
     /// k-means of `count` rows, from centres and with frames that stand at equal distances among them.
     fn centred(count: usize, row: impl Fn(usize) -> Row) -> Self {
         let spread = |n: usize| (0..n).map(|i| row(i * count / n)).collect();
-        let heard: Vec<Row> = spread(count.min(HEARD));
+        let sampled: Vec<Row> = spread(count.min(MOST_FRAMES));
         let mut centres: Vec<Row> = spread(count.min(CENTRES));
         for _ in 0..LLOYD_STEPS {
             let mut finder = Finder::new(&centres);
             let mut sums = vec![([0.0f64; WIDTH], 0u32); centres.len()];
-            for row in &heard {
+            for row in &sampled {
                 let (sum, count) = &mut sums[finder.nearest(row)];
                 sum.iter_mut().zip(row).for_each(|(s, v)| *s += f64::from(*v));
                 *count += 1;

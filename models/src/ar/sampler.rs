@@ -99,14 +99,14 @@ impl Sampler {
 
     /// Picks a symbol by inverse transform. With weights w_i = exp((l_i − max l) / temperature), those below min-p,
     /// then those outside top-k and then outside top-p set to 0: the first i, in index order, at which
-    /// w_0 + … + w_i > coin · Σ w.
+    /// w_0 + … + w_i > uniform · Σ w.
     ///
     /// At temperature 0: the likeliest symbol, the lowest index among equals; the others then change nothing. Ties
     /// at the border of top-k or top-p keep the lower index.
     ///
     /// # Real-time
     /// Yes.
-    pub fn pick(&mut self, logits: &[f32], coin: f32) -> Symbol {
+    pub fn pick(&mut self, logits: &[f32], uniform: f32) -> Symbol {
         let Sampling { temperature, top_k, top_p, .. } = self.sampling;
         let logits = &logits[..self.classes];
         let max = self.isa.run(Largest(logits));
@@ -138,7 +138,7 @@ impl Sampler {
         }
         self.isa.run(Masses { weights: &self.weights, masses: &mut self.masses });
         let total: f64 = self.masses.iter().sum();
-        let threshold = f64::from(coin) * total;
+        let threshold = f64::from(uniform) * total;
         let (mut mass, mut from) = (0.0, 0);
         for &more in &self.masses {
             if mass + more > threshold {
@@ -252,17 +252,17 @@ fn heavier_first(weights: &[f32], a: Symbol, b: Symbol) -> std::cmp::Ordering {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ar::Coins;
+    use crate::ar::Uniforms;
 
     const LIKE: Likelihood = Likelihood::Categorical { classes: 6 };
     const LOGITS: [f32; 6] = [0.0, 2.0, -1.0, 2.0, 1.0, -30.0];
 
     fn frequencies(sampling: Sampling) -> [f64; 6] {
         let mut s = Sampler::new(sampling, LIKE);
-        let mut coins = Coins::new(3);
+        let mut uniforms = Uniforms::new(3);
         let mut n = [0.0; 6];
         for _ in 0..200_000 {
-            n[s.pick(&LOGITS, coins.next_coin()) as usize] += 1.0 / 200_000.0;
+            n[s.pick(&LOGITS, uniforms.next_uniform()) as usize] += 1.0 / 200_000.0;
         }
         n
     }
@@ -321,9 +321,9 @@ mod tests {
 
     #[test]
     fn every_instruction_set_draws_the_same_bits() {
-        let mut coins = Coins::new(5);
+        let mut uniforms = Uniforms::new(5);
         for classes in [6, 16, 37, 256, 300] {
-            let logits: Vec<f32> = (0..classes).map(|_| 20.0 * coins.normal()).collect();
+            let logits: Vec<f32> = (0..classes).map(|_| 20.0 * uniforms.normal()).collect();
             let weights = |isa| {
                 let mut s = Sampler::new(Sampling::default(), Likelihood::Categorical { classes });
                 s.isa = isa;
@@ -336,9 +336,9 @@ mod tests {
         }
     }
 
-    /// The search by blocks against one weight after the other, at coins on both sides of every border.
+    /// The search by blocks against one weight after the other, at uniforms on both sides of every border.
     #[test]
-    fn the_search_ends_where_the_sum_passes_the_coin() {
+    fn the_search_ends_where_the_sum_passes_the_uniform() {
         let classes = 100;
         let logits: Vec<f32> = (0..classes).map(|i| ((i * 37) % 19) as f32 * 0.3).collect();
         let mut s = Sampler::new(Sampling::default(), Likelihood::Categorical { classes });

@@ -70,9 +70,9 @@ impl<M: Model + 'static> Generator for Stream<M> {
         self.sampler.set(sampling);
     }
 
-    fn next(&mut self, coin: f32) -> Symbol {
+    fn next(&mut self, uniform: f32) -> Symbol {
         let params = self.model.step(&mut self.state, self.last);
-        self.last = self.sampler.pick(params, coin);
+        self.last = self.sampler.pick(params, uniform);
         self.last
     }
 

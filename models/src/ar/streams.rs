@@ -5,7 +5,7 @@ use crate::kernels::aligned::Aligned;
 use std::sync::Arc;
 
 /// Up to a fixed number of streams, stepped together, so that every weight that is read serves all that run. Each says
-/// what a lone [`super::Stream`] of the same condition and coins would, to the bit, whatever its company does.
+/// what a lone [`super::Stream`] of the same condition and uniforms would, to the bit, whatever its company does.
 pub struct Streams<M: Model> {
     model: Arc<M>,
     /// The first `running` run; the others wait to be started.
@@ -100,7 +100,7 @@ impl<M: Model> Generators for Streams<M> {
         self.samplers[self.place_of[stream]].set(sampling);
     }
 
-    fn next(&mut self, coins: &[f32], symbols: &mut [Symbol]) {
+    fn next(&mut self, uniforms: &[f32], symbols: &mut [Symbol]) {
         let n = self.running;
         if n == 0 {
             return;
@@ -110,7 +110,7 @@ impl<M: Model> Generators for Streams<M> {
         let params = self.likelihood.params();
         let rows = rows.chunks_exact(rows.len() / n);
         for (((row, last), sampler), &stream) in rows.zip(last).zip(samplers).zip(&*stream_at) {
-            *last = sampler.pick(&row[..params], coins[stream]);
+            *last = sampler.pick(&row[..params], uniforms[stream]);
             symbols[stream] = *last;
         }
     }

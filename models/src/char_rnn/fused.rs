@@ -8,12 +8,12 @@
 //! summed in order, which makes the result the same bits at any number of threads.
 //!
 //! ```text
-//! places    the padded parameters and their transposes
+//! parameter_layout  the padded parameters and their transposes
 //! group     one group of windows: layers, head, and their backward
 //! ```
 
 mod group;
-mod places;
+mod parameter_layout;
 
 use super::Config;
 use crate::dropout::Dropout;
@@ -23,7 +23,7 @@ use crate::kernels::aligned::Aligned;
 use crate::objective::{Objective, ObjectiveError, Window, check_unconditioned};
 use crate::weights::Layout;
 use group::{GroupPass, Scratch};
-use places::{Places, Weights};
+use parameter_layout::{ParameterLayout, Weights};
 use std::ops::Range;
 use std::sync::Mutex;
 
@@ -34,7 +34,7 @@ const GROUP: usize = 16;
 pub struct Fused {
     config: Config,
     layout: Layout,
-    places: Places,
+    parameters: ParameterLayout,
     isa: Isa,
     dropout: Option<Dropout>,
     /// Padded weights of the last call, to be overwritten.
@@ -50,7 +50,7 @@ impl Fused {
     pub fn new(config: Config, isa: Isa) -> Self {
         Self {
             layout: Layout::new(config.table()),
-            places: Places::new(&config, isa.lanes()),
+            parameters: ParameterLayout::new(&config, isa.lanes()),
             config,
             isa,
             dropout: None,
@@ -78,7 +78,7 @@ impl Fused {
         let nats = self.isa.run(GroupPass {
             isa: self.isa,
             config: &self.config,
-            places: &self.places,
+            layout: &self.parameters,
             dropout: self.dropout,
             weights,
             windows,
@@ -118,7 +118,7 @@ impl Objective for Fused {
         let total: usize = batch.iter().map(|w| w.inputs.len() - w.warmup).sum();
         let scale = 1.0 / total as f32;
         let mut weights = std::mem::take(&mut *locked(&self.weights));
-        self.places.load(params, grads.is_some(), &mut weights);
+        self.parameters.load(params, grads.is_some(), &mut weights);
         let mut rest = carry;
         let parts: Vec<_> = groups(batch.len())
             .into_iter()
@@ -128,7 +128,7 @@ impl Objective for Fused {
                 (&batch[r], here)
             })
             .collect();
-        let nats = self.gradients.sum(parts, &self.places.table, grads, |(windows, carry), gradient| {
+        let nats = self.gradients.sum(parts, &self.parameters.table, grads, |(windows, carry), gradient| {
             self.group(windows, carry, &weights, scale, gradient)
         });
         *locked(&self.weights) = weights;
@@ -139,9 +139,9 @@ impl Objective for Fused {
         let groups = groups(windows);
         let active = threads.clamp(1, groups.len().max(1));
         let widest = groups.iter().map(Range::len).max().unwrap_or(0);
-        let activations =
-            active * Scratch::bytes(&self.config, &self.places, widest, window_len, self.dropout.is_some());
-        activations + 4 * self.places.len() * (groups.len() + 2)
+        let activations = active
+            * Scratch::bytes(&self.config, &self.parameters, widest, window_len, self.dropout.is_some());
+        activations + 4 * self.parameters.len() * (groups.len() + 2)
     }
 }
 

@@ -78,7 +78,7 @@ pub fn transpose(x: &[f32], columns: usize, out: &mut [f32], width: usize) {
 #[derive(Debug)]
 pub struct PaddedTable {
     slots: Vec<Slot>,
-    places: HashMap<String, Matrix>,
+    matrices: HashMap<String, Matrix>,
     len: usize,
 }
 
@@ -87,7 +87,7 @@ impl PaddedTable {
     /// unit), each padded on its own.
     pub fn new(table: &[TensorSpec], lanes: usize, parts: impl Fn(&str) -> usize) -> Self {
         let (mut slots, mut flat, mut at) = (Vec::new(), 0, 0);
-        let mut places = HashMap::new();
+        let mut matrices = HashMap::new();
         for spec in table {
             let columns = *spec.shape.last().unwrap_or(&1);
             let parts = parts(&spec.name);
@@ -95,12 +95,12 @@ impl PaddedTable {
             let padded = width.next_multiple_of(lanes);
             let slot = Slot { flat, at, rows: spec.len() / columns, parts, width, padded };
             let len = slot.rows * slot.row_len();
-            places.insert(spec.name.clone(), Matrix { at: at..at + len, columns: slot.row_len() });
+            matrices.insert(spec.name.clone(), Matrix { at: at..at + len, columns: slot.row_len() });
             flat += spec.len();
             at += len;
             slots.push(slot);
         }
-        Self { slots, places, len: at }
+        Self { slots, matrices, len: at }
     }
 
     /// Values of a padded buffer.
@@ -113,12 +113,12 @@ impl PaddedTable {
     /// # Panics
     /// When the table has no such tensor: names come from the same `Config::table()`.
     pub fn matrix(&self, name: &str) -> Matrix {
-        self.places[name].clone()
+        self.matrices[name].clone()
     }
 
     /// As [`PaddedTable::matrix`] for a vector.
     pub fn range(&self, name: &str) -> Range<usize> {
-        self.places[name].at.clone()
+        self.matrices[name].at.clone()
     }
 
     /// Writes flat `params` into a padded buffer whose padding is zero already.

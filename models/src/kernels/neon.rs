@@ -168,7 +168,7 @@ impl<const DOT: bool> Simd for Neon<DOT> {
         }
     }
     #[inline(always)]
-    unsafe fn store_codes_ptr(self, out: *mut u8, v: Self::V) {
+    unsafe fn store_i8_ptr(self, out: *mut u8, v: Self::V) {
         // SAFETY: the caller promises the bytes, the token proves the instruction set.
         unsafe {
             let q = vqmovn_s32(vcvtnq_s32_f32(v));

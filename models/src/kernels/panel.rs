@@ -4,25 +4,25 @@
 //! first, then those of input 1, and so on. x is broadcast value by value, and a panel's outputs stay in registers.
 //! Outputs are padded with zeros to whole vectors. Weights of i8 go by fours of inputs: see `codes`.
 
-mod coded;
-mod codes;
 mod floats;
 mod gated;
+mod int8;
+mod int8_input;
 mod many;
 mod row;
 
-pub use coded::{accumulate_codes, accumulate_codes_many, gated_codes};
-pub use codes::{BLOCK, Codes, round};
 pub use gated::gated;
+pub use int8::{BLOCK, Quantised, round};
+pub use int8_input::{accumulate_i8, accumulate_i8_many, gated_i8};
 pub use many::{Rows, accumulate_many, gated_many};
 pub use row::{add, copy};
 
 use super::aligned::{Aligned, Lines};
 use super::{Isa, Kernel, Simd};
 use crate::weights::{Stored, Tensor};
-use codes::Rounded;
 use floats::Floats;
 use half::f16;
+use int8::Rounded;
 
 /// Widest panel, in vectors: with one more register for the broadcast it fits sixteen.
 const WIDEST: usize = 8;
@@ -109,7 +109,7 @@ impl Panels {
         Self::pack_gated_blocks(isa, w, inputs, half, BLOCK)
     }
 
-    /// As [`Panels::pack`], for x in [`Codes`] whose blocks are `block` long.
+    /// As [`Panels::pack`], for x in [`Quantised`] whose blocks are `block` long.
     ///
     /// # Panics
     /// When that is more than codes can have.
@@ -124,7 +124,7 @@ impl Panels {
         Self::pack_columns(isa, w.into(), [inputs, outputs], outputs, false, block)
     }
 
-    /// As [`Panels::pack_gated`], for x in [`Codes`] whose blocks are `block` long.
+    /// As [`Panels::pack_gated`], for x in [`Quantised`] whose blocks are `block` long.
     ///
     /// # Panics
     /// When that is more than codes can have.
@@ -166,7 +166,7 @@ impl Panels {
                 Data::F16(Lines::from(&floats::pack(w.values, outputs, &panels, bits)[..]))
             }
             Stored::I8 { scales } => {
-                Data::I8(Lines::from(&codes::pack(w.values, scales, &panels, block, biased)[..]))
+                Data::I8(Lines::from(&int8::pack(w.values, scales, &panels, block, biased)[..]))
             }
         };
         Self { data, inputs, block, biased, vectors: order.len() / lanes, gated, lanes }
@@ -174,7 +174,7 @@ impl Panels {
 
     /// That codes as `S` makes them meet weights that were packed for them: [`Kernel::INTEGER`] decides on both.
     #[inline(always)]
-    fn expect_codes_of<S: Simd>(&self) {
+    fn expect_i8_of<S: Simd>(&self) {
         assert!(self.biased == S::BIASED, "weights of i8 in a kernel without `INTEGER`");
     }
 
@@ -282,7 +282,7 @@ impl Kernel for Accumulate<'_> {
             Data::F32(d) => accumulate_panels(s, d, Floats(x), w.vectors, out, then),
             Data::F16(d) => accumulate_panels(s, d, Floats(x), w.vectors, out, then),
             Data::I8(d) => {
-                w.expect_codes_of::<S>();
+                w.expect_i8_of::<S>();
                 assert_eq!(w.block, BLOCK, "weights that were packed for codes");
                 accumulate_panels(s, d, Rounded::new(s, x), w.vectors, out, then);
             }

@@ -124,9 +124,9 @@ impl Simd for Plain {
         }
         acc
     }
-    #[allow(unsafe_code, reason = "see Simd::store_codes_ptr")]
+    #[allow(unsafe_code, reason = "see Simd::store_i8_ptr")]
     #[inline(always)]
-    unsafe fn store_codes_ptr(self, out: *mut u8, v: V) {
+    unsafe fn store_i8_ptr(self, out: *mut u8, v: V) {
         // A float that is out of a byte's range becomes its nearest end.
         let codes = v.map(|v| v.round_ties_even() as i8);
         // SAFETY: the caller promises four writable bytes.

@@ -111,5 +111,5 @@ pub trait Simd: Copy + Send + Sync + 'static {
     /// # Safety
     /// `out` is valid for writes of LANES bytes.
     #[allow(unsafe_code, reason = "see Simd::load_ptr")]
-    unsafe fn store_codes_ptr(self, out: *mut u8, v: Self::V);
+    unsafe fn store_i8_ptr(self, out: *mut u8, v: Self::V);
 }

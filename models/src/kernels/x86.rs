@@ -221,7 +221,7 @@ simd!(
             }
         }
         #[inline(always)]
-        unsafe fn store_codes_ptr(self, out: *mut u8, v: Self::V) {
+        unsafe fn store_i8_ptr(self, out: *mut u8, v: Self::V) {
             // SAFETY: the caller promises the bytes, the token proves the instruction set.
             unsafe {
                 let q = _mm256_cvtps_epi32(v);
@@ -261,7 +261,7 @@ simd!(
             }
         }
         #[inline(always)]
-        unsafe fn store_codes_ptr(self, out: *mut u8, v: Self::V) {
+        unsafe fn store_i8_ptr(self, out: *mut u8, v: Self::V) {
             // SAFETY: the caller promises the bytes, the token proves the instruction set.
             unsafe {
                 let q = _mm512_cvtsepi32_epi8(_mm512_cvtps_epi32(v));

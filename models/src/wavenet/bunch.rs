@@ -1,4 +1,4 @@
-//! The head, and a stream's place in its bunch: the layers run once for B symbols, the head for every one.
+//! The head, and a stream's position in its bunch: the layers run once for B symbols, the head for every one.
 
 use super::pack::Affine;
 use crate::ar::Symbol;
@@ -24,41 +24,41 @@ pub(super) struct Phase {
 
 /// Where a stream stands in its bunch.
 #[derive(Clone)]
-pub(super) struct Place {
+pub(super) struct BunchPosition {
     /// j of the symbol that is predicted.
     phase: usize,
     /// The last B symbols, the latest first.
-    heard: Vec<Symbol>,
+    recent: Vec<Symbol>,
     /// relu(s) of the bunch at hand [S padded]; empty where a bunch is one symbol.
     skip: Aligned,
 }
 
-impl Place {
+impl BunchPosition {
     /// Before the first of a stream's symbols; bunches are of `bunch`, the skip sum `width` wide.
     pub fn new(bunch: usize, width: usize, start: Symbol) -> Self {
-        let mut place = Self {
+        let mut position = Self {
             phase: 0,
-            heard: vec![start; bunch],
+            recent: vec![start; bunch],
             skip: Aligned::zeros(if bunch > 1 { width } else { 0 }),
         };
-        place.reset(start);
-        place
+        position.reset(start);
+        position
     }
 
     /// Back to there.
     pub fn reset(&mut self, start: Symbol) {
-        self.heard.fill(start);
-        // The first symbol that is heard begins a bunch.
-        self.phase = self.heard.len() - 1;
+        self.recent.fill(start);
+        // The first symbol that is recent begins a bunch.
+        self.phase = self.recent.len() - 1;
         self.skip.fill(0.0);
     }
 
-    /// `x` was heard, and the next symbol is to be predicted.
+    /// `x` was recent, and the next symbol is to be predicted.
     #[inline(always)]
     pub fn advance(&mut self, x: Symbol) {
-        self.heard.rotate_right(1);
-        self.heard[0] = x;
-        self.phase = if self.phase + 1 == self.heard.len() { 0 } else { self.phase + 1 };
+        self.recent.rotate_right(1);
+        self.recent[0] = x;
+        self.phase = if self.phase + 1 == self.recent.len() { 0 } else { self.phase + 1 };
     }
 
     /// Whether the symbol to be predicted is the first of a bunch.
@@ -69,8 +69,8 @@ impl Place {
 
     /// The symbols that the layers hear at the beginning of a bunch, the latest first.
     #[inline(always)]
-    pub fn heard(&self) -> &[Symbol] {
-        &self.heard
+    pub fn recent(&self) -> &[Symbol] {
+        &self.recent
     }
 
     /// Keeps relu(s) for the symbols of the bunch.
@@ -83,7 +83,7 @@ impl Place {
 
     /// Bytes of all of it.
     pub fn bytes(&self) -> usize {
-        size_of_val(&self.heard[..]) + size_of_val(&self.skip[..]) + size_of::<usize>()
+        size_of_val(&self.recent[..]) + size_of_val(&self.skip[..]) + size_of::<usize>()
     }
 }
 
@@ -93,29 +93,29 @@ impl Head {
         self.phases.len()
     }
 
-    /// a_j of every stream of `places`, each of its own phase, into the rows of `out`. `skip` has a row for each, which
+    /// a_j of every stream of `positions`, each of its own phase, into the rows of `out`. `skip` has a row for each, which
     /// holds relu(s) already where bunches are of one symbol; `scratch` has room for as much as `out`.
     #[inline(always)]
-    pub fn hidden<'p, S: Simd, P: Iterator<Item = &'p Place> + Clone>(
+    pub fn hidden<'p, S: Simd, P: Iterator<Item = &'p BunchPosition> + Clone>(
         &self,
         s: S,
-        places: P,
+        positions: P,
         skip: Rows<&mut [f32]>,
         scratch: &mut [f32],
         out: Rows<&mut [f32]>,
     ) {
         if let [only] = &self.phases[..] {
             let skip = Rows { data: &*skip.data, stride: skip.stride };
-            return only.product.run(s, places.count(), skip, out, Then::Relu);
+            return only.product.run(s, positions.count(), skip, out, Then::Relu);
         }
         let width = out.stride;
         for (j, phase) in self.phases.iter().enumerate() {
-            let here = places.clone().enumerate().filter(|(_, p)| p.phase == j);
+            let here = positions.clone().enumerate().filter(|(_, p)| p.phase == j);
             let rows = skip.data.chunks_exact_mut(skip.stride).zip(scratch.chunks_exact_mut(width));
             let mut count = 0;
-            for ((_, place), (skip, a)) in here.clone().zip(rows) {
-                copy(s, skip, &place.skip);
-                phase.begin(s, place, a);
+            for ((_, position), (skip, a)) in here.clone().zip(rows) {
+                copy(s, skip, &position.skip);
+                phase.begin(s, position, a);
                 count += 1;
             }
             if count == 0 {
@@ -141,9 +141,9 @@ impl Head {
 impl Phase {
     /// a ← b_{0,j} + Σ_i F_{j,i}\[the symbol i + 1 before\].
     #[inline(always)]
-    fn begin<S: Simd>(&self, s: S, place: &Place, a: &mut [f32]) {
+    fn begin<S: Simd>(&self, s: S, position: &BunchPosition, a: &mut [f32]) {
         copy(s, a, &self.product.bias);
-        for (table, &x) in self.drawn.iter().zip(&place.heard) {
+        for (table, &x) in self.drawn.iter().zip(&position.recent) {
             let row = &table[x as usize * a.len()..][..a.len()];
             add(s, a, row);
         }

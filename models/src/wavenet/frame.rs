@@ -22,12 +22,12 @@ impl Track<'_> {
     /// What stands in front of the features of an own track; of any, for a model without a network for others' tracks.
     pub const OWN: f32 = 1.0;
     /// The same of another's track: the network of [`Condition::others`] reads it.
-    pub const OTHERS: f32 = 2.0;
+    pub const CROSS_SPEAKER: f32 = 2.0;
 }
 
 impl Condition {
     /// Writes the local part of frame `i` into `out` ([`Condition::local_len`] values): the flag, [`Track::OWN`] or
-    /// [`Track::OTHERS`], and the features of frames i−C … i+C, the first and last frame held beyond the ends. Without a
+    /// [`Track::CROSS_SPEAKER`], and the features of frames i−C … i+C, the first and last frame held beyond the ends. Without a
     /// track, or with an empty one: all zeros, the flag among them.
     ///
     /// # Real-time
@@ -39,7 +39,7 @@ impl Condition {
         }
         match track {
             Some(Track { features: track, own }) if track.len() >= f => {
-                out[0] = if own || self.others == 0 { Track::OWN } else { Track::OTHERS };
+                out[0] = if own || self.others == 0 { Track::OWN } else { Track::CROSS_SPEAKER };
                 let last = track.len() / f - 1;
                 for (n, row) in out[1..].chunks_exact_mut(f).enumerate() {
                     let at = (i + n).saturating_sub(self.context).min(last);

@@ -13,13 +13,13 @@
 //! window    one window: embedding, frame network, what of it is kept, the order of the passes
 //! layer     one gated layer, forward and backward
 //! head      the head, its softmax and loss, and their backward, in one pass over a tile
-//! laps      where the time of it all goes
+//! timer      where the time of it all goes
 //! ```
 
 mod head;
-mod laps;
 mod layer;
 mod padded;
+mod phase_timer;
 mod window;
 
 use super::{Config, names};
@@ -28,8 +28,8 @@ use crate::kernels::Isa;
 use crate::kernels::aligned::Aligned;
 use crate::objective::{Objective, ObjectiveError, Window, check_windows};
 use crate::weights::Layout;
-use laps::Phase;
 use padded::{Padded, Weights};
+use phase_timer::Phase;
 use std::sync::Mutex;
 use window::{Scratch, WindowPass};
 
@@ -122,7 +122,7 @@ impl Objective for Fused {
     fn phases(&self) -> Vec<(&'static str, f64)> {
         let mut seconds = [0.0; Phase::NAMES.len()];
         for scratch in locked(&self.idle).iter_mut() {
-            scratch.laps.take().iter().zip(&mut seconds).for_each(|(own, all)| *all += own);
+            scratch.timer.take().iter().zip(&mut seconds).for_each(|(own, all)| *all += own);
         }
         Phase::NAMES.into_iter().zip(seconds).collect()
     }

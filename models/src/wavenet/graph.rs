@@ -68,7 +68,7 @@ impl WaveNetGraph {
             [all] => Ok(all.clone()),
             [own, others, ..] => {
                 let flag = frames.narrow(2, c.speaker_dim, 1)?.contiguous()?;
-                let theirs = flag.eq(f64::from(Track::OTHERS))?.broadcast_as(own.shape())?;
+                let theirs = flag.eq(f64::from(Track::CROSS_SPEAKER))?.broadcast_as(own.shape())?;
                 theirs.contiguous()?.where_cond(others, own)
             }
         }

@@ -41,10 +41,10 @@ impl Affine {
 /// Symbols whose past taps are multiplied at once in a layer of this dilation: they must all be known, so no more than
 /// the dilation, and beyond eight there is little left to gain. With one past tap a batch of two gains nothing, and as
 /// codes no batch does: its product is done while the tap at hand is waited for. Nor is there a gain where i8 weights are
-/// read anew for every column, as they are where the layers are not `coded`.
-fn batch(kernel_size: usize, dilation: usize, stored: &Stored, coded: bool) -> Option<usize> {
+/// read anew for every column, as they are where the layers are not `all_i8`.
+fn batch(kernel_size: usize, dilation: usize, stored: &Stored, all_i8: bool) -> Option<usize> {
     let past_taps = kernel_size - 1;
-    let shared = if coded { past_taps > 1 } else { !matches!(stored, Stored::I8 { .. }) };
+    let shared = if all_i8 { past_taps > 1 } else { !matches!(stored, Stored::I8 { .. }) };
     let smallest = if past_taps > 1 { 2 } else { 4 };
     (shared && past_taps > 0 && dilation >= smallest).then(|| (1 << dilation.ilog2()).min(LARGEST_BATCH))
 }
@@ -72,7 +72,7 @@ impl WaveNet {
             })
         });
         let networks = networks.collect();
-        let coded = (0..layer_count).all(|l| {
+        let all_i8 = (0..layer_count).all(|l| {
             let i8 = |name: &str| matches!(tensors[name].stored, Stored::I8 { .. });
             i8(&names::gate(l)) && i8(&names::skip(l)) && (l + 1 == layer_count || i8(&names::residual(l)))
         });
@@ -81,12 +81,12 @@ impl WaveNet {
         let mut layers = Vec::new();
         for (l, &dilation) in config.dilations.iter().enumerate() {
             let weight = matrix(&names::gate(l));
-            let batch = batch(k, dilation, weight.stored, coded);
+            let batch = batch(k, dilation, weight.stored, all_i8);
             let past_inputs = if batch.is_some() { (k - 1) * r } else { 0 };
             let (past, now) = weight.values.split_at(past_inputs * 2 * d);
             let now = Matrix { values: now, ..weight };
             // As codes every tap is a block, with the scale that it was given.
-            let block = if coded { r } else { BLOCK };
+            let block = if all_i8 { r } else { BLOCK };
             let gate = Panels::pack_gated_blocks(isa, now, k * r - past_inputs, d, block);
             // Products that are added to the gate's have their columns in its order.
             let in_gate_order = |w: Matrix, inputs: usize, block: usize| {
@@ -144,7 +144,7 @@ impl WaveNet {
             embed: (0..config.bunch).map(embed).collect(),
             residual_padded: padded(r),
             layers,
-            coded,
+            all_i8,
             // The layers are one group of the table, so all are stored alike.
             skip: Affine::pack(
                 isa,

@@ -8,15 +8,15 @@
 //! slow. The gated outputs of all layers are laid side by side and meet the skip weights in one product.
 //!
 //! With bunches the layers, their queues and their batches run once a bunch, at its first symbol; the head runs at every
-//! symbol (see `bunch.rs`). Streams in lockstep may stand at different places of their bunches.
+//! symbol (see `bunch.rs`). Streams in lockstep may stand at different positions in their bunches.
 //!
 //! A stream's numbers are the same bits alone and in any company: see [`accumulate_many`].
 
 use super::Condition;
-use super::bunch::{Head, Place};
+use super::bunch::{BunchPosition, Head};
 use super::frame_rate::{Biases, FrameNet, SetFrame};
-use super::memory::Memory;
 use super::pack::Affine;
+use super::queues::Queues;
 use crate::ar::{Likelihood, Model, Symbol};
 use crate::kernels::aligned::Aligned;
 use crate::kernels::panel::{Panels, Rows, Then, accumulate_many, add, copy, gated_many};
@@ -63,8 +63,8 @@ pub struct WaveNet {
     /// R padded to whole vectors.
     pub(super) residual_padded: usize,
     pub(super) layers: Vec<Layer>,
-    /// Whether all weights of the layers are i8: see `coded.rs`.
-    pub(super) coded: bool,
+    /// Whether all weights of the layers are i8: see `layers_i8.rs`.
+    pub(super) all_i8: bool,
     /// [L·D padded, S] and b_s.
     pub(super) skip: Affine,
     pub(super) head: Head,
@@ -73,8 +73,8 @@ pub struct WaveNet {
 /// What changes while a stream runs.
 #[derive(Clone)]
 pub struct State {
-    place: Place,
-    pub(super) memory: Memory,
+    position: BunchPosition,
+    pub(super) queues: Queues,
     pub(super) biases: Biases,
     /// For steps of this stream alone.
     scratch: Aligned,
@@ -165,8 +165,8 @@ impl Model for WaveNet {
 
     fn state(&self) -> State {
         let mut state = State {
-            place: Place::new(self.head.bunch(), self.skip.bias.len(), self.start),
-            memory: Memory::new(self),
+            position: BunchPosition::new(self.head.bunch(), self.skip.bias.len(), self.start),
+            queues: Queues::new(self),
             biases: self.frame.biases(),
             scratch: Aligned::zeros(self.scratch_len(1)),
         };
@@ -175,8 +175,8 @@ impl Model for WaveNet {
     }
 
     fn reset(&self, state: &mut State) {
-        state.place.reset(self.start);
-        state.memory.reset();
+        state.position.reset(self.start);
+        state.queues.reset();
         self.isa.run(SetFrame::Zeros(&self.frame, &mut state.biases));
     }
 
@@ -226,7 +226,7 @@ impl Model for WaveNet {
 
     fn state_bytes(&self) -> usize {
         let s = self.state();
-        4 * (s.biases.floats() + s.scratch.len()) + s.memory.bytes() + s.place.bytes()
+        4 * (s.biases.floats() + s.scratch.len()) + s.queues.bytes() + s.position.bytes()
     }
 
     fn isa(&self) -> &'static str {
@@ -254,15 +254,15 @@ impl Kernel for Step<'_> {
         let mut scratch = net.scratch(scratch, count);
         for (state, &symbol) in states.iter_mut().zip(symbols) {
             // A symbol beyond the classes can come from a caller's mistake only; it is read as the last one.
-            state.place.advance(symbol.min((net.classes - 1) as Symbol));
+            state.position.advance(symbol.min((net.classes - 1) as Symbol));
             net.frame.advance(s, &mut state.biases);
         }
         net.layers(s, states, &mut scratch);
         let [_, _, _, _, skip_width, head_width, _, logits_width, _] = net.widths();
         let Scratch { skip, head, by_phase, logits, .. } = scratch;
-        let places = states.iter().map(|state| &state.place);
+        let positions = states.iter().map(|state| &state.position);
         let skip = Rows { data: skip, stride: skip_width };
-        net.head.hidden(s, places, skip, by_phase, Rows { data: &mut *head, stride: head_width });
+        net.head.hidden(s, positions, skip, by_phase, Rows { data: &mut *head, stride: head_width });
         let head = Rows { data: &*head, stride: head_width };
         net.head.out.run(s, count, head, Rows { data: logits, stride: logits_width }, Then::Store);
     }
@@ -276,7 +276,7 @@ impl WaveNet {
         let x_width = self.residual_padded;
         let mut count = 0;
         for (state, x) in beginning(states).zip(scratch.x.chunks_exact_mut(x_width)) {
-            for (lag, (table, &symbol)) in self.embed.iter().zip(state.place.heard()).enumerate() {
+            for (lag, (table, &symbol)) in self.embed.iter().zip(state.position.recent()).enumerate() {
                 let row = &table[symbol as usize * x_width..][..x_width];
                 match lag {
                     0 => copy(s, x, row),
@@ -288,15 +288,15 @@ impl WaveNet {
         if count == 0 {
             return;
         }
-        if self.coded {
-            self.layers_in_codes(s, states, scratch);
+        if self.all_i8 {
+            self.layers_in_i8(s, states, scratch);
         } else {
             self.layers_in_floats(s, states, count, scratch);
         }
         let rows = scratch.skip.chunks_exact(self.skip.bias.len());
         for (state, skip) in beginning(states).zip(rows) {
-            state.memory.tick();
-            state.place.keep(skip);
+            state.queues.tick();
+            state.position.keep(skip);
         }
     }
 
@@ -331,7 +331,7 @@ impl WaveNet {
 /// The streams that the layers run for.
 #[inline(always)]
 pub(super) fn beginning(states: &mut [State]) -> impl Iterator<Item = &mut State> {
-    states.iter_mut().filter(|state| state.place.begins())
+    states.iter_mut().filter(|state| state.position.begins())
 }
 
 impl Layer {
@@ -350,10 +350,10 @@ impl Layer {
         z: &mut [f32],
         scratch: &mut [f32],
     ) {
-        let State { memory, biases, .. } = state;
+        let State { queues, biases, .. } = state;
         let (r, row) = (net.residual_channels, net.residual_padded);
-        let place = self.gate.past.as_ref().map(|p| memory.place(p));
-        let queue = &mut memory.queues[l];
+        let place = self.gate.past.as_ref().map(|p| queues.place(p));
+        let queue = &mut queues.layers[l];
         let bias = biases.layer(l);
         match (&self.gate.past, place) {
             (Some(past), Some(place)) => {

@@ -56,7 +56,7 @@ impl Config {
         for (name, wide) in &mut wide {
             match tensors.get(name) {
                 Some(old) => keep(old, wide, names::column_parts(name)),
-                None => keep(&self.of_others(tensors, name), wide, 1),
+                None => keep(&self.cross_speaker_tensor(tensors, name), wide, 1),
             }
         }
         wide

@@ -1,6 +1,6 @@
 //! The checkpoint: one safetensors file whose header says what the tensors are. Written down in `docs/formats.md`.
 
-use super::{Stored, Tensor, Tensors, code};
+use super::{Stored, Tensor, Tensors, nearest_i8};
 use half::f16;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
@@ -90,7 +90,7 @@ pub enum CheckpointError {
     },
     /// An i8 tensor whose codes or scales are none.
     #[error("{path}: tensor {name} is I8, {reason}")]
-    Codes {
+    I8 {
         /// The file.
         path: PathBuf,
         /// The tensor.
@@ -159,7 +159,7 @@ impl Checkpoint {
         for name in codes {
             let scales = tensors.remove(&format!("{name}{SCALE}"));
             if let Some(t) = tensors.get_mut(name) {
-                scale(t, scales).map_err(|reason| CheckpointError::Codes {
+                scale(t, scales).map_err(|reason| CheckpointError::I8 {
                     path: path(),
                     name: name.into(),
                     reason,
@@ -204,7 +204,7 @@ impl Checkpoint {
                 Stored::I8 { scales } => {
                     raw.push((format!("{name}{SCALE}"), Dtype::F32, vec![scales.len()], bytes(scales)));
                     let scales = scales.iter().cycle();
-                    (Dtype::I8, t.data.iter().zip(scales).map(|(&v, &s)| code(v, s) as u8).collect())
+                    (Dtype::I8, t.data.iter().zip(scales).map(|(&v, &s)| nearest_i8(v, s) as u8).collect())
                 }
             };
             raw.push((name.clone(), dtype, t.shape.clone(), bytes));

@@ -1,7 +1,7 @@
 //! How the values of a tensor are stored, in a file and in the engine's memory.
 //!
 //! A tensor's `data` are always the values that are meant, as f32. What it is stored as says that each of them is a
-//! value of a smaller type, so that writing and packing lose nothing. [`narrow`] is the one place where values change.
+//! value of a smaller type, so that writing and packing lose nothing. [`quantise`] is the one place where values change.
 
 use super::{Tensor, TensorSpec, Tensors, WeightsError, check};
 use half::f16;
@@ -94,14 +94,14 @@ pub fn dtype(tensors: &Tensors) -> Dtype {
 ///
 /// # Errors
 /// Tensors that are not the table's, or a value beyond the range of f16.
-pub fn narrow(tensors: &mut Tensors, table: &[TensorSpec], dtype: Dtype) -> Result<(), WeightsError> {
+pub fn quantise(tensors: &mut Tensors, table: &[TensorSpec], dtype: Dtype) -> Result<(), WeightsError> {
     check(tensors, table)?;
     let mut groups: BTreeMap<&str, Vec<&TensorSpec>> = BTreeMap::new();
     for spec in table {
         groups.entry(spec.group.unwrap_or(&spec.name)).or_default().push(spec);
     }
     for group in groups.values() {
-        let to = group[0].narrowest.max(dtype);
+        let to = group[0].smallest_dtype.max(dtype);
         if tensors[&group[0].name].stored.dtype() == to {
             continue;
         }
@@ -151,7 +151,7 @@ fn round(name: &str, t: &mut Tensor, stored: &Stored) -> Result<(), WeightsError
         Stored::I8 { scales } => {
             for row in t.data.chunks_exact_mut(scales.len()) {
                 for (v, scale) in row.iter_mut().zip(scales) {
-                    *v = code(*v, *scale) as f32 * scale;
+                    *v = nearest_i8(*v, *scale) as f32 * scale;
                 }
             }
         }
@@ -160,29 +160,29 @@ fn round(name: &str, t: &mut Tensor, stored: &Stored) -> Result<(), WeightsError
 }
 
 /// The code nearest to `value`.
-pub fn code(value: f32, scale: f32) -> i8 {
+pub fn nearest_i8(value: f32, scale: f32) -> i8 {
     (value / scale).round_ties_even().clamp(-127.0, 127.0) as i8
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ar::Coins;
+    use crate::ar::Uniforms;
     use crate::weights::Init;
 
     fn table() -> Vec<TensorSpec> {
         let spec = |name, shape: &[usize]| TensorSpec::new(name, shape, Init::Zeros);
         vec![
-            spec("a", &[5, 3]).narrowest(Dtype::I8).scaled_with("ab"),
-            spec("b", &[7, 3]).narrowest(Dtype::I8).scaled_with("ab"),
-            spec("c", &[4, 2]).narrowest(Dtype::F16),
+            spec("a", &[5, 3]).smallest_dtype(Dtype::I8).scaled_with("ab"),
+            spec("b", &[7, 3]).smallest_dtype(Dtype::I8).scaled_with("ab"),
+            spec("c", &[4, 2]).smallest_dtype(Dtype::F16),
             spec("d", &[3]),
         ]
     }
 
     fn tensors() -> Tensors {
-        let mut coins = Coins::new(3);
-        let mut random = |n| (0..n).map(|_| coins.normal()).collect();
+        let mut uniforms = Uniforms::new(3);
+        let mut random = |n| (0..n).map(|_| uniforms.normal()).collect();
         table().iter().map(|s| (s.name.clone(), Tensor::new(&s.shape, random(s.len())))).collect()
     }
 
@@ -190,7 +190,7 @@ mod tests {
     fn every_tensor_gets_the_smallest_type_it_may_have() {
         let types = |dtype| {
             let mut t = tensors();
-            narrow(&mut t, &table(), dtype).unwrap();
+            quantise(&mut t, &table(), dtype).unwrap();
             t.values().map(|t| t.stored.dtype()).collect::<Vec<_>>()
         };
         use Dtype::{F16, F32, I8};
@@ -200,19 +200,19 @@ mod tests {
     }
 
     #[test]
-    fn narrowing_is_near_and_twice_is_once() {
+    fn quantising_is_near_and_twice_is_once() {
         for (dtype, step) in [(Dtype::F16, 2f32.powi(-9)), (Dtype::I8, 4.0 / 127.0)] {
             let (before, mut after) = (tensors(), tensors());
-            narrow(&mut after, &table(), dtype).unwrap();
+            quantise(&mut after, &table(), dtype).unwrap();
             for (name, t) in &after {
                 for (a, b) in t.data.iter().zip(&before[name].data) {
                     assert!((a - b).abs() <= step / 2.0, "{dtype} {name}: {b} became {a}");
                 }
             }
             let mut again = after.clone();
-            narrow(&mut again, &table(), dtype).unwrap();
+            quantise(&mut again, &table(), dtype).unwrap();
             assert_eq!(again, after);
-            narrow(&mut again, &table(), Dtype::F32).unwrap();
+            quantise(&mut again, &table(), Dtype::F32).unwrap();
             assert!(again.iter().all(|(name, t)| t.data == after[name].data), "widening changes no value");
             assert_eq!(super::dtype(&again), Dtype::F32);
         }
@@ -224,13 +224,13 @@ mod tests {
         t.get_mut("b").unwrap().data[1] = 40.0;
         t.get_mut("a").unwrap().data.iter_mut().step_by(3).for_each(|v| *v = 0.0);
         t.get_mut("b").unwrap().data.iter_mut().step_by(3).for_each(|v| *v = 0.0);
-        narrow(&mut t, &table(), Dtype::I8).unwrap();
+        quantise(&mut t, &table(), Dtype::I8).unwrap();
         assert_eq!(t["a"].stored, t["b"].stored);
         let Stored::I8 { scales } = &t["a"].stored else { panic!("i8") };
         assert_eq!((scales[0], scales[1]), (1.0, 40.0 / 127.0));
         for scale in [1e-30, 0.1, 1.0 / 3.0, 7.7e20] {
             for c in -127..=127i8 {
-                assert_eq!(code(f32::from(c) * scale, scale), c);
+                assert_eq!(nearest_i8(f32::from(c) * scale, scale), c);
             }
         }
     }
@@ -239,7 +239,7 @@ mod tests {
     fn a_value_beyond_f16_is_refused() {
         let mut t = tensors();
         t.get_mut("c").unwrap().data[5] = -7e4;
-        let said = narrow(&mut t, &table(), Dtype::F16).unwrap_err().to_string();
-        assert_eq!(said, "tensor c holds -70000 at position 5, beyond the range of f16: keep it in f32");
+        let message = quantise(&mut t, &table(), Dtype::F16).unwrap_err().to_string();
+        assert_eq!(message, "tensor c holds -70000 at position 5, beyond the range of f16: keep it in f32");
     }
 }

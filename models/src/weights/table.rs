@@ -1,7 +1,7 @@
 //! A family's parameters: written down once, read by the trainer, the loader and the packer.
 
 use super::{Dtype, Tensor, Tensors};
-use crate::ar::Coins;
+use crate::ar::Uniforms;
 
 /// Name, shape and first values of one tensor.
 #[derive(Debug, Clone, PartialEq)]
@@ -13,7 +13,7 @@ pub struct TensorSpec {
     /// The values that training starts from.
     pub init: Init,
     /// The smallest type that it can be stored as.
-    pub narrowest: Dtype,
+    pub smallest_dtype: Dtype,
     /// Tensors of one group have the same i8 scales: their products are summed before they are scaled.
     pub group: Option<&'static str>,
     /// Whether decoupled weight decay shrinks it.
@@ -46,12 +46,12 @@ impl TensorSpec {
     /// A tensor that is always stored as f32. It decays if it has two dimensions or more.
     pub fn new(name: impl Into<String>, shape: &[usize], init: Init) -> Self {
         let (name, shape, decays) = (name.into(), shape.to_vec(), shape.len() > 1);
-        Self { name, shape, init, narrowest: Dtype::F32, group: None, decays, inner: false }
+        Self { name, shape, init, smallest_dtype: Dtype::F32, group: None, decays, inner: false }
     }
 
     /// With the smallest type that it can be stored as.
-    pub fn narrowest(self, narrowest: Dtype) -> Self {
-        Self { narrowest, ..self }
+    pub fn smallest_dtype(self, smallest_dtype: Dtype) -> Self {
+        Self { smallest_dtype, ..self }
     }
 
     /// With the group that it shares its i8 scales with.
@@ -143,14 +143,14 @@ impl Layout {
     pub fn init(&self, seed: u64) -> Vec<f32> {
         let mut flat = Vec::with_capacity(self.len);
         for (i, spec) in self.table.iter().enumerate() {
-            let mut coins = Coins::keyed(seed, i as u64);
+            let mut uniforms = Uniforms::keyed(seed, i as u64);
             match spec.init {
                 Init::Zeros => flat.resize(flat.len() + spec.len(), 0.0),
                 Init::Ones(from, to) => {
                     flat.extend((0..spec.len()).map(|i| if (from..to).contains(&i) { 1.0 } else { 0.0 }))
                 }
                 Init::Constant(value) => flat.resize(flat.len() + spec.len(), value),
-                Init::Normal(std) => flat.extend((0..spec.len()).map(|_| coins.normal() * std)),
+                Init::Normal(std) => flat.extend((0..spec.len()).map(|_| uniforms.normal() * std)),
             }
         }
         flat

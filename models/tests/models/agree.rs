@@ -2,14 +2,14 @@
 //! the fused layers with their own backward.
 
 use crate::common::{bunched, config, random_frames, random_symbols, random_tensors, relative};
-use wavesynth_models::ar::{Coins, Graph, Model};
+use wavesynth_models::ar::{Graph, Model, Uniforms};
 use wavesynth_models::candle_core::{Device, IndexOp, Tensor};
 use wavesynth_models::kernels::Isa;
 use wavesynth_models::objective::{Objective, Window};
 use wavesynth_models::wavenet::fused::Fused;
 use wavesynth_models::wavenet::graph::{GraphObjective, WaveNetGraph};
 use wavesynth_models::wavenet::{Config, Track, WaveNet, names};
-use wavesynth_models::weights::{Dtype, Layout, Tensors, narrow};
+use wavesynth_models::weights::{Dtype, Layout, Tensors, quantise};
 
 /// Every parameter of every p over T = 2 · receptive field + 3 rows: the largest difference of step and graph.
 pub fn step_against_graph(graph: &Config, step: &Config, tensors: &Tensors, isa: Isa) -> f32 {
@@ -79,7 +79,7 @@ fn step_equals_graph_under_every_instruction_set() {
     for config in grid() {
         for (dtype, bound) in [(Dtype::F32, 1e-4), (Dtype::F16, 1e-4), (Dtype::I8, 0.2)] {
             let mut tensors = random_tensors(&config, 7);
-            narrow(&mut tensors, &config.table(), dtype).unwrap();
+            quantise(&mut tensors, &config.table(), dtype).unwrap();
             for isa in Isa::available() {
                 let worst = step_against_graph(&config, &config, &tensors, isa);
                 assert!(worst < bound, "{} {dtype} differs by {worst} for {config:?}", isa.name());
@@ -96,7 +96,7 @@ fn some_weights_as_codes_are_near_the_graph() {
     for kept in ["layer.2.gate.weight", "layer.0.residual.weight"] {
         let float = random_tensors(&config, 7);
         let mut tensors = float.clone();
-        narrow(&mut tensors, &config.table(), Dtype::I8).unwrap();
+        quantise(&mut tensors, &config.table(), Dtype::I8).unwrap();
         tensors.insert(kept.into(), float[kept].clone());
         for isa in Isa::available() {
             let worst = step_against_graph(&config, &config, &tensors, isa);
@@ -111,7 +111,7 @@ fn dot_products_of_bytes_change_no_bit() {
     // Odd channels, and a batch of past taps as codes.
     let config = config(13, 16, 24, 32, 32, 3, &[1, 2, 4, 8], 1);
     let mut tensors = random_tensors(&config, 7);
-    narrow(&mut tensors, &config.table(), Dtype::I8).unwrap();
+    quantise(&mut tensors, &config.table(), Dtype::I8).unwrap();
     let frame = random_frames(&config, 1, 2);
     for isa in Isa::available() {
         let run = |isa| {
@@ -171,7 +171,7 @@ fn planted_mistakes_are_caught() {
 }
 
 pub fn windows(config: &Config, count: usize, seed: u64) -> Vec<Window> {
-    let mut coins = Coins::new(seed);
+    let mut uniforms = Uniforms::new(seed);
     (0..count)
         .map(|i| {
             let t = config.receptive_field() + 30 + 17 * i;
@@ -179,11 +179,11 @@ pub fn windows(config: &Config, count: usize, seed: u64) -> Vec<Window> {
             let c = config.condition.as_ref();
             let width = c.map_or(0, |c| c.local_len());
             let count = c.map_or(0, |c| t.div_ceil(c.hop));
-            let mut frames: Vec<f32> = (0..count * width).map(|_| coins.normal()).collect();
+            let mut frames: Vec<f32> = (0..count * width).map(|_| uniforms.normal()).collect();
             if c.is_some_and(|c| c.others > 0) {
                 let flags = frames.iter_mut().step_by(width);
                 flags.for_each(|flag| {
-                    *flag = if coins.next_coin() < 0.5 { Track::OWN } else { Track::OTHERS }
+                    *flag = if uniforms.next_uniform() < 0.5 { Track::OWN } else { Track::CROSS_SPEAKER }
                 });
             }
             Window {
@@ -361,7 +361,7 @@ fn a_clone_forks_and_a_reset_is_new() {
     for (bunch, dtype) in [(1, Dtype::F32), (3, Dtype::F32), (1, Dtype::I8), (3, Dtype::I8)] {
         let config = bunched(config(16, 16, 24, 32, 32, 3, &[1, 2, 4], 1), bunch);
         let mut tensors = random_tensors(&config, 7);
-        narrow(&mut tensors, &config.table(), dtype).unwrap();
+        quantise(&mut tensors, &config.table(), dtype).unwrap();
         let model = WaveNet::new(&config, &tensors, Isa::detect()).unwrap();
         let symbols = random_symbols(&config, 50, 4);
         let frame = random_frames(&config, 1, 5);

@@ -2,7 +2,7 @@
 #![cfg_attr(not(feature = "train"), allow(dead_code, reason = "the graph's tests use the rest"))]
 
 use crate::common::{Golden, golden_path};
-use wavesynth_models::ar::{Coins, Model, Sampling};
+use wavesynth_models::ar::{Model, Sampling, Uniforms};
 use wavesynth_models::char_rnn::{Cell, CharRnn, Config};
 use wavesynth_models::kernels::Isa;
 use wavesynth_models::weights::{Checkpoint, Init, Layout, Tensors};
@@ -36,8 +36,8 @@ fn random_tensors(config: &Config, seed: u64) -> Tensors {
 }
 
 fn random_symbols(config: &Config, n: usize, seed: u64) -> Vec<u16> {
-    let mut coins = Coins::new(seed);
-    (0..n).map(|_| coins.below(config.classes as u64) as u16).collect()
+    let mut uniforms = Uniforms::new(seed);
+    (0..n).map(|_| uniforms.below(config.classes as u64) as u16).collect()
 }
 
 /// The logits of every row, by the engine.
@@ -86,18 +86,18 @@ fn a_checkpoint_comes_back_as_it_was() {
     assert_eq!(Checkpoint::read(&path).unwrap(), file);
     let model = Loaded::open(&path, Isa::PLAIN).unwrap();
     assert_eq!(model.config, FamilyConfig::CharRnn(Config { start: 5, ..config(Cell::Gru, 7, 3, 13) }));
-    let said = model.config.into_voice(&path).unwrap_err().to_string();
-    assert_eq!(said, format!("{}: family `char_rnn`, wanted a voice (wavenet)", path.display()));
+    let message = model.config.into_voice(&path).unwrap_err().to_string();
+    assert_eq!(message, format!("{}: family `char_rnn`, wanted a voice (wavenet)", path.display()));
     let mut damaged = file.clone();
     damaged.header.config["cell"] = "elman".into();
     damaged.write(&path).unwrap();
-    let said = Loaded::open(&path, Isa::PLAIN).err().expect("refused").to_string();
-    assert!(said.contains("unknown variant `elman`, expected `lstm` or `gru`"), "{said}");
+    let message = Loaded::open(&path, Isa::PLAIN).err().expect("refused").to_string();
+    assert!(message.contains("unknown variant `elman`, expected `lstm` or `gru`"), "{message}");
     let mut damaged = file;
     damaged.tensors.remove("layer.1.candidate.bias");
     damaged.write(&path).unwrap();
-    let said = Loaded::open(&path, Isa::PLAIN).err().expect("refused").to_string();
-    assert!(said.contains("tensor layer.1.candidate.bias is missing, wanted [7]"), "{said}");
+    let message = Loaded::open(&path, Isa::PLAIN).err().expect("refused").to_string();
+    assert!(message.contains("tensor layer.1.candidate.bias is missing, wanted [7]"), "{message}");
 }
 
 #[test]
@@ -129,7 +129,7 @@ mod train {
     use wavesynth_models::char_rnn::fused::Fused;
     use wavesynth_models::char_rnn::graph::{CharRnnGraph, GraphObjective};
     use wavesynth_models::objective::{Objective, Window};
-    use wavesynth_models::weights::{Dtype, narrow};
+    use wavesynth_models::weights::{Dtype, quantise};
 
     fn run_graph(config: &Config, tensors: &Tensors, symbols: &[u16]) -> Vec<Vec<f32>> {
         let graph = CharRnnGraph::new(config, tensors, &Device::Cpu).unwrap();
@@ -144,7 +144,7 @@ mod train {
         let dtypes = [(Dtype::F32, 1e-4), (Dtype::F16, 1e-4), (Dtype::I8, 0.05)];
         for (config, (dtype, bound)) in grid().into_iter().flat_map(|c| dtypes.map(|d| (c.clone(), d))) {
             let mut tensors = random_tensors(&config, 7);
-            narrow(&mut tensors, &config.table(), dtype).unwrap();
+            quantise(&mut tensors, &config.table(), dtype).unwrap();
             let symbols = random_symbols(&config, 40, 1);
             let want = run_graph(&config, &tensors, &symbols);
             for isa in Isa::available() {
@@ -254,8 +254,8 @@ mod train {
 
     /// A carried state for each window but every third, which starts a stream.
     fn carries(config: &Config, count: usize, seed: u64) -> Vec<Vec<f32>> {
-        let mut coins = Coins::new(seed);
-        let mut state = || (0..config.state_len()).map(|_| coins.normal() * 0.5).collect();
+        let mut uniforms = Uniforms::new(seed);
+        let mut state = || (0..config.state_len()).map(|_| uniforms.normal() * 0.5).collect();
         (0..count).map(|i| if i % 3 == 2 { Vec::new() } else { state() }).collect()
     }
 

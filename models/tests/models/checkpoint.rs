@@ -2,10 +2,10 @@
 
 use crate::common::{config, random_tensors};
 use std::path::{Path, PathBuf};
-use wavesynth_models::ar::{Coins, Sampling};
+use wavesynth_models::ar::{Sampling, Uniforms};
 use wavesynth_models::kernels::Isa;
 use wavesynth_models::weights::{Checkpoint, Dtype, Header, Stored};
-use wavesynth_models::zoo::{Loaded, narrow};
+use wavesynth_models::zoo::{Loaded, quantise};
 
 fn checkpoint() -> Checkpoint {
     let config = config(5, 7, 3, 9, 11, 2, &[1, 2], 1);
@@ -29,20 +29,20 @@ fn bytes(file: &Checkpoint) -> Vec<u8> {
 
 fn load(bytes: &[u8]) -> Result<Loaded, String> {
     let path = Path::new("some/model.safetensors");
-    let said = Checkpoint::from_bytes(bytes, path)
+    let message = Checkpoint::from_bytes(bytes, path)
         .map_err(|e| e.to_string())
         .and_then(|c| Loaded::from_checkpoint(c, path, Isa::PLAIN).map_err(|e| e.to_string()));
-    if let Err(e) = &said {
+    if let Err(e) = &message {
         assert!(e.starts_with("some/model.safetensors: ") && !e.contains('\n'), "{e}");
     }
-    said
+    message
 }
 
 fn refused(change: impl FnOnce(&mut Checkpoint), words: &str) {
     let mut file = checkpoint();
     change(&mut file);
-    let said = load(&bytes(&file)).err().expect("refused");
-    assert!(said.contains(words), "`{said}` does not say `{words}`");
+    let message = load(&bytes(&file)).err().expect("refused");
+    assert!(message.contains(words), "`{message}` does not say `{words}`");
 }
 
 #[test]
@@ -55,9 +55,9 @@ fn a_checkpoint_comes_back_as_it_was() {
 }
 
 /// A checkpoint of smaller weights.
-fn narrowed(dtype: Dtype) -> Checkpoint {
+fn quantised(dtype: Dtype) -> Checkpoint {
     let mut file = checkpoint();
-    narrow(&mut file, Path::new("x"), dtype).unwrap();
+    quantise(&mut file, Path::new("x"), dtype).unwrap();
     file
 }
 
@@ -65,7 +65,7 @@ fn narrowed(dtype: Dtype) -> Checkpoint {
 fn smaller_weights_come_back_as_they_were() {
     let size = bytes(&checkpoint()).len();
     for dtype in [Dtype::F16, Dtype::I8] {
-        let file = narrowed(dtype);
+        let file = quantised(dtype);
         let written = bytes(&file);
         let again = Checkpoint::from_bytes(&written, Path::new("x")).unwrap();
         assert_eq!(again, file, "{dtype}");
@@ -75,18 +75,18 @@ fn smaller_weights_come_back_as_they_were() {
         let stream = |file| {
             let model = Loaded::from_checkpoint(file, Path::new("x"), Isa::detect()).unwrap();
             let mut stream = model.generator(Sampling::default());
-            let mut coins = Coins::new(1);
-            (0..200).map(|_| stream.next(coins.next_coin())).collect::<Vec<_>>()
+            let mut uniforms = Uniforms::new(1);
+            (0..200).map(|_| stream.next(uniforms.next_uniform())).collect::<Vec<_>>()
         };
         assert_eq!(stream(again), stream(file), "{dtype}: the file and the same weights in memory");
     }
 }
 
 fn refused_i8(change: impl FnOnce(&mut Checkpoint), words: &str) {
-    let mut file = narrowed(Dtype::I8);
+    let mut file = quantised(Dtype::I8);
     change(&mut file);
-    let said = load(&bytes(&file)).err().expect("refused");
-    assert!(said.contains(words), "`{said}` does not say `{words}`");
+    let message = load(&bytes(&file)).err().expect("refused");
+    assert!(message.contains(words), "`{message}` does not say `{words}`");
 }
 
 #[test]
@@ -106,17 +106,17 @@ fn codes_that_mean_nothing_are_refused() {
     );
     refused_i8(|f| scales(f, "skip.bias", vec![1.0; 3]), "skip.bias is stored as i8, f32 is the smallest");
     // The scales renamed, the same length: no tensor is theirs.
-    let whole = bytes(&narrowed(Dtype::I8));
+    let whole = bytes(&quantised(Dtype::I8));
     let at = whole.windows(19).position(|w| w == b"head.0.weight.scale").unwrap();
     let mut lost = whole.clone();
     lost[at..at + 19].copy_from_slice(b"head.0.weight.stale");
-    let said = load(&lost).err().unwrap();
-    assert!(said.contains("head.0.weight is I8, and has no scales beside it"), "{said}");
-    let mut coins = Coins::new(5);
+    let message = load(&lost).err().unwrap();
+    assert!(message.contains("head.0.weight is I8, and has no scales beside it"), "{message}");
+    let mut uniforms = Uniforms::new(5);
     for _ in 0..2000 {
         let mut damaged = whole.clone();
-        let at = coins.below(damaged.len() as u64) as usize;
-        damaged[at] = if at.is_multiple_of(2) { 0x80 } else { damaged[at] ^ (1 << coins.below(8)) };
+        let at = uniforms.below(damaged.len() as u64) as usize;
+        damaged[at] = if at.is_multiple_of(2) { 0x80 } else { damaged[at] ^ (1 << uniforms.below(8)) };
         // One line or a model, never a panic.
         let _ = load(&damaged);
     }
@@ -156,11 +156,11 @@ fn damage_is_refused_and_never_panics() {
     for n in (0..whole.len()).step_by(7) {
         assert!(load(&whole[..n]).is_err(), "cut to {n} bytes");
     }
-    let mut coins = wavesynth_models::ar::Coins::new(5);
+    let mut uniforms = wavesynth_models::ar::Uniforms::new(5);
     for _ in 0..3000 {
         let mut damaged = whole.clone();
-        let at = coins.below(damaged.len().min(4000) as u64) as usize;
-        damaged[at] ^= 1 << coins.below(8);
+        let at = uniforms.below(damaged.len().min(4000) as u64) as usize;
+        damaged[at] ^= 1 << uniforms.below(8);
         // A flipped weight can be a weight; what matters is one line or a model, never a panic.
         let _ = load(&damaged);
     }
@@ -171,8 +171,8 @@ fn damage_is_refused_and_never_panics() {
 fn a_failed_write_leaves_the_old_file() {
     let dir = tempfile::tempdir().unwrap();
     let path: PathBuf = dir.path().join("missing").join("x.safetensors");
-    let said = checkpoint().write(&path).unwrap_err().to_string();
-    assert!(said.contains("missing"), "{said}");
+    let message = checkpoint().write(&path).unwrap_err().to_string();
+    assert!(message.contains("missing"), "{message}");
     let path = dir.path().join("x.safetensors");
     std::fs::create_dir(&path).unwrap();
     assert!(checkpoint().write(&path).is_err(), "a folder stands in the way");

@@ -3,7 +3,7 @@
 
 use safetensors::SafeTensors;
 use std::path::{Path, PathBuf};
-use wavesynth_models::ar::Coins;
+use wavesynth_models::ar::Uniforms;
 use wavesynth_models::wavenet::{Condition, Config, Track};
 use wavesynth_models::weights::{Init, Layout, Tensors};
 
@@ -65,18 +65,19 @@ pub fn random_tensors(config: &Config, seed: u64) -> Tensors {
 
 /// `n` symbols.
 pub fn random_symbols(config: &Config, n: usize, seed: u64) -> Vec<u16> {
-    let mut coins = Coins::new(seed);
-    (0..n).map(|_| coins.below(config.classes as u64) as u16).collect()
+    let mut uniforms = Uniforms::new(seed);
+    (0..n).map(|_| uniforms.below(config.classes as u64) as u16).collect()
 }
 
 /// The conditioning frames of `t` symbols; with a network for others' tracks, of both kinds.
 pub fn random_frames(config: &Config, t: usize, seed: u64) -> Vec<f32> {
-    let mut coins = Coins::new(seed);
+    let mut uniforms = Uniforms::new(seed);
     let n = config.cond_len();
-    let mut frames: Vec<f32> = (0..t.div_ceil(config.hop()) * n).map(|_| coins.normal()).collect();
+    let mut frames: Vec<f32> = (0..t.div_ceil(config.hop()) * n).map(|_| uniforms.normal()).collect();
     if let Some(c) = config.condition.as_ref().filter(|c| c.others > 0) {
         for frame in frames.chunks_exact_mut(n) {
-            frame[c.speaker_dim] = if coins.next_coin() < 0.5 { Track::OWN } else { Track::OTHERS };
+            frame[c.speaker_dim] =
+                if uniforms.next_uniform() < 0.5 { Track::OWN } else { Track::CROSS_SPEAKER };
         }
     }
     frames

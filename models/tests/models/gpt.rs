@@ -6,7 +6,7 @@ mod readings;
 use safetensors::SafeTensors;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use wavesynth_models::ar::{Coins, Generator, Model, Sampling, Stream};
+use wavesynth_models::ar::{Generator, Model, Sampling, Stream, Uniforms};
 use wavesynth_models::gpt::{self, Config, Gpt};
 use wavesynth_models::kernels::Isa;
 use wavesynth_models::weights::{Checkpoint, Header, Init, Layout, Tensors};
@@ -33,8 +33,8 @@ fn random_tensors(config: &Config, seed: u64) -> Tensors {
 }
 
 fn random_symbols(config: &Config, n: usize, seed: u64) -> Vec<u16> {
-    let mut coins = Coins::new(seed);
-    (0..n).map(|_| coins.below(config.classes as u64) as u16).collect()
+    let mut uniforms = Uniforms::new(seed);
+    (0..n).map(|_| uniforms.below(config.classes as u64) as u16).collect()
 }
 
 fn run(model: &Gpt, state: &mut <Gpt as Model>::State, symbols: &[u16]) -> Vec<Vec<f32>> {

@@ -34,8 +34,8 @@ fn the_sums_are_the_mean_of_both() {
     assert_eq!((is.hidden, is.others), (was.hidden, was.hidden + was.others));
     for frame in random_frames(&before, 20, 2).chunks_exact(before.cond_len()) {
         let own = sums(&before, &tensors, names::HIDDEN, frame, Track::OWN);
-        let others = sums(&before, &tensors, names::OTHERS, frame, Track::OTHERS);
-        let found = sums(&after, &half_way, names::OTHERS, frame, Track::OTHERS);
+        let others = sums(&before, &tensors, names::OTHERS, frame, Track::CROSS_SPEAKER);
+        let found = sums(&after, &half_way, names::OTHERS, frame, Track::CROSS_SPEAKER);
         for ((own, others), found) in own.iter().zip(&others).zip(found) {
             assert!(((own + others) / 2.0 - found).abs() < 1e-6, "{own} and {others}, half-way {found}");
         }

@@ -2,7 +2,7 @@
 
 use crate::common::{bunched, config, golden_path, random_frames, random_symbols, random_tensors};
 use std::sync::Arc;
-use wavesynth_models::ar::{Coins, Generator, Generators, Model, Sampling, Stream, Streams};
+use wavesynth_models::ar::{Generator, Generators, Model, Sampling, Stream, Streams, Uniforms};
 use wavesynth_models::kernels::Isa;
 use wavesynth_models::wavenet::{Config, WaveNet};
 use wavesynth_models::weights::{self, Checkpoint, Dtype, Tensors};
@@ -31,7 +31,7 @@ fn alone(
     let mut state = model.state();
     let n = config.cond_len();
     let frame = |i: usize| &frames[i * n % frames.len().max(1)..][..n];
-    let mut said = Vec::new();
+    let mut drawn = Vec::new();
     for (t, &x) in symbols.iter().enumerate() {
         if n > 0 && t % config.hop() == 0 {
             model.condition(&mut state, frame(t / config.hop()));
@@ -39,9 +39,9 @@ fn alone(
         if let Some(i) = announce(t).filter(|_| n > 0) {
             model.announce(&mut state, frame(i));
         }
-        said.push(model.step(&mut state, x).to_vec());
+        drawn.push(model.step(&mut state, x).to_vec());
     }
-    said
+    drawn
 }
 
 #[test]
@@ -84,7 +84,7 @@ fn a_reset_forgets_an_announcement() {
 
 fn stored_tensors(config: &Config, dtype: Dtype) -> Tensors {
     let mut tensors = random_tensors(config, 7);
-    weights::narrow(&mut tensors, &config.table(), dtype).unwrap();
+    weights::quantise(&mut tensors, &config.table(), dtype).unwrap();
     tensors
 }
 
@@ -100,7 +100,7 @@ fn company_changes_no_bit() {
                 let frames: Vec<_> = (0..count).map(|i| random_frames(&config, 90, 50 + i)).collect();
                 let mut states: Vec<_> = (0..count).map(|_| model.state()).collect();
                 let mut scratch = vec![f32::NAN; model.scratch_len(count as usize)];
-                let mut said = vec![Vec::new(); count as usize];
+                let mut drawn = vec![Vec::new(); count as usize];
                 // Stream i stands still until sample 3 i, and then reads its own symbols from the first on.
                 for t in 0..90 {
                     let running = states.len().min(t / 3 + 1);
@@ -113,13 +113,13 @@ fn company_changes_no_bit() {
                         now.push(symbols[i][t]);
                     }
                     let rows = model.step_many(&mut states[..running], &now, &mut scratch);
-                    for (row, said) in rows.chunks_exact(rows.len() / running).zip(&mut said) {
-                        said.push(row[..config.classes].to_vec());
+                    for (row, drawn) in rows.chunks_exact(rows.len() / running).zip(&mut drawn) {
+                        drawn.push(row[..config.classes].to_vec());
                     }
                 }
-                for ((said, symbols), frames) in said.iter().zip(&symbols).zip(&frames) {
-                    let want = alone(&model, &config, &symbols[..said.len()], frames, |_| None);
-                    assert!(*said == want, "{} {dtype}: of {count} streams one differs", isa.name());
+                for ((drawn, symbols), frames) in drawn.iter().zip(&symbols).zip(&frames) {
+                    let want = alone(&model, &config, &symbols[..drawn.len()], frames, |_| None);
+                    assert!(*drawn == want, "{} {dtype}: of {count} streams one differs", isa.name());
                 }
             }
         }
@@ -135,8 +135,8 @@ fn streams_live_apart() {
         let frames = random_frames(config, 5 * config.hop(), 3);
         let frame = |stream: usize| &frames[stream * config.cond_len()..][..config.cond_len()];
         let mut streams = Streams::new(model.clone(), 5, Sampling::default());
-        let mut lone: [Option<(Stream<WaveNet>, Coins)>; 5] = Default::default();
-        let mut events = Coins::new(9);
+        let mut lone: [Option<(Stream<WaveNet>, Uniforms)>; 5] = Default::default();
+        let mut events = Uniforms::new(9);
         let mut drawn = 0;
         for t in 0..400 {
             let stream = events.below(5) as usize;
@@ -146,7 +146,7 @@ fn streams_live_apart() {
                     streams.condition(stream, frame(stream));
                     let mut s = Stream::new(model.clone(), Sampling::default());
                     s.condition(frame(stream));
-                    lone[stream] = Some((s, Coins::keyed(t, stream as u64)));
+                    lone[stream] = Some((s, Uniforms::keyed(t, stream as u64)));
                 }
                 2 => {
                     streams.end(stream);
@@ -154,16 +154,16 @@ fn streams_live_apart() {
                 }
                 _ => {}
             }
-            let (mut coins, mut want, mut got) = ([0.0; 5], [999; 5], [999; 5]);
+            let (mut uniforms, mut want, mut got) = ([0.0; 5], [999; 5], [999; 5]);
             for (i, lone) in lone.iter_mut().enumerate() {
                 assert_eq!(streams.is_running(i), lone.is_some());
                 if let Some((s, c)) = lone {
-                    coins[i] = c.next_coin();
-                    want[i] = s.next(coins[i]);
+                    uniforms[i] = c.next_uniform();
+                    want[i] = s.next(uniforms[i]);
                     drawn += 1;
                 }
             }
-            streams.next(&coins, &mut got);
+            streams.next(&uniforms, &mut got);
             assert_eq!(got, want, "at {t}");
         }
         assert!(drawn > 600, "{drawn} symbols compare little");
@@ -177,7 +177,7 @@ fn every_family_draws_alike_in_company() {
     for (family, dtype) in families.into_iter().flat_map(|family| Dtype::ALL.map(|d| (family, d))) {
         let path = golden_path(family);
         let mut file = Checkpoint::read(&path).unwrap();
-        zoo::narrow(&mut file, &path, dtype).unwrap();
+        zoo::quantise(&mut file, &path, dtype).unwrap();
         for isa in Isa::available() {
             let model = Loaded::from_checkpoint(file.clone(), &path, isa).unwrap();
             let mut streams = model.streams(7, Sampling::default());
@@ -185,37 +185,39 @@ fn every_family_draws_alike_in_company() {
             let alone: Vec<Vec<u16>> = (0..7u64)
                 .map(|i| {
                     let mut lone = model.generator(sampling(i));
-                    let mut coins = Coins::keyed(3, i);
+                    let mut uniforms = Uniforms::keyed(3, i);
                     lone.condition(&vec![0.1 * i as f32; lone.cond_len()]);
-                    (0..40 + i).map(|_| lone.next(coins.next_coin())).collect()
+                    (0..40 + i).map(|_| lone.next(uniforms.next_uniform())).collect()
                 })
                 .collect();
-            let mut said = vec![Vec::<u16>::new(); 7];
-            let mut dice: Vec<_> = (0..7).map(|i| Coins::keyed(3, i)).collect();
-            let (mut coins, mut symbols) = ([0.0; 7], [0; 7]);
+            let mut drawn = vec![Vec::<u16>::new(); 7];
+            let mut dice: Vec<_> = (0..7).map(|i| Uniforms::keyed(3, i)).collect();
+            let (mut uniforms, mut symbols) = ([0.0; 7], [0; 7]);
             for t in 0..60 {
                 // Stream i says 40 + i symbols from the 2 i-th step on.
-                for (i, ((said, dice), coin)) in said.iter().zip(&mut dice).zip(&mut coins).enumerate() {
+                for (i, ((drawn, dice), uniform)) in
+                    drawn.iter().zip(&mut dice).zip(&mut uniforms).enumerate()
+                {
                     if t == 2 * i {
                         streams.start(i);
                         streams.set_sampling(i, sampling(i as u64));
                         streams.condition(i, &vec![0.1 * i as f32; streams.cond_len()]);
                     }
-                    if said.len() == 40 + i {
+                    if drawn.len() == 40 + i {
                         streams.end(i);
                     }
                     if streams.is_running(i) {
-                        *coin = dice.next_coin();
+                        *uniform = dice.next_uniform();
                     }
                 }
-                streams.next(&coins, &mut symbols);
-                for (i, (said, symbol)) in said.iter_mut().zip(symbols).enumerate() {
+                streams.next(&uniforms, &mut symbols);
+                for (i, (drawn, symbol)) in drawn.iter_mut().zip(symbols).enumerate() {
                     if streams.is_running(i) {
-                        said.push(symbol);
+                        drawn.push(symbol);
                     }
                 }
             }
-            assert!(said == alone, "{family} {dtype} {}", isa.name());
+            assert!(drawn == alone, "{family} {dtype} {}", isa.name());
         }
     }
 }

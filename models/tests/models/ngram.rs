@@ -2,22 +2,22 @@
 
 use std::collections::HashSet;
 use std::path::Path;
-use wavesynth_models::ar::{Coins, Sampling, Symbol};
+use wavesynth_models::ar::{Sampling, Symbol, Uniforms};
 use wavesynth_models::kernels::Isa;
 use wavesynth_models::ngram::{self, count, names};
 use wavesynth_models::weights::{Checkpoint, Dtype, Header, Tensors, VERSION};
-use wavesynth_models::zoo::{Loaded, narrow};
+use wavesynth_models::zoo::{Loaded, quantise};
 
 const CLASSES: usize = 5;
 const START: Symbol = 3;
 
 fn text(len: usize, seed: u64) -> Vec<Symbol> {
-    let mut coins = Coins::new(seed);
+    let mut uniforms = Uniforms::new(seed);
     let mut last = 0;
     (0..len)
         .map(|_| {
             // Something to learn: a symbol mostly follows its predecessor.
-            last = if coins.next_coin() < 0.6 { (last + 1) % 4 } else { coins.below(4) as Symbol };
+            last = if uniforms.next_uniform() < 0.6 { (last + 1) % 4 } else { uniforms.below(4) as Symbol };
             last
         })
         .collect()
@@ -62,13 +62,13 @@ fn the_engine_gives_the_equation_and_sums_to_one() {
         let (config, tensors) = count(&train, CLASSES, START, order, 1 << 20);
         let model = load(&config, tensors).unwrap();
         let mut stream = model.generator(Sampling::default());
-        let heard = text(60, 2);
+        let scored = text(60, 2);
         let mut logits = vec![0.0; CLASSES];
-        for (t, &x) in heard.iter().enumerate() {
+        for (t, &x) in scored.iter().enumerate() {
             stream.fork().logits(x, &mut logits);
             let sum: f64 = logits.iter().map(|&l| f64::from(l).exp()).sum();
             assert!((sum - 1.0).abs() < 1e-5, "order {order}, {t}: {sum}");
-            let want = -witten_bell(&train, &heard[..t], x, order).ln();
+            let want = -witten_bell(&train, &scored[..t], x, order).ln();
             let nats = f64::from(stream.score(x));
             assert!((nats - want).abs() < 1e-4, "order {order}, {t}: {nats}, wanted {want}");
         }
@@ -77,12 +77,12 @@ fn the_engine_gives_the_equation_and_sums_to_one() {
 
 #[test]
 fn longer_contexts_predict_better_and_room_is_kept() {
-    let (train, heard) = (text(20_000, 1), text(2000, 2));
+    let (train, scored) = (text(20_000, 1), text(2000, 2));
     let nats = |order, room| {
         let (config, tensors) = count(&train, CLASSES, START, order, room);
         assert!(config.entries <= room.max(CLASSES), "{} entries", config.entries);
         let mut stream = load(&config, tensors).unwrap().generator(Sampling::default());
-        heard.iter().map(|&x| f64::from(stream.score(x))).sum::<f64>() / heard.len() as f64
+        scored.iter().map(|&x| f64::from(stream.score(x))).sum::<f64>() / scored.len() as f64
     };
     assert!(nats(2, 1000) < nats(1, 1000) - 0.1);
     // Too little room for all contexts of six: what is left is still a table of the shorter ones.
@@ -95,8 +95,8 @@ fn a_table_that_would_lead_astray_is_refused() {
     let refused = |name: &str, at: usize, value: f32, words: &str| {
         let mut tensors = good.clone();
         tensors.get_mut(name).unwrap().data[at] = value;
-        let said = load(&config, tensors).err().unwrap_or_default();
-        assert!(said.contains(name) && said.contains(words), "{said}");
+        let message = load(&config, tensors).err().unwrap_or_default();
+        assert!(message.contains(name) && message.contains(words), "{message}");
     };
     refused(names::CHILDREN, 0, 0.0, "wanted");
     refused(names::CHILDREN, 1, 1e9, "do not fall");
@@ -117,8 +117,8 @@ fn a_table_that_would_lead_astray_is_refused() {
 fn a_type_that_a_family_has_no_weights_of_is_refused() {
     let (config, tensors) = count(&text(400, 1), CLASSES, START, 3, 1 << 20);
     let mut file = file(&config, tensors);
-    let mut to = |dtype| narrow(&mut file, Path::new("x"), dtype).map_err(|e| e.to_string());
+    let mut to = |dtype| quantise(&mut file, Path::new("x"), dtype).map_err(|e| e.to_string());
     to(Dtype::F32).unwrap();
-    let said = "x: weights of i8: family `ngram` keeps its weights as f32";
-    assert_eq!(to(Dtype::I8), Err(said.to_string()));
+    let message = "x: weights of i8: family `ngram` keeps its weights as f32";
+    assert_eq!(to(Dtype::I8), Err(message.to_string()));
 }

@@ -63,7 +63,7 @@ fn a_network_for_others_begins_as_that_for_all() {
     };
     flagged(&mut frames, Track::OWN);
     let (before, _) = run_graph(&narrow, &tensors, &symbols, &frames);
-    for flag in [Track::OWN, Track::OTHERS] {
+    for flag in [Track::OWN, Track::CROSS_SPEAKER] {
         flagged(&mut frames, flag);
         let (after, _) = run_graph(&wide, &widened, &symbols, &frames);
         let pairs = before.iter().flatten().zip(after.iter().flatten());
@@ -89,9 +89,9 @@ fn new_channels_can_learn() {
     Fused::new(wide.clone(), Isa::detect()).loss(&params, &[window], Some(&mut grads)).unwrap();
     let (old, new) = (narrow.skip_channels, wide.head_channels);
     let head = &grads[layout.range("head.0.weight")];
-    let heard = |row: &[f32]| row[..narrow.head_channels].iter().any(|g| *g != 0.0);
+    let reads = |row: &[f32]| row[..narrow.head_channels].iter().any(|g| *g != 0.0);
     assert!(
-        head.chunks_exact(new).skip(old).filter(|row| heard(row)).count() >= 3,
+        head.chunks_exact(new).skip(old).filter(|row| reads(row)).count() >= 3,
         "half of seven, as of a relu"
     );
     let skip = &grads[layout.range("layer.1.skip.weight")];

@@ -5,7 +5,7 @@ use crate::train::config::{Engine, Train};
 use crate::train::device::Device;
 use crate::train::objective_of;
 use anyhow::{Result, ensure};
-use wavesynth_models::ar::Coins;
+use wavesynth_models::ar::Uniforms;
 use wavesynth_models::char_rnn::{self, Cell};
 use wavesynth_models::gpt;
 use wavesynth_models::objective::Window;
@@ -73,11 +73,12 @@ pub fn named(name: &str, shape: &Shape, options: &Options) -> Result<TrainRow> {
     let window = options.window.unwrap_or(shape.window);
     let engine = options.engine.unwrap_or(Engine::Fused);
     let objective = objective_of(&shape.config, engine, Device::Cpu, 0.0, |_| true)?;
-    let symbols = |coins: &mut Coins| (0..window).map(|_| coins.below(CLASSES as u64) as u16).collect();
+    let symbols =
+        |uniforms: &mut Uniforms| (0..window).map(|_| uniforms.below(CLASSES as u64) as u16).collect();
     let batches = |step| {
         let window = |i| {
-            let mut coins = Coins::keyed(step, i);
-            Window { inputs: symbols(&mut coins), targets: symbols(&mut coins), ..Window::default() }
+            let mut uniforms = Uniforms::keyed(step, i);
+            Window { inputs: symbols(&mut uniforms), targets: symbols(&mut uniforms), ..Window::default() }
         };
         (0..batch as u64).map(window).collect()
     };

@@ -14,7 +14,7 @@ use wavesynth_models::ar::Symbol;
 use wavesynth_models::zoo::Loaded;
 
 /// A file, read.
-struct Heard {
+struct Scored {
     symbols: Vec<Symbol>,
     nats: Vec<f32>,
     bytes: usize,
@@ -29,34 +29,34 @@ pub fn run(args: &Args, model: Loaded, path: &Path) -> Result<()> {
         usage!("--surprise and --json both want stdout; --per-symbol writes the numbers into a file");
     }
     let model = TextModel::from_loaded(model, path)?;
-    let hear = |path: &std::path::PathBuf| {
+    let read = |path: &std::path::PathBuf| {
         let name = path.display().to_string();
         let text = std::fs::read(path).with_context(|| name.clone())?;
         ensure!(!text.is_empty(), "{name}: the file is empty");
         let symbols = model.tokenizer.encode(&text, &name)?;
         let nats = without_denormals(|| model.score(&symbols));
-        Ok(Heard { symbols, nats, bytes: text.len() })
+        Ok(Scored { symbols, nats, bytes: text.len() })
     };
-    let heard: Vec<Heard> = args.inputs.par_iter().map(hear).collect::<Result<_>>()?;
+    let scored: Vec<Scored> = args.inputs.par_iter().map(read).collect::<Result<_>>()?;
     if let Some(path) = &args.per_symbol {
-        let n = heard.iter().map(|h| h.nats.len() as u64).sum();
+        let n = scored.iter().map(|h| h.nats.len() as u64).sum();
         npy::write::<f32>(path, &[n], |push| {
-            Ok(heard.iter().flat_map(|h| &h.nats).copied().try_for_each(push)?)
+            Ok(scored.iter().flat_map(|h| &h.nats).copied().try_for_each(push)?)
         })?;
     }
     if args.surprise {
-        return heard.iter().try_for_each(|h| output::text(&surprise(&model, h)));
+        return scored.iter().try_for_each(|h| output::text(&surprise(&model, h)));
     }
-    let score = |input, heard: &[Heard]| {
-        let nats = heard.iter().flat_map(|h| &h.nats).map(|&n| f64::from(n)).sum();
-        let bytes: usize = heard.iter().map(|h| h.bytes).sum();
-        let score = Score::new(input, heard.iter().map(|h| h.nats.len()).sum(), nats);
+    let score = |input, scored: &[Scored]| {
+        let nats = scored.iter().flat_map(|h| &h.nats).map(|&n| f64::from(n)).sum();
+        let bytes: usize = scored.iter().map(|h| h.bytes).sum();
+        let score = Score::new(input, scored.iter().map(|h| h.nats.len()).sum(), nats);
         Score { bits_per_byte: Some(nats / LN_2 / bytes as f64), ..score }
     };
-    let inputs = args.inputs.iter().zip(&heard);
+    let inputs = args.inputs.iter().zip(&scored);
     let report = Report {
         inputs: inputs.map(|(p, h)| score(Some(p.clone()), std::slice::from_ref(h))).collect(),
-        total: score(None, &heard),
+        total: score(None, &scored),
     };
     if args.json { output::json(&report) } else { output::text(&table(&report)) }
 }
@@ -71,9 +71,9 @@ const COLOURS: [(f64, Color); 5] = [
 ];
 
 /// The text, coloured by bits a symbol, where a person looks at it; otherwise a table, a line for each symbol.
-fn surprise(model: &TextModel, heard: &Heard) -> String {
-    let bits = heard.nats.iter().map(|&n| f64::from(n) / LN_2);
-    let symbols = heard.symbols.iter().map(|&s| model.tokenizer.bytes(s)).zip(bits);
+fn surprise(model: &TextModel, scored: &Scored) -> String {
+    let bits = scored.nats.iter().map(|&n| f64::from(n) / LN_2);
+    let symbols = scored.symbols.iter().map(|&s| model.tokenizer.bytes(s)).zip(bits);
     let no_color = std::env::var_os("NO_COLOR").is_some_and(|v| !v.is_empty());
     if no_color || !std::io::stdout().is_terminal() {
         let row = |(i, (bytes, bits)): (usize, (&[u8], f64))| {
@@ -96,10 +96,10 @@ fn coloured<'a>(symbols: impl Iterator<Item = (&'a [u8], f64)>) -> String {
     let mut text = String::new();
     for (bytes, bits) in symbols {
         // A character in several symbols has the colour of its last.
-        let said = stream.push(bytes);
+        let shown = stream.push(bytes);
         let colour = COLOURS.iter().find(|(below, _)| bits < *below).map_or(Color::Red, |c| c.1);
-        if !said.is_empty() {
-            text += &said.with(colour).to_string();
+        if !shown.is_empty() {
+            text += &shown.with(colour).to_string();
         }
     }
     text + &stream.finish()
@@ -113,14 +113,14 @@ mod tests {
     fn colours_leave_the_text_as_it_is() {
         crossterm::style::force_color_output(true);
         let symbols: [(&[u8], f64); 4] = [(b"a", 0.5), (b"\xc3", 9.0), (b"\xa9", 5.0), (b"\n", 8.0)];
-        let said = coloured(symbols.into_iter());
+        let shown = coloured(symbols.into_iter());
         let mut plain = String::new();
-        let mut rest = said.as_str();
+        let mut rest = shown.as_str();
         while let Some((before, after)) = rest.split_once('\x1b') {
             plain += before;
             rest = after.split_once('m').map_or("", |p| p.1);
         }
         assert_eq!(plain + rest, "aé\n");
-        assert!(said.contains("é") && said.matches('\x1b').count() >= 6, "{said:?}");
+        assert!(shown.contains("é") && shown.matches('\x1b').count() >= 6, "{shown:?}");
     }
 }

@@ -28,7 +28,7 @@ impl Latency {
     /// As measured up to now; `None` where nothing is live, or nothing was heard yet.
     pub(super) fn measured(input: &Input, session: &Session<Playing>) -> Option<Self> {
         let capture_ms = input.capture_ms()?;
-        if input.hearing().frames() == 0 {
+        if input.counters().frames() == 0 {
             return None;
         }
         let (features_ms, resampled_ms) = input.delay_ms();
@@ -38,7 +38,7 @@ impl Latency {
             resampling_ms: resampled_ms + session.resampling_ms(),
             window_ms,
             context_ms: features_ms - window_ms,
-            ring_ms: input.hearing().waiting_ms(),
+            ring_ms: input.counters().waiting_ms(),
             device_ms: f64::from(session.output().stats().latency_ms),
             total_ms: 0.0,
         };

@@ -1,11 +1,11 @@
 //! `play --layer`: more voices in the same sound.
 
-use crate::cli::args::{ConditionArgs, LengthArgs, MAX_SECONDS, MannerArgs};
+use crate::cli::args::{ConditionArgs, LengthArgs, MAX_SECONDS, PolicyArgs};
 use crate::cli::usage;
 use anyhow::{Context, Result};
 use std::path::PathBuf;
 use std::str::FromStr;
-use wavesynth::synth::{CoinSource, Layer, Part};
+use wavesynth::synth::{Layer, Part, UniformSource};
 use wavesynth::voice::Voice;
 
 /// Softest and loudest gain.
@@ -26,7 +26,7 @@ pub(super) struct LayerArg {
 pub(super) struct Base<'a> {
     pub track: Option<&'a PathBuf>,
     pub length: &'a LengthArgs,
-    pub manner: &'a MannerArgs,
+    pub policy: &'a PolicyArgs,
 }
 
 impl FromStr for LayerArg {
@@ -80,19 +80,26 @@ impl LayerArg {
     pub(super) fn layer(&self, number: u64, voice: &Voice, base: &Base) -> Result<Layer> {
         let at = || format!("--layer {number}");
         let own = ConditionArgs { condition: self.condition.clone(), track: self.track.clone() };
-        let mut cue = own.cue(voice).with_context(at)?;
-        if !cue.has_track() && base.track.is_some() {
-            cue = ConditionArgs { track: base.track.cloned(), ..own }.cue(voice).with_context(at)?;
+        let mut conditioning = own.conditioning(voice).with_context(at)?;
+        if !conditioning.has_track() && base.track.is_some() {
+            conditioning =
+                ConditionArgs { track: base.track.cloned(), ..own }.conditioning(voice).with_context(at)?;
         }
         let seconds = LengthArgs { seconds: self.seconds.or(base.length.seconds) };
         let rate = voice.section.sample_rate;
-        let length = seconds.get(&cue, rate).with_context(at)?;
-        let base_seed = base.manner.seed();
+        let length = seconds.get(&conditioning, rate).with_context(at)?;
+        let base_seed = base.policy.seed();
         let Some(seed) = self.seed.or(base_seed.checked_add(number)) else {
             usage!("--layer {number}: wanted seed=, as --seed {base_seed} leaves none above it");
         };
-        let manner = base.manner.get(cue.has_track())?;
-        let part = Part { cue: Box::new(cue), manner, coins: CoinSource::seed(seed), length, record: false };
+        let policy = base.policy.get(conditioning.has_track())?;
+        let part = Part {
+            conditioning: Box::new(conditioning),
+            policy,
+            uniforms: UniformSource::seed(seed),
+            length,
+            record: false,
+        };
         Ok(Layer { part, start: (self.start * f64::from(rate)).round() as u64, gain: self.gain })
     }
 }

@@ -55,7 +55,7 @@ impl Status {
         let speed = samples as f64 / f64::from(self.voice_rate) / busy.as_secs_f64().max(1e-9);
         if underruns > 0 && speed < 1.0 && !self.warned {
             self.warned = true;
-            self.say(&format!(
+            self.print(&format!(
                 "the engine makes {speed:.2} x real time on this machine, so there are gaps; `render` works at any speed"
             ));
         }
@@ -80,7 +80,7 @@ impl Status {
     }
 
     /// A message of its own line (or lines), above the status.
-    pub(super) fn say(&mut self, message: &str) {
+    pub(super) fn print(&mut self, message: &str) {
         let mut err = stderr().lock();
         // A terminal in raw mode needs the carriage returned by hand. Nobody to write to is no reason to stop playing.
         let _ = if self.terminal {

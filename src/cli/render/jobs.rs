@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 use wavesynth::ranks::Ranks;
-use wavesynth::synth::{CoinSource, Ensemble, Length, Part, without_denormals};
+use wavesynth::synth::{Ensemble, Length, Part, UniformSource, without_denormals};
 use wavesynth::voice::Voice;
 use wavesynth_audio::sink::{FileSink, Format, Sink};
 
@@ -157,8 +157,8 @@ impl Job {
                 Err(_) => bail!("{at}: seconds `{seconds}`: wanted a number"),
             },
         };
-        let cue = condition.cue(voice).with_context(|| at.clone())?;
-        let length = seconds.get(&cue, voice.section.sample_rate).with_context(|| at.clone())?;
+        let conditioning = condition.conditioning(voice).with_context(|| at.clone())?;
+        let length = seconds.get(&conditioning, voice.section.sample_rate).with_context(|| at.clone())?;
         let mut job = Self { at, condition, seed, output: output.into(), length, samples: 0 };
         let (named, folder) = (job.output.file_name().is_some() && output != "-", job.folder());
         ensure!(named && !job.output.is_dir(), "{}: output `{output}` names no file", job.at);
@@ -172,9 +172,9 @@ impl Job {
     }
 
     fn part(&self, args: &Args, voice: &Voice) -> Result<Part> {
-        let cue = Box::new(self.condition.cue(voice)?);
-        let (manner, coins) = (args.manner.get(cue.has_track())?, CoinSource::seed(self.seed));
-        Ok(Part { cue, manner, coins, length: self.length, record: false })
+        let conditioning = Box::new(self.condition.conditioning(voice)?);
+        let (policy, uniforms) = (args.policy.get(conditioning.has_track())?, UniformSource::seed(self.seed));
+        Ok(Part { conditioning, policy, uniforms, length: self.length, record: false })
     }
 }
 
@@ -201,7 +201,7 @@ impl Crew<'_> {
         let mut ensemble = Ensemble::new(self.voice, streams);
         let mut sinks: Vec<Option<FileSink>> = (0..streams).map(|_| None).collect();
         let mut blocks = vec![vec![0.0; BLOCK]; streams];
-        let mut said = vec![0; streams];
+        let mut written = vec![0; streams];
         loop {
             for (at, sink) in sinks.iter_mut().enumerate() {
                 while sink.is_none() || !ensemble.is_running(at) {
@@ -216,8 +216,8 @@ impl Crew<'_> {
             if ensemble.running() == 0 {
                 return Ok(());
             }
-            ensemble.fill(BLOCK, &mut blocks, &mut said);
-            for ((sink, block), &n) in sinks.iter_mut().zip(&blocks).zip(&said) {
+            ensemble.fill(BLOCK, &mut blocks, &mut written);
+            for ((sink, block), &n) in sinks.iter_mut().zip(&blocks).zip(&written) {
                 if let Some(sink) = sink {
                     sink.write(&block[..n])?;
                 }

@@ -169,8 +169,8 @@ impl<'de> Deserialize<'de> for Model {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
         /// An error without the parser's own place, which belongs to no line of the file.
         fn keys<T: for<'a> Deserialize<'a>, E: Error>(table: toml::Table, family: &str) -> Result<T, E> {
-            let said = |e: toml::de::Error| E::custom(format!("family {family}: {}", e.message()));
-            table.try_into().map_err(said)
+            let message = |e: toml::de::Error| E::custom(format!("family {family}: {}", e.message()));
+            table.try_into().map_err(message)
         }
         let mut table = toml::Table::deserialize(deserializer)?;
         let family = table.remove("family").unwrap_or_else(|| wavenet::FAMILY.into());
@@ -253,7 +253,7 @@ impl Model {
 
 /// Keys of `[train]` that mean something for recordings only.
 const OF_RECORDINGS: [&str; 6] =
-    ["input_noise", "disguise", "others", "feature_dropout", "dropout_speech", "eval_seconds"];
+    ["input_noise", "perturbation", "others", "feature_dropout", "dropout_speech", "eval_seconds"];
 
 /// Keys of `[train]` that mean something for a family that is counted.
 const OF_COUNTED: [&str; 2] = ["out", "threads"];

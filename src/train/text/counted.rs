@@ -76,6 +76,12 @@ pub fn train(run: &TextRun, text: &str, out: &Path, options: &Options, ranks: &R
     checkpoint.header.sections = sections(&corpus, so_far, held_out, text)?;
     checkpoint.write(&file)?;
     eprintln!("checkpoint: {}", report::bytes(std::fs::metadata(&file)?.len() as usize));
-    let said = |nats| format!("held-out {nats:.4} nats/{unit}: {}", verdict(nats));
-    Ok(Outcome { voice: file, step: 1, steps: 1, held_out, verdict: held_out.map(said).unwrap_or_default() })
+    let message = |nats| format!("held-out {nats:.4} nats/{unit}: {}", verdict(nats));
+    Ok(Outcome {
+        voice: file,
+        step: 1,
+        steps: 1,
+        held_out,
+        verdict: held_out.map(message).unwrap_or_default(),
+    })
 }

@@ -1,9 +1,9 @@
 //! Training windows of a text. How a window gets its past is the family's to say.
 
-use crate::train::shares::Slots;
-use crate::train::tricks::{Lengths, dropout_key};
+use crate::train::schedules::{Lengths, dropout_key};
+use crate::train::slots::Slots;
 use anyhow::{Result, bail};
-use wavesynth_models::ar::{Coins, Symbol};
+use wavesynth_models::ar::{Symbol, Uniforms};
 use wavesynth_models::objective::Window;
 use wavesynth_models::zoo::FamilyConfig;
 
@@ -98,18 +98,18 @@ impl Sampler<'_> {
         (self.slots.own.clone())
             .map(|slot| {
                 let number = self.slots.number(step, slot);
-                let mut coins = Coins::keyed(self.seed, number);
+                let mut uniforms = Uniforms::keyed(self.seed, number);
                 let mut window = match self.past {
                     Past::Carried => self.follow(slot, step, rows),
                     Past::Field(_) | Past::Window => {
-                        let from = coins.below((self.symbols.len() - rows + 1) as u64) as usize;
+                        let from = uniforms.below((self.symbols.len() - rows + 1) as u64) as usize;
                         cut(self.symbols, self.start, from, rows, self.past.warmup())
                     }
                 };
                 if self.dropout > 0.0 {
                     for x in &mut window.inputs[1..] {
-                        if f64::from(coins.next_coin()) < self.dropout {
-                            *x = coins.below(self.classes as u64) as Symbol;
+                        if f64::from(uniforms.next_uniform()) < self.dropout {
+                            *x = uniforms.below(self.classes as u64) as Symbol;
                         }
                     }
                 }
@@ -134,7 +134,7 @@ impl Sampler<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::train::tricks::Curriculum;
+    use crate::train::schedules::Curriculum;
 
     fn sampler(symbols: &[Symbol], past: Past) -> Sampler<'_> {
         let slots = Slots { own: 0..4, all: 4 };

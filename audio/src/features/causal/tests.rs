@@ -5,13 +5,23 @@ use super::*;
 use proptest::prelude::*;
 
 /// The window of every frame of a whole signal, pushed in pieces of the given lengths in turn.
-fn windows(pcm: &[f32], context: usize, talker: Talker, pieces: &[usize]) -> Vec<Vec<f32>> {
-    heard(pcm, context, talker, pieces).0
+fn windows(
+    pcm: &[f32],
+    context: usize,
+    speaker_stats: RunningSpeakerStats,
+    pieces: &[usize],
+) -> Vec<Vec<f32>> {
+    windows_and_stats(pcm, context, speaker_stats, pieces).0
 }
 
 /// The same, and what is known of the talker in the end.
-fn heard(pcm: &[f32], context: usize, talker: Talker, pieces: &[usize]) -> (Vec<Vec<f32>>, SpeakerStats) {
-    let mut e = CausalExtractor::new(context, talker);
+fn windows_and_stats(
+    pcm: &[f32],
+    context: usize,
+    speaker_stats: RunningSpeakerStats,
+    pieces: &[usize],
+) -> (Vec<Vec<f32>>, SpeakerStats) {
+    let mut e = CausalExtractor::new(context, speaker_stats);
     let mut out = Vec::new();
     let (mut at, mut piece) = (0, pieces.iter().cycle());
     loop {
@@ -20,7 +30,7 @@ fn heard(pcm: &[f32], context: usize, talker: Talker, pieces: &[usize]) -> (Vec<
             if at == pcm.len() { e.end() } else { at += e.push(&pcm[at..at + n]) }
         }
         if e.frames().is_some_and(|n| out.len() >= n) {
-            return (out, e.talker().stats().clone());
+            return (out, e.speaker_stats().stats().clone());
         }
         out.push(e.window().to_vec());
     }
@@ -67,7 +77,7 @@ fn cepstra_equal_those_of_the_whole_recording() {
         let x = &sentences[..cut];
         let track = normalise(&Extractor::new().extract(x), &stats);
         for context in [0, 1, 2, 3] {
-            let live = windows(x, context, Talker::known(stats.clone()), &[160]);
+            let live = windows(x, context, RunningSpeakerStats::known(stats.clone()), &[160]);
             assert_eq!(live.len(), frame_count(cut));
             for (i, window) in live.iter().enumerate() {
                 let want = spliced(&track, i, context);
@@ -87,7 +97,7 @@ fn voicing_and_pitch_agree_with_the_whole_recording_in_most_frames() {
     let stats = stats(&x);
     let raw = Extractor::new().extract(&x);
     let track = normalise(&raw, &stats);
-    let live = windows(&x, 2, Talker::known(stats), &[160]);
+    let live = windows(&x, 2, RunningSpeakerStats::known(stats), &[160]);
     let (mut voiced, mut agree, mut near) = (0, 0, 0);
     for (i, window) in live.iter().enumerate() {
         let row = &window[2 * FEATURES..][..FEATURES];
@@ -107,7 +117,7 @@ fn a_frame_needs_what_is_said_and_no_more() {
     let x = sentences();
     let stats = stats(&x);
     for context in [1, 2] {
-        let mut e = CausalExtractor::new(context, Talker::known(stats.clone()));
+        let mut e = CausalExtractor::new(context, RunningSpeakerStats::known(stats.clone()));
         let mut at = 0;
         while e.rows() < 31 + context {
             at += e.push(&x[at..]);
@@ -115,7 +125,10 @@ fn a_frame_needs_what_is_said_and_no_more() {
         assert_eq!(at, 30 * HOP + needed(context));
         let mut other = x.clone();
         other[at..].iter_mut().zip(noise(100_000)).for_each(|(x, n)| *x = n);
-        assert_eq!(windows(&other, context, Talker::known(stats.clone()), &[160])[30], e.window());
+        assert_eq!(
+            windows(&other, context, RunningSpeakerStats::known(stats.clone()), &[160])[30],
+            e.window()
+        );
     }
 }
 
@@ -124,7 +137,7 @@ fn pitch_holds_across_unvoiced_stretches_and_ahead() {
     let mut x = voice(|_| 150.0, 0.5);
     x.extend(noise(8_000).iter().map(|n| 0.01 * n));
     let stats = SpeakerStats { mean: [0.0; CEPSTRA], std: [1.0; CEPSTRA], median_f0_hz: 100.0, common: None };
-    let live = windows(&x, 2, Talker::known(stats), &[160]);
+    let live = windows(&x, 2, RunningSpeakerStats::known(stats), &[160]);
     let pitch = |i: usize, row: usize| live[i][row * FEATURES + CEPSTRA];
     let want = 2.0 * 1.5f32.log2();
     for i in (6..45).chain(60..95) {
@@ -136,21 +149,21 @@ fn pitch_holds_across_unvoiced_stretches_and_ahead() {
 }
 
 #[test]
-fn a_talker_is_learned_whatever_his_gain_and_pitch() {
+fn a_speaker_is_learned_whatever_his_gain_and_pitch() {
     let x: Vec<f32> = sentences().iter().map(|x| 0.1 * x).collect();
     let own = stats(&x);
     // 20 dB louder, an octave higher, and of another timbre.
     let mut prior = stats(&sentences());
     prior.median_f0_hz *= 2.0;
     prior.mean[1..].iter_mut().for_each(|m| *m += 1.0);
-    let mut e = CausalExtractor::new(2, Talker::learning(prior.clone(), None));
+    let mut e = CausalExtractor::new(2, RunningSpeakerStats::learning(prior.clone(), None));
     for _ in 0..6 {
         let mut at = 0;
         while at < x.len() {
             at += e.push(&x[at..]);
         }
     }
-    let learned = e.talker().stats().clone();
+    let learned = e.speaker_stats().stats().clone();
     assert!(learned.is_valid());
     for k in 0..CEPSTRA {
         let (off, was) = ((learned.mean[k] - own.mean[k]).abs(), (prior.mean[k] - own.mean[k]).abs());
@@ -167,18 +180,18 @@ fn a_talker_is_learned_whatever_his_gain_and_pitch() {
             at += e.push(&hiss[at..]);
         }
     }
-    assert!((e.talker().stats().mean[0] - learned.mean[0]).abs() < 0.05 * own.std[0]);
+    assert!((e.speaker_stats().stats().mean[0] - learned.mean[0]).abs() < 0.05 * own.std[0]);
 }
 
 #[test]
 fn silence_and_nonsense_stay_within_bounds() {
     for x in [vec![0.0; 20_000], vec![f32::NAN; 9_000], noise(9_000).iter().map(|n| n * 1e30).collect()] {
-        let talker = Talker::learning(stats(&sentences()), common().as_ref());
-        for window in windows(&x, 2, talker, &[160]) {
+        let speaker_stats = RunningSpeakerStats::learning(stats(&sentences()), common().as_ref());
+        for window in windows(&x, 2, speaker_stats, &[160]) {
             assert!(window.iter().all(|v| v.abs() <= CLAMP));
         }
     }
-    let mut e = CausalExtractor::new(2, Talker::known(stats(&sentences())));
+    let mut e = CausalExtractor::new(2, RunningSpeakerStats::known(stats(&sentences())));
     let before = e.window().to_vec();
     for _ in 0..20 {
         e.push(&[0.0; BUFFER]);
@@ -190,36 +203,36 @@ fn silence_and_nonsense_stay_within_bounds() {
 fn a_way_to_the_common_space_is_learned_from_speech_only() {
     let (x, common) = (sentences(), common());
     let mut prior = stats(&x);
-    let mut e = CausalExtractor::new(2, Talker::learning(prior.clone(), common.as_ref()));
-    let hear = |e: &mut CausalExtractor, x: &[f32]| {
+    let mut e = CausalExtractor::new(2, RunningSpeakerStats::learning(prior.clone(), common.as_ref()));
+    let push = |e: &mut CausalExtractor, x: &[f32]| {
         let mut at = 0;
         while at < x.len() {
             at += e.push(&x[at..]);
         }
-        e.talker().alignments()
+        e.speaker_stats().alignments()
     };
     let hiss: Vec<f32> = noise(80_000).iter().map(|n| 1e-4 * n).collect();
-    assert_eq!((hear(&mut e, &hiss), e.talker().stats().common.clone()), (0, None));
-    let found = hear(&mut e, &x.repeat(4));
-    assert!(found > 1 && e.talker().stats().common.is_some(), "{found} maps");
-    assert_eq!(hear(&mut e, &hiss), found);
+    assert_eq!((push(&mut e, &hiss), e.speaker_stats().stats().common.clone()), (0, None));
+    let found = push(&mut e, &x.repeat(4));
+    assert!(found > 1 && e.speaker_stats().stats().common.is_some(), "{found} maps");
+    assert_eq!(push(&mut e, &hiss), found);
     // A voice without the space teaches no way there.
     prior.common = Some(Alignment::identity());
-    let mut e = CausalExtractor::new(2, Talker::learning(prior.clone(), None));
-    assert_eq!((hear(&mut e, &x), e.talker().stats().common.clone()), (0, prior.common));
+    let mut e = CausalExtractor::new(2, RunningSpeakerStats::learning(prior.clone(), None));
+    assert_eq!((push(&mut e, &x), e.speaker_stats().stats().common.clone()), (0, prior.common));
 }
 
 #[test]
 fn a_frame_beyond_the_range_of_numbers_is_not_learned() {
     let x = sentences();
-    let mut e = CausalExtractor::new(2, Talker::learning(stats(&x), common().as_ref()));
+    let mut e = CausalExtractor::new(2, RunningSpeakerStats::learning(stats(&x), common().as_ref()));
     for x in [noise(9_000).iter().map(|n| n * 1e30).collect(), x.clone(), x.clone()] {
         let mut at = 0;
         while at < x.len() {
             at += e.push(&x[at..]);
         }
     }
-    assert!(e.talker().stats().is_valid() && e.talker().alignments() > 0);
+    assert!(e.speaker_stats().stats().is_valid() && e.speaker_stats().alignments() > 0);
 }
 
 proptest! {
@@ -229,8 +242,8 @@ proptest! {
     fn windows_do_not_depend_on_how_the_signal_is_cut(pieces in prop::collection::vec(1usize..700, 1..9)) {
         let x = &sentences()[2_000..10_321];
         let common = common();
-        let talker = || Talker::learning(stats(x), common.as_ref());
+        let speaker_stats = || RunningSpeakerStats::learning(stats(x), common.as_ref());
         prop_assert!(common.is_some());
-        prop_assert_eq!(heard(x, 2, talker(), &pieces), heard(x, 2, talker(), &[160]));
+        prop_assert_eq!(windows_and_stats(x, 2, speaker_stats(), &pieces), windows_and_stats(x, 2, speaker_stats(), &[160]));
     }
 }

@@ -4,11 +4,11 @@ use super::{Alignment, Codebook, Finder, LEAST_LEVEL, Pair};
 use super::{middle, normalised, regress, respread, row_of};
 use crate::features::{CEPSTRA, SpeakerStats};
 
-/// Frames in each place that the map at first counts for.
+/// Frames in each entry that the map at first counts for.
 const PRIOR: f64 = 0.5;
-/// Frames of a place that are remembered: older ones fade.
+/// Frames of an entry that are remembered: older ones fade.
 const MEMORY: f32 = 20.0;
-/// Frames that a place counts for, at most. The more, the more targets are heard, and the fewer words understood.
+/// Frames that an entry counts for, at most. The more, the more targets are heard, and the fewer words understood.
 const MOST: f64 = 3.0;
 /// Frames of speech between two maps, and before the first: after one second it costs words.
 const INTERVAL: u32 = 200;
@@ -22,19 +22,19 @@ const INTERVAL: u32 = 200;
 #[derive(Clone, Debug)]
 pub struct OnlineAligner {
     finder: Finder,
-    places: Vec<Place>,
-    /// Room for two pairs of each place.
+    entries: Vec<Entry>,
+    /// Room for two pairs of each entry.
     pairs: Vec<Pair>,
     /// The last three frames, as they came.
     recent: [[f32; CEPSTRA]; 3],
     /// Frames of speech so far.
-    heard: u32,
+    pushed: u32,
     map: Alignment,
 }
 
 /// A centre of the codebook, and what lies there.
 #[derive(Clone, Debug)]
-struct Place {
+struct Entry {
     centre: [f64; CEPSTRA],
     /// Where the first map finds it.
     at_first: [f64; CEPSTRA],
@@ -49,17 +49,17 @@ impl OnlineAligner {
     pub fn new(common: &Codebook, first: &Alignment) -> Self {
         let known = first.inverse().map(|back| (first.clone(), back));
         let (map, back) = known.unwrap_or_else(|| (Alignment::identity(), Alignment::identity()));
-        let place = |row| {
+        let entry = |row| {
             let centre = middle(row);
             let at_first = back.of(&centre.map(|v| v as f32)).map(f64::from);
-            Place { centre, at_first, mean: [0.0; CEPSTRA], weight: 0.0 }
+            Entry { centre, at_first, mean: [0.0; CEPSTRA], weight: 0.0 }
         };
         Self {
             finder: Finder::new(&common.rows),
-            places: common.rows.iter().map(place).collect(),
+            entries: common.rows.iter().map(entry).collect(),
             pairs: Vec::with_capacity(2 * common.rows.len()),
             recent: [[0.0; CEPSTRA]; 3],
-            heard: 0,
+            pushed: 0,
             map,
         }
     }
@@ -69,19 +69,19 @@ impl OnlineAligner {
     ///
     /// # Real-time
     /// Yes: neither allocates nor locks. Two maps lie two seconds of speech apart, and finding one takes some 0.2 ms.
-    pub fn hear(&mut self, cepstra: &[f32; CEPSTRA], stats: &SpeakerStats) -> Option<&Alignment> {
+    pub fn push(&mut self, cepstra: &[f32; CEPSTRA], stats: &SpeakerStats) -> Option<&Alignment> {
         self.recent.rotate_left(1);
         self.recent[2] = *cepstra;
         let frames = self.recent.map(|frame| normalised(&frame, stats));
         if frames[1][0] <= LEAST_LEVEL {
             return None;
         }
-        let place = &mut self.places[self.finder.nearest(&self.map.row(&row_of(frames)))];
-        place.weight = (place.weight + 1.0).min(MEMORY);
-        let share = 1.0 / place.weight;
-        place.mean.iter_mut().zip(&self.recent[1]).for_each(|(mean, c)| *mean += share * (c - *mean));
-        self.heard = self.heard.wrapping_add(1);
-        if !self.heard.is_multiple_of(INTERVAL) {
+        let entry = &mut self.entries[self.finder.nearest(&self.map.row(&row_of(frames)))];
+        entry.weight = (entry.weight + 1.0).min(MEMORY);
+        let share = 1.0 / entry.weight;
+        entry.mean.iter_mut().zip(&self.recent[1]).for_each(|(mean, c)| *mean += share * (c - *mean));
+        self.pushed = self.pushed.wrapping_add(1);
+        if !self.pushed.is_multiple_of(INTERVAL) {
             return None;
         }
         self.map = self.fitted(stats)?;
@@ -90,7 +90,7 @@ impl OnlineAligner {
 
     fn fitted(&mut self, stats: &SpeakerStats) -> Option<Alignment> {
         self.pairs.clear();
-        for Place { centre, at_first, mean, weight } in &self.places {
+        for Entry { centre, at_first, mean, weight } in &self.entries {
             self.pairs.push(Pair { from: *at_first, to: *centre, weight: PRIOR });
             if *weight > 0.0 {
                 let from = normalised(mean, stats).map(f64::from);

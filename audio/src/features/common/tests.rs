@@ -94,7 +94,7 @@ fn a_map_is_found_while_somebody_speaks() {
     let first = Alignment::mixed(&maps.iter().map(|map| (map, 1.0 / 3.0)).collect::<Vec<_>>());
     let mut aligner = OnlineAligner::new(&reference, &first);
     let found: Vec<f32> =
-        spoken(&new, 4).cepstra.iter().filter_map(|c| aligner.hear(c, &NONE).map(off)).collect();
+        spoken(&new, 4).cepstra.iter().filter_map(|c| aligner.push(c, &NONE).map(off)).collect();
     assert_eq!(found.len(), 15);
     let (before, whole) =
         (off(&first), off(&reference.align(&book(&source).expect("speech")).expect("a map")));
@@ -109,7 +109,7 @@ fn a_map_is_found_while_somebody_speaks() {
     // What is no speech counts nothing.
     let pause = [-3.0; CEPSTRA];
     let mut aligner = OnlineAligner::new(&reference, &first);
-    assert!((0..1000).all(|_| aligner.hear(&pause, &NONE).is_none()));
+    assert!((0..1000).all(|_| aligner.push(&pause, &NONE).is_none()));
 }
 
 #[test]

@@ -32,7 +32,7 @@ pub struct OnlineTracker {
     /// The last frames, oldest first.
     steps: Vec<Step>,
     /// Hops heard.
-    heard: usize,
+    pushed: usize,
     loudest: f32,
     /// Energies of the last three hops.
     hops: [f32; 3],
@@ -44,7 +44,7 @@ impl OnlineTracker {
         let mut tracker = Tracker::new();
         tracker.smooth = vec![0.0; KEPT];
         let steps = vec![Step::default(); look_back];
-        Self { tracker, path: Path::new(), steps, heard: 0, loudest: LEAST_LOUD, hops: [0.0; 3] }
+        Self { tracker, path: Path::new(), steps, pushed: 0, loudest: LEAST_LOUD, hops: [0.0; 3] }
     }
 
     /// One hop further: `pcm16k` ends [`LEAD`] samples behind the first one of hop h, for h = 0, 1, 2, … in turn; the last
@@ -60,7 +60,7 @@ impl OnlineTracker {
         for (out, w) in fresh.iter_mut().zip(pcm16k[from..].windows(TAPS)) {
             *out = filtered(w, &self.tracker.low_pass);
         }
-        if self.heard == 0 {
+        if self.pushed == 0 {
             // Ahead of the first sample there is silence, whatever the low-pass makes of it.
             fresh[..TAPS / 2].fill(0.0);
         }
@@ -69,8 +69,8 @@ impl OnlineTracker {
         self.hops[2] = energy(&smooth[hop..hop + HOP]);
         let now = self.hops.iter().sum::<f32>() / (3 * HOP) as f32;
         self.loudest = (self.loudest * 10f32.powf(-RELEASE_DB / 10.0)).max(now).max(LEAST_LOUD);
-        self.heard += 1;
-        if self.heard > LAG {
+        self.pushed += 1;
+        if self.pushed > LAG {
             let (candidates, n, best) = self.tracker.candidates(AHEAD, floor(self.loudest));
             self.steps.rotate_left(1);
             if let Some(last) = self.steps.last_mut() {
@@ -87,7 +87,7 @@ impl OnlineTracker {
     pub fn write(&self, f0: &mut [f32], voicing: &mut [f32]) {
         f0.fill(0.0);
         voicing.fill(0.0);
-        let decided = self.heard.saturating_sub(LAG);
+        let decided = self.pushed.saturating_sub(LAG);
         let at = self.steps.len() - decided.min(self.steps.len());
         trace(&self.steps[at..], self.path.best(), &mut f0[at..], &mut voicing[at..]);
     }

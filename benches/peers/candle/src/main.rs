@@ -59,7 +59,7 @@ struct Net {
     head: [Affine; 2],
     gate_channels: usize,
     symbol: u32,
-    coin: u64,
+    rng: u64,
     device: Device,
 }
 
@@ -84,7 +84,7 @@ impl Net {
             Affine::new(c.head_channels, c.classes, &device)?,
         ];
         let embed = Tensor::randn(0f32, 1f32, (c.classes, r), &device)?;
-        Ok(Self { embed, layers, head, gate_channels: d, symbol: c.start, coin: 1, device })
+        Ok(Self { embed, layers, head, gate_channels: d, symbol: c.start, rng: 1, device })
     }
 
     fn step(&mut self) -> Result<()> {
@@ -111,11 +111,11 @@ impl Net {
         }
         let y = self.head[0].apply(&sum.context("a network without layers")?.relu()?)?;
         let p = softmax(&self.head[1].apply(&y.relu()?)?, 1)?.flatten_all()?.to_vec1::<f32>()?;
-        // xorshift64: the coin costs nothing beside the rest.
-        self.coin ^= self.coin << 13;
-        self.coin ^= self.coin >> 7;
-        self.coin ^= self.coin << 17;
-        let mut left = (self.coin >> 40) as f32 / (1u64 << 24) as f32;
+        // xorshift64: the rng costs nothing beside the rest.
+        self.rng ^= self.rng << 13;
+        self.rng ^= self.rng >> 7;
+        self.rng ^= self.rng << 17;
+        let mut left = (self.rng >> 40) as f32 / (1u64 << 24) as f32;
         let drawn = p.iter().position(|p| {
             left -= p;
             left < 0.0

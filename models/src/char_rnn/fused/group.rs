@@ -1,7 +1,7 @@
 //! One group of windows: forward through the layers, the head, and back. Row t·G + w is symbol t of window w; windows
 //! shorter than the longest go on with any symbol, and no gradient comes back from those rows.
 
-use super::places::{Of, Places, Weights};
+use super::parameter_layout::{Of, ParameterLayout, Weights};
 use crate::char_rnn::{Cell, Config, cell};
 use crate::dropout::Dropout;
 use crate::fused::rows::{add_rows, broadcast, softmax_loss};
@@ -55,14 +55,20 @@ impl LayerScratch {
 
 impl Scratch {
     /// Bytes that a group of `windows` windows of `t` rows takes.
-    pub fn bytes(config: &Config, places: &Places, windows: usize, t: usize, dropout: bool) -> usize {
+    pub fn bytes(
+        config: &Config,
+        layout: &ParameterLayout,
+        windows: usize,
+        t: usize,
+        dropout: bool,
+    ) -> usize {
         let second = match config.cell {
-            Cell::Lstm => places.h,
-            Cell::Gru => places.g,
+            Cell::Lstm => layout.h,
+            Cell::Gru => layout.g,
         };
         let row =
-            config.layers * (places.g + places.h + second + if dropout { places.h } else { 0 }) + places.h;
-        4 * (windows * (t + 1) * row + CHUNK.max(windows) * places.p)
+            config.layers * (layout.g + layout.h + second + if dropout { layout.h } else { 0 }) + layout.h;
+        4 * (windows * (t + 1) * row + CHUNK.max(windows) * layout.p)
     }
 }
 
@@ -73,7 +79,7 @@ pub struct GroupPass<'a> {
     /// Sizes.
     pub config: &'a Config,
     /// Where things stand.
-    pub places: &'a Places,
+    pub layout: &'a ParameterLayout,
     /// Laid over each layer's output.
     pub dropout: Option<Dropout>,
     /// The weights.
@@ -148,7 +154,7 @@ impl Kernel for GroupPass<'_> {
         }
         if let Some(gradient) = gradient {
             for l in (0..self.config.layers).rev() {
-                let len = self.windows.len() * self.places.h;
+                let len = self.windows.len() * self.layout.h;
                 self.scratch.d_c[..len].fill(0.0);
                 for steps in chunks.iter().rev() {
                     self.layer_backward(s, l, steps.clone(), gradient);
@@ -163,7 +169,7 @@ impl Kernel for GroupPass<'_> {
 impl<'a> GroupPass<'a> {
     #[inline(always)]
     fn size_scratch(&mut self, t: usize) {
-        let (n, h, g) = (self.windows.len(), self.places.h, self.places.g);
+        let (n, h, g) = (self.windows.len(), self.layout.h, self.layout.g);
         let scratch = &mut *self.scratch;
         scratch.layers.resize(self.config.layers, LayerScratch::default());
         for layer in &mut scratch.layers {
@@ -185,7 +191,7 @@ impl<'a> GroupPass<'a> {
     /// The carried states to the rows before the first.
     #[inline(always)]
     fn start(&mut self) {
-        let (units, h) = (self.config.hidden, self.places.h);
+        let (units, h) = (self.config.hidden, self.layout.h);
         let memories = self.config.cell.memories();
         for (l, layer) in self.scratch.layers.iter_mut().enumerate() {
             for (w, carry) in self.carry.iter().enumerate() {
@@ -203,7 +209,7 @@ impl<'a> GroupPass<'a> {
     /// The states behind each window's last row to its carry.
     #[inline(always)]
     fn finish(&mut self) {
-        let (n, units, h) = (self.windows.len(), self.config.hidden, self.places.h);
+        let (n, units, h) = (self.windows.len(), self.config.hidden, self.layout.h);
         let memories = self.config.cell.memories();
         for (w, carry) in self.carry.iter_mut().enumerate() {
             let row = (self.windows[w].inputs.len() * n + w) * h;
@@ -218,20 +224,20 @@ impl<'a> GroupPass<'a> {
 
     #[inline(always)]
     fn masks(&self) -> Masks<'a> {
-        Masks { dropout: self.dropout, windows: self.windows, h: self.places.h }
+        Masks { dropout: self.dropout, windows: self.windows, h: self.layout.h }
     }
 
     #[inline(always)]
     fn layer_forward<S: Simd>(&mut self, s: S, l: usize, steps: Range<usize>) {
         let masks = self.masks();
         let (n, units, weights) = (self.windows.len(), self.config.hidden, self.weights);
-        let (h, g) = (self.places.h, self.places.g);
-        let places = &self.places.layers[l];
+        let (h, g) = (self.layout.h, self.layout.g);
+        let layout = &self.layout.layers[l];
         let (below, here) = self.scratch.layers.split_at_mut(l);
         let layer = &mut here[0];
         let rows = steps.start * n..steps.end * n;
-        let bias = &weights.forward[places.bias.clone()];
-        let input = weights.get(&places.input);
+        let bias = &weights.forward[layout.bias.clone()];
+        let input = weights.get(&layout.input);
         let u = &mut layer.gates[span(&rows, g)];
         match below.last() {
             None => {
@@ -247,13 +253,13 @@ impl<'a> GroupPass<'a> {
                 multiply_with(self.isa, (rows.len(), g, units), u, x, input);
             }
         }
-        let recurrent = weights.get(&places.recurrent);
+        let recurrent = weights.get(&layout.recurrent);
         for t in steps.clone() {
             let rows = t * n..(t + 1) * n;
             let gates = &mut layer.gates[span(&rows, g)];
             let (old, new) = layer.h[t * n * h..(t + 2) * n * h].split_at_mut(n * h);
             let dims = (n, g, units);
-            match &places.candidate {
+            match &layout.candidate {
                 None => {
                     multiply_with(self.isa, dims, gates, Strided::rows(old, h), recurrent);
                     let (old, c) = layer.c[t * n * h..(t + 2) * n * h].split_at_mut(n * h);
@@ -291,13 +297,13 @@ impl<'a> GroupPass<'a> {
     fn head<S: Simd>(&mut self, s: S, steps: Range<usize>, gradient: Option<&mut Aligned>) -> f64 {
         let masks = self.masks();
         let (n, units, classes) = (self.windows.len(), self.config.hidden, self.config.classes);
-        let (h, p) = (self.places.h, self.places.p);
+        let (h, p) = (self.layout.h, self.layout.p);
         let rows = steps.start * n..steps.end * n;
-        let (count, places) = (rows.len(), self.places);
+        let (count, layout) = (rows.len(), self.layout);
         let Scratch { layers, logits, d_out, .. } = &mut *self.scratch;
         let top = layers[layers.len() - 1].output(&rows, n, h);
-        broadcast(logits, &self.weights.forward[places.head_bias.clone()], count);
-        let w = self.weights.get(&places.head);
+        broadcast(logits, &self.weights.forward[layout.head_bias.clone()], count);
+        let w = self.weights.get(&layout.head);
         multiply_with(self.isa, (count, p, units), logits, Strided::rows(top, h), w);
         let mut nats = 0.0;
         for (i, row) in logits.chunks_exact_mut(p).enumerate() {
@@ -309,8 +315,8 @@ impl<'a> GroupPass<'a> {
             }
         }
         let Some(gradient) = gradient else { return nats };
-        add_rows(s, &mut gradient[places.head_bias.clone()], logits);
-        let d_head = &mut gradient[places.head.at.clone()];
+        add_rows(s, &mut gradient[layout.head_bias.clone()], logits);
+        let d_head = &mut gradient[layout.head.at.clone()];
         multiply_with(self.isa, (units, p, count), d_head, Strided::transposed(top, h), logits);
         let d_out = &mut d_out[span(&rows, h)];
         d_out.fill(0.0);
@@ -326,8 +332,8 @@ impl<'a> GroupPass<'a> {
     fn layer_backward<S: Simd>(&mut self, s: S, l: usize, steps: Range<usize>, gradient: &mut Aligned) {
         let masks = self.masks();
         let (n, units, weights) = (self.windows.len(), self.config.hidden, self.weights);
-        let (h, g) = (self.places.h, self.places.g);
-        let places = &self.places.layers[l];
+        let (h, g) = (self.layout.h, self.layout.g);
+        let layout = &self.layout.layers[l];
         let Scratch { layers, d_out, d_c, .. } = &mut *self.scratch;
         let (below, here) = layers.split_at_mut(l);
         let layer = &mut here[0];
@@ -336,7 +342,7 @@ impl<'a> GroupPass<'a> {
             let rows = t * n..(t + 1) * n;
             let (before, now) = d_out[..rows.end * h].split_at_mut(rows.start * h);
             let gates = &mut layer.gates[span(&rows, g)];
-            let d_z = match &places.candidate {
+            let d_z = match &layout.candidate {
                 None => {
                     let (old, c) = layer.c[t * n * h..(t + 2) * n * h].split_at(n * h);
                     let states = old.chunks_exact(h).zip(c.chunks_exact(h));
@@ -359,7 +365,7 @@ impl<'a> GroupPass<'a> {
             };
             if t > 0 {
                 let before = &mut before[(t - 1) * n * h..];
-                if places.candidate.is_some() {
+                if layout.candidate.is_some() {
                     add(s, before, now);
                 }
                 multiply_with(self.isa, (n, h, g), before, Strided::rows(d_z, g), back);
@@ -367,7 +373,7 @@ impl<'a> GroupPass<'a> {
         }
         let rows = steps.start * n..steps.end * n;
         let d_u = &layer.gates[span(&rows, g)];
-        let d_z = match &places.candidate {
+        let d_z = match &layout.candidate {
             None => d_u,
             Some(bias) => {
                 let m = &layer.recurrent[span(&rows, g)];
@@ -378,10 +384,10 @@ impl<'a> GroupPass<'a> {
             }
         };
         let old = Strided::transposed(&layer.h[rows.start * h..], h);
-        let d_recurrent = &mut gradient[places.recurrent.at.clone()];
+        let d_recurrent = &mut gradient[layout.recurrent.at.clone()];
         multiply_with(self.isa, (units, g, rows.len()), d_recurrent, old, d_z);
-        add_rows(s, &mut gradient[places.bias.clone()], d_u);
-        let d_input = &mut gradient[places.input.at.clone()];
+        add_rows(s, &mut gradient[layout.bias.clone()], d_u);
+        let d_input = &mut gradient[layout.input.at.clone()];
         match below.last() {
             None => {
                 for (i, d_u) in d_u.chunks_exact(g).enumerate() {

@@ -1,7 +1,7 @@
 //! The product into the gated unit: z = W x + add never leaves the registers.
 
-use super::codes::{BLOCK, Rounded};
 use super::floats::Floats;
+use super::int8::{BLOCK, Rounded};
 use super::{Data, Operand, Panels, WIDEST, chains, load_all, widths};
 use crate::kernels::{Kernel, Simd, math};
 
@@ -36,7 +36,7 @@ impl Kernel for Gated<'_> {
             Data::F32(d) => gated_panels(s, d, Floats(x), w.vectors, add, Floating(out)),
             Data::F16(d) => gated_panels(s, d, Floats(x), w.vectors, add, Floating(out)),
             Data::I8(d) => {
-                w.expect_codes_of::<S>();
+                w.expect_i8_of::<S>();
                 assert_eq!(w.block, BLOCK, "weights that were packed for codes");
                 gated_panels(s, d, Rounded::new(s, x), w.vectors, add, Floating(out));
             }

@@ -292,7 +292,7 @@ fn tile<S: Simd, T: Weight, const V: usize, const C: usize>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ar::Coins;
+    use crate::ar::Uniforms;
     use crate::kernels::Isa;
     use crate::kernels::aligned::Aligned;
 
@@ -351,8 +351,8 @@ mod tests {
     /// Every width of panel, odd sizes, more inputs than are multiplied at once, every remainder of columns.
     #[test]
     fn a_column_has_the_bits_of_the_single_product() {
-        let mut coins = Coins::new(1);
-        let mut random = |n: usize| -> Vec<f32> { (0..n).map(|_| coins.normal()).collect() };
+        let mut uniforms = Uniforms::new(1);
+        let mut random = |n: usize| -> Vec<f32> { (0..n).map(|_| uniforms.normal()).collect() };
         for isa in Isa::available() {
             for outputs in (1..=9).map(|v| v * isa.lanes()).chain([5, 40, 256]) {
                 for (inputs, count) in [(0, 2), (1, 3), (63, 8), (130, 5), (200, 13)] {

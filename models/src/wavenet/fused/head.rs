@@ -1,7 +1,7 @@
 //! The head, its softmax and loss, and their backward, in one pass over a tile of rows.
 
-use super::laps::{Laps, Phase};
-use super::padded::{Padded, PhasePlaces, Weights};
+use super::padded::{Padded, PhaseLayout, Weights};
+use super::phase_timer::{Phase, PhaseTimer};
 use super::window::span;
 use crate::fused::rows::{add_rows, broadcast, softmax_loss};
 use crate::kernels::Simd;
@@ -48,7 +48,7 @@ pub struct HeadTile<'a> {
     /// Buffers.
     pub scratch: &'a mut HeadScratch,
     /// Where the time goes.
-    pub laps: &'a mut Laps,
+    pub timer: &'a mut PhaseTimer,
 }
 
 impl HeadTile<'_> {
@@ -64,22 +64,22 @@ impl HeadTile<'_> {
         }
         let mut nats = 0.0;
         for phase in 0..self.config.bunch {
-            let heard = self.heard(phase);
-            if !heard.is_empty() {
-                nats += self.phase(s, phase, heard);
+            let in_loss = self.in_loss(phase);
+            if !in_loss.is_empty() {
+                nats += self.phase(s, phase, in_loss);
             }
         }
         if let Some(gradient) = self.gradient {
             pass_where_positive(s, self.skip, &self.scratch.skip);
             add_rows(s, &mut gradient[self.padded.skip_bias.clone()], self.skip);
-            self.laps.lap(Phase::Head);
+            self.timer.mark(Phase::Head);
         }
         nats
     }
 
     /// The tile's bunches whose sample of phase `j` is in the loss.
     #[inline(always)]
-    fn heard(&self, j: usize) -> Range<usize> {
+    fn in_loss(&self, j: usize) -> Range<usize> {
         let bunch = self.config.bunch;
         // The first bunch whose sample stands at or behind `t`.
         let from = |t: usize| t.saturating_sub(j).div_ceil(bunch);
@@ -89,15 +89,15 @@ impl HeadTile<'_> {
 
     /// The samples of phase `j` of the bunches `heard`, none of the gradient's rectifier at the skip sum yet.
     #[inline(always)]
-    fn phase<S: Simd>(&mut self, s: S, j: usize, heard: Range<usize>) -> f64 {
-        let Self { config, padded, weights, window, scratch, laps, .. } = self;
-        let (w, n) = (padded.widths, heard.len());
-        let PhasePlaces { weight: w0, bias: b0, drawn } = &padded.phases[j];
+    fn phase<S: Simd>(&mut self, s: S, j: usize, in_loss: Range<usize>) -> f64 {
+        let Self { config, padded, weights, window, scratch, timer, .. } = self;
+        let (w, n) = (padded.widths, in_loss.len());
+        let PhaseLayout { weight: w0, bias: b0, drawn } = &padded.phases[j];
         let (w1, b1) = &padded.out;
         let HeadScratch { skip: relu, hidden, logits, d_hidden } = &mut **scratch;
-        let rows = span(&(heard.start - self.bunches.start..heard.end - self.bunches.start), w.s);
+        let rows = span(&(in_loss.start - self.bunches.start..in_loss.end - self.bunches.start), w.s);
         let relu = &relu[rows.clone()];
-        let times = heard.map(|n| n * config.bunch + j);
+        let times = in_loss.map(|n| n * config.bunch + j);
         broadcast(hidden, &weights.forward[b0.clone()], n);
         for (lag, place) in drawn.iter().enumerate() {
             let table = weights.get(place);
@@ -113,19 +113,19 @@ impl HeadTile<'_> {
         for (row, t) in logits.chunks_exact_mut(w.p).zip(times.clone()) {
             nats += softmax_loss(s, row, window.targets[t] as usize, config.classes, self.scale);
         }
-        laps.lap(Phase::Head);
+        timer.mark(Phase::Head);
         let Some(gradient) = self.gradient.as_deref_mut() else { return nats };
         add_rows(s, &mut gradient[b1.clone()], logits);
         if self.trunk {
             let m = w1.at.len() / w.p;
             multiply(s, (m, w.p, n), &mut gradient[w1.at.clone()], Strided::transposed(hidden, w.a), logits);
-            laps.lap(Phase::Weights);
+            timer.mark(Phase::Weights);
         }
         d_hidden.clear();
         d_hidden.resize(n * w.a, 0.0);
         multiply(s, (n, w.a, w.p), d_hidden, Strided::rows(logits, w.p), weights.transpose(padded, w1));
         pass_where_positive(s, d_hidden, hidden);
-        laps.lap(Phase::Head);
+        timer.mark(Phase::Head);
         add_rows(s, &mut gradient[b0.clone()], d_hidden);
         for (lag, place) in drawn.iter().enumerate() {
             let table = &mut gradient[place.at.clone()];
@@ -136,11 +136,11 @@ impl HeadTile<'_> {
         if self.trunk {
             let m = w0.at.len() / w.a;
             multiply(s, (m, w.a, n), &mut gradient[w0.at.clone()], Strided::transposed(relu, w.s), d_hidden);
-            laps.lap(Phase::Weights);
+            timer.mark(Phase::Weights);
         }
         let back = weights.transpose(padded, w0);
         multiply(s, (n, w.s, w.a), &mut self.skip[rows], Strided::rows(d_hidden, w.a), back);
-        laps.lap(Phase::Head);
+        timer.mark(Phase::Head);
         nats
     }
 }

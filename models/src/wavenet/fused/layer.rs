@@ -1,7 +1,7 @@
 //! One gated dilated layer, forward and back, tile by tile.
 
-use super::laps::Phase;
-use super::padded::LayerPlaces;
+use super::padded::LayerLayout;
+use super::phase_timer::Phase;
 use super::window::{WindowPass, span, tiles};
 use crate::fused::rows::add_rows;
 use crate::kernels::aligned::Aligned;
@@ -16,19 +16,19 @@ impl WindowPass<'_> {
     #[inline(always)]
     pub fn layer_forward<S: Simd>(&mut self, s: S, l: usize, rows: Range<usize>) {
         let (w, weights, config) = (self.padded.widths, self.weights, self.config);
-        let places = &self.padded.layers[l];
+        let layout = &self.padded.layers[l];
         let warmup = self.warmup();
         let g = 2 * w.d;
         let (frames, hop) = self.frame_clock();
         let scratch = &mut *self.scratch;
         let bias = &mut scratch.frame_bias;
-        broadcast_into(bias, &weights.forward[places.gate_bias.clone()], frames);
-        if let Some(v) = &places.cond {
+        broadcast_into(bias, &weights.forward[layout.gate_bias.clone()], frames);
+        if let Some(v) = &layout.cond {
             let c = scratch.hidden.last().unwrap_or(&scratch.frames);
             let (inputs, a) = (v.at.len() / g, Strided::rows(c, w.c));
             multiply(s, (frames, g, inputs), bias, a, weights.get(v));
         }
-        scratch.laps.lap(Phase::Input);
+        scratch.timer.mark(Phase::Input);
         // Kept layer by layer for the backward; where there is none, two buffers take turns.
         let keep = self.gradient.is_some();
         let (here, there) = if keep { (l, l + 1) } else { (l % 2, (l + 1) % 2) };
@@ -44,17 +44,17 @@ impl WindowPass<'_> {
                 let a = Strided::rows(&x[from * w.r..], w.r);
                 let m = (rows.end - to, g, config.residual_channels);
                 let z = &mut z[(to - rows.start) * g..];
-                multiply(s, m, z, a, weights.get(&places.gate[tap]));
+                multiply(s, m, z, a, weights.get(&layout.gate[tap]));
             }
-            scratch.laps.lap(Phase::Gate);
+            scratch.timer.mark(Phase::Gate);
             let halves = match keep {
                 true => &mut scratch.halves[l][span(&rows, g)],
                 false => &mut scratch.halves[0][..n * g],
             };
             let h = &mut scratch.h[..n * w.d];
             gates(s, w.d, z, halves, h);
-            scratch.laps.lap(Phase::Activation);
-            if let Some((weight, bias)) = &places.residual {
+            scratch.timer.mark(Phase::Activation);
+            if let Some((weight, bias)) = &layout.residual {
                 let next = &mut after[span(&rows, w.r)];
                 let bias = &weights.forward[bias.clone()];
                 for (next, x) in next.chunks_exact_mut(w.r).zip(x[span(&rows, w.r)].chunks_exact(w.r)) {
@@ -64,17 +64,17 @@ impl WindowPass<'_> {
                 let m = (n, w.r, config.gate_channels);
                 multiply(s, m, next, Strided::rows(h, w.d), weights.get(weight));
             }
-            let heard = rows.start.max(warmup)..rows.end;
-            if !heard.is_empty() {
-                let skip = &mut scratch.skip[span(&heard, w.s)];
+            let in_loss = rows.start.max(warmup)..rows.end;
+            if !in_loss.is_empty() {
+                let skip = &mut scratch.skip[span(&in_loss, w.s)];
                 if l == 0 {
-                    broadcast_into(skip, &weights.forward[self.padded.skip_bias.clone()], heard.len());
+                    broadcast_into(skip, &weights.forward[self.padded.skip_bias.clone()], in_loss.len());
                 }
-                let h = Strided::rows(&h[(heard.start - rows.start) * w.d..], w.d);
-                let m = (heard.len(), w.s, config.gate_channels);
-                multiply(s, m, skip, h, weights.get(&places.skip));
+                let h = Strided::rows(&h[(in_loss.start - rows.start) * w.d..], w.d);
+                let m = (in_loss.len(), w.s, config.gate_channels);
+                multiply(s, m, skip, h, weights.get(&layout.skip));
             }
-            scratch.laps.lap(Phase::Out);
+            scratch.timer.mark(Phase::Out);
         }
         if let Some(place) = scratch.residual.get_mut(there) {
             *place = after;
@@ -85,14 +85,14 @@ impl WindowPass<'_> {
     #[inline(always)]
     pub fn layer_backward<S: Simd>(&mut self, s: S, l: usize, rows: Range<usize>, gradient: &mut Aligned) {
         let (w, weights, config, padded) = (self.padded.widths, self.weights, self.config, self.padded);
-        let places: &LayerPlaces = &padded.layers[l];
+        let layout: &LayerLayout = &padded.layers[l];
         let warmup = self.warmup();
         let (g, d, trunk) = (2 * w.d, config.gate_channels, self.trunk);
         let (frames, hop) = self.frame_clock();
         let scratch = &mut *self.scratch;
         scratch.frame_bias[..frames * g].fill(0.0);
         let x = &scratch.residual[l][..];
-        let skip_back = weights.transpose(padded, &places.skip);
+        let skip_back = weights.transpose(padded, &layout.skip);
         for rows in tiles(rows) {
             let n = rows.len();
             let halves = &scratch.halves[l][span(&rows, g)];
@@ -103,31 +103,31 @@ impl WindowPass<'_> {
                     s.store(&mut h[i..], s.mul(s.load(&halves[i..]), s.load(&halves[w.d + i..])));
                 }
             }
-            scratch.laps.lap(Phase::ActivationBack);
-            if let Some((weight, bias)) = &places.residual {
+            scratch.timer.mark(Phase::ActivationBack);
+            if let Some((weight, bias)) = &layout.residual {
                 let d_x = &scratch.d_residual[span(&rows, w.r)];
                 let back = weights.transpose(padded, weight);
                 multiply(s, (n, w.d, w.r), d_h, Strided::rows(d_x, w.r), back);
-                scratch.laps.lap(Phase::OutBack);
+                scratch.timer.mark(Phase::OutBack);
                 if trunk {
                     let h = Strided::transposed(h, w.d);
                     multiply(s, (d, w.r, n), &mut gradient[weight.at.clone()], h, d_x);
                     add_rows(s, &mut gradient[bias.clone()], d_x);
-                    scratch.laps.lap(Phase::Weights);
+                    scratch.timer.mark(Phase::Weights);
                 }
             }
-            let heard = rows.start.max(warmup)..rows.end;
-            if !heard.is_empty() {
-                let d_skip = &scratch.skip[span(&heard, w.s)];
-                let at = (heard.start - rows.start) * w.d;
-                let m = (heard.len(), w.d, w.s);
+            let in_loss = rows.start.max(warmup)..rows.end;
+            if !in_loss.is_empty() {
+                let d_skip = &scratch.skip[span(&in_loss, w.s)];
+                let at = (in_loss.start - rows.start) * w.d;
+                let m = (in_loss.len(), w.d, w.s);
                 multiply(s, m, &mut d_h[at..], Strided::rows(d_skip, w.s), skip_back);
-                scratch.laps.lap(Phase::OutBack);
+                scratch.timer.mark(Phase::OutBack);
                 if trunk {
                     let h = Strided::transposed(&h[at..], w.d);
-                    let m = (d, w.s, heard.len());
-                    multiply(s, m, &mut gradient[places.skip.at.clone()], h, d_skip);
-                    scratch.laps.lap(Phase::Weights);
+                    let m = (d, w.s, in_loss.len());
+                    multiply(s, m, &mut gradient[layout.skip.at.clone()], h, d_skip);
+                    scratch.timer.mark(Phase::Weights);
                 }
             }
             let d_z = &mut scratch.z[..n * g];
@@ -135,33 +135,33 @@ impl WindowPass<'_> {
             for (d_z, t) in d_z.chunks_exact(g).zip(rows.clone()) {
                 add(s, &mut scratch.frame_bias[t / hop * g..][..g], d_z);
             }
-            scratch.laps.lap(Phase::ActivationBack);
+            scratch.timer.mark(Phase::ActivationBack);
             for (from, to, tap) in taps(config, l, &rows) {
                 let (d_z, count) = (&d_z[(to - rows.start) * g..], rows.end - to);
-                let place = &places.gate[tap];
+                let place = &layout.gate[tap];
                 if trunk {
                     let past = Strided::transposed(&x[from * w.r..], w.r);
                     let m = (config.residual_channels, g, count);
                     multiply(s, m, &mut gradient[place.at.clone()], past, d_z);
-                    scratch.laps.lap(Phase::Weights);
+                    scratch.timer.mark(Phase::Weights);
                 }
                 // Rows at or before this tile: their own use of this gradient is behind us.
                 let d_x = &mut scratch.d_residual[from * w.r..(from + count) * w.r];
                 let back = weights.transpose(padded, place);
                 multiply(s, (count, w.r, g), d_x, Strided::rows(d_z, g), back);
-                scratch.laps.lap(Phase::GateBack);
+                scratch.timer.mark(Phase::GateBack);
             }
         }
         let d_bias = &scratch.frame_bias[..frames * g];
-        add_rows(s, &mut gradient[places.gate_bias.clone()], d_bias);
-        if let Some(v) = &places.cond {
+        add_rows(s, &mut gradient[layout.gate_bias.clone()], d_bias);
+        if let Some(v) = &layout.cond {
             let c = scratch.hidden.last().unwrap_or(&scratch.frames);
             let m = (v.at.len() / g, g, frames);
             multiply(s, m, &mut gradient[v.at.clone()], Strided::transposed(c, w.c), d_bias);
             let back = weights.transpose(padded, v);
             multiply(s, (frames, w.c, g), &mut scratch.d_cond, Strided::rows(d_bias, g), back);
         }
-        scratch.laps.lap(Phase::Input);
+        scratch.timer.mark(Phase::Input);
     }
 }
 

@@ -7,7 +7,7 @@ use std::ops::Range;
 
 /// Places of a layer's tensors.
 #[derive(Debug, Clone)]
-pub struct LayerPlaces {
+pub struct LayerLayout {
     /// [R, 2D padded] for each tap, oldest first.
     pub gate: Vec<Matrix>,
     /// [2D padded].
@@ -22,7 +22,7 @@ pub struct LayerPlaces {
 
 /// Places of what one phase of a bunch has of its own.
 #[derive(Debug, Clone)]
-pub struct PhasePlaces {
+pub struct PhaseLayout {
     /// W_{0,j} [S, A padded].
     pub weight: Matrix,
     /// b_{0,j}.
@@ -65,11 +65,11 @@ pub struct Padded {
     /// Products and biases of the frame-rate networks.
     pub networks: Vec<[(Matrix, Range<usize>); 2]>,
     /// The layers.
-    pub layers: Vec<LayerPlaces>,
+    pub layers: Vec<LayerLayout>,
     /// b_s.
     pub skip_bias: Range<usize>,
     /// The head's first product, a phase at a time.
-    pub phases: Vec<PhasePlaces>,
+    pub phases: Vec<PhaseLayout>,
     /// W_1 and b_1.
     pub out: (Matrix, Range<usize>),
 }
@@ -93,7 +93,7 @@ impl Padded {
             .map(|l| {
                 let all = matrix(&names::gate(l));
                 let tap = config.residual_channels * all.columns;
-                LayerPlaces {
+                LayerLayout {
                     gate: (0..config.kernel_size)
                         .map(|k| Matrix {
                             at: all.at.start + k * tap..all.at.start + (k + 1) * tap,
@@ -111,7 +111,7 @@ impl Padded {
         let condition = config.condition.as_ref();
         let network = |net| [0, 1].map(|i| (matrix(&names::frame(net, i)), bias(&names::frame_bias(net, i))));
         let networks = condition.iter().flat_map(|c| c.networks()).map(|(net, _)| network(net)).collect();
-        let phase = |j| PhasePlaces {
+        let phase = |j| PhaseLayout {
             weight: matrix(&names::phase(j)),
             bias: bias(&names::phase_bias(j)),
             drawn: (0..j).map(|i| matrix(&names::drawn(j, i))).collect(),

@@ -2,8 +2,8 @@
 
 use super::TILE;
 use super::head::{HeadScratch, HeadTile};
-use super::laps::{Laps, Phase};
 use super::padded::{Padded, Weights};
+use super::phase_timer::{Phase, PhaseTimer};
 use crate::fused::padded::Matrix;
 use crate::fused::rows::add_rows;
 use crate::kernels::aligned::Aligned;
@@ -42,7 +42,7 @@ pub struct Scratch {
     pub d_h: Vec<f32>,
     head: HeadScratch,
     /// Where the time went.
-    pub laps: Laps,
+    pub timer: PhaseTimer,
 }
 
 impl Scratch {
@@ -110,11 +110,11 @@ impl Kernel for WindowPass<'_> {
     fn run<S: Simd>(mut self, s: S) -> f64 {
         let t = self.bunches();
         let w = self.padded.widths;
-        self.scratch.laps.start();
+        self.scratch.timer.start();
         self.size_scratch(t);
         self.embed(s);
         self.frame_network(s);
-        self.scratch.laps.lap(Phase::Input);
+        self.scratch.timer.mark(Phase::Input);
         let first = self.first_rows();
         for l in 0..self.config.dilations.len() {
             self.layer_forward(s, l, first[l + 1]..t);
@@ -132,7 +132,7 @@ impl Kernel for WindowPass<'_> {
                 gradient: self.gradient.as_deref_mut(),
                 trunk: self.trunk,
                 scratch: &mut self.scratch.head,
-                laps: &mut self.scratch.laps,
+                timer: &mut self.scratch.timer,
             }
             .run(s);
         }
@@ -145,7 +145,7 @@ impl Kernel for WindowPass<'_> {
             }
             self.embed_backward(s, gradient);
             self.frame_network_backward(s, gradient);
-            self.scratch.laps.lap(Phase::Input);
+            self.scratch.timer.mark(Phase::Input);
         }
         nats
     }

@@ -8,7 +8,7 @@ use wavesynth_models::gpt::graph::{GptGraph, GraphObjective};
 use wavesynth_models::gpt::{Config, Gpt};
 use wavesynth_models::kernels::Isa;
 use wavesynth_models::objective::{Objective, Window};
-use wavesynth_models::weights::{Checkpoint, Dtype, Layout, Tensors, narrow};
+use wavesynth_models::weights::{Checkpoint, Dtype, Layout, Tensors, quantise};
 
 fn run_graph(config: &Config, tensors: &Tensors, symbols: &[u16]) -> Vec<Vec<f32>> {
     let graph = GptGraph::new(config, tensors, &Device::Cpu).unwrap();
@@ -41,7 +41,7 @@ fn step_equals_graph_under_every_instruction_set() {
     let dtypes = [(Dtype::F32, 1e-4), (Dtype::F16, 1e-4), (Dtype::I8, 0.6)];
     for (config, (dtype, bound)) in grid().into_iter().flat_map(|c| dtypes.map(|d| (c.clone(), d))) {
         let mut tensors = random_tensors(&config, 7);
-        narrow(&mut tensors, &config.table(), dtype).unwrap();
+        quantise(&mut tensors, &config.table(), dtype).unwrap();
         let symbols = random_symbols(&config, 3 * config.context + 3, 1);
         let want = run_graph(&config, &tensors, &symbols);
         for isa in Isa::available() {

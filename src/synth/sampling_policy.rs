@@ -8,14 +8,14 @@ use wavesynth_models::ar::Sampling;
 /// a breath or a hiss it belongs to the sound. (A lower temperature where the speech is voiced: Jin et al. 2018,
 /// "FFTNet", section 3.2; Valin and Skoglund 2019, "LPCNet", section 3.5.)
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub struct Manner {
+pub struct SamplingPolicy {
     /// Under frames without voicing, or without a track.
     pub sampling: Sampling,
     /// The temperature under a frame of voicing v is that of `sampling` times 1 − `sharpen` · v.
     pub sharpen: f32,
 }
 
-impl Manner {
+impl SamplingPolicy {
     /// The sampling under a frame of `voicing`, 0 to 1.
     ///
     /// # Real-time
@@ -26,7 +26,7 @@ impl Manner {
     }
 }
 
-impl From<Sampling> for Manner {
+impl From<Sampling> for SamplingPolicy {
     fn from(sampling: Sampling) -> Self {
         Self { sampling, sharpen: 0.0 }
     }
@@ -39,10 +39,10 @@ mod tests {
     #[test]
     fn the_temperature_falls_with_voicing_and_never_below_zero() {
         let sampling = Sampling { temperature: 0.8, ..Sampling::default() };
-        let manner = Manner { sampling, sharpen: 0.5 };
-        assert_eq!(manner.at(0.0), sampling);
-        assert!((manner.at(1.0).temperature - 0.4).abs() < 1e-6 && manner.at(7.0) == manner.at(1.0));
-        assert!(Manner { sharpen: 1.0, ..manner }.at(1.0).temperature >= 0.0);
-        assert_eq!(Manner::from(sampling).at(0.9), sampling);
+        let policy = SamplingPolicy { sampling, sharpen: 0.5 };
+        assert_eq!(policy.at(0.0), sampling);
+        assert!((policy.at(1.0).temperature - 0.4).abs() < 1e-6 && policy.at(7.0) == policy.at(1.0));
+        assert!(SamplingPolicy { sharpen: 1.0, ..policy }.at(1.0).temperature >= 0.0);
+        assert_eq!(SamplingPolicy::from(sampling).at(0.9), sampling);
     }
 }

@@ -5,9 +5,9 @@ use crate::fused::padded::{Matrix, PaddedTable};
 use rayon::prelude::*;
 use std::ops::Range;
 
-/// Places of a layer's tensors.
+/// ParameterLayout of a layer's tensors.
 #[derive(Debug)]
-pub struct LayerPlaces {
+pub struct LayerLayout {
     /// W_l [H or classes, gates · H padded].
     pub input: Matrix,
     /// U_l [H, gates · H padded].
@@ -20,7 +20,7 @@ pub struct LayerPlaces {
 
 /// Where everything stands.
 #[derive(Debug)]
-pub struct Places {
+pub struct ParameterLayout {
     /// The padded table.
     pub table: PaddedTable,
     /// H, padded.
@@ -30,7 +30,7 @@ pub struct Places {
     /// Classes, padded.
     pub p: usize,
     /// The layers.
-    pub layers: Vec<LayerPlaces>,
+    pub layers: Vec<LayerLayout>,
     /// W.
     pub head: Matrix,
     /// b.
@@ -42,7 +42,7 @@ pub struct Places {
 pub struct Weights {
     /// The padded parameters.
     pub forward: Vec<f32>,
-    /// The transposes of [`Places::transposed`], in its order; of an older call where no gradient is wanted.
+    /// The transposes of [`ParameterLayout::transposed`], in its order; of an older call where no gradient is wanted.
     transposes: Vec<Vec<f32>>,
 }
 
@@ -57,7 +57,7 @@ pub enum Of {
     Head,
 }
 
-impl Places {
+impl ParameterLayout {
     /// Lays `config`'s table out for vectors of `lanes`.
     pub fn new(config: &Config, lanes: usize) -> Self {
         let gates = config.cell.gates();
@@ -69,7 +69,7 @@ impl Places {
         };
         let table = PaddedTable::new(&config.table(), lanes, parts);
         let layers = (0..config.layers)
-            .map(|l| LayerPlaces {
+            .map(|l| LayerLayout {
                 input: table.matrix(&names::input(l)),
                 recurrent: table.matrix(&names::recurrent(l)),
                 bias: table.range(&names::bias(l)),
@@ -129,7 +129,7 @@ impl Weights {
 
     /// A transpose, rows of H padded.
     pub fn transpose(&self, of: Of) -> &[f32] {
-        // The order of `Places::transposed`.
+        // The order of `ParameterLayout::transposed`.
         let i = match of {
             Of::Head => 0,
             Of::Recurrent(0) => 1,

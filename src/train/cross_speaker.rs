@@ -22,7 +22,7 @@ use wavesynth_audio::features::{self, CEPSTRA, Extractor, FEATURES, SpeakerStats
 /// Key `train.others`, of a model with several speakers and features.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Others {
+pub struct CrossSpeaker {
     /// `FOLDER/SPEAKER/OTHER/FILE.wav` is the speaker's recording FILE said by another speaker of the run: as long, to
     /// the frame, and in step with it. Not every recording has to be there.
     pub folder: PathBuf,
@@ -35,7 +35,7 @@ fn half() -> f64 {
     0.5
 }
 
-impl Others {
+impl CrossSpeaker {
     /// Checks the values.
     ///
     /// # Errors
@@ -62,8 +62,8 @@ impl Others {
         let found: Result<Vec<usize>> = recordings
             .par_iter_mut()
             .map_init(Extractor::new, |extractor, recording| {
-                recording.others = self.tracks(recording, &known, extractor)?;
-                Ok(recording.others.len())
+                recording.cross_tracks = self.tracks(recording, &known, extractor)?;
+                Ok(recording.cross_tracks.len())
             })
             .collect();
         ensure!(

@@ -32,12 +32,12 @@ impl Slots {
 
 /// The training files on [0, 1).
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct Shares {
+pub struct FileWeights {
     /// Where each file ends.
     edges: Vec<f64>,
 }
 
-impl Shares {
+impl FileWeights {
     /// Files by (speaker, samples), each speaker's in one piece. A speaker is drawn in proportion to its samples to the
     /// power of `balance`, each of its samples as often as any other.
     pub fn new(files: impl Iterator<Item = (usize, u64)> + Clone, balance: f64) -> Self {
@@ -84,31 +84,31 @@ impl Shares {
 mod tests {
     use super::*;
 
-    fn shares(balance: f64) -> Shares {
+    fn file_weights(balance: f64) -> FileWeights {
         let files = [(0, 10), (0, 30), (1, 160), (2, 1), (2, 2), (2, 1)];
-        Shares::new(files.into_iter(), balance)
+        FileWeights::new(files.into_iter(), balance)
     }
 
     #[test]
     fn a_file_is_as_likely_as_its_speaker_and_its_length_make_it() {
-        let by_length = shares(1.0);
+        let by_length = file_weights(1.0);
         assert_eq!([0.04, 0.06, 0.5, 0.99].map(|p| by_length.at(p)), [0, 1, 2, 4]);
-        let alike = shares(0.0);
+        let alike = file_weights(0.0);
         assert_eq!([0.0, 0.1, 0.34, 0.67, 0.8, 0.999_999].map(|p| alike.at(p)), [0, 1, 2, 3, 4, 5]);
     }
 
     #[test]
     fn ranks_have_the_files_that_their_windows_come_from() {
         for balance in [0.0, 0.5, 1.0] {
-            let shares = shares(balance);
+            let file_weights = file_weights(balance);
             for (size, batch) in [(1, 3), (2, 1), (3, 5), (7, 2), (40, 1)] {
                 let mut kept = Vec::new();
                 for rank in 0..size {
-                    let own = shares.of(rank, size);
-                    kept.extend(shares.kept_by(rank, size));
+                    let own = file_weights.of(rank, size);
+                    kept.extend(file_weights.kept_by(rank, size));
                     for slot in rank * batch..(rank + 1) * batch {
-                        for coin in [0.0, 0.5, 1.0 - 0.5f64.powi(24)] {
-                            let file = shares.at((slot as f64 + coin) / (size * batch) as f64);
+                        for uniform in [0.0, 0.5, 1.0 - 0.5f64.powi(24)] {
+                            let file = file_weights.at((slot as f64 + uniform) / (size * batch) as f64);
                             assert!(own.contains(&file), "{file} {own:?} {rank} of {size}");
                         }
                     }

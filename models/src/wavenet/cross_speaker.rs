@@ -5,13 +5,13 @@ use crate::weights::{Tensor, Tensors};
 
 impl Config {
     /// Tensor `name` of the network for others' tracks, so that it says of them what that for own tracks says.
-    pub(super) fn of_others(&self, tensors: &Tensors, name: &str) -> Tensor {
+    pub(super) fn cross_speaker_tensor(&self, tensors: &Tensors, name: &str) -> Tensor {
         let mut copy = tensors[&name.replacen(names::OTHERS, names::HIDDEN, 1)].clone();
         if let (Some(c), [_, width]) = (&self.condition, &copy.shape[..])
             && name == names::frame(names::OTHERS, 0)
         {
             let flag = copy.data.chunks_exact_mut(*width).nth(c.speaker_dim);
-            flag.into_iter().flatten().for_each(|w| *w *= Track::OWN / Track::OTHERS);
+            flag.into_iter().flatten().for_each(|w| *w *= Track::OWN / Track::CROSS_SPEAKER);
         }
         copy
     }
@@ -29,7 +29,7 @@ impl Config {
         let mut config = self.clone();
         let condition = config.condition.as_mut().filter(|c| c.others > 0)?;
         condition.others += condition.hidden;
-        let pair = |name: &str| [self.of_others(tensors, name), tensors[name].clone()];
+        let pair = |name: &str| [self.cross_speaker_tensor(tensors, name), tensors[name].clone()];
         let halves = |t: &Tensor| t.data.iter().map(|w| w / 2.0).collect::<Vec<_>>();
         let mut half_way = tensors.clone();
         let mut put = |name: String, shape: &[usize], data| half_way.insert(name, Tensor::new(shape, data));

@@ -7,7 +7,7 @@
 //! ```
 //!
 //! Inputs come in blocks of at most [`BLOCK`], each with its own t: x as floats is rounded block by block here, x as
-//! [`Codes`] was rounded by who made it.
+//! [`Quantised`] was rounded by who made it.
 //!
 //! A panel holds, for each block of inputs: an integer per output that the sum starts from (−128 · Σ codes where the
 //! activations are biased by 128, else 0); then, for every four inputs, four codes per output. After the blocks: the
@@ -68,9 +68,9 @@ fn panel_len(inputs: usize, block: usize, columns: usize) -> usize {
 
 /// x as codes, with the scale of each block.
 #[derive(Clone, Copy)]
-pub struct Codes<'a> {
+pub struct Quantised<'a> {
     /// Those of block b begin at b·`stride`.
-    pub codes: &'a [u8],
+    pub values: &'a [u8],
     /// A multiple of four, no less than the block.
     pub stride: usize,
     /// t of each block, or one for all.
@@ -80,11 +80,11 @@ pub struct Codes<'a> {
 /// Scale of the codes of values in [−1, 1].
 pub const UNIT: f32 = 1.0 / 127.0;
 
-impl<'a> Codes<'a> {
+impl<'a> Quantised<'a> {
     /// Codes of values in [−1, 1], however many blocks they make.
     #[inline(always)]
-    pub fn unit(codes: &'a [u8]) -> Self {
-        Self { codes, stride: BLOCK, scales: &[UNIT] }
+    pub fn unit(values: &'a [u8]) -> Self {
+        Self { values, stride: BLOCK, scales: &[UNIT] }
     }
 }
 
@@ -108,7 +108,7 @@ pub fn round<S: Simd>(s: S, x: &[f32], out: &mut [u8]) -> f32 {
 #[inline(always)]
 pub fn store_unit<S: Simd>(s: S, v: S::V, out: &mut [u8]) {
     // SAFETY: the slice holds a byte for every lane.
-    unsafe { s.store_codes_ptr(out[..S::LANES].as_mut_ptr(), s.mul(v, s.splat(127.0))) }
+    unsafe { s.store_i8_ptr(out[..S::LANES].as_mut_ptr(), s.mul(v, s.splat(127.0))) }
 }
 
 /// As [`round`], where x may end within a vector.
@@ -134,23 +134,23 @@ unsafe fn round_ptr<S: Simd>(s: S, x: &[f32], out: *mut u8) -> f32 {
     let inverse = s.splat(if largest > 1e-30 { 127.0 / largest } else { 0.0 });
     for (i, v) in whole.chunks_exact(S::LANES).enumerate() {
         // SAFETY: the caller's promise.
-        unsafe { s.store_codes_ptr(out.add(i * S::LANES), s.mul(s.load(v), inverse)) };
+        unsafe { s.store_i8_ptr(out.add(i * S::LANES), s.mul(s.load(v), inverse)) };
     }
     if !rest.is_empty() {
         // SAFETY: the caller's promise.
-        unsafe { s.store_codes_ptr(out.add(whole.len()), s.mul(s.load(&last), inverse)) };
+        unsafe { s.store_i8_ptr(out.add(whole.len()), s.mul(s.load(&last), inverse)) };
     }
     largest / 127.0
 }
 
 /// The codes as a product reads them, with the sizes of the matrix.
-pub struct Coded<'a> {
-    pub x: Codes<'a>,
+pub struct QuantisedOperand<'a> {
+    pub x: Quantised<'a>,
     pub inputs: usize,
     pub block: usize,
 }
 
-impl Operand<i8> for Coded<'_> {
+impl Operand<i8> for QuantisedOperand<'_> {
     #[inline(always)]
     fn panel_len(&self, columns: usize) -> usize {
         panel_len(self.inputs, self.block, columns)
@@ -164,9 +164,9 @@ impl Operand<i8> for Coded<'_> {
         while from < self.inputs {
             let here = self.block.min(self.inputs - from);
             let (now, later) = rest.split_at(columns * NUMBER * (1 + here.div_ceil(4)));
-            let codes = &self.x.codes[b * self.x.stride..][..here.next_multiple_of(4)];
+            let values = &self.x.values[b * self.x.stride..][..here.next_multiple_of(4)];
             let scale = self.x.scales[b.min(self.x.scales.len() - 1)];
-            add_block::<S, N, U>(s, acc, codes, scale, now, scales);
+            add_block::<S, N, U>(s, acc, values, scale, now, scales);
             rest = later;
             from += here;
             b += 1;
@@ -181,7 +181,7 @@ struct Buffer([MaybeUninit<u8>; BLOCK + SLACK]);
 pub struct Rounded<'a> {
     x: &'a [f32],
     /// Codes of the block at hand, padded with zeros to fours.
-    codes: Buffer,
+    values: Buffer,
     /// Their scale.
     scale: f32,
 }
@@ -189,7 +189,7 @@ pub struct Rounded<'a> {
 impl<'a> Rounded<'a> {
     #[inline(always)]
     pub fn new<S: Simd>(s: S, x: &'a [f32]) -> Self {
-        let mut rounded = Self { x, codes: Buffer([MaybeUninit::uninit(); BLOCK + SLACK]), scale: 0.0 };
+        let mut rounded = Self { x, values: Buffer([MaybeUninit::uninit(); BLOCK + SLACK]), scale: 0.0 };
         if x.len() <= BLOCK {
             rounded.round(s, x);
         }
@@ -202,7 +202,7 @@ impl<'a> Rounded<'a> {
     fn round<S: Simd>(&mut self, s: S, block: &[f32]) {
         assert!(block.len() <= BLOCK && S::LANES <= SLACK);
         // SAFETY: the block is no longer than BLOCK, and the buffer longer by a whole vector.
-        self.scale = unsafe { round_ptr(s, block, self.codes.0.as_mut_ptr().cast::<u8>()) };
+        self.scale = unsafe { round_ptr(s, block, self.values.0.as_mut_ptr().cast::<u8>()) };
     }
 }
 
@@ -226,8 +226,9 @@ impl Operand<i8> for Rounded<'_> {
             let (now, later) = rest.split_at(columns * NUMBER * (1 + fours));
             rest = later;
             // SAFETY: `round` has written all codes of the block, to whole fours and beyond.
-            let codes = unsafe { std::slice::from_raw_parts(self.codes.0.as_ptr().cast::<u8>(), fours * 4) };
-            add_block::<S, N, U>(s, acc, codes, self.scale, now, scales);
+            let values =
+                unsafe { std::slice::from_raw_parts(self.values.0.as_ptr().cast::<u8>(), fours * 4) };
+            add_block::<S, N, U>(s, acc, values, self.scale, now, scales);
         }
     }
 }
@@ -238,13 +239,13 @@ impl Operand<i8> for Rounded<'_> {
 fn add_block<S: Simd, const N: usize, const U: usize>(
     s: S,
     acc: &mut [S::V; N],
-    codes: &[u8],
+    values: &[u8],
     scale: f32,
     panel: &[i8],
     scales: &[i8],
 ) {
     assert!(scales.len() == N * S::LANES * NUMBER);
-    let sums = sums::<S, N, U>(s, codes, panel);
+    let sums = sums::<S, N, U>(s, values, panel);
     let scale = s.splat(scale);
     for (i, (acc, sum)) in acc.iter_mut().zip(sums).enumerate() {
         // SAFETY: N vectors of scales.
@@ -256,12 +257,12 @@ fn add_block<S: Simd, const N: usize, const U: usize>(
 /// Sums of one block's products.
 #[allow(unsafe_code, reason = "bounds checked once for the panel; a check per load costs a tenth")]
 #[inline(always)]
-fn sums<S: Simd, const N: usize, const U: usize>(s: S, codes: &[u8], panel: &[i8]) -> [S::I; N] {
-    let fours = codes.len() / 4;
+fn sums<S: Simd, const N: usize, const U: usize>(s: S, values: &[u8], panel: &[i8]) -> [S::I; N] {
+    let fours = values.len() / 4;
     assert!(panel.len() == (1 + fours) * N * S::LANES * 4);
     let mut sums = [[s.splat_int(0); N]; U];
     let mut w = panel.as_ptr();
-    let x = codes.as_ptr().cast::<i32>();
+    let x = values.as_ptr().cast::<i32>();
     let vector = S::LANES * 4;
     for (i, sum) in sums[0].iter_mut().enumerate() {
         // SAFETY: the panel begins with N vectors of integers.

@@ -8,12 +8,12 @@ use super::config::check::range;
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
 use wavesynth_audio::features::{CEPSTRA, CLAMP, FEATURES, PITCH, SpeakerStats, warp};
-use wavesynth_models::ar::Coins;
+use wavesynth_models::ar::Uniforms;
 
-/// Key `train.disguise`, of a model with speakers and features. Every window draws its own.
+/// Key `train.perturbation`, of a model with speakers and features. Every window draws its own.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Disguise {
+pub struct Perturbation {
     /// The spectrum is stretched by e^u, u uniform within ± this.
     pub warp: f64,
     /// Standard deviation of what is added to each cepstrum of a whole window, in its own standard deviations: another
@@ -29,42 +29,42 @@ pub struct Disguise {
     pub own: f64,
 }
 
-impl Default for Disguise {
+impl Default for Perturbation {
     fn default() -> Self {
         Self { warp: 0.2, offset: 0.25, gain: 0.15, noise: 0.1, pitch_gain: 0.0, own: 0.0 }
     }
 }
 
-impl Disguise {
+impl Perturbation {
     /// Checks the values.
     ///
     /// # Errors
     /// The first that is out of range.
     pub fn validate(&self) -> Result<()> {
-        range("train.disguise.warp", self.warp, 0.0, 0.5)?;
-        range("train.disguise.offset", self.offset, 0.0, 4.0)?;
-        range("train.disguise.gain", self.gain, 0.0, 1.0)?;
-        range("train.disguise.noise", self.noise, 0.0, 4.0)?;
-        range("train.disguise.pitch_gain", self.pitch_gain, 0.0, 1.0)?;
-        range("train.disguise.own", self.own, 0.0, 1.0)
+        range("train.perturbation.warp", self.warp, 0.0, 0.5)?;
+        range("train.perturbation.offset", self.offset, 0.0, 4.0)?;
+        range("train.perturbation.gain", self.gain, 0.0, 1.0)?;
+        range("train.perturbation.noise", self.noise, 0.0, 4.0)?;
+        range("train.perturbation.pitch_gain", self.pitch_gain, 0.0, 1.0)?;
+        range("train.perturbation.own", self.own, 0.0, 1.0)
     }
 
     /// Disguises whole frames of the speaker with `stats`, [N x FEATURES].
-    pub fn put_on(&self, frames: &mut [f32], stats: &SpeakerStats, coins: &mut Coins) {
-        let factor = (self.warp * f64::from(2.0 * coins.next_coin() - 1.0)).exp() as f32;
+    pub fn apply(&self, frames: &mut [f32], stats: &SpeakerStats, uniforms: &mut Uniforms) {
+        let factor = (self.warp * f64::from(2.0 * uniforms.next_uniform() - 1.0)).exp() as f32;
         let mut map = warp::warp(factor, stats);
         let mut offset = [0.0; CEPSTRA];
         for (row, offset) in map.iter_mut().zip(&mut offset) {
-            let gain = (self.gain as f32 * coins.normal()).exp();
+            let gain = (self.gain as f32 * uniforms.normal()).exp();
             row.iter_mut().for_each(|v| *v *= gain);
-            *offset = self.offset as f32 * coins.normal();
+            *offset = self.offset as f32 * uniforms.normal();
         }
-        let pitch_gain = (self.pitch_gain as f32 * coins.normal()).exp();
+        let pitch_gain = (self.pitch_gain as f32 * uniforms.normal()).exp();
         for frame in frames.chunks_exact_mut(FEATURES) {
             let cepstra: [f32; CEPSTRA] = std::array::from_fn(|k| frame[k]);
             for ((out, row), offset) in frame.iter_mut().zip(&map).zip(offset) {
                 let moved: f32 = row.iter().zip(&cepstra).map(|(w, c)| w * c).sum();
-                let noise = if self.noise > 0.0 { self.noise as f32 * coins.normal() } else { 0.0 };
+                let noise = if self.noise > 0.0 { self.noise as f32 * uniforms.normal() } else { 0.0 };
                 *out = (moved + offset + noise).clamp(-CLAMP, CLAMP);
             }
             frame[PITCH] = (pitch_gain * frame[PITCH]).clamp(-CLAMP, CLAMP);
@@ -81,12 +81,12 @@ mod tests {
         let stats =
             SpeakerStats { mean: [0.0; CEPSTRA], std: [1.5; CEPSTRA], median_f0_hz: 120.0, common: None };
         let track: Vec<f32> = (0..20 * FEATURES).map(|i| ((i * 37) % 23) as f32 / 12.0 - 1.0).collect();
-        let none = Disguise { warp: 0.0, offset: 0.0, gain: 0.0, noise: 0.0, pitch_gain: 0.0, own: 0.0 };
+        let none = Perturbation { warp: 0.0, offset: 0.0, gain: 0.0, noise: 0.0, pitch_gain: 0.0, own: 0.0 };
         let mut same = track.clone();
-        none.put_on(&mut same, &stats, &mut Coins::new(1));
+        none.apply(&mut same, &stats, &mut Uniforms::new(1));
         assert!(same.iter().zip(&track).all(|(a, b)| (a - b).abs() < 1e-3));
         let mut other = track.clone();
-        Disguise::default().put_on(&mut other, &stats, &mut Coins::new(1));
+        Perturbation::default().apply(&mut other, &stats, &mut Uniforms::new(1));
         for (a, b) in other.chunks_exact(FEATURES).zip(track.chunks_exact(FEATURES)) {
             assert_eq!(a[PITCH..], b[PITCH..]);
             assert!(
@@ -94,7 +94,7 @@ mod tests {
             );
         }
         let mut again = track;
-        Disguise::default().put_on(&mut again, &stats, &mut Coins::new(1));
+        Perturbation::default().apply(&mut again, &stats, &mut Uniforms::new(1));
         assert_eq!(again, other);
     }
 }

@@ -41,18 +41,18 @@ impl Phase {
 }
 
 /// Time spent by phase.
-pub struct Laps {
+pub struct PhaseTimer {
     since: Instant,
     spent: [Duration; Phase::NAMES.len()],
 }
 
-impl Default for Laps {
+impl Default for PhaseTimer {
     fn default() -> Self {
         Self { since: Instant::now(), spent: Default::default() }
     }
 }
 
-impl Laps {
+impl PhaseTimer {
     /// The first phase begins.
     pub fn start(&mut self) {
         self.since = Instant::now();
@@ -60,7 +60,7 @@ impl Laps {
 
     /// `phase` ends here, and the next begins.
     #[inline(always)]
-    pub fn lap(&mut self, phase: Phase) {
+    pub fn mark(&mut self, phase: Phase) {
         let now = Instant::now();
         self.spent[phase as usize] += now - self.since;
         self.since = now;

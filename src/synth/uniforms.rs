@@ -1,21 +1,21 @@
 //! Where the uniform numbers come from: a seed, or a list that somebody else drew.
 
-use wavesynth_models::ar::Coins;
+use wavesynth_models::ar::Uniforms;
 
 /// One uniform number a sample.
-pub enum CoinSource {
+pub enum UniformSource {
     /// The sequence of a seed.
-    Seed(Coins),
+    Seed(Uniforms),
     /// Given numbers, in order.
     Given {
-        /// All in [0, 1): see [`CoinSource::given`].
-        coins: Vec<f32>,
+        /// All in [0, 1): see [`UniformSource::given`].
+        uniforms: Vec<f32>,
         /// Index of the next one.
         at: usize,
     },
 }
 
-/// A given number that is no coin.
+/// A given number that is no uniform.
 #[derive(Debug, thiserror::Error, PartialEq)]
 #[error("number {at} is {value}, wanted one from 0 up to below 1")]
 pub struct NotUniform {
@@ -25,20 +25,20 @@ pub struct NotUniform {
     pub value: f32,
 }
 
-impl CoinSource {
+impl UniformSource {
     /// The sequence of `seed`.
     pub fn seed(seed: u64) -> Self {
-        Self::Seed(Coins::new(seed))
+        Self::Seed(Uniforms::new(seed))
     }
 
     /// The given numbers.
     ///
     /// # Errors
     /// The first one outside [0, 1), NaN among them.
-    pub fn given(coins: Vec<f32>) -> Result<Self, NotUniform> {
-        match coins.iter().position(|c| !(0.0..1.0).contains(c)) {
-            Some(at) => Err(NotUniform { at, value: coins[at] }),
-            None => Ok(Self::Given { coins, at: 0 }),
+    pub fn given(uniforms: Vec<f32>) -> Result<Self, NotUniform> {
+        match uniforms.iter().position(|c| !(0.0..1.0).contains(c)) {
+            Some(at) => Err(NotUniform { at, value: uniforms[at] }),
+            None => Ok(Self::Given { uniforms, at: 0 }),
         }
     }
 
@@ -46,7 +46,7 @@ impl CoinSource {
     pub fn len(&self) -> Option<u64> {
         match self {
             Self::Seed(_) => None,
-            Self::Given { coins, .. } => Some(coins.len() as u64),
+            Self::Given { uniforms, .. } => Some(uniforms.len() as u64),
         }
     }
 
@@ -59,13 +59,13 @@ impl CoinSource {
     ///
     /// # Real-time
     /// Yes.
-    pub fn next_coin(&mut self) -> f32 {
+    pub fn next_uniform(&mut self) -> f32 {
         match self {
-            Self::Seed(coins) => coins.next_coin(),
-            Self::Given { coins, at } => {
-                let coin = coins.get(*at).copied().unwrap_or(0.0);
+            Self::Seed(uniforms) => uniforms.next_uniform(),
+            Self::Given { uniforms, at } => {
+                let uniform = uniforms.get(*at).copied().unwrap_or(0.0);
                 *at += 1;
-                coin
+                uniform
             }
         }
     }
@@ -78,10 +78,13 @@ mod tests {
     #[test]
     fn what_is_not_uniform_is_refused() {
         for bad in [1.0, -0.1, f32::NAN, f32::INFINITY] {
-            let e = CoinSource::given(vec![0.5, bad]).err().unwrap();
+            let e = UniformSource::given(vec![0.5, bad]).err().unwrap();
             assert_eq!(e.at, 1);
         }
-        let mut c = CoinSource::given(vec![0.25, 0.0]).unwrap();
-        assert_eq!((c.len(), c.next_coin(), c.next_coin(), c.next_coin()), (Some(2), 0.25, 0.0, 0.0));
+        let mut c = UniformSource::given(vec![0.25, 0.0]).unwrap();
+        assert_eq!(
+            (c.len(), c.next_uniform(), c.next_uniform(), c.next_uniform()),
+            (Some(2), 0.25, 0.0, 0.0)
+        );
     }
 }

@@ -1,6 +1,6 @@
 //! Who speaks and what is said, as the engine wants it: checked against the voice and ready to be read.
 
-use super::likeness::Likeness;
+use super::speaker_conversion::SpeakerConversion;
 use crate::recordings;
 use crate::voice::Voice;
 use anyhow::{Context, Result};
@@ -13,24 +13,24 @@ use wavesynth_models::wavenet::Track;
 
 /// A speaker vector, a feature track, or both.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Cue {
-    speaker: Option<Who>,
-    track: Option<What>,
+pub struct Conditioning {
+    speaker: Option<SpeakerPart>,
+    track: Option<TrackPart>,
 }
 
 /// A speaker vector.
 #[derive(Debug, Clone, PartialEq)]
-struct Who {
+struct SpeakerPart {
     values: Vec<f32>,
     /// Whose, where that is known.
     person: Option<Person>,
     /// For others' tracks, of a voice whose speakers have a common space.
-    likeness: Option<Likeness>,
+    conversion: Option<SpeakerConversion>,
 }
 
 /// A track.
 #[derive(Debug, Clone, PartialEq)]
-struct What {
+struct TrackPart {
     /// [N, features], row by row; N > 0.
     values: Vec<f32>,
     /// Whose, where that is known, and the way from him to the common space.
@@ -60,7 +60,7 @@ fn known(voice: &Voice, stats: &SpeakerStats) -> (Person, Alignment) {
     (person, map.unwrap_or_else(Alignment::identity))
 }
 
-impl Cue {
+impl Conditioning {
     /// What `condition` brings to `voice`; `path` is used in errors only. Parts that the voice has no ear for (a track
     /// for a voice without local conditioning) are left out.
     ///
@@ -70,28 +70,29 @@ impl Cue {
         let Some(shape) = &voice.config.condition else {
             return Ok(Self::default());
         };
-        let said = voice.track_shape().zip(condition.track.as_ref());
+        let given = voice.track_shape().zip(condition.track.as_ref());
         let speaker = match &condition.speaker {
             Some(_) if shape.speaker_dim > 0 => {
                 let values = voice.speaker_vector(condition, path)?;
                 // The statistics beside a track are those that it was normalised with, whosever vector stands there too.
-                let stats = match said {
+                let stats = match given {
                     None => condition.stats.as_ref(),
                     Some(_) => voice.stats_of(&values),
                 };
                 let by = stats.map(|stats| known(voice, stats));
                 let common = by.as_ref().filter(|_| voice.section.common.is_some());
-                let likeness = common.and_then(|(_, common)| Likeness::new(voice, &values, common));
+                let conversion =
+                    common.and_then(|(_, common)| SpeakerConversion::new(voice, &values, common));
                 let person = by.map(|(person, _)| person);
-                Some(Who { values, person, likeness })
+                Some(SpeakerPart { values, person, conversion })
             }
             _ => None,
         };
         let mut track = None;
-        if let Some((wanted, t)) = said {
+        if let Some((wanted, t)) = given {
             t.check(wanted).with_context(|| path.display().to_string())?;
             let by = condition.stats.as_ref().map(|stats| known(voice, stats));
-            track = Some(What { values: t.frames.clone(), by });
+            track = Some(TrackPart { values: t.frames.clone(), by });
         }
         Ok(Self { speaker, track })
     }
@@ -101,7 +102,7 @@ impl Cue {
     ///
     /// # Errors
     /// Too little speech for statistics, or a voice of another recipe, rate or hop.
-    pub fn heard(
+    pub fn from_features(
         voice: &Voice,
         raw: &RawFeatures,
         stats: Option<&SpeakerStats>,
@@ -119,11 +120,11 @@ impl Cue {
         Self::new(voice, &Condition { track, stats, ..Condition::default() }, path)
     }
 
-    /// A cue by its parts, for voices whose sizes are known to fit.
+    /// A conditioning by its parts, for voices whose sizes are known to fit.
     pub(crate) fn of(speaker: Option<Vec<f32>>, track: Option<Vec<f32>>) -> Self {
         Self {
-            speaker: speaker.map(|values| Who { values, person: None, likeness: None }),
-            track: track.map(|values| What { values, by: None }),
+            speaker: speaker.map(|values| SpeakerPart { values, person: None, conversion: None }),
+            track: track.map(|values| TrackPart { values, by: None }),
         }
     }
 
@@ -131,34 +132,34 @@ impl Cue {
     #[cfg(feature = "train")]
     pub(crate) fn known(speaker: Option<Vec<f32>>, track: Track) -> Self {
         let features = (!track.features.is_empty()).then(|| track.features.to_vec());
-        let mut cue = Self::of(speaker, features);
-        if let (Some(who), Some(what)) = (&mut cue.speaker, &mut cue.track) {
+        let mut conditioning = Self::of(speaker, features);
+        if let (Some(who), Some(what)) = (&mut conditioning.speaker, &mut conditioning.track) {
             who.person = Some(Person(0));
             what.by = track.own.then(|| (Person(0), Alignment::identity()));
         }
-        cue
+        conditioning
     }
 
-    /// This cue with `other`'s parts in place of its own where `other` has them.
+    /// This conditioning with `other`'s parts in place of its own where `other` has them.
     pub fn overlaid(self, other: Self) -> Self {
         Self { speaker: other.speaker.or(self.speaker), track: other.track.or(self.track) }
     }
 
-    /// This cue without its track.
+    /// This conditioning without its track.
     pub fn without_track(self) -> Self {
         Self { track: None, ..self }
     }
 
-    /// This cue without its speaker.
+    /// This conditioning without its speaker.
     pub fn without_speaker(self) -> Self {
         Self { speaker: None, ..self }
     }
 
-    /// This cue, its speaker taken at his word: another's track stays as it is. What a recording is scored under, which does
+    /// This conditioning, its speaker taken at his word: another's track stays as it is. What a recording is scored under, which does
     /// not become another's.
     pub fn unconverted(mut self) -> Self {
         if let Some(who) = &mut self.speaker {
-            who.likeness = None;
+            who.conversion = None;
         }
         self
     }
@@ -185,25 +186,25 @@ impl Cue {
     pub fn track(&self) -> Option<Track<'_>> {
         let what = self.track.as_ref()?;
         let by = what.by.as_ref().map(|(person, _)| *person);
-        let own = |who: &Who| who.person.is_some() && who.person == by;
+        let own = |who: &SpeakerPart| who.person.is_some() && who.person == by;
         Some(Track { features: &what.values, own: self.speaker.as_ref().is_none_or(own) })
     }
 
     /// The features of somebody who is heard.
-    pub(super) fn heard_track<'a>(&self, features: &'a [f32]) -> Track<'a> {
+    pub(super) fn listener_track<'a>(&self, features: &'a [f32]) -> Track<'a> {
         Track { features, own: self.speaker.is_none() }
     }
 
     /// What makes the vector's speaker of whoever is known to speak instead (whom `heard` says, or else whom the track is
     /// of), and the speaker vector that goes with it. `None` where it is himself, or where one of them is not known.
-    pub(super) fn conversion(&self, heard: Option<&SpeakerStats>) -> Option<(Alignment, &[f32])> {
+    pub(super) fn conversion(&self, source: Option<&SpeakerStats>) -> Option<(Alignment, &[f32])> {
         let who = self.speaker.as_ref()?;
-        let likeness = who.likeness.as_ref()?;
-        let (person, common) = match heard {
+        let conversion = who.conversion.as_ref()?;
+        let (person, common) = match source {
             Some(stats) => (Person::of(stats), stats.common.clone().unwrap_or_else(Alignment::identity)),
             None => self.track.as_ref()?.by.clone()?,
         };
-        (who.person != Some(person)).then(|| (likeness.way_from(&common), likeness.beside(person)))
+        (who.person != Some(person)).then(|| (conversion.way_from(&common), conversion.beside(person)))
     }
 
     /// Takes from `old` what this one lacks.

@@ -4,17 +4,17 @@
 //! with the scale it was given then. h_l is in [−1, 1], so its codes have one scale always; the residual and the skip
 //! product share them. The stream r_l itself stays in f32.
 
-use super::memory::Ring;
+use super::queues::Ring;
 use super::step::{Layer, Past, Scratch, State, WaveNet, beginning};
 use crate::kernels::Simd;
 use crate::kernels::aligned::{Aligned, Lines};
 use crate::kernels::panel::{
-    self, Codes, Rows, Then, accumulate_codes, accumulate_codes_many, copy, gated_codes, round,
+    self, Quantised, Rows, Then, accumulate_i8, accumulate_i8_many, copy, gated_i8, round,
 };
 
 /// What one stream keeps of its layers' inputs, and its buffers.
 #[derive(Clone)]
-pub(super) struct CodedMemory {
+pub(super) struct QuantisedQueues {
     /// One per layer.
     queues: Vec<Queue>,
     /// Taps of the layer at hand [K × R padded], and their scales.
@@ -40,7 +40,7 @@ struct Queue {
     ready: Aligned,
 }
 
-impl CodedMemory {
+impl QuantisedQueues {
     /// Of a stream that has heard nothing. `row` is R, `gate` D, padded.
     pub fn new(layers: &[Layer], kernel_size: usize, row: usize, gate: usize) -> Self {
         let queue = |layer: &Layer| {
@@ -91,13 +91,13 @@ impl CodedMemory {
     #[inline(always)]
     fn read<S: Simd>(&mut self, s: S, l: usize) {
         let last = self.scales.len() - 1;
-        let (codes, scales) = (&mut self.taps[..last * self.row], &mut self.scales[..last]);
-        self.queues[l].read(s, 0, codes, scales, self.row);
+        let (values, scales) = (&mut self.taps[..last * self.row], &mut self.scales[..last]);
+        self.queues[l].read(s, 0, values, scales, self.row);
     }
 
     /// Rounds layer `l`'s input into the last of its taps and keeps it in the queue.
     #[inline(always)]
-    fn hear<S: Simd>(&mut self, s: S, l: usize, x: &[f32]) {
+    fn push<S: Simd>(&mut self, s: S, l: usize, x: &[f32]) {
         let row = self.row;
         let queue = &mut self.queues[l];
         let last = self.scales.len() - 1;
@@ -105,7 +105,7 @@ impl CodedMemory {
         let scale = round(s, x, now);
         self.scales[last] = scale;
         if let Some(at) = queue.ring.push() {
-            copy_codes(s, &mut queue.rows[at * row..][..row], now);
+            copy_bytes(s, &mut queue.rows[at * row..][..row], now);
             queue.scales[at] = scale;
         }
     }
@@ -119,13 +119,13 @@ impl CodedMemory {
         if place == 0 {
             let each = scales.len() - 1;
             let columns = ahead.chunks_exact_mut(each * *row).zip(ahead_scales.chunks_exact_mut(each));
-            for (n, (codes, scales)) in columns.take(past.batch).enumerate() {
-                queue.read(s, n, codes, scales, *row);
+            for (n, (values, scales)) in columns.take(past.batch).enumerate() {
+                queue.read(s, n, values, scales, *row);
             }
             queue.ready.fill(0.0);
-            let x = Codes { codes: ahead, stride: *row, scales: ahead_scales };
+            let x = Quantised { values: ahead, stride: *row, scales: ahead_scales };
             let out = Rows { data: &mut queue.ready[..], stride: width };
-            accumulate_codes_many(s, &past.weight, past.batch, x, out);
+            accumulate_i8_many(s, &past.weight, past.batch, x, out);
         }
         &queue.ready[place * width..][..width]
     }
@@ -134,10 +134,10 @@ impl CodedMemory {
 impl Queue {
     /// Copies the past taps of the symbol that is `ahead` of the one at hand, and their scales, the oldest first.
     #[inline(always)]
-    fn read<S: Simd>(&self, s: S, ahead: usize, codes: &mut [u8], scales: &mut [f32], row: usize) {
-        let taps = codes.chunks_exact_mut(row).zip(scales);
+    fn read<S: Simd>(&self, s: S, ahead: usize, values: &mut [u8], scales: &mut [f32], row: usize) {
+        let taps = values.chunks_exact_mut(row).zip(scales);
         for ((tap, scale), at) in taps.zip(self.ring.taps(ahead)) {
-            copy_codes(s, tap, &self.rows[at * row..][..row]);
+            copy_bytes(s, tap, &self.rows[at * row..][..row]);
             *scale = self.scales[at];
         }
     }
@@ -145,7 +145,7 @@ impl Queue {
 
 /// Codes of whole vectors: a call of `memcpy` costs more than they do.
 #[inline(always)]
-fn copy_codes<S: Simd>(_: S, to: &mut [u8], from: &[u8]) {
+fn copy_bytes<S: Simd>(_: S, to: &mut [u8], from: &[u8]) {
     for (to, from) in to.chunks_exact_mut(S::LANES).zip(from.chunks_exact(S::LANES)) {
         to.copy_from_slice(from);
     }
@@ -154,44 +154,45 @@ fn copy_codes<S: Simd>(_: S, to: &mut [u8], from: &[u8]) {
 impl WaveNet {
     /// As `WaveNet::layers`, from r_0 in the rows of `scratch.x` to relu(s) in those of `scratch.skip`.
     #[inline(always)]
-    pub(super) fn layers_in_codes<S: Simd>(&self, s: S, states: &mut [State], scratch: &mut Scratch) {
+    pub(super) fn layers_in_i8<S: Simd>(&self, s: S, states: &mut [State], scratch: &mut Scratch) {
         let width = self.residual_padded;
         let gate = self.gate_padded;
         for (l, layer) in self.layers.iter().enumerate() {
             let rows = scratch.x.chunks_exact_mut(width).zip(scratch.z.chunks_exact_mut(2 * gate));
             for (state, (x, z)) in beginning(states).zip(rows) {
-                let State { memory, biases, .. } = state;
-                let place = layer.gate.past.as_ref().map(|p| (p, memory.place(p)));
-                let (memory, bias) = (&mut memory.coded, biases.layer(l));
-                let last = memory.scales.len() - 1;
+                let State { queues, biases, .. } = state;
+                let place = layer.gate.past.as_ref().map(|p| (p, queues.place(p)));
+                let (queues, bias) = (&mut queues.quantised, biases.layer(l));
+                let last = queues.scales.len() - 1;
                 let (add, from) = match place {
                     Some((past, place)) => {
-                        copy(s, z, memory.ready(s, l, past, place));
+                        copy(s, z, queues.ready(s, l, past, place));
                         panel::add(s, z, bias);
                         (&*z, last)
                     }
                     None => {
-                        memory.read(s, l);
+                        queues.read(s, l);
                         (bias, 0)
                     }
                 };
-                memory.hear(s, l, x);
-                let CodedMemory { taps, scales, gated, .. } = memory;
+                queues.push(s, l, x);
+                let QuantisedQueues { taps, scales, gated, .. } = queues;
                 let h = &mut gated[l * gate..][..gate];
-                let taps = Codes { codes: &taps[from * width..], stride: width, scales: &scales[from..] };
-                gated_codes(s, &layer.gate.weight, taps, add, h);
+                let taps =
+                    Quantised { values: &taps[from * width..], stride: width, scales: &scales[from..] };
+                gated_i8(s, &layer.gate.weight, taps, add, h);
                 if let Some(res) = &layer.residual {
                     panel::add(s, x, &res.bias);
-                    let h = Codes::unit(h);
-                    accumulate_codes(s, &res.weight, h, x, Then::Store);
+                    let h = Quantised::unit(h);
+                    accumulate_i8(s, &res.weight, h, x, Then::Store);
                 }
             }
         }
         let rows = scratch.skip.chunks_exact_mut(self.skip.bias.len());
         for (state, skip) in beginning(states).zip(rows) {
-            let h = Codes::unit(&state.memory.coded.gated);
+            let h = Quantised::unit(&state.queues.quantised.gated);
             copy(s, skip, &self.skip.bias);
-            accumulate_codes(s, &self.skip.weight, h, skip, Then::Relu);
+            accumulate_i8(s, &self.skip.weight, h, skip, Then::Relu);
         }
     }
 }

@@ -6,18 +6,18 @@
 //! the voice has no vector for him, from the middle of its speakers; less far where the voice has learned from others'
 //! tracks, too. models/pretrained/voice.md has what that does to who is heard, to the words and to the pitch.
 
-use super::cue::Person;
+use super::conditioning::Person;
 use crate::voice::Voice;
 use wavesynth_audio::features::common::Alignment;
 
 /// By how much of its distance from the other's the vector moves away from it.
-const LIKENESS: f32 = 1.0;
+const AWAY: f32 = 1.0;
 /// The same in a voice with a network for others' tracks.
-const TOLD: f32 = 0.7;
+const AWAY_WITH_CROSS_SPEAKER: f32 = 0.7;
 
 /// A speaker who is to say what others said.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Likeness {
+pub(super) struct SpeakerConversion {
     from_common: Alignment,
     /// His vector, moved away from each of the voice's speakers of whom enough is known.
     from_others: Vec<(Person, Vec<f32>)>,
@@ -25,7 +25,7 @@ pub(super) struct Likeness {
     from_anybody: Vec<f32>,
 }
 
-impl Likeness {
+impl SpeakerConversion {
     /// Of the speaker with `vector`, whose way to the space common to `voice`'s speakers is `common`; `None` where there is
     /// no way back.
     pub(super) fn new(voice: &Voice, vector: &[f32], common: &Alignment) -> Option<Self> {
@@ -35,9 +35,8 @@ impl Likeness {
         let mut middle = vec![0.0; vector.len()];
         table.clone().for_each(|row| middle.iter_mut().zip(row).for_each(|(m, v)| *m += v / count));
         let tells = voice.config.condition.as_ref().is_some_and(|c| c.others > 0);
-        let likeness = if tells { TOLD } else { LIKENESS };
-        let away_from =
-            |other: &[f32]| vector.iter().zip(other).map(|(v, o)| v + likeness * (v - o)).collect();
+        let away = if tells { AWAY_WITH_CROSS_SPEAKER } else { AWAY };
+        let away_from = |other: &[f32]| vector.iter().zip(other).map(|(v, o)| v + away * (v - o)).collect();
         let stats = voice.section.speakers.iter().map(|s| s.stats.as_ref());
         let known = stats.zip(table).filter_map(|(stats, row)| Some((Person::of(stats?), away_from(row))));
         Some(Self { from_common, from_others: known.collect(), from_anybody: away_from(&middle) })
@@ -46,7 +45,7 @@ impl Likeness {
     /// The way from the cepstra of somebody with this way to the common space.
     ///
     /// # Real-time
-    /// This and [`Likeness::beside`]: yes, no memory but the stack's.
+    /// This and [`SpeakerConversion::beside`]: yes, no memory but the stack's.
     pub(super) fn way_from(&self, common: &Alignment) -> Alignment {
         common.then(&self.from_common)
     }

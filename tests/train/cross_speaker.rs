@@ -1,13 +1,13 @@
 //! What others made of a speaker's recordings stands beside his own samples as the engine would take it to him.
 
-use crate::common::{Place, babble, failure, go, write_wav};
+use crate::common::{TestDir, babble, failure, go, write_wav};
 use std::collections::HashSet;
 use wavesynth::ranks::Ranks;
 use wavesynth::recordings::raw_features;
 use wavesynth::train::config::{RunFile, Train};
 use wavesynth::train::corpus::Corpus;
 use wavesynth::train::held_out::HeldOut;
-use wavesynth::train::shares::Slots;
+use wavesynth::train::slots::Slots;
 use wavesynth::train::window::{Cutter, Sampler};
 use wavesynth::voice::Voice;
 use wavesynth_audio::features::{self, CEPSTRA, Extractor, FEATURES};
@@ -22,24 +22,23 @@ const MODEL: &str = "residual_channels = 8\nskip_channels = 8\ndilations = [1, 2
 const TRAIN: &str = "steps = 4\nwindow = 480\nbatch = 2\neval_seconds = 1";
 
 /// Two speakers who say enough for a way from one to the other, and a run file that expects `low`'s version of `high/1`.
-fn place() -> (Place, std::path::PathBuf) {
-    let place = Place::new();
+fn dir() -> (TestDir, std::path::PathBuf) {
+    let dir = TestDir::new();
     for (name, pitch) in [("high", 210.0), ("low", 105.0)] {
-        (0..4).for_each(|i| {
-            write_wav(&place.path(&format!("data/{name}/{i}.wav")), &babble(pitch, SECONDS, i))
-        });
+        (0..4)
+            .for_each(|i| write_wav(&dir.path(&format!("data/{name}/{i}.wav")), &babble(pitch, SECONDS, i)));
     }
     let table = "utt\tsplit\n0\ttest\n1\ttrain\n2\ttrain\n3\ttrain\n";
-    std::fs::write(place.path("data/high/transcripts.tsv"), table).unwrap();
-    let others = format!("others = {{ folder = {:?}, share = 0.9 }}", place.path("others"));
-    let run = place.run_file("out", MODEL, &format!("{TRAIN}\n{others}"));
-    (place, run)
+    std::fs::write(dir.path("data/high/transcripts.tsv"), table).unwrap();
+    let others = format!("others = {{ folder = {:?}, share = 0.9 }}", dir.path("others"));
+    let run = dir.run_file("out", MODEL, &format!("{TRAIN}\n{others}"));
+    (dir, run)
 }
 
 #[test]
 fn a_track_of_another_is_converted_as_the_engine_does_and_keeps_the_pitch() {
-    let (place, run) = place();
-    let made = place.path("others/high/low/1.wav");
+    let (dir, run) = dir();
+    let made = dir.path("others/high/low/1.wav");
     write_wav(&made, &babble(105.0, SECONDS, 1));
     let corpus = Corpus::load(&RunFile::read(&run).unwrap().0, &Ranks::solo()).unwrap();
     let stats = |i: usize| corpus.speakers[i].stats.as_ref().unwrap();
@@ -50,10 +49,10 @@ fn a_track_of_another_is_converted_as_the_engine_does_and_keeps_the_pitch() {
     wanted.chunks_exact_mut(FEATURES).for_each(|frame| way.apply(frame));
     for recording in &corpus.recordings {
         if recording.name != "high/1" {
-            assert!(recording.others.is_empty(), "{}", recording.name);
+            assert!(recording.cross_tracks.is_empty(), "{}", recording.name);
             continue;
         }
-        let [other] = &recording.others[..] else { panic!("{} tracks", recording.others.len()) };
+        let [other] = &recording.cross_tracks[..] else { panic!("{} tracks", recording.cross_tracks.len()) };
         let frames = other.chunks_exact(FEATURES).zip(wanted.chunks_exact(FEATURES));
         for ((got, wanted), own) in frames.zip(recording.track.chunks_exact(FEATURES)) {
             assert_eq!(got[..CEPSTRA], wanted[..CEPSTRA]);
@@ -68,19 +67,19 @@ fn a_track_of_another_is_converted_as_the_engine_does_and_keeps_the_pitch() {
 /// Held-out recordings are read beside others' tracks too, by engine and trainer alike, or the run would have failed.
 #[test]
 fn others_tracks_of_held_out_recordings_are_judged() {
-    let (place, run) = place();
+    let (dir, run) = dir();
     for i in 0..2 {
-        write_wav(&place.path(&format!("others/high/low/{i}.wav")), &babble(105.0, SECONDS, i));
+        write_wav(&dir.path(&format!("others/high/low/{i}.wav")), &babble(105.0, SECONDS, i));
     }
     go(&run, false, None).unwrap();
     let (run, _) = RunFile::read(&run).unwrap();
     let corpus = Corpus::load(&run, &Ranks::solo()).unwrap();
     let all = HeldOut::select(&corpus, 10.0).unwrap();
-    let others = all.by_others().unwrap();
+    let others = all.cross_speaker().unwrap();
     assert!(others.samples() > 0 && others.samples() < all.samples());
-    let voice = Voice::open(&place.path("out/voice.safetensors"), Isa::detect()).unwrap();
+    let voice = Voice::open(&dir.path("out/voice.safetensors"), Isa::detect()).unwrap();
     let objective = Fused::new(voice.config.clone(), Isa::detect());
-    let tensors = Checkpoint::read(&place.path("out/voice.safetensors")).unwrap().tensors;
+    let tensors = Checkpoint::read(&dir.path("out/voice.safetensors")).unwrap().tensors;
     let params = objective.layout().flatten(&tensors);
     let vectors = tensors[names::SPEAKERS].data.clone();
     let cutter = Cutter::new(&voice.config, run.train.window, None);
@@ -101,16 +100,16 @@ fn windows_read_it(run: &std::path::Path, corpus: &Corpus) {
     let (mut read, mut all) = (0, 0);
     let recording = corpus.recordings.iter().find(|r| r.name == "high/1").unwrap();
     let levels = |track: &[f32]| track.chunks_exact(FEATURES).map(|f| f[0].to_bits()).collect::<HashSet<_>>();
-    let (own, other) = (levels(&recording.track), levels(&recording.others[0]));
+    let (own, other) = (levels(&recording.track), levels(&recording.cross_tracks[0]));
     for window in sampler.batch(0) {
         // Flag, then five frames, the present one in their middle.
         let c0 = window.frames[1 + 2 * FEATURES].to_bits();
         match window.frames[0] {
-            Track::OTHERS => assert!(other.contains(&c0)),
+            Track::CROSS_SPEAKER => assert!(other.contains(&c0)),
             flag => assert_eq!(flag, Track::OWN),
         }
         all += usize::from(own.contains(&c0) || other.contains(&c0));
-        read += usize::from(window.frames[0] == Track::OTHERS);
+        read += usize::from(window.frames[0] == Track::CROSS_SPEAKER);
     }
     let share = f64::from(read as u32) / f64::from(all as u32);
     assert!((0.85..0.95).contains(&share), "{read} of {all}");
@@ -118,13 +117,13 @@ fn windows_read_it(run: &std::path::Path, corpus: &Corpus) {
 
 #[test]
 fn a_folder_that_does_not_fit_is_refused() {
-    let (place, run) = place();
-    let said = failure(&run, false);
-    assert!(said.contains("holds none of the recordings"), "{said}");
+    let (dir, run) = dir();
+    let message = failure(&run, false);
+    assert!(message.contains("holds none of the recordings"), "{message}");
     let one = std::fs::read_to_string(&run).unwrap().replace("others = 12\n", "");
-    let said = format!("{:#}", RunFile::parse(&one, "run").unwrap_err());
-    assert!(said.contains("train.others: wanted model.others"), "{said}");
-    write_wav(&place.path("others/high/low/1.wav"), &babble(105.0, 1.0, 1));
-    let said = failure(&run, false);
-    assert!(said.contains("others/high/low/1.wav") && said.contains("high/1"), "{said}");
+    let message = format!("{:#}", RunFile::parse(&one, "run").unwrap_err());
+    assert!(message.contains("train.others: wanted model.others"), "{message}");
+    write_wav(&dir.path("others/high/low/1.wav"), &babble(105.0, 1.0, 1));
+    let message = failure(&run, false);
+    assert!(message.contains("others/high/low/1.wav") && message.contains("high/1"), "{message}");
 }

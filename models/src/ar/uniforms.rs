@@ -3,12 +3,12 @@
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
 
-/// The uniform numbers of a seed: xoshiro256++ seeded by SplitMix64, one 64-bit output a coin, its upper 24 bits over
-/// 2²⁴. Coin t of a seed is the same on every machine and at every block size.
+/// The uniform numbers of a seed: xoshiro256++ seeded by SplitMix64, one 64-bit output a uniform, its upper 24 bits over
+/// 2²⁴. Uniform t of a seed is the same on every machine and at every block size.
 #[derive(Clone)]
-pub struct Coins(Xoshiro256PlusPlus);
+pub struct Uniforms(Xoshiro256PlusPlus);
 
-impl Coins {
+impl Uniforms {
     /// The sequence of `seed`.
     pub fn new(seed: u64) -> Self {
         Self(Xoshiro256PlusPlus::seed_from_u64(seed))
@@ -24,7 +24,7 @@ impl Coins {
     ///
     /// # Real-time
     /// Yes.
-    pub fn next_coin(&mut self) -> f32 {
+    pub fn next_uniform(&mut self) -> f32 {
         (self.next_u64() >> 40) as f32 * (1.0 / (1u32 << 24) as f32)
     }
 
@@ -44,8 +44,8 @@ impl Coins {
 
     /// A standard normal number (Box and Muller).
     pub fn normal(&mut self) -> f32 {
-        let u = 1.0 - f64::from(self.next_coin());
-        let v = f64::from(self.next_coin());
+        let u = 1.0 - f64::from(self.next_uniform());
+        let v = f64::from(self.next_uniform());
         ((-2.0 * u.ln()).sqrt() * (std::f64::consts::TAU * v).cos()) as f32
     }
 }
@@ -66,7 +66,7 @@ mod tests {
             x ^ (x >> 31)
         };
         let mut s = [split(), split(), split(), split()];
-        let mut coins = Coins::new(0);
+        let mut uniforms = Uniforms::new(0);
         for _ in 0..1000 {
             let want = s[0].wrapping_add(s[3]).rotate_left(23).wrapping_add(s[0]);
             let t = s[1] << 17;
@@ -76,13 +76,13 @@ mod tests {
             s[0] ^= s[3];
             s[2] ^= t;
             s[3] = s[3].rotate_left(45);
-            assert_eq!(coins.next_coin(), (want >> 40) as f32 / 16_777_216.0);
+            assert_eq!(uniforms.next_uniform(), (want >> 40) as f32 / 16_777_216.0);
         }
     }
 
     #[test]
     fn normal_has_unit_variance() {
-        let mut c = Coins::new(1);
+        let mut c = Uniforms::new(1);
         let v: Vec<f64> = (0..20_000).map(|_| f64::from(c.normal())).collect();
         let mean = v.iter().sum::<f64>() / v.len() as f64;
         let var = v.iter().map(|x| x * x).sum::<f64>() / v.len() as f64 - mean * mean;

@@ -31,7 +31,7 @@ const BINS_PER_OCTAVE: f32 = 48.0;
 /// octave, in which the prior's median counts as 25 voiced frames. The way to the space common to speakers is an
 /// [`OnlineAligner`]'s.
 #[derive(Clone, Debug)]
-pub struct Talker {
+pub struct RunningSpeakerStats {
     stats: SpeakerStats,
     learned: Option<Learned>,
 }
@@ -50,7 +50,7 @@ struct Learned {
     alignments: u64,
 }
 
-impl Talker {
+impl RunningSpeakerStats {
     /// A talker whose statistics are known: they stay as they are, and frames equal those of [`super::normalise`].
     pub fn known(stats: SpeakerStats) -> Self {
         Self { stats, learned: None }
@@ -104,13 +104,13 @@ impl Talker {
     ///
     /// # Real-time
     /// Neither allocates nor locks.
-    pub fn hear(&mut self, cepstra: &[f32; CEPSTRA], f0_hz: f32) {
+    pub fn push(&mut self, cepstra: &[f32; CEPSTRA], f0_hz: f32) {
         let Some(l) = &mut self.learned else { return };
         // What is beyond the range of numbers would stay in the means for good.
         if cepstra.iter().any(|c| !c.is_finite()) {
             return;
         }
-        if let Some(map) = l.aligner.as_mut().and_then(|a| a.hear(cepstra, &self.stats)) {
+        if let Some(map) = l.aligner.as_mut().and_then(|a| a.push(cepstra, &self.stats)) {
             self.stats.common = Some(map.clone());
             l.alignments += 1;
         }

@@ -4,7 +4,7 @@ use super::config::check::range;
 use anyhow::{Result, bail, ensure};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
-use wavesynth_models::ar::{Coins, Sampling};
+use wavesynth_models::ar::{Sampling, Uniforms};
 use wavesynth_models::objective::Window;
 use wavesynth_models::wavenet::{self, names};
 use wavesynth_models::weights::Layout;
@@ -14,7 +14,7 @@ use wavesynth_models::zoo::{FamilyConfig, Loaded};
 /// is the truth with probability ε, else one drawn from the model itself. The draws come from the engine, which reads
 /// its own earlier draws as it would when it generates: the paper's procedure as it stands, for every family, at the
 /// cost of one generated symbol a row. Where a recurrent state is carried, the engine draws from the window's own
-/// beginning on, the loss still sees the carried state. Draws and coins depend on seed, step and weights alone.
+/// beginning on, the loss still sees the carried state. Draws and uniforms depend on seed, step and weights alone.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Scheduled {
@@ -85,7 +85,7 @@ pub fn mix(
     let table = condition.filter(|c| c.speaker_dim > 0).map(|_| &params[layout.range(names::SPEAKERS)]);
     batch.par_iter_mut().enumerate().for_each(|(i, window)| {
         // A sequence apart from that which cut the windows.
-        let mut coins = Coins::keyed(!seed, first + i as u64);
+        let mut uniforms = Uniforms::keyed(!seed, first + i as u64);
         let mut stream = model.generator(Sampling::default());
         let hold = |stream: &mut Box<dyn wavesynth_models::ar::Generator>, row: usize| {
             if let Some(c) = condition.filter(|c| row.is_multiple_of(c.hop)) {
@@ -97,11 +97,11 @@ pub fn mix(
         stream.reset_after(inputs[0]);
         for row in 0..inputs.len() - 1 {
             hold(&mut stream, row);
-            let keep = row < window.warmup || f64::from(coins.next_coin()) < truth;
+            let keep = row < window.warmup || f64::from(uniforms.next_uniform()) < truth;
             if keep {
                 stream.score(inputs[row + 1]);
             } else {
-                inputs[row + 1] = stream.next(coins.next_coin());
+                inputs[row + 1] = stream.next(uniforms.next_uniform());
             }
         }
         window.inputs = inputs;
@@ -111,7 +111,7 @@ pub fn mix(
 /// The key of the masks that dropout lays over the window that has the number `number` in the whole run.
 pub fn dropout_key(seed: u64, number: u64) -> u64 {
     // A sequence apart from those that cut the windows and draw symbols.
-    Coins::keyed(seed.rotate_left(32) ^ 0x9E37_79B9, number).next_u64()
+    Uniforms::keyed(seed.rotate_left(32) ^ 0x9E37_79B9, number).next_u64()
 }
 
 /// The conditioning frame of `row`: speaker vector, then flag and features.

@@ -1,7 +1,7 @@
 //! Products of x in codes: what made x has rounded it, so that one rounding serves every product.
 
-use super::codes::{Coded, Codes, NUMBER, store_unit};
 use super::gated::{Outputs, gated_panels};
+use super::int8::{NUMBER, Quantised, QuantisedOperand, store_unit};
 use super::{Data, Operand, Panels, Rows, Then, WIDEST, accumulate_panels, widths};
 use crate::kernels::{Kernel, Simd};
 
@@ -13,11 +13,11 @@ use crate::kernels::{Kernel, Simd};
 /// # Real-time
 /// Yes.
 #[inline(always)]
-pub fn accumulate_codes<S: Simd>(s: S, w: &Panels, x: Codes, out: &mut [f32], then: Then) {
+pub fn accumulate_i8<S: Simd>(s: S, w: &Panels, x: Quantised, out: &mut [f32], then: Then) {
     s.call(Accumulate { w, x, out, then });
 }
 
-/// Codes, of scale 1/127, of tanh(z\[..D\])·σ(z\[D..\]) with z = W x + add; `add` in packed order, `out` the D
+/// Quantised, of scale 1/127, of tanh(z\[..D\])·σ(z\[D..\]) with z = W x + add; `add` in packed order, `out` the D
 /// gated outputs, padded.
 ///
 /// # Panics
@@ -26,7 +26,7 @@ pub fn accumulate_codes<S: Simd>(s: S, w: &Panels, x: Codes, out: &mut [f32], th
 /// # Real-time
 /// Yes.
 #[inline(always)]
-pub fn gated_codes<S: Simd>(s: S, w: &Panels, x: Codes, add: &[f32], out: &mut [u8]) {
+pub fn gated_i8<S: Simd>(s: S, w: &Panels, x: Quantised, add: &[f32], out: &mut [u8]) {
     s.call(Gated { w, x, add, out });
 }
 
@@ -39,13 +39,13 @@ pub fn gated_codes<S: Simd>(s: S, w: &Panels, x: Codes, add: &[f32], out: &mut [
 /// # Real-time
 /// Yes.
 #[inline(always)]
-pub fn accumulate_codes_many<S: Simd>(s: S, w: &Panels, count: usize, x: Codes, out: Rows<&mut [f32]>) {
+pub fn accumulate_i8_many<S: Simd>(s: S, w: &Panels, count: usize, x: Quantised, out: Rows<&mut [f32]>) {
     s.call(Columns { w, count, x, out });
 }
 
 struct Accumulate<'a> {
     w: &'a Panels,
-    x: Codes<'a>,
+    x: Quantised<'a>,
     out: &'a mut [f32],
     then: Then,
 }
@@ -64,7 +64,7 @@ impl Kernel for Accumulate<'_> {
 
 struct Gated<'a> {
     w: &'a Panels,
-    x: Codes<'a>,
+    x: Quantised<'a>,
     add: &'a [f32],
     out: &'a mut [u8],
 }
@@ -78,13 +78,13 @@ impl Kernel for Gated<'_> {
         let (data, x) = operands::<S>(w, x);
         assert!(w.gated && w.lanes == S::LANES);
         assert!(add.len() == w.vectors * S::LANES && out.len() * 2 == add.len());
-        gated_panels(s, data, x, w.vectors, add, Coding(out));
+        gated_panels(s, data, x, w.vectors, add, QuantisedOutputs(out));
     }
 }
 
-struct Coding<'a>(&'a mut [u8]);
+struct QuantisedOutputs<'a>(&'a mut [u8]);
 
-impl Outputs for Coding<'_> {
+impl Outputs for QuantisedOutputs<'_> {
     #[inline(always)]
     fn put<S: Simd>(&mut self, s: S, at: usize, v: S::V) {
         store_unit(s, v, &mut self.0[at..]);
@@ -92,16 +92,16 @@ impl Outputs for Coding<'_> {
 }
 
 #[inline(always)]
-fn operands<'a, S: Simd>(w: &'a Panels, x: Codes<'a>) -> (&'a [i8], Coded<'a>) {
-    w.expect_codes_of::<S>();
+fn operands<'a, S: Simd>(w: &'a Panels, x: Quantised<'a>) -> (&'a [i8], QuantisedOperand<'a>) {
+    w.expect_i8_of::<S>();
     let Data::I8(data) = &w.data else { panic!("codes meet weights of i8 only") };
-    (data, Coded { x, inputs: w.inputs, block: w.block })
+    (data, QuantisedOperand { x, inputs: w.inputs, block: w.block })
 }
 
 struct Columns<'a> {
     w: &'a Panels,
     count: usize,
-    x: Codes<'a>,
+    x: Quantised<'a>,
     out: Rows<&'a mut [f32]>,
 }
 
@@ -111,15 +111,15 @@ impl Kernel for Columns<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
         let Self { w, count, x, out } = self;
-        let (mut rest, coded) = operands::<S>(w, x);
+        let (mut rest, operand) = operands::<S>(w, x);
         let blocks = w.inputs.div_ceil(w.block);
         assert!(!w.gated && w.lanes == S::LANES && count > 0);
         assert!(out.data.len() >= (count - 1) * out.stride + w.vectors * S::LANES);
-        assert!(x.codes.len() >= count * blocks * x.stride && x.scales.len() >= count * blocks);
+        assert!(x.values.len() >= count * blocks * x.stride && x.scales.len() >= count * blocks);
         let mut first = 0;
         for width in widths(w.vectors, WIDEST) {
             let columns = width * S::LANES;
-            let (now, later) = rest.split_at(coded.panel_len(columns));
+            let (now, later) = rest.split_at(operand.panel_len(columns));
             rest = later;
             let (mut now, scales) = now.split_at(now.len() - columns * NUMBER);
             for b in 0..blocks {
@@ -127,7 +127,7 @@ impl Kernel for Columns<'_> {
                 let (panel, after) = now.split_at(columns * NUMBER * (1 + here.div_ceil(4)));
                 now = after;
                 let block = Block { panel, scales, width, first, fours: here.div_ceil(4) };
-                let x = Codes { codes: &x.codes[b * x.stride..], scales: &x.scales[b..], ..x };
+                let x = Quantised { values: &x.values[b * x.stride..], scales: &x.scales[b..], ..x };
                 block.columns(s, count, x, blocks, out.data, out.stride);
             }
             first += columns;
@@ -150,7 +150,15 @@ struct Block<'a> {
 impl Block<'_> {
     /// With all columns, four, two and one at a time. Column c of `x` begins c·`blocks` blocks from its begin.
     #[inline(always)]
-    fn columns<S: Simd>(&self, s: S, count: usize, x: Codes, blocks: usize, out: &mut [f32], stride: usize) {
+    fn columns<S: Simd>(
+        &self,
+        s: S,
+        count: usize,
+        x: Quantised,
+        blocks: usize,
+        out: &mut [f32],
+        stride: usize,
+    ) {
         // As many vectors as leave registers for the weights and a broadcast: 32 registers or 16.
         let most = if S::LANES >= 16 { 4 } else { 2 };
         let mut n = 0;
@@ -160,8 +168,8 @@ impl Block<'_> {
             while v < self.width {
                 let wide = (self.width - v).min(most);
                 let from = n * blocks;
-                let x = Codes {
-                    codes: &x.codes[from * x.stride..],
+                let x = Quantised {
+                    values: &x.values[from * x.stride..],
                     scales: &x.scales[from..],
                     stride: blocks * x.stride,
                 };
@@ -192,14 +200,14 @@ impl Block<'_> {
         &self,
         s: S,
         v: usize,
-        x: Codes,
+        x: Quantised,
         blocks: usize,
         out: Rows<&mut [f32]>,
     ) {
         let vector = S::LANES * 4;
         let row = self.width * vector;
         assert!(self.panel.len() == (1 + self.fours) * row && v + V <= self.width);
-        assert!(self.scales.len() == row && x.codes.len() >= (C - 1) * x.stride + 4 * self.fours);
+        assert!(self.scales.len() == row && x.values.len() >= (C - 1) * x.stride + 4 * self.fours);
         let mut sums = [[s.splat_int(0); C]; V];
         // SAFETY: the panel is one vector of integers and `fours` of codes for each of its `width`, and x has `fours`
         // times four codes in each column, as asserted.
@@ -211,7 +219,7 @@ impl Block<'_> {
             for j in 0..self.fours {
                 let w = w.add((1 + j) * row);
                 for c in 0..C {
-                    let x = x.codes.as_ptr().add(c * x.stride + 4 * j).cast::<i32>();
+                    let x = x.values.as_ptr().add(c * x.stride + 4 * j).cast::<i32>();
                     let x = s.splat_int(x.read_unaligned());
                     for (i, sums) in sums.iter_mut().enumerate() {
                         sums[c] = s.dot_ptr(sums[c], x, w.add(i * vector));

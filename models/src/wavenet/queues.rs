@@ -1,6 +1,6 @@
 //! What a stream keeps from symbol to symbol: the queues of past inputs, and the products with them that are ready.
 
-use super::coded::CodedMemory;
+use super::layers_i8::QuantisedQueues;
 use super::pack::LARGEST_BATCH;
 use super::step::{Past, WaveNet};
 use crate::kernels::Simd;
@@ -28,36 +28,36 @@ pub(super) struct Queue {
 
 /// All layers' memories of one stream.
 #[derive(Clone)]
-pub(super) struct Memory {
+pub(super) struct Queues {
     /// Empty where the layers' inputs are kept as codes.
-    pub queues: Vec<Queue>,
-    pub coded: CodedMemory,
+    pub layers: Vec<Queue>,
+    pub quantised: QuantisedQueues,
     /// Symbols absorbed, modulo the largest batch.
     clock: usize,
 }
 
-impl Memory {
+impl Queues {
     /// Of a stream that has heard nothing.
     pub fn new(net: &WaveNet) -> Self {
         let row = net.residual_padded;
-        let (floats, coded) = net.layers.split_at(if net.coded { 0 } else { net.layers.len() });
-        let queues = floats.iter().map(|layer| {
+        let (floats, coded) = net.layers.split_at(if net.all_i8 { 0 } else { net.layers.len() });
+        let layers = floats.iter().map(|layer| {
             let ring = Ring::new(net.kernel_size, layer.dilation);
             let ready = layer.gate.past.as_ref().map_or(0, |p| p.batch * p.weight.padded_outputs());
             Queue { rows: Aligned::zeros(ring.len * row), ring, ready: Aligned::zeros(ready) }
         });
-        let coded = CodedMemory::new(coded, net.kernel_size, row, net.gate_padded);
-        Self { queues: queues.collect(), coded, clock: 0 }
+        let quantised = QuantisedQueues::new(coded, net.kernel_size, row, net.gate_padded);
+        Self { layers: layers.collect(), quantised, clock: 0 }
     }
 
     /// Forgets everything. Zeros are the products of an empty queue, so every batch may begin at any symbol.
     pub fn reset(&mut self) {
-        for q in &mut self.queues {
+        for q in &mut self.layers {
             q.rows.fill(0.0);
             q.ready.fill(0.0);
             q.ring.reset();
         }
-        self.coded.reset();
+        self.quantised.reset();
         self.clock = 0;
     }
 
@@ -76,7 +76,9 @@ impl Memory {
     /// Bytes of all buffers.
     pub fn bytes(&self) -> usize {
         let floats = |q: &Queue| q.rows.len() + q.ready.len();
-        4 * self.queues.iter().map(floats).sum::<usize>() + size_of_val(&self.queues[..]) + self.coded.bytes()
+        4 * self.layers.iter().map(floats).sum::<usize>()
+            + size_of_val(&self.layers[..])
+            + self.quantised.bytes()
     }
 }
 
