@@ -120,7 +120,7 @@ pub fn measure(subject: &Subject, seconds: f64, grain: Grain, streams: usize) ->
 
 /// `streams` streams of `subject`, all at their beginning.
 fn started(subject: &Subject, streams: usize) -> Box<dyn Generators> {
-    let mut generators = subject.model.streams(streams, Sampling::default());
+    let mut generators = subject.model.generators(streams, Sampling::default());
     (0..streams).for_each(|stream| generators.start(stream));
     generators
 }

@@ -11,8 +11,8 @@ use anyhow::{Result, ensure};
 use std::path::Path;
 use wavesynth_models::ar::{Sampling, Symbol};
 use wavesynth_models::kernels::Isa;
+use wavesynth_models::loaded::Loaded;
 use wavesynth_models::weights::Header;
-use wavesynth_models::zoo::Loaded;
 
 /// A model that writes.
 pub struct TextModel {
@@ -42,15 +42,19 @@ impl TextModel {
     /// As [`TextModel::open`].
     pub fn from_loaded(model: Loaded, path: &Path) -> Result<Self> {
         let tokenizer = Tokenizer::from_header(&model.header, path)?;
-        let (classes, known) = (model.config.classes(), tokenizer.classes());
+        let (classes, known) = (model.config.facts().likelihood.classes(), tokenizer.classes());
         ensure!(classes == known, "{}: {classes} classes, its tokeniser has {known} symbols", path.display());
-        ensure!(model.config.cond_len() == 0, "{}: wants a condition, which no text has", path.display());
+        ensure!(
+            model.config.facts().condition.is_none(),
+            "{}: wants a condition, which no text has",
+            path.display()
+        );
         Ok(Self { model, tokenizer })
     }
 
     /// −ln p of every symbol in nats, read in one go from the first on.
     pub fn score(&self, symbols: &[Symbol]) -> Vec<f32> {
-        self.score_after(self.model.config.start(), symbols)
+        self.score_after(self.model.config.facts().start, symbols)
     }
 
     /// The same where `before`, and nothing else, stands before the first symbol.

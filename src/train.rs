@@ -56,4 +56,4 @@ pub mod text;
 pub mod window;
 
 pub use run::{Options, Outcome, train};
-pub use setup::{objective, objective_of};
+pub use setup::objective;

@@ -5,10 +5,11 @@ use anyhow::{Context, Result, bail, ensure};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 use wavesynth_audio::{cond, features, mulaw};
+use wavesynth_models::families::wavenet;
+use wavesynth_models::family::FamilyConfig;
 use wavesynth_models::kernels::Isa;
-use wavesynth_models::wavenet;
+use wavesynth_models::loaded::Loaded;
 use wavesynth_models::weights::Header;
-use wavesynth_models::zoo::Loaded;
 
 /// The checkpoint section `voice`: what a model's symbols and frames mean as sound.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -49,6 +50,16 @@ pub struct Voice {
     pub config: wavenet::Config,
     /// Its front end.
     pub section: VoiceSection,
+}
+
+/// The sizes of a network that makes sound; `path` is used in errors only.
+///
+/// # Errors
+/// A family that makes no sound.
+pub fn wavenet_config<'a>(config: &'a FamilyConfig, path: &Path) -> Result<&'a wavenet::Config> {
+    let family = config.family();
+    let wanted = || format!("{}: family `{family}`, wanted a voice (wavenet)", path.display());
+    config.downcast().with_context(wanted)
 }
 
 impl VoiceSection {
@@ -103,7 +114,7 @@ impl Voice {
         if text::is_text(&model.header) {
             bail!("{}: a text model, no voice; `sample` makes it write", path.display());
         }
-        let config = model.config.clone().into_voice(path)?;
+        let config = wavenet_config(&model.config, path)?.clone();
         let section = VoiceSection::from_header(&model.header, path)?;
         let path = path.display();
         ensure!(
@@ -165,7 +176,7 @@ impl Voice {
 
     /// The statistics of the voice's speaker with just this vector.
     pub(crate) fn stats_of(&self, vector: &[f32]) -> Option<&features::SpeakerStats> {
-        let mut table = self.model.speakers().chunks_exact(vector.len().max(1));
+        let mut table = self.model.embeddings().chunks_exact(vector.len().max(1));
         let row = table.position(|row| row == vector)?;
         self.section.speakers.get(row)?.stats.as_ref()
     }

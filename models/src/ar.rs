@@ -96,6 +96,11 @@ pub trait Model: Send + Sync {
         &scratch[..symbols.len() * params]
     }
 
+    /// The embedding table of the condition, row by row; empty without one.
+    fn embeddings(&self) -> &[f32] {
+        &[]
+    }
+
     /// Bytes read from the weights in one step, as packed.
     fn weight_bytes(&self) -> usize;
 

@@ -1,5 +1,7 @@
 //! What is wrong with a config's sizes.
 
+use std::borrow::Cow;
+
 /// A size that no network has.
 #[derive(Debug, thiserror::Error, PartialEq)]
 #[error("config: {field} is {found}, wanted {want}")]
@@ -9,7 +11,7 @@ pub struct ConfigError {
     /// Its value.
     pub found: String,
     /// What it can be.
-    pub want: &'static str,
+    pub want: Cow<'static, str>,
 }
 
 /// Checks that `found`, the value of `field`, lies in `low..=high`; `want` says so in words.
@@ -26,6 +28,6 @@ pub fn range(
     if (low..=high).contains(&found) {
         Ok(())
     } else {
-        Err(ConfigError { field, found: found.to_string(), want })
+        Err(ConfigError { field, found: found.to_string(), want: want.into() })
     }
 }

@@ -130,7 +130,6 @@ pub trait Family: Clone + PartialEq + Debug + Serialize + DeserializeOwned + Sen
 trait ErasedFamily: Debug + Send + Sync {
     fn name(&self) -> &'static str;
     fn table(&self) -> Vec<TensorSpec>;
-    fn facts(&self) -> Facts;
     fn pack(&self, tensors: &Tensors, isa: Isa) -> Result<Arc<dyn ErasedModel>, PackError>;
     fn describe(&self, sample_rate: Option<u32>) -> Description;
     fn to_json(&self) -> serde_json::Result<Value>;
@@ -149,10 +148,6 @@ impl<F: Family> ErasedFamily for F {
 
     fn table(&self) -> Vec<TensorSpec> {
         Family::table(self)
-    }
-
-    fn facts(&self) -> Facts {
-        Family::facts(self)
     }
 
     fn pack(&self, tensors: &Tensors, isa: Isa) -> Result<Arc<dyn ErasedModel>, PackError> {

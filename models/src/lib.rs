@@ -24,19 +24,20 @@
 pub use candle_core;
 
 pub mod ar;
-pub mod char_rnn;
+pub mod condition;
 pub mod config;
 #[cfg(feature = "train")]
 pub mod dropout;
+pub mod families;
+pub mod family;
 #[cfg(feature = "train")]
 mod fused;
-pub mod gpt;
 #[cfg(feature = "train")]
 pub mod graph;
+pub mod in_file;
 pub mod kernels;
-pub mod ngram;
+pub mod loaded;
 #[cfg(feature = "train")]
 pub mod objective;
-pub mod wavenet;
+pub mod order;
 pub mod weights;
-pub mod zoo;

@@ -4,7 +4,89 @@
 //! fused layers with a backward of their own. A test holds them to the same loss and the same gradient.
 
 use crate::ar::Symbol;
+use crate::kernels::Isa;
 use crate::weights::Layout;
+use candle_core::Device;
+use serde::{Deserialize, Serialize};
+
+/// How a family learns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Learning {
+    /// By steps along a gradient, over windows that need so much of what stands before them.
+    Steps(Past),
+    /// By counting all of its data once.
+    Counting,
+}
+
+/// What a window needs of the symbols before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Past {
+    /// So many rows in front, out of the loss, fill a receptive field of one more. Windows lie anywhere.
+    Field(usize),
+    /// The recurrent state at the end of the window before: truncated back-propagation through time. Slot i of a step
+    /// walks on through the text from its i-th part; behind the end comes the beginning.
+    Carried,
+    /// Nothing: a window stands alone. Windows lie anywhere.
+    Window,
+}
+
+impl Past {
+    /// Most rows in front of the loss.
+    pub fn warmup(self) -> usize {
+        match self {
+            Self::Field(rows) => rows,
+            Self::Carried | Self::Window => 0,
+        }
+    }
+
+    /// The same with at most `rows` rows in front of the loss.
+    pub fn bounded(self, rows: Option<usize>) -> Self {
+        match self {
+            Self::Field(all) => Self::Field(all.min(rows.unwrap_or(all))),
+            Self::Carried | Self::Window => self,
+        }
+    }
+
+    /// For a person.
+    pub fn describe(self, unit: &str) -> String {
+        match self {
+            Self::Field(rows) => format!("sees {} {unit}s", rows + 1),
+            Self::Carried => "carries its state through the text".into(),
+            Self::Window => format!("sees the {unit}s of a window"),
+        }
+    }
+}
+
+/// Which code computes loss and gradient.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Engine {
+    /// Layers with a backward of their own.
+    Fused,
+    /// The plain graph, differentiated by candle.
+    Graph,
+}
+
+/// How a family's loss is computed.
+pub struct ObjectiveOptions<'a> {
+    /// Which code does it.
+    pub engine: Engine,
+    /// Where. On a GPU it is the plain graph in any case: the fused layers are for a processor's caches.
+    pub device: Device,
+    /// The instruction set of the fused layers.
+    pub isa: Isa,
+    /// Rate of dropout, for families that know it.
+    pub dropout: f64,
+    /// The tensors, by name, whose gradients are wanted at least.
+    pub learns: &'a dyn Fn(&str) -> bool,
+}
+
+impl ObjectiveOptions<'_> {
+    /// Whether the fused layers compute it.
+    pub fn is_fused(&self) -> bool {
+        self.engine == Engine::Fused && self.device.is_cpu()
+    }
+}
 
 /// One training window. Row t of `inputs` is x_{t−1}, the truth or a noisy copy of it; row t of `targets` is x_t.
 #[derive(Debug, Clone, Default, PartialEq)]

@@ -111,7 +111,8 @@ impl Order {
     /// What is not.
     pub fn validate(&self) -> Result<(), ConfigError> {
         let Self::Sites(s) = self else { return Ok(()) };
-        let fail = |field, found: String, want| Err(ConfigError { field, found, want });
+        let fail =
+            |field, found: String, want: &'static str| Err(ConfigError { field, found, want: want.into() });
         let mut seen = vec![false; s.sites.len()];
         for &site in &s.sites {
             match seen.get_mut(site as usize) {
@@ -121,7 +122,11 @@ impl Order {
         }
         let steps: u64 = s.groups.iter().map(|&n| u64::from(n)).sum();
         if !s.groups.is_empty() && (s.groups.contains(&0) || steps != s.sites.len() as u64) {
-            return fail("order.groups", format!("{steps} steps"), "groups of 1 step or more that cover all sites");
+            return fail(
+                "order.groups",
+                format!("{steps} steps"),
+                "groups of 1 step or more that cover all sites",
+            );
         }
         Ok(())
     }
@@ -149,7 +154,9 @@ mod tests {
     #[test]
     fn groups_cover_the_sites() {
         assert_eq!(sites(&[1, 0, 2], &[2, 1]).group_starts(), [0, 2, 3]);
-        for bad in [sites(&[1, 0, 2], &[2]), sites(&[1, 0, 2], &[3, 0]), sites(&[0, 0], &[]), sites(&[1], &[])] {
+        for bad in
+            [sites(&[1, 0, 2], &[2]), sites(&[1, 0, 2], &[3, 0]), sites(&[0, 0], &[]), sites(&[1], &[])]
+        {
             assert!(bad.validate().is_err(), "{bad:?}");
         }
     }

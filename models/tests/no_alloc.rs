@@ -6,8 +6,8 @@ use std::cell::Cell;
 use std::path::Path;
 use wavesynth_models::ar::{Sampling, Uniforms};
 use wavesynth_models::kernels::Isa;
+use wavesynth_models::loaded::{Loaded, quantise};
 use wavesynth_models::weights::{Checkpoint, Dtype};
-use wavesynth_models::zoo::{Loaded, quantise};
 
 struct Counting;
 
@@ -52,8 +52,8 @@ fn a_stream_neither_allocates_nor_frees() {
     for ((family, dtype), isa) in dtypes.flat_map(|f| Isa::available().into_iter().map(move |isa| (f, isa))) {
         let path = &golden.join(family).with_extension("safetensors");
         let mut file = Checkpoint::read(path).unwrap();
-        quantise(&mut file, path, dtype).unwrap();
-        let model = Loaded::from_checkpoint(file, path, isa).unwrap();
+        quantise(&mut file, dtype).unwrap();
+        let model = Loaded::from_checkpoint(file, isa).unwrap();
         let mut stream = model.generator(Sampling::default());
         let frame = vec![0.1; stream.cond_len()];
         let other = vec![0.2; stream.cond_len()];
@@ -75,7 +75,7 @@ fn a_stream_neither_allocates_nor_frees() {
             stream.reset();
         });
         assert_eq!(n, 0, "{} {} {dtype}", path.display(), isa.name());
-        let mut streams = model.streams(5, Sampling::default());
+        let mut streams = model.generators(5, Sampling::default());
         let (mut drawn, mut symbols) = ([0.0; 5], [0; 5]);
         let n = count(|| {
             for t in 0..300 {

@@ -5,8 +5,8 @@ use super::{Grain, Subject, exact_percentiles, measure, run, started};
 use crate::synth::without_denormals;
 use anyhow::Result;
 use serde::Serialize;
+use wavesynth_models::families::wavenet::Config;
 use wavesynth_models::kernels::Isa;
-use wavesynth_models::wavenet::Config;
 use wavesynth_models::weights::Dtype;
 
 /// Samples per block that the clock is read around.

@@ -5,10 +5,13 @@ use anyhow::{Context, Result};
 use std::path::Path;
 use std::time::Instant;
 use wavesynth_models::ar::Sampling;
+use wavesynth_models::families::wavenet;
+use wavesynth_models::family::FamilyConfig;
+use wavesynth_models::in_file::AtPath;
 use wavesynth_models::kernels::Isa;
-use wavesynth_models::wavenet;
-use wavesynth_models::weights::{Checkpoint, Dtype, Header, Layout, VERSION};
-use wavesynth_models::zoo::{self, Loaded};
+use wavesynth_models::loaded;
+use wavesynth_models::loaded::Loaded;
+use wavesynth_models::weights::{Checkpoint, Dtype, Layout};
 
 /// Rate that a shape without a front end is measured against, Hz.
 const NAMED_RATE: u32 = 16_000;
@@ -50,16 +53,9 @@ impl Subject {
     /// What loading it says.
     pub fn random(name: &str, config: &wavenet::Config, dtype: Dtype, isa: Isa) -> Result<Self> {
         let layout = Layout::new(config.table());
-        let mut checkpoint = Checkpoint {
-            header: Header {
-                version: VERSION,
-                family: wavenet::FAMILY.into(),
-                config: serde_json::to_value(config)?,
-                sections: serde_json::Map::new(),
-            },
-            tensors: layout.tensors(&layout.init(1)),
-        };
-        zoo::quantise(&mut checkpoint, Path::new(name), dtype)?;
+        let header = FamilyConfig::from(config.clone()).to_header()?;
+        let mut checkpoint = Checkpoint { header, tensors: layout.tensors(&layout.init(1)) };
+        loaded::quantise(&mut checkpoint, dtype)?;
         Self::new(name.into(), checkpoint, Path::new(name), isa)
     }
 
@@ -69,7 +65,7 @@ impl Subject {
     /// What loading it says.
     pub fn new(name: String, checkpoint: Checkpoint, path: &Path, isa: Isa) -> Result<Self> {
         let start = Instant::now();
-        let model = Loaded::from_checkpoint(checkpoint, path, isa)?;
+        let model = Loaded::from_checkpoint(checkpoint, isa).at(&path)?;
         model.generator(Sampling::default()).next(0.5);
         let first_sample_ms = start.elapsed().as_secs_f64() * 1e3;
         // A model without a front end is measured all the same.
@@ -77,8 +73,8 @@ impl Subject {
         Ok(Self {
             name,
             sample_rate: voice.as_ref().map_or(NAMED_RATE, |v| v.section.sample_rate),
-            hop: model.config.hop(),
-            macs_per_symbol: model.config.macs_per_symbol(),
+            hop: model.config.facts().hop,
+            macs_per_symbol: model.config.facts().macs,
             voice,
             model,
             first_sample_ms,

@@ -2,7 +2,7 @@
 //!
 //! [`measure`] knows no family: it takes an objective and whatever makes its batches.
 
-pub mod symbols;
+mod symbols;
 
 use crate::ranks::Ranks;
 use crate::train::config::{Engine, RunFile, Train};
@@ -13,13 +13,15 @@ use crate::train::recording::Recording;
 use crate::train::slots::{FileWeights, Slots};
 use crate::train::window::{Cutter, Sampler};
 use crate::train::{self, device::Device};
-use crate::voice::SpeakerSection;
+use crate::voice::{SpeakerSection, wavenet_config};
 use anyhow::{Result, ensure};
 use serde::Serialize;
+use std::path::Path;
 use std::time::Instant;
 use wavesynth_models::ar::Uniforms;
+use wavesynth_models::families::wavenet;
+use wavesynth_models::family::{FamilyConfig, NamedShape};
 use wavesynth_models::objective::{Objective, Window};
-use wavesynth_models::wavenet;
 
 /// Steps before the clock starts: buffers are made in the first, and the second still fills caches.
 const UNTIMED: u64 = 2;
@@ -108,9 +110,6 @@ pub struct Options {
     pub steps: usize,
 }
 
-/// Windows and rows of a step of a named shape.
-const NAMED: (usize, usize) = (4, 8000);
-
 /// Times steps of `subject` in the current rayon pool: what the trainer's loop does in each, without its files.
 ///
 /// # Errors
@@ -198,13 +197,19 @@ fn phases(spent: [f64; 5], own: &[(&'static str, f64)], threads: usize, steps: u
     parts.into_iter().map(row).collect()
 }
 
-/// Measures the steps of a WaveNet of `config` on random recordings, cut, disturbed and drawn as the trainer does.
+/// Measures the steps of a network of named sizes: one of recordings on random ones, cut, disturbed and drawn as the trainer
+/// does, any other on random symbols.
 ///
 /// # Errors
 /// As [`measure`].
-pub fn named(name: &str, config: &wavenet::Config, options: &Options) -> Result<TrainRow> {
-    let train = Train { batch: Some(NAMED.0), window: NAMED.1, ..Train::default() };
-    self::wavenet(name, config, train, options)
+pub fn named(shape: &NamedShape<FamilyConfig>, options: &Options) -> Result<TrainRow> {
+    match shape.config.downcast() {
+        Some(config) => {
+            let train = Train { batch: Some(shape.batch), window: shape.window, ..Train::default() };
+            self::wavenet(shape.name, config, train, options)
+        }
+        None => symbols::named(shape, options),
+    }
 }
 
 /// Measures the steps of `run`, called `name`, on random recordings in place of its own.
@@ -213,8 +218,8 @@ pub fn named(name: &str, config: &wavenet::Config, options: &Options) -> Result<
 /// As [`measure`].
 pub fn run_file(name: &str, run: &RunFile, options: &Options) -> Result<TrainRow> {
     let speakers = run.corpus.speakers.len() + run.speakers.len();
-    let config = run.model.config(speakers.max(1), run.audio.sample_rate);
-    self::wavenet(name, &config, run.train.clone(), options)
+    let network = run.network(speakers.max(1))?;
+    self::wavenet(name, wavenet_config(&network, Path::new(name))?, run.train.clone(), options)
 }
 
 fn wavenet(name: &str, config: &wavenet::Config, mut train: Train, options: &Options) -> Result<TrainRow> {
@@ -224,7 +229,7 @@ fn wavenet(name: &str, config: &wavenet::Config, mut train: Train, options: &Opt
     train.engine = options.engine.unwrap_or(train.engine);
     let corpus = random_corpus(config, train.window);
     let cutter = Cutter::new(config, train.window, train.max_warmup);
-    let objective = train::objective(config, train.engine, Device::Cpu, |_| true)?;
+    let objective = train::objective(&config.clone().into(), train.engine, Device::Cpu, 0.0, &|_| true)?;
     if let Some(max) = train.max_memory {
         let threads = rayon::current_num_threads();
         let forecast = |n| Forecast::new(objective.as_ref(), corpus.bytes(), n, cutter.max_rows(), threads);

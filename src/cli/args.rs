@@ -11,9 +11,11 @@ use wavesynth::voice::{SpeakerSection, Voice};
 use wavesynth_audio::cond::Condition;
 use wavesynth_audio::features::SpeakerStats;
 use wavesynth_models::ar::Sampling;
+use wavesynth_models::in_file::AtPath;
 use wavesynth_models::kernels::Isa;
+use wavesynth_models::loaded;
+use wavesynth_models::loaded::Loaded;
 use wavesynth_models::weights::{Checkpoint, Dtype};
-use wavesynth_models::zoo::{self, Loaded};
 
 /// Longest sound that one run makes, in seconds: a day.
 pub const MAX_SECONDS: f64 = 86_400.0;
@@ -67,7 +69,7 @@ impl ModelArgs {
         let path = self.model.as_deref().unwrap_or(Path::new(default));
         let (mut checkpoint, path) = read_checkpoint(Some(path))?;
         if let Some(dtype) = self.dtype {
-            zoo::quantise(&mut checkpoint, &path, dtype)?;
+            loaded::quantise(&mut checkpoint, dtype).at(&path)?;
         }
         Ok((checkpoint, path))
     }
@@ -76,14 +78,14 @@ impl ModelArgs {
     pub fn load(&self) -> Result<(Loaded, PathBuf)> {
         let isa = self.isa.get()?;
         let (checkpoint, path) = self.checkpoint()?;
-        Ok((Loaded::from_checkpoint(checkpoint, &path, isa)?, path))
+        Ok((Loaded::from_checkpoint(checkpoint, isa).at(&path)?, path))
     }
 
     /// The model as a text model, the shipped one unless another is named.
     pub fn text_model(&self) -> Result<TextModel> {
         let isa = self.isa.get()?;
         let (checkpoint, path) = self.checkpoint_or(TEXT)?;
-        TextModel::from_loaded(Loaded::from_checkpoint(checkpoint, &path, isa)?, &path)
+        TextModel::from_loaded(Loaded::from_checkpoint(checkpoint, isa).at(&path)?, &path)
     }
 
     /// The model as a voice.
@@ -120,7 +122,7 @@ pub fn read_checkpoint(path: Option<&Path>) -> Result<(Checkpoint, PathBuf)> {
     match shipped::model(name) {
         Some(bytes) => {
             let called = PathBuf::from(format!("the shipped {name}"));
-            Ok((Checkpoint::from_bytes(bytes, &called)?, called))
+            Ok((Checkpoint::from_bytes(bytes).at(&called)?, called))
         }
         None if [VOICE, TEXT].contains(&name) => {
             usage!("this program was built without its model `{name}`; pass a checkpoint with -m MODEL")

@@ -14,10 +14,11 @@ use anyhow::Result;
 use clap::Subcommand;
 use wavesynth::bench::{Grain, Subject};
 use wavesynth::shipped;
+use wavesynth_models::families::wavenet;
+use wavesynth_models::in_file::AtPath;
 use wavesynth_models::kernels::Isa;
-use wavesynth_models::wavenet;
+use wavesynth_models::loaded;
 use wavesynth_models::weights::Dtype;
-use wavesynth_models::zoo;
 
 /// Samples per block when throughput is measured.
 const BLOCK: usize = 256;
@@ -95,7 +96,7 @@ impl SubjectArgs {
     fn checkpoint(&self, dtype: Option<Dtype>, isa: Isa) -> Result<Subject> {
         let (mut checkpoint, path) = self.model.checkpoint()?;
         if let Some(dtype) = dtype {
-            zoo::quantise(&mut checkpoint, &path, dtype)?;
+            loaded::quantise(&mut checkpoint, dtype).at(&path)?;
         }
         Subject::new(self.model.name(), checkpoint, &path, isa)
     }

@@ -10,7 +10,8 @@ use std::path::{Path, PathBuf};
 use wavesynth::bench::plot;
 use wavesynth::text::TextModel;
 use wavesynth::text::compare::{Exposure, Row, exposure, row};
-use wavesynth_models::zoo::Loaded;
+use wavesynth_models::in_file::AtPath;
+use wavesynth_models::loaded::Loaded;
 
 /// Text models side by side on one text: loss, cost, memory, reach, and what becomes of their own symbols
 #[derive(Debug, clap::Args)]
@@ -53,7 +54,7 @@ pub fn run(args: Args) -> Result<()> {
     let isa = args.isa.get()?;
     let open = |path: &PathBuf| {
         let (file, path) = super::args::read_checkpoint(Some(path))?;
-        TextModel::from_loaded(Loaded::from_checkpoint(file, &path, isa)?, &path)
+        TextModel::from_loaded(Loaded::from_checkpoint(file, isa).at(&path)?, &path)
     };
     let name = args.text.display().to_string();
     let text = std::fs::read(&args.text).with_context(|| name.clone())?;

@@ -3,8 +3,10 @@
 use super::args::read_checkpoint;
 use anyhow::Result;
 use std::path::PathBuf;
+use wavesynth_models::families::wavenet::half_way;
+use wavesynth_models::in_file::AtPath;
+use wavesynth_models::loaded;
 use wavesynth_models::weights::Dtype;
-use wavesynth_models::zoo;
 
 /// Write a checkpoint with another type of weights, or with others' tracks read half-way as own ones
 #[derive(Debug, clap::Args)]
@@ -29,10 +31,10 @@ pub struct Args {
 pub fn run(args: Args) -> Result<()> {
     let (mut checkpoint, path) = read_checkpoint(args.model.as_deref())?;
     if args.half_way {
-        zoo::half_way(&mut checkpoint, &path)?;
+        half_way(&mut checkpoint).at(&path)?;
     }
     if let Some(dtype) = args.dtype {
-        zoo::quantise(&mut checkpoint, &path, dtype)?;
+        loaded::quantise(&mut checkpoint, dtype).at(&path)?;
     }
     Ok(checkpoint.write(&args.output)?)
 }

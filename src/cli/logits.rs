@@ -79,7 +79,7 @@ fn graph(
 ) -> Result<Vec<f32>> {
     use wavesynth_models::ar::Graph;
     use wavesynth_models::candle_core::{Device, Tensor};
-    use wavesynth_models::wavenet::graph::WaveNetGraph;
+    use wavesynth_models::families::wavenet::graph::WaveNetGraph;
 
     let device = Device::Cpu;
     let (checkpoint, _) = model.checkpoint()?;

@@ -9,7 +9,7 @@ use std::path::Path;
 use wavesynth_audio::cond::Condition;
 use wavesynth_audio::features::common::Alignment;
 use wavesynth_audio::features::{RawFeatures, SpeakerStats};
-use wavesynth_models::wavenet::Track;
+use wavesynth_models::families::wavenet::Track;
 
 /// A speaker vector, a feature track, or both.
 #[derive(Debug, Clone, Default, PartialEq)]

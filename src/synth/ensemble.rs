@@ -19,7 +19,7 @@ impl Ensemble {
     /// Memory for `most` streams of `voice`, none of which speaks yet.
     pub fn new(voice: &Voice, most: usize) -> Self {
         Self {
-            streams: voice.model.streams(most, Sampling::default()),
+            streams: voice.model.generators(most, Sampling::default()),
             lines: (0..most).map(|_| None).collect(),
             uniforms: vec![0.0; most],
             symbols: vec![0; most],

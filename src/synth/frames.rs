@@ -5,7 +5,7 @@ use super::listener::Listener;
 use wavesynth_audio::features::common::Alignment;
 use wavesynth_audio::features::{RunningSpeakerStats, VOICING};
 use wavesynth_models::ar::Generator;
-use wavesynth_models::wavenet::Condition;
+use wavesynth_models::families::wavenet::Condition;
 
 /// A stream that frames are told to.
 pub(super) trait Conditioned {

@@ -30,7 +30,7 @@ impl SpeakerConversion {
     /// no way back.
     pub(super) fn new(voice: &Voice, vector: &[f32], common: &Alignment) -> Option<Self> {
         let from_common = common.inverse()?;
-        let table = voice.model.speakers().chunks_exact(vector.len());
+        let table = voice.model.embeddings().chunks_exact(vector.len());
         let count = table.len().max(1) as f32;
         let mut middle = vec![0.0; vector.len()];
         table.clone().for_each(|row| middle.iter_mut().zip(row).for_each(|(m, v)| *m += v / count));

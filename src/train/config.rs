@@ -11,7 +11,8 @@ use check::{parse_toml, range, read_text};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use wavesynth_audio::{features, mulaw};
-use wavesynth_models::wavenet;
+use wavesynth_models::family::{FamilyConfig, Given, GivenCondition, ModelKeys};
+pub use wavesynth_models::objective::Engine;
 
 /// Conditioning frames per second.
 pub const FRAME_RATE: u32 = features::SAMPLE_RATE / features::HOP as u32;
@@ -30,7 +31,7 @@ pub struct RunFile {
     #[serde(default)]
     pub audio: Audio,
     /// Sizes of the network.
-    pub model: Model,
+    pub model: ModelKeys,
     /// How it learns.
     pub train: Train,
 }
@@ -81,114 +82,6 @@ impl Default for Audio {
     fn default() -> Self {
         Self { sample_rate: 16_000, preemphasis: 0.85 }
     }
-}
-
-/// Section `[model]`: [`wavenet::Config`] as far as the corpus does not decide it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Model {
-    /// A voice is a WaveNet.
-    #[serde(default)]
-    pub family: VoiceFamily,
-    /// R.
-    pub residual_channels: usize,
-    /// D; R when left out.
-    pub gate_channels: Option<usize>,
-    /// S.
-    pub skip_channels: usize,
-    /// A; S when left out.
-    pub head_channels: Option<usize>,
-    /// K.
-    #[serde(default = "two")]
-    pub kernel_size: usize,
-    /// d_l: a list, or `{ cycle = 10, layers = 16 }` for 1, 2, 4 … 512, 1, 2 …
-    pub dilations: Dilations,
-    /// B, samples for which the layers run once; it divides the samples of a frame.
-    #[serde(default = "one")]
-    pub bunch: usize,
-    /// E; 0 for a model that knows no speakers.
-    #[serde(default = "sixteen")]
-    pub speaker_dim: usize,
-    /// Whether the model is conditioned on a feature track.
-    #[serde(default = "yes")]
-    pub features: bool,
-    /// C, frames seen to either side.
-    #[serde(default = "two")]
-    pub context: usize,
-    /// H, width of the frame-rate network; 0 for none.
-    #[serde(default = "sixty_four")]
-    pub hidden: usize,
-    /// O, inner width of a second frame-rate network for the tracks of others than the vector's speaker, which
-    /// `train.others` and `train.perturbation` bring; 0 for none.
-    #[serde(default)]
-    pub others: usize,
-}
-
-/// The families that make voices.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum VoiceFamily {
-    /// See [`wavesynth_models::wavenet`].
-    #[default]
-    WaveNet,
-}
-
-fn yes() -> bool {
-    true
-}
-fn one() -> usize {
-    1
-}
-fn two() -> usize {
-    2
-}
-fn sixteen() -> usize {
-    16
-}
-fn sixty_four() -> usize {
-    64
-}
-
-/// Dilations, written out or by rule.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(untagged, expecting = "dilations: wanted a list of numbers, or { cycle = 10, layers = 16 }")]
-pub enum Dilations {
-    /// One number a layer.
-    List(Vec<usize>),
-    /// Layer l has dilation 2^(l mod cycle).
-    Cycle(Cycle),
-}
-
-/// The rule of [`Dilations`].
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Cycle {
-    /// Layers until the dilation is 1 again.
-    pub cycle: usize,
-    /// Layers in all.
-    pub layers: usize,
-}
-
-impl Dilations {
-    /// One number a layer.
-    pub fn get(&self) -> Vec<usize> {
-        match self {
-            Self::List(list) => list.clone(),
-            Self::Cycle(c) => {
-                (0..c.layers).map(|l| 1usize.checked_shl((l % c.cycle.max(1)) as u32).unwrap_or(0)).collect()
-            }
-        }
-    }
-}
-
-/// Which code computes loss and gradient.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Engine {
-    /// Layers with a backward of their own.
-    Fused,
-    /// The plain graph, differentiated by candle.
-    Graph,
 }
 
 /// What makes a step of a gradient.
@@ -349,24 +242,38 @@ impl RunFile {
         range("audio.sample_rate", f64::from(self.audio.sample_rate), 1000.0, 384_000.0)?;
         range("audio.preemphasis", f64::from(self.audio.preemphasis), 0.0, 0.99)?;
         t.validate()?;
+        // The speakers are not counted yet; one stands for them.
+        let network = self.network(1)?;
+        let condition = network.facts().condition.clone().unwrap_or_default();
         let rate = self.audio.sample_rate;
-        if self.model.features {
+        if condition.frames.is_some() {
             let want = format!("a multiple of {FRAME_RATE}, the frames per second of model.features");
             ensure!(rate.is_multiple_of(FRAME_RATE), "audio.sample_rate is {rate}, wanted {want}");
         }
-        // The speakers are not counted yet; one stands for them.
-        let mut config = self.model.config(1, rate);
-        if self.model.speaker_dim == 0
-            && let Some(c) = &mut config.condition
-        {
-            c.speakers = 0;
-        }
         ensure!(
-            self.train.others.is_none() || self.model.others > 0,
-            "train.others: wanted model.others = {} or so, the width of the network that reads others' tracks",
-            self.model.hidden.max(1)
+            self.train.others.is_none() || condition.frames.is_some_and(|f| f.tells_source),
+            "train.others: wanted model.others = 64 or so, the width of the network that reads cross-speaker tracks"
         );
-        config.validate().map_err(|e| anyhow!("model: {e}"))
+        Ok(())
+    }
+
+    /// The network for a corpus of `speakers` speakers.
+    ///
+    /// # Errors
+    /// A size out of range.
+    pub fn network(&self, speakers: usize) -> Result<FamilyConfig> {
+        let condition = GivenCondition {
+            speakers,
+            features: features::FEATURES,
+            hop: (self.audio.sample_rate / FRAME_RATE).max(1) as usize,
+        };
+        let given = Given {
+            classes: mulaw::CLASSES,
+            start: mulaw::ZERO,
+            window: self.train.window,
+            condition: Some(condition),
+        };
+        self.model.config(&given).map_err(|e| anyhow!("model.{} is {}, wanted {}", e.field, e.found, e.want))
     }
 }
 
@@ -414,33 +321,5 @@ impl Train {
         t.others.as_ref().map_or(Ok(()), CrossSpeaker::validate)?;
         t.scheduled_sampling.as_ref().map_or(Ok(()), Scheduled::validate)?;
         t.curriculum.as_ref().map_or(Ok(()), |c| c.validate(t.window))
-    }
-}
-
-impl Model {
-    /// The network's config for a corpus of `speakers` speakers at `sample_rate`.
-    pub fn config(&self, speakers: usize, sample_rate: u32) -> wavenet::Config {
-        let dilations = self.dilations.get();
-        let condition = (self.speaker_dim > 0 || self.features).then(|| wavenet::Condition {
-            speakers: if self.speaker_dim > 0 { speakers } else { 0 },
-            speaker_dim: self.speaker_dim,
-            features: if self.features { features::FEATURES } else { 0 },
-            context: if self.features { self.context } else { 0 },
-            hidden: self.hidden,
-            others: self.others,
-            hop: (sample_rate / FRAME_RATE).max(1) as usize,
-        });
-        wavenet::Config {
-            classes: mulaw::CLASSES,
-            start: mulaw::ZERO,
-            residual_channels: self.residual_channels,
-            gate_channels: self.gate_channels.unwrap_or(self.residual_channels),
-            skip_channels: self.skip_channels,
-            head_channels: self.head_channels.unwrap_or(self.skip_channels),
-            kernel_size: self.kernel_size,
-            dilations,
-            bunch: self.bunch,
-            condition,
-        }
     }
 }

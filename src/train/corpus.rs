@@ -80,7 +80,7 @@ impl Corpus {
         let front = FrontEnd {
             sample_rate: run.audio.sample_rate,
             preemphasis: run.audio.preemphasis,
-            features: run.model.features,
+            features: run.network(1)?.facts().condition.as_ref().is_some_and(|c| c.frames.is_some()),
         };
         let mut corpus = Self {
             speakers: Vec::new(),

@@ -9,17 +9,18 @@ use super::window::{Cutter, Pool};
 use super::{objective, report};
 use crate::ranks::Ranks;
 use crate::recordings;
-use crate::voice::VoiceSection;
+use crate::voice::{VoiceSection, wavenet_config};
 use anyhow::{Context, Result, bail, ensure};
 use rayon::prelude::*;
 use std::path::{Path, PathBuf};
 use wavesynth_audio::cond::{Condition, SpeakerVector};
 use wavesynth_audio::features::{self, Extractor, SpeakerStats};
 use wavesynth_models::ar::Uniforms;
+use wavesynth_models::families::wavenet::{self, names};
+use wavesynth_models::family::FamilyConfig;
+use wavesynth_models::in_file::AtPath;
 use wavesynth_models::objective::Objective;
-use wavesynth_models::wavenet::{self, names};
 use wavesynth_models::weights::{self, Checkpoint};
-use wavesynth_models::zoo::FamilyConfig;
 
 /// Fraction of the recordings that only measures.
 const HELD_OUT: f64 = 0.2;
@@ -67,7 +68,8 @@ pub fn enroll(
     files: &[PathBuf],
     options: &Options,
 ) -> Result<Enrolled> {
-    let config = FamilyConfig::from_header(&checkpoint.header, model)?.into_voice(model)?;
+    let config = FamilyConfig::from_header(&checkpoint.header).at(model)?;
+    let config = wavenet_config(&config, model)?.clone();
     let section = VoiceSection::from_header(&checkpoint.header, model)?;
     weights::check(&checkpoint.tensors, &config.table()).with_context(|| model.display().to_string())?;
     let dim = config.condition.as_ref().map_or(0, |c| c.speaker_dim);
@@ -81,7 +83,8 @@ pub fn enroll(
     if let Some(c) = &mut one.condition {
         c.speakers = 1;
     }
-    let objective = objective(&one, Engine::Fused, Device::Cpu, |name| name == names::SPEAKERS)?;
+    let objective =
+        objective(&one.clone().into(), Engine::Fused, Device::Cpu, 0.0, &|name| name == names::SPEAKERS)?;
     let mut tensors = checkpoint.tensors.clone();
     if let Some(t) = tensors.get_mut(names::SPEAKERS) {
         t.shape[0] = 1;

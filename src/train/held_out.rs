@@ -9,8 +9,8 @@ use crate::synth::{Conditioning, Forced, without_denormals};
 use crate::voice::Voice;
 use anyhow::{Result, ensure};
 use rayon::prelude::*;
+use wavesynth_models::families::wavenet::Track;
 use wavesynth_models::objective::{Objective, Window};
-use wavesynth_models::wavenet::Track;
 
 /// Most nats that the two readings may differ by.
 const TOLERANCE: f64 = 1e-3;

@@ -239,7 +239,7 @@ mod tests {
     #[test]
     fn a_gpt_decays_as_nanogpts_does() {
         // Its `configure_optimizers`: every tensor of two dimensions or more, embedding and positions too.
-        use wavesynth_models::gpt::Config;
+        use wavesynth_models::families::gpt::Config;
         let (classes, start, layers, heads, width, context) = (5, 0, 1, 1, 2, 3);
         let config = Config { classes, start, layers, heads, width, context, bias: true, tied_head: true };
         let layout = Layout::new(config.table());
@@ -254,10 +254,10 @@ mod tests {
 
     #[test]
     fn a_wavenets_tables_of_symbols_and_speakers_do_not_decay() {
-        use wavesynth_models::wavenet::names;
+        use wavesynth_models::families::wavenet::names;
         let run = "[[speaker]]\nname = \"a\"\nfolder = \"a\"\n[model]\nresidual_channels = 8\nskip_channels = 8\n\
                    dilations = [1]\n[train]\nsteps = 1";
-        let config = crate::train::config::RunFile::parse(run, "run").unwrap().model.config(2, 16_000);
+        let config = crate::train::config::RunFile::parse(run, "run").unwrap().network(2).unwrap();
         for spec in config.table() {
             let table = spec.name == names::SPEAKERS || spec.name == names::embed(0);
             assert_eq!(spec.decays, spec.shape.len() > 1 && !table, "{}", spec.name);

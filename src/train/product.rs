@@ -9,7 +9,7 @@ use anyhow::Result;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use wavesynth_audio::features;
-use wavesynth_models::wavenet::{self, names};
+use wavesynth_models::families::wavenet::{self, names};
 use wavesynth_models::weights::Tensors;
 
 /// The header's section about the training run.
@@ -55,7 +55,11 @@ pub fn sections(
     let voice = VoiceSection {
         sample_rate: run.audio.sample_rate,
         preemphasis: run.audio.preemphasis,
-        recipe: if run.model.features { features::RECIPE.into() } else { String::new() },
+        recipe: if config.condition.as_ref().is_some_and(|c| c.features > 0) {
+            features::RECIPE.into()
+        } else {
+            String::new()
+        },
         space: space(config, tensors),
         speakers: corpus.speakers.clone(),
         common: corpus.common.clone(),

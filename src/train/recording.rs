@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 use std::path::Path;
 use wavesynth_audio::features::{self, Extractor, RawFeatures, SpeakerStats};
 use wavesynth_audio::{pcm, wav};
-use wavesynth_models::wavenet::Track;
+use wavesynth_models::families::wavenet::Track;
 
 /// One recording.
 #[derive(Debug, Clone, PartialEq)]

@@ -61,7 +61,7 @@ pub fn train(path: &Path, options: &Options, stop: &AtomicBool, ranks: &Ranks) -
         );
     }
     if let Run::Text(run) = &run
-        && run.model.is_counted()
+        && run.is_counted()?
     {
         return counted::train(run, &text, &out, options, ranks);
     }
@@ -77,7 +77,7 @@ pub fn train(path: &Path, options: &Options, stop: &AtomicBool, ranks: &Ranks) -
 
 fn steps(setup: &Setup, mut s: State, options: &Options, stop: &AtomicBool) -> Result<Outcome> {
     let (train, ranks) = (setup.run.train(), setup.ranks);
-    let (unit, classes) = (setup.source.unit(), setup.source.config().classes());
+    let (unit, classes) = (setup.source.unit(), setup.source.config().facts().likelihood.classes());
     let batches = setup.batches(s.steps);
     let schedule = Schedule::new(train, s.steps);
     let optimizer = Optimizer::new(train, setup.objective.layout())?;

@@ -5,10 +5,10 @@ use anyhow::{Result, bail, ensure};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use wavesynth_models::ar::{Sampling, Uniforms};
+use wavesynth_models::families::wavenet::{self, names};
+use wavesynth_models::loaded::Loaded;
 use wavesynth_models::objective::Window;
-use wavesynth_models::wavenet::{self, names};
 use wavesynth_models::weights::Layout;
-use wavesynth_models::zoo::{FamilyConfig, Loaded};
 
 /// Key `train.scheduled_sampling`: Bengio et al. 2015, arXiv:1506.03099. Each symbol that the network reads in the loss
 /// is the truth with probability ε, else one drawn from the model itself. The draws come from the engine, which reads
@@ -78,10 +78,7 @@ pub fn mix(
     truth: f64,
     (seed, first): (u64, u64),
 ) {
-    let condition = match &model.config {
-        FamilyConfig::WaveNet(c) => c.condition.as_ref(),
-        _ => None,
-    };
+    let condition = model.config.downcast::<wavenet::Config>().and_then(|c| c.condition.as_ref());
     let table = condition.filter(|c| c.speaker_dim > 0).map(|_| &params[layout.range(names::SPEAKERS)]);
     batch.par_iter_mut().enumerate().for_each(|(i, window)| {
         // A sequence apart from that which cut the windows.
@@ -226,9 +223,10 @@ mod tests {
     /// A GPT that knows nothing but its position and says it: draws in a window begin at its first.
     #[test]
     fn a_windows_first_draw_is_at_its_first_position() {
-        use wavesynth_models::gpt::{self, Config};
+        use wavesynth_models::families::gpt::{self, Config};
         use wavesynth_models::kernels::Isa;
-        use wavesynth_models::weights::{Checkpoint, Header, VERSION};
+        use wavesynth_models::family::FamilyConfig;
+        use wavesynth_models::weights::Checkpoint;
         let n = 8;
         let config = Config {
             classes: n,
@@ -246,14 +244,9 @@ mod tests {
         identity(&mut params[layout.range(gpt::names::POSITION)], 1.0);
         identity(&mut params[layout.range(gpt::names::HEAD)], 100.0);
         params[layout.range(&gpt::names::weight(gpt::names::OUTPUT, "norm"))].fill(1.0);
-        let header = Header {
-            version: VERSION,
-            family: gpt::FAMILY.into(),
-            config: serde_json::to_value(&config).unwrap(),
-            sections: serde_json::Map::new(),
-        };
+        let header = FamilyConfig::from(config.clone()).to_header().unwrap();
         let file = Checkpoint { header, tensors: layout.tensors(&params) };
-        let model = Loaded::from_checkpoint(file, std::path::Path::new("m"), Isa::detect()).unwrap();
+        let model = Loaded::from_checkpoint(file, Isa::detect()).unwrap();
         for first in [0, 5] {
             let inputs = vec![first; n];
             let mut batch = [Window { targets: inputs.clone(), inputs, ..Window::default() }];

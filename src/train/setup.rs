@@ -13,66 +13,35 @@ use super::speech::Speech;
 use super::state::State;
 use super::text::TextSource;
 use crate::ranks::Ranks;
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
+use wavesynth_models::family::FamilyConfig;
+use wavesynth_models::in_file::AtPath;
 use wavesynth_models::kernels::Isa;
-use wavesynth_models::objective::{Objective, Window};
-use wavesynth_models::wavenet::{self, fused::Fused, graph::GraphObjective};
-use wavesynth_models::weights::{self, Checkpoint, Header, VERSION};
-use wavesynth_models::zoo::{FamilyConfig, Loaded};
-use wavesynth_models::{char_rnn, gpt};
+use wavesynth_models::loaded::Loaded;
+use wavesynth_models::objective::{Objective, ObjectiveOptions, Window};
+use wavesynth_models::weights::{self, Checkpoint};
 
 /// Steps that are timed to turn hours into steps; the first of them only warms caches.
 const TIMED: u64 = 4;
 
-/// The objective that a run file's `train.engine` names, with gradients for what `learns`, by name, at least. On a GPU it
-/// is the plain graph in any case: the fused layers are for a processor's caches.
+/// The loss of `config` on `device` by the code that `train.engine` names, with dropout at the rate `dropout` where the
+/// family knows it and gradients for what `learns` at least.
 ///
 /// # Errors
-/// A device that is not there.
+/// A family that does not learn by steps, or a device that is not there.
 pub fn objective(
-    config: &wavenet::Config,
-    engine: Engine,
-    device: Device,
-    learns: impl Fn(&str) -> bool,
-) -> Result<Box<dyn Objective>> {
-    Ok(match (engine, device) {
-        (Engine::Fused, Device::Cpu) => Box::new(Fused::new(config.clone(), Isa::detect()).learning(learns)),
-        _ => Box::new(GraphObjective::new(config.clone(), device.open()?)),
-    })
-}
-
-/// The objective of any family that learns by steps, with dropout at the rate `dropout` where the family knows it and
-/// gradients for what `learns` at least.
-///
-/// # Errors
-/// A family that does not, or a device that is not there.
-pub fn objective_of(
     config: &FamilyConfig,
     engine: Engine,
     device: Device,
     dropout: f64,
-    learns: impl Fn(&str) -> bool,
+    learns: &dyn Fn(&str) -> bool,
 ) -> Result<Box<dyn Objective>> {
-    match config {
-        FamilyConfig::WaveNet(c) => objective(c, engine, device, learns),
-        FamilyConfig::CharRnn(c) => Ok(match (engine, device) {
-            (Engine::Fused, Device::Cpu) => {
-                Box::new(char_rnn::fused::Fused::new(c.clone(), Isa::detect()).with_dropout(dropout))
-            }
-            _ => Box::new(
-                char_rnn::graph::GraphObjective::new(c.clone(), device.open()?).with_dropout(dropout),
-            ),
-        }),
-        FamilyConfig::Gpt(c) => Ok(match (engine, device) {
-            (Engine::Fused, Device::Cpu) => {
-                Box::new(gpt::fused::Fused::new(c.clone(), Isa::detect()).with_dropout(dropout))
-            }
-            _ => Box::new(gpt::graph::GraphObjective::new(c.clone(), device.open()?).with_dropout(dropout)),
-        }),
-        FamilyConfig::Ngram(_) => bail!("an n-gram table is counted, not trained by steps"),
-    }
+    let options = ObjectiveOptions { engine, device: device.open()?, isa: Isa::detect(), dropout, learns };
+    config
+        .objective(&options)?
+        .with_context(|| format!("family {}: counted, not trained by steps", config.family()))
 }
 
 /// A run, without what its steps change.
@@ -106,7 +75,7 @@ impl<'a> Setup<'a> {
         };
         let train = run.train();
         let learns = |name: &str| train.learns(name);
-        let objective = objective_of(source.config(), train.engine, device, run.dropout(), learns)?;
+        let objective = objective(source.config(), train.engine, device, run.dropout(), &learns)?;
         let windows = run.train().windows();
         let mut setup = Self { ranks, run, source, objective, windows, text, out };
         if let Some(max) = setup.train().max_memory {
@@ -258,14 +227,9 @@ impl<'a> Setup<'a> {
     /// Weights that are no numbers.
     fn engine(&self, params: &[f32]) -> Result<Loaded> {
         let config = self.source.config();
-        let header = Header {
-            version: VERSION,
-            family: config.family().into(),
-            config: config.to_json()?,
-            sections: serde_json::Map::new(),
-        };
-        let file = Checkpoint { header, tensors: self.objective.layout().tensors(params) };
-        Ok(Loaded::from_checkpoint(file, &self.model_file(), Isa::detect())?)
+        let tensors = self.objective.layout().tensors(params);
+        let file = Checkpoint { header: config.to_header()?, tensors };
+        Ok(Loaded::from_checkpoint(file, Isa::detect()).at(&self.model_file())?)
     }
 
     /// Lets the network read its own symbols in `batch`, of step `s.step`, where the run file asks for it.
@@ -298,7 +262,7 @@ impl<'a> Setup<'a> {
     /// # Errors
     /// The two readings differ.
     pub fn evaluate(&self, state: &mut State) -> Result<Option<Evaluation>> {
-        let model = Loaded::from_checkpoint(self.checkpoint(state)?, &self.model_file(), Isa::detect())?;
+        let model = Loaded::from_checkpoint(self.checkpoint(state)?, Isa::detect()).at(&self.model_file())?;
         let (objective, params) = (self.objective.as_ref(), &state.ema);
         let reading = self.source.evaluate(model, objective, params, self.windows, self.ranks)?;
         let Some(reading) = reading else {
@@ -314,12 +278,8 @@ impl<'a> Setup<'a> {
     fn checkpoint(&self, state: &State) -> Result<Checkpoint> {
         let config = self.source.config();
         let tensors = self.objective.layout().tensors(&state.ema);
-        let header = Header {
-            version: VERSION,
-            family: config.family().into(),
-            config: config.to_json()?,
-            sections: self.source.sections(&tensors, state, &self.text)?,
-        };
+        let mut header = config.to_header()?;
+        header.sections = self.source.sections(&tensors, state, &self.text)?;
         Ok(Checkpoint { header, tensors })
     }
 

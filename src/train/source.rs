@@ -7,9 +7,10 @@ use crate::ranks::Ranks;
 use anyhow::Result;
 use serde_json::{Map, Value};
 use std::path::Path;
+use wavesynth_models::family::FamilyConfig;
+use wavesynth_models::loaded::Loaded;
 use wavesynth_models::objective::{Objective, Window};
 use wavesynth_models::weights::{Checkpoint, Tensors};
-use wavesynth_models::zoo::{FamilyConfig, Loaded};
 
 /// Draws a rank's part of the batches of a run. A window is a function of the seed, the step number, its slot and the
 /// number of slots alone.

@@ -10,14 +10,16 @@ use super::state::State;
 use super::window::{Cutter, Sampler};
 use super::{product, report};
 use crate::ranks::Ranks;
-use crate::voice::{SpeakerSection, Voice, VoiceSection};
+use crate::voice::{SpeakerSection, Voice, VoiceSection, wavenet_config};
 use anyhow::Result;
 use serde_json::{Map, Value};
 use std::path::Path;
+use wavesynth_models::families::wavenet::{self, names};
+use wavesynth_models::family::FamilyConfig;
+use wavesynth_models::in_file::AtPath;
+use wavesynth_models::loaded::Loaded;
 use wavesynth_models::objective::Objective;
-use wavesynth_models::wavenet::{self, names};
 use wavesynth_models::weights::{self, Checkpoint, Tensor, Tensors};
-use wavesynth_models::zoo::{FamilyConfig, Loaded};
 
 /// The recordings of a run file.
 pub struct Speech {
@@ -40,12 +42,11 @@ impl Speech {
     /// A corpus that can't be used.
     pub fn open(run: &RunFile, ranks: &Ranks) -> Result<Self> {
         let corpus = Corpus::load(run, ranks)?;
-        let config = run.model.config(corpus.speakers.len(), run.audio.sample_rate);
-        config.validate()?;
+        let family = run.network(corpus.speakers.len())?;
+        let config = wavenet_config(&family, Path::new("model"))?.clone();
         let cutter = Cutter::new(&config, run.train.window, run.train.max_warmup);
         let judge = Cutter::new(&config, run.train.window, None);
         let held_out = HeldOut::select(&corpus, run.train.eval_seconds);
-        let family = FamilyConfig::WaveNet(config.clone());
         Ok(Self { run: run.clone(), corpus, family, config, cutter, judge, held_out })
     }
 
@@ -138,7 +139,8 @@ impl Source for Speech {
     fn adopt(&self, file: &mut Checkpoint, path: &Path) -> Result<Option<String>> {
         let section = VoiceSection::from_header(&file.header, path)?;
         self.adopt_speakers(file, &section.speakers);
-        let mut narrow = FamilyConfig::from_header(&file.header, path)?.into_voice(path)?;
+        let narrow = FamilyConfig::from_header(&file.header).at(&path)?;
+        let mut narrow = wavenet_config(&narrow, path)?.clone();
         if let (Some(c), Some(own)) = (&mut narrow.condition, &self.config.condition) {
             c.speakers = own.speakers;
         }

@@ -8,8 +8,8 @@ use anyhow::{Context, Result, bail, ensure};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::path::Path;
+use wavesynth_models::family::FamilyConfig;
 use wavesynth_models::weights::{Checkpoint, Header, Tensor, Tensors, VERSION};
-use wavesynth_models::zoo::FamilyConfig;
 
 /// The family in a state file's header, so that no loader takes one for a model.
 fn family(config: &FamilyConfig) -> String {

@@ -21,15 +21,16 @@ use super::source::{Batches, Source};
 use super::state::State;
 use crate::ranks::Ranks;
 use crate::text::{SECTION, TextModel};
-use anyhow::Result;
+use anyhow::{Result, bail};
 use config::TextRun;
 use corpus::Corpus;
 use serde_json::{Map, Value, json};
 use std::path::Path;
-use wavesynth_models::objective::Objective;
+use wavesynth_models::family::FamilyConfig;
+use wavesynth_models::loaded::Loaded;
+use wavesynth_models::objective::{Learning, Objective, Past};
 use wavesynth_models::weights::Tensors;
-use wavesynth_models::zoo::{FamilyConfig, Loaded};
-use window::{Past, Sampler};
+use window::Sampler;
 
 /// The text of a run file.
 pub struct TextSource {
@@ -47,9 +48,10 @@ impl TextSource {
     pub fn open(run: &TextRun, ranks: &Ranks) -> Result<Self> {
         let corpus = Corpus::load(&run.text)?;
         ranks.same(corpus.id.as_bytes(), "text")?;
-        let config =
-            run.model.config(corpus.tokenizer.classes(), corpus.tokenizer.start(), run.train.window)?;
-        let past = Past::of(&config)?;
+        let config = run.network(corpus.tokenizer.classes(), corpus.tokenizer.start())?;
+        let Learning::Steps(past) = config.learning() else {
+            bail!("family {}: counted, not trained by steps", config.family());
+        };
         Ok(Self { run: run.clone(), corpus, config, past })
     }
 
@@ -129,8 +131,8 @@ impl Source for TextSource {
         let train = &self.run.train;
         let sampler = Sampler {
             symbols: &self.corpus.training,
-            classes: self.config.classes(),
-            start: self.config.start(),
+            classes: self.config.facts().likelihood.classes(),
+            start: self.config.facts().start,
             past: self.training_past(),
             slots,
             dropout: self.run.text.input_dropout,
@@ -154,7 +156,7 @@ impl Source for TextSource {
         }
         let model = TextModel::from_loaded(model, Path::new(self.file_name()))?;
         let (eval, window) = (self.run.text.eval, self.run.train.window);
-        let held_out = held_out::HeldOut::new(symbols, eval, self.past, window, self.config.start());
+        let held_out = held_out::HeldOut::new(symbols, eval, self.past, window, self.config.facts().start);
         let engine = held_out.by_engine(&model, ranks);
         let trainer = held_out.by_trainer(objective, params, windows, ranks)?;
         Ok(Some(Evaluation { own: Reading { engine, trainer }, cross_speaker: None }))

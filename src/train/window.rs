@@ -14,8 +14,8 @@ use crate::voice::SpeakerSection;
 use std::ops::Range;
 use wavesynth_audio::features::FEATURES;
 use wavesynth_models::ar::{Symbol, Uniforms};
+use wavesynth_models::families::wavenet::{self, Track};
 use wavesynth_models::objective::Window;
-use wavesynth_models::wavenet::{self, Track};
 
 /// Cuts recordings into windows of one shape.
 #[derive(Debug, Clone)]

@@ -9,11 +9,11 @@ use wavesynth_audio::cond::{Condition, SpeakerVector, TrackInfo};
 use wavesynth_audio::features;
 use wavesynth_audio::features::common::Codebook;
 use wavesynth_models::ar::Uniforms;
-use wavesynth_models::char_rnn;
+use wavesynth_models::families::char_rnn;
+use wavesynth_models::families::wavenet::{self, Config};
 use wavesynth_models::kernels::Isa;
-use wavesynth_models::wavenet::{self, Config};
+use wavesynth_models::loaded::Loaded;
 use wavesynth_models::weights::{Checkpoint, Header, Layout, VERSION};
-use wavesynth_models::zoo::Loaded;
 
 /// Name of the small voice's speaker space.
 pub const SPACE: &str = "test";
@@ -70,12 +70,8 @@ pub fn checkpoint(config: &Config) -> Checkpoint {
         space: SPACE.into(),
         speakers: speakers.iter().map(|n| SpeakerSection { name: (*n).into(), stats: None }).collect(),
     };
-    let header = Header {
-        version: VERSION,
-        family: wavenet::FAMILY.into(),
-        config: serde_json::to_value(config).unwrap(),
-        sections: json!({ SECTION: section }).as_object().unwrap().clone(),
-    };
+    let mut header = FamilyConfig::from(config.clone()).to_header().unwrap();
+    header.sections = json!({ SECTION: section }).as_object().unwrap().clone();
     Checkpoint { header, tensors }
 }
 
@@ -84,20 +80,14 @@ pub fn char_rnn() -> Checkpoint {
     let config =
         char_rnn::Config { classes: 30, start: 3, cell: char_rnn::Cell::Lstm, hidden: 12, layers: 2 };
     let layout = Layout::new(config.table());
-    let header = Header {
-        version: VERSION,
-        family: char_rnn::FAMILY.into(),
-        config: serde_json::to_value(&config).unwrap(),
-        sections: serde_json::Map::new(),
-    };
+    let header = FamilyConfig::from(config.clone()).to_header().unwrap();
     Checkpoint { header, tensors: layout.tensors(&layout.init(7)) }
 }
 
 /// The checkpoint, loaded.
 pub fn voice(config: &Config) -> Voice {
     let path = Path::new("test");
-    Voice::from_loaded(Loaded::from_checkpoint(checkpoint(config), path, Isa::detect()).unwrap(), path)
-        .unwrap()
+    Voice::from_loaded(Loaded::from_checkpoint(checkpoint(config), Isa::detect()).unwrap(), path).unwrap()
 }
 
 /// A speaker of the small voice.

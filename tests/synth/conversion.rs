@@ -10,7 +10,7 @@ use wavesynth_audio::cond::Condition;
 use wavesynth_audio::features::common::{Alignment, Codebook};
 use wavesynth_audio::features::{CausalExtractor, Extractor, FEATURES, RunningSpeakerStats, SpeakerStats};
 use wavesynth_audio::ring::ring;
-use wavesynth_models::wavenet::{Config, Track};
+use wavesynth_models::families::wavenet::{Config, Track};
 
 fn with_others() -> Config {
     let mut config = config();

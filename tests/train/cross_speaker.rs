@@ -11,10 +11,10 @@ use wavesynth::train::slots::Slots;
 use wavesynth::train::window::{Cutter, Sampler};
 use wavesynth::voice::Voice;
 use wavesynth_audio::features::{self, CEPSTRA, Extractor, FEATURES};
+use wavesynth_models::families::wavenet::fused::Fused;
+use wavesynth_models::families::wavenet::{Track, names};
 use wavesynth_models::kernels::Isa;
 use wavesynth_models::objective::Objective;
-use wavesynth_models::wavenet::fused::Fused;
-use wavesynth_models::wavenet::{Track, names};
 use wavesynth_models::weights::Checkpoint;
 
 const SECONDS: f32 = 3.0;

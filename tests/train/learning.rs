@@ -4,8 +4,8 @@ use crate::common::{RATE, TestDir, failure, go};
 use wavesynth::voice::Voice;
 use wavesynth_audio::mulaw;
 use wavesynth_models::ar::{Sampling, Uniforms};
+use wavesynth_models::families::wavenet::names;
 use wavesynth_models::kernels::Isa;
-use wavesynth_models::wavenet::names;
 use wavesynth_models::weights::Checkpoint;
 
 const TONES: [f32; 3] = [310.0, 530.0, 870.0];

@@ -5,8 +5,8 @@ use std::path::Path;
 use wavesynth::ranks::Ranks;
 use wavesynth::train::config::RunFile;
 use wavesynth::voice::Voice;
+use wavesynth_models::families::wavenet::names;
 use wavesynth_models::kernels::Isa;
-use wavesynth_models::wavenet::names;
 use wavesynth_models::weights::Checkpoint;
 
 const MODEL: &str =

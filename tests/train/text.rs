@@ -12,9 +12,9 @@ use wavesynth::text::TextModel;
 use wavesynth::train::run_file::Run;
 use wavesynth::train::state::State;
 use wavesynth::train::text::TextSource;
+use wavesynth_models::families::gpt;
 use wavesynth_models::kernels::Isa;
 use wavesynth_models::weights::Checkpoint;
-use wavesynth_models::zoo::FamilyConfig;
 
 const SLICE: &str = include_str!("text/slice.txt");
 const CNN: &str = "residual_channels = 24\nskip_channels = 32\ndilations = [1, 2, 4, 1, 2, 4]";
@@ -181,9 +181,8 @@ fn a_transformer_reads_past_its_context_and_goes_on_with_its_windows() {
     assert_eq!(long.chars().count(), 100);
     let run = run_file(&dir, "default", "", &model.replace("context = 40", ""), &train(""));
     let (Run::Text(run), _) = Run::read(&run).unwrap() else { panic!("a text run") };
-    let FamilyConfig::Gpt(config) = run.model.config(65, 0, run.train.window).unwrap() else {
-        panic!("a transformer")
-    };
+    let network = run.network(65, 0).unwrap();
+    let config: &gpt::Config = network.downcast().expect("a transformer");
     assert_eq!(config.context, 64);
 }
 
@@ -319,7 +318,10 @@ fn a_bad_run_file_is_told_in_one_line() {
     has(parse("held_out = 0.9", CNN, steps), "text.held_out is 0.9, wanted 0 to 0.5");
     has(parse("", "family = \"lstm\"", steps), "family is \"lstm\", wanted \"wavenet\"");
     has(parse("", "family = \"ngram\"\nskip_channels = 3", ""), "unknown field `skip_channels`");
-    has(parse("", &format!("{CNN}\nspeaker_dim = 4"), steps), "unknown field `speaker_dim`");
+    has(
+        parse("", &format!("{CNN}\nspeaker_dim = 4"), steps),
+        "model.speaker_dim is given, wanted no such key",
+    );
     has(parse("", &format!("{CNN}\norder = 4"), steps), "unknown field `order`");
     has(parse("", "family = \"ngram\"\norder = 0", ""), "order is 0");
     has(parse("", &format!("{CNN}\ndropout = 0.1"), steps), "family wavenet: unknown field `dropout`");
@@ -331,7 +333,10 @@ fn a_bad_run_file_is_told_in_one_line() {
         "train.max_memory: an n-gram table is counted",
     );
     let gpt = "family = \"gpt\"\nlayers = 1\nheads = 1\nwidth = 8\ncontext = 65";
-    has(parse("", gpt, "steps = 5\nwindow = 64"), "model.context is 65, more than train.window = 64");
+    has(
+        parse("", gpt, "steps = 5\nwindow = 64"),
+        "model.context is 65, wanted no more than train.window = 64",
+    );
     has(parse("", CNN, "steps = 5\ninput_noise = 0.1"), "train.input_noise is a key for recordings");
     has(parse("", CNN, ""), "wanted either steps or hours");
     let curriculum = "steps = 5\nwindow = 64\ncurriculum = { from = 65 }";

@@ -5,8 +5,8 @@ use wavesynth::train::device::Device;
 use wavesynth::train::objective;
 use wavesynth::train::optim::{AdamW, Moments, clip};
 use wavesynth_models::ar::Uniforms;
+use wavesynth_models::families::wavenet::{Condition, Config};
 use wavesynth_models::objective::Window;
-use wavesynth_models::wavenet::{Condition, Config};
 
 const STEPS: u64 = 40;
 

@@ -24,6 +24,22 @@ pub struct Given {
     pub condition: Option<GivenCondition>,
 }
 
+impl Given {
+    /// Checks that there is no condition, for a family that takes none.
+    ///
+    /// # Errors
+    /// There is one.
+    pub fn without_condition(&self) -> Result<(), ConfigError> {
+        match self.condition {
+            None => Ok(()),
+            Some(_) => {
+                let want = "wavenet: no other family takes the condition of recordings";
+                Err(ConfigError { field: "family", found: "another".into(), want: want.into() })
+            }
+        }
+    }
+}
+
 /// What data has beside its symbols.
 #[derive(Debug, Clone, PartialEq)]
 pub struct GivenCondition {

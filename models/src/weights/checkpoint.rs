@@ -1,12 +1,13 @@
 //! The checkpoint: one safetensors file whose header says what the tensors are. Written down in `docs/formats.md`.
 
 use super::{Stored, Tensor, Tensors, nearest_i8};
+use crate::in_file::{AtPath, InFile};
 use half::f16;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// The metadata key that holds [`Header`] as JSON.
 pub const HEADER_KEY: &str = "wavesynth";
@@ -41,58 +42,31 @@ pub struct Checkpoint {
 #[derive(Debug, thiserror::Error)]
 pub enum CheckpointError {
     /// The file system said no.
-    #[error("{path}: {source}")]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// What it said.
-        source: std::io::Error,
-    },
+    #[error("{0}")]
+    Io(std::io::Error),
     /// Not a safetensors file, or cut off.
-    #[error("{path}: not a safetensors file, or damaged ({reason})")]
-    Container {
-        /// The file.
-        path: PathBuf,
-        /// The container's own words.
-        reason: String,
-    },
+    #[error("not a safetensors file, or damaged ({0})")]
+    Container(String),
     /// A safetensors file of somebody else's.
-    #[error("{path}: a safetensors file without a `wavesynth` header, so not a wavesynth checkpoint")]
-    NoHeader {
-        /// The file.
-        path: PathBuf,
-    },
+    #[error("a safetensors file without a `wavesynth` header, so not a wavesynth checkpoint")]
+    NoHeader,
     /// The header does not parse.
-    #[error("{path}: the `wavesynth` header is damaged ({reason})")]
-    Header {
-        /// The file.
-        path: PathBuf,
-        /// The parser's words.
-        reason: String,
-    },
+    #[error("the `wavesynth` header is damaged ({0})")]
+    Header(String),
     /// Written by another version.
-    #[error("{path}: checkpoint version {found}, this program reads version {VERSION}")]
-    Version {
-        /// The file.
-        path: PathBuf,
-        /// Its version.
-        found: u32,
-    },
+    #[error("checkpoint version {0}, this program reads version {VERSION}")]
+    Version(u32),
     /// A tensor type that is not supported.
-    #[error("{path}: tensor {name} is {found}, wanted F32, F16 or I8")]
+    #[error("tensor {name} is {found}, wanted F32, F16 or I8")]
     Dtype {
-        /// The file.
-        path: PathBuf,
         /// The tensor.
         name: String,
         /// Its type.
         found: String,
     },
     /// An i8 tensor whose codes or scales are none.
-    #[error("{path}: tensor {name} is I8, {reason}")]
+    #[error("tensor {name} is I8, {reason}")]
     I8 {
-        /// The file.
-        path: PathBuf,
         /// The tensor.
         name: String,
         /// What is wrong.
@@ -108,34 +82,26 @@ impl Checkpoint {
     /// [check](super::check).
     ///
     /// # Errors
-    /// [`CheckpointError`], which names the file.
-    pub fn read(path: &Path) -> Result<Self, CheckpointError> {
-        let bytes =
-            std::fs::read(path).map_err(|source| CheckpointError::Io { path: path.into(), source })?;
-        Self::from_bytes(&bytes, path)
+    /// [`CheckpointError`], with the file.
+    pub fn read(path: &Path) -> Result<Self, InFile<CheckpointError>> {
+        let bytes = std::fs::read(path).map_err(CheckpointError::Io);
+        bytes.and_then(|bytes| Self::from_bytes(&bytes)).at(path)
     }
 
-    /// Reads a checkpoint from memory; `path` is used in errors only.
+    /// Reads a checkpoint from memory.
     ///
     /// # Errors
     /// As [`Checkpoint::read`].
-    pub fn from_bytes(bytes: &[u8], path: &Path) -> Result<Self, CheckpointError> {
-        let path = || PathBuf::from(path);
-        let container = |e: safetensors::SafeTensorError| CheckpointError::Container {
-            path: path(),
-            reason: e.to_string(),
-        };
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, CheckpointError> {
+        let container = |e: safetensors::SafeTensorError| CheckpointError::Container(e.to_string());
         let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(container)?;
         let file = SafeTensors::deserialize(bytes).map_err(container)?;
-        let json = metadata
-            .metadata()
-            .as_ref()
-            .and_then(|m| m.get(HEADER_KEY))
-            .ok_or_else(|| CheckpointError::NoHeader { path: path() })?;
-        let header: Header = serde_json::from_str(json)
-            .map_err(|e| CheckpointError::Header { path: path(), reason: e.to_string() })?;
+        let json =
+            metadata.metadata().as_ref().and_then(|m| m.get(HEADER_KEY)).ok_or(CheckpointError::NoHeader)?;
+        let header: Header =
+            serde_json::from_str(json).map_err(|e| CheckpointError::Header(e.to_string()))?;
         if header.version != VERSION {
-            return Err(CheckpointError::Version { path: path(), found: header.version });
+            return Err(CheckpointError::Version(header.version));
         }
         let mut tensors = Tensors::new();
         let mut codes = Vec::new();
@@ -151,7 +117,7 @@ impl Checkpoint {
                 }
                 found => {
                     let found = format!("{found:?}");
-                    return Err(CheckpointError::Dtype { path: path(), name: name.into(), found });
+                    return Err(CheckpointError::Dtype { name: name.into(), found });
                 }
             };
             tensors.insert(name.to_string(), Tensor { stored, ..Tensor::new(view.shape(), data) });
@@ -159,11 +125,7 @@ impl Checkpoint {
         for name in codes {
             let scales = tensors.remove(&format!("{name}{SCALE}"));
             if let Some(t) = tensors.get_mut(name) {
-                scale(t, scales).map_err(|reason| CheckpointError::I8 {
-                    path: path(),
-                    name: name.into(),
-                    reason,
-                })?;
+                scale(t, scales).map_err(|reason| CheckpointError::I8 { name: name.into(), reason })?;
             }
         }
         Ok(Self { header, tensors })
@@ -172,25 +134,10 @@ impl Checkpoint {
     /// Writes the checkpoint beside `path`, then moves it into place, so that a failure leaves what was there.
     ///
     /// # Errors
-    /// [`CheckpointError`], which names the file.
-    pub fn write(&self, path: &Path) -> Result<(), CheckpointError> {
-        let bytes = self
-            .to_bytes()
-            .map_err(|e| CheckpointError::Container { path: path.into(), reason: e.to_string() })?;
-        let io = |source| CheckpointError::Io { path: path.into(), source };
-        let dir = match path.parent() {
-            Some(p) if !p.as_os_str().is_empty() => p,
-            _ => Path::new("."),
-        };
-        let mut file = tempfile::Builder::new()
-            .prefix(".checkpoint-")
-            .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))
-            .tempfile_in(dir)
-            .map_err(io)?;
-        file.write_all(&bytes).map_err(io)?;
-        file.as_file().sync_all().map_err(io)?;
-        file.persist(path).map_err(|e| io(e.error))?;
-        Ok(())
+    /// [`CheckpointError`], with the file.
+    pub fn write(&self, path: &Path) -> Result<(), InFile<CheckpointError>> {
+        let bytes = self.to_bytes().map_err(|e| CheckpointError::Container(e.to_string()));
+        bytes.and_then(|bytes| replace(path, &bytes).map_err(CheckpointError::Io)).at(path)
     }
 
     fn to_bytes(&self) -> Result<Vec<u8>, safetensors::SafeTensorError> {
@@ -218,6 +165,22 @@ impl Checkpoint {
         let header = serde_json::to_string(&self.header).map_err(safetensors::SafeTensorError::JsonError)?;
         safetensors::serialize(views?, Some(HashMap::from([(HEADER_KEY.to_string(), header)])))
     }
+}
+
+/// Writes `bytes` beside `path`, then moves them into place.
+fn replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let dir = match path.parent() {
+        Some(p) if !p.as_os_str().is_empty() => p,
+        _ => Path::new("."),
+    };
+    let mut file = tempfile::Builder::new()
+        .prefix(".checkpoint-")
+        .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))
+        .tempfile_in(dir)?;
+    file.write_all(bytes)?;
+    file.as_file().sync_all()?;
+    file.persist(path)?;
+    Ok(())
 }
 
 fn floats(bytes: &[u8]) -> Vec<f32> {

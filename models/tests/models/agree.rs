@@ -4,11 +4,11 @@
 use crate::common::{bunched, config, random_frames, random_symbols, random_tensors, relative};
 use wavesynth_models::ar::{Graph, Model, Uniforms};
 use wavesynth_models::candle_core::{Device, IndexOp, Tensor};
+use wavesynth_models::families::wavenet::fused::Fused;
+use wavesynth_models::families::wavenet::graph::{GraphObjective, WaveNetGraph};
+use wavesynth_models::families::wavenet::{Config, Track, WaveNet, names};
 use wavesynth_models::kernels::Isa;
 use wavesynth_models::objective::{Objective, Window};
-use wavesynth_models::wavenet::fused::Fused;
-use wavesynth_models::wavenet::graph::{GraphObjective, WaveNetGraph};
-use wavesynth_models::wavenet::{Config, Track, WaveNet, names};
 use wavesynth_models::weights::{Dtype, Layout, Tensors, quantise};
 
 /// Every parameter of every p over T = 2 · receptive field + 3 rows: the largest difference of step and graph.

@@ -4,11 +4,11 @@ use crate::agree::{run_graph, step_against_graph};
 use crate::common::{bunched, config, random_frames, random_symbols, random_tensors};
 use wavesynth_models::ar::Model;
 use wavesynth_models::candle_core::Device;
+use wavesynth_models::families::wavenet::fused::Fused;
+use wavesynth_models::families::wavenet::graph::GraphObjective;
+use wavesynth_models::families::wavenet::{Config, WaveNet};
 use wavesynth_models::kernels::Isa;
 use wavesynth_models::objective::{Objective, Window};
-use wavesynth_models::wavenet::fused::Fused;
-use wavesynth_models::wavenet::graph::GraphObjective;
-use wavesynth_models::wavenet::{Config, WaveNet};
 use wavesynth_models::weights::{Layout, Tensors};
 
 /// Σ p(x) over every sequence of four symbols is 1, each p read at once with the truth as input. A distribution that

@@ -3,10 +3,11 @@
 
 use crate::common::{Golden, golden_path};
 use wavesynth_models::ar::{Model, Sampling, Uniforms};
-use wavesynth_models::char_rnn::{Cell, CharRnn, Config};
+use wavesynth_models::families::char_rnn::{Cell, CharRnn, Config};
+use wavesynth_models::family::FamilyConfig;
 use wavesynth_models::kernels::Isa;
+use wavesynth_models::loaded::Loaded;
 use wavesynth_models::weights::{Checkpoint, Init, Layout, Tensors};
-use wavesynth_models::zoo::{FamilyConfig, Loaded};
 
 fn config(cell: Cell, hidden: usize, layers: usize, classes: usize) -> Config {
     Config { classes, start: (classes / 2) as u16, cell, hidden, layers }
@@ -85,7 +86,7 @@ fn a_checkpoint_comes_back_as_it_was() {
     file.write(&path).unwrap();
     assert_eq!(Checkpoint::read(&path).unwrap(), file);
     let model = Loaded::open(&path, Isa::PLAIN).unwrap();
-    assert_eq!(model.config, FamilyConfig::CharRnn(Config { start: 5, ..config(Cell::Gru, 7, 3, 13) }));
+    assert_eq!(model.config, FamilyConfig::from(Config { start: 5, ..config(Cell::Gru, 7, 3, 13) }));
     let message = model.config.into_voice(&path).unwrap_err().to_string();
     assert_eq!(message, format!("{}: family `char_rnn`, wanted a voice (wavenet)", path.display()));
     let mut damaged = file.clone();
@@ -126,8 +127,8 @@ mod train {
     use crate::common::relative;
     use wavesynth_models::ar::Graph;
     use wavesynth_models::candle_core::{Device, IndexOp, Tensor};
-    use wavesynth_models::char_rnn::fused::Fused;
-    use wavesynth_models::char_rnn::graph::{CharRnnGraph, GraphObjective};
+    use wavesynth_models::families::char_rnn::fused::Fused;
+    use wavesynth_models::families::char_rnn::graph::{CharRnnGraph, GraphObjective};
     use wavesynth_models::objective::{Objective, Window};
     use wavesynth_models::weights::{Dtype, quantise};
 
@@ -206,11 +207,8 @@ mod train {
         for name in ["char_rnn_lstm", "char_rnn_gru"] {
             let golden = Golden::open(name);
             let file = Checkpoint::read(&golden_path(name)).unwrap();
-            let FamilyConfig::CharRnn(config) =
-                FamilyConfig::from_header(&file.header, &golden_path(name)).unwrap()
-            else {
-                panic!("a Char-RNN")
-            };
+            let config = FamilyConfig::from_header(&file.header).unwrap();
+            let config: &Config = config.downcast().expect("a Char-RNN");
             let targets = golden.symbols();
             let mut inputs = vec![config.start];
             inputs.extend(&targets[..targets.len() - 1]);

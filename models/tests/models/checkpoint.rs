@@ -4,8 +4,8 @@ use crate::common::{config, random_tensors};
 use std::path::{Path, PathBuf};
 use wavesynth_models::ar::{Sampling, Uniforms};
 use wavesynth_models::kernels::Isa;
+use wavesynth_models::loaded::{Loaded, quantise};
 use wavesynth_models::weights::{Checkpoint, Dtype, Header, Stored};
-use wavesynth_models::zoo::{Loaded, quantise};
 
 fn checkpoint() -> Checkpoint {
     let config = config(5, 7, 3, 9, 11, 2, &[1, 2], 1);
@@ -29,9 +29,10 @@ fn bytes(file: &Checkpoint) -> Vec<u8> {
 
 fn load(bytes: &[u8]) -> Result<Loaded, String> {
     let path = Path::new("some/model.safetensors");
-    let message = Checkpoint::from_bytes(bytes, path)
+    let message = Checkpoint::from_bytes(bytes)
+        .at(path)
         .map_err(|e| e.to_string())
-        .and_then(|c| Loaded::from_checkpoint(c, path, Isa::PLAIN).map_err(|e| e.to_string()));
+        .and_then(|c| Loaded::from_checkpoint(c, Isa::PLAIN).at(path).map_err(|e| e.to_string()));
     if let Err(e) = &message {
         assert!(e.starts_with("some/model.safetensors: ") && !e.contains('\n'), "{e}");
     }
@@ -48,7 +49,7 @@ fn refused(change: impl FnOnce(&mut Checkpoint), words: &str) {
 #[test]
 fn a_checkpoint_comes_back_as_it_was() {
     let file = checkpoint();
-    let again = Checkpoint::from_bytes(&bytes(&file), Path::new("x")).unwrap();
+    let again = Checkpoint::from_bytes(&bytes(&file)).unwrap();
     assert_eq!(again, file);
     assert_eq!(again.header.sections["note"], "kept");
     assert_eq!(bytes(&file), bytes(&again), "the same bytes, so that a checkpoint can be compared");
@@ -57,7 +58,7 @@ fn a_checkpoint_comes_back_as_it_was() {
 /// A checkpoint of smaller weights.
 fn quantised(dtype: Dtype) -> Checkpoint {
     let mut file = checkpoint();
-    quantise(&mut file, Path::new("x"), dtype).unwrap();
+    quantise(&mut file, dtype).unwrap();
     file
 }
 
@@ -67,13 +68,13 @@ fn smaller_weights_come_back_as_they_were() {
     for dtype in [Dtype::F16, Dtype::I8] {
         let file = quantised(dtype);
         let written = bytes(&file);
-        let again = Checkpoint::from_bytes(&written, Path::new("x")).unwrap();
+        let again = Checkpoint::from_bytes(&written).unwrap();
         assert_eq!(again, file, "{dtype}");
         assert!(written.len() < size, "{dtype}: {} bytes, {size} as f32", written.len());
         let model = load(&written).unwrap();
         assert_eq!(model.dtype, dtype);
         let stream = |file| {
-            let model = Loaded::from_checkpoint(file, Path::new("x"), Isa::detect()).unwrap();
+            let model = Loaded::from_checkpoint(file, Isa::detect()).unwrap();
             let mut stream = model.generator(Sampling::default());
             let mut uniforms = Uniforms::new(1);
             (0..200).map(|_| stream.next(uniforms.next_uniform())).collect::<Vec<_>>()

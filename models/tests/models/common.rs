@@ -4,7 +4,7 @@
 use safetensors::SafeTensors;
 use std::path::{Path, PathBuf};
 use wavesynth_models::ar::Uniforms;
-use wavesynth_models::wavenet::{Condition, Config, Track};
+use wavesynth_models::families::wavenet::{Condition, Config, Track};
 use wavesynth_models::weights::{Init, Layout, Tensors};
 
 /// A config by its sizes; `cond`: 0 none, 1 speaker and features through a frame network, 2 features alone and direct,

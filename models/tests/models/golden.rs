@@ -6,7 +6,7 @@ use crate::common;
 use std::path::PathBuf;
 use wavesynth_models::ar::{Generator, Sampling};
 use wavesynth_models::kernels::Isa;
-use wavesynth_models::zoo::Loaded;
+use wavesynth_models::loaded::Loaded;
 
 struct Golden {
     symbols: Vec<u16>,
@@ -87,15 +87,15 @@ fn the_config_is_read_from_the_header() {
 fn the_graph_gives_the_independent_logits() {
     use wavesynth_models::ar::Graph;
     use wavesynth_models::candle_core::{Device, IndexOp, Tensor};
-    use wavesynth_models::wavenet::graph::WaveNetGraph;
+    use wavesynth_models::families::wavenet::graph::WaveNetGraph;
+    use wavesynth_models::family::FamilyConfig;
     use wavesynth_models::weights::Checkpoint;
-    use wavesynth_models::zoo::FamilyConfig;
 
     let golden = golden();
     let file = Checkpoint::read(&checkpoint()).unwrap();
-    let config = FamilyConfig::from_header(&file.header, &checkpoint()).unwrap();
-    let config = config.into_voice(&checkpoint()).unwrap();
-    let graph = WaveNetGraph::new(&config, &file.tensors, &Device::Cpu).unwrap();
+    let config = FamilyConfig::from_header(&file.header).unwrap();
+    let config: &wavesynth_models::families::wavenet::Config = config.downcast().expect("a WaveNet");
+    let graph = WaveNetGraph::new(config, &file.tensors, &Device::Cpu).unwrap();
     let mut inputs = vec![u32::from(config.start)];
     inputs.extend(golden.symbols[..golden.symbols.len() - 1].iter().map(|&s| u32::from(s)));
     let (t, n) = (inputs.len(), config.cond_len());

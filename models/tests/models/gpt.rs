@@ -7,7 +7,7 @@ use safetensors::SafeTensors;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use wavesynth_models::ar::{Generator, Model, Sampling, Stream, Uniforms};
-use wavesynth_models::gpt::{self, Config, Gpt};
+use wavesynth_models::families::gpt::{self, Config, Gpt};
 use wavesynth_models::kernels::Isa;
 use wavesynth_models::weights::{Checkpoint, Header, Init, Layout, Tensors};
 
@@ -46,7 +46,7 @@ fn golden_checkpoint() -> PathBuf {
 }
 
 fn golden_config(file: &Checkpoint) -> Config {
-    assert_eq!(file.header.family, gpt::FAMILY);
+    assert_eq!(file.header.family, "gpt");
     let config: Config = serde_json::from_value(file.header.config.clone()).unwrap();
     config.validate().unwrap();
     config
@@ -88,12 +88,7 @@ fn logits_and_likelihood_are_those_of_pytorch() {
 fn a_checkpoint_comes_back_as_it_was() {
     let config = Config { tied_head: true, ..config(7, 2, 3, 9, 5) };
     let file = Checkpoint {
-        header: Header {
-            version: 1,
-            family: gpt::FAMILY.into(),
-            config: serde_json::to_value(&config).unwrap(),
-            sections: Default::default(),
-        },
+        header: FamilyConfig::from(config.clone()).to_header().unwrap(),
         tensors: random_tensors(&config, 1),
     };
     let dir = tempfile::tempdir().unwrap();

@@ -1,7 +1,7 @@
 //! Half-way between the network for others' tracks and that for own ones.
 
 use crate::common::{config, random_frames, random_tensors};
-use wavesynth_models::wavenet::{Config, Track, names};
+use wavesynth_models::families::wavenet::{Config, Track, names};
 use wavesynth_models::weights::{Tensor, Tensors, check};
 
 /// y = x W + b.

@@ -3,10 +3,11 @@
 use crate::common::{bunched, config, golden_path, random_frames, random_symbols, random_tensors};
 use std::sync::Arc;
 use wavesynth_models::ar::{Generator, Generators, Model, Sampling, Stream, Streams, Uniforms};
+use wavesynth_models::families::wavenet::{Config, WaveNet};
 use wavesynth_models::kernels::Isa;
-use wavesynth_models::wavenet::{Config, WaveNet};
+use wavesynth_models::loaded;
+use wavesynth_models::loaded::Loaded;
 use wavesynth_models::weights::{self, Checkpoint, Dtype, Tensors};
-use wavesynth_models::zoo::{self, Loaded};
 
 fn shapes() -> Vec<Config> {
     vec![
@@ -177,10 +178,10 @@ fn every_family_draws_alike_in_company() {
     for (family, dtype) in families.into_iter().flat_map(|family| Dtype::ALL.map(|d| (family, d))) {
         let path = golden_path(family);
         let mut file = Checkpoint::read(&path).unwrap();
-        zoo::quantise(&mut file, &path, dtype).unwrap();
+        loaded::quantise(&mut file, dtype).unwrap();
         for isa in Isa::available() {
-            let model = Loaded::from_checkpoint(file.clone(), &path, isa).unwrap();
-            let mut streams = model.streams(7, Sampling::default());
+            let model = Loaded::from_checkpoint(file.clone(), isa).unwrap();
+            let mut streams = model.generators(7, Sampling::default());
             assert_eq!((streams.len(), streams.running()), (7, 0));
             let alone: Vec<Vec<u16>> = (0..7u64)
                 .map(|i| {

@@ -3,10 +3,10 @@
 use std::collections::HashSet;
 use std::path::Path;
 use wavesynth_models::ar::{Sampling, Symbol, Uniforms};
+use wavesynth_models::families::ngram::{self, count, names};
 use wavesynth_models::kernels::Isa;
-use wavesynth_models::ngram::{self, count, names};
+use wavesynth_models::loaded::{Loaded, quantise};
 use wavesynth_models::weights::{Checkpoint, Dtype, Header, Tensors, VERSION};
-use wavesynth_models::zoo::{Loaded, quantise};
 
 const CLASSES: usize = 5;
 const START: Symbol = 3;
@@ -24,18 +24,12 @@ fn text(len: usize, seed: u64) -> Vec<Symbol> {
 }
 
 fn file(config: &ngram::Config, tensors: Tensors) -> Checkpoint {
-    let header = Header {
-        version: VERSION,
-        family: ngram::FAMILY.into(),
-        config: serde_json::to_value(config).unwrap(),
-        sections: Default::default(),
-    };
+    let header = FamilyConfig::from(config.clone()).to_header().unwrap();
     Checkpoint { header, tensors }
 }
 
 fn load(config: &ngram::Config, tensors: Tensors) -> Result<Loaded, String> {
-    Loaded::from_checkpoint(file(config, tensors), Path::new("n.safetensors"), Isa::detect())
-        .map_err(|e| e.to_string())
+    Loaded::from_checkpoint(file(config, tensors), Isa::detect()).map_err(|e| e.to_string())
 }
 
 /// The equation, straight from the text.
@@ -117,7 +111,7 @@ fn a_table_that_would_lead_astray_is_refused() {
 fn a_type_that_a_family_has_no_weights_of_is_refused() {
     let (config, tensors) = count(&text(400, 1), CLASSES, START, 3, 1 << 20);
     let mut file = file(&config, tensors);
-    let mut to = |dtype| quantise(&mut file, Path::new("x"), dtype).map_err(|e| e.to_string());
+    let mut to = |dtype| quantise(&mut file, dtype).map_err(|e| e.to_string());
     to(Dtype::F32).unwrap();
     let message = "x: weights of i8: family `ngram` keeps its weights as f32";
     assert_eq!(to(Dtype::I8), Err(message.to_string()));

@@ -2,10 +2,10 @@
 
 use crate::agree::run_graph;
 use crate::common::{bunched, config, random_frames, random_symbols, random_tensors};
+use wavesynth_models::families::wavenet::fused::Fused;
+use wavesynth_models::families::wavenet::{Config, Track};
 use wavesynth_models::kernels::Isa;
 use wavesynth_models::objective::{Objective, Window};
-use wavesynth_models::wavenet::fused::Fused;
-use wavesynth_models::wavenet::{Config, Track};
 use wavesynth_models::weights::{Layout, check};
 
 /// Each width of `narrow` made larger by a number of its own.

@@ -5,8 +5,10 @@ use crate::cli::output;
 use anyhow::Result;
 use serde::Serialize;
 use wavesynth::shipped;
-use wavesynth_models::wavenet::Config;
-use wavesynth_models::zoo::FamilyConfig;
+use wavesynth::voice::wavenet_config;
+use wavesynth_models::families::wavenet::Config;
+use wavesynth_models::family::FamilyConfig;
+use wavesynth_models::in_file::AtPath;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -27,7 +29,8 @@ pub fn run(args: Args) -> Result<()> {
     let mut all: Vec<_> = Config::NAMED.iter().filter_map(named).collect();
     if shipped::model(shipped::VOICE).is_some() {
         let (checkpoint, path) = read_checkpoint(None)?;
-        let config = FamilyConfig::from_header(&checkpoint.header, &path)?.into_voice(&path)?;
+        let config = FamilyConfig::from_header(&checkpoint.header).at(&path)?;
+        let config = wavenet_config(&config, &path)?.clone();
         all.push(Shape { shape: "shipped".into(), config });
     }
     if args.json {

@@ -4,12 +4,13 @@ use super::super::{args, output, usage};
 use anyhow::{Context, Result};
 use std::fmt::Write;
 use std::path::Path;
-use wavesynth::bench::training::{Options, TrainRow, named, run_file, symbols};
+use wavesynth::bench::training::{Options, TrainRow, named, run_file};
 use wavesynth::train::config::Engine;
 use wavesynth::train::report::bytes;
 use wavesynth::train::run_file::Run;
-use wavesynth_models::wavenet::Config;
-use wavesynth_models::zoo::FamilyConfig;
+use wavesynth_models::families;
+use wavesynth_models::family::{FamilyConfig, NamedShape};
+use wavesynth_models::in_file::AtPath;
 
 /// Measure training: samples per second, where the time goes, memory
 #[derive(Debug, clap::Args)]
@@ -75,23 +76,23 @@ pub fn run(args: Args) -> Result<()> {
         };
         let name = path.file_stem().unwrap_or_default().to_string_lossy();
         pool.install(|| run_file(&name, &run, &options))
-    } else if let Some(shape) = symbols::Shape::named(&args.shape) {
-        pool.install(|| symbols::named(&args.shape, &shape, &options))
     } else {
-        let config = config(&args.shape)?;
-        pool.install(|| named(&args.shape, &config, &options))
+        let shape = shape(&args.shape)?;
+        pool.install(|| named(&shape, &options))
     }?;
     if args.json { output::json(&[row]) } else { output::text(&table(&row)) }
 }
 
-fn config(shape: &str) -> Result<Config> {
-    if shape == "shipped" {
+fn shape(name: &str) -> Result<NamedShape<FamilyConfig>> {
+    if name == "shipped" {
         let (checkpoint, path) = args::read_checkpoint(None)?;
-        return Ok(FamilyConfig::from_header(&checkpoint.header, &path)?.into_voice(&path)?);
+        let config = FamilyConfig::from_header(&checkpoint.header).at(&path)?;
+        return Ok(NamedShape { name: "shipped", config, batch: 4, window: 8000 });
     }
-    Config::named(shape).with_context(|| {
-        let known = [&Config::NAMED[..], &symbols::NAMED].concat().join(", ");
-        format!("--shape {shape}: no such shape; there are shipped, {known}, and run files (*.toml)")
+    let shapes: Vec<_> = families::ALL.iter().flat_map(|f| f.shapes()).collect();
+    shapes.iter().find(|s| s.name == name).cloned().with_context(|| {
+        let known = shapes.iter().map(|s| s.name).collect::<Vec<_>>().join(", ");
+        format!("--shape {name}: no such shape; there are shipped, {known}, and run files (*.toml)")
     })
 }
 

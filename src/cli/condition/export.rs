@@ -5,7 +5,7 @@ use anyhow::{Context, Result};
 use std::path::{Path, PathBuf};
 use wavesynth::voice::{SpeakerSection, VoiceSection};
 use wavesynth_audio::cond::{Condition, SpeakerVector};
-use wavesynth_models::wavenet::names;
+use wavesynth_models::families::wavenet::names;
 use wavesynth_models::weights::Checkpoint;
 
 /// What was typed.

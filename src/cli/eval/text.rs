@@ -11,7 +11,7 @@ use std::path::Path;
 use wavesynth::synth::without_denormals;
 use wavesynth::text::{TextModel, Utf8Stream};
 use wavesynth_models::ar::Symbol;
-use wavesynth_models::zoo::Loaded;
+use wavesynth_models::loaded::Loaded;
 
 /// A file, read.
 struct Scored {

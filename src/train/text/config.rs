@@ -1,14 +1,14 @@
 //! The run file of a text: `[text]` in place of `[corpus]` and `[audio]`, `[model]` of any family.
 
 use crate::text::TokenizerKind;
+use crate::train::config::Train;
 use crate::train::config::check::{parse_toml, range};
-use crate::train::config::{Dilations, Train};
-use anyhow::{Context, Result, anyhow, bail, ensure};
-use serde::de::Error;
-use serde::{Deserialize, Deserializer, Serialize};
+use anyhow::{Context, Result, anyhow, bail};
+use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
-use wavesynth_models::zoo::FamilyConfig;
-use wavesynth_models::{char_rnn, gpt, ngram, wavenet};
+use wavesynth_models::ar::Symbol;
+use wavesynth_models::family::{FamilyConfig, Given, ModelKeys};
+use wavesynth_models::objective::Learning;
 
 /// A run file as it was read. Paths in it are relative to the folder that the program was started in.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -17,7 +17,7 @@ pub struct TextRun {
     /// What is read.
     pub text: Text,
     /// Family and sizes of the network.
-    pub model: Model,
+    pub model: ModelKeys,
     /// How it learns.
     #[serde(default)]
     pub train: Train,
@@ -66,191 +66,6 @@ pub enum Eval {
     Windows,
 }
 
-/// Section `[model]`: a family, and its config as far as the text does not decide it.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-#[serde(tag = "family", rename_all = "snake_case")]
-pub enum Model {
-    /// Dilated causal convolutions; the default.
-    #[serde(rename = "wavenet")]
-    WaveNet(WaveNet),
-    /// A recurrent network.
-    CharRnn(CharRnn),
-    /// A transformer's decoder.
-    Gpt(Gpt),
-    /// A table of counts.
-    Ngram(Ngram),
-}
-
-/// Keys of [`wavenet::Config`]; a text has no condition.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct WaveNet {
-    /// R.
-    pub residual_channels: usize,
-    /// D; R when left out.
-    pub gate_channels: Option<usize>,
-    /// S.
-    pub skip_channels: usize,
-    /// A; S when left out.
-    pub head_channels: Option<usize>,
-    /// K.
-    #[serde(default = "two")]
-    pub kernel_size: usize,
-    /// d_l, as in a voice's run file.
-    pub dilations: Dilations,
-}
-
-fn two() -> usize {
-    2
-}
-
-/// Keys of [`char_rnn::Config`].
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct CharRnn {
-    /// `lstm` or `gru`.
-    pub cell: char_rnn::Cell,
-    /// H.
-    pub hidden: usize,
-    /// L.
-    pub layers: usize,
-    /// Rate of dropout over the output of every layer while it is trained.
-    #[serde(default)]
-    pub dropout: f64,
-}
-
-/// Keys of [`gpt::Config`].
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Gpt {
-    /// L.
-    pub layers: usize,
-    /// H.
-    pub heads: usize,
-    /// Width of the residual stream.
-    pub width: usize,
-    /// C; `train.window` when left out, and never more than that: later positions would not be trained.
-    pub context: Option<usize>,
-    /// Whether products and norms have a bias.
-    #[serde(default)]
-    pub bias: bool,
-    /// Whether the head is the embedding's transpose.
-    #[serde(default = "yes")]
-    pub tied_head: bool,
-    /// Rate of dropout over the embedding and over what every sublayer adds while it is trained.
-    #[serde(default)]
-    pub dropout: f64,
-}
-
-fn yes() -> bool {
-    true
-}
-
-/// Keys of [`ngram::Config`].
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Ngram {
-    /// n.
-    #[serde(default = "five")]
-    pub order: usize,
-    /// Most pairs of context and symbol; 16 bytes of checkpoint each, at most.
-    #[serde(default = "million")]
-    pub max_entries: usize,
-}
-
-fn five() -> usize {
-    5
-}
-fn million() -> usize {
-    1_000_000
-}
-
-impl<'de> Deserialize<'de> for Model {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
-        /// An error without the parser's own place, which belongs to no line of the file.
-        fn keys<T: for<'a> Deserialize<'a>, E: Error>(table: toml::Table, family: &str) -> Result<T, E> {
-            let message = |e: toml::de::Error| E::custom(format!("family {family}: {}", e.message()));
-            table.try_into().map_err(message)
-        }
-        let mut table = toml::Table::deserialize(deserializer)?;
-        let family = table.remove("family").unwrap_or_else(|| wavenet::FAMILY.into());
-        match family.as_str() {
-            Some(f @ wavenet::FAMILY) => keys(table, f).map(Self::WaveNet),
-            Some(f @ char_rnn::FAMILY) => keys(table, f).map(Self::CharRnn),
-            Some(f @ gpt::FAMILY) => keys(table, f).map(Self::Gpt),
-            Some(f @ ngram::FAMILY) => keys(table, f).map(Self::Ngram),
-            _ => Err(D::Error::custom(format!(
-                "family is {family}, wanted \"wavenet\", \"char_rnn\", \"gpt\" or \"ngram\""
-            ))),
-        }
-    }
-}
-
-impl Model {
-    /// The config for `classes` symbols, of which `start` stands before the text, trained on windows of `window` symbols.
-    ///
-    /// # Errors
-    /// A size out of range.
-    pub fn config(&self, classes: usize, start: u16, window: usize) -> Result<FamilyConfig> {
-        match self {
-            Self::WaveNet(m) => {
-                let config = wavenet::Config {
-                    bunch: 1,
-                    classes,
-                    start,
-                    residual_channels: m.residual_channels,
-                    gate_channels: m.gate_channels.unwrap_or(m.residual_channels),
-                    skip_channels: m.skip_channels,
-                    head_channels: m.head_channels.unwrap_or(m.skip_channels),
-                    kernel_size: m.kernel_size,
-                    dilations: m.dilations.get(),
-                    condition: None,
-                };
-                config.validate().map_err(|e| anyhow!("model: {e}"))?;
-                Ok(FamilyConfig::WaveNet(config))
-            }
-            Self::CharRnn(m) => {
-                let (cell, hidden, layers) = (m.cell, m.hidden, m.layers);
-                let config = char_rnn::Config { classes, start, cell, hidden, layers };
-                config.validate().map_err(|e| anyhow!("model: {e}"))?;
-                Ok(FamilyConfig::CharRnn(config))
-            }
-            Self::Gpt(m) => {
-                let (layers, heads, width) = (m.layers, m.heads, m.width);
-                let (context, bias, tied_head) = (m.context.unwrap_or(window), m.bias, m.tied_head);
-                let config = gpt::Config { classes, start, layers, heads, width, context, bias, tied_head };
-                config.validate().map_err(|e| anyhow!("model: {e}"))?;
-                ensure!(
-                    context <= window,
-                    "model.context is {context}, more than train.window = {window}: positions behind the window would \
-                     never be trained; lower the one or raise the other"
-                );
-                Ok(FamilyConfig::Gpt(config))
-            }
-            Self::Ngram(m) => {
-                // The counts are not known yet; one stands for them.
-                let config = ngram::Config { classes, start, order: m.order, contexts: 1, entries: 1 };
-                config.validate().map_err(|e| anyhow!("model: {e}"))?;
-                Ok(FamilyConfig::Ngram(config))
-            }
-        }
-    }
-
-    /// Rate of dropout while it is trained.
-    pub fn dropout(&self) -> f64 {
-        match self {
-            Self::WaveNet(_) | Self::Ngram(_) => 0.0,
-            Self::CharRnn(m) => m.dropout,
-            Self::Gpt(m) => m.dropout,
-        }
-    }
-
-    /// Whether the family is counted in one pass and not trained by steps.
-    pub fn is_counted(&self) -> bool {
-        matches!(self, Self::Ngram(_))
-    }
-}
-
 /// Keys of `[train]` that mean something for recordings only.
 const OF_RECORDINGS: [&str; 6] =
     ["input_noise", "perturbation", "others", "feature_dropout", "dropout_speech", "eval_seconds"];
@@ -279,6 +94,29 @@ impl TextRun {
         Ok(run)
     }
 
+    /// What the data of `classes` symbols, of which `start` stands before the text, decides of the network.
+    pub fn given(&self, classes: usize, start: Symbol) -> Given {
+        Given { classes, start, window: self.train.window, condition: None }
+    }
+
+    /// The network for `classes` symbols, of which `start` stands before the text.
+    ///
+    /// # Errors
+    /// A size out of range.
+    pub fn network(&self, classes: usize, start: Symbol) -> Result<FamilyConfig> {
+        self.model
+            .config(&self.given(classes, start))
+            .map_err(|e| anyhow!("model.{} is {}, wanted {}", e.field, e.found, e.want))
+    }
+
+    /// Whether the network is counted in one pass and not trained by steps.
+    ///
+    /// # Errors
+    /// A size out of range.
+    pub fn is_counted(&self) -> Result<bool> {
+        Ok(self.network(2, 0)?.learning() == Learning::Counting)
+    }
+
     fn validate(&self, of_recordings: Option<&str>, of_steps: Option<&str>) -> Result<()> {
         let t = &self.text;
         range("text.held_out", t.held_out, 0.0, 0.5)?;
@@ -289,16 +127,12 @@ impl TextRun {
         }
         range("model.dropout", self.model.dropout(), 0.0, 0.9)?;
         // The text is not read yet; two symbols stand for those that it has.
-        self.model.config(2, 0, self.train.window)?;
-        match &self.model {
-            Model::Ngram(m) => {
-                range("model.max_entries", m.max_entries as f64, 1.0, ngram::MOST as f64)?;
-                if let Some(key) = of_steps {
-                    bail!("train.{key}: an n-gram table is counted in one pass; leave the key out");
-                }
-                Ok(())
+        match (self.is_counted()?, of_steps) {
+            (false, _) => self.train.validate(),
+            (true, Some(key)) => {
+                bail!("train.{key}: an n-gram table is counted in one pass; leave the key out")
             }
-            _ => self.train.validate(),
+            (true, None) => Ok(()),
         }
     }
 }

@@ -1,7 +1,6 @@
 //! A text file as symbols: its first part for training, its last held out.
 
 use super::config::Text;
-use super::window::Past;
 use crate::text::Tokenizer;
 use crate::train::recording::short_hex;
 use crate::train::report;
@@ -9,6 +8,7 @@ use anyhow::{Context, Result, ensure};
 use sha2::{Digest, Sha256};
 use std::path::PathBuf;
 use wavesynth_models::ar::Symbol;
+use wavesynth_models::objective::Past;
 
 /// A text.
 pub struct Corpus {

@@ -1,29 +1,26 @@
 //! Families that learn by counting the text once: no steps, no state, nothing to resume.
 
-use super::config::{Model, TextRun};
+use super::config::TextRun;
 use super::corpus::Corpus;
 use super::{sections, verdict};
 use crate::ranks::Ranks;
 use crate::text::TextModel;
 use crate::train::device::Device;
 use crate::train::{Options, Outcome, report};
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use serde_json::json;
 use std::path::Path;
 use std::time::Instant;
+use wavesynth_models::in_file::AtPath;
 use wavesynth_models::kernels::Isa;
-use wavesynth_models::ngram::{self, count};
-use wavesynth_models::weights::{Checkpoint, Header, VERSION};
-use wavesynth_models::zoo::Loaded;
+use wavesynth_models::loaded::Loaded;
+use wavesynth_models::weights::Checkpoint;
 
 /// Counts the text of `run`, whose text is `text`, into a checkpoint in `out`, and reads the held-out part with it.
 ///
 /// # Errors
 /// A text that can't be used, options that mean nothing here, a run that is there already, what the file system says.
 pub fn train(run: &TextRun, text: &str, out: &Path, options: &Options, ranks: &Ranks) -> Result<Outcome> {
-    let Model::Ngram(model) = &run.model else {
-        bail!("this family is trained by steps");
-    };
     ensure!(
         !options.resume,
         "an n-gram table is counted in one pass; there is nothing to resume: leave --resume out"
@@ -49,23 +46,19 @@ pub fn train(run: &TextRun, text: &str, out: &Path, options: &Options, ranks: &R
     eprintln!("{}", corpus.describe());
     std::fs::create_dir_all(out).with_context(|| format!("train.out {}", out.display()))?;
     let began = Instant::now();
-    let (classes, start) = (corpus.tokenizer.classes(), corpus.tokenizer.start());
-    let (config, tensors) = count(&corpus.training, classes, start, model.order, model.max_entries);
+    let given = run.given(corpus.tokenizer.classes(), corpus.tokenizer.start());
+    let (config, tensors) =
+        run.model.count(&given, &corpus.training).context("this family is trained by steps")?;
     let seconds = began.elapsed().as_secs_f64();
-    eprintln!(
-        "model: {}-grams, {} contexts with {} entries, counted in {seconds:.1} s",
-        config.order, config.contexts, config.entries
-    );
+    let sizes: Vec<String> =
+        config.describe(None).lines.iter().map(|(label, text)| format!("{label} {text}")).collect();
+    eprintln!("model: {}, {}, counted in {seconds:.1} s", config.family(), sizes.join(", "));
     eprintln!("to beat: {:.3} nats/{unit}, by the frequencies alone", corpus.frequency_nats);
 
-    let header = Header {
-        version: VERSION,
-        family: ngram::FAMILY.into(),
-        config: serde_json::to_value(&config)?,
-        sections: sections(&corpus, json!({ "seconds": seconds }), None, text)?,
-    };
+    let mut header = config.to_header()?;
+    header.sections = sections(&corpus, json!({ "seconds": seconds }), None, text)?;
     let mut checkpoint = Checkpoint { header, tensors };
-    let model = Loaded::from_checkpoint(checkpoint.clone(), &file, Isa::detect())?;
+    let model = Loaded::from_checkpoint(checkpoint.clone(), Isa::detect()).at(&file)?;
     let model = TextModel::from_loaded(model, &file)?;
     let held_out = (!corpus.held_out.is_empty()).then(|| {
         let nats = model.score(&corpus.held_out);

@@ -1,14 +1,14 @@
 //! Held-out nats per symbol, read by the engine and by the trainer's own loss: two readings of one function.
 
 use super::config::Eval;
-use super::window::{Past, cut};
+use super::window::cut;
 use crate::ranks::Ranks;
 use crate::synth::without_denormals;
 use crate::text::TextModel;
 use anyhow::Result;
 use rayon::prelude::*;
 use wavesynth_models::ar::Symbol;
-use wavesynth_models::objective::{Objective, Window};
+use wavesynth_models::objective::{Objective, Past, Window};
 
 /// The held-out symbols that an evaluation reads, and how.
 pub struct HeldOut<'a> {

@@ -2,62 +2,8 @@
 
 use crate::train::schedules::{Lengths, dropout_key};
 use crate::train::slots::Slots;
-use anyhow::{Result, bail};
 use wavesynth_models::ar::{Symbol, Uniforms};
-use wavesynth_models::objective::Window;
-use wavesynth_models::zoo::FamilyConfig;
-
-/// What a window needs of the symbols before it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Past {
-    /// So many rows in front, out of the loss, fill a receptive field of one more. Windows lie anywhere.
-    Field(usize),
-    /// The recurrent state at the end of the window before: truncated back-propagation through time. Slot i of a step
-    /// walks on through the text from its i-th part; behind the end comes the beginning.
-    Carried,
-    /// Nothing: a window stands alone. Windows lie anywhere.
-    Window,
-}
-
-impl Past {
-    /// What the network of `config` needs.
-    ///
-    /// # Errors
-    /// A family that is not trained by steps.
-    pub fn of(config: &FamilyConfig) -> Result<Self> {
-        match config {
-            FamilyConfig::WaveNet(c) => Ok(Self::Field(c.receptive_field() - 1)),
-            FamilyConfig::CharRnn(_) => Ok(Self::Carried),
-            FamilyConfig::Gpt(_) => Ok(Self::Window),
-            FamilyConfig::Ngram(_) => bail!("an n-gram table is counted, not trained by windows"),
-        }
-    }
-
-    /// Most rows in front of the loss.
-    pub fn warmup(self) -> usize {
-        match self {
-            Self::Field(rows) => rows,
-            Self::Carried | Self::Window => 0,
-        }
-    }
-
-    /// The same with at most `rows` rows in front of the loss.
-    pub fn bounded(self, rows: Option<usize>) -> Self {
-        match self {
-            Self::Field(all) => Self::Field(all.min(rows.unwrap_or(all))),
-            Self::Carried | Self::Window => self,
-        }
-    }
-
-    /// For a person.
-    pub fn describe(self, unit: &str) -> String {
-        match self {
-            Self::Field(rows) => format!("sees {} {unit}s", rows + 1),
-            Self::Carried => "carries its state through the text".into(),
-            Self::Window => format!("sees the {unit}s of a window"),
-        }
-    }
-}
+use wavesynth_models::objective::{Past, Window};
 
 /// The window of `symbols` whose loss has the rows `from .. from + rows`, cut at the end of the text, with at most
 /// `warmup` rows in front. At the beginning of the text its first input is `start`, as the engine's is.

@@ -3,9 +3,9 @@
 use super::{config, golden, golden_checkpoint, golden_config, random_symbols, random_tensors, run};
 use wavesynth_models::ar::{Graph, Model};
 use wavesynth_models::candle_core::{Device, IndexOp, Tensor};
-use wavesynth_models::gpt::fused::Fused;
-use wavesynth_models::gpt::graph::{GptGraph, GraphObjective};
-use wavesynth_models::gpt::{Config, Gpt};
+use wavesynth_models::families::gpt::fused::Fused;
+use wavesynth_models::families::gpt::graph::{GptGraph, GraphObjective};
+use wavesynth_models::families::gpt::{Config, Gpt};
 use wavesynth_models::kernels::Isa;
 use wavesynth_models::objective::{Objective, Window};
 use wavesynth_models::weights::{Checkpoint, Dtype, Layout, Tensors, quantise};

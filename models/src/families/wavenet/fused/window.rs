@@ -4,6 +4,7 @@ use super::TILE;
 use super::head::{HeadScratch, HeadTile};
 use super::padded::{Padded, Weights};
 use super::phase_timer::{Phase, PhaseTimer};
+use crate::families::wavenet::{Condition, Config};
 use crate::fused::padded::Matrix;
 use crate::fused::rows::add_rows;
 use crate::kernels::aligned::Aligned;
@@ -11,7 +12,6 @@ use crate::kernels::panel::add;
 use crate::kernels::tile::{Strided, multiply};
 use crate::kernels::{Kernel, Simd, math};
 use crate::objective::Window;
-use crate::wavenet::{Condition, Config};
 use std::ops::Range;
 
 /// Buffers of one window; every value is written before it is read.

@@ -3,9 +3,9 @@
 use super::attention::{self, Attention};
 use super::products::{DOWN, OUT, PER_LAYER, Product, QKV, Sizes, UP};
 use crate::dropout::Dropout;
+use crate::families::gpt::norm::{normalise, sum};
+use crate::families::gpt::{Config, names, sites};
 use crate::fused::rows::{broadcast, softmax_loss};
-use crate::gpt::norm::{normalise, sum};
-use crate::gpt::{Config, names, sites};
 use crate::kernels::panel::add;
 use crate::kernels::tile::{Strided, multiply};
 use crate::kernels::{Kernel, Simd, math};

@@ -103,11 +103,6 @@ pub(super) struct Scratch<'a> {
 }
 
 impl WaveNet {
-    /// The vectors of the speakers that it was trained on, [speakers × E].
-    pub fn speakers(&self) -> &[f32] {
-        &self.speakers
-    }
-
     /// Floats of each buffer of [`Scratch`] for one stream; the last belongs to all streams together.
     fn widths(&self) -> [usize; 9] {
         let taps = (self.kernel_size * self.residual_channels).next_multiple_of(self.isa.lanes());
@@ -210,6 +205,10 @@ impl Model for WaveNet {
         assert_eq!(states.len(), symbols.len(), "a symbol for every stream");
         self.isa.run(Step { net: self, states, symbols, scratch });
         &scratch[..symbols.len() * self.head.out.bias.len()]
+    }
+
+    fn embeddings(&self) -> &[f32] {
+        &self.speakers
     }
 
     fn weight_bytes(&self) -> usize {

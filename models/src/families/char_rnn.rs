@@ -30,6 +30,7 @@ use crate::weights::{Dtype, Init, TensorSpec};
 use serde::{Deserialize, Serialize};
 
 mod cell;
+mod family;
 #[cfg(feature = "train")]
 pub mod fused;
 #[cfg(feature = "train")]
@@ -37,10 +38,8 @@ pub mod graph;
 pub mod names;
 pub mod step;
 
+pub use family::Keys;
 pub use step::CharRnn;
-
-/// The family's name in a checkpoint.
-pub const FAMILY: &str = "char_rnn";
 
 /// What a layer computes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

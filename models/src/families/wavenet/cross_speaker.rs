@@ -1,7 +1,9 @@
 //! The network for others' tracks beside that for the speaker's own: as a copy of it, and half-way to it.
 
 use super::{Config, Track, names};
-use crate::weights::{Tensor, Tensors};
+use crate::family::FamilyConfig;
+use crate::loaded::ModelError;
+use crate::weights::{Checkpoint, Header, Tensor, Tensors, check};
 
 impl Config {
     /// Tensor `name` of the network for others' tracks, so that it says of them what that for own tracks says.
@@ -53,4 +55,27 @@ impl Config {
         put(name, &[mean.len()], mean);
         Some((config, half_way))
     }
+}
+
+/// Puts the network for cross-speaker tracks of the voice in `file` half-way to that for own tracks: see
+/// [`Config::half_way`].
+///
+/// # Errors
+/// Another family, tensors that are not the config's, and a voice without such a network.
+pub fn half_way(file: &mut Checkpoint) -> Result<(), ModelError> {
+    let config = FamilyConfig::from_header(&file.header)?;
+    check(&file.tensors, &config.table())?;
+    let half_way = config.downcast::<Config>().and_then(|c| c.half_way(&file.tensors));
+    let Some((config, tensors)) = half_way else {
+        let what = "no network for cross-speaker tracks (config: `others` is 0), so nothing to put half-way";
+        return Err(ModelError::Config(what.into()));
+    };
+    *file = Checkpoint {
+        header: Header {
+            config: FamilyConfig::from(config).to_json().map_err(|e| ModelError::Config(e.to_string()))?,
+            ..file.header.clone()
+        },
+        tensors,
+    };
+    Ok(())
 }

@@ -2,8 +2,8 @@
 //! shorter than the longest go on with any symbol, and no gradient comes back from those rows.
 
 use super::parameter_layout::{Of, ParameterLayout, Weights};
-use crate::char_rnn::{Cell, Config, cell};
 use crate::dropout::Dropout;
+use crate::families::char_rnn::{Cell, Config, cell};
 use crate::fused::rows::{add_rows, broadcast, softmax_loss};
 use crate::kernels::aligned::Aligned;
 use crate::kernels::panel::add;

@@ -1,8 +1,8 @@
 //! The model's products as the trainer computes them: padded to whole vectors, the norms folded in, each with its
 //! transpose for the way back; and from the gradients of those to the gradients of the parameters.
 
+use crate::families::gpt::{Config, names, norm};
 use crate::fused::padded::transpose;
-use crate::gpt::{Config, names, norm};
 use crate::kernels::aligned::Aligned;
 use crate::weights::Layout;
 use rayon::prelude::*;

@@ -23,14 +23,13 @@ use crate::weights::{Init, TensorSpec, Tensors};
 use serde::{Deserialize, Serialize};
 
 mod count;
+mod family;
 pub mod names;
 mod step;
 
 pub use count::count;
+pub use family::Keys;
 pub use step::Ngram;
-
-/// The family's name in a checkpoint.
-pub const FAMILY: &str = "ngram";
 
 /// Most contexts, and most entries: an index must be a whole number as a 32-bit float.
 pub const MOST: usize = 1 << 24;

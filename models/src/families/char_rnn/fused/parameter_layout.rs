@@ -1,6 +1,6 @@
 //! Where the parameters stand in the padded buffer, and the transposes that the backward pass reads.
 
-use crate::char_rnn::{Cell, Config, names};
+use crate::families::char_rnn::{Cell, Config, names};
 use crate::fused::padded::{Matrix, PaddedTable};
 use rayon::prelude::*;
 use std::ops::Range;

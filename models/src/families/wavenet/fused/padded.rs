@@ -1,8 +1,8 @@
 //! Parameters with rows of whole vectors: padded columns are zero in the weights and ignored in the gradients.
 
+use crate::families::wavenet::{Config, names};
 use crate::fused::padded::{Matrix, PaddedTable};
 use crate::kernels::aligned::Aligned;
-use crate::wavenet::{Config, names};
 use std::ops::Range;
 
 /// Places of a layer's tensors.

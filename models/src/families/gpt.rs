@@ -26,6 +26,7 @@ use serde::{Deserialize, Serialize};
 use std::ops::Range;
 
 mod attention;
+mod family;
 #[cfg(feature = "train")]
 pub mod fused;
 #[cfg(feature = "train")]
@@ -36,10 +37,8 @@ mod norm;
 mod sites;
 pub mod step;
 
+pub use family::Keys;
 pub use step::Gpt;
-
-/// The family's name in a checkpoint.
-pub const FAMILY: &str = "gpt";
 
 /// Added to the variance in a norm.
 pub const NORM_EPS: f32 = 1e-5;
@@ -91,7 +90,7 @@ impl Config {
         range("heads", self.heads, 1, self.width, "a number from 1 to `width`")?;
         range("context", self.context, 1, 1 << 16, "a number from 1 to 65536")?;
         if !self.width.is_multiple_of(self.heads) {
-            let (found, want) = (self.heads.to_string(), "a divisor of `width`");
+            let (found, want) = (self.heads.to_string(), "a divisor of `width`".into());
             return Err(ConfigError { field: "heads", found, want });
         }
         Ok(())

@@ -46,6 +46,7 @@ use serde::{Deserialize, Serialize};
 
 mod bunch;
 mod cross_speaker;
+mod family;
 mod frame;
 mod frame_rate;
 #[cfg(feature = "train")]
@@ -60,11 +61,10 @@ pub mod step;
 #[cfg(feature = "train")]
 mod widen;
 
+pub use cross_speaker::half_way;
+pub use family::Keys;
 pub use frame::Track;
 pub use step::WaveNet;
-
-/// The family's name in a checkpoint.
-pub const FAMILY: &str = "wavenet";
 
 /// Every size that the equations above leave open.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -235,14 +235,14 @@ impl Config {
             range("condition.hop", c.hop, 1, 1 << 16, "a number from 1 to 65536")?;
             if !c.hop.is_multiple_of(self.bunch) {
                 let (field, want) = ("bunch", "a divisor of condition.hop");
-                return Err(ConfigError { field, found: self.bunch.to_string(), want });
+                return Err(ConfigError { field, found: self.bunch.to_string(), want: want.into() });
             }
             range("condition", c.len(), 1, 1 << 17, "a speaker vector, features or both")?;
             let both = c.speakers > 0 && c.speaker_dim > 0;
             let neither = c.speakers == 0 && c.speaker_dim == 0;
             if !both && !neither {
                 let (field, want) = ("condition.speakers", "more than 0 just when speaker_dim is");
-                return Err(ConfigError { field, found: c.speakers.to_string(), want });
+                return Err(ConfigError { field, found: c.speakers.to_string(), want: want.into() });
             }
         }
         Ok(())

@@ -2,8 +2,8 @@
 //! computes them again from the scores and their log-sum (Dao et al. 2022, arXiv:2205.14135).
 
 use super::products::Sizes;
+use crate::families::gpt::norm::sum;
 use crate::fused::padded::transpose;
-use crate::gpt::norm::sum;
 use crate::kernels::tile::{Strided, multiply_within};
 use crate::kernels::{Simd, math};
 use std::ops::Range;

@@ -3,12 +3,12 @@
 use super::padded::LayerLayout;
 use super::phase_timer::Phase;
 use super::window::{WindowPass, span, tiles};
+use crate::families::wavenet::Config;
 use crate::fused::rows::add_rows;
 use crate::kernels::aligned::Aligned;
 use crate::kernels::panel::add;
 use crate::kernels::tile::{Strided, multiply};
 use crate::kernels::{Simd, math};
-use crate::wavenet::Config;
 use std::ops::Range;
 
 impl WindowPass<'_> {

@@ -3,13 +3,13 @@
 use super::padded::{Padded, PhaseLayout, Weights};
 use super::phase_timer::{Phase, PhaseTimer};
 use super::window::span;
+use crate::families::wavenet::Config;
 use crate::fused::rows::{add_rows, broadcast, softmax_loss};
 use crate::kernels::Simd;
 use crate::kernels::aligned::Aligned;
 use crate::kernels::panel::add;
 use crate::kernels::tile::{Strided, multiply};
 use crate::objective::Window;
-use crate::wavenet::Config;
 use std::ops::Range;
 
 /// Buffers of one tile.

@@ -1,0 +1,139 @@
+//! A checkpoint of any family as a model: read, checked, packed.
+
+use crate::ar::{Generator, Generators, Sampling};
+use crate::families;
+use crate::family::{FamilyConfig, PackError, Packed};
+use crate::in_file::{AtPath, InFile};
+use crate::kernels::Isa;
+use crate::weights::{self, Checkpoint, CheckpointError, Dtype, Header, WeightsError};
+use std::path::Path;
+
+/// Why a checkpoint is no model.
+#[derive(Debug, thiserror::Error, PartialEq)]
+pub enum ModelError {
+    /// A family that this program does not know.
+    #[error("family `{0}`, this program knows {known}", known = families::names(|n| format!("`{n}`"), "and"))]
+    Family(String),
+    /// The config does not parse or is out of range, or a value of a tensor means nothing.
+    #[error("{0}")]
+    Config(String),
+    /// A type of weights that no tensor of the family can have.
+    #[error("weights of {wanted}: family `{family}` keeps its weights as {found}")]
+    Dtype {
+        /// The type asked for.
+        wanted: Dtype,
+        /// The family.
+        family: &'static str,
+        /// The smallest type that its weights have.
+        found: Dtype,
+    },
+    /// The tensors are not those of the config.
+    #[error(transparent)]
+    Weights(#[from] WeightsError),
+}
+
+/// Why a file can't be opened as a model.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// The file can't be read as a checkpoint.
+    #[error("{0}")]
+    Checkpoint(#[from] InFile<CheckpointError>),
+    /// It can, and it is no model.
+    #[error("{0}")]
+    Model(#[from] InFile<ModelError>),
+}
+
+impl From<PackError> for ModelError {
+    fn from(e: PackError) -> Self {
+        match e {
+            PackError::Weights(e) => Self::Weights(e),
+            PackError::Value(e) => Self::Config(e),
+        }
+    }
+}
+
+impl FamilyConfig {
+    /// The config that a header names.
+    ///
+    /// # Errors
+    /// An unknown family, or sizes out of range.
+    pub fn from_header(header: &Header) -> Result<Self, ModelError> {
+        let family =
+            families::find(&header.family).ok_or_else(|| ModelError::Family(header.family.clone()))?;
+        family.read(&header.config).map_err(ModelError::Config)
+    }
+
+    /// The header of a checkpoint of this config, with no sections.
+    ///
+    /// # Errors
+    /// None that a config of numbers gives.
+    pub fn to_header(&self) -> serde_json::Result<Header> {
+        Ok(Header {
+            version: weights::VERSION,
+            family: self.family().into(),
+            config: self.to_json()?,
+            sections: serde_json::Map::new(),
+        })
+    }
+}
+
+/// Stores the tensors of `file` as [`weights::quantise`] says.
+///
+/// # Errors
+/// As [`Loaded::from_checkpoint`], a value that the type does not have, and a family that has no weights of it.
+pub fn quantise(file: &mut Checkpoint, dtype: Dtype) -> Result<(), ModelError> {
+    let config = FamilyConfig::from_header(&file.header)?;
+    weights::quantise(&mut file.tensors, config.layout().table(), dtype)?;
+    match weights::dtype(&file.tensors) {
+        found if found > dtype => Err(ModelError::Dtype { wanted: dtype, family: config.family(), found }),
+        _ => Ok(()),
+    }
+}
+
+/// A model, loaded, checked and packed: any number of streams can be started from it.
+#[derive(Clone)]
+pub struct Loaded {
+    /// What the checkpoint said of itself.
+    pub header: Header,
+    /// The family and its sizes.
+    pub config: FamilyConfig,
+    /// The smallest type that weights are packed as.
+    pub dtype: Dtype,
+    packed: Packed,
+}
+
+impl Loaded {
+    /// Reads, checks and packs the checkpoint at `path` for `isa`.
+    ///
+    /// # Errors
+    /// [`LoadError`], which names the file and what in it is wrong.
+    pub fn open(path: &Path, isa: Isa) -> Result<Self, LoadError> {
+        Ok(Self::from_checkpoint(Checkpoint::read(path)?, isa).at(path)?)
+    }
+
+    /// Checks and packs a checkpoint that was read already.
+    ///
+    /// # Errors
+    /// What in it is wrong.
+    pub fn from_checkpoint(file: Checkpoint, isa: Isa) -> Result<Self, ModelError> {
+        let config = FamilyConfig::from_header(&file.header)?;
+        let packed = config.pack(&file.tensors, isa)?;
+        let dtype = weights::dtype(&file.tensors);
+        Ok(Self { header: file.header, config, dtype, packed })
+    }
+
+    /// The embedding table of the condition (a voice's speakers), row by row; empty without one.
+    pub fn embeddings(&self) -> &[f32] {
+        self.packed.embeddings()
+    }
+
+    /// A fresh stream.
+    pub fn generator(&self, sampling: Sampling) -> Box<dyn Generator> {
+        self.packed.generator(sampling)
+    }
+
+    /// Memory for `most` streams in lockstep, none of which runs yet.
+    pub fn generators(&self, most: usize, sampling: Sampling) -> Box<dyn Generators> {
+        self.packed.generators(most, sampling)
+    }
+}
