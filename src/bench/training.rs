@@ -6,12 +6,12 @@ pub mod symbols;
 
 use crate::ranks::Ranks;
 use crate::train::config::{Engine, RunFile, Train};
-use crate::train::corpus::Corpus;
+use crate::train::corpus::SpeechCorpus;
 use crate::train::memory::{self, Forecast};
 use crate::train::optim::{self, Moments, Optimizer, Schedule};
 use crate::train::recording::Recording;
 use crate::train::slots::{FileWeights, Slots};
-use crate::train::window::{Cutter, Sampler};
+use crate::train::window::{Cutter, SpeechWindows};
 use crate::train::{self, device::Device};
 use crate::voice::SpeakerSection;
 use anyhow::{Result, ensure};
@@ -76,7 +76,7 @@ pub struct PhaseRow {
 }
 
 /// What is measured.
-pub struct Subject<'a> {
+pub struct TrainSubject<'a> {
     /// What the table calls it.
     pub name: String,
     /// How its loss is computed: fused or graph.
@@ -95,7 +95,7 @@ pub struct Subject<'a> {
 
 /// How a shape is measured; what is left out is the shape's own.
 #[derive(Debug, Clone, Default)]
-pub struct Options {
+pub struct TrainBenchOptions {
     /// Windows of a step.
     pub batch: Option<usize>,
     /// Rows of a window in the loss.
@@ -115,8 +115,8 @@ const NAMED: (usize, usize) = (4, 8000);
 ///
 /// # Errors
 /// What the objective says, or a loss that is no number.
-pub fn measure(subject: &Subject, steps: usize) -> Result<TrainRow> {
-    let Subject { objective, batch, train, .. } = subject;
+pub fn measure(subject: &TrainSubject, steps: usize) -> Result<TrainRow> {
+    let TrainSubject { objective, batch, train, .. } = subject;
     let threads = rayon::current_num_threads();
     let windows = train.windows();
     let layout = objective.layout();
@@ -202,7 +202,7 @@ fn phases(spent: [f64; 5], own: &[(&'static str, f64)], threads: usize, steps: u
 ///
 /// # Errors
 /// As [`measure`].
-pub fn named(name: &str, config: &wavenet::Config, options: &Options) -> Result<TrainRow> {
+pub fn named(name: &str, config: &wavenet::Config, options: &TrainBenchOptions) -> Result<TrainRow> {
     let train = Train { batch: Some(NAMED.0), window: NAMED.1, ..Train::default() };
     self::wavenet(name, config, train, options)
 }
@@ -211,13 +211,18 @@ pub fn named(name: &str, config: &wavenet::Config, options: &Options) -> Result<
 ///
 /// # Errors
 /// As [`measure`].
-pub fn run_file(name: &str, run: &RunFile, options: &Options) -> Result<TrainRow> {
+pub fn run_file(name: &str, run: &RunFile, options: &TrainBenchOptions) -> Result<TrainRow> {
     let speakers = run.corpus.speakers.len() + run.speakers.len();
     let config = run.model.config(speakers.max(1), run.audio.sample_rate);
     self::wavenet(name, &config, run.train.clone(), options)
 }
 
-fn wavenet(name: &str, config: &wavenet::Config, mut train: Train, options: &Options) -> Result<TrainRow> {
+fn wavenet(
+    name: &str,
+    config: &wavenet::Config,
+    mut train: Train,
+    options: &TrainBenchOptions,
+) -> Result<TrainRow> {
     train.batch = options.batch.or(train.batch);
     train.window = options.window.unwrap_or(train.window);
     train.max_warmup = options.max_warmup.or(train.max_warmup);
@@ -231,9 +236,9 @@ fn wavenet(name: &str, config: &wavenet::Config, mut train: Train, options: &Opt
         train.batch = Some(memory::largest_batch(max, train.windows(), forecast)?);
     }
     // One step in all: the noise on the inputs is at its full height from the second on.
-    let sampler = Sampler::new(&train, &corpus, &cutter, Slots::of(&Ranks::solo(), train.windows()), 1);
+    let sampler = SpeechWindows::new(&train, &corpus, &cutter, Slots::of(&Ranks::solo(), train.windows()), 1);
     let loss_rows = train.window.next_multiple_of(config.hop());
-    let subject = Subject {
+    let subject = TrainSubject {
         name: name.into(),
         engine: format!("{:?}", train.engine).to_lowercase(),
         objective: objective.as_ref(),
@@ -246,7 +251,7 @@ fn wavenet(name: &str, config: &wavenet::Config, mut train: Train, options: &Opt
 }
 
 /// One recording a speaker, of random codes and features.
-fn random_corpus(config: &wavenet::Config, window: usize) -> Corpus {
+fn random_corpus(config: &wavenet::Config, window: usize) -> SpeechCorpus {
     let mut uniforms = Uniforms::new(1);
     let condition = config.condition.as_ref();
     let (speakers, width) = condition.map_or((1, 0), |c| (c.speakers.max(1), c.features));
@@ -259,7 +264,7 @@ fn random_corpus(config: &wavenet::Config, window: usize) -> Corpus {
         cross_tracks: Vec::new(),
         held_out: false,
     };
-    Corpus {
+    SpeechCorpus {
         files: Vec::new(),
         file_weights: FileWeights::new((0..speakers).map(|s| (s, samples as u64)), 1.0),
         own: 0..speakers,

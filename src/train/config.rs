@@ -22,7 +22,7 @@ pub const FRAME_RATE: u32 = features::SAMPLE_RATE / features::HOP as u32;
 pub struct RunFile {
     /// Where the recordings are.
     #[serde(default)]
-    pub corpus: Corpus,
+    pub corpus: CorpusConfig,
     /// Speakers by name and folder, beside those of `corpus.root`.
     #[serde(default, rename = "speaker", skip_serializing_if = "Vec::is_empty")]
     pub speakers: Vec<Speaker>,
@@ -30,7 +30,7 @@ pub struct RunFile {
     #[serde(default)]
     pub audio: Audio,
     /// Sizes of the network.
-    pub model: Model,
+    pub model: VoiceModelConfig,
     /// How it learns.
     pub train: Train,
 }
@@ -38,7 +38,7 @@ pub struct RunFile {
 /// Section `[corpus]`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Corpus {
+pub struct CorpusConfig {
     /// A folder with one sub-folder of WAV files for each speaker.
     pub root: Option<PathBuf>,
     /// Only these sub-folders of `root`, in this order; all of them, sorted by name, when empty.
@@ -51,7 +51,7 @@ pub struct Corpus {
     pub balance: f64,
 }
 
-impl Default for Corpus {
+impl Default for CorpusConfig {
     fn default() -> Self {
         Self { root: None, speakers: Vec::new(), held_out: 0.05, min_seconds: 0.3, balance: 0.5 }
     }
@@ -86,7 +86,7 @@ impl Default for Audio {
 /// Section `[model]`: [`wavenet::Config`] as far as the corpus does not decide it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Model {
+pub struct VoiceModelConfig {
     /// A voice is a WaveNet.
     #[serde(default)]
     pub family: VoiceFamily,
@@ -194,7 +194,7 @@ pub enum Engine {
 /// What makes a step of a gradient.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Optimizer {
+pub enum OptimizerKind {
     /// Every number by its own gradients.
     AdamW,
     /// Products between hidden layers as matrices, all else by AdamW.
@@ -221,7 +221,7 @@ pub struct Train {
     /// `batch`, or up to 64 where that is left out. A resumed run keeps the number that it began with.
     pub max_memory: Option<Bytes>,
     /// What makes a step of a gradient.
-    pub optimizer: Optimizer,
+    pub optimizer: OptimizerKind,
     /// Highest learning rate.
     pub learning_rate: f64,
     /// Steps over which the learning rate rises from 0.
@@ -287,7 +287,7 @@ impl Default for Train {
             max_warmup: None,
             batch: None,
             max_memory: None,
-            optimizer: Optimizer::AdamW,
+            optimizer: OptimizerKind::AdamW,
             learning_rate: 1e-3,
             warmup_steps: 200,
             final_fraction: 0.03,
@@ -417,11 +417,11 @@ impl Train {
     }
 }
 
-impl Model {
+impl VoiceModelConfig {
     /// The network's config for a corpus of `speakers` speakers at `sample_rate`.
     pub fn config(&self, speakers: usize, sample_rate: u32) -> wavenet::Config {
         let dilations = self.dilations.get();
-        let condition = (self.speaker_dim > 0 || self.features).then(|| wavenet::Condition {
+        let condition = (self.speaker_dim > 0 || self.features).then(|| wavenet::ConditionConfig {
             speakers: if self.speaker_dim > 0 { speakers } else { 0 },
             speaker_dim: self.speaker_dim,
             features: if self.features { features::FEATURES } else { 0 },

@@ -6,7 +6,7 @@ use wavesynth::train::objective;
 use wavesynth::train::optim::{AdamW, Moments, clip};
 use wavesynth_models::ar::Uniforms;
 use wavesynth_models::objective::Window;
-use wavesynth_models::wavenet::{Condition, Config};
+use wavesynth_models::wavenet::{ConditionConfig, Config};
 
 const STEPS: u64 = 40;
 
@@ -21,7 +21,7 @@ fn config() -> Config {
         kernel_size: 2,
         dilations: vec![1, 2, 4, 8, 1, 2],
         bunch: 1,
-        condition: Some(Condition {
+        condition: Some(ConditionConfig {
             speakers: 2,
             speaker_dim: 3,
             features: 2,

@@ -1,6 +1,6 @@
 //! Steps of the families that read symbols alone, at the sizes of the programs they are compared with.
 
-use super::{Options, Subject, TrainRow, measure};
+use super::{TrainBenchOptions, TrainRow, TrainSubject, measure};
 use crate::train::config::{Engine, Train};
 use crate::train::device::Device;
 use crate::train::objective_of;
@@ -14,12 +14,12 @@ use wavesynth_models::zoo::FamilyConfig;
 /// Characters of the tiny Shakespeare, which char-rnn and nanoGPT are trained on.
 const CLASSES: usize = 65;
 
-/// The names that [`Shape::named`] knows.
+/// The names that [`SymbolShape::named`] knows.
 pub const NAMED: [&str; 4] = ["lstm", "lstm-512", "gru", "gpt"];
 
 /// A network and its steps.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Shape {
+pub struct SymbolShape {
     /// The network's sizes.
     pub config: FamilyConfig,
     /// Windows of a step.
@@ -28,7 +28,7 @@ pub struct Shape {
     pub window: usize,
 }
 
-impl Shape {
+impl SymbolShape {
     /// `lstm` and `gru`: char-rnn's defaults, 2 layers of 128 on 50 windows of 50 symbols; `lstm-512`: its larger
     /// example, 3 layers of 512 on 50 windows of 100. `gpt`: nanoGPT's settings for a CPU, 4 layers of 4 heads, 128
     /// wide, on 12 windows of 64, no biases, tied head.
@@ -67,7 +67,7 @@ impl Shape {
 ///
 /// # Errors
 /// A warm-up, which these families have none of; or as [`measure`].
-pub fn named(name: &str, shape: &Shape, options: &Options) -> Result<TrainRow> {
+pub fn named(name: &str, shape: &SymbolShape, options: &TrainBenchOptions) -> Result<TrainRow> {
     ensure!(options.max_warmup.unwrap_or(0) == 0, "{name} has no warm-up: leave it out, or give 0");
     let batch = options.batch.unwrap_or(shape.batch);
     let window = options.window.unwrap_or(shape.window);
@@ -82,7 +82,7 @@ pub fn named(name: &str, shape: &Shape, options: &Options) -> Result<TrainRow> {
         };
         (0..batch as u64).map(window).collect()
     };
-    let subject = Subject {
+    let subject = TrainSubject {
         name: name.into(),
         engine: format!("{engine:?}").to_lowercase(),
         objective: objective.as_ref(),
@@ -100,10 +100,13 @@ mod tests {
 
     #[test]
     fn shapes_are_those_of_the_programs_they_are_named_after() {
-        let parameters = |name| Shape::named(name).unwrap().config.layout().len();
+        let parameters = |name| SymbolShape::named(name).unwrap().config.layout().len();
         // char-rnn prints 240,321: two biases a gate and layer, of which one is redundant.
         assert_eq!(parameters("lstm"), 240_321 - 2 * 512);
-        assert!(NAMED.iter().all(|n| Shape::named(n).is_some()) && Shape::named("wavenet-30").is_none());
+        assert!(
+            NAMED.iter().all(|n| SymbolShape::named(n).is_some())
+                && SymbolShape::named("wavenet-30").is_none()
+        );
         assert_eq!(parameters("gpt") - 64 * 128, 795_904);
     }
 }

@@ -4,7 +4,7 @@ use super::super::{args, output, usage};
 use anyhow::{Context, Result};
 use std::fmt::Write;
 use std::path::Path;
-use wavesynth::bench::training::{Options, TrainRow, named, run_file, symbols};
+use wavesynth::bench::training::{TrainBenchOptions, TrainRow, named, run_file, symbols};
 use wavesynth::train::config::Engine;
 use wavesynth::train::report::bytes;
 use wavesynth::train::run_file::Run;
@@ -60,7 +60,7 @@ pub fn run(args: Args) -> Result<()> {
         Some("graph") => Some(Engine::Graph),
         Some(other) => usage!("--engine {other}: there are fused, graph"),
     };
-    let options = Options {
+    let options = TrainBenchOptions {
         batch: args.batch,
         window: args.window,
         max_warmup: args.warmup,
@@ -75,7 +75,7 @@ pub fn run(args: Args) -> Result<()> {
         };
         let name = path.file_stem().unwrap_or_default().to_string_lossy();
         pool.install(|| run_file(&name, &run, &options))
-    } else if let Some(shape) = symbols::Shape::named(&args.shape) {
+    } else if let Some(shape) = symbols::SymbolShape::named(&args.shape) {
         pool.install(|| symbols::named(&args.shape, &shape, &options))
     } else {
         let config = config(&args.shape)?;

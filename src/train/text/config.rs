@@ -17,7 +17,7 @@ pub struct TextRun {
     /// What is read.
     pub text: Text,
     /// Family and sizes of the network.
-    pub model: Model,
+    pub model: TextModelConfig,
     /// How it learns.
     #[serde(default)]
     pub train: Train,
@@ -69,7 +69,7 @@ pub enum Eval {
 /// Section `[model]`: a family, and its config as far as the text does not decide it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(tag = "family", rename_all = "snake_case")]
-pub enum Model {
+pub enum TextModelConfig {
     /// Dilated causal convolutions; the default.
     #[serde(rename = "wavenet")]
     WaveNet(WaveNet),
@@ -165,7 +165,7 @@ fn million() -> usize {
     1_000_000
 }
 
-impl<'de> Deserialize<'de> for Model {
+impl<'de> Deserialize<'de> for TextModelConfig {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
         /// An error without the parser's own place, which belongs to no line of the file.
         fn keys<T: for<'a> Deserialize<'a>, E: Error>(table: toml::Table, family: &str) -> Result<T, E> {
@@ -186,7 +186,7 @@ impl<'de> Deserialize<'de> for Model {
     }
 }
 
-impl Model {
+impl TextModelConfig {
     /// The config for `classes` symbols, of which `start` stands before the text, trained on windows of `window` symbols.
     ///
     /// # Errors
@@ -291,7 +291,7 @@ impl TextRun {
         // The text is not read yet; two symbols stand for those that it has.
         self.model.config(2, 0, self.train.window)?;
         match &self.model {
-            Model::Ngram(m) => {
+            TextModelConfig::Ngram(m) => {
                 range("model.max_entries", m.max_entries as f64, 1.0, ngram::MOST as f64)?;
                 if let Some(key) = of_steps {
                     bail!("train.{key}: an n-gram table is counted in one pass; leave the key out");

@@ -1,12 +1,12 @@
 //! Families that learn by counting the text once: no steps, no state, nothing to resume.
 
-use super::config::{Model, TextRun};
-use super::corpus::Corpus;
+use super::config::{TextModelConfig, TextRun};
+use super::corpus::TextCorpus;
 use super::{sections, verdict};
 use crate::ranks::Ranks;
 use crate::text::TextModel;
 use crate::train::device::Device;
-use crate::train::{Options, Outcome, report};
+use crate::train::{Outcome, TrainOptions, report};
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::json;
 use std::path::Path;
@@ -20,8 +20,14 @@ use wavesynth_models::zoo::Loaded;
 ///
 /// # Errors
 /// A text that can't be used, options that mean nothing here, a run that is there already, what the file system says.
-pub fn train(run: &TextRun, text: &str, out: &Path, options: &Options, ranks: &Ranks) -> Result<Outcome> {
-    let Model::Ngram(model) = &run.model else {
+pub fn train(
+    run: &TextRun,
+    text: &str,
+    out: &Path,
+    options: &TrainOptions,
+    ranks: &Ranks,
+) -> Result<Outcome> {
+    let TextModelConfig::Ngram(model) = &run.model else {
         bail!("this family is trained by steps");
     };
     ensure!(
@@ -44,7 +50,7 @@ pub fn train(run: &TextRun, text: &str, out: &Path, options: &Options, ranks: &R
     );
     let file = out.join("text.safetensors");
     ensure!(!file.exists(), "{} is there already; another train.out keeps both", file.display());
-    let corpus = Corpus::load(&run.text)?;
+    let corpus = TextCorpus::load(&run.text)?;
     let unit = corpus.tokenizer.unit();
     eprintln!("{}", corpus.describe());
     std::fs::create_dir_all(out).with_context(|| format!("train.out {}", out.display()))?;

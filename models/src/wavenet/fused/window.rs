@@ -11,7 +11,7 @@ use crate::kernels::panel::add;
 use crate::kernels::tile::{Strided, multiply};
 use crate::kernels::{Kernel, Simd, math};
 use crate::objective::Window;
-use crate::wavenet::{Condition, Config};
+use crate::wavenet::{ConditionConfig, Config};
 use std::ops::Range;
 
 /// Buffers of one window; every value is written before it is read.
@@ -326,7 +326,7 @@ struct Run {
 }
 
 /// The runs of `frames`, rows of `width` values.
-fn runs<'a>(c: &'a Condition, frames: &'a [f32], width: usize) -> impl Iterator<Item = Run> + 'a {
+fn runs<'a>(c: &'a ConditionConfig, frames: &'a [f32], width: usize) -> impl Iterator<Item = Run> + 'a {
     let network = move |frame: usize| c.network(&frames[frame * width..][..c.len()]);
     let (mut begin, n) = (0, frames.len() / width);
     std::iter::from_fn(move || {
