@@ -38,7 +38,7 @@ const ROUNDS: usize = 20;
 
 /// One line of a table of measurements.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Row {
+pub struct EngineRow {
     /// The shape's name, or the checkpoint's file name.
     pub shape: String,
     /// The smallest type of weights in memory.
@@ -88,7 +88,7 @@ pub enum Grain {
 }
 
 /// Measures `streams` streams of `subject` in lockstep, `seconds` of sound of each.
-pub fn measure(subject: &Subject, seconds: f64, grain: Grain, streams: usize) -> Row {
+pub fn measure(subject: &Subject, seconds: f64, grain: Grain, streams: usize) -> EngineRow {
     let steps = ((seconds * f64::from(subject.sample_rate)) as usize).max(1);
     let symbols = steps * streams;
     let mut generators = started(subject, streams);
@@ -97,7 +97,7 @@ pub fn measure(subject: &Subject, seconds: f64, grain: Grain, streams: usize) ->
     let places = (grain == Grain::Symbol).then(|| slowest_place(&times.per_symbol_ns, subject.hop * BATCHES));
     let ns_per_symbol = exact_percentiles(times.per_symbol_ns);
     let floor = || exact_percentiles(clock_floor(ns_per_symbol.p50, symbols));
-    Row {
+    EngineRow {
         clock_floor_ns: (grain == Grain::Symbol).then(floor),
         shape: subject.name.clone(),
         dtype: subject.model.dtype.name().into(),

@@ -34,7 +34,7 @@ pub use ensemble::Ensemble;
 pub use forced::{Forced, frame_table};
 pub use listener::{Listener, ListenerCounters, Pace};
 pub use sampling_policy::SamplingPolicy;
-pub use session::{Report, Session, Setup};
+pub use session::{Session, SessionReport, SessionSetup};
 pub use uniforms::{NotUniform, UniformSource};
 pub use worker::{BLOCK, Command, Event, Progress, Worker};
 

@@ -55,5 +55,5 @@ pub mod state;
 pub mod text;
 pub mod window;
 
-pub use run::{Options, Outcome, train};
+pub use run::{Outcome, TrainOptions, train};
 pub use setup::objective;

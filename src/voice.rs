@@ -142,9 +142,9 @@ impl Voice {
     }
 
     /// What a track has to be made of; `None` for a voice that takes none.
-    pub fn track_shape(&self) -> Option<cond::Shape<'_>> {
+    pub fn track_shape(&self) -> Option<cond::TrackShape<'_>> {
         let c = self.config.condition.as_ref().filter(|c| c.features > 0)?;
-        Some(cond::Shape {
+        Some(cond::TrackShape {
             recipe: &self.section.recipe,
             sample_rate: self.section.sample_rate,
             hop: c.hop as u32,
@@ -164,7 +164,7 @@ impl Voice {
         let (Some(shape), Some(c)) = (self.track_shape(), &self.config.condition) else {
             bail!("{}: this voice takes no track, so it can't say what it hears", path.display());
         };
-        let own = cond::Shape {
+        let own = cond::TrackShape {
             recipe: features::RECIPE,
             sample_rate: features::SAMPLE_RATE,
             hop: features::HOP as u32,

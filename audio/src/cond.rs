@@ -109,8 +109,8 @@ impl TrackInfo {
     }
 
     /// Makes sure that a model which wants `wanted` can take this track.
-    pub fn check(&self, wanted: Shape<'_>) -> Result<(), CondError> {
-        let found = Shape {
+    pub fn check(&self, wanted: TrackShape<'_>) -> Result<(), CondError> {
+        let found = TrackShape {
             recipe: &self.recipe,
             sample_rate: self.sample_rate,
             hop: self.hop,
@@ -125,7 +125,7 @@ impl TrackInfo {
 
 /// What a track is made of; see [`TrackInfo::check`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Shape<'a> {
+pub struct TrackShape<'a> {
     /// Id of the feature recipe.
     pub recipe: &'a str,
     /// Hz.
@@ -136,7 +136,7 @@ pub struct Shape<'a> {
     pub features: usize,
 }
 
-impl std::fmt::Display for Shape<'_> {
+impl std::fmt::Display for TrackShape<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(
             f,

@@ -3,11 +3,11 @@
 //! Integer PCM of 8, 16, 24 and 32 bits and float PCM of 32 and 64 bits, plain or extensible headers, any
 //! number of channels (averaged). A header that does not know the length of the data, as streaming
 //! programs write it, means "to the end of the file"; any other length that the file does not have is an
-//! error. Memory is bounded by what the file really holds. [`Stream`] reads the same from a pipe, as it comes.
+//! error. Memory is bounded by what the file really holds. [`WavStream`] reads the same from a pipe, as it comes.
 
 mod stream;
 
-pub use stream::Stream;
+pub use stream::WavStream;
 
 use crate::resample::{self, ResampleError};
 use std::fs::File;
@@ -18,7 +18,7 @@ use thiserror::Error;
 
 /// A mono recording.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Recording {
+pub struct WavData {
     /// PCM, -1..1, at least one sample.
     pub samples: Vec<f32>,
     /// Hz.
@@ -155,7 +155,7 @@ struct Layout {
 }
 
 /// Reads a WAV file, channels averaged, float samples beyond -1..1 clamped.
-pub fn read(path: &Path) -> Result<Recording, WavError> {
+pub fn read(path: &Path) -> Result<WavData, WavError> {
     let mut file = open(path)?;
     let layout = layout(path, &mut file)?;
     let io = |source| io_error(path, source);
@@ -178,7 +178,7 @@ pub fn read(path: &Path) -> Result<Recording, WavError> {
         }
         left -= n as u64;
     }
-    Ok(Recording { samples, sample_rate: layout.rate })
+    Ok(WavData { samples, sample_rate: layout.rate })
 }
 
 /// Reads a WAV file and resamples it to `rate` Hz. The result may exceed -1..1 a little where the

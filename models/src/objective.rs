@@ -13,14 +13,14 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Learning {
     /// By steps along a gradient, over windows that need so much of what stands before them.
-    Steps(Past),
+    Steps(WindowPast),
     /// By counting all of its data once.
     Counting,
 }
 
 /// What a window needs of the symbols before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Past {
+pub enum WindowPast {
     /// So many rows in front, out of the loss, fill a receptive field of one more. Windows lie anywhere.
     Field(usize),
     /// The recurrent state at the end of the window before: truncated back-propagation through time. Slot i of a step
@@ -30,7 +30,7 @@ pub enum Past {
     Window,
 }
 
-impl Past {
+impl WindowPast {
     /// Most rows in front of the loss.
     pub fn warmup(self) -> usize {
         match self {

@@ -2,7 +2,7 @@
 
 use crate::synth::{
     Clock, ClockDevice, Command, Conditioning, Deadlines, Event, Length, Part, Percentiles, SamplingPolicy,
-    Session, Setup, Synth, UniformSource,
+    Session, SessionSetup, Synth, UniformSource,
 };
 use crate::voice::Voice;
 use anyhow::{Result, ensure};
@@ -33,7 +33,8 @@ pub fn change_to_sound(voice: &Voice, latency_ms: u32) -> Result<Option<Percenti
         record: false,
     };
     let ring_samples = (DEVICE_RATE * latency_ms / 1000).max(3);
-    let setup = Setup { device_rate: DEVICE_RATE, ring_samples: ring_samples as usize, realtime: true };
+    let setup =
+        SessionSetup { device_rate: DEVICE_RATE, ring_samples: ring_samples as usize, realtime: true };
     let session = Session::start(Synth::new(voice, part), setup, |consumer| {
         Ok(ClockDevice::start(
             consumer,

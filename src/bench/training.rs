@@ -6,12 +6,12 @@ mod symbols;
 
 use crate::ranks::Ranks;
 use crate::train::config::{Engine, RunFile, Train};
-use crate::train::corpus::Corpus;
+use crate::train::corpus::SpeechCorpus;
 use crate::train::memory::{self, Forecast};
 use crate::train::optim::{self, Moments, Optimizer, Schedule};
 use crate::train::recording::Recording;
 use crate::train::slots::{FileWeights, Slots};
-use crate::train::window::{Cutter, Sampler};
+use crate::train::window::{Cutter, SpeechWindows};
 use crate::train::{self, device::Device};
 use crate::voice::{SpeakerSection, wavenet_config};
 use anyhow::{Result, ensure};
@@ -78,7 +78,7 @@ pub struct PhaseRow {
 }
 
 /// What is measured.
-pub struct Subject<'a> {
+pub struct TrainSubject<'a> {
     /// What the table calls it.
     pub name: String,
     /// How its loss is computed: fused or graph.
@@ -97,7 +97,7 @@ pub struct Subject<'a> {
 
 /// How a shape is measured; what is left out is the shape's own.
 #[derive(Debug, Clone, Default)]
-pub struct Options {
+pub struct TrainBenchOptions {
     /// Windows of a step.
     pub batch: Option<usize>,
     /// Rows of a window in the loss.
@@ -114,8 +114,8 @@ pub struct Options {
 ///
 /// # Errors
 /// What the objective says, or a loss that is no number.
-pub fn measure(subject: &Subject, steps: usize) -> Result<TrainRow> {
-    let Subject { objective, batch, train, .. } = subject;
+pub fn measure(subject: &TrainSubject, steps: usize) -> Result<TrainRow> {
+    let TrainSubject { objective, batch, train, .. } = subject;
     let threads = rayon::current_num_threads();
     let windows = train.windows();
     let layout = objective.layout();
@@ -202,7 +202,7 @@ fn phases(spent: [f64; 5], own: &[(&'static str, f64)], threads: usize, steps: u
 ///
 /// # Errors
 /// As [`measure`].
-pub fn named(shape: &NamedShape<FamilyConfig>, options: &Options) -> Result<TrainRow> {
+pub fn named(shape: &NamedShape<FamilyConfig>, options: &TrainBenchOptions) -> Result<TrainRow> {
     match shape.config.downcast() {
         Some(config) => {
             let train = Train { batch: Some(shape.batch), window: shape.window, ..Train::default() };
@@ -216,13 +216,18 @@ pub fn named(shape: &NamedShape<FamilyConfig>, options: &Options) -> Result<Trai
 ///
 /// # Errors
 /// As [`measure`].
-pub fn run_file(name: &str, run: &RunFile, options: &Options) -> Result<TrainRow> {
+pub fn run_file(name: &str, run: &RunFile, options: &TrainBenchOptions) -> Result<TrainRow> {
     let speakers = run.corpus.speakers.len() + run.speakers.len();
     let network = run.network(speakers.max(1))?;
     self::wavenet(name, wavenet_config(&network, Path::new(name))?, run.train.clone(), options)
 }
 
-fn wavenet(name: &str, config: &wavenet::Config, mut train: Train, options: &Options) -> Result<TrainRow> {
+fn wavenet(
+    name: &str,
+    config: &wavenet::Config,
+    mut train: Train,
+    options: &TrainBenchOptions,
+) -> Result<TrainRow> {
     train.batch = options.batch.or(train.batch);
     train.window = options.window.unwrap_or(train.window);
     train.max_warmup = options.max_warmup.or(train.max_warmup);
@@ -236,9 +241,9 @@ fn wavenet(name: &str, config: &wavenet::Config, mut train: Train, options: &Opt
         train.batch = Some(memory::largest_batch(max, train.windows(), forecast)?);
     }
     // One step in all: the noise on the inputs is at its full height from the second on.
-    let sampler = Sampler::new(&train, &corpus, &cutter, Slots::of(&Ranks::solo(), train.windows()), 1);
+    let sampler = SpeechWindows::new(&train, &corpus, &cutter, Slots::of(&Ranks::solo(), train.windows()), 1);
     let loss_rows = train.window.next_multiple_of(config.hop());
-    let subject = Subject {
+    let subject = TrainSubject {
         name: name.into(),
         engine: format!("{:?}", train.engine).to_lowercase(),
         objective: objective.as_ref(),
@@ -251,7 +256,7 @@ fn wavenet(name: &str, config: &wavenet::Config, mut train: Train, options: &Opt
 }
 
 /// One recording a speaker, of random codes and features.
-fn random_corpus(config: &wavenet::Config, window: usize) -> Corpus {
+fn random_corpus(config: &wavenet::Config, window: usize) -> SpeechCorpus {
     let mut uniforms = Uniforms::new(1);
     let condition = config.condition.as_ref();
     let (speakers, width) = condition.map_or((1, 0), |c| (c.speakers.max(1), c.features));
@@ -264,7 +269,7 @@ fn random_corpus(config: &wavenet::Config, window: usize) -> Corpus {
         cross_tracks: Vec::new(),
         held_out: false,
     };
-    Corpus {
+    SpeechCorpus {
         files: Vec::new(),
         file_weights: FileWeights::new((0..speakers).map(|s| (s, samples as u64)), 1.0),
         own: 0..speakers,

@@ -9,7 +9,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use wavesynth::bench::plot;
 use wavesynth::text::TextModel;
-use wavesynth::text::compare::{Exposure, Row, exposure, row};
+use wavesynth::text::compare::{CompareRow, Exposure, exposure, row};
 use wavesynth_models::in_file::AtPath;
 use wavesynth_models::loaded::Loaded;
 
@@ -44,7 +44,7 @@ pub struct Args {
 #[derive(Debug, Serialize)]
 struct Report {
     text_symbols: usize,
-    rows: Vec<Row>,
+    rows: Vec<CompareRow>,
     /// The text's own first.
     exposure: Vec<Exposure>,
 }

@@ -203,7 +203,7 @@ fn from_stdin(extractor: CausalExtractor) -> Result<Input> {
             "--input -: stdin is a terminal; pipe WAV into it, as in `arecord | wavesynth play --input -`"
         );
     }
-    let mut stream = wav::Stream::open(stdin(), Path::new(STDIN))?;
+    let mut stream = wav::WavStream::open(stdin(), Path::new(STDIN))?;
     let rate = stream.sample_rate();
     let (mut producer, consumer) = ring::ring(room(rate));
     let mut listener =
@@ -230,7 +230,7 @@ fn from_stdin(extractor: CausalExtractor) -> Result<Input> {
 }
 
 /// All of `stream` into `ring`, as fast as that has room.
-fn pass_on(stream: &mut wav::Stream<std::io::Stdin>, ring: &mut Producer) -> Result<(), WavError> {
+fn pass_on(stream: &mut wav::WavStream<std::io::Stdin>, ring: &mut Producer) -> Result<(), WavError> {
     let mut samples = Vec::new();
     while stream.read(&mut samples)? > 0 {
         let mut at = 0;

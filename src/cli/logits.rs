@@ -21,8 +21,8 @@ pub struct Args {
     #[arg(long, value_name = "X.npy")]
     symbols: PathBuf,
     /// Through which reading of the model
-    #[arg(long, value_enum, default_value_t = Reading::Step)]
-    path: Reading,
+    #[arg(long, value_enum, default_value_t = Evaluator::Step)]
+    path: Evaluator,
     /// Array to write: [T, classes] 32-bit floats, row t the logits of p(x_t | x_<t)
     #[arg(short, long, value_name = "OUT.npy")]
     output: PathBuf,
@@ -33,7 +33,7 @@ pub struct Args {
 
 /// The two programs that compute one function.
 #[derive(Debug, Clone, Copy, PartialEq, ValueEnum)]
-enum Reading {
+enum Evaluator {
     /// The engine, symbol by symbol
     Step,
     /// The teacher-forced graph, all at once
@@ -48,7 +48,7 @@ pub fn run(args: Args) -> Result<()> {
     let symbols = npy::read_symbols(&args.symbols, classes)?;
     let shape = [symbols.len() as u64, classes as u64];
     match args.path {
-        Reading::Step => npy::write::<f32>(&args.output, &shape, |push| {
+        Evaluator::Step => npy::write::<f32>(&args.output, &shape, |push| {
             let mut forced = Forced::new(&voice, conditioning);
             let mut row = vec![0.0; classes];
             without_denormals(|| {
@@ -58,7 +58,7 @@ pub fn run(args: Args) -> Result<()> {
                 })
             })
         })?,
-        Reading::Graph => {
+        Evaluator::Graph => {
             let rows = graph(&args.model, &voice, conditioning, &symbols)?;
             npy::write::<f32>(&args.output, &shape, |push| Ok(rows.into_iter().try_for_each(push)?))?;
         }

@@ -18,8 +18,8 @@ use status::Status;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use wavesynth::synth::{
-    BLOCK, Command, Conditioning, Event, Layer, Length, Part, Percentiles, Report, SamplingPolicy, Session,
-    Setup, Synth, UniformSource,
+    BLOCK, Command, Conditioning, Event, Layer, Length, Part, Percentiles, SamplingPolicy, Session,
+    SessionReport, SessionSetup, Synth, UniformSource,
 };
 use wavesynth::voice::Voice;
 use wavesynth_audio::device::{self, DeviceError, Playing};
@@ -179,7 +179,7 @@ fn play(
     let period = device.period_frames;
     let cpu = output::cpu_time();
     let total = (length != Length::Track).then(|| synth.end());
-    let setup = Setup { device_rate, ring_samples, realtime: true };
+    let setup = SessionSetup { device_rate, ring_samples, realtime: true };
     let session = Session::start(synth, setup, |ring| {
         let playing = device.start(ring)?;
         playing.play()?;
@@ -332,7 +332,7 @@ impl Player<'_> {
 }
 
 impl Played {
-    fn reported(report: &Report, voice: &Voice, seed: u64, cpu: Duration) -> Self {
+    fn reported(report: &SessionReport, voice: &Voice, seed: u64, cpu: Duration) -> Self {
         let rate = voice.section.sample_rate;
         let seconds = |samples: u64| samples as f64 / f64::from(rate);
         let (busy, busy_samples) = report.busy;

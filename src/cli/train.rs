@@ -45,7 +45,8 @@ fn train(args: &Args, ranks: &Ranks) -> Result<()> {
         }
     })
     .context("Ctrl-C can't be caught")?;
-    let options = train::Options { resume: args.resume, stop_after: args.stop_after, device: args.device };
+    let options =
+        train::TrainOptions { resume: args.resume, stop_after: args.stop_after, device: args.device };
     let outcome = train::train(&args.run, &options, &stop, ranks)?;
     if !ranks.is_first() {
         return Ok(());

@@ -9,7 +9,7 @@ use std::path::Path;
 use wavesynth_audio::cond::Condition;
 use wavesynth_audio::features::common::Alignment;
 use wavesynth_audio::features::{RawFeatures, SpeakerStats};
-use wavesynth_models::families::wavenet::Track;
+use wavesynth_models::families::wavenet::TrackRef;
 
 /// A speaker vector, a feature track, or both.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -130,7 +130,7 @@ impl Conditioning {
 
     /// The vector of one of a voice's speakers and a track, perhaps empty.
     #[cfg(feature = "train")]
-    pub(crate) fn known(speaker: Option<Vec<f32>>, track: Track) -> Self {
+    pub(crate) fn known(speaker: Option<Vec<f32>>, track: TrackRef) -> Self {
         let features = (!track.features.is_empty()).then(|| track.features.to_vec());
         let mut conditioning = Self::of(speaker, features);
         if let (Some(who), Some(what)) = (&mut conditioning.speaker, &mut conditioning.track) {
@@ -183,16 +183,16 @@ impl Conditioning {
     }
 
     /// The track, and whether it is known to be of the vector's speaker; nobody else's where there is no vector.
-    pub fn track(&self) -> Option<Track<'_>> {
+    pub fn track(&self) -> Option<TrackRef<'_>> {
         let what = self.track.as_ref()?;
         let by = what.by.as_ref().map(|(person, _)| *person);
         let own = |who: &SpeakerPart| who.person.is_some() && who.person == by;
-        Some(Track { features: &what.values, own: self.speaker.as_ref().is_none_or(own) })
+        Some(TrackRef { features: &what.values, own: self.speaker.as_ref().is_none_or(own) })
     }
 
     /// The features of somebody who is heard.
-    pub(super) fn listener_track<'a>(&self, features: &'a [f32]) -> Track<'a> {
-        Track { features, own: self.speaker.is_none() }
+    pub(super) fn listener_track<'a>(&self, features: &'a [f32]) -> TrackRef<'a> {
+        TrackRef { features, own: self.speaker.is_none() }
     }
 
     /// What makes the vector's speaker of whoever is known to speak instead (whom `heard` says, or else whom the track is

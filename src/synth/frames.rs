@@ -5,7 +5,7 @@ use super::listener::Listener;
 use wavesynth_audio::features::common::Alignment;
 use wavesynth_audio::features::{RunningSpeakerStats, VOICING};
 use wavesynth_models::ar::Generator;
-use wavesynth_models::families::wavenet::Condition;
+use wavesynth_models::families::wavenet::ConditionConfig;
 
 /// A stream that frames are told to.
 pub(super) trait Conditioned {
@@ -28,7 +28,7 @@ impl Conditioned for Box<dyn Generator> {
 /// Walks through a conditioning one frame at a time. Sample t is spoken under frame t / hop.
 pub(super) struct Frames {
     /// `None` for an unconditional model, which is due no frame.
-    shape: Option<Condition>,
+    shape: Option<ConditionConfig>,
     conditioning: Box<Conditioning>,
     /// What brings the features in place of the conditioning's track.
     listener: Option<Box<Listener>>,
@@ -51,10 +51,10 @@ pub(super) struct Frames {
 }
 
 impl Frames {
-    pub(super) fn new(shape: Option<Condition>, conditioning: Box<Conditioning>) -> Self {
+    pub(super) fn new(shape: Option<ConditionConfig>, conditioning: Box<Conditioning>) -> Self {
         let speaker_dim = shape.as_ref().map_or(0, |c| c.speaker_dim);
         let mut frames = Self {
-            frame: vec![0.0; shape.as_ref().map_or(0, Condition::len)],
+            frame: vec![0.0; shape.as_ref().map_or(0, ConditionConfig::len)],
             from: vec![0.0; speaker_dim],
             speaker: vec![0.0; speaker_dim],
             target: vec![0.0; speaker_dim],
@@ -237,8 +237,15 @@ mod tests {
     use super::*;
 
     fn frames() -> Frames {
-        let shape =
-            Condition { speakers: 2, speaker_dim: 1, features: 1, context: 0, hidden: 0, others: 0, hop: 4 };
+        let shape = ConditionConfig {
+            speakers: 2,
+            speaker_dim: 1,
+            features: 1,
+            context: 0,
+            hidden: 0,
+            others: 0,
+            hop: 4,
+        };
         Frames::new(Some(shape), Box::new(Conditioning::of(Some(vec![1.0]), Some(vec![10.0, 11.0, 12.0]))))
     }
 

@@ -88,11 +88,11 @@ pub struct Listener {
 
 enum Feed {
     Recording { pcm16k: Vec<f32>, at: usize },
-    Stream(Box<Stream>),
+    Stream(Box<RingInput>),
 }
 
 /// A ring of samples at any rate, and those of it that are at 16 kHz already.
-struct Stream {
+struct RingInput {
     ring: Consumer,
     rate: u32,
     pace: Pace,
@@ -121,7 +121,7 @@ impl Listener {
         let resampler = StreamResampler::new(rate, SAMPLE_RATE, CHUNK)?;
         let room = causal::needed(extractor.context()) + HOP + 2 * resampler.max_block_out();
         let (queue, chunk) = (Vec::with_capacity(room), vec![0.0; CHUNK].into());
-        let stream = Stream { ring, rate, pace, resampler, chunk, queue, over: false };
+        let stream = RingInput { ring, rate, pace, resampler, chunk, queue, over: false };
         Ok(Self::new(extractor, Feed::Stream(Box::new(stream))))
     }
 
@@ -289,7 +289,7 @@ impl Listener {
     }
 }
 
-impl Stream {
+impl RingInput {
     /// Brings the queue to `wanted` samples if it can be done; true also when no more will come.
     fn gather(&mut self, wanted: usize) -> bool {
         while self.queue.len() < wanted && !self.over {

@@ -13,7 +13,7 @@ const COMMANDS: usize = 64;
 
 /// How the worker and its consumer are joined.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Setup {
+pub struct SessionSetup {
     /// Samples per second on the consumer's side.
     pub device_rate: u32,
     /// Size of the ring in samples at that rate.
@@ -35,7 +35,7 @@ pub struct Session<O> {
 }
 
 /// What a session did.
-pub struct Report {
+pub struct SessionReport {
     /// Samples generated, at the voice's rate.
     pub samples: u64,
     /// Samples handed to the consumer, at its rate.
@@ -61,7 +61,11 @@ impl<O> Session<O> {
     ///
     /// # Errors
     /// A rate that can't be resampled to, or what `open` says.
-    pub fn start(synth: Synth, setup: Setup, open: impl FnOnce(Consumer) -> Result<O>) -> Result<Self> {
+    pub fn start(
+        synth: Synth,
+        setup: SessionSetup,
+        open: impl FnOnce(Consumer) -> Result<O>,
+    ) -> Result<Self> {
         let (producer, consumer) = ring::ring(setup.ring_samples);
         let stats = producer.stats();
         let (commands, inbox) = bounded(COMMANDS);
@@ -123,13 +127,13 @@ impl<O> Session<O> {
     ///
     /// # Errors
     /// The engine thread has panicked.
-    pub fn end(self) -> Result<Report> {
+    pub fn end(self) -> Result<SessionReport> {
         let wall = self.started.elapsed();
         // The worker stops by itself once its ring's other end is gone.
         drop(self.output);
         let (worker, realtime) =
             self.thread.join().map_err(|_| anyhow!("the engine stopped on an internal error"))?;
-        Ok(Report {
+        Ok(SessionReport {
             samples: worker.synth().position(),
             played: self.stats.played_samples(),
             underruns: self.stats.underruns(),

@@ -25,7 +25,7 @@ const TIMED: usize = 512;
 
 /// One model's line.
 #[derive(Debug, Clone, Serialize)]
-pub struct Row {
+pub struct CompareRow {
     /// The checkpoint's name.
     pub model: String,
     /// Its family.
@@ -45,10 +45,10 @@ pub struct Row {
     /// Bytes of packed weights.
     pub weight_bytes: usize,
     /// The loss where only so many symbols before each are known.
-    pub pasts: Vec<Past>,
+    pub pasts: Vec<NatsByPast>,
     /// The loss at the same symbols with all before them known.
     pub whole_past_nats: f64,
-    /// The shortest of [`Row::pasts`] that costs at most 0.01 nats; none if each costs more.
+    /// The shortest of [`CompareRow::pasts`] that costs at most 0.01 nats; none if each costs more.
     pub dependency: Option<usize>,
 }
 
@@ -63,7 +63,7 @@ pub struct Cost {
 
 /// The loss with a cut past.
 #[derive(Debug, Clone, Copy, Serialize)]
-pub struct Past {
+pub struct NatsByPast {
     /// Symbols that are known.
     pub symbols: usize,
     /// Nats per symbol.
@@ -74,13 +74,13 @@ pub struct Past {
 ///
 /// # Errors
 /// A text shorter than the longest past.
-pub fn row(name: String, model: &TextModel, text: &[Symbol]) -> Result<Row> {
+pub fn row(name: String, model: &TextModel, text: &[Symbol]) -> Result<CompareRow> {
     let nats = without_denormals(|| model.score(text));
     let (pasts, whole_past_nats) = reach(model, text, &nats)?;
     let stream = model.model.generator(Sampling::default());
     let training = model.model.header.sections.get("training");
-    let enough = |p: &&Past| p.nats_per_symbol <= whole_past_nats + ENOUGH;
-    Ok(Row {
+    let enough = |p: &&NatsByPast| p.nats_per_symbol <= whole_past_nats + ENOUGH;
+    Ok(CompareRow {
         model: name,
         family: model.model.config.family(),
         dtype: model.model.dtype.name().into(),
@@ -125,7 +125,7 @@ fn costs(model: &TextModel) -> Vec<Cost> {
 
 /// The loss at symbols spread over `text`, each predicted from the last few before it alone; and from all of them, of
 /// which `nats` are the losses.
-fn reach(model: &TextModel, text: &[Symbol], nats: &[f32]) -> Result<(Vec<Past>, f64)> {
+fn reach(model: &TextModel, text: &[Symbol], nats: &[f32]) -> Result<(Vec<NatsByPast>, f64)> {
     let longest = PASTS[PASTS.len() - 1];
     ensure!(text.len() > longest, "the text has {} symbols, wanted more than {longest}", text.len());
     let count = PROBES.min(text.len() - longest);
@@ -143,7 +143,7 @@ fn reach(model: &TextModel, text: &[Symbol], nats: &[f32]) -> Result<(Vec<Past>,
                 stream.score(text[at])
             };
             let nats: Vec<f32> = without_denormals(|| probes.iter().map(cut).collect());
-            Past { symbols, nats_per_symbol: mean(&nats) }
+            NatsByPast { symbols, nats_per_symbol: mean(&nats) }
         })
         .collect();
     Ok((pasts, mean(&probes.iter().map(|&at| nats[at]).collect::<Vec<_>>())))
@@ -162,7 +162,7 @@ pub struct Exposure {
     /// Whose text it is.
     pub model: String,
     /// The judge's nats per symbol in stretches: up to so many symbols from the prompt.
-    pub stretches: Vec<Past>,
+    pub stretches: Vec<NatsByPast>,
 }
 
 /// The judge's loss of what `model`, called `name`, writes on by itself (temperature 1) from prompts spread over `text`;
@@ -202,7 +202,7 @@ pub fn exposure(
     let (mut stretches, mut from, mut to) = (Vec::new(), 0, 16);
     while from < FREE {
         let nats: Vec<f32> = streams.iter().flat_map(|n| n[from..to].iter().copied()).collect();
-        stretches.push(Past { symbols: to, nats_per_symbol: mean(&nats) });
+        stretches.push(NatsByPast { symbols: to, nats_per_symbol: mean(&nats) });
         (from, to) = (to, 2 * to);
     }
     Ok(Exposure { model: name, stretches })

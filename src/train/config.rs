@@ -23,7 +23,7 @@ pub const FRAME_RATE: u32 = features::SAMPLE_RATE / features::HOP as u32;
 pub struct RunFile {
     /// Where the recordings are.
     #[serde(default)]
-    pub corpus: Corpus,
+    pub corpus: CorpusConfig,
     /// Speakers by name and folder, beside those of `corpus.root`.
     #[serde(default, rename = "speaker", skip_serializing_if = "Vec::is_empty")]
     pub speakers: Vec<Speaker>,
@@ -39,7 +39,7 @@ pub struct RunFile {
 /// Section `[corpus]`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Corpus {
+pub struct CorpusConfig {
     /// A folder with one sub-folder of WAV files for each speaker.
     pub root: Option<PathBuf>,
     /// Only these sub-folders of `root`, in this order; all of them, sorted by name, when empty.
@@ -52,7 +52,7 @@ pub struct Corpus {
     pub balance: f64,
 }
 
-impl Default for Corpus {
+impl Default for CorpusConfig {
     fn default() -> Self {
         Self { root: None, speakers: Vec::new(), held_out: 0.05, min_seconds: 0.3, balance: 0.5 }
     }
@@ -87,7 +87,7 @@ impl Default for Audio {
 /// What makes a step of a gradient.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Optimizer {
+pub enum OptimizerKind {
     /// Every number by its own gradients.
     AdamW,
     /// Products between hidden layers as matrices, all else by AdamW.
@@ -114,7 +114,7 @@ pub struct Train {
     /// `batch`, or up to 64 where that is left out. A resumed run keeps the number that it began with.
     pub max_memory: Option<Bytes>,
     /// What makes a step of a gradient.
-    pub optimizer: Optimizer,
+    pub optimizer: OptimizerKind,
     /// Highest learning rate.
     pub learning_rate: f64,
     /// Steps over which the learning rate rises from 0.
@@ -180,7 +180,7 @@ impl Default for Train {
             max_warmup: None,
             batch: None,
             max_memory: None,
-            optimizer: Optimizer::AdamW,
+            optimizer: OptimizerKind::AdamW,
             learning_rate: 1e-3,
             warmup_steps: 200,
             final_fraction: 0.03,

@@ -21,7 +21,7 @@ use wavesynth_audio::wav;
 
 /// The recordings of a run, by speaker and file name.
 #[derive(Debug, Clone)]
-pub struct Corpus {
+pub struct SpeechCorpus {
     /// Name and statistics of each speaker, in the order of the speaker table.
     pub speakers: Vec<SpeakerSection>,
     /// The space that all speakers' cepstra lead to; absent for one speaker, without features, or if a speaker says too
@@ -70,7 +70,7 @@ struct Found {
     held_out: Option<bool>,
 }
 
-impl Corpus {
+impl SpeechCorpus {
     /// Finds the recordings of a run; reads, resamples and encodes, in parallel, those that this rank needs. All ranks
     /// together.
     ///
@@ -366,7 +366,7 @@ fn frequency_nats(kept: &[&Recording], ranks: &Ranks) -> f64 {
 }
 
 /// `kept` are the recordings that this rank answers for.
-fn content_id(corpus: &Corpus, kept: &[&Recording], ranks: &Ranks) -> Result<String> {
+fn content_id(corpus: &SpeechCorpus, kept: &[&Recording], ranks: &Ranks) -> Result<String> {
     let digest = |r: &&Recording| {
         let mut h = Sha256::new();
         h.update(r.name.as_bytes());

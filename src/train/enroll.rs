@@ -2,7 +2,7 @@
 
 use super::config::{Engine, Train};
 use super::device::Device;
-use super::held_out::HeldOut;
+use super::held_out::HeldOutSpeech;
 use super::optim::{AdamW, Moments, Schedule};
 use super::recording::{Extracted, FrontEnd, Recording, unit_hash};
 use super::window::{Cutter, Pool};
@@ -35,7 +35,7 @@ const LEARNING_RATE: f64 = 0.02;
 
 /// How a speaker is enrolled.
 #[derive(Debug, Clone)]
-pub struct Options {
+pub struct EnrollOptions {
     /// What the speaker is called.
     pub name: String,
     /// Steps of learning.
@@ -66,7 +66,7 @@ pub fn enroll(
     checkpoint: &Checkpoint,
     model: &Path,
     files: &[PathBuf],
-    options: &Options,
+    options: &EnrollOptions,
 ) -> Result<Enrolled> {
     let config = FamilyConfig::from_header(&checkpoint.header).at(model)?;
     let config = wavenet_config(&config, model)?.clone();
@@ -155,7 +155,7 @@ fn read(
 }
 
 /// Recordings to learn from and to judge by: by file where there are several, else by time.
-fn split(mut all: Vec<Recording>, hop: usize, rate: u32) -> Result<(Vec<Recording>, HeldOut)> {
+fn split(mut all: Vec<Recording>, hop: usize, rate: u32) -> Result<(Vec<Recording>, HeldOutSpeech)> {
     let samples: usize = all.iter().map(|r| r.codes.len()).sum();
     let seconds = samples as f64 / f64::from(rate);
     ensure!(seconds >= 2.0, "{seconds:.1} s of recordings, wanted at least 2 s, better a minute");
@@ -177,7 +177,7 @@ fn split(mut all: Vec<Recording>, hop: usize, rate: u32) -> Result<(Vec<Recordin
         room -= all[last].codes.len() as f64;
         judged.extend(all.pop());
     }
-    Ok((all, HeldOut::of(judged)))
+    Ok((all, HeldOutSpeech::of(judged)))
 }
 
 /// Adam on the vector alone; the result is the mean of the second half of the way.
@@ -187,7 +187,7 @@ fn learn(
     place: &std::ops::Range<usize>,
     known: &[Recording],
     cutter: &Cutter,
-    options: &Options,
+    options: &EnrollOptions,
 ) -> Result<Vec<f32>> {
     let train =
         Train { learning_rate: LEARNING_RATE, warmup_steps: 10, final_fraction: 0.1, ..Train::default() };

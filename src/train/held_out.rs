@@ -1,7 +1,7 @@
 //! Held-out nats per sample, read twice: by the engine that will speak, and by the trainer's own loss. Two readings of
 //! one function have to agree; a difference is a bug, not a model that needs more training.
 
-use super::corpus::Corpus;
+use super::corpus::SpeechCorpus;
 use super::recording::{Recording, unit_hash};
 use super::window::Cutter;
 use crate::ranks::Ranks;
@@ -9,7 +9,7 @@ use crate::synth::{Conditioning, Forced, without_denormals};
 use crate::voice::Voice;
 use anyhow::{Result, ensure};
 use rayon::prelude::*;
-use wavesynth_models::families::wavenet::Track;
+use wavesynth_models::families::wavenet::TrackRef;
 use wavesynth_models::objective::{Objective, Window};
 
 /// Most nats that the two readings may differ by.
@@ -20,7 +20,7 @@ const LEAST_SECONDS: f64 = 0.5;
 
 /// The fixed selection of held-out recordings that an evaluation reads, each from its first sample.
 #[derive(Debug, Clone)]
-pub struct HeldOut {
+pub struct HeldOutSpeech {
     pieces: Vec<Recording>,
     /// Whether they are read beside the first track that another made of each.
     cross_speaker: bool,
@@ -30,23 +30,23 @@ pub struct HeldOut {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Evaluation {
     /// Of the held-out recordings, beside their speakers' own tracks where the model reads tracks.
-    pub own: Reading,
+    pub own: HeldOutNats,
     /// Beside what others made of them, where that is known.
-    pub cross_speaker: Option<Reading>,
+    pub cross_speaker: Option<HeldOutNats>,
 }
 
 /// Nats per sample, read twice.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Reading {
+pub struct HeldOutNats {
     /// Nats per sample by the engine.
     pub engine: f64,
     /// Nats per sample by the trainer's loss.
     pub trainer: f64,
 }
 
-impl HeldOut {
+impl HeldOutSpeech {
     /// About `seconds` of the held-out part of `corpus`, as much from each speaker; `None` if nothing is held out.
-    pub fn select(corpus: &Corpus, seconds: f64) -> Option<Self> {
+    pub fn select(corpus: &SpeechCorpus, seconds: f64) -> Option<Self> {
         let rate = f64::from(corpus.sample_rate);
         let mut by_speaker = vec![Vec::new(); corpus.speakers.len()];
         corpus.part(true).for_each(|r| by_speaker[r.speaker].push(r));
@@ -85,9 +85,9 @@ impl HeldOut {
     }
 
     /// What `recording` is read beside.
-    fn track<'a>(&self, recording: &'a Recording) -> Track<'a> {
+    fn track<'a>(&self, recording: &'a Recording) -> TrackRef<'a> {
         match self.cross_speaker {
-            true => Track { features: &recording.cross_tracks[0], own: false },
+            true => TrackRef { features: &recording.cross_tracks[0], own: false },
             false => recording.own_track(),
         }
     }
@@ -104,9 +104,9 @@ impl HeldOut {
         cutter: &Cutter,
         windows: usize,
         ranks: &Ranks,
-    ) -> Result<Reading> {
+    ) -> Result<HeldOutNats> {
         let engine = self.by_engine(voice, vectors, ranks);
-        Ok(Reading { engine, trainer: self.by_trainer(objective, params, cutter, windows, ranks)? })
+        Ok(HeldOutNats { engine, trainer: self.by_trainer(objective, params, cutter, windows, ranks)? })
     }
 
     /// Samples that an evaluation reads.
@@ -164,12 +164,12 @@ impl Evaluation {
     pub fn check(self) -> Result<Self> {
         Ok(Self {
             own: self.own.check()?,
-            cross_speaker: self.cross_speaker.map(Reading::check).transpose()?,
+            cross_speaker: self.cross_speaker.map(HeldOutNats::check).transpose()?,
         })
     }
 }
 
-impl Reading {
+impl HeldOutNats {
     /// Checks that both are one number.
     ///
     /// # Errors

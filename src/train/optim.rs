@@ -67,8 +67,8 @@ impl Optimizer {
             train.only
         );
         let muon = match train.optimizer {
-            config::Optimizer::AdamW => None,
-            config::Optimizer::Muon => Some(Muon::new(layout, |name| train.learns(name))?),
+            config::OptimizerKind::AdamW => None,
+            config::OptimizerKind::Muon => Some(Muon::new(layout, |name| train.learns(name))?),
         };
         if let Some(muon) = &muon {
             adam.moves.retain(|part| muon.parts().all(|other| other != part));
@@ -216,7 +216,7 @@ mod tests {
             TensorSpec::new("b.bias", &[2], Init::Zeros),
             TensorSpec::new("c", &[2], Init::Zeros),
         ]);
-        for optimizer in [config::Optimizer::AdamW, config::Optimizer::Muon] {
+        for optimizer in [config::OptimizerKind::AdamW, config::OptimizerKind::Muon] {
             let train = Train { optimizer, only: vec!["b.".into()], weight_decay: 0.5, ..Train::default() };
             let optimizer = Optimizer::new(&train, &layout).unwrap();
             let (mut params, mut moments) = (vec![1.0; layout.len()], Moments::new(layout.len()));

@@ -1,9 +1,9 @@
 //! The voice file: averaged weights with everything that the program needs to speak with them, and where they come from.
 
 use super::config::RunFile;
-use super::corpus::Corpus;
+use super::corpus::SpeechCorpus;
 use super::recording::short_hex;
-use super::state::State;
+use super::state::TrainingState;
 use crate::voice::{SECTION, VoiceSection};
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
@@ -46,10 +46,10 @@ pub struct Training {
 /// A section that is no JSON, which none is.
 pub fn sections(
     run: (&RunFile, &str),
-    corpus: &Corpus,
+    corpus: &SpeechCorpus,
     config: &wavenet::Config,
     tensors: &Tensors,
-    state: &State,
+    state: &TrainingState,
 ) -> Result<serde_json::Map<String, serde_json::Value>> {
     let (run, text) = run;
     let voice = VoiceSection {

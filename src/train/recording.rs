@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 use std::path::Path;
 use wavesynth_audio::features::{self, Extractor, RawFeatures, SpeakerStats};
 use wavesynth_audio::{pcm, wav};
-use wavesynth_models::families::wavenet::Track;
+use wavesynth_models::families::wavenet::TrackRef;
 
 /// One recording.
 #[derive(Debug, Clone, PartialEq)]
@@ -19,7 +19,7 @@ pub struct Recording {
     pub codes: Vec<u8>,
     /// [N, FEATURES] normalised features; empty for a model without local conditioning.
     pub track: Vec<f32>,
-    /// The same of what others made of it, as long; see [`super::others`].
+    /// The same of what others made of it, as long; see [`super::cross_speaker`].
     pub cross_tracks: Vec<Vec<f32>>,
     /// Kept away from training.
     pub held_out: bool,
@@ -27,8 +27,8 @@ pub struct Recording {
 
 impl Recording {
     /// What its speaker said.
-    pub fn own_track(&self) -> Track<'_> {
-        Track::from(&self.track[..])
+    pub fn own_track(&self) -> TrackRef<'_> {
+        TrackRef::from(&self.track[..])
     }
 }
 

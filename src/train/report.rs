@@ -1,7 +1,7 @@
 //! What a person sees of a run, and the log file that stays.
 
 use super::held_out::Evaluation;
-use super::state::State;
+use super::state::TrainingState;
 use anyhow::{Context, Result};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::io::Write;
@@ -66,7 +66,7 @@ pub fn span(seconds: f64) -> String {
 }
 
 /// One step, as the log tells it.
-pub struct Step {
+pub struct StepLog {
     /// Loss of its batch.
     pub loss: f64,
     /// Norm of the gradient before clipping.
@@ -92,7 +92,7 @@ impl Reporter {
     ///
     /// # Errors
     /// A log that can't be read or written.
-    pub fn open(path: &Path, state: &State, unit: &'static str) -> Result<Self> {
+    pub fn open(path: &Path, state: &TrainingState, unit: &'static str) -> Result<Self> {
         let at = || format!("log {}", path.display());
         let old = match state.step {
             0 => String::new(),
@@ -132,8 +132,8 @@ impl Reporter {
     /// A log that can't be written.
     pub fn step(
         &mut self,
-        state: &State,
-        step: &Step,
+        state: &TrainingState,
+        step: &StepLog,
         log: bool,
         verdict: &dyn Fn(f64) -> String,
     ) -> Result<()> {

@@ -3,10 +3,10 @@
 use super::device::Device;
 use super::guard::Guard;
 use super::optim::{self, Optimizer, Schedule};
-use super::report::{Reporter, Step};
+use super::report::{Reporter, StepLog};
 use super::run_file::Run;
-use super::setup::Setup;
-use super::state::State;
+use super::setup::RunSetup;
+use super::state::TrainingState;
 use super::text::counted;
 use crate::ranks::Ranks;
 use anyhow::{Result, anyhow, bail};
@@ -20,7 +20,7 @@ const SAME: &str = "weights";
 
 /// How a run is started.
 #[derive(Debug, Clone, Default)]
-pub struct Options {
+pub struct TrainOptions {
     /// Go on from the state in `train.out`.
     pub resume: bool,
     /// Stop after so many steps of this session, as Ctrl-C would.
@@ -50,11 +50,11 @@ pub struct Outcome {
 /// # Errors
 /// A bad run file or corpus, a state that belongs to another run, a diverging loss (the last good checkpoint stays), a
 /// file that can't be written.
-pub fn train(path: &Path, options: &Options, stop: &AtomicBool, ranks: &Ranks) -> Result<Outcome> {
+pub fn train(path: &Path, options: &TrainOptions, stop: &AtomicBool, ranks: &Ranks) -> Result<Outcome> {
     let (run, text) = Run::read(path)?;
     let stem = path.file_stem().unwrap_or_default();
     let out = run.train().out.clone().unwrap_or_else(|| Path::new("runs").join(stem));
-    if !options.resume && Setup::is_begun(&out) {
+    if !options.resume && RunSetup::is_begun(&out) {
         bail!(
             "{} holds a run already: --resume continues it, another train.out begins a new one",
             out.display()
@@ -67,7 +67,7 @@ pub fn train(path: &Path, options: &Options, stop: &AtomicBool, ranks: &Ranks) -
     }
     let pool = rayon::ThreadPoolBuilder::new().num_threads(run.train().threads).build()?;
     pool.install(|| {
-        let mut setup = Setup::open(run, text, out, options.device, ranks)?;
+        let mut setup = RunSetup::open(run, text, out, options.device, ranks)?;
         let resumed = if options.resume { Some(setup.resume()?) } else { None };
         setup.announce();
         let state = resumed.map_or_else(|| setup.fresh(), Ok)?;
@@ -75,7 +75,12 @@ pub fn train(path: &Path, options: &Options, stop: &AtomicBool, ranks: &Ranks) -
     })
 }
 
-fn steps(setup: &Setup, mut s: State, options: &Options, stop: &AtomicBool) -> Result<Outcome> {
+fn steps(
+    setup: &RunSetup,
+    mut s: TrainingState,
+    options: &TrainOptions,
+    stop: &AtomicBool,
+) -> Result<Outcome> {
     let (train, ranks) = (setup.run.train(), setup.ranks);
     let (unit, classes) = (setup.source.unit(), setup.source.config().facts().likelihood.classes());
     let batches = setup.batches(s.steps);
@@ -124,7 +129,7 @@ fn steps(setup: &Setup, mut s: State, options: &Options, stop: &AtomicBool) -> R
         let log = s.step.is_multiple_of(train.log_every) || reading.is_some();
         if let Some(report) = &mut report {
             let verdict = |nats| setup.source.verdict(nats);
-            report.step(&s, &Step { loss, norm, rate, reading }, log, &verdict)?;
+            report.step(&s, &StepLog { loss, norm, rate, reading }, log, &verdict)?;
         }
     }
     if let Some(report) = report {

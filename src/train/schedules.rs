@@ -112,7 +112,7 @@ pub fn dropout_key(seed: u64, number: u64) -> u64 {
 }
 
 /// The conditioning frame of `row`: speaker vector, then flag and features.
-fn frame(c: &wavenet::Condition, table: Option<&[f32]>, window: &Window, row: usize) -> Vec<f32> {
+fn frame(c: &wavenet::ConditionConfig, table: Option<&[f32]>, window: &Window, row: usize) -> Vec<f32> {
     let mut frame = Vec::with_capacity(c.len());
     if let (Some(table), Some(speaker)) = (table, window.speaker) {
         frame.extend(&table[speaker * c.speaker_dim..][..c.speaker_dim]);

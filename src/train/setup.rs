@@ -10,7 +10,7 @@ use super::schedules;
 use super::slots::Slots;
 use super::source::{Batches, Source};
 use super::speech::Speech;
-use super::state::State;
+use super::state::TrainingState;
 use super::text::TextSource;
 use crate::ranks::Ranks;
 use anyhow::{Context, Result, ensure};
@@ -45,7 +45,7 @@ pub fn objective(
 }
 
 /// A run, without what its steps change.
-pub struct Setup<'a> {
+pub struct RunSetup<'a> {
     /// Who takes part in it.
     pub ranks: &'a Ranks,
     /// The run file.
@@ -60,7 +60,7 @@ pub struct Setup<'a> {
     out: PathBuf,
 }
 
-impl<'a> Setup<'a> {
+impl<'a> RunSetup<'a> {
     /// Reads everything that `run` (with its `text`) names; the run will live in `out`. Losses are computed on `device`.
     ///
     /// # Errors
@@ -145,7 +145,7 @@ impl<'a> Setup<'a> {
     ///
     /// # Errors
     /// `train.start_from` is no checkpoint of this model, the corpus is too small for a step, a folder that can't be made.
-    pub fn fresh(&self) -> Result<State> {
+    pub fn fresh(&self) -> Result<TrainingState> {
         self.source.check(self.slots().all)?;
         std::fs::create_dir_all(&self.out).with_context(|| format!("train.out {}", self.out.display()))?;
         let layout = self.objective.layout();
@@ -166,7 +166,7 @@ impl<'a> Setup<'a> {
             (Some(steps), _) => steps,
             (None, hours) => self.time(&params, hours.unwrap_or(0.0) * 3600.0)?,
         };
-        Ok(self.part(State::new(params, steps, self.slots().all)))
+        Ok(self.part(TrainingState::new(params, steps, self.slots().all)))
     }
 
     /// The windows that this rank draws.
@@ -175,8 +175,8 @@ impl<'a> Setup<'a> {
     }
 
     /// This rank's part of a state that holds the carry of all.
-    fn part(&self, state: State) -> State {
-        State { carry: state.carry[self.slots().own].to_vec(), ..state }
+    fn part(&self, state: TrainingState) -> TrainingState {
+        TrainingState { carry: state.carry[self.slots().own].to_vec(), ..state }
     }
 
     /// The carry of all ranks' windows; `own` is that of this one's. All ranks call this together.
@@ -236,7 +236,7 @@ impl<'a> Setup<'a> {
     ///
     /// # Errors
     /// Weights that are no numbers.
-    pub fn mix_own_symbols(&self, s: &State, batch: &mut [Window]) -> Result<()> {
+    pub fn mix_own_symbols(&self, s: &TrainingState, batch: &mut [Window]) -> Result<()> {
         let Some(scheduled) = &self.train().scheduled_sampling else {
             return Ok(());
         };
@@ -261,7 +261,7 @@ impl<'a> Setup<'a> {
     ///
     /// # Errors
     /// The two readings differ.
-    pub fn evaluate(&self, state: &mut State) -> Result<Option<Evaluation>> {
+    pub fn evaluate(&self, state: &mut TrainingState) -> Result<Option<Evaluation>> {
         let model = Loaded::from_checkpoint(self.checkpoint(state)?, Isa::detect()).at(&self.model_file())?;
         let (objective, params) = (self.objective.as_ref(), &state.ema);
         let reading = self.source.evaluate(model, objective, params, self.windows, self.ranks)?;
@@ -275,7 +275,7 @@ impl<'a> Setup<'a> {
         Ok(Some(reading))
     }
 
-    fn checkpoint(&self, state: &State) -> Result<Checkpoint> {
+    fn checkpoint(&self, state: &TrainingState) -> Result<Checkpoint> {
         let config = self.source.config();
         let tensors = self.objective.layout().tensors(&state.ema);
         let mut header = config.to_header()?;
@@ -287,7 +287,7 @@ impl<'a> Setup<'a> {
     ///
     /// # Errors
     /// Weights that are no numbers, or what the file system says.
-    pub fn save(&self, state: &State) -> Result<()> {
+    pub fn save(&self, state: &TrainingState) -> Result<()> {
         ensure!(state.is_finite(), "step {}: a weight is not a number: the run diverged", state.step);
         let carry = self.all_carry(&state.carry)?;
         if !self.ranks.is_first() {
@@ -301,9 +301,9 @@ impl<'a> Setup<'a> {
     ///
     /// # Errors
     /// There is none, or it is another run's.
-    pub fn resume(&mut self) -> Result<State> {
+    pub fn resume(&mut self) -> Result<TrainingState> {
         let path = self.state_file();
-        let state = State::read(&path, self.source.as_ref(), &self.run)?;
+        let state = TrainingState::read(&path, self.source.as_ref(), &self.run)?;
         let (had, ranks) = (state.windows, self.ranks.size());
         if self.train().max_memory.is_some() {
             self.windows = had / ranks;

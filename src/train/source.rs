@@ -2,7 +2,7 @@
 
 use super::held_out::Evaluation;
 use super::slots::Slots;
-use super::state::State;
+use super::state::TrainingState;
 use crate::ranks::Ranks;
 use anyhow::Result;
 use serde_json::{Map, Value};
@@ -85,5 +85,5 @@ pub trait Source: Send + Sync {
     ///
     /// # Errors
     /// Values that are no JSON, which none of these are.
-    fn sections(&self, tensors: &Tensors, state: &State, run: &str) -> Result<Map<String, Value>>;
+    fn sections(&self, tensors: &Tensors, state: &TrainingState, run: &str) -> Result<Map<String, Value>>;
 }

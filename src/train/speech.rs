@@ -1,13 +1,13 @@
 //! Recordings as a source of windows, and the voice that comes of them.
 
 use super::config::RunFile;
-use super::corpus::Corpus;
-use super::held_out::{Evaluation, HeldOut};
+use super::corpus::SpeechCorpus;
+use super::held_out::{Evaluation, HeldOutSpeech};
 use super::schedules::{Lengths, shorten};
 use super::slots::Slots;
 use super::source::{Batches, Source};
-use super::state::State;
-use super::window::{Cutter, Sampler};
+use super::state::TrainingState;
+use super::window::{Cutter, SpeechWindows};
 use super::{product, report};
 use crate::ranks::Ranks;
 use crate::voice::{SpeakerSection, Voice, VoiceSection, wavenet_config};
@@ -24,7 +24,7 @@ use wavesynth_models::weights::{self, Checkpoint, Tensor, Tensors};
 /// The recordings of a run file.
 pub struct Speech {
     run: RunFile,
-    corpus: Corpus,
+    corpus: SpeechCorpus,
     family: FamilyConfig,
     /// The same sizes as `family`.
     config: wavenet::Config,
@@ -32,7 +32,7 @@ pub struct Speech {
     cutter: Cutter,
     /// How held-out recordings do: always with the whole receptive field, as the engine hears them.
     judge: Cutter,
-    held_out: Option<HeldOut>,
+    held_out: Option<HeldOutSpeech>,
 }
 
 impl Speech {
@@ -41,12 +41,12 @@ impl Speech {
     /// # Errors
     /// A corpus that can't be used.
     pub fn open(run: &RunFile, ranks: &Ranks) -> Result<Self> {
-        let corpus = Corpus::load(run, ranks)?;
+        let corpus = SpeechCorpus::load(run, ranks)?;
         let family = run.network(corpus.speakers.len())?;
         let config = wavenet_config(&family, Path::new("model"))?.clone();
         let cutter = Cutter::new(&config, run.train.window, run.train.max_warmup);
         let judge = Cutter::new(&config, run.train.window, None);
-        let held_out = HeldOut::select(&corpus, run.train.eval_seconds);
+        let held_out = HeldOutSpeech::select(&corpus, run.train.eval_seconds);
         Ok(Self { run: run.clone(), corpus, family, config, cutter, judge, held_out })
     }
 
@@ -164,7 +164,7 @@ impl Source for Speech {
     }
 
     fn batches(&self, slots: Slots, steps: u64) -> Batches<'_> {
-        let sampler = Sampler::new(&self.run.train, &self.corpus, &self.cutter, slots, steps);
+        let sampler = SpeechWindows::new(&self.run.train, &self.corpus, &self.cutter, slots, steps);
         let Some(curriculum) = &self.run.train.curriculum else {
             return Box::new(move |step| sampler.batch(step));
         };
@@ -195,7 +195,7 @@ impl Source for Speech {
             _ => &params[objective.layout().range(names::SPEAKERS)],
         };
         let (engine, trainer) = ((&voice, vectors), (objective, params));
-        let read = |held_out: &HeldOut| held_out.read(engine, trainer, &self.judge, windows, ranks);
+        let read = |held_out: &HeldOutSpeech| held_out.read(engine, trainer, &self.judge, windows, ranks);
         let cross_speaker = held_out.cross_speaker().as_ref().map(read).transpose()?;
         Ok(Some(Evaluation { own: read(held_out)?, cross_speaker }))
     }
@@ -204,7 +204,7 @@ impl Source for Speech {
         report::verdict(nats).into()
     }
 
-    fn sections(&self, tensors: &Tensors, state: &State, run: &str) -> Result<Map<String, Value>> {
+    fn sections(&self, tensors: &Tensors, state: &TrainingState, run: &str) -> Result<Map<String, Value>> {
         product::sections((&self.run, run), &self.corpus, &self.config, tensors, state)
     }
 }

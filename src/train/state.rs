@@ -21,7 +21,7 @@ const MOST_WINDOWS: usize = 1 << 24;
 
 /// A run between two steps.
 #[derive(Debug, Clone, PartialEq)]
-pub struct State {
+pub struct TrainingState {
     /// Steps taken.
     pub step: u64,
     /// Steps of the whole run.
@@ -64,7 +64,7 @@ struct Section {
     run: String,
 }
 
-impl State {
+impl TrainingState {
     /// Before the first step, with these weights, for steps of `windows` windows on all ranks.
     pub fn new(params: Vec<f32>, steps: u64, windows: usize) -> Self {
         Self {

@@ -3,7 +3,7 @@
 //! ```text
 //! config    the run file: [text], [model] of any family, [train]
 //! corpus    the file as symbols, its first part for training, its last held out
-//! window    batches, cut as the family wants them: see window::Past
+//! window    batches, cut as the family wants them: see window::WindowPast
 //! held_out  the held-out part read by the engine and by the trainer
 //! counted   families that are counted in one pass: n-gram tables
 //! ```
@@ -14,30 +14,30 @@ pub mod counted;
 pub mod held_out;
 pub mod window;
 
-use super::held_out::{Evaluation, Reading};
+use super::held_out::{Evaluation, HeldOutNats};
 use super::schedules::Lengths;
 use super::slots::Slots;
 use super::source::{Batches, Source};
-use super::state::State;
+use super::state::TrainingState;
 use crate::ranks::Ranks;
 use crate::text::{SECTION, TextModel};
 use anyhow::{Result, bail};
 use config::TextRun;
-use corpus::Corpus;
+use corpus::TextCorpus;
 use serde_json::{Map, Value, json};
 use std::path::Path;
 use wavesynth_models::family::FamilyConfig;
 use wavesynth_models::loaded::Loaded;
-use wavesynth_models::objective::{Learning, Objective, Past};
+use wavesynth_models::objective::{Learning, Objective, WindowPast};
 use wavesynth_models::weights::Tensors;
-use window::Sampler;
+use window::TextWindows;
 
 /// The text of a run file.
 pub struct TextSource {
     run: TextRun,
-    corpus: Corpus,
+    corpus: TextCorpus,
     config: FamilyConfig,
-    past: Past,
+    past: WindowPast,
 }
 
 impl TextSource {
@@ -46,7 +46,7 @@ impl TextSource {
     /// # Errors
     /// A file that can't be read or is not the same on all ranks, a network that its number of symbols makes too large.
     pub fn open(run: &TextRun, ranks: &Ranks) -> Result<Self> {
-        let corpus = Corpus::load(&run.text)?;
+        let corpus = TextCorpus::load(&run.text)?;
         ranks.same(corpus.id.as_bytes(), "text")?;
         let config = run.network(corpus.tokenizer.classes(), corpus.tokenizer.start())?;
         let Learning::Steps(past) = config.learning() else {
@@ -56,7 +56,7 @@ impl TextSource {
     }
 
     /// What a training window has of the symbols before it. Held-out ones always have all.
-    fn training_past(&self) -> Past {
+    fn training_past(&self) -> WindowPast {
         self.past.bounded(self.run.train.max_warmup)
     }
 }
@@ -67,7 +67,12 @@ pub fn verdict(nats: f64) -> String {
 }
 
 /// The sections of a text model: its tokeniser, and where it comes from.
-fn sections(corpus: &Corpus, state: Value, held_out: Option<f64>, run: &str) -> Result<Map<String, Value>> {
+fn sections(
+    corpus: &TextCorpus,
+    state: Value,
+    held_out: Option<f64>,
+    run: &str,
+) -> Result<Map<String, Value>> {
     let mut training = json!({
         "corpus_symbols": corpus.training.len(),
         "held_out_symbols": corpus.held_out.len(),
@@ -129,7 +134,7 @@ impl Source for TextSource {
 
     fn batches(&self, slots: Slots, steps: u64) -> Batches<'_> {
         let train = &self.run.train;
-        let sampler = Sampler {
+        let sampler = TextWindows {
             symbols: &self.corpus.training,
             classes: self.config.facts().likelihood.classes(),
             start: self.config.facts().start,
@@ -156,17 +161,17 @@ impl Source for TextSource {
         }
         let model = TextModel::from_loaded(model, Path::new(self.file_name()))?;
         let (eval, window) = (self.run.text.eval, self.run.train.window);
-        let held_out = held_out::HeldOut::new(symbols, eval, self.past, window, self.config.facts().start);
+        let held_out = held_out::HeldOutText::new(symbols, eval, self.past, window, self.config.facts().start);
         let engine = held_out.by_engine(&model, ranks);
         let trainer = held_out.by_trainer(objective, params, windows, ranks)?;
-        Ok(Some(Evaluation { own: Reading { engine, trainer }, cross_speaker: None }))
+        Ok(Some(Evaluation { own: HeldOutNats { engine, trainer }, cross_speaker: None }))
     }
 
     fn verdict(&self, nats: f64) -> String {
         verdict(nats)
     }
 
-    fn sections(&self, _: &Tensors, state: &State, run: &str) -> Result<Map<String, Value>> {
+    fn sections(&self, _: &Tensors, state: &TrainingState, run: &str) -> Result<Map<String, Value>> {
         let so_far = json!({
             "steps": state.step,
             "planned_steps": state.steps,

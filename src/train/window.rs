@@ -6,7 +6,7 @@
 //! it: so the network also learns how a recording begins.
 
 use super::config::Train;
-use super::corpus::Corpus;
+use super::corpus::SpeechCorpus;
 use super::perturbation::Perturbation;
 use super::recording::Recording;
 use super::slots::{FileWeights, Slots};
@@ -14,7 +14,7 @@ use crate::voice::SpeakerSection;
 use std::ops::Range;
 use wavesynth_audio::features::FEATURES;
 use wavesynth_models::ar::{Symbol, Uniforms};
-use wavesynth_models::families::wavenet::{self, Track};
+use wavesynth_models::families::wavenet::{self, TrackRef};
 use wavesynth_models::objective::Window;
 
 /// Cuts recordings into windows of one shape.
@@ -45,7 +45,7 @@ impl Cutter {
 
     /// The window of `recording` whose loss starts at frame `from`, with `track` for its features. Without one its frames
     /// are all zeros, as when a voice speaks from its speaker vector alone.
-    pub fn cut(&self, recording: &Recording, from: usize, track: Option<Track>) -> Window {
+    pub fn cut(&self, recording: &Recording, from: usize, track: Option<TrackRef>) -> Window {
         let hop = self.config.hop();
         let codes = &recording.codes;
         let first = from.saturating_sub(self.warmup_frames);
@@ -103,7 +103,7 @@ impl Cutter {
     pub fn tile<'a>(
         &'a self,
         recording: &'a Recording,
-        track: Track<'a>,
+        track: TrackRef<'a>,
     ) -> impl Iterator<Item = Window> + 'a {
         let frames = recording.codes.len().div_ceil(self.config.hop());
         (0..frames).step_by(self.loss_frames).map(move |from| self.cut(recording, from, Some(track)))
@@ -147,7 +147,7 @@ impl<'a> FromIterator<&'a Recording> for Pool<'a> {
 
 /// Draws this rank's part of the batches of a run. Window `slot` of step `step` is a function of the seed, these two
 /// numbers and the windows that all ranks draw in a step: see [`FileWeights`].
-pub struct Sampler<'a> {
+pub struct SpeechWindows<'a> {
     cutter: &'a Cutter,
     file_weights: &'a FileWeights,
     /// This rank's training files, the first of them the `first` of all.
@@ -171,9 +171,15 @@ const TRIES: usize = 50;
 /// c0 of a normalised track, in the speaker's standard deviations, below which a frame is a pause.
 const PAUSE: f32 = -1.5;
 
-impl<'a> Sampler<'a> {
+impl<'a> SpeechWindows<'a> {
     /// Batches of a run of `steps` steps over the training part of `corpus`, of which this rank draws `slots`.
-    pub fn new(train: &Train, corpus: &'a Corpus, cutter: &'a Cutter, slots: Slots, steps: u64) -> Self {
+    pub fn new(
+        train: &Train,
+        corpus: &'a SpeechCorpus,
+        cutter: &'a Cutter,
+        slots: Slots,
+        steps: u64,
+    ) -> Self {
         Self {
             cutter,
             file_weights: &corpus.file_weights,
@@ -231,7 +237,7 @@ impl<'a> Sampler<'a> {
         // Without others no uniform is drawn.
         if !recording.cross_tracks.is_empty() && f64::from(uniforms.next_uniform()) < self.others {
             let other = &recording.cross_tracks[uniforms.below(recording.cross_tracks.len() as u64) as usize];
-            return self.cutter.cut(recording, from, Some(Track { features: other, own: false }));
+            return self.cutter.cut(recording, from, Some(TrackRef { features: other, own: false }));
         }
         let stats = self.speakers[recording.speaker].stats.as_ref();
         let worn = self.perturbation.as_ref().zip(stats).filter(|(d, _)| {
@@ -246,7 +252,7 @@ impl<'a> Sampler<'a> {
         let n = track.len();
         let frames = (seen.start * FEATURES).min(n)..(seen.end * FEATURES).min(n);
         perturbation.apply(&mut track[frames], stats, uniforms);
-        self.cutter.cut(recording, from, Some(Track { features: &track, own: false }))
+        self.cutter.cut(recording, from, Some(TrackRef { features: &track, own: false }))
     }
 
     /// A window without its track where somebody speaks. Half of them begin with nothing before, as a voice does that is
@@ -280,7 +286,7 @@ mod tests {
     fn config(hop: usize) -> wavenet::Config {
         wavenet::Config {
             dilations: vec![1, 2, 4],
-            condition: Some(wavenet::Condition {
+            condition: Some(wavenet::ConditionConfig {
                 speakers: 2,
                 speaker_dim: 3,
                 features: 2,
@@ -361,8 +367,8 @@ mod tests {
             let mut config = config(4);
             config.condition.as_mut().unwrap().others = others;
             let cutter = Cutter::new(&config, 10, None);
-            let flag = |track: Option<Track>| cutter.cut(&r, 5, track).frames[0];
-            (flag(Some(r.own_track())), flag(Some(Track { own: false, ..r.own_track() })), flag(None))
+            let flag = |track: Option<TrackRef>| cutter.cut(&r, 5, track).frames[0];
+            (flag(Some(r.own_track())), flag(Some(TrackRef { own: false, ..r.own_track() })), flag(None))
         };
         assert_eq!(flags(0), (1.0, 1.0, 0.0));
         assert_eq!(flags(6), (1.0, 2.0, 0.0));

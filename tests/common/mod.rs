@@ -30,7 +30,7 @@ pub fn config() -> Config {
         kernel_size: 2,
         dilations: vec![1, 2, 4, 1, 2, 4],
         bunch: 1,
-        condition: Some(wavenet::Condition {
+        condition: Some(wavenet::ConditionConfig {
             speakers: 2,
             speaker_dim: 4,
             features: features::FEATURES,

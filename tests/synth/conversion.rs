@@ -10,7 +10,7 @@ use wavesynth_audio::cond::Condition;
 use wavesynth_audio::features::common::{Alignment, Codebook};
 use wavesynth_audio::features::{CausalExtractor, Extractor, FEATURES, RunningSpeakerStats, SpeakerStats};
 use wavesynth_audio::ring::ring;
-use wavesynth_models::families::wavenet::{Config, Track};
+use wavesynth_models::families::wavenet::{Config, TrackRef};
 
 fn with_others() -> Config {
     let mut config = config();
@@ -23,7 +23,7 @@ fn with_others() -> Config {
 fn a_track_is_known_as_the_speakers_own_by_its_statistics() {
     let raw = Extractor::new().extract(&bursts(9_000));
     let other = SpeakerStats { median_f0_hz: 99.0, ..stats() };
-    for (config, others) in [(config(), Track::OWN), (with_others(), Track::CROSS_SPEAKER)] {
+    for (config, others) in [(config(), TrackRef::OWN), (with_others(), TrackRef::CROSS_SPEAKER)] {
         let voice = voice(&config);
         let conditioning =
             |condition: Condition| Conditioning::new(&voice, &condition, Path::new("test")).unwrap();
@@ -37,8 +37,8 @@ fn a_track_is_known_as_the_speakers_own_by_its_statistics() {
             shape.write_local(conditioning.track(), 0, &mut frame);
             frame[0]
         };
-        assert_eq!(flag(who(Some(stats())).overlaid(track_of(&stats()))), Track::OWN);
-        assert_eq!(flag(track_of(&stats()).overlaid(who(Some(stats())))), Track::OWN);
+        assert_eq!(flag(who(Some(stats())).overlaid(track_of(&stats()))), TrackRef::OWN);
+        assert_eq!(flag(track_of(&stats()).overlaid(who(Some(stats())))), TrackRef::OWN);
         assert_eq!(flag(who(Some(stats())).overlaid(track_of(&other))), others);
         assert_eq!(flag(who(None).overlaid(track_of(&stats()))), others);
         // A file with both: the statistics are the track's, and say nothing of the vector.

@@ -3,7 +3,7 @@
 use crate::common::{config, voice};
 use crate::{all, conditioning, part, synth};
 use std::time::{Duration, Instant};
-use wavesynth::synth::{Clock, ClockDevice, Command, Event, Length, Session, Setup, Synth};
+use wavesynth::synth::{Clock, ClockDevice, Command, Event, Length, Session, SessionSetup, Synth};
 use wavesynth_audio::resample::StreamResampler;
 
 /// `play` without a device: the session's consumer gets what `render` would write, resampled.
@@ -16,7 +16,7 @@ fn a_session_hands_over_what_a_render_writes() {
         resampler.process(&plain, &mut want);
         resampler.flush(&mut want);
 
-        let setup = Setup { device_rate: rate, ring_samples: 700, realtime: false };
+        let setup = SessionSetup { device_rate: rate, ring_samples: 700, realtime: false };
         let s = synth(6, Length::Samples(5000));
         let session =
             Session::start(s, setup, |ring| Ok(ClockDevice::start(ring, Clock::Unhurried, 97, true)))
@@ -33,7 +33,7 @@ fn a_session_hands_over_what_a_render_writes() {
 fn commands_are_heard_and_what_they_replace_comes_back() {
     let voice = voice(&config());
     let s = Synth::new(&voice, part(conditioning(&voice, [1.0; 4], 0), 1, Length::Samples(u64::MAX)));
-    let setup = Setup { device_rate: 16_000, ring_samples: 1600, realtime: false };
+    let setup = SessionSetup { device_rate: 16_000, ring_samples: 1600, realtime: false };
     let clock = Clock::RealTime { rate: 16_000 };
     let session = Session::start(s, setup, |ring| Ok(ClockDevice::start(ring, clock, 320, true))).unwrap();
     assert!(session.send(Command::Change { conditioning: conditioning(&voice, [2.0; 4], 0), fade_ms: 30 }));
@@ -54,7 +54,7 @@ fn commands_are_heard_and_what_they_replace_comes_back() {
 
 #[test]
 fn ten_blocks_a_second_are_taken_in_real_time() {
-    let setup = Setup { device_rate: 16_000, ring_samples: 1600, realtime: false };
+    let setup = SessionSetup { device_rate: 16_000, ring_samples: 1600, realtime: false };
     let clock = Clock::RealTime { rate: 16_000 };
     let start = Instant::now();
     let session = Session::start(synth(1, Length::Samples(8000)), setup, |ring| {
@@ -69,7 +69,7 @@ fn ten_blocks_a_second_are_taken_in_real_time() {
 
 #[test]
 fn ending_early_and_failing_to_open_leave_no_thread_behind() {
-    let setup = Setup { device_rate: 16_000, ring_samples: 100, realtime: false };
+    let setup = SessionSetup { device_rate: 16_000, ring_samples: 100, realtime: false };
     let failed =
         Session::<()>::start(synth(1, Length::Samples(u64::MAX)), setup, |_| anyhow::bail!("no device"));
     assert_eq!(failed.err().unwrap().to_string(), "no device");

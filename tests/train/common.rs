@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use tempfile::TempDir;
 use wavesynth::ranks::Ranks;
-use wavesynth::train::{Options, Outcome, train};
+use wavesynth::train::{Outcome, TrainOptions, train};
 use wavesynth_models::ar::Uniforms;
 
 pub const RATE: u32 = 16_000;
@@ -114,7 +114,7 @@ impl TestDir {
 }
 
 pub fn go(run: &Path, resume: bool, stop_after: Option<u64>) -> anyhow::Result<Outcome> {
-    let options = Options { resume, stop_after, ..Options::default() };
+    let options = TrainOptions { resume, stop_after, ..TrainOptions::default() };
     train(run, &options, &AtomicBool::new(false), &Ranks::solo())
 }
 

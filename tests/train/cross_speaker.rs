@@ -5,10 +5,10 @@ use std::collections::HashSet;
 use wavesynth::ranks::Ranks;
 use wavesynth::recordings::raw_features;
 use wavesynth::train::config::{RunFile, Train};
-use wavesynth::train::corpus::Corpus;
-use wavesynth::train::held_out::HeldOut;
+use wavesynth::train::corpus::SpeechCorpus;
+use wavesynth::train::held_out::HeldOutSpeech;
 use wavesynth::train::slots::Slots;
-use wavesynth::train::window::{Cutter, Sampler};
+use wavesynth::train::window::{Cutter, SpeechWindows};
 use wavesynth::voice::Voice;
 use wavesynth_audio::features::{self, CEPSTRA, Extractor, FEATURES};
 use wavesynth_models::families::wavenet::fused::Fused;
@@ -40,7 +40,7 @@ fn a_track_of_another_is_converted_as_the_engine_does_and_keeps_the_pitch() {
     let (dir, run) = dir();
     let made = dir.path("others/high/low/1.wav");
     write_wav(&made, &babble(105.0, SECONDS, 1));
-    let corpus = Corpus::load(&RunFile::read(&run).unwrap().0, &Ranks::solo()).unwrap();
+    let corpus = SpeechCorpus::load(&RunFile::read(&run).unwrap().0, &Ranks::solo()).unwrap();
     let stats = |i: usize| corpus.speakers[i].stats.as_ref().unwrap();
     let [high, low] = [stats(0), stats(1)];
     let way = low.common.as_ref().unwrap().then(&high.common.as_ref().unwrap().inverse().unwrap());
@@ -73,8 +73,8 @@ fn others_tracks_of_held_out_recordings_are_judged() {
     }
     go(&run, false, None).unwrap();
     let (run, _) = RunFile::read(&run).unwrap();
-    let corpus = Corpus::load(&run, &Ranks::solo()).unwrap();
-    let all = HeldOut::select(&corpus, 10.0).unwrap();
+    let corpus = SpeechCorpus::load(&run, &Ranks::solo()).unwrap();
+    let all = HeldOutSpeech::select(&corpus, 10.0).unwrap();
     let others = all.cross_speaker().unwrap();
     assert!(others.samples() > 0 && others.samples() < all.samples());
     let voice = Voice::open(&dir.path("out/voice.safetensors"), Isa::detect()).unwrap();
@@ -83,7 +83,7 @@ fn others_tracks_of_held_out_recordings_are_judged() {
     let params = objective.layout().flatten(&tensors);
     let vectors = tensors[names::SPEAKERS].data.clone();
     let cutter = Cutter::new(&voice.config, run.train.window, None);
-    let read = |held_out: &HeldOut| {
+    let read = |held_out: &HeldOutSpeech| {
         let (engine, trainer) = ((&voice, &vectors[..]), (&objective as &dyn Objective, &params[..]));
         held_out.read(engine, trainer, &cutter, 2, &Ranks::solo()).unwrap().check().unwrap().engine
     };
@@ -91,12 +91,12 @@ fn others_tracks_of_held_out_recordings_are_judged() {
 }
 
 /// In nine of ten windows of `high/1`, by `share`, and in no other's.
-fn windows_read_it(run: &std::path::Path, corpus: &Corpus) {
+fn windows_read_it(run: &std::path::Path, corpus: &SpeechCorpus) {
     let run = RunFile::read(run).unwrap().0;
     let config = run.model.config(2, 16_000);
     let cutter = Cutter::new(&config, run.train.window, None);
     let train = Train { feature_dropout: 0.0, input_noise: 0.0, ..run.train };
-    let sampler = Sampler::new(&train, corpus, &cutter, Slots::of(&Ranks::solo(), 2000), 1);
+    let sampler = SpeechWindows::new(&train, corpus, &cutter, Slots::of(&Ranks::solo(), 2000), 1);
     let (mut read, mut all) = (0, 0);
     let recording = corpus.recordings.iter().find(|r| r.name == "high/1").unwrap();
     let levels = |track: &[f32]| track.chunks_exact(FEATURES).map(|f| f[0].to_bits()).collect::<HashSet<_>>();
@@ -105,11 +105,11 @@ fn windows_read_it(run: &std::path::Path, corpus: &Corpus) {
         // Flag, then five frames, the present one in their middle.
         let c0 = window.frames[1 + 2 * FEATURES].to_bits();
         match window.frames[0] {
-            Track::CROSS_SPEAKER => assert!(other.contains(&c0)),
-            flag => assert_eq!(flag, Track::OWN),
+            TrackRef::CROSS_SPEAKER => assert!(other.contains(&c0)),
+            flag => assert_eq!(flag, TrackRef::OWN),
         }
         all += usize::from(own.contains(&c0) || other.contains(&c0));
-        read += usize::from(window.frames[0] == Track::CROSS_SPEAKER);
+        read += usize::from(window.frames[0] == TrackRef::CROSS_SPEAKER);
     }
     let share = f64::from(read as u32) / f64::from(all as u32);
     assert!((0.85..0.95).contains(&share), "{read} of {all}");

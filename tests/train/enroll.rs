@@ -3,7 +3,7 @@
 use crate::common::{TestDir, babble, go, write_wav};
 use std::path::PathBuf;
 use wavesynth::recordings;
-use wavesynth::train::enroll::{Options, enroll};
+use wavesynth::train::enroll::{EnrollOptions, enroll};
 use wavesynth::voice::VoiceSection;
 use wavesynth_audio::features::{Extractor, SpeakerStats};
 use wavesynth_models::weights::Checkpoint;
@@ -27,7 +27,7 @@ fn a_new_speaker_gets_a_vector_of_the_voices_own_space() {
             path
         })
         .collect();
-    let options = Options { name: "new".into(), steps: 30, seed: 1 };
+    let options = EnrollOptions { name: "new".into(), steps: 30, seed: 1 };
     let done = enroll(&checkpoint, &voice, &files, &options).unwrap();
     assert!(done.after <= done.before, "{} {}", done.before, done.after);
     let vector = done.condition.speaker.as_ref().unwrap();
@@ -70,7 +70,7 @@ fn those_who_say_enough_are_aligned() {
     let (section, checkpoint, voice) = section("out");
     let ways: Vec<_> = section.speakers.iter().map(|s| common(&s.stats).unwrap()).collect();
     assert_ne!(ways[0], ways[1]);
-    let options = Options { name: "new".into(), steps: 1, seed: 1 };
+    let options = EnrollOptions { name: "new".into(), steps: 1, seed: 1 };
     let enrolled = |files: &[PathBuf]| enroll(&checkpoint, &voice, files, &options).unwrap().condition.stats;
     let new = long("new", 150.0);
     let way = common(&enrolled(std::slice::from_ref(&new))).unwrap();

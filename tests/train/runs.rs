@@ -103,7 +103,8 @@ fn transcripts_decide_the_split_where_they_are() {
     std::fs::write(dir.path("data/low/transcripts.tsv"), table).unwrap();
     let run = dir.run_file("out", MODEL, TRAIN);
     let corpus =
-        wavesynth::train::corpus::Corpus::load(&RunFile::read(&run).unwrap().0, &Ranks::solo()).unwrap();
+        wavesynth::train::corpus::SpeechCorpus::load(&RunFile::read(&run).unwrap().0, &Ranks::solo())
+            .unwrap();
     let held: Vec<_> = corpus.part(true).map(|r| r.name.as_str()).filter(|n| n.starts_with("low")).collect();
     assert_eq!(held[..2], ["low/0", "low/1"]);
     assert!(!held.contains(&"low/2"));
@@ -132,7 +133,8 @@ fn another_rate_is_resampled_and_short_files_are_counted() {
     let text = text.replace("[audio]", "[audio]\nsample_rate = 24000").replace("min_seconds = 0.02", "");
     std::fs::write(&run, text).unwrap();
     let corpus =
-        wavesynth::train::corpus::Corpus::load(&RunFile::read(&run).unwrap().0, &Ranks::solo()).unwrap();
+        wavesynth::train::corpus::SpeechCorpus::load(&RunFile::read(&run).unwrap().0, &Ranks::solo())
+            .unwrap();
     assert_eq!((corpus.skipped, corpus.recordings.len()), (1, 8));
     // 1.5 s: 24,000 codes a second and 100 frames a second.
     let first = &corpus.recordings[0];

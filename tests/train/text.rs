@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 use wavesynth::ranks::Ranks;
 use wavesynth::text::TextModel;
 use wavesynth::train::run_file::Run;
-use wavesynth::train::state::State;
+use wavesynth::train::state::TrainingState;
 use wavesynth::train::text::TextSource;
 use wavesynth_models::families::gpt;
 use wavesynth_models::kernels::Isa;
@@ -194,15 +194,15 @@ fn a_carried_state_is_part_of_the_state_file() {
     let Run::Text(own) = &run else { panic!("a text run") };
     let source = TextSource::open(own, &Ranks::solo()).unwrap();
     let params = wavesynth::train::source::Source::config(&source).layout().init(1);
-    let mut state = State::new(params, 5, 8);
+    let mut state = TrainingState::new(params, 5, 8);
     let file = dir.path("state.safetensors");
     state.write(&file, &source, &text, &state.carry).unwrap();
-    assert_eq!(State::read(&file, &source, &run).unwrap(), state);
+    assert_eq!(TrainingState::read(&file, &source, &run).unwrap(), state);
     for (i, carry) in state.carry.iter_mut().enumerate() {
         *carry = vec![i as f32, 0.5, -1.0];
     }
     state.write(&file, &source, &text, &state.carry).unwrap();
-    assert_eq!(State::read(&file, &source, &run).unwrap(), state);
+    assert_eq!(TrainingState::read(&file, &source, &run).unwrap(), state);
 }
 
 #[test]

@@ -21,7 +21,7 @@ fn config() -> Config {
         kernel_size: 2,
         dilations: vec![1, 2, 4, 8, 1, 2],
         bunch: 1,
-        condition: Some(Condition {
+        condition: Some(ConditionConfig {
             speakers: 2,
             speaker_dim: 3,
             features: 2,

@@ -195,7 +195,7 @@ fn mixtures_are_weighted_means() {
 #[test]
 fn a_track_for_another_model_is_refused_in_words() {
     let track = sample().track.unwrap();
-    let mut wanted = Shape { recipe: features::RECIPE, sample_rate: 16_000, hop: 160, features: 2 };
+    let mut wanted = TrackShape { recipe: features::RECIPE, sample_rate: 16_000, hop: 160, features: 2 };
     track.check(wanted).unwrap();
     wanted.features = features::FEATURES;
     let text = track.check(wanted).unwrap_err().to_string();

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 const BLOCK: usize = 1 << 12;
 
 /// Reads a WAV file front to back, giving samples as soon as they are there.
-pub struct Stream<R> {
+pub struct WavStream<R> {
     reader: R,
     /// What errors call it.
     name: PathBuf,
@@ -21,7 +21,7 @@ pub struct Stream<R> {
     samples: u64,
 }
 
-impl<R: Read> Stream<R> {
+impl<R: Read> WavStream<R> {
     /// Reads the header; `name` is what errors call the stream.
     ///
     /// # Errors

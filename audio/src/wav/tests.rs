@@ -145,11 +145,11 @@ impl Read for Dribble<'_> {
     }
 }
 
-fn streamed(bytes: &[u8]) -> Result<Recording, WavError> {
-    let mut stream = Stream::open(Dribble(bytes, 0), Path::new("x.wav"))?;
+fn streamed(bytes: &[u8]) -> Result<WavData, WavError> {
+    let mut stream = WavStream::open(Dribble(bytes, 0), Path::new("x.wav"))?;
     let mut samples = Vec::new();
     while stream.read(&mut samples)? > 0 {}
-    Ok(Recording { samples, sample_rate: stream.sample_rate() })
+    Ok(WavData { samples, sample_rate: stream.sample_rate() })
 }
 
 /// A pipe is read as a file is: the same samples, or the same complaint.

@@ -70,7 +70,7 @@ pub struct Config {
 
 /// A stretch of symbols that is read on its own, at positions 0 … `rows.len()` − 1.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Reading {
+pub struct ContextSpan {
     /// Which symbols.
     pub rows: Range<usize>,
     /// The first of them whose distribution is taken from here.
@@ -112,13 +112,13 @@ impl Config {
     }
 
     /// How `t` symbols are read: one reading up to the context, behind it one every [`Config::stride`] symbols.
-    pub fn readings(&self, t: usize) -> impl Iterator<Item = Reading> + use<> {
+    pub fn readings(&self, t: usize) -> impl Iterator<Item = ContextSpan> + use<> {
         let (context, stride) = (self.context, self.stride());
         (0..)
             .map(move |i| {
                 let start = i * stride;
                 let from = if i == 0 { 0 } else { start + context - stride };
-                Reading { rows: start..(start + context).min(t), from }
+                ContextSpan { rows: start..(start + context).min(t), from }
             })
             .take_while(move |r| r.from < t)
     }

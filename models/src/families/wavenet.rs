@@ -21,7 +21,7 @@
 //! ```
 //!
 //! and held for `hop` samples. With `others` = O > 0 a track of somebody else than the vector's speaker has the flag 2 in
-//! place of the 1, and A, a, B, b of its own, O wide in between: [`Track`].
+//! place of the 1, and A, a, B, b of its own, O wide in between: [`TrackRef`].
 //!
 //! # Bunching
 //!
@@ -63,7 +63,7 @@ mod widen;
 
 pub use cross_speaker::half_way;
 pub use family::Keys;
-pub use frame::Track;
+pub use frame::TrackRef;
 pub use step::WaveNet;
 
 /// Every size that the equations above leave open.
@@ -91,7 +91,7 @@ pub struct Config {
     pub bunch: usize,
     /// What the model is conditioned on, if anything.
     #[serde(default)]
-    pub condition: Option<Condition>,
+    pub condition: Option<ConditionConfig>,
 }
 
 fn one() -> usize {
@@ -109,7 +109,7 @@ fn is_zero(n: &usize) -> bool {
 /// What conditions a model, and the frame-rate network that reads it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Condition {
+pub struct ConditionConfig {
     /// Speakers in the table `cond.speakers`; 0 with `speaker_dim` 0.
     pub speakers: usize,
     /// E, length of a speaker vector; 0 for no global conditioning.
@@ -128,7 +128,7 @@ pub struct Condition {
     pub hop: usize,
 }
 
-impl Condition {
+impl ConditionConfig {
     /// Length of a conditioning frame.
     pub fn len(&self) -> usize {
         self.speaker_dim + self.local_len()
@@ -155,13 +155,13 @@ impl Condition {
             .filter(|(_, width)| *width > 0)
     }
 
-    /// Which of [`Condition::networks`] reads `frame` ([`Condition::len`] values).
+    /// Which of [`ConditionConfig::networks`] reads `frame` ([`ConditionConfig::len`] values).
     ///
     /// # Real-time
     /// Yes.
     #[inline(always)]
     pub fn network(&self, frame: &[f32]) -> usize {
-        usize::from(self.others > 0 && frame[self.speaker_dim] == Track::CROSS_SPEAKER)
+        usize::from(self.others > 0 && frame[self.speaker_dim] == TrackRef::CROSS_SPEAKER)
     }
 
     /// Length of c, which the layers read.
@@ -264,7 +264,7 @@ impl Config {
 
     /// Length of a conditioning frame; 0 without a condition.
     pub fn cond_len(&self) -> usize {
-        self.condition.as_ref().map_or(0, Condition::len)
+        self.condition.as_ref().map_or(0, ConditionConfig::len)
     }
 
     /// Samples that a frame lasts; those of a bunch without a condition. A recording can be cut at its multiples.

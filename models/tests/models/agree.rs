@@ -6,7 +6,7 @@ use wavesynth_models::ar::{Graph, Model, Uniforms};
 use wavesynth_models::candle_core::{Device, IndexOp, Tensor};
 use wavesynth_models::families::wavenet::fused::Fused;
 use wavesynth_models::families::wavenet::graph::{GraphObjective, WaveNetGraph};
-use wavesynth_models::families::wavenet::{Config, Track, WaveNet, names};
+use wavesynth_models::families::wavenet::{Config, TrackRef, WaveNet, names};
 use wavesynth_models::kernels::Isa;
 use wavesynth_models::objective::{Objective, Window};
 use wavesynth_models::weights::{Dtype, Layout, Tensors, quantise};
@@ -183,7 +183,8 @@ pub fn windows(config: &Config, count: usize, seed: u64) -> Vec<Window> {
             if c.is_some_and(|c| c.others > 0) {
                 let flags = frames.iter_mut().step_by(width);
                 flags.for_each(|flag| {
-                    *flag = if uniforms.next_uniform() < 0.5 { Track::OWN } else { Track::CROSS_SPEAKER }
+                    *flag =
+                        if uniforms.next_uniform() < 0.5 { TrackRef::OWN } else { TrackRef::CROSS_SPEAKER }
                 });
             }
             Window {

@@ -4,7 +4,7 @@
 use safetensors::SafeTensors;
 use std::path::{Path, PathBuf};
 use wavesynth_models::ar::Uniforms;
-use wavesynth_models::families::wavenet::{Condition, Config, Track};
+use wavesynth_models::families::wavenet::{ConditionConfig, Config, TrackRef};
 use wavesynth_models::weights::{Init, Layout, Tensors};
 
 /// A config by its sizes; `cond`: 0 none, 1 speaker and features through a frame network, 2 features alone and direct,
@@ -22,7 +22,7 @@ pub fn config(
 ) -> Config {
     let condition = |speakers, speaker_dim, features, context, hidden| {
         let others = if cond == 4 { 9 } else { 0 };
-        Some(Condition { speakers, speaker_dim, features, context, hidden, others, hop: 5 })
+        Some(ConditionConfig { speakers, speaker_dim, features, context, hidden, others, hop: 5 })
     };
     Config {
         classes,
@@ -77,7 +77,7 @@ pub fn random_frames(config: &Config, t: usize, seed: u64) -> Vec<f32> {
     if let Some(c) = config.condition.as_ref().filter(|c| c.others > 0) {
         for frame in frames.chunks_exact_mut(n) {
             frame[c.speaker_dim] =
-                if uniforms.next_uniform() < 0.5 { Track::OWN } else { Track::CROSS_SPEAKER };
+                if uniforms.next_uniform() < 0.5 { TrackRef::OWN } else { TrackRef::CROSS_SPEAKER };
         }
     }
     frames

@@ -3,7 +3,7 @@
 use crate::agree::run_graph;
 use crate::common::{bunched, config, random_frames, random_symbols, random_tensors};
 use wavesynth_models::families::wavenet::fused::Fused;
-use wavesynth_models::families::wavenet::{Config, Track};
+use wavesynth_models::families::wavenet::{Config, TrackRef};
 use wavesynth_models::kernels::Isa;
 use wavesynth_models::objective::{Objective, Window};
 use wavesynth_models::weights::{Layout, check};
@@ -61,9 +61,9 @@ fn a_network_for_others_begins_as_that_for_all() {
         let at = narrow.condition.as_ref().unwrap().speaker_dim;
         frames.chunks_exact_mut(narrow.cond_len()).for_each(|frame| frame[at] = flag);
     };
-    flagged(&mut frames, Track::OWN);
+    flagged(&mut frames, TrackRef::OWN);
     let (before, _) = run_graph(&narrow, &tensors, &symbols, &frames);
-    for flag in [Track::OWN, Track::CROSS_SPEAKER] {
+    for flag in [TrackRef::OWN, TrackRef::CROSS_SPEAKER] {
         flagged(&mut frames, flag);
         let (after, _) = run_graph(&wide, &widened, &symbols, &frames);
         let pairs = before.iter().flatten().zip(after.iter().flatten());

@@ -1,6 +1,6 @@
 //! Steps of the families that read symbols alone, at the sizes of the programs they are compared with.
 
-use super::{Options, Subject, TrainRow, measure};
+use super::{TrainBenchOptions, TrainRow, TrainSubject, measure};
 use crate::train::config::{Engine, Train};
 use crate::train::device::Device;
 use crate::train::objective;
@@ -13,7 +13,7 @@ use wavesynth_models::objective::Window;
 ///
 /// # Errors
 /// A warm-up, which these families have none of; or as [`measure`].
-pub(super) fn named(shape: &NamedShape<FamilyConfig>, options: &Options) -> Result<TrainRow> {
+pub(super) fn named(shape: &NamedShape<FamilyConfig>, options: &TrainBenchOptions) -> Result<TrainRow> {
     let name = shape.name;
     ensure!(options.max_warmup.unwrap_or(0) == 0, "{name} has no warm-up: leave it out, or give 0");
     let batch = options.batch.unwrap_or(shape.batch);
@@ -29,7 +29,7 @@ pub(super) fn named(shape: &NamedShape<FamilyConfig>, options: &Options) -> Resu
         };
         (0..batch as u64).map(window).collect()
     };
-    let subject = Subject {
+    let subject = TrainSubject {
         name: name.into(),
         engine: format!("{engine:?}").to_lowercase(),
         objective: objective.as_ref(),

@@ -4,7 +4,7 @@ use super::{SubjectArgs, check_seconds};
 use crate::cli::{output, usage};
 use anyhow::Result;
 use std::fmt::Write;
-use wavesynth::bench::{Grain, Row, change_to_sound, measure};
+use wavesynth::bench::{EngineRow, Grain, change_to_sound, measure};
 
 const MAX_STREAMS: usize = 256;
 
@@ -60,7 +60,7 @@ pub fn run(args: Args, grain: Grain, streams: usize) -> Result<()> {
     if args.json { output::json(&rows) } else { output::text(&table(&rows)) }
 }
 
-fn table(rows: &[Row]) -> String {
+fn table(rows: &[EngineRow]) -> String {
     let mut t = String::from(
         "shape             dtype  isa     streams  ns/symbol:  p50      p99    p99.9       max  x real time  weights KiB  state KiB",
     );

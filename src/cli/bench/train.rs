@@ -4,7 +4,7 @@ use super::super::{args, output, usage};
 use anyhow::{Context, Result};
 use std::fmt::Write;
 use std::path::Path;
-use wavesynth::bench::training::{Options, TrainRow, named, run_file};
+use wavesynth::bench::training::{TrainBenchOptions, TrainRow, named, run_file};
 use wavesynth::train::config::Engine;
 use wavesynth::train::report::bytes;
 use wavesynth::train::run_file::Run;
@@ -61,7 +61,7 @@ pub fn run(args: Args) -> Result<()> {
         Some("graph") => Some(Engine::Graph),
         Some(other) => usage!("--engine {other}: there are fused, graph"),
     };
-    let options = Options {
+    let options = TrainBenchOptions {
         batch: args.batch,
         window: args.window,
         max_warmup: args.warmup,

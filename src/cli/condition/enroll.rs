@@ -35,7 +35,7 @@ pub struct Args {
 pub fn run(args: Args) -> Result<()> {
     let files = recordings::named(&args.recordings)?;
     let (checkpoint, path) = args::read_checkpoint(args.model.as_deref())?;
-    let options = enroll::Options { name: args.name, steps: args.steps, seed: args.seed };
+    let options = enroll::EnrollOptions { name: args.name, steps: args.steps, seed: args.seed };
     let mut e = enroll::enroll(&checkpoint, &path, &files, &options)?;
     e.condition.source = format!("enrolled from {}", file_names(&files));
     eprintln!(

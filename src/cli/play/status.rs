@@ -2,7 +2,7 @@
 
 use std::io::{IsTerminal, Write, stderr};
 use std::time::{Duration, Instant};
-use wavesynth::synth::{Session, Setup};
+use wavesynth::synth::{Session, SessionSetup};
 
 /// On a terminal, one line rewritten in place.
 const REFRESH: Duration = Duration::from_millis(200);
@@ -14,14 +14,14 @@ pub(super) struct Status {
     shown: Option<Instant>,
     last: String,
     voice_rate: u32,
-    setup: Setup,
+    setup: SessionSetup,
     total: Option<u64>,
     warned: bool,
 }
 
 impl Status {
     /// `total` is in samples at the voice's rate, where it can't change.
-    pub(super) fn new(voice_rate: u32, setup: Setup, total: Option<u64>) -> Self {
+    pub(super) fn new(voice_rate: u32, setup: SessionSetup, total: Option<u64>) -> Self {
         Self {
             terminal: stderr().is_terminal(),
             shown: None,
@@ -33,7 +33,7 @@ impl Status {
         }
     }
 
-    pub(super) fn setup(&self) -> Setup {
+    pub(super) fn setup(&self) -> SessionSetup {
         self.setup
     }
 

@@ -8,10 +8,10 @@ use anyhow::{Context, Result, ensure};
 use sha2::{Digest, Sha256};
 use std::path::PathBuf;
 use wavesynth_models::ar::Symbol;
-use wavesynth_models::objective::Past;
+use wavesynth_models::objective::WindowPast;
 
 /// A text.
-pub struct Corpus {
+pub struct TextCorpus {
     /// What its symbols are.
     pub tokenizer: Tokenizer,
     /// What is trained on.
@@ -26,7 +26,7 @@ pub struct Corpus {
     bytes: usize,
 }
 
-impl Corpus {
+impl TextCorpus {
     /// Reads the file of `text`, learns its tokeniser and splits it.
     ///
     /// # Errors
@@ -53,11 +53,11 @@ impl Corpus {
     ///
     /// # Errors
     /// There is none.
-    pub fn check_length(&self, window: usize, windows: usize, past: Past) -> Result<()> {
+    pub fn check_length(&self, window: usize, windows: usize, past: WindowPast) -> Result<()> {
         let (found, unit) = (self.training.len(), self.tokenizer.unit());
         let want = match past {
-            Past::Carried => window * windows,
-            Past::Field(_) | Past::Window => window,
+            WindowPast::Carried => window * windows,
+            WindowPast::Field(_) | WindowPast::Window => window,
         };
         ensure!(
             found > want,
@@ -65,8 +65,8 @@ impl Corpus {
              text",
             self.file.display(),
             match past {
-                Past::Carried => "a window for each of a step's",
-                Past::Field(_) | Past::Window => "the length of train.window",
+                WindowPast::Carried => "a window for each of a step's",
+                WindowPast::Field(_) | WindowPast::Window => "the length of train.window",
             }
         );
         Ok(())

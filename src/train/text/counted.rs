@@ -1,12 +1,12 @@
 //! Families that learn by counting the text once: no steps, no state, nothing to resume.
 
 use super::config::TextRun;
-use super::corpus::Corpus;
+use super::corpus::TextCorpus;
 use super::{sections, verdict};
 use crate::ranks::Ranks;
 use crate::text::TextModel;
 use crate::train::device::Device;
-use crate::train::{Options, Outcome, report};
+use crate::train::{Outcome, TrainOptions, report};
 use anyhow::{Context, Result, ensure};
 use serde_json::json;
 use std::path::Path;
@@ -20,7 +20,7 @@ use wavesynth_models::weights::Checkpoint;
 ///
 /// # Errors
 /// A text that can't be used, options that mean nothing here, a run that is there already, what the file system says.
-pub fn train(run: &TextRun, text: &str, out: &Path, options: &Options, ranks: &Ranks) -> Result<Outcome> {
+pub fn train(run: &TextRun, text: &str, out: &Path, options: &TrainOptions, ranks: &Ranks) -> Result<Outcome> {
     ensure!(
         !options.resume,
         "an n-gram table is counted in one pass; there is nothing to resume: leave --resume out"
@@ -41,7 +41,7 @@ pub fn train(run: &TextRun, text: &str, out: &Path, options: &Options, ranks: &R
     );
     let file = out.join("text.safetensors");
     ensure!(!file.exists(), "{} is there already; another train.out keeps both", file.display());
-    let corpus = Corpus::load(&run.text)?;
+    let corpus = TextCorpus::load(&run.text)?;
     let unit = corpus.tokenizer.unit();
     eprintln!("{}", corpus.describe());
     std::fs::create_dir_all(out).with_context(|| format!("train.out {}", out.display()))?;

@@ -8,12 +8,12 @@ use crate::text::TextModel;
 use anyhow::Result;
 use rayon::prelude::*;
 use wavesynth_models::ar::Symbol;
-use wavesynth_models::objective::{Objective, Past, Window};
+use wavesynth_models::objective::{Objective, WindowPast, Window};
 
 /// The held-out symbols that an evaluation reads, and how.
-pub struct HeldOut<'a> {
+pub struct HeldOutText<'a> {
     pieces: Vec<Piece<'a>>,
-    past: Past,
+    past: WindowPast,
     window: usize,
 }
 
@@ -28,10 +28,10 @@ struct Piece<'a> {
 /// trainer holds stays small.
 const LONG: usize = 16;
 
-impl<'a> HeldOut<'a> {
+impl<'a> HeldOutText<'a> {
     /// `symbols` read in one go, before them `start`, or in windows, before each the symbol that stands there. A family
     /// whose windows stand alone reads pieces of sixteen.
-    pub fn new(symbols: &'a [Symbol], eval: Eval, past: Past, window: usize, start: Symbol) -> Self {
+    pub fn new(symbols: &'a [Symbol], eval: Eval, past: WindowPast, window: usize, start: Symbol) -> Self {
         let in_windows = eval == Eval::Windows && symbols.len() > window;
         let anew = |symbols| Piece { before: start, symbols };
         let pieces = match (in_windows, past) {
@@ -40,8 +40,8 @@ impl<'a> HeldOut<'a> {
                 let pieces = firsts.zip(symbols[1..].chunks_exact(window));
                 pieces.map(|(&before, symbols)| Piece { before, symbols }).collect()
             }
-            (false, Past::Window) => symbols.chunks(LONG * window).map(anew).collect(),
-            (false, Past::Field(_) | Past::Carried) => vec![anew(symbols)],
+            (false, WindowPast::Window) => symbols.chunks(LONG * window).map(anew).collect(),
+            (false, WindowPast::Field(_) | WindowPast::Carried) => vec![anew(symbols)],
         };
         Self { pieces, past, window }
     }
@@ -77,7 +77,7 @@ impl<'a> HeldOut<'a> {
         ranks: &Ranks,
     ) -> Result<f64> {
         let rows = |w: &Window| (w.targets.len() - w.warmup) as f64;
-        if let (Past::Carried, [piece]) = (self.past, &self.pieces[..]) {
+        if let (WindowPast::Carried, [piece]) = (self.past, &self.pieces[..]) {
             let (mut sum, mut carry) = ([0.0], vec![Vec::new()]);
             // One stream can't be shared. The last rank reads it, for the first one has the engine's.
             let all = if ranks.rank() + 1 == ranks.size() { piece.symbols.len() } else { 0 };
@@ -94,7 +94,7 @@ impl<'a> HeldOut<'a> {
             .flat_map(|piece| {
                 // Where windows stand alone, how one goes past its context is the family's to say: it gets all.
                 let all = piece.symbols.len();
-                let rows = if self.past == Past::Window { all } else { self.window };
+                let rows = if self.past == WindowPast::Window { all } else { self.window };
                 (0..all).step_by(rows).map(move |from| self.trainers_window(piece, from, rows))
             })
             .collect();

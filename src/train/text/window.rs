@@ -3,7 +3,7 @@
 use crate::train::schedules::{Lengths, dropout_key};
 use crate::train::slots::Slots;
 use wavesynth_models::ar::{Symbol, Uniforms};
-use wavesynth_models::objective::{Past, Window};
+use wavesynth_models::objective::{WindowPast, Window};
 
 /// The window of `symbols` whose loss has the rows `from .. from + rows`, cut at the end of the text, with at most
 /// `warmup` rows in front. At the beginning of the text its first input is `start`, as the engine's is.
@@ -18,7 +18,7 @@ pub fn cut(symbols: &[Symbol], start: Symbol, from: usize, rows: usize, warmup: 
 
 /// Draws this rank's part of the batches of a run. Window `slot` of step `step` is a function of the seed, these two
 /// numbers and the windows that all ranks draw in a step.
-pub struct Sampler<'a> {
+pub struct TextWindows<'a> {
     /// What is trained on.
     pub symbols: &'a [Symbol],
     /// Number of different symbols.
@@ -26,7 +26,7 @@ pub struct Sampler<'a> {
     /// What stands before the text.
     pub start: Symbol,
     /// What a window needs of it.
-    pub past: Past,
+    pub past: WindowPast,
     /// Windows of a step.
     pub slots: Slots,
     /// Probability that an input is replaced.
@@ -37,7 +37,7 @@ pub struct Sampler<'a> {
     pub lengths: Lengths,
 }
 
-impl Sampler<'_> {
+impl TextWindows<'_> {
     /// This rank's windows of step `step`.
     pub fn batch(&self, step: u64) -> Vec<Window> {
         let rows = self.lengths.at(step);
@@ -46,8 +46,8 @@ impl Sampler<'_> {
                 let number = self.slots.number(step, slot);
                 let mut uniforms = Uniforms::keyed(self.seed, number);
                 let mut window = match self.past {
-                    Past::Carried => self.follow(slot, step, rows),
-                    Past::Field(_) | Past::Window => {
+                    WindowPast::Carried => self.follow(slot, step, rows),
+                    WindowPast::Field(_) | WindowPast::Window => {
                         let from = uniforms.below((self.symbols.len() - rows + 1) as u64) as usize;
                         cut(self.symbols, self.start, from, rows, self.past.warmup())
                     }
@@ -82,16 +82,16 @@ mod tests {
     use super::*;
     use crate::train::schedules::Curriculum;
 
-    fn sampler(symbols: &[Symbol], past: Past) -> Sampler<'_> {
+    fn sampler(symbols: &[Symbol], past: WindowPast) -> TextWindows<'_> {
         let slots = Slots { own: 0..4, all: 4 };
         let lengths = Lengths::new(10, Some(&Curriculum { from: 3, until: 0.5 }), 40);
-        Sampler { symbols, classes: 1000, start: 999, past, slots, dropout: 0.0, seed: 1, lengths }
+        TextWindows { symbols, classes: 1000, start: 999, past, slots, dropout: 0.0, seed: 1, lengths }
     }
 
     #[test]
     fn slots_walk_through_the_text_without_a_gap() {
         let text: Vec<Symbol> = (0..203).collect();
-        let sampler = sampler(&text, Past::Carried);
+        let sampler = sampler(&text, WindowPast::Carried);
         let mut read = vec![Vec::new(); 4];
         for step in 0..60 {
             for (read, w) in read.iter_mut().zip(sampler.batch(step)) {
@@ -113,9 +113,9 @@ mod tests {
     #[test]
     fn ranks_draw_the_windows_that_one_process_draws() {
         let text: Vec<Symbol> = (0..203).collect();
-        for past in [Past::Carried, Past::Field(5), Past::Window] {
-            let whole = Sampler { dropout: 0.2, ..sampler(&text, past) };
-            let parts = [0..2, 2..4].map(|own| Sampler {
+        for past in [WindowPast::Carried, WindowPast::Field(5), WindowPast::Window] {
+            let whole = TextWindows { dropout: 0.2, ..sampler(&text, past) };
+            let parts = [0..2, 2..4].map(|own| TextWindows {
                 slots: Slots { own, all: 4 },
                 dropout: 0.2,
                 ..sampler(&text, past)
@@ -129,7 +129,7 @@ mod tests {
     #[test]
     fn windows_anywhere_have_their_past_in_front() {
         let text: Vec<Symbol> = (0..203).collect();
-        let (field, alone) = (sampler(&text, Past::Field(5)), sampler(&text, Past::Window));
+        let (field, alone) = (sampler(&text, WindowPast::Field(5)), sampler(&text, WindowPast::Window));
         for step in 0..100 {
             for w in field.batch(step) {
                 let first = usize::from(w.targets[0]);
@@ -143,7 +143,7 @@ mod tests {
     #[test]
     fn dropout_replaces_inputs_and_no_target() {
         let text: Vec<Symbol> = vec![7; 1000];
-        let noisy = Sampler { dropout: 0.3, ..sampler(&text, Past::Window) };
+        let noisy = TextWindows { dropout: 0.3, ..sampler(&text, WindowPast::Window) };
         let windows: Vec<Window> = (40..140).flat_map(|step| noisy.batch(step)).collect();
         let other = windows.iter().flat_map(|w| &w.inputs[1..]).filter(|x| **x != 7).count();
         let share = other as f64 / (9 * windows.len()) as f64;

@@ -6,7 +6,7 @@ use crate::config::ConfigError;
 use crate::family::{self, Description, Facts, Family, Given, NamedShape, PackError};
 use crate::kernels::Isa;
 #[cfg(feature = "train")]
-use crate::objective::{Learning, Objective, ObjectiveOptions, Past};
+use crate::objective::{Learning, Objective, ObjectiveOptions, WindowPast};
 use crate::order::Order;
 use crate::weights::{TensorSpec, Tensors};
 use serde::{Deserialize, Serialize};
@@ -77,7 +77,7 @@ impl Family for Config {
 
     #[cfg(feature = "train")]
     fn learning(&self) -> Learning {
-        Learning::Steps(Past::Carried)
+        Learning::Steps(WindowPast::Carried)
     }
 
     #[cfg(feature = "train")]

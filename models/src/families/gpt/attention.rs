@@ -13,7 +13,7 @@ const AT_ONCE: usize = 4;
 
 /// Sizes of a cache.
 #[derive(Debug, Clone, Copy)]
-pub struct Shape {
+pub struct CacheShape {
     /// Positions.
     pub context: usize,
     /// Width of a head.
@@ -22,7 +22,7 @@ pub struct Shape {
     pub lanes: usize,
 }
 
-impl Shape {
+impl CacheShape {
     /// Width of a head, padded to whole vectors.
     #[inline(always)]
     pub fn head_padded(self) -> usize {
@@ -45,7 +45,7 @@ pub struct Cache {
 
 impl Cache {
     /// An empty one.
-    pub fn new(shape: Shape) -> Self {
+    pub fn new(shape: CacheShape) -> Self {
         Self {
             keys: Aligned::zeros(shape.scores() * shape.head),
             values: Aligned::zeros(shape.context * shape.head_padded()),
@@ -59,7 +59,7 @@ impl Cache {
 
     /// Keeps the key and value (padded) of `position`.
     #[inline(always)]
-    pub fn put<S: Simd>(&mut self, _s: S, shape: Shape, position: usize, key: &[f32], value: &[f32]) {
+    pub fn put<S: Simd>(&mut self, _s: S, shape: CacheShape, position: usize, key: &[f32], value: &[f32]) {
         let block = position / S::LANES * S::LANES * shape.head + position % S::LANES;
         for (to, &k) in self.keys[block..].iter_mut().step_by(S::LANES).zip(&key[..shape.head]) {
             *to = k;
@@ -69,12 +69,12 @@ impl Cache {
     }
 
     /// softmax(q · K / √head) V over the positions 0 … `last`. `query` has the head's width, `out` is padded; `scores`
-    /// ([`Shape::scores`]) is overwritten.
+    /// ([`CacheShape::scores`]) is overwritten.
     #[inline(always)]
     pub fn attend<S: Simd>(
         &self,
         s: S,
-        shape: Shape,
+        shape: CacheShape,
         last: usize,
         query: &[f32],
         scores: &mut [f32],

@@ -1,6 +1,6 @@
 //! The trainer's own forward and backward: the loss and its gradient without a graph library.
 //!
-//! A [reading](super::Reading) is one task: a thread takes it through all blocks forward, through the head, and back, and
+//! A [reading](super::ContextSpan) is one task: a thread takes it through all blocks forward, through the head, and back, and
 //! keeps each product's inputs and the gradient of its outputs. The gradients of the products come after: a task is a
 //! block of rows of one matrix, and sums over all readings in the order of the batch. So no gradient is held twice, no
 //! thread waits on another inside a phase, and the result is the same bits at any number of threads.

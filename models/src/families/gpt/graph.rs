@@ -4,7 +4,7 @@
 //! candle 0.11 computes some CPU gradients wrongly, so every product here is of contiguous tensors without broadcast,
 //! and the fused layers' finite differences stand behind its gradients.
 
-use super::{Config, NORM_EPS, Reading, names, sites};
+use super::{Config, ContextSpan, NORM_EPS, names, sites};
 use crate::ar::Graph;
 use crate::graph::{self, Batch, DeviceTensors, Family, GraphError, on_device, product};
 use crate::objective::{ObjectiveError, Window, check_unconditioned};
@@ -103,7 +103,7 @@ impl GptGraph {
     fn run(
         &self,
         symbols: &Tensor,
-        masks: impl Fn(&Reading, usize) -> Result<Option<Tensor>>,
+        masks: impl Fn(&ContextSpan, usize) -> Result<Option<Tensor>>,
     ) -> Result<Tensor> {
         let (_, t) = symbols.dims2()?;
         let rows = self
@@ -147,7 +147,7 @@ impl Family for Config {
 
     fn logits(&self, tensors: DeviceTensors, batch: &Batch) -> Result<(Tensor, Option<Tensor>)> {
         let graph = GptGraph { config: self.clone(), tensors };
-        let masks = |r: &Reading, site| batch.masks(site, r.rows.clone(), self.width);
+        let masks = |r: &ContextSpan, site| batch.masks(site, r.rows.clone(), self.width);
         Ok((graph.run(batch.inputs, masks)?, None))
     }
 

@@ -5,7 +5,7 @@
 //! Weights are packed once for one instruction set, the norms' biases inside those of the products; both windows' rows
 //! meet every weight that is read.
 
-use super::attention::{Cache, Shape};
+use super::attention::{Cache, CacheShape};
 use super::norm::{self, normalise, scale};
 use super::{Config, names};
 use crate::ar::{Likelihood, Model, Symbol};
@@ -52,7 +52,7 @@ struct Layer {
 pub struct Gpt {
     isa: Isa,
     config: Config,
-    shape: Shape,
+    shape: CacheShape,
     /// E [classes, width padded].
     embed: Aligned,
     /// P [context, width padded].
@@ -110,7 +110,7 @@ impl Gpt {
         let get = |name: &str| &tensors[name].data[..];
         let optional = |name: &str| tensors.get(name).map(|t| &t.data[..]);
         let (w, mlp) = (config.width, config.mlp_width());
-        let shape = Shape { context: config.context, head: config.head_width(), lanes: isa.lanes() };
+        let shape = CacheShape { context: config.context, head: config.head_width(), lanes: isa.lanes() };
         let pack = |values: &[f32], stored: &Stored, bias: &[f32], inputs: usize| {
             let weight = Panels::pack(isa, Matrix { values, stored }, inputs, bias.len());
             Affine { bias: weight.order(bias), weight }
@@ -190,7 +190,7 @@ fn pad_rows(x: &[f32], width: usize, isa: Isa) -> Aligned {
 }
 
 /// Columns of heads, each padded to whole vectors.
-fn pad_heads(x: &[f32], shape: Shape) -> Vec<f32> {
+fn pad_heads(x: &[f32], shape: CacheShape) -> Vec<f32> {
     let padding = shape.head_padded() - shape.head;
     x.chunks_exact(shape.head)
         .flat_map(|h| h.iter().copied().chain(std::iter::repeat_n(0.0, padding)))

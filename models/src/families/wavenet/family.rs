@@ -1,12 +1,12 @@
 //! What the family says of itself, and its keys in a run file.
 
-use super::{Condition, Config, WaveNet};
+use super::{ConditionConfig, Config, WaveNet};
 use crate::condition::{ConditionSpec, EmbeddingSpec, FrameSpec};
 use crate::config::ConfigError;
 use crate::family::{Description, Facts, Family, Given, NamedShape, PackError};
 use crate::kernels::Isa;
 #[cfg(feature = "train")]
-use crate::objective::{Learning, Objective, ObjectiveOptions, Past};
+use crate::objective::{Learning, Objective, ObjectiveOptions, WindowPast};
 use crate::order::Order;
 use crate::weights::{TensorSpec, Tensors};
 use crate::{ar::Likelihood, family};
@@ -33,7 +33,7 @@ impl Family for Config {
             likelihood: Likelihood::Categorical { classes: self.classes },
             start: self.start,
             order: Order::Time,
-            condition: self.condition.as_ref().map(Condition::spec),
+            condition: self.condition.as_ref().map(ConditionConfig::spec),
             hop: self.hop(),
             macs: self.macs_per_sample(),
             past: Some(self.receptive_field()),
@@ -47,7 +47,7 @@ impl Family for Config {
     fn describe(&self, sample_rate: Option<u32>) -> Description {
         let field = self.receptive_field();
         let field_ms = sample_rate.map(|rate| field as f64 * 1000.0 / f64::from(rate));
-        let condition = |c: &Condition| {
+        let condition = |c: &ConditionConfig| {
             format!(
                 "speaker vector of {}, {} features with {} frames of context to either side, frame network of {}, a frame \
                  per {} samples",
@@ -102,7 +102,7 @@ impl Family for Config {
 
     #[cfg(feature = "train")]
     fn learning(&self) -> Learning {
-        Learning::Steps(Past::Field(self.receptive_field() - 1))
+        Learning::Steps(WindowPast::Field(self.receptive_field() - 1))
     }
 
     #[cfg(feature = "train")]
@@ -116,7 +116,7 @@ impl Family for Config {
     }
 }
 
-impl Condition {
+impl ConditionConfig {
     /// The parts that it reads.
     pub fn spec(&self) -> ConditionSpec {
         ConditionSpec {
@@ -229,7 +229,7 @@ impl family::Keys for Keys {
         }
         let (speaker_dim, features) = (self.speaker_dim.unwrap_or(16), self.features.unwrap_or(true));
         let condition =
-            given.condition.as_ref().filter(|_| speaker_dim > 0 || features).map(|of_data| Condition {
+            given.condition.as_ref().filter(|_| speaker_dim > 0 || features).map(|of_data| ConditionConfig {
                 speakers: if speaker_dim > 0 { of_data.speakers } else { 0 },
                 speaker_dim,
                 features: if features { of_data.features } else { 0 },

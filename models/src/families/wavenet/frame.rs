@@ -1,45 +1,45 @@
 //! The conditioning frame: how a speaker vector and a feature track become the numbers that a model reads.
 //! Training windows, rendering and playing all pass through here.
 
-use super::Condition;
+use super::ConditionConfig;
 
 /// A feature track beside a speaker vector.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Track<'a> {
+pub struct TrackRef<'a> {
     /// [N, F] row-major.
     pub features: &'a [f32],
     /// Whether it is taken for that of the speaker whom the vector names.
     pub own: bool,
 }
 
-impl<'a> From<&'a [f32]> for Track<'a> {
+impl<'a> From<&'a [f32]> for TrackRef<'a> {
     fn from(features: &'a [f32]) -> Self {
         Self { features, own: true }
     }
 }
 
-impl Track<'_> {
+impl TrackRef<'_> {
     /// What stands in front of the features of an own track; of any, for a model without a network for others' tracks.
     pub const OWN: f32 = 1.0;
-    /// The same of another's track: the network of [`Condition::others`] reads it.
+    /// The same of another's track: the network of [`ConditionConfig::others`] reads it.
     pub const CROSS_SPEAKER: f32 = 2.0;
 }
 
-impl Condition {
-    /// Writes the local part of frame `i` into `out` ([`Condition::local_len`] values): the flag, [`Track::OWN`] or
-    /// [`Track::CROSS_SPEAKER`], and the features of frames i−C … i+C, the first and last frame held beyond the ends. Without a
+impl ConditionConfig {
+    /// Writes the local part of frame `i` into `out` ([`ConditionConfig::local_len`] values): the flag, [`TrackRef::OWN`] or
+    /// [`TrackRef::CROSS_SPEAKER`], and the features of frames i−C … i+C, the first and last frame held beyond the ends. Without a
     /// track, or with an empty one: all zeros, the flag among them.
     ///
     /// # Real-time
     /// Yes.
-    pub fn write_local(&self, track: Option<Track>, i: usize, out: &mut [f32]) {
+    pub fn write_local(&self, track: Option<TrackRef>, i: usize, out: &mut [f32]) {
         let f = self.features;
         if f == 0 {
             return;
         }
         match track {
-            Some(Track { features: track, own }) if track.len() >= f => {
-                out[0] = if own || self.others == 0 { Track::OWN } else { Track::CROSS_SPEAKER };
+            Some(TrackRef { features: track, own }) if track.len() >= f => {
+                out[0] = if own || self.others == 0 { TrackRef::OWN } else { TrackRef::CROSS_SPEAKER };
                 let last = track.len() / f - 1;
                 for (n, row) in out[1..].chunks_exact_mut(f).enumerate() {
                     let at = (i + n).saturating_sub(self.context).min(last);
@@ -50,7 +50,7 @@ impl Condition {
         }
     }
 
-    /// Features of the frame at the centre of `frame` ([`Condition::len`] values); `None` where there was no track.
+    /// Features of the frame at the centre of `frame` ([`ConditionConfig::len`] values); `None` where there was no track.
     ///
     /// # Real-time
     /// Yes.
@@ -59,7 +59,7 @@ impl Condition {
         (*flag != 0.0).then(|| &features[self.context * self.features..][..self.features])
     }
 
-    /// The features of each frame that `frame` ([`Condition::len`] values) shows, to be changed; none where there was no
+    /// The features of each frame that `frame` ([`ConditionConfig::len`] values) shows, to be changed; none where there was no
     /// track.
     ///
     /// # Real-time
@@ -72,11 +72,11 @@ impl Condition {
         rows.chunks_exact_mut(self.features.max(1))
     }
 
-    /// Writes frame `i` into `out` ([`Condition::len`] values): `speaker` (E values), then the local part.
+    /// Writes frame `i` into `out` ([`ConditionConfig::len`] values): `speaker` (E values), then the local part.
     ///
     /// # Real-time
     /// Yes.
-    pub fn write_frame(&self, speaker: &[f32], track: Option<Track>, i: usize, out: &mut [f32]) {
+    pub fn write_frame(&self, speaker: &[f32], track: Option<TrackRef>, i: usize, out: &mut [f32]) {
         let (global, local) = out.split_at_mut(self.speaker_dim);
         global.copy_from_slice(speaker);
         self.write_local(track, i, local);
@@ -89,10 +89,17 @@ mod tests {
 
     #[test]
     fn edges_are_held_and_no_track_is_zeros() {
-        let c =
-            Condition { speakers: 1, speaker_dim: 1, features: 2, context: 1, hidden: 0, others: 0, hop: 1 };
+        let c = ConditionConfig {
+            speakers: 1,
+            speaker_dim: 1,
+            features: 2,
+            context: 1,
+            hidden: 0,
+            others: 0,
+            hop: 1,
+        };
         let features = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0];
-        let track = Track::from(&features[..]);
+        let track = TrackRef::from(&features[..]);
         let mut out = [0.0; 8];
         c.write_frame(&[9.0], Some(track), 0, &mut out);
         assert_eq!(out, [9.0, 1.0, 1.0, 2.0, 1.0, 2.0, 3.0, 4.0]);
@@ -101,10 +108,10 @@ mod tests {
         assert_eq!(out, [9.0, 1.0, 3.0, 4.0, 5.0, 6.0, 5.0, 6.0]);
         c.write_frame(&[9.0], Some(track), 100, &mut out);
         assert_eq!(out, [9.0, 1.0, 5.0, 6.0, 5.0, 6.0, 5.0, 6.0]);
-        let anothers = Track { own: false, ..track };
+        let anothers = TrackRef { own: false, ..track };
         c.write_frame(&[9.0], Some(anothers), 2, &mut out);
         assert_eq!(out, [9.0, 1.0, 3.0, 4.0, 5.0, 6.0, 5.0, 6.0]);
-        let tells = Condition { hidden: 1, others: 1, ..c.clone() };
+        let tells = ConditionConfig { hidden: 1, others: 1, ..c.clone() };
         tells.write_frame(&[9.0], Some(anothers), 2, &mut out);
         assert_eq!(out, [9.0, 2.0, 3.0, 4.0, 5.0, 6.0, 5.0, 6.0]);
         c.write_frame(&[9.0], None, 0, &mut out);

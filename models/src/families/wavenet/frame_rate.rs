@@ -4,7 +4,7 @@
 //! gate. A frame that was announced is computed a few units a step into a second set of biases, so that no step is
 //! slow; one that was not is computed at once, by the same units.
 
-use super::Condition;
+use super::ConditionConfig;
 use super::pack::Affine;
 use crate::kernels::aligned::Aligned;
 use crate::kernels::panel::{Panels, Then, product};
@@ -12,8 +12,8 @@ use crate::kernels::{Kernel, Simd, math};
 
 /// The weights of the frame rate.
 pub(super) struct FrameNet {
-    pub condition: Option<Condition>,
-    /// A and B with their biases, of each of [`Condition::networks`].
+    pub condition: Option<ConditionConfig>,
+    /// A and B with their biases, of each of [`ConditionConfig::networks`].
     pub networks: Vec<[Affine; 2]>,
     /// V_l and b_l: as wide as the gate and in its order. V_l is `None` without a condition.
     pub gates: Vec<(Option<Panels>, Aligned)>,
@@ -56,7 +56,7 @@ impl FrameNet {
     /// Biases under a frame of zeros, which are not computed yet: see [`SetFrame::Zeros`].
     pub fn biases(&self) -> Biases {
         let side = Side {
-            frame: vec![0.0; self.condition.as_ref().map_or(0, Condition::len)],
+            frame: vec![0.0; self.condition.as_ref().map_or(0, ConditionConfig::len)],
             bias: self.gates.iter().map(|(_, b)| b.clone()).collect(),
         };
         Biases {

@@ -4,7 +4,7 @@
 //! candle 0.11 computes some CPU gradients wrongly (conv1d in batches, products with a transposed left side), so there
 //! is nothing here but products of two-dimensional contiguous tensors in the layout [B·T, C].
 
-use super::{Condition, Config, Track, names};
+use super::{ConditionConfig, Config, TrackRef, names};
 use crate::ar::Graph;
 use crate::graph::{self, Batch, DeviceTensors, Family, GraphError, on_device};
 use crate::objective::{ObjectiveError, Window};
@@ -56,7 +56,7 @@ impl WaveNetGraph {
     }
 
     /// c [B, N, len] of the frames [B, N, cond_len].
-    fn frame_network(&self, c: &Condition, frames: &Tensor) -> Result<Tensor> {
+    fn frame_network(&self, c: &ConditionConfig, frames: &Tensor) -> Result<Tensor> {
         let network = |net: &str| {
             let layer =
                 |x: &Tensor, i| self.affine(x, &names::frame(net, i), &names::frame_bias(net, i))?.tanh();
@@ -68,7 +68,7 @@ impl WaveNetGraph {
             [all] => Ok(all.clone()),
             [own, others, ..] => {
                 let flag = frames.narrow(2, c.speaker_dim, 1)?.contiguous()?;
-                let theirs = flag.eq(f64::from(Track::CROSS_SPEAKER))?.broadcast_as(own.shape())?;
+                let theirs = flag.eq(f64::from(TrackRef::CROSS_SPEAKER))?.broadcast_as(own.shape())?;
                 theirs.contiguous()?.where_cond(others, own)
             }
         }
@@ -78,7 +78,7 @@ impl WaveNetGraph {
     /// [B, N, local_len]: frames [B, N, cond_len].
     fn with_speakers(
         &self,
-        c: &Condition,
+        c: &ConditionConfig,
         speakers: &[u32],
         local: Option<Tensor>,
         frames: usize,

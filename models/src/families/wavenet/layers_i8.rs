@@ -5,7 +5,7 @@
 //! product share them. The stream r_l itself stays in f32.
 
 use super::queues::Ring;
-use super::step::{Layer, Past, Scratch, State, WaveNet, beginning};
+use super::step::{Layer, PastTaps, Scratch, State, WaveNet, beginning};
 use crate::kernels::Simd;
 use crate::kernels::aligned::{Aligned, Lines};
 use crate::kernels::panel::{
@@ -112,7 +112,7 @@ impl QuantisedQueues {
 
     /// The products of layer `l`'s past taps at `place` of their batch, which is computed at the first.
     #[inline(always)]
-    fn ready<S: Simd>(&mut self, s: S, l: usize, past: &Past, place: usize) -> &[f32] {
+    fn ready<S: Simd>(&mut self, s: S, l: usize, past: &PastTaps, place: usize) -> &[f32] {
         let Self { queues, scales, ahead, ahead_scales, row, .. } = self;
         let queue = &mut queues[l];
         let width = queue.ready.len() / past.batch;

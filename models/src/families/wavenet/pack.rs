@@ -2,7 +2,7 @@
 
 use super::bunch::{Head, Phase};
 use super::frame_rate::FrameNet;
-use super::step::{Gate, Layer, Past, WaveNet};
+use super::step::{Gate, Layer, PastTaps, WaveNet};
 use super::{Config, names};
 use crate::kernels::aligned::Aligned;
 use crate::kernels::panel::{BLOCK, Matrix, Panels, Rows, Then, accumulate_many, copy};
@@ -98,7 +98,7 @@ impl WaveNet {
             let past = batch.map(|batch| {
                 batched += 1;
                 let past = Matrix { values: past, ..weight };
-                Past { weight: in_gate_order(past, past_inputs, block), batch, offset: batched % batch }
+                PastTaps { weight: in_gate_order(past, past_inputs, block), batch, offset: batched % batch }
             });
             let condition = config.condition.as_ref();
             let cond = condition.map(|c| in_gate_order(matrix(&names::cond(l)), c.out_len(), BLOCK));

@@ -2,7 +2,7 @@
 
 use super::layers_i8::QuantisedQueues;
 use super::pack::LARGEST_BATCH;
-use super::step::{Past, WaveNet};
+use super::step::{PastTaps, WaveNet};
 use crate::kernels::Simd;
 use crate::kernels::aligned::Aligned;
 use crate::kernels::panel::copy;
@@ -69,7 +69,7 @@ impl Queues {
 
     /// The place of the symbol at hand in the batch of `past`; a batch is computed at its place 0.
     #[inline(always)]
-    pub fn place(&self, past: &Past) -> usize {
+    pub fn place(&self, past: &PastTaps) -> usize {
         (self.clock + past.offset) % past.batch
     }
 

@@ -12,7 +12,7 @@
 //!
 //! A stream's numbers are the same bits alone and in any company: see [`accumulate_many`].
 
-use super::Condition;
+use super::ConditionConfig;
 use super::bunch::{BunchPosition, Head};
 use super::frame_rate::{Biases, FrameNet, SetFrame};
 use super::pack::Affine;
@@ -32,13 +32,13 @@ pub(super) struct Layer {
 /// The dilated convolution into the gated unit.
 pub(super) struct Gate {
     /// The past taps, where they are multiplied ahead of time.
-    pub past: Option<Past>,
+    pub past: Option<PastTaps>,
     /// The other taps, from the oldest to the current one [K·R or R, 2D].
     pub weight: Panels,
 }
 
 /// Past taps that are multiplied for several symbols at once.
-pub(super) struct Past {
+pub(super) struct PastTaps {
     /// [(K−1)·R, 2D], as wide as the gate and in its order.
     pub weight: Panels,
     /// Symbols.
@@ -151,7 +151,7 @@ impl Model for WaveNet {
     }
 
     fn cond_len(&self) -> usize {
-        self.frame.condition.as_ref().map_or(0, Condition::len)
+        self.frame.condition.as_ref().map_or(0, ConditionConfig::len)
     }
 
     fn start(&self) -> Symbol {
@@ -212,7 +212,7 @@ impl Model for WaveNet {
     }
 
     fn weight_bytes(&self) -> usize {
-        let past = |p: &Past| p.weight.bytes() / p.batch;
+        let past = |p: &PastTaps| p.weight.bytes() / p.batch;
         let gate = |g: &Gate| g.weight.bytes() + g.past.as_ref().map_or(0, past);
         let layers: usize = self
             .layers

@@ -4,7 +4,7 @@
 //! Each new channel is computed with random weights, as at the beginning of a training, from all channels; no old channel
 //! reads it. So all old channels keep their values, and every new one has something to offer as soon as its zeros learn.
 
-use super::{Condition, Config, names};
+use super::{ConditionConfig, Config, names};
 use crate::weights::{Layout, Tensor, Tensors};
 
 impl Config {
@@ -24,7 +24,7 @@ impl Config {
     /// differs in anything else.
     pub fn wider_than(&self, narrow: &Self) -> Option<Vec<(&'static str, usize, usize)>> {
         let (hidden, others) = self.condition.as_ref().map_or((0, 0), |c| (c.hidden, c.others));
-        let condition = |c: &Condition| Condition {
+        let condition = |c: &ConditionConfig| ConditionConfig {
             // From no frame network to one there is no way that changes nothing.
             hidden: if c.hidden > 0 { hidden } else { 0 },
             // One for others' tracks that is new begins as that for all.

@@ -326,7 +326,7 @@ struct Run {
 }
 
 /// The runs of `frames`, rows of `width` values.
-fn runs<'a>(c: &'a Condition, frames: &'a [f32], width: usize) -> impl Iterator<Item = Run> + 'a {
+fn runs<'a>(c: &'a ConditionConfig, frames: &'a [f32], width: usize) -> impl Iterator<Item = Run> + 'a {
     let network = move |frame: usize| c.network(&frames[frame * width..][..c.len()]);
     let (mut begin, n) = (0, frames.len() / width);
     std::iter::from_fn(move || {
