@@ -224,8 +224,8 @@ mod tests {
     #[test]
     fn a_windows_first_draw_is_at_its_first_position() {
         use wavesynth_models::families::gpt::{self, Config};
-        use wavesynth_models::kernels::Isa;
         use wavesynth_models::family::FamilyConfig;
+        use wavesynth_models::kernels::Isa;
         use wavesynth_models::weights::Checkpoint;
         let n = 8;
         let config = Config {

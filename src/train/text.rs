@@ -161,7 +161,8 @@ impl Source for TextSource {
         }
         let model = TextModel::from_loaded(model, Path::new(self.file_name()))?;
         let (eval, window) = (self.run.text.eval, self.run.train.window);
-        let held_out = held_out::HeldOutText::new(symbols, eval, self.past, window, self.config.facts().start);
+        let held_out =
+            held_out::HeldOutText::new(symbols, eval, self.past, window, self.config.facts().start);
         let engine = held_out.by_engine(&model, ranks);
         let trainer = held_out.by_trainer(objective, params, windows, ranks)?;
         Ok(Some(Evaluation { own: HeldOutNats { engine, trainer }, cross_speaker: None }))

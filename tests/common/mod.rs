@@ -11,9 +11,10 @@ use wavesynth_audio::features::common::Codebook;
 use wavesynth_models::ar::Uniforms;
 use wavesynth_models::families::char_rnn;
 use wavesynth_models::families::wavenet::{self, Config};
+use wavesynth_models::family::FamilyConfig;
 use wavesynth_models::kernels::Isa;
 use wavesynth_models::loaded::Loaded;
-use wavesynth_models::weights::{Checkpoint, Header, Layout, VERSION};
+use wavesynth_models::weights::{Checkpoint, Layout};
 
 /// Name of the small voice's speaker space.
 pub const SPACE: &str = "test";

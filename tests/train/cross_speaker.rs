@@ -93,8 +93,8 @@ fn others_tracks_of_held_out_recordings_are_judged() {
 /// In nine of ten windows of `high/1`, by `share`, and in no other's.
 fn windows_read_it(run: &std::path::Path, corpus: &SpeechCorpus) {
     let run = RunFile::read(run).unwrap().0;
-    let config = run.model.config(2, 16_000);
-    let cutter = Cutter::new(&config, run.train.window, None);
+    let network = run.network(2).unwrap();
+    let cutter = Cutter::new(network.downcast().unwrap(), run.train.window, None);
     let train = Train { feature_dropout: 0.0, input_noise: 0.0, ..run.train };
     let sampler = SpeechWindows::new(&train, corpus, &cutter, Slots::of(&Ranks::solo(), 2000), 1);
     let (mut read, mut all) = (0, 0);

@@ -58,7 +58,7 @@ fn batch(config: &Config, step: u64) -> Vec<Window> {
 
 fn losses(engine: Engine) -> Vec<f64> {
     let config = config();
-    let objective = objective(&config, engine, Device::Cpu, |_| true).unwrap();
+    let objective = objective(&config.clone().into(), engine, Device::Cpu, 0.0, &|_| true).unwrap();
     let layout = objective.layout();
     let adam = AdamW::new(&Train::default(), layout);
     let mut params = layout.init(3);

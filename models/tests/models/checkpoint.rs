@@ -3,6 +3,7 @@
 use crate::common::{config, random_tensors};
 use std::path::{Path, PathBuf};
 use wavesynth_models::ar::{Sampling, Uniforms};
+use wavesynth_models::in_file::AtPath;
 use wavesynth_models::kernels::Isa;
 use wavesynth_models::loaded::{Loaded, quantise};
 use wavesynth_models::weights::{Checkpoint, Dtype, Header, Stored};

@@ -78,7 +78,7 @@ fn drawing_scoring_and_reading_mix_in_one_stream() {
 #[test]
 fn the_config_is_read_from_the_header() {
     let model = Loaded::open(&checkpoint(), Isa::PLAIN).unwrap();
-    let config = model.config.into_voice(&checkpoint()).unwrap();
+    let config: &wavesynth_models::families::wavenet::Config = model.config.downcast().expect("a WaveNet");
     assert_eq!((config.kernel_size, config.gate_channels, config.receptive_field()), (3, 7, 23));
 }
 

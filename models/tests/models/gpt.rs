@@ -7,9 +7,10 @@ use safetensors::SafeTensors;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use wavesynth_models::ar::{Generator, Model, Sampling, Stream, Uniforms};
-use wavesynth_models::families::gpt::{self, Config, Gpt};
+use wavesynth_models::families::gpt::{Config, Gpt};
+use wavesynth_models::family::FamilyConfig;
 use wavesynth_models::kernels::Isa;
-use wavesynth_models::weights::{Checkpoint, Header, Init, Layout, Tensors};
+use wavesynth_models::weights::{Checkpoint, Init, Layout, Tensors};
 
 /// A config by its sizes.
 fn config(classes: usize, layers: usize, heads: usize, width: usize, context: usize) -> Config {

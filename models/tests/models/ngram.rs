@@ -1,12 +1,12 @@
 //! The n-gram table against the equation, counted the slow way.
 
 use std::collections::HashSet;
-use std::path::Path;
 use wavesynth_models::ar::{Sampling, Symbol, Uniforms};
 use wavesynth_models::families::ngram::{self, count, names};
+use wavesynth_models::family::FamilyConfig;
 use wavesynth_models::kernels::Isa;
 use wavesynth_models::loaded::{Loaded, quantise};
-use wavesynth_models::weights::{Checkpoint, Dtype, Header, Tensors, VERSION};
+use wavesynth_models::weights::{Checkpoint, Dtype, Tensors};
 
 const CLASSES: usize = 5;
 const START: Symbol = 3;

@@ -20,7 +20,13 @@ use wavesynth_models::weights::Checkpoint;
 ///
 /// # Errors
 /// A text that can't be used, options that mean nothing here, a run that is there already, what the file system says.
-pub fn train(run: &TextRun, text: &str, out: &Path, options: &TrainOptions, ranks: &Ranks) -> Result<Outcome> {
+pub fn train(
+    run: &TextRun,
+    text: &str,
+    out: &Path,
+    options: &TrainOptions,
+    ranks: &Ranks,
+) -> Result<Outcome> {
     ensure!(
         !options.resume,
         "an n-gram table is counted in one pass; there is nothing to resume: leave --resume out"

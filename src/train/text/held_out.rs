@@ -8,7 +8,7 @@ use crate::text::TextModel;
 use anyhow::Result;
 use rayon::prelude::*;
 use wavesynth_models::ar::Symbol;
-use wavesynth_models::objective::{Objective, WindowPast, Window};
+use wavesynth_models::objective::{Objective, Window, WindowPast};
 
 /// The held-out symbols that an evaluation reads, and how.
 pub struct HeldOutText<'a> {

@@ -3,7 +3,7 @@
 use crate::train::schedules::{Lengths, dropout_key};
 use crate::train::slots::Slots;
 use wavesynth_models::ar::{Symbol, Uniforms};
-use wavesynth_models::objective::{WindowPast, Window};
+use wavesynth_models::objective::{Window, WindowPast};
 
 /// The window of `symbols` whose loss has the rows `from .. from + rows`, cut at the end of the text, with at most
 /// `warmup` rows in front. At the beginning of the text its first input is `start`, as the engine's is.

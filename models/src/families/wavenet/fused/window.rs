@@ -4,7 +4,7 @@ use super::TILE;
 use super::head::{HeadScratch, HeadTile};
 use super::padded::{Padded, Weights};
 use super::phase_timer::{Phase, PhaseTimer};
-use crate::families::wavenet::{Condition, Config};
+use crate::families::wavenet::{ConditionConfig, Config};
 use crate::fused::padded::Matrix;
 use crate::fused::rows::add_rows;
 use crate::kernels::aligned::Aligned;
