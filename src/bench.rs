@@ -26,6 +26,8 @@ use serde::Serialize;
 use std::hint::black_box;
 use std::time::Instant;
 use wavesynth_models::ar::{Generators, Sampling, Uniforms};
+use wavesynth_models::condition::ConditionValues;
+use wavesynth_models::family::Facts;
 
 /// Symbols generated before the clock starts: caches and branch predictors as in mid-stream.
 const WARM_UP: usize = 4096;
@@ -92,7 +94,7 @@ pub fn measure(subject: &Subject, seconds: f64, grain: Grain, streams: usize) ->
     let steps = ((seconds * f64::from(subject.sample_rate)) as usize).max(1);
     let symbols = steps * streams;
     let mut generators = started(subject, streams);
-    let times = without_denormals(|| run(generators.as_mut(), subject.hop, steps, grain));
+    let times = without_denormals(|| run(generators.as_mut(), subject.model.config.facts(), steps, grain));
     let mean = times.total_ns / symbols as f64;
     let places = (grain == Grain::Symbol).then(|| slowest_place(&times.per_symbol_ns, subject.hop * BATCHES));
     let ns_per_symbol = exact_percentiles(times.per_symbol_ns);
@@ -131,20 +133,21 @@ struct Times {
 }
 
 /// `steps` steps of all streams, each of which has its own uniforms and its frames at samples of its own.
-fn run(generators: &mut dyn Generators, hop: usize, steps: usize, grain: Grain) -> Times {
-    let streams = generators.len();
+fn run(generators: &mut dyn Generators, facts: &Facts, steps: usize, grain: Grain) -> Times {
+    let (streams, hop) = (generators.len(), facts.hop);
+    let conditioned = facts.condition.is_some();
     // No two neighbours are equal: a frame that is held already costs nothing.
-    let frames = [vec![0.1; generators.cond_len()], vec![-0.1; generators.cond_len()]];
+    let values = [0.1, -0.1].map(|x| ConditionValues::filled(facts.condition.as_ref(), x));
     let mut dice: Vec<_> = (0..streams).map(|stream| Uniforms::keyed(1, stream as u64)).collect();
     let (mut uniforms, mut symbols) = (vec![0.0; streams], vec![0; streams]);
     let mut position = 0;
     let mut next = |generators: &mut dyn Generators| {
         for (stream, (uniform, dice)) in uniforms.iter_mut().zip(&mut dice).enumerate() {
             let position = position + stream * hop / streams;
-            if !frames[0].is_empty() && usize::is_multiple_of(position, hop) {
-                let [now, after] = [0, 1].map(|i| &frames[(position / hop + i) % 2]);
-                generators.condition(stream, now);
-                generators.announce(stream, after);
+            if conditioned && usize::is_multiple_of(position, hop) {
+                let [now, after] = [0, 1].map(|i| values[(position / hop + i) % 2].get());
+                generators.condition(stream, &now);
+                generators.announce(stream, &after);
             }
             *uniform = dice.next_uniform();
         }

@@ -17,6 +17,7 @@ mod denormals;
 mod ensemble;
 mod forced;
 mod frames;
+mod front_end;
 mod gain;
 mod line;
 mod listener;
@@ -32,6 +33,7 @@ pub use deadline::{Deadlines, Percentiles};
 pub use denormals::without_denormals;
 pub use ensemble::Ensemble;
 pub use forced::{Forced, frame_table};
+pub use front_end::FrameSource;
 pub use listener::{Listener, ListenerCounters, Pace};
 pub use sampling_policy::SamplingPolicy;
 pub use session::{Session, SessionReport, SessionSetup};
@@ -59,6 +61,8 @@ pub enum Length {
 pub struct Part {
     /// Who speaks, and what.
     pub conditioning: Box<Conditioning>,
+    /// What brings the frames in place of the conditioning's track. [`Length::Track`] then means for as long as it brings some.
+    pub front: Option<Box<dyn FrameSource>>,
     /// How symbols are drawn.
     pub policy: SamplingPolicy,
     /// Where the uniform numbers come from.
@@ -138,15 +142,6 @@ impl Synth {
         Self { ensemble, states, gain: Gain::new(sample_rate), position: 0, peak: 0.0, sample_rate }
     }
 
-    /// Has the first layer say what `listener` hears in place of a track; [`Length::Track`] then means for as long as it
-    /// hears something, and symbols are recorded where that is known ahead. To be called before the first sample.
-    ///
-    /// # Panics
-    /// When the listener's extractor was made for another context: see [`Voice::extractor`].
-    pub fn listen(&mut self, listener: Listener) {
-        self.ensemble.listen(0, Box::new(listener));
-    }
-
     /// Samples, of up to `wanted`, that [`Synth::fill`] can make at once; fewer only where they wait for a [`Listener`].
     ///
     /// # Real-time
@@ -155,9 +150,9 @@ impl Synth {
         if self.gain.is_paused() { wanted } else { self.ensemble.ready(0, wanted) }
     }
 
-    /// What the first layer listens to.
-    pub fn listener(&mut self) -> Option<&mut Listener> {
-        self.ensemble.listener(0)
+    /// What brings the first layer's frames in place of its conditioning's track.
+    pub fn front(&mut self) -> Option<&mut (dyn FrameSource + 'static)> {
+        self.ensemble.front(0)
     }
 
     /// Fills `out` with the next samples and returns how many there were: fewer than `out.len()` only at the end.
@@ -175,7 +170,7 @@ impl Synth {
                 *sample = 0.0;
                 continue;
             }
-            if !self.ensemble.advance(0) && self.is_over() {
+            if self.ensemble.advance() && self.is_over() {
                 return n;
             }
             *sample = self.next_sample() * self.gain.next();
@@ -279,7 +274,7 @@ impl Synth {
     pub fn wanted(&self, length: Length) -> Option<u64> {
         match length {
             Length::Samples(n) => Some(n),
-            Length::Track => self.ensemble.line(0)?.track_samples(),
+            Length::Track => self.ensemble.line(0)?.samples(),
         }
     }
 

@@ -9,8 +9,8 @@ use std::hint::black_box;
 use std::path::Path;
 use std::sync::Mutex;
 use wavesynth::synth::{
-    Command, Conditioning, Ensemble, Forced, Layer, Length, Listener, Pace, Part, SamplingPolicy, Synth,
-    UniformSource, Worker,
+    Command, Conditioning, Ensemble, Forced, FrameSource, Layer, Length, Listener, Pace, Part,
+    SamplingPolicy, Synth, UniformSource, Worker,
 };
 use wavesynth::voice::Voice;
 use wavesynth_audio::cond::Condition;
@@ -40,6 +40,7 @@ fn conditioning(voice: &Voice, values: [f32; 4]) -> Box<Conditioning> {
 fn part(voice: &Voice, policy: SamplingPolicy) -> Part {
     Part {
         conditioning: conditioning(voice, [1.0; 4]),
+        front: None,
         policy,
         uniforms: UniformSource::seed(1),
         length: Length::Samples(8000),
@@ -197,12 +198,12 @@ fn whoever_is_learned_costs_no_memory() {
     let speaker_stats = RunningSpeakerStats::learning(prior, voice.section.common.as_ref());
     let extractor = voice.extractor(speaker_stats, Path::new("test")).unwrap();
     let length = Length::Samples(64_000);
-    let mut synth =
-        Synth::new(&voice, Part { conditioning, length, ..part(&voice, SamplingPolicy::default()) });
-    synth.listen(Listener::recording(extractor, speech));
+    let front: Option<Box<dyn FrameSource>> = Some(Box::new(Listener::recording(extractor, speech)));
+    let part = Part { conditioning, front, length, ..part(&voice, SamplingPolicy::default()) };
+    let mut synth = Synth::new(&voice, part);
     let mut block = [0.0; 333];
     assert_eq!(violations(|| while synth.fill(&mut block) == block.len() {}), 0);
-    assert_eq!(synth.listener().unwrap().speaker_stats().alignments(), 1);
+    assert_eq!(synth.front().unwrap().speaker_stats().unwrap().alignments(), 1);
 }
 
 /// ListenerCounters, being left without input, catching up and the end, with the engine around it.
@@ -218,8 +219,8 @@ fn a_worker_that_listens_does_not_allocate() {
         let counters = listener.counters();
         let mut part = part(&voice, SamplingPolicy::default());
         part.length = Length::Track;
-        let mut synth = Synth::new(&voice, part);
-        synth.listen(listener);
+        part.front = Some(Box::new(listener));
+        let synth = Synth::new(&voice, part);
         let (producer, mut consumer) = ring(900);
         let (_commands, inbox) = bounded(8);
         let (outbox, _events) = bounded(8);

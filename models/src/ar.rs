@@ -19,6 +19,8 @@ pub use stream::Stream;
 pub use streams::Streams;
 pub use uniforms::Uniforms;
 
+use crate::condition::Condition;
+
 /// A mu-law code, a byte, a token id or a pixel level.
 pub type Symbol = u16;
 
@@ -30,11 +32,6 @@ pub trait Model: Send + Sync {
 
     /// What the parameters returned by [`Model::step`] mean.
     fn likelihood(&self) -> Likelihood;
-
-    /// Length of a conditioning frame; 0 for an unconditional model.
-    fn cond_len(&self) -> usize {
-        0
-    }
 
     /// The symbol that stands for x_{−1}, before anything was said.
     fn start(&self) -> Symbol;
@@ -48,18 +45,19 @@ pub trait Model: Send + Sync {
     /// Writes the whole state once: a few milliseconds for a long receptive field.
     fn reset(&self, state: &mut Self::State);
 
-    /// Holds `frame` (`cond_len()` values) as the condition of the steps that follow: the frame clock.
+    /// Holds `condition`, whose parts are as long as the model's [`crate::condition::ConditionSpec`] says, for the steps that
+    /// follow: the frame clock.
     ///
     /// # Real-time
     /// Yes.
-    fn condition(&self, _state: &mut Self::State, _frame: &[f32]) {}
+    fn condition(&self, _state: &mut Self::State, _condition: &Condition) {}
 
-    /// Says that `frame` (`cond_len()` values) will be the next that [`Model::condition`] is given: the steps until then
+    /// Says that `condition` will be the next that [`Model::condition`] is given: the steps until then
     /// may do its work in small parts. It changes no number, and it need not come true.
     ///
     /// # Real-time
     /// Yes.
-    fn announce(&self, _state: &mut Self::State, _frame: &[f32]) {}
+    fn announce(&self, _state: &mut Self::State, _condition: &Condition) {}
 
     /// Absorbs x_t and returns the parameters of p(x_{t+1} | x_≤t, c), `likelihood().params()` of them: the symbol
     /// clock.
@@ -119,9 +117,6 @@ pub trait Generator: Send {
     /// What is predicted.
     fn likelihood(&self) -> Likelihood;
 
-    /// Length of a conditioning frame; 0 for an unconditional model.
-    fn cond_len(&self) -> usize;
-
     /// Back to before the first symbol; the condition becomes all zeros.
     ///
     /// # Real-time
@@ -135,17 +130,17 @@ pub trait Generator: Send {
     /// Yes.
     fn reset_after(&mut self, x: Symbol);
 
-    /// Holds `frame` for the symbols that follow.
+    /// Holds `condition` for the symbols that follow.
     ///
     /// # Real-time
     /// Yes.
-    fn condition(&mut self, frame: &[f32]);
+    fn condition(&mut self, condition: &Condition);
 
-    /// Says that `frame` will be the next condition: see [`Model::announce`].
+    /// Says that `condition` will be the next: see [`Model::announce`].
     ///
     /// # Real-time
     /// Yes.
-    fn announce(&mut self, _frame: &[f32]) {}
+    fn announce(&mut self, condition: &Condition);
 
     /// Changes how symbols are drawn from the next one on.
     ///
@@ -193,9 +188,6 @@ pub trait Generators: Send {
     /// What is predicted.
     fn likelihood(&self) -> Likelihood;
 
-    /// Length of a conditioning frame; 0 for an unconditional model.
-    fn cond_len(&self) -> usize;
-
     /// Number of streams, running or not.
     fn len(&self) -> usize;
 
@@ -222,17 +214,17 @@ pub trait Generators: Send {
     /// Yes.
     fn end(&mut self, stream: usize);
 
-    /// Holds `frame` for the symbols of `stream` that follow.
+    /// Holds `condition` for the symbols of `stream` that follow.
     ///
     /// # Real-time
     /// Yes.
-    fn condition(&mut self, stream: usize, frame: &[f32]);
+    fn condition(&mut self, stream: usize, condition: &Condition);
 
-    /// Says that `frame` will be the next condition of `stream`: see [`Model::announce`].
+    /// Says that `condition` will be the next of `stream`: see [`Model::announce`].
     ///
     /// # Real-time
     /// Yes.
-    fn announce(&mut self, stream: usize, frame: &[f32]);
+    fn announce(&mut self, stream: usize, condition: &Condition);
 
     /// Changes how `stream`'s symbols are drawn from the next one on.
     ///

@@ -73,6 +73,87 @@ pub struct Condition<'a> {
     pub frames: Option<FrameWindow<'a>>,
 }
 
+/// The frames of a training window, row by row.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct FrameTable {
+    /// [N, (2C + 1) F] row-major: a [`FrameWindow`] each, zeros where there is no track.
+    pub rows: Vec<f32>,
+    /// `[N]` whose they are; `None` where there is no track.
+    pub sources: Vec<Option<TrackSource>>,
+}
+
+impl FrameTable {
+    /// Adds frame `i` of `track` as `spec` shows it; no track, or an empty one, leaves zeros.
+    pub fn push(&mut self, spec: &FrameSpec, track: Option<FeatureTrack>, i: usize) {
+        let begin = self.rows.len();
+        self.rows.resize(begin + spec.window_len(), 0.0);
+        let shown = track.filter(|t| spec.splice(t.features, i, &mut self.rows[begin..]));
+        self.sources.push(shown.map(|t| t.source));
+    }
+
+    /// N.
+    pub fn len(&self) -> usize {
+        self.sources.len()
+    }
+
+    /// Whether there is no frame.
+    pub fn is_empty(&self) -> bool {
+        self.sources.is_empty()
+    }
+
+    /// Keeps the first `n` frames.
+    pub fn truncate(&mut self, n: usize) {
+        if n < self.len() {
+            let width = self.rows.len() / self.len();
+            self.rows.truncate(n * width);
+            self.sources.truncate(n);
+        }
+    }
+
+    /// Frame `i`; `None` where there is no track.
+    ///
+    /// # Panics
+    /// When there is no such frame.
+    pub fn window(&self, i: usize) -> Option<FrameWindow<'_>> {
+        let width = self.rows.len() / self.len();
+        self.sources[i].map(|source| FrameWindow { rows: &self.rows[i * width..][..width], source })
+    }
+}
+
+impl<'a> From<&'a [f32]> for FeatureTrack<'a> {
+    fn from(features: &'a [f32]) -> Self {
+        Self { features, source: TrackSource::Own }
+    }
+}
+
+/// A condition that owns its values.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct ConditionValues {
+    /// [E].
+    pub embedding: Vec<f32>,
+    /// The label.
+    pub class: Option<usize>,
+    /// [2C + 1, F]; empty without frames.
+    pub rows: Vec<f32>,
+    /// Whose the frames are.
+    pub source: TrackSource,
+}
+
+impl ConditionValues {
+    /// All parts of `spec`, every number `x`.
+    pub fn filled(spec: Option<&ConditionSpec>, x: f32) -> Self {
+        let Some(spec) = spec else { return Self::default() };
+        Self { embedding: vec![x; spec.embedding_dim()], rows: vec![x; spec.window_len()], ..Self::default() }
+    }
+
+    /// The values.
+    pub fn get(&self) -> Condition<'_> {
+        let frames = FrameWindow { rows: &self.rows, source: self.source };
+        let frames = (!self.rows.is_empty()).then_some(frames);
+        Condition { embedding: &self.embedding, class: self.class, frames }
+    }
+}
+
 impl ConditionSpec {
     /// E; 0 without global conditioning.
     pub fn embedding_dim(&self) -> usize {
@@ -82,6 +163,11 @@ impl ConditionSpec {
     /// F; 0 without local conditioning.
     pub fn features(&self) -> usize {
         self.frames.map_or(0, |f| f.features)
+    }
+
+    /// Values of a [`FrameWindow`]; 0 without local conditioning.
+    pub fn window_len(&self) -> usize {
+        self.frames.map_or(0, |f| f.window_len())
     }
 
     /// C; 0 without local conditioning.

@@ -4,6 +4,7 @@
 //! fused layers with a backward of their own. A test holds them to the same loss and the same gradient.
 
 use crate::ar::Symbol;
+use crate::condition::FrameTable;
 use crate::kernels::Isa;
 use crate::weights::Layout;
 use candle_core::Device;
@@ -97,10 +98,9 @@ pub struct Window {
     pub targets: Vec<Symbol>,
     /// Rows at the front that warm the receptive field up and stay out of the loss.
     pub warmup: usize,
-    /// [N, local_len] flag and spliced features of each frame, row t reading frame t / hop, N = ⌈T / hop⌉; empty for a
-    /// model without local conditioning.
-    pub frames: Vec<f32>,
-    /// Row of the speaker table; `None` for a model without global conditioning.
+    /// N = ⌈T / hop⌉ frames, row t reading frame t / hop; empty for a model without local conditioning.
+    pub frames: FrameTable,
+    /// Row of the embedding table; `None` for a model without global conditioning.
     pub speaker: Option<usize>,
     /// Key of the masks that [dropout](crate::dropout) lays over the window; `None` for a reading without them.
     pub dropout: Option<u64>,

@@ -5,6 +5,7 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::path::Path;
 use wavesynth_models::ar::{Sampling, Uniforms};
+use wavesynth_models::condition::ConditionValues;
 use wavesynth_models::kernels::Isa;
 use wavesynth_models::loaded::{Loaded, quantise};
 use wavesynth_models::weights::{Checkpoint, Dtype};
@@ -55,8 +56,8 @@ fn a_stream_neither_allocates_nor_frees() {
         quantise(&mut file, dtype).unwrap();
         let model = Loaded::from_checkpoint(file, isa).unwrap();
         let mut stream = model.generator(Sampling::default());
-        let frame = vec![0.1; stream.cond_len()];
-        let other = vec![0.2; stream.cond_len()];
+        let values = [0.1, 0.2].map(|x| ConditionValues::filled(model.config.facts().condition.as_ref(), x));
+        let [frame, other] = values.each_ref().map(ConditionValues::get);
         let mut row = vec![0.0; stream.likelihood().classes()];
         let mut uniforms = Uniforms::new(1);
         let n = count(|| {

@@ -27,6 +27,7 @@ pub fn change_to_sound(voice: &Voice, latency_ms: u32) -> Result<Option<Percenti
     let speaker = |v: f32| (shape.speaker_dim > 0).then(|| vec![v; shape.speaker_dim]);
     let part = Part {
         conditioning: Box::new(Conditioning::of(speaker(0.0), None)),
+        front: None,
         policy: SamplingPolicy::default(),
         uniforms: UniformSource::seed(1),
         length: Length::Samples(u64::MAX),

@@ -107,7 +107,7 @@ fn along_a_stream(subject: &Subject, longest: f64) -> Vec<GrowthRow> {
     while from < longest {
         let symbols = ((to - from) * f64::from(subject.sample_rate)).ceil() as usize;
         let times = without_denormals(|| {
-            run(generators.as_mut(), subject.hop, symbols, Grain::Block(BLOCK)).per_symbol_ns
+            run(generators.as_mut(), subject.model.config.facts(), symbols, Grain::Block(BLOCK)).per_symbol_ns
         });
         rows.push(GrowthRow {
             vary: "length".into(),

@@ -20,7 +20,7 @@ use std::path::Path;
 use std::time::Instant;
 use wavesynth_models::ar::Uniforms;
 use wavesynth_models::families::wavenet;
-use wavesynth_models::family::{FamilyConfig, NamedShape};
+use wavesynth_models::family::{Family, FamilyConfig, NamedShape};
 use wavesynth_models::objective::{Objective, Window};
 
 /// Steps before the clock starts: buffers are made in the first, and the second still fills caches.
@@ -233,7 +233,7 @@ fn wavenet(
     train.max_warmup = options.max_warmup.or(train.max_warmup);
     train.engine = options.engine.unwrap_or(train.engine);
     let corpus = random_corpus(config, train.window);
-    let cutter = Cutter::new(config, train.window, train.max_warmup);
+    let cutter = Cutter::new(&config.facts(), train.window, train.max_warmup);
     let objective = train::objective(&config.clone().into(), train.engine, Device::Cpu, 0.0, &|_| true)?;
     if let Some(max) = train.max_memory {
         let threads = rayon::current_num_threads();

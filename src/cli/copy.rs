@@ -132,6 +132,7 @@ fn copy(
     let track = Conditioning::from_features(voice, &raw, stats, path)?;
     let part = Part {
         conditioning: Box::new(speaker.clone().overlaid(track)),
+        front: None,
         policy: args.policy.get(true)?,
         uniforms: UniformSource::seed(args.policy.seed()),
         length: Length::Track,

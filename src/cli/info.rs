@@ -9,7 +9,6 @@ use wavesynth::text;
 use wavesynth::voice::{SECTION, VoiceSection};
 use wavesynth_models::family::FamilyConfig;
 use wavesynth_models::in_file::AtPath;
-use wavesynth_models::loaded::ModelError;
 use wavesynth_models::weights::{self, Checkpoint};
 
 /// Show what a checkpoint holds
@@ -27,7 +26,7 @@ pub struct Args {
 pub fn run(args: Args) -> Result<()> {
     let (checkpoint, path) = read_checkpoint(args.model.as_deref())?;
     let config = FamilyConfig::from_header(&checkpoint.header).at(&path)?;
-    weights::check(&checkpoint.tensors, &config.table()).map_err(|e| ModelError::Weights(e).at(&path))?;
+    weights::check(&checkpoint.tensors, &config.table()).at(&path)?;
     let voice = VoiceSection::from_header(&checkpoint.header, &path).ok();
     if args.json {
         output::json(&value(&checkpoint, &config, voice.as_ref())?)

@@ -8,7 +8,7 @@ use std::io::{IsTerminal, stdin};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
-use wavesynth::synth::{Conditioning, Length, Listener, ListenerCounters, Pace};
+use wavesynth::synth::{Conditioning, FrameSource, Length, Listener, ListenerCounters, Pace};
 use wavesynth::voice::Voice;
 use wavesynth_audio::features::{CausalExtractor, RunningSpeakerStats, SAMPLE_RATE, SpeakerStats};
 use wavesynth_audio::resample::RATES;
@@ -142,9 +142,9 @@ impl Input {
         Self { counters, delay_ms, listener: Some(listener), kind }
     }
 
-    /// What hears it, for a synth to take.
-    pub fn listener(&mut self) -> Option<Listener> {
-        self.listener.take()
+    /// What makes frames of it, for a synth to take.
+    pub fn front(&mut self) -> Option<Box<dyn FrameSource>> {
+        self.listener.take().map(|listener| Box::new(listener) as _)
     }
 
     /// What was heard.

@@ -79,6 +79,7 @@ fn graph(
 ) -> Result<Vec<f32>> {
     use wavesynth_models::ar::Graph;
     use wavesynth_models::candle_core::{Device, Tensor};
+    use wavesynth_models::families::wavenet::ConditionConfig;
     use wavesynth_models::families::wavenet::graph::WaveNetGraph;
 
     let device = Device::Cpu;
@@ -89,7 +90,7 @@ fn graph(
     inputs.extend(symbols[..symbols.len() - 1].iter().map(|&x| u32::from(x)));
     let inputs = Tensor::from_vec(inputs, (1, symbols.len()), &device)?;
     let frames = wavesynth::synth::frame_table(voice, conditioning, symbols.len());
-    let cond = match voice.config.cond_len() {
+    let cond = match voice.config.condition.as_ref().map_or(0, ConditionConfig::len) {
         0 => None,
         n => Some(Tensor::from_slice(&frames, (1, frames.len() / n, n), &device)?),
     };

@@ -116,6 +116,7 @@ pub fn run(args: Args) -> Result<()> {
     let length = args.input.length(&args.length, &conditioning, voice.section.sample_rate)?;
     let part = Part {
         conditioning: Box::new(conditioning),
+        front: input.as_mut().and_then(Input::front),
         policy,
         uniforms: UniformSource::seed(args.policy.seed()),
         length,
@@ -128,9 +129,6 @@ pub fn run(args: Args) -> Result<()> {
         layers.push(layer.layer(number, &voice, &base)?);
     }
     let mut synth = Synth::layered(&voice, layers);
-    if let Some(listener) = input.as_mut().and_then(Input::listener) {
-        synth.listen(listener);
-    }
     interrupt::watch()?;
     let request =
         device::Request { name: args.device.as_deref(), rate: voice.section.sample_rate, latency_ms };

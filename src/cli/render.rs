@@ -129,11 +129,9 @@ fn one(args: &Args, path: &Path) -> Result<()> {
     }
     let given = uniforms.len();
     let record = args.codes.is_some();
-    let mut synth =
-        Synth::new(&voice, Part { conditioning: Box::new(conditioning), policy, uniforms, length, record });
-    if let Some(listener) = input.as_mut().and_then(Input::listener) {
-        synth.listen(listener);
-    }
+    let front = input.as_mut().and_then(Input::front);
+    let part = Part { conditioning: Box::new(conditioning), front, policy, uniforms, length, record };
+    let mut synth = Synth::new(&voice, part);
     if let (Some(path), Some(there), Some(wanted)) = (&args.uniforms, given, synth.wanted(length))
         && there < wanted
     {

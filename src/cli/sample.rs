@@ -42,7 +42,7 @@ pub fn run(args: Args) -> Result<()> {
         text => text.as_bytes().to_vec(),
     };
     let symbols = tokenizer.encode(&prompt, "the prompt")?;
-    if let Some(past_len) = model.config.past_len().filter(|m| symbols.len() > *m) {
+    if let Some(past_len) = model.config.facts().past.filter(|m| symbols.len() > *m) {
         let unit = tokenizer.unit();
         eprintln!("the prompt has {} {unit}s; the model sees the last {past_len}", symbols.len());
     }

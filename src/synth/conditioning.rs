@@ -6,10 +6,11 @@ use crate::voice::Voice;
 use anyhow::{Context, Result};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::Path;
+use std::sync::Arc;
 use wavesynth_audio::cond::Condition;
 use wavesynth_audio::features::common::Alignment;
 use wavesynth_audio::features::{RawFeatures, SpeakerStats};
-use wavesynth_models::families::wavenet::TrackRef;
+use wavesynth_models::condition::{FeatureTrack, TrackSource};
 
 /// A speaker vector, a feature track, or both.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -32,7 +33,7 @@ struct SpeakerPart {
 #[derive(Debug, Clone, PartialEq)]
 struct TrackPart {
     /// [N, features], row by row; N > 0.
-    values: Vec<f32>,
+    values: Arc<[f32]>,
     /// Whose, where that is known, and the way from him to the common space.
     by: Option<(Person, Alignment)>,
 }
@@ -92,7 +93,7 @@ impl Conditioning {
         if let Some((wanted, t)) = given {
             t.check(wanted).with_context(|| path.display().to_string())?;
             let by = condition.stats.as_ref().map(|stats| known(voice, stats));
-            track = Some(TrackPart { values: t.frames.clone(), by });
+            track = Some(TrackPart { values: t.frames.as_slice().into(), by });
         }
         Ok(Self { speaker, track })
     }
@@ -124,18 +125,18 @@ impl Conditioning {
     pub(crate) fn of(speaker: Option<Vec<f32>>, track: Option<Vec<f32>>) -> Self {
         Self {
             speaker: speaker.map(|values| SpeakerPart { values, person: None, conversion: None }),
-            track: track.map(|values| TrackPart { values, by: None }),
+            track: track.map(|values| TrackPart { values: values.into(), by: None }),
         }
     }
 
     /// The vector of one of a voice's speakers and a track, perhaps empty.
     #[cfg(feature = "train")]
-    pub(crate) fn known(speaker: Option<Vec<f32>>, track: TrackRef) -> Self {
+    pub(crate) fn known(speaker: Option<Vec<f32>>, track: FeatureTrack) -> Self {
         let features = (!track.features.is_empty()).then(|| track.features.to_vec());
         let mut conditioning = Self::of(speaker, features);
         if let (Some(who), Some(what)) = (&mut conditioning.speaker, &mut conditioning.track) {
             who.person = Some(Person(0));
-            what.by = track.own.then(|| (Person(0), Alignment::identity()));
+            what.by = (track.source == TrackSource::Own).then(|| (Person(0), Alignment::identity()));
         }
         conditioning
     }
@@ -182,17 +183,21 @@ impl Conditioning {
         self.speaker.as_ref().map(|who| &who.values[..])
     }
 
-    /// The track, and whether it is known to be of the vector's speaker; nobody else's where there is no vector.
-    pub fn track(&self) -> Option<TrackRef<'_>> {
-        let what = self.track.as_ref()?;
-        let by = what.by.as_ref().map(|(person, _)| *person);
-        let own = |who: &SpeakerPart| who.person.is_some() && who.person == by;
-        Some(TrackRef { features: &what.values, own: self.speaker.as_ref().is_none_or(own) })
+    /// The track's features [N, F]; empty without one.
+    pub(super) fn features(&self) -> Arc<[f32]> {
+        self.track.as_ref().map_or_else(Arc::default, |track| track.values.clone())
     }
 
-    /// The features of somebody who is heard.
-    pub(super) fn listener_track<'a>(&self, features: &'a [f32]) -> TrackRef<'a> {
-        TrackRef { features, own: self.speaker.is_none() }
+    /// Whose speech the frames are made from: the vector's speaker's where the track is known to be his, and where there is no
+    /// vector; another's where a front end brings them in place of the track.
+    pub fn source(&self, by_front_end: bool) -> TrackSource {
+        let track = self.track.as_ref().filter(|_| !by_front_end);
+        let by = track.and_then(|t| t.by.as_ref()).map(|(person, _)| *person);
+        let own = |who: &SpeakerPart| who.person.is_some() && who.person == by;
+        match self.speaker.as_ref().is_none_or(own) {
+            true => TrackSource::Own,
+            false => TrackSource::CrossSpeaker,
+        }
     }
 
     /// What makes the vector's speaker of whoever is known to speak instead (whom `heard` says, or else whom the track is

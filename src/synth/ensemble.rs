@@ -1,7 +1,7 @@
 //! Several streams of one voice in lockstep: every weight that is read serves all of them.
 
 use super::line::Line;
-use super::{Conditioning, Listener, Part, SamplingPolicy};
+use super::{Conditioning, FrameSource, Part, SamplingPolicy};
 use crate::voice::Voice;
 use wavesynth_models::ar::{Generators, Sampling, Symbol};
 
@@ -130,16 +130,9 @@ impl Ensemble {
         }
     }
 
-    /// See [`super::Synth::listen`].
-    pub(super) fn listen(&mut self, at: usize, listener: Box<Listener>) {
-        if let Some(line) = &mut self.lines[at] {
-            line.listen(listener);
-        }
-    }
-
-    /// What stream `at` listens to.
-    pub(super) fn listener(&mut self, at: usize) -> Option<&mut Listener> {
-        self.lines[at].as_mut()?.listener()
+    /// What brings the frames of stream `at` in place of its conditioning's track.
+    pub(super) fn front(&mut self, at: usize) -> Option<&mut (dyn FrameSource + 'static)> {
+        self.lines[at].as_mut()?.front()
     }
 
     /// Samples of `wanted` that stream `at` can say from what it heard so far.
@@ -150,12 +143,14 @@ impl Ensemble {
         self.lines[at].as_mut().map_or(wanted, |line| line.ready(wanted))
     }
 
-    /// Has stream `at` hear on, if it listens and its next sample needs it. False when nothing more is heard.
+    /// Has the streams that run go on to the frame of the sample at hand. Whether one has ended by that.
     ///
     /// # Real-time
     /// Yes.
-    pub(super) fn advance(&mut self, at: usize) -> bool {
-        self.lines[at].as_mut().is_none_or(Line::advance)
+    pub(super) fn advance(&mut self) -> bool {
+        let Self { streams, lines, .. } = self;
+        let running = lines.iter_mut().enumerate().filter(|(at, _)| streams.is_running(*at));
+        running.filter_map(|(_, line)| line.as_mut()).fold(false, |ended, line| line.advance() || ended)
     }
 
     pub(super) fn set_policy(&mut self, policy: SamplingPolicy) {

@@ -17,7 +17,7 @@ impl Forced {
     pub fn new(voice: &Voice, conditioning: Conditioning) -> Self {
         Self {
             generator: voice.model.generator(Sampling::default()),
-            frames: Frames::new(voice.config.condition.clone(), Box::new(conditioning)),
+            frames: Frames::new(voice.model.config.facts(), Box::new(conditioning), None),
             position: 0,
         }
     }
@@ -43,11 +43,13 @@ impl Forced {
 /// The conditioning frames of `samples` samples under `conditioning` [⌈samples / hop⌉, cond_len], row by row: what the engine
 /// is given one at a time. Empty for an unconditional voice.
 pub fn frame_table(voice: &Voice, conditioning: Conditioning, samples: usize) -> Vec<f32> {
-    let mut frames = Frames::new(voice.config.condition.clone(), Box::new(conditioning));
-    let hop = voice.config.hop().max(1);
-    let mut table = Vec::new();
-    for position in (0..samples as u64).step_by(hop) {
-        table.extend(frames.due(position).unwrap_or_default());
+    let mut frames = Frames::new(voice.model.config.facts(), Box::new(conditioning), None);
+    let Some(config) = &voice.config.condition else { return Vec::new() };
+    let mut table = vec![0.0; samples.div_ceil(config.hop) * config.len()];
+    for (i, row) in table.chunks_exact_mut(config.len()).enumerate() {
+        if let Some(condition) = frames.due((i * config.hop) as u64) {
+            config.write(&condition, row);
+        }
     }
     table
 }

@@ -1,37 +1,43 @@
-//! The frame clock: which conditioning frame is due at which sample.
+//! The frame clock: which condition is due at which sample.
 
 use super::conditioning::Conditioning;
-use super::listener::Listener;
+use super::front_end::{FrameSource, TrackFront};
 use wavesynth_audio::features::common::Alignment;
 use wavesynth_audio::features::{RunningSpeakerStats, VOICING};
 use wavesynth_models::ar::Generator;
-use wavesynth_models::families::wavenet::ConditionConfig;
+use wavesynth_models::condition::{Condition, ConditionSpec, FrameSpec, FrameWindow};
+use wavesynth_models::family::Facts;
 
-/// A stream that frames are told to.
+/// A stream that is given conditions.
 pub(super) trait Conditioned {
     /// See [`Generator::condition`].
-    fn condition(&mut self, frame: &[f32]);
+    fn condition(&mut self, condition: &Condition);
     /// See [`Generator::announce`].
-    fn announce(&mut self, frame: &[f32]);
+    fn announce(&mut self, condition: &Condition);
 }
 
 impl Conditioned for Box<dyn Generator> {
-    fn condition(&mut self, frame: &[f32]) {
-        self.as_mut().condition(frame);
+    fn condition(&mut self, condition: &Condition) {
+        self.as_mut().condition(condition);
     }
 
-    fn announce(&mut self, frame: &[f32]) {
-        self.as_mut().announce(frame);
+    fn announce(&mut self, condition: &Condition) {
+        self.as_mut().announce(condition);
     }
 }
 
-/// Walks through a conditioning one frame at a time. Sample t is spoken under frame t / hop.
+/// Walks through a conditioning one frame at a time. Sample t is made under frame t / hop.
 pub(super) struct Frames {
     /// `None` for an unconditional model, which is due no frame.
-    shape: Option<ConditionConfig>,
+    spec: Option<ConditionSpec>,
+    hop: u64,
     conditioning: Box<Conditioning>,
-    /// What brings the features in place of the conditioning's track.
-    listener: Option<Box<Listener>>,
+    /// The conditioning's track.
+    track: TrackFront,
+    /// What brings the frames in its place.
+    front: Option<Box<dyn FrameSource>>,
+    /// Frames that the front end has gone on to.
+    begun: u64,
     /// Makes the conditioning's speaker of another who is heard or whose track it is.
     conversion: Option<Alignment>,
     /// [`RunningSpeakerStats::alignments`] that it was made with.
@@ -45,46 +51,54 @@ pub(super) struct Frames {
     fade: (u64, u64),
     /// Frame at which the track began.
     track_start: u64,
-    frame: Vec<f32>,
+    /// The condition written last: speaker vector, and frames with their neighbours.
+    written: (Vec<f32>, Vec<f32>),
     /// Of the frame in force.
     voicing: f32,
 }
 
 impl Frames {
-    pub(super) fn new(shape: Option<ConditionConfig>, conditioning: Box<Conditioning>) -> Self {
-        let speaker_dim = shape.as_ref().map_or(0, |c| c.speaker_dim);
+    /// For a model of `facts`; `front` in place of the conditioning's track has to be made for it.
+    pub(super) fn new(
+        facts: &Facts,
+        conditioning: Box<Conditioning>,
+        front: Option<Box<dyn FrameSource>>,
+    ) -> Self {
+        let spec = facts.condition.clone();
+        let dim = spec.as_ref().map_or(0, ConditionSpec::embedding_dim);
+        let none = FrameSpec { features: 0, context: 0, tells_source: false };
+        let shown = spec.as_ref().and_then(|c| c.frames).unwrap_or(none);
         let mut frames = Self {
-            frame: vec![0.0; shape.as_ref().map_or(0, ConditionConfig::len)],
-            from: vec![0.0; speaker_dim],
-            speaker: vec![0.0; speaker_dim],
-            target: vec![0.0; speaker_dim],
+            hop: facts.hop as u64,
+            track: TrackFront::new(shown, conditioning.features()),
+            front,
+            begun: 0,
+            written: (vec![0.0; dim], vec![0.0; shown.window_len()]),
+            from: vec![0.0; dim],
+            speaker: vec![0.0; dim],
+            target: vec![0.0; dim],
             fade: (0, 0),
             track_start: 0,
             voicing: 0.0,
-            listener: None,
             conversion: None,
             alignments: 0,
             conditioning,
-            shape,
+            spec,
         };
-        frames.begin();
+        frames.convert();
+        frames.speaker.copy_from_slice(&frames.target);
         frames
     }
 
-    /// Takes the features from `listener` from here on. It has to be made for this shape.
-    pub(super) fn listen(&mut self, listener: Box<Listener>) {
-        self.listener = Some(listener);
-        self.begin();
-    }
-
-    /// Starts with the conditioning's speaker at once.
-    fn begin(&mut self) {
-        self.convert();
-        self.speaker.copy_from_slice(&self.target);
+    fn source(&mut self) -> &mut dyn FrameSource {
+        match &mut self.front {
+            Some(front) => front.as_mut(),
+            None => &mut self.track,
+        }
     }
 
     fn convert(&mut self) {
-        let speaker_stats = self.listener.as_ref().map(|l| l.speaker_stats());
+        let speaker_stats = self.front.as_ref().and_then(|f| f.speaker_stats());
         self.alignments = speaker_stats.map_or(0, RunningSpeakerStats::alignments);
         let (conversion, vector) =
             self.conditioning.conversion(speaker_stats.map(RunningSpeakerStats::stats)).unzip();
@@ -94,46 +108,42 @@ impl Frames {
         }
     }
 
-    pub(super) fn listener(&mut self) -> Option<&mut Listener> {
-        self.listener.as_deref_mut()
+    /// What brings the frames in place of the conditioning's track.
+    pub(super) fn front(&mut self) -> Option<&mut (dyn FrameSource + 'static)> {
+        self.front.as_deref_mut()
     }
 
-    /// Samples of `wanted` from `position` on that can be made from what was heard so far.
+    /// Samples of `wanted` from `position` on that can be made from the frames that are there.
     pub(super) fn ready(&mut self, position: u64, wanted: usize) -> usize {
-        let hop = self.hop();
-        let Some(listener) = &mut self.listener else { return wanted };
+        let hop = self.hop;
+        let Some(front) = &mut self.front else { return wanted };
         match position % hop {
-            0 if !listener.is_ready() => 0,
+            0 if !front.is_ready() => 0,
             done => wanted.min((hop - done) as usize),
         }
     }
 
-    /// Hears on if a frame begins at sample `position`. False when nothing more is heard.
+    /// Goes on to the frame that begins at sample `position`, if one does and it has not yet. False where there is no more.
     pub(super) fn advance(&mut self, position: u64) -> bool {
-        let begins = position.is_multiple_of(self.hop());
-        match &mut self.listener {
-            Some(listener) if begins => {
-                let more = listener.advance();
-                if listener.speaker_stats().alignments() != self.alignments {
-                    self.convert();
-                }
-                more
-            }
-            _ => true,
+        if !position.is_multiple_of(self.hop) || self.begun > position / self.hop {
+            return true;
         }
-    }
-
-    fn hop(&self) -> u64 {
-        self.shape.as_ref().map_or(1, |c| c.hop as u64)
+        self.begun = position / self.hop + 1;
+        let more = self.source().advance();
+        let alignments = self.front.as_ref().and_then(|f| f.speaker_stats()).map(|s| s.alignments());
+        if alignments.is_some_and(|n| n != self.alignments) {
+            self.convert();
+        }
+        more
     }
 
     /// Conditions `stream` for sample `position`: with the frame that begins there, if one does, and announces the one
     /// after it, whose work is then spread over the samples in between. Whether a frame began.
     pub(super) fn condition(&mut self, position: u64, stream: &mut impl Conditioned) -> bool {
-        let Some(frame) = self.due(position) else {
+        let Some(condition) = self.due(position) else {
             return false;
         };
-        stream.condition(frame);
+        stream.condition(&condition);
         self.announce(position + 1, stream);
         true
     }
@@ -146,51 +156,56 @@ impl Frames {
     /// Announces the frame that begins at sample `position` or next after it, as far as is known by then.
     pub(super) fn announce(&mut self, position: u64, stream: &mut impl Conditioned) {
         // What is still to be heard can't be announced.
-        if self.shape.is_some() && self.listener.is_none() {
-            let frame = self.write(position.div_ceil(self.hop()), false);
-            stream.announce(frame);
+        if self.spec.is_some() && self.front.is_none() {
+            stream.announce(&self.write(position.div_ceil(self.hop), 1));
         }
     }
 
-    /// The frame that begins at sample `position`, if one does.
-    pub(super) fn due(&mut self, position: u64) -> Option<&[f32]> {
-        let begins = self.shape.is_some() && position.is_multiple_of(self.hop());
-        begins.then(|| self.write(position / self.hop(), true))
+    /// The condition of the frame that begins at sample `position`, if one does.
+    pub(super) fn due(&mut self, position: u64) -> Option<Condition<'_>> {
+        let begins = self.spec.is_some() && position.is_multiple_of(self.hop);
+        begins.then(|| {
+            self.advance(position);
+            self.write(position / self.hop, 0)
+        })
     }
 
-    /// Frame `i`; in force from here on, or only looked at.
-    fn write(&mut self, i: u64, in_force: bool) -> &[f32] {
-        let Some(shape) = &self.shape else { return &[] };
-        let at = (i - self.track_start.min(i)) as usize;
-        let (track, at) = match &self.listener {
-            Some(listener) => (Some(self.conditioning.listener_track(listener.window())), listener.context()),
-            None => (self.conditioning.track(), at),
+    /// Frame `i`: the front end's own, in force from here on, or only looked at, one `ahead`.
+    fn write(&mut self, i: u64, ahead: usize) -> Condition<'_> {
+        let in_force = ahead == 0;
+        let (vector, rows) = &mut self.written;
+        let spec = self.spec.as_ref().and_then(|c| c.frames);
+        let source: &dyn FrameSource = match &self.front {
+            Some(front) => front.as_ref(),
+            None => &self.track,
         };
-        shape.write_frame(&self.speaker, track, at, &mut self.frame);
-        if let Some(map) = &self.conversion {
-            shape.rows_mut(&mut self.frame).for_each(|row| map.apply(row));
+        let shown = spec.is_some() && source.write(ahead, rows);
+        if let Some(map) = self.conversion.as_ref().filter(|_| shown) {
+            rows.chunks_exact_mut(spec.map_or(1, |s| s.features)).for_each(|row| map.apply(row));
         }
         if in_force {
-            let features = shape.centre(&self.frame);
-            self.voicing = features.and_then(|f| f.get(VOICING)).copied().unwrap_or(0.0);
+            let centre = spec.filter(|_| shown).map(|s| s.centre(rows));
+            self.voicing = centre.and_then(|f| f.get(VOICING)).copied().unwrap_or(0.0);
         }
+        vector.copy_from_slice(&self.speaker);
         if self.conditioning.has_speaker() {
             let (start, frames) = self.fade;
             let done = i - start.min(i) + 1;
-            let speaker = &mut self.frame[..self.target.len()];
             if done >= frames {
-                speaker.copy_from_slice(&self.target);
+                vector.copy_from_slice(&self.target);
             } else {
                 let share = done as f32 / frames as f32;
-                for ((now, &a), &b) in speaker.iter_mut().zip(&self.from).zip(&self.target) {
+                for ((now, &a), &b) in vector.iter_mut().zip(&self.from).zip(&self.target) {
                     *now = a + (b - a) * share;
                 }
             }
             if in_force {
-                self.speaker.copy_from_slice(speaker);
+                self.speaker.copy_from_slice(vector);
             }
         }
-        &self.frame
+        let source = self.conditioning.source(self.front.is_some());
+        let frames = shown.then_some(FrameWindow { rows, source });
+        Condition { embedding: vector, class: None, frames }
     }
 
     /// See [`super::Synth::change`].
@@ -201,14 +216,15 @@ impl Frames {
         fade_ms: u32,
         sample_rate: u32,
     ) -> Box<Conditioning> {
-        let next = position.div_ceil(self.hop());
+        let next = position.div_ceil(self.hop);
         if conditioning.has_speaker() {
             self.from.copy_from_slice(&self.speaker);
             let samples = u64::from(fade_ms) * u64::from(sample_rate) / 1000;
-            self.fade = (next, samples / self.hop());
+            self.fade = (next, samples / self.hop);
         }
         if conditioning.has_track() {
             self.track_start = next;
+            self.track.restart(conditioning.features());
         }
         conditioning.inherit(&mut self.conditioning);
         let old = std::mem::replace(&mut self.conditioning, conditioning);
@@ -218,26 +234,24 @@ impl Frames {
 
     /// Sample at which the track began.
     pub(super) fn track_start(&self) -> u64 {
-        self.track_start * self.hop()
+        self.track_start * self.hop
     }
 
-    /// Samples that the track lasts.
-    pub(super) fn track_samples(&self) -> Option<u64> {
-        let features = self.shape.as_ref()?.features;
-        let frames = match &self.listener {
-            Some(listener) => listener.frames()?,
-            None => self.conditioning.track()?.features.len() / features.max(1),
-        };
-        Some(frames as u64 * self.hop())
+    /// Samples that the front end lasts; `None` where that is not known.
+    pub(super) fn samples(&self) -> Option<u64> {
+        let source: &dyn FrameSource = self.front.as_deref().unwrap_or(&self.track);
+        Some(source.frames()? as u64 * self.hop)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use wavesynth_models::families::wavenet::{ConditionConfig, Config};
+    use wavesynth_models::family::Family;
 
     fn frames() -> Frames {
-        let shape = ConditionConfig {
+        let condition = ConditionConfig {
             speakers: 2,
             speaker_dim: 1,
             features: 1,
@@ -246,17 +260,27 @@ mod tests {
             others: 0,
             hop: 4,
         };
-        Frames::new(Some(shape), Box::new(Conditioning::of(Some(vec![1.0]), Some(vec![10.0, 11.0, 12.0]))))
+        let config = Config { condition: Some(condition), ..Config::named("wavenet-30").unwrap() };
+        let conditioning = Conditioning::of(Some(vec![1.0]), Some(vec![10.0, 11.0, 12.0]));
+        Frames::new(&config.facts(), Box::new(conditioning), None)
+    }
+
+    /// Vector and feature of the frame that is due.
+    fn due(frames: &mut Frames, position: u64) -> (f32, f32) {
+        let condition = frames.due(position).unwrap();
+        (condition.embedding[0], condition.frames.unwrap().rows[0])
     }
 
     #[test]
     fn a_frame_is_due_every_hop() {
         let mut f = frames();
-        assert_eq!(f.due(0).unwrap(), [1.0, 1.0, 10.0]);
+        assert_eq!(due(&mut f, 0), (1.0, 10.0));
         assert!((1..4).all(|t| f.due(t).is_none()));
-        assert_eq!(f.due(4).unwrap(), [1.0, 1.0, 11.0]);
-        assert_eq!(f.due(400).unwrap(), [1.0, 1.0, 12.0]);
-        assert_eq!(f.track_samples(), Some(12));
+        assert_eq!(due(&mut f, 4), (1.0, 11.0));
+        for position in (8..=400).step_by(4) {
+            assert_eq!(due(&mut f, position), (1.0, 12.0));
+        }
+        assert_eq!(f.samples(), Some(12));
     }
 
     #[test]
@@ -265,13 +289,13 @@ mod tests {
         f.due(0);
         // 1000 Hz, hop 4: 16 ms are 4 frames, from frame 1 on.
         f.change(Box::new(Conditioning::of(Some(vec![3.0]), None)), 2, 16, 1000);
-        assert_eq!(f.due(4).unwrap(), [1.5, 1.0, 11.0]);
-        assert_eq!(f.due(8).unwrap(), [2.0, 1.0, 12.0]);
+        assert_eq!(due(&mut f, 4), (1.5, 11.0));
+        assert_eq!(due(&mut f, 8), (2.0, 12.0));
         // A second change starts from where the first one stands.
         f.change(Box::new(Conditioning::of(Some(vec![2.0]), Some(vec![7.0, 8.0]))), 9, 8, 1000);
-        assert_eq!(f.due(12).unwrap(), [2.0, 1.0, 7.0]);
+        assert_eq!(due(&mut f, 12), (2.0, 7.0));
         let old = f.change(Box::new(Conditioning::of(None, Some(vec![5.0]))), 13, 0, 1000);
-        assert_eq!(f.due(16).unwrap(), [2.0, 1.0, 5.0]);
+        assert_eq!(due(&mut f, 16), (2.0, 5.0));
         assert!(!old.has_speaker() && old.has_track());
         assert_eq!(f.track_start(), 16);
     }

@@ -1,10 +1,11 @@
 //! What one stream has of its own beside the model's state: conditioning, uniforms, decoder and length.
 
 use super::frames::{Conditioned, Frames};
-use super::{Conditioning, Length, Listener, Part, SamplingPolicy, UniformSource};
+use super::{Conditioning, FrameSource, Length, Part, SamplingPolicy, UniformSource};
 use crate::voice::Voice;
 use wavesynth_audio::pcm::Decoder;
 use wavesynth_models::ar::{Generators, Symbol};
+use wavesynth_models::condition::Condition;
 
 /// One stream's own.
 pub(super) struct Line {
@@ -27,12 +28,12 @@ struct Lane<'a> {
 }
 
 impl Conditioned for Lane<'_> {
-    fn condition(&mut self, frame: &[f32]) {
-        self.streams.condition(self.at, frame);
+    fn condition(&mut self, condition: &Condition) {
+        self.streams.condition(self.at, condition);
     }
 
-    fn announce(&mut self, frame: &[f32]) {
-        self.streams.announce(self.at, frame);
+    fn announce(&mut self, condition: &Condition) {
+        self.streams.announce(self.at, condition);
     }
 }
 
@@ -40,54 +41,45 @@ impl Line {
     /// # Panics
     /// When the conditioning was made for another voice.
     pub(super) fn new(voice: &Voice, part: Part) -> Self {
-        let frames = Frames::new(voice.config.condition.clone(), part.conditioning);
+        let (facts, uniforms) = (voice.model.config.facts(), part.uniforms);
+        let unbounded = if part.front.is_some() { u64::MAX } else { 0 };
+        let frames = Frames::new(facts, part.conditioning, part.front);
         let end = match part.length {
             Length::Samples(n) => n,
-            Length::Track => frames.track_samples().unwrap_or(0),
+            Length::Track => frames.samples().unwrap_or(unbounded),
         };
-        let end = end.min(part.uniforms.len().unwrap_or(u64::MAX));
+        let end = end.min(uniforms.len().unwrap_or(u64::MAX));
+        // What has no known end is not kept.
+        let kept = if end == u64::MAX { 0 } else { end as usize };
         Self {
             decoder: Decoder::new(voice.section.preemphasis),
-            codes: part.record.then(|| Vec::with_capacity(end as usize)),
+            codes: part.record.then(|| Vec::with_capacity(kept)),
             follow_track: part.length == Length::Track,
             position: 0,
-            uniforms: part.uniforms,
+            uniforms,
             policy: part.policy,
             frames,
             end,
         }
     }
 
-    /// See [`super::Synth::listen`].
-    pub(super) fn listen(&mut self, listener: Box<Listener>) {
-        self.frames.listen(listener);
-        if self.follow_track {
-            let end = self.frames.track_samples().unwrap_or(u64::MAX);
-            self.end = end.min(self.uniforms.len().unwrap_or(u64::MAX));
-            if let (Some(codes), true) = (&mut self.codes, end < u64::MAX) {
-                codes.reserve(end as usize);
-            }
-        }
-    }
-
-    pub(super) fn listener(&mut self) -> Option<&mut Listener> {
-        self.frames.listener()
+    /// What brings the frames in place of the conditioning's track.
+    pub(super) fn front(&mut self) -> Option<&mut (dyn FrameSource + 'static)> {
+        self.frames.front()
     }
 
     pub(super) fn ready(&mut self, wanted: usize) -> usize {
         if self.is_over() { wanted } else { self.frames.ready(self.position, wanted) }
     }
 
-    /// See [`super::ensemble::Ensemble::advance`]. A line as long as its track ends when nothing more is heard.
+    /// Goes on to the frame of the sample at hand. A line as long as its track ends where there is no more. Whether it
+    /// has just ended.
     pub(super) fn advance(&mut self) -> bool {
-        if self.is_over() {
-            return true;
-        }
-        let more = self.frames.advance(self.position);
-        if !more && self.follow_track {
+        let ends = !self.is_over() && !self.frames.advance(self.position) && self.follow_track;
+        if ends {
             self.end = self.position;
         }
-        more
+        ends
     }
 
     /// Conditions stream `at` of `streams` for the next sample; the uniform that draws it.
@@ -128,13 +120,13 @@ impl Line {
         streams: &mut dyn Generators,
         at: usize,
     ) -> Box<Conditioning> {
-        let starts_track = conditioning.has_track() && self.frames.listener().is_none();
+        let starts_track = conditioning.has_track() && self.frames.front().is_none();
         let old = self.frames.change(conditioning, self.position, fade_ms, sample_rate);
         // What was announced no longer comes.
         self.frames.announce(self.position, &mut Lane { streams, at });
         if starts_track
             && self.follow_track
-            && let Some(samples) = self.frames.track_samples()
+            && let Some(samples) = self.frames.samples()
         {
             let end = self.frames.track_start() + samples;
             self.end = end.min(self.uniforms.len().unwrap_or(u64::MAX));
@@ -151,8 +143,8 @@ impl Line {
         self.end
     }
 
-    pub(super) fn track_samples(&self) -> Option<u64> {
-        self.frames.track_samples()
+    pub(super) fn samples(&self) -> Option<u64> {
+        self.frames.samples()
     }
 
     pub(super) fn codes(&self) -> Option<&[Symbol]> {

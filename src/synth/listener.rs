@@ -5,6 +5,7 @@
 //! pipe, microphone -> ring -> resample --+-> CausalExtractor -> window of frames -> Frames
 //! ```
 
+use super::front_end::FrameSource;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use wavesynth_audio::features::{
@@ -132,30 +133,9 @@ impl Listener {
         Self { extractor, feed, next: 0, silence, hold, skip, held: 0, ahead: (0, 0), least, counters }
     }
 
-    /// Who is heard.
-    ///
-    /// # Real-time
-    /// A reference.
-    pub fn speaker_stats(&self) -> &RunningSpeakerStats {
-        self.extractor.speaker_stats()
-    }
-
     /// What it counts.
     pub fn counters(&self) -> Arc<ListenerCounters> {
         self.counters.clone()
-    }
-
-    /// Frames in all, where that is known ahead.
-    pub fn frames(&self) -> Option<usize> {
-        match &self.feed {
-            Feed::Recording { pcm16k, .. } => Some(frame_count(pcm16k.len())),
-            Feed::Stream(_) => None,
-        }
-    }
-
-    /// Whether its input is lost when it is not taken in time.
-    pub fn is_live(&self) -> bool {
-        matches!(&self.feed, Feed::Stream(s) if s.pace == Pace::Live)
     }
 
     /// Time by which what is said lags behind what is heard, all waiting left out: window and context, and the
@@ -167,31 +147,6 @@ impl Listener {
             Feed::Stream(s) => s.resampler.delay_out_samples(),
         };
         (ms(causal::needed(self.extractor.context())), ms(resampling))
-    }
-
-    /// Frames to either side of the one in the middle of the window.
-    ///
-    /// # Real-time
-    /// This and what follows: yes, neither allocates, frees nor locks.
-    pub fn context(&self) -> usize {
-        self.extractor.context()
-    }
-
-    /// `[2C + 1, features]`: the frame to be spoken and its neighbours.
-    pub fn window(&self) -> &[f32] {
-        if self.held > HELD_FRAMES { &self.silence } else { self.extractor.window() }
-    }
-
-    /// Whether [`Listener::advance`] has what it needs.
-    pub fn is_ready(&mut self) -> bool {
-        if self.hold {
-            return true;
-        }
-        if self.skip && self.gather() {
-            self.skip = false;
-            self.leave_out();
-        }
-        self.gather()
     }
 
     fn gather(&mut self) -> bool {
@@ -206,39 +161,6 @@ impl Listener {
         self.make_rows();
         self.next += 1;
         self.counters.skipped.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// Lets the next frame be spoken without input: the last one goes on, after five of them silence.
-    pub fn hold(&mut self) {
-        self.hold = true;
-    }
-
-    /// Says how many samples at 16 kHz are on their way to the device, and how many there should be at least: how far
-    /// live input may lag behind before a frame is left out.
-    pub fn set_ahead(&mut self, samples: usize, least: usize) {
-        self.ahead = (samples, least);
-    }
-
-    /// Goes on to the next frame. False behind the last one, which then stays. Input that is not there yet is as if
-    /// [`Listener::hold`] had been called.
-    pub fn advance(&mut self) -> bool {
-        if !self.is_ready() || self.hold {
-            self.hold = false;
-            self.held += 1;
-            if self.held == HELD_FRAMES + 1 {
-                self.extractor.write_silence(&mut self.silence);
-            }
-            // Before the first frame nothing is missing.
-            let missing = u64::from(self.next > 0);
-            self.counters.held.fetch_add(missing, Ordering::Relaxed);
-            return true;
-        }
-        self.held = 0;
-        self.catch_up();
-        self.make_rows();
-        self.next += 1;
-        self.counters.frames.fetch_add(1, Ordering::Relaxed);
-        self.extractor.frames().is_none_or(|n| self.next <= n)
     }
 
     /// Samples at 16 kHz that the next frame wants.
@@ -286,6 +208,72 @@ impl Listener {
             }
             self.least = (usize::MAX, 0);
         }
+    }
+}
+
+impl FrameSource for Listener {
+    fn frames(&self) -> Option<usize> {
+        match &self.feed {
+            Feed::Recording { pcm16k, .. } => Some(frame_count(pcm16k.len())),
+            Feed::Stream(_) => None,
+        }
+    }
+
+    fn is_ready(&mut self) -> bool {
+        if self.hold {
+            return true;
+        }
+        if self.skip && self.gather() {
+            self.skip = false;
+            self.leave_out();
+        }
+        self.gather()
+    }
+
+    /// Input that is not there yet is as if [`FrameSource::hold`] had been called.
+    fn advance(&mut self) -> bool {
+        if !self.is_ready() || self.hold {
+            self.hold = false;
+            self.held += 1;
+            if self.held == HELD_FRAMES + 1 {
+                self.extractor.write_silence(&mut self.silence);
+            }
+            // Before the first frame nothing is missing.
+            let missing = u64::from(self.next > 0);
+            self.counters.held.fetch_add(missing, Ordering::Relaxed);
+            return true;
+        }
+        self.held = 0;
+        self.catch_up();
+        self.make_rows();
+        self.next += 1;
+        self.counters.frames.fetch_add(1, Ordering::Relaxed);
+        self.extractor.frames().is_none_or(|n| self.next <= n)
+    }
+
+    fn write(&self, ahead: usize, rows: &mut [f32]) -> bool {
+        let window = if self.held > HELD_FRAMES { &self.silence[..] } else { self.extractor.window() };
+        if ahead == 0 {
+            rows.copy_from_slice(window);
+        }
+        ahead == 0
+    }
+
+    fn speaker_stats(&self) -> Option<&RunningSpeakerStats> {
+        Some(self.extractor.speaker_stats())
+    }
+
+    fn is_live(&self) -> bool {
+        matches!(&self.feed, Feed::Stream(s) if s.pace == Pace::Live)
+    }
+
+    /// The last frame goes on; after five of them silence.
+    fn hold(&mut self) {
+        self.hold = true;
+    }
+
+    fn set_ahead(&mut self, samples: usize, least: usize) {
+        self.ahead = (samples, least);
     }
 }
 

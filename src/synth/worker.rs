@@ -191,16 +191,16 @@ impl Worker {
             let enough = period(self.ring.capacity() as u32) as usize + BLOCK / 2;
             let at_voice_rate = |n: usize| n * self.synth.sample_rate() as usize / self.device_rate as usize;
             let (ahead, least) = (at_voice_rate(self.ring.fill()), at_voice_rate(enough));
-            if let Some(listener) = self.synth.listener() {
-                listener.set_ahead(ahead, least);
+            if let Some(front) = self.synth.front() {
+                front.set_ahead(ahead, least);
             }
             let ready = self.synth.ready(BLOCK);
             if ready > 0 {
                 return Some(ready);
             }
             let primed = self.progress.is_primed();
-            match self.synth.listener() {
-                Some(listener) if ahead < least && (primed || listener.is_live()) => listener.hold(),
+            match self.synth.front() {
+                Some(front) if ahead < least && (primed || front.is_live()) => front.hold(),
                 _ if self.ring.is_abandoned() => return None,
                 _ => {
                     // Live input will not fill the ring any further.

@@ -17,7 +17,7 @@ use wavesynth_audio::cond::{Condition, SpeakerVector};
 use wavesynth_audio::features::{self, Extractor, SpeakerStats};
 use wavesynth_models::ar::Uniforms;
 use wavesynth_models::families::wavenet::{self, names};
-use wavesynth_models::family::FamilyConfig;
+use wavesynth_models::family::{Family, FamilyConfig};
 use wavesynth_models::in_file::AtPath;
 use wavesynth_models::objective::Objective;
 use wavesynth_models::weights::{self, Checkpoint};
@@ -95,7 +95,7 @@ pub fn enroll(
 
     let (recordings, stats) = read(&section, &one, files)?;
     let (known, judged) = split(recordings, one.hop(), section.sample_rate)?;
-    let cutter = Cutter::new(&one, WINDOW, None);
+    let cutter = Cutter::new(&one.facts(), WINDOW, None);
     let judge = |params: &mut [f32], vector: &[f32]| {
         params[place.clone()].copy_from_slice(vector);
         judged.by_trainer(objective.as_ref(), params, &cutter, BATCH, &Ranks::solo())

@@ -9,7 +9,7 @@ use crate::synth::{Conditioning, Forced, without_denormals};
 use crate::voice::Voice;
 use anyhow::{Result, ensure};
 use rayon::prelude::*;
-use wavesynth_models::families::wavenet::TrackRef;
+use wavesynth_models::condition::{FeatureTrack, TrackSource};
 use wavesynth_models::objective::{Objective, Window};
 
 /// Most nats that the two readings may differ by.
@@ -85,9 +85,9 @@ impl HeldOutSpeech {
     }
 
     /// What `recording` is read beside.
-    fn track<'a>(&self, recording: &'a Recording) -> TrackRef<'a> {
+    fn track<'a>(&self, recording: &'a Recording) -> FeatureTrack<'a> {
         match self.cross_speaker {
-            true => TrackRef { features: &recording.cross_tracks[0], own: false },
+            true => FeatureTrack { features: &recording.cross_tracks[0], source: TrackSource::CrossSpeaker },
             false => recording.own_track(),
         }
     }

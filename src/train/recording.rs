@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 use std::path::Path;
 use wavesynth_audio::features::{self, Extractor, RawFeatures, SpeakerStats};
 use wavesynth_audio::{pcm, wav};
-use wavesynth_models::families::wavenet::TrackRef;
+use wavesynth_models::condition::FeatureTrack;
 
 /// One recording.
 #[derive(Debug, Clone, PartialEq)]
@@ -27,8 +27,8 @@ pub struct Recording {
 
 impl Recording {
     /// What its speaker said.
-    pub fn own_track(&self) -> TrackRef<'_> {
-        TrackRef::from(&self.track[..])
+    pub fn own_track(&self) -> FeatureTrack<'_> {
+        FeatureTrack::from(&self.track[..])
     }
 }
 

@@ -4,8 +4,9 @@ use super::config::check::range;
 use anyhow::{Result, bail, ensure};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
-use wavesynth_models::ar::{Sampling, Uniforms};
-use wavesynth_models::families::wavenet::{self, names};
+use wavesynth_models::ar::{Generator, Sampling, Uniforms};
+use wavesynth_models::condition::{Condition, ConditionSpec};
+use wavesynth_models::families::wavenet::names;
 use wavesynth_models::loaded::Loaded;
 use wavesynth_models::objective::Window;
 use wavesynth_models::weights::Layout;
@@ -78,15 +79,22 @@ pub fn mix(
     truth: f64,
     (seed, first): (u64, u64),
 ) {
-    let condition = model.config.downcast::<wavenet::Config>().and_then(|c| c.condition.as_ref());
-    let table = condition.filter(|c| c.speaker_dim > 0).map(|_| &params[layout.range(names::SPEAKERS)]);
+    let facts = model.config.facts();
+    let dim = facts.condition.as_ref().map_or(0, ConditionSpec::embedding_dim);
+    let table = match dim {
+        0 => &[][..],
+        _ => &params[layout.range(names::SPEAKERS)],
+    };
     batch.par_iter_mut().enumerate().for_each(|(i, window)| {
         // A sequence apart from that which cut the windows.
         let mut uniforms = Uniforms::keyed(!seed, first + i as u64);
         let mut stream = model.generator(Sampling::default());
-        let hold = |stream: &mut Box<dyn wavesynth_models::ar::Generator>, row: usize| {
-            if let Some(c) = condition.filter(|c| row.is_multiple_of(c.hop)) {
-                stream.condition(&frame(c, table, window, row));
+        let hold = |stream: &mut Box<dyn Generator>, row: usize| {
+            if facts.condition.is_some() && row.is_multiple_of(facts.hop) {
+                let embedding = window.speaker.map_or(&[][..], |speaker| &table[speaker * dim..][..dim]);
+                let frames =
+                    if window.frames.is_empty() { None } else { window.frames.window(row / facts.hop) };
+                stream.condition(&Condition { embedding, class: None, frames });
             }
         };
         let mut inputs = window.inputs.clone();
@@ -109,17 +117,6 @@ pub fn mix(
 pub fn dropout_key(seed: u64, number: u64) -> u64 {
     // A sequence apart from those that cut the windows and draw symbols.
     Uniforms::keyed(seed.rotate_left(32) ^ 0x9E37_79B9, number).next_u64()
-}
-
-/// The conditioning frame of `row`: speaker vector, then flag and features.
-fn frame(c: &wavenet::ConditionConfig, table: Option<&[f32]>, window: &Window, row: usize) -> Vec<f32> {
-    let mut frame = Vec::with_capacity(c.len());
-    if let (Some(table), Some(speaker)) = (table, window.speaker) {
-        frame.extend(&table[speaker * c.speaker_dim..][..c.speaker_dim]);
-    }
-    let n = c.local_len();
-    frame.extend(&window.frames[row / c.hop * n..][..n]);
-    frame
 }
 
 /// Key `train.curriculum`: short windows first (Bengio et al. 2009, "Curriculum learning"). The rows in the loss grow
@@ -194,12 +191,12 @@ impl Lengths {
     }
 }
 
-/// Ends `window` after `rows` rows in the loss; `frame` values of condition belong to each `hop` rows.
-pub fn shorten(window: &mut Window, rows: usize, hop: usize, frame: usize) {
+/// Ends `window` after `rows` rows in the loss; a frame belongs to each `hop` rows.
+pub fn shorten(window: &mut Window, rows: usize, hop: usize) {
     let all = (window.warmup + rows).min(window.targets.len());
     window.inputs.truncate(all);
     window.targets.truncate(all);
-    window.frames.truncate(all.div_ceil(hop) * frame);
+    window.frames.truncate(all.div_ceil(hop));
 }
 
 #[cfg(test)]

@@ -44,8 +44,8 @@ impl Speech {
         let corpus = SpeechCorpus::load(run, ranks)?;
         let family = run.network(corpus.speakers.len())?;
         let config = wavenet_config(&family, Path::new("model"))?.clone();
-        let cutter = Cutter::new(&config, run.train.window, run.train.max_warmup);
-        let judge = Cutter::new(&config, run.train.window, None);
+        let cutter = Cutter::new(family.facts(), run.train.window, run.train.max_warmup);
+        let judge = Cutter::new(family.facts(), run.train.window, None);
         let held_out = HeldOutSpeech::select(&corpus, run.train.eval_seconds);
         Ok(Self { run: run.clone(), corpus, family, config, cutter, judge, held_out })
     }
@@ -169,10 +169,10 @@ impl Source for Speech {
             return Box::new(move |step| sampler.batch(step));
         };
         let lengths = Lengths::new(self.run.train.window, Some(curriculum), steps);
-        let (hop, frame) = (self.config.hop(), self.config.condition.as_ref().map_or(0, |c| c.local_len()));
+        let hop = self.config.hop();
         Box::new(move |step| {
             let mut batch = sampler.batch(step);
-            batch.iter_mut().for_each(|w| shorten(w, lengths.at(step), hop, frame));
+            batch.iter_mut().for_each(|w| shorten(w, lengths.at(step), hop));
             batch
         })
     }

@@ -14,25 +14,26 @@ use crate::voice::SpeakerSection;
 use std::ops::Range;
 use wavesynth_audio::features::FEATURES;
 use wavesynth_models::ar::{Symbol, Uniforms};
-use wavesynth_models::families::wavenet::{self, TrackRef};
+use wavesynth_models::condition::{ConditionSpec, FeatureTrack, FrameTable, TrackSource};
+use wavesynth_models::family::Facts;
 use wavesynth_models::objective::Window;
 
 /// Cuts recordings into windows of one shape.
 #[derive(Debug, Clone)]
 pub struct Cutter {
-    config: wavenet::Config,
+    facts: Facts,
     warmup_frames: usize,
     loss_frames: usize,
 }
 
 impl Cutter {
-    /// Windows for `config` with at least `loss` rows in the loss and a warm-up of the receptive field, or of
+    /// Windows for a network of `facts` with at least `loss` rows in the loss and a warm-up of the receptive field, or of
     /// `max_warmup` rows where that is less; both rounded up to frames.
-    pub fn new(config: &wavenet::Config, loss: usize, max_warmup: Option<usize>) -> Self {
-        let hop = config.hop();
-        let warmup = (config.receptive_field() - 1).min(max_warmup.unwrap_or(usize::MAX));
+    pub fn new(facts: &Facts, loss: usize, max_warmup: Option<usize>) -> Self {
+        let hop = facts.hop;
+        let warmup = (facts.past.unwrap_or(1) - 1).min(max_warmup.unwrap_or(usize::MAX));
         Self {
-            config: config.clone(),
+            facts: facts.clone(),
             warmup_frames: warmup.div_ceil(hop),
             loss_frames: loss.div_ceil(hop).max(1),
         }
@@ -40,57 +41,51 @@ impl Cutter {
 
     /// Rows of the longest window.
     pub fn max_rows(&self) -> usize {
-        (self.warmup_frames + self.loss_frames) * self.config.hop()
+        (self.warmup_frames + self.loss_frames) * self.facts.hop
     }
 
     /// The window of `recording` whose loss starts at frame `from`, with `track` for its features. Without one its frames
     /// are all zeros, as when a voice speaks from its speaker vector alone.
-    pub fn cut(&self, recording: &Recording, from: usize, track: Option<TrackRef>) -> Window {
-        let hop = self.config.hop();
+    pub fn cut(&self, recording: &Recording, from: usize, track: Option<FeatureTrack>) -> Window {
+        let hop = self.facts.hop;
         let codes = &recording.codes;
         let first = from.saturating_sub(self.warmup_frames);
         let begin = (first * hop).min(codes.len());
         let end = ((from + self.loss_frames) * hop).min(codes.len());
         let before = match begin.checked_sub(1) {
             Some(i) => Symbol::from(codes[i]),
-            None => self.config.start,
+            None => self.facts.start,
         };
         let targets: Vec<Symbol> = codes[begin..end].iter().map(|&c| c.into()).collect();
         let mut inputs = Vec::with_capacity(targets.len());
         inputs.push(before);
         inputs.extend(&targets[..targets.len().saturating_sub(1)]);
-        let mut frames = Vec::new();
-        let mut speaker = None;
-        if let Some(c) = &self.config.condition {
-            let n = c.local_len();
-            frames.resize(targets.len().div_ceil(hop) * n, 0.0);
-            if n > 0 {
-                for (i, out) in frames.chunks_exact_mut(n).enumerate() {
-                    c.write_local(track, first + i, out);
-                }
-            }
-            speaker = (c.speaker_dim > 0).then_some(recording.speaker);
+        let mut frames = FrameTable::default();
+        if let Some(spec) = self.facts.condition.as_ref().and_then(|c| c.frames) {
+            (0..targets.len().div_ceil(hop)).for_each(|i| frames.push(&spec, track, first + i));
         }
+        let embedding = self.facts.condition.as_ref().and_then(|c| c.embedding);
+        let speaker = embedding.map(|_| recording.speaker);
         Window { inputs, targets, warmup: (from - first) * hop, frames, speaker, dropout: None }
     }
 
     /// The frames that a window whose loss starts at frame `from` reads, some of them perhaps beyond its recording.
     fn seen(&self, from: usize) -> Range<usize> {
-        let context = self.config.condition.as_ref().map_or(0, |c| c.context);
+        let context = self.facts.condition.as_ref().map_or(0, ConditionSpec::context);
         from.saturating_sub(self.warmup_frames + context)..from + self.loss_frames + context
     }
 
     /// The frame at which a window of `recording` begins its loss, any one. Half a window beyond either end, then moved
     /// inside: edges are seen about as often as the middle.
     pub fn place(&self, recording: &Recording, uniforms: &mut Uniforms) -> usize {
-        let frames = recording.codes.len().div_ceil(self.config.hop());
+        let frames = recording.codes.len().div_ceil(self.facts.hop);
         let from = (uniforms.below(frames as u64) as usize).saturating_sub(self.loss_frames / 2);
         from.min(frames.saturating_sub(self.loss_frames))
     }
 
     /// Fraction of the frames behind `from` that are no pause; 1 for a recording without a track.
     fn speech(&self, recording: &Recording, from: usize) -> f64 {
-        let width = self.config.condition.as_ref().map_or(0, |c| c.features);
+        let width = self.facts.condition.as_ref().map_or(0, ConditionSpec::features);
         if width == 0 || recording.track.is_empty() {
             return 1.0;
         }
@@ -103,9 +98,9 @@ impl Cutter {
     pub fn tile<'a>(
         &'a self,
         recording: &'a Recording,
-        track: TrackRef<'a>,
+        track: FeatureTrack<'a>,
     ) -> impl Iterator<Item = Window> + 'a {
-        let frames = recording.codes.len().div_ceil(self.config.hop());
+        let frames = recording.codes.len().div_ceil(self.facts.hop);
         (0..frames).step_by(self.loss_frames).map(move |from| self.cut(recording, from, Some(track)))
     }
 }
@@ -223,10 +218,10 @@ impl<'a> SpeechWindows<'a> {
         };
         if noise > 0.0 {
             // The start symbol is no sample, so nothing disturbs it.
-            let skip = usize::from(window.inputs.first() == Some(&self.cutter.config.start));
+            let skip = usize::from(window.inputs.first() == Some(&self.cutter.facts.start));
             for x in window.inputs.iter_mut().skip(skip) {
                 let moved = f64::from(*x) + (f64::from(uniforms.normal()) * noise).round();
-                *x = moved.clamp(1.0, (self.cutter.config.classes - 1) as f64) as Symbol;
+                *x = moved.clamp(1.0, (self.cutter.facts.likelihood.classes() - 1) as f64) as Symbol;
             }
         }
         window
@@ -237,7 +232,11 @@ impl<'a> SpeechWindows<'a> {
         // Without others no uniform is drawn.
         if !recording.cross_tracks.is_empty() && f64::from(uniforms.next_uniform()) < self.others {
             let other = &recording.cross_tracks[uniforms.below(recording.cross_tracks.len() as u64) as usize];
-            return self.cutter.cut(recording, from, Some(TrackRef { features: other, own: false }));
+            return self.cutter.cut(
+                recording,
+                from,
+                Some(FeatureTrack { features: other, source: TrackSource::CrossSpeaker }),
+            );
         }
         let stats = self.speakers[recording.speaker].stats.as_ref();
         let worn = self.perturbation.as_ref().zip(stats).filter(|(d, _)| {
@@ -252,7 +251,11 @@ impl<'a> SpeechWindows<'a> {
         let n = track.len();
         let frames = (seen.start * FEATURES).min(n)..(seen.end * FEATURES).min(n);
         perturbation.apply(&mut track[frames], stats, uniforms);
-        self.cutter.cut(recording, from, Some(TrackRef { features: &track, own: false }))
+        self.cutter.cut(
+            recording,
+            from,
+            Some(FeatureTrack { features: &track, source: TrackSource::CrossSpeaker }),
+        )
     }
 
     /// A window without its track where somebody speaks. Half of them begin with nothing before, as a voice does that is
@@ -271,7 +274,7 @@ impl<'a> SpeechWindows<'a> {
         if uniforms.next_uniform() < 0.5 {
             return self.cutter.cut(recording, from, None);
         }
-        let codes = recording.codes[from * self.cutter.config.hop()..].to_vec();
+        let codes = recording.codes[from * self.cutter.facts.hop..].to_vec();
         let speaker = recording.speaker;
         let (track, cross_tracks) = (Vec::new(), Vec::new());
         let rest = Recording { name: String::new(), speaker, codes, track, cross_tracks, held_out: false };
@@ -282,6 +285,8 @@ impl<'a> SpeechWindows<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use wavesynth_models::families::wavenet;
+    use wavesynth_models::family::Family;
 
     fn config(hop: usize) -> wavenet::Config {
         wavenet::Config {
@@ -313,16 +318,18 @@ mod tests {
     #[test]
     fn rows_are_shifted_by_one_and_frames_aligned() {
         // Receptive field 8, so 7 past rows: 2 frames of 4.
-        let cutter = Cutter::new(&config(4), 10, None);
+        let cutter = Cutter::new(&config(4).facts(), 10, None);
         let r = recording(61, 4);
         let w = cutter.cut(&r, 5, Some(r.own_track()));
         assert_eq!((w.warmup, w.targets.len(), w.speaker), (8, 20, Some(1)));
         assert_eq!(w.targets[0], 12 + 20);
         assert_eq!(w.inputs[0], 11 + 20);
         assert_eq!(w.inputs[1..], w.targets[..19]);
-        assert_eq!(w.frames[..7], [1.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0]);
-        assert_eq!(w.frames.len(), 5 * 7);
-        assert!(cutter.cut(&r, 5, None).frames.iter().all(|v| *v == 0.0));
+        assert_eq!(w.frames.window(0).unwrap().rows, [4.0, 5.0, 6.0, 7.0, 8.0, 9.0]);
+        assert_eq!((w.frames.len(), w.frames.rows.len()), (5, 5 * 6));
+        let none = cutter.cut(&r, 5, None).frames;
+        assert!(none.len() == 5 && (0..5).all(|i| none.window(i).is_none()));
+        assert!(none.rows.iter().all(|v| *v == 0.0));
     }
 
     #[test]
@@ -332,7 +339,7 @@ mod tests {
         let plain = wavenet::Config { condition: None, ..bunched.clone() };
         let r = recording(61, 4);
         for (config, from) in [(bunched, 5), (plain, 10)] {
-            let cutter = Cutter::new(&config, 11, None);
+            let cutter = Cutter::new(&config.facts(), 11, None);
             let w = cutter.cut(&r, from, Some(r.own_track()));
             assert_eq!((w.warmup, w.targets.len(), w.targets[0]), (16, 28, 4 + 20));
         }
@@ -340,7 +347,7 @@ mod tests {
 
     #[test]
     fn a_beginning_is_the_engines_beginning() {
-        let cutter = Cutter::new(&config(4), 10, None);
+        let cutter = Cutter::new(&config(4).facts(), 10, None);
         let r = recording(61, 4);
         let w = cutter.cut(&r, 0, Some(r.own_track()));
         assert_eq!((w.warmup, w.targets.len(), w.inputs[0]), (0, 12, 128));
@@ -350,33 +357,29 @@ mod tests {
 
     #[test]
     fn a_bounded_warm_up_still_reads_the_true_past() {
-        let cutter = Cutter::new(&config(4), 10, Some(3));
+        let cutter = Cutter::new(&config(4).facts(), 10, Some(3));
         let r = recording(61, 4);
         let w = cutter.cut(&r, 5, Some(r.own_track()));
         assert_eq!((w.warmup, w.targets.len(), cutter.max_rows()), (4, 16, 16));
         assert_eq!((w.inputs[0], w.targets[0]), (15 + 20, 16 + 20));
-        let none = Cutter::new(&config(4), 10, Some(0)).cut(&r, 5, Some(r.own_track()));
+        let none = Cutter::new(&config(4).facts(), 10, Some(0)).cut(&r, 5, Some(r.own_track()));
         assert_eq!((none.warmup, none.inputs[0]), (0, 19 + 20));
-        assert_eq!(Cutter::new(&config(4), 10, Some(1000)).max_rows(), 20);
+        assert_eq!(Cutter::new(&config(4).facts(), 10, Some(1000)).max_rows(), 20);
     }
 
     #[test]
-    fn anothers_track_is_marked_where_the_model_tells() {
+    fn frames_know_whose_they_are() {
         let r = recording(61, 4);
-        let flags = |others: usize| {
-            let mut config = config(4);
-            config.condition.as_mut().unwrap().others = others;
-            let cutter = Cutter::new(&config, 10, None);
-            let flag = |track: Option<TrackRef>| cutter.cut(&r, 5, track).frames[0];
-            (flag(Some(r.own_track())), flag(Some(TrackRef { own: false, ..r.own_track() })), flag(None))
-        };
-        assert_eq!(flags(0), (1.0, 1.0, 0.0));
-        assert_eq!(flags(6), (1.0, 2.0, 0.0));
+        let cutter = Cutter::new(&config(4).facts(), 10, None);
+        let source = |track: Option<FeatureTrack>| cutter.cut(&r, 5, track).frames.sources[0];
+        assert_eq!(source(Some(r.own_track())), Some(TrackSource::Own));
+        let cross = FeatureTrack { source: TrackSource::CrossSpeaker, ..r.own_track() };
+        assert_eq!((source(Some(cross)), source(None)), (Some(TrackSource::CrossSpeaker), None));
     }
 
     #[test]
     fn tiles_cover_every_sample_once() {
-        let cutter = Cutter::new(&config(4), 10, None);
+        let cutter = Cutter::new(&config(4).facts(), 10, None);
         for samples in [1, 3, 4, 12, 13, 61, 64] {
             let r = recording(samples, 4);
             let seen: Vec<u8> = cutter

@@ -4,13 +4,14 @@ use crate::common::{common, config, speaker, track, voice};
 use crate::{all, bursts, part, stats};
 use std::path::Path;
 use wavesynth::recordings;
-use wavesynth::synth::{Conditioning, Length, Listener, Pace, Synth};
+use wavesynth::synth::{Conditioning, FrameSource, Length, Listener, Pace, Part, Synth};
 use wavesynth::voice::Voice;
 use wavesynth_audio::cond::Condition;
 use wavesynth_audio::features::common::{Alignment, Codebook};
 use wavesynth_audio::features::{CausalExtractor, Extractor, FEATURES, RunningSpeakerStats, SpeakerStats};
 use wavesynth_audio::ring::ring;
-use wavesynth_models::families::wavenet::{Config, TrackRef};
+use wavesynth_models::condition::TrackSource;
+use wavesynth_models::families::wavenet::Config;
 
 fn with_others() -> Config {
     let mut config = config();
@@ -23,7 +24,8 @@ fn with_others() -> Config {
 fn a_track_is_known_as_the_speakers_own_by_its_statistics() {
     let raw = Extractor::new().extract(&bursts(9_000));
     let other = SpeakerStats { median_f0_hz: 99.0, ..stats() };
-    for (config, others) in [(config(), TrackRef::OWN), (with_others(), TrackRef::CROSS_SPEAKER)] {
+    for config in [config(), with_others()] {
+        let (own, others) = (TrackSource::Own, TrackSource::CrossSpeaker);
         let voice = voice(&config);
         let conditioning =
             |condition: Condition| Conditioning::new(&voice, &condition, Path::new("test")).unwrap();
@@ -31,19 +33,14 @@ fn a_track_is_known_as_the_speakers_own_by_its_statistics() {
         let track_of = |stats: &SpeakerStats| {
             Conditioning::from_features(&voice, &raw, Some(stats), Path::new("test")).unwrap()
         };
-        let shape = voice.config.condition.as_ref().unwrap();
-        let flag = |conditioning: Conditioning| {
-            let mut frame = vec![0.0; shape.local_len()];
-            shape.write_local(conditioning.track(), 0, &mut frame);
-            frame[0]
-        };
-        assert_eq!(flag(who(Some(stats())).overlaid(track_of(&stats()))), TrackRef::OWN);
-        assert_eq!(flag(track_of(&stats()).overlaid(who(Some(stats())))), TrackRef::OWN);
-        assert_eq!(flag(who(Some(stats())).overlaid(track_of(&other))), others);
-        assert_eq!(flag(who(None).overlaid(track_of(&stats()))), others);
+        let source = |conditioning: Conditioning| conditioning.source(false);
+        assert_eq!(source(who(Some(stats())).overlaid(track_of(&stats()))), own);
+        assert_eq!(source(track_of(&stats()).overlaid(who(Some(stats())))), own);
+        assert_eq!(source(who(Some(stats())).overlaid(track_of(&other))), others);
+        assert_eq!(source(who(None).overlaid(track_of(&stats()))), others);
         // A file with both: the statistics are the track's, and say nothing of the vector.
         let (track, stats) = (Some(recordings::track(&raw, &stats())), Some(stats()));
-        assert_eq!(flag(conditioning(Condition { track, stats, ..speaker([1.0; 4]) })), others);
+        assert_eq!(source(conditioning(Condition { track, stats, ..speaker([1.0; 4]) })), others);
     }
 }
 
@@ -83,12 +80,12 @@ fn anothers_track_is_converted_and_ones_own_is_not() {
         all(&mut Synth::new(voice, part(Box::new(conditioning), 3, Length::Track)), &[512])
     };
 
-    let table = plain.model.speakers();
+    let table = plain.model.embeddings();
     let by = |far: f32, other: [f32; 4]| -> [f32; 4] {
         std::array::from_fn(|i| vector[i] + far * (vector[i] - other[i]))
     };
     let middle_of = |voice: &Voice| -> [f32; 4] {
-        let table = voice.model.speakers();
+        let table = voice.model.embeddings();
         std::array::from_fn(|i| table[i] / 2.0 + table[4 + i] / 2.0)
     };
     let middle = middle_of(&plain);
@@ -149,9 +146,10 @@ fn anothers_track_is_converted_and_ones_own_is_not() {
     let live = |voice: &Voice, speaker_stats: &SpeakerStats| {
         let extractor =
             voice.extractor(RunningSpeakerStats::known(speaker_stats.clone()), Path::new("test")).unwrap();
-        let mut synth = Synth::new(voice, part(Box::new(who(voice)), 3, Length::Samples(3_000)));
-        synth.listen(Listener::recording(extractor, bursts(3_000)));
-        all(&mut synth, &[512])
+        let front: Option<Box<dyn FrameSource>> =
+            Some(Box::new(Listener::recording(extractor, bursts(3_000))));
+        let part = part(Box::new(who(voice)), 3, Length::Samples(3_000));
+        all(&mut Synth::new(voice, Part { front, ..part }), &[512])
     };
     assert_eq!(live(&aligned, &bob), live(&plain, &bob));
     assert_ne!(live(&aligned, &ann), live(&plain, &ann));
@@ -175,9 +173,8 @@ fn a_strangers_way_is_taken_as_soon_as_it_is_learned() {
     let synth = |space: Option<&Codebook>, listener: &dyn Fn(CausalExtractor) -> Listener| {
         let speaker_stats = RunningSpeakerStats::learning(prior.clone(), space);
         let extractor = voice.extractor(speaker_stats, Path::new("test")).unwrap();
-        let mut synth = Synth::new(&voice, part(Box::new(who().unwrap()), 3, Length::Samples(64_000)));
-        synth.listen(listener(extractor));
-        synth
+        let part = part(Box::new(who().unwrap()), 3, Length::Samples(64_000));
+        Synth::new(&voice, Part { front: Some(Box::new(listener(extractor))), ..part })
     };
     let file = |extractor| Listener::recording(extractor, speech.clone());
     let learned = all(&mut synth(Some(&common()), &file), &[512]);

@@ -29,6 +29,7 @@ fn part(conditioning: Box<Conditioning>, seed: u64, length: Length) -> Part {
     let record = length != Length::Samples(u64::MAX);
     Part {
         conditioning,
+        front: None,
         policy: SamplingPolicy::default(),
         uniforms: UniformSource::seed(seed),
         length,

@@ -11,8 +11,9 @@ use wavesynth::train::slots::Slots;
 use wavesynth::train::window::{Cutter, SpeechWindows};
 use wavesynth::voice::Voice;
 use wavesynth_audio::features::{self, CEPSTRA, Extractor, FEATURES};
+use wavesynth_models::condition::TrackSource;
 use wavesynth_models::families::wavenet::fused::Fused;
-use wavesynth_models::families::wavenet::{Track, names};
+use wavesynth_models::families::wavenet::names;
 use wavesynth_models::kernels::Isa;
 use wavesynth_models::objective::Objective;
 use wavesynth_models::weights::Checkpoint;
@@ -82,7 +83,7 @@ fn others_tracks_of_held_out_recordings_are_judged() {
     let tensors = Checkpoint::read(&dir.path("out/voice.safetensors")).unwrap().tensors;
     let params = objective.layout().flatten(&tensors);
     let vectors = tensors[names::SPEAKERS].data.clone();
-    let cutter = Cutter::new(&voice.config, run.train.window, None);
+    let cutter = Cutter::new(voice.model.config.facts(), run.train.window, None);
     let read = |held_out: &HeldOutSpeech| {
         let (engine, trainer) = ((&voice, &vectors[..]), (&objective as &dyn Objective, &params[..]));
         held_out.read(engine, trainer, &cutter, 2, &Ranks::solo()).unwrap().check().unwrap().engine
@@ -94,7 +95,7 @@ fn others_tracks_of_held_out_recordings_are_judged() {
 fn windows_read_it(run: &std::path::Path, corpus: &SpeechCorpus) {
     let run = RunFile::read(run).unwrap().0;
     let network = run.network(2).unwrap();
-    let cutter = Cutter::new(network.downcast().unwrap(), run.train.window, None);
+    let cutter = Cutter::new(network.facts(), run.train.window, None);
     let train = Train { feature_dropout: 0.0, input_noise: 0.0, ..run.train };
     let sampler = SpeechWindows::new(&train, corpus, &cutter, Slots::of(&Ranks::solo(), 2000), 1);
     let (mut read, mut all) = (0, 0);
@@ -102,14 +103,13 @@ fn windows_read_it(run: &std::path::Path, corpus: &SpeechCorpus) {
     let levels = |track: &[f32]| track.chunks_exact(FEATURES).map(|f| f[0].to_bits()).collect::<HashSet<_>>();
     let (own, other) = (levels(&recording.track), levels(&recording.cross_tracks[0]));
     for window in sampler.batch(0) {
-        // Flag, then five frames, the present one in their middle.
-        let c0 = window.frames[1 + 2 * FEATURES].to_bits();
-        match window.frames[0] {
-            TrackRef::CROSS_SPEAKER => assert!(other.contains(&c0)),
-            flag => assert_eq!(flag, TrackRef::OWN),
-        }
+        // Five frames, the present one in their middle.
+        let shown = window.frames.window(0).unwrap();
+        let c0 = shown.rows[2 * FEATURES].to_bits();
+        let cross = shown.source == TrackSource::CrossSpeaker;
+        assert!(!cross || other.contains(&c0));
         all += usize::from(own.contains(&c0) || other.contains(&c0));
-        read += usize::from(window.frames[0] == TrackRef::CROSS_SPEAKER);
+        read += usize::from(cross);
     }
     let share = f64::from(read as u32) / f64::from(all as u32);
     assert!((0.85..0.95).contains(&share), "{read} of {all}");

@@ -4,6 +4,7 @@ use crate::common::{RATE, TestDir, failure, go};
 use wavesynth::voice::Voice;
 use wavesynth_audio::mulaw;
 use wavesynth_models::ar::{Sampling, Uniforms};
+use wavesynth_models::condition::Condition;
 use wavesynth_models::families::wavenet::names;
 use wavesynth_models::kernels::Isa;
 use wavesynth_models::weights::Checkpoint;
@@ -66,7 +67,7 @@ fn the_selected_tone_stands_ten_times_above_the_others() {
     let speakers = &Checkpoint::read(&outcome.voice).unwrap().tensors[names::SPEAKERS];
     for (speaker, vector) in speakers.data.chunks_exact(4).enumerate() {
         let mut stream = voice.model.generator(Sampling::default());
-        stream.condition(vector);
+        stream.condition(&Condition { embedding: vector, ..Condition::default() });
         let mut uniforms = Uniforms::new(7);
         let sound: Vec<f32> =
             (0..RATE).map(|_| mulaw::decode(stream.next(uniforms.next_uniform()))).collect();

@@ -5,7 +5,8 @@ use wavesynth::train::device::Device;
 use wavesynth::train::objective;
 use wavesynth::train::optim::{AdamW, Moments, clip};
 use wavesynth_models::ar::Uniforms;
-use wavesynth_models::families::wavenet::{Condition, Config};
+use wavesynth_models::condition::{FrameTable, TrackSource};
+use wavesynth_models::families::wavenet::{ConditionConfig, Config};
 use wavesynth_models::objective::Window;
 
 const STEPS: u64 = 40;
@@ -48,7 +49,10 @@ fn batch(config: &Config, step: u64) -> Vec<Window> {
                 inputs: symbols[..160].to_vec(),
                 targets: symbols[1..].to_vec(),
                 warmup: config.receptive_field() - 1,
-                frames: (0..10 * c.local_len()).map(|_| uniforms.normal()).collect(),
+                frames: FrameTable {
+                    rows: (0..10 * c.spec().window_len()).map(|_| uniforms.normal()).collect(),
+                    sources: vec![Some(TrackSource::Own); 10],
+                },
                 speaker: Some(speaker),
                 dropout: None,
             }

@@ -1,6 +1,7 @@
 //! A model, its state and a sampler: one stream of symbols.
 
 use super::{Generator, Likelihood, Model, Sampler, Sampling, Symbol};
+use crate::condition::Condition;
 use std::sync::Arc;
 
 /// One stream of a model.
@@ -44,10 +45,6 @@ impl<M: Model + 'static> Generator for Stream<M> {
         self.likelihood
     }
 
-    fn cond_len(&self) -> usize {
-        self.model.cond_len()
-    }
-
     fn reset(&mut self) {
         self.model.reset(&mut self.state);
         self.last = self.model.start();
@@ -58,12 +55,12 @@ impl<M: Model + 'static> Generator for Stream<M> {
         self.last = x;
     }
 
-    fn condition(&mut self, frame: &[f32]) {
-        self.model.condition(&mut self.state, frame);
+    fn condition(&mut self, condition: &Condition) {
+        self.model.condition(&mut self.state, condition);
     }
 
-    fn announce(&mut self, frame: &[f32]) {
-        self.model.announce(&mut self.state, frame);
+    fn announce(&mut self, condition: &Condition) {
+        self.model.announce(&mut self.state, condition);
     }
 
     fn set_sampling(&mut self, sampling: Sampling) {

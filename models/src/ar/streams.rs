@@ -1,6 +1,7 @@
 //! Several streams of one model in lockstep: each with its own condition, sampler and life.
 
 use super::{Generators, Likelihood, Model, Sampler, Sampling, Symbol};
+use crate::condition::Condition;
 use crate::kernels::aligned::Aligned;
 use std::sync::Arc;
 
@@ -54,10 +55,6 @@ impl<M: Model> Generators for Streams<M> {
         self.likelihood
     }
 
-    fn cond_len(&self) -> usize {
-        self.model.cond_len()
-    }
-
     fn len(&self) -> usize {
         self.states.len()
     }
@@ -88,12 +85,12 @@ impl<M: Model> Generators for Streams<M> {
         }
     }
 
-    fn condition(&mut self, stream: usize, frame: &[f32]) {
-        self.model.condition(&mut self.states[self.place_of[stream]], frame);
+    fn condition(&mut self, stream: usize, condition: &Condition) {
+        self.model.condition(&mut self.states[self.place_of[stream]], condition);
     }
 
-    fn announce(&mut self, stream: usize, frame: &[f32]) {
-        self.model.announce(&mut self.states[self.place_of[stream]], frame);
+    fn announce(&mut self, stream: usize, condition: &Condition) {
+        self.model.announce(&mut self.states[self.place_of[stream]], condition);
     }
 
     fn set_sampling(&mut self, stream: usize, sampling: Sampling) {

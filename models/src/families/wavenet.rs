@@ -21,7 +21,7 @@
 //! ```
 //!
 //! and held for `hop` samples. With `others` = O > 0 a track of somebody else than the vector's speaker has the flag 2 in
-//! place of the 1, and A, a, B, b of its own, O wide in between: [`TrackRef`].
+//! place of the 1, and A, a, B, b of its own, O wide in between.
 //!
 //! # Bunching
 //!
@@ -63,7 +63,6 @@ mod widen;
 
 pub use cross_speaker::half_way;
 pub use family::Keys;
-pub use frame::TrackRef;
 pub use step::WaveNet;
 
 /// Every size that the equations above leave open.
@@ -153,15 +152,6 @@ impl ConditionConfig {
         [(names::HIDDEN, self.hidden), (names::OTHERS, self.others)]
             .into_iter()
             .filter(|(_, width)| *width > 0)
-    }
-
-    /// Which of [`ConditionConfig::networks`] reads `frame` ([`ConditionConfig::len`] values).
-    ///
-    /// # Real-time
-    /// Yes.
-    #[inline(always)]
-    pub fn network(&self, frame: &[f32]) -> usize {
-        usize::from(self.others > 0 && frame[self.speaker_dim] == TrackRef::CROSS_SPEAKER)
     }
 
     /// Length of c, which the layers read.

@@ -1,12 +1,15 @@
 //! The readings of one equation must agree: the teacher-forced graph, the engine step under every instruction set, and
 //! the fused layers with their own backward.
 
-use crate::common::{bunched, config, random_frames, random_symbols, random_tensors, relative};
+use crate::common::{
+    bunched, config, random_frames, random_symbols, random_table, random_tensors, relative, typed,
+};
 use wavesynth_models::ar::{Graph, Model, Uniforms};
 use wavesynth_models::candle_core::{Device, IndexOp, Tensor};
+use wavesynth_models::condition::Condition;
 use wavesynth_models::families::wavenet::fused::Fused;
 use wavesynth_models::families::wavenet::graph::{GraphObjective, WaveNetGraph};
-use wavesynth_models::families::wavenet::{Config, TrackRef, WaveNet, names};
+use wavesynth_models::families::wavenet::{Config, WaveNet, names};
 use wavesynth_models::kernels::Isa;
 use wavesynth_models::objective::{Objective, Window};
 use wavesynth_models::weights::{Dtype, Layout, Tensors, quantise};
@@ -24,7 +27,7 @@ pub fn step_against_graph(graph: &Config, step: &Config, tensors: &Tensors, isa:
     for (i, &x) in symbols.iter().enumerate() {
         if n > 0 && i % graph.hop() == 0 {
             let frame = &frames[i / graph.hop() * n..][..n];
-            model.condition(&mut state, frame);
+            model.condition(&mut state, &typed(graph, frame));
         }
         for (a, b) in model.step(&mut state, x).iter().zip(&logits[i]) {
             worst = worst.max((a - b).abs());
@@ -117,7 +120,7 @@ fn dot_products_of_bytes_change_no_bit() {
         let run = |isa| {
             let model = WaveNet::new(&config, &tensors, isa).unwrap();
             let mut state = model.state();
-            model.condition(&mut state, &frame);
+            model.condition(&mut state, &typed(&config, &frame));
             let symbols = random_symbols(&config, 200, 1);
             symbols.iter().map(|&x| model.step(&mut state, x).to_vec()).collect::<Vec<_>>()
         };
@@ -142,8 +145,8 @@ fn planted_mistakes_are_caught() {
         let mut worst = 0f32;
         for (i, &x) in symbols.iter().enumerate() {
             if i % graph.hop() == 0 && what != "ignored conditioning" {
-                model
-                    .condition(&mut state, &frames[i / graph.hop() * graph.cond_len()..][..graph.cond_len()]);
+                let frame = &frames[i / graph.hop() * graph.cond_len()..][..graph.cond_len()];
+                model.condition(&mut state, &typed(graph, frame));
             }
             for (a, b) in model.step(&mut state, x).iter().zip(&want[i]) {
                 worst = worst.max((a - b).abs());
@@ -177,16 +180,8 @@ pub fn windows(config: &Config, count: usize, seed: u64) -> Vec<Window> {
             let t = config.receptive_field() + 30 + 17 * i;
             let symbols = random_symbols(config, 2 * t, seed + i as u64);
             let c = config.condition.as_ref();
-            let width = c.map_or(0, |c| c.local_len());
             let count = c.map_or(0, |c| t.div_ceil(c.hop));
-            let mut frames: Vec<f32> = (0..count * width).map(|_| uniforms.normal()).collect();
-            if c.is_some_and(|c| c.others > 0) {
-                let flags = frames.iter_mut().step_by(width);
-                flags.for_each(|flag| {
-                    *flag =
-                        if uniforms.next_uniform() < 0.5 { TrackRef::OWN } else { TrackRef::CROSS_SPEAKER }
-                });
-            }
+            let frames = random_table(config, count, &mut uniforms);
             Window {
                 inputs: symbols[..t].to_vec(),
                 targets: symbols[t..].to_vec(),
@@ -371,7 +366,7 @@ fn a_clone_forks_and_a_reset_is_new() {
             symbols.iter().map(|&x| model.step(state, x).to_vec()).collect()
         };
         let fresh = run(&mut state, &symbols);
-        model.condition(&mut state, &frame);
+        model.condition(&mut state, &typed(&config, &frame));
         // With bunches, the fork and the reset fall into the middle of one.
         run(&mut state, &symbols[..20]);
         let mut fork = state.clone();
@@ -380,7 +375,7 @@ fn a_clone_forks_and_a_reset_is_new() {
         run(&mut fork, &symbols[..3]);
         assert_eq!(
             run(&mut state, &symbols[..1]),
-            run(&mut { state_after(&model, &frame, &symbols) }, &symbols[..1])
+            run(&mut { state_after(&model, &typed(&config, &frame), &symbols) }, &symbols[..1])
         );
         model.reset(&mut state);
         assert_eq!(run(&mut state, &symbols), fresh, "a reset state is a new one");
@@ -388,11 +383,11 @@ fn a_clone_forks_and_a_reset_is_new() {
 }
 
 /// The state that `a_clone_forks_and_a_reset_is_new` is in, made again from the start.
-fn state_after(model: &WaveNet, frame: &[f32], symbols: &[u16]) -> <WaveNet as Model>::State {
+fn state_after(model: &WaveNet, condition: &Condition, symbols: &[u16]) -> <WaveNet as Model>::State {
     let mut state = model.state();
     for (i, &x) in symbols.iter().chain(&symbols[..20]).chain(symbols).enumerate() {
         if i == symbols.len() {
-            model.condition(&mut state, frame);
+            model.condition(&mut state, condition);
         }
         model.step(&mut state, x);
     }

@@ -1,7 +1,7 @@
 //! Several samples a step: each is given those before it in its bunch, so the likelihood is exact.
 
 use crate::agree::{run_graph, step_against_graph};
-use crate::common::{bunched, config, random_frames, random_symbols, random_tensors};
+use crate::common::{bunched, config, random_frames, random_symbols, random_tensors, typed};
 use wavesynth_models::ar::Model;
 use wavesynth_models::candle_core::Device;
 use wavesynth_models::families::wavenet::fused::Fused;
@@ -80,13 +80,13 @@ fn planted_mistakes_are_caught() {
         let mut state = model.state();
         let n = good.cond_len();
         if early {
-            model.condition(&mut state, &frames[..n]);
+            model.condition(&mut state, &typed(&good, &frames[..n]));
             model.step(&mut state, good.start);
         }
         let mut worst = 0f32;
         for (t, (&x, want)) in symbols.iter().zip(&want).enumerate() {
             if t % good.hop() == 0 {
-                model.condition(&mut state, &frames[t / good.hop() * n..][..n]);
+                model.condition(&mut state, &typed(&good, &frames[t / good.hop() * n..][..n]));
             }
             for (a, b) in model.step(&mut state, x).iter().zip(want) {
                 worst = worst.max((a - b).abs());
@@ -112,7 +112,7 @@ fn differing_rows(config: &Config, right: &Tensors, wrong: &Tensors) -> Vec<bool
     let (mut state, n) = (model.state(), config.cond_len());
     let row = |(t, (&x, want)): (usize, (&u16, &Vec<f32>))| {
         if t % config.hop() == 0 {
-            model.condition(&mut state, &frames[t / config.hop() * n..][..n]);
+            model.condition(&mut state, &typed(config, &frames[t / config.hop() * n..][..n]));
         }
         model.step(&mut state, x).iter().zip(want).any(|(a, b)| (a - b).abs() > 1e-3)
     };

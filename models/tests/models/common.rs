@@ -4,7 +4,8 @@
 use safetensors::SafeTensors;
 use std::path::{Path, PathBuf};
 use wavesynth_models::ar::Uniforms;
-use wavesynth_models::families::wavenet::{ConditionConfig, Config, TrackRef};
+use wavesynth_models::condition::{Condition, FrameTable, FrameWindow, TrackSource};
+use wavesynth_models::families::wavenet::{ConditionConfig, Config};
 use wavesynth_models::weights::{Init, Layout, Tensors};
 
 /// A config by its sizes; `cond`: 0 none, 1 speaker and features through a frame network, 2 features alone and direct,
@@ -74,13 +75,43 @@ pub fn random_frames(config: &Config, t: usize, seed: u64) -> Vec<f32> {
     let mut uniforms = Uniforms::new(seed);
     let n = config.cond_len();
     let mut frames: Vec<f32> = (0..t.div_ceil(config.hop()) * n).map(|_| uniforms.normal()).collect();
-    if let Some(c) = config.condition.as_ref().filter(|c| c.others > 0) {
-        for frame in frames.chunks_exact_mut(n) {
-            frame[c.speaker_dim] =
-                if uniforms.next_uniform() < 0.5 { TrackRef::OWN } else { TrackRef::CROSS_SPEAKER };
-        }
+    if let Some(c) = config.condition.as_ref().filter(|c| c.features > 0) {
+        let flags = frames.iter_mut().skip(c.speaker_dim).step_by(n);
+        flags.for_each(|flag| *flag = random_flag(c, &mut uniforms));
     }
     frames
+}
+
+/// The flag of an own track in f, as docs/formats.md has it.
+pub const OWN: f32 = 1.0;
+/// That of a cross-speaker track.
+pub const CROSS_SPEAKER: f32 = 2.0;
+
+/// Either flag, where the model tells them apart.
+pub fn random_flag(c: &ConditionConfig, uniforms: &mut Uniforms) -> f32 {
+    if c.others == 0 || uniforms.next_uniform() < 0.5 { OWN } else { CROSS_SPEAKER }
+}
+
+/// The condition that is written as `frame`, the vector f.
+pub fn typed<'a>(config: &Config, frame: &'a [f32]) -> Condition<'a> {
+    let Some(c) = &config.condition else { return Condition::default() };
+    let (embedding, local) = frame.split_at(c.speaker_dim);
+    let frames = local.split_first().and_then(|(&flag, rows)| {
+        let source = if flag == CROSS_SPEAKER { TrackSource::CrossSpeaker } else { TrackSource::Own };
+        (flag != 0.0).then_some(FrameWindow { rows, source })
+    });
+    Condition { embedding, class: None, frames }
+}
+
+/// Frames of a window, of random features.
+pub fn random_table(config: &Config, n: usize, uniforms: &mut Uniforms) -> FrameTable {
+    let Some(c) = config.condition.as_ref().filter(|c| c.features > 0) else { return FrameTable::default() };
+    let rows = (0..n * (c.local_len() - 1)).map(|_| uniforms.normal()).collect();
+    let sources = (0..n).map(|_| match random_flag(c, uniforms) {
+        CROSS_SPEAKER => Some(TrackSource::CrossSpeaker),
+        _ => Some(TrackSource::Own),
+    });
+    FrameTable { rows, sources: sources.collect() }
 }
 
 /// The checkpoint `name` in `golden/`.

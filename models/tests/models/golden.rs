@@ -5,8 +5,10 @@
 use crate::common;
 use std::path::PathBuf;
 use wavesynth_models::ar::{Generator, Sampling};
+use wavesynth_models::family::FamilyConfig;
 use wavesynth_models::kernels::Isa;
 use wavesynth_models::loaded::Loaded;
+use wavesynth_models::weights::Checkpoint;
 
 struct Golden {
     symbols: Vec<u16>,
@@ -31,10 +33,12 @@ fn checkpoint() -> PathBuf {
 
 /// Runs `each` for every symbol, with the condition set at every frame.
 fn drive(stream: &mut dyn Generator, golden: &Golden, mut each: impl FnMut(&mut dyn Generator, usize, u16)) {
-    let (hop, n) = (4, stream.cond_len());
+    let (hop, n) = (4, golden.frames.len() / golden.symbols.len().div_ceil(4));
     for (t, &x) in golden.symbols.iter().enumerate() {
         if t % hop == 0 {
-            stream.condition(&golden.frames[t / hop * n..][..n]);
+            let config = FamilyConfig::from_header(&Checkpoint::read(&checkpoint()).unwrap().header).unwrap();
+            let frame = &golden.frames[t / hop * n..][..n];
+            stream.condition(&common::typed(config.downcast().unwrap(), frame));
         }
         each(stream, t, x);
     }
@@ -88,8 +92,6 @@ fn the_graph_gives_the_independent_logits() {
     use wavesynth_models::ar::Graph;
     use wavesynth_models::candle_core::{Device, IndexOp, Tensor};
     use wavesynth_models::families::wavenet::graph::WaveNetGraph;
-    use wavesynth_models::family::FamilyConfig;
-    use wavesynth_models::weights::Checkpoint;
 
     let golden = golden();
     let file = Checkpoint::read(&checkpoint()).unwrap();

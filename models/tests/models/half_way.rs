@@ -1,7 +1,7 @@
 //! Half-way between the network for others' tracks and that for own ones.
 
-use crate::common::{config, random_frames, random_tensors};
-use wavesynth_models::families::wavenet::{Config, TrackRef, names};
+use crate::common::{CROSS_SPEAKER, OWN, config, random_frames, random_tensors};
+use wavesynth_models::families::wavenet::{Config, names};
 use wavesynth_models::weights::{Tensor, Tensors, check};
 
 /// y = x W + b.
@@ -33,9 +33,9 @@ fn the_sums_are_the_mean_of_both() {
     let (was, is) = (before.condition.as_ref().unwrap(), after.condition.as_ref().unwrap());
     assert_eq!((is.hidden, is.others), (was.hidden, was.hidden + was.others));
     for frame in random_frames(&before, 20, 2).chunks_exact(before.cond_len()) {
-        let own = sums(&before, &tensors, names::HIDDEN, frame, TrackRef::OWN);
-        let others = sums(&before, &tensors, names::OTHERS, frame, TrackRef::CROSS_SPEAKER);
-        let found = sums(&after, &half_way, names::OTHERS, frame, TrackRef::CROSS_SPEAKER);
+        let own = sums(&before, &tensors, names::HIDDEN, frame, OWN);
+        let others = sums(&before, &tensors, names::OTHERS, frame, CROSS_SPEAKER);
+        let found = sums(&after, &half_way, names::OTHERS, frame, CROSS_SPEAKER);
         for ((own, others), found) in own.iter().zip(&others).zip(found) {
             assert!(((own + others) / 2.0 - found).abs() < 1e-6, "{own} and {others}, half-way {found}");
         }

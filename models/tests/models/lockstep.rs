@@ -1,8 +1,9 @@
 //! Streams in company, and frames that were announced: the same bits as a lone stream that was told nothing.
 
-use crate::common::{bunched, config, golden_path, random_frames, random_symbols, random_tensors};
+use crate::common::{bunched, config, golden_path, random_frames, random_symbols, random_tensors, typed};
 use std::sync::Arc;
 use wavesynth_models::ar::{Generator, Generators, Model, Sampling, Stream, Streams, Uniforms};
+use wavesynth_models::condition::ConditionValues;
 use wavesynth_models::families::wavenet::{Config, WaveNet};
 use wavesynth_models::kernels::Isa;
 use wavesynth_models::loaded;
@@ -35,10 +36,10 @@ fn alone(
     let mut drawn = Vec::new();
     for (t, &x) in symbols.iter().enumerate() {
         if n > 0 && t % config.hop() == 0 {
-            model.condition(&mut state, frame(t / config.hop()));
+            model.condition(&mut state, &typed(config, frame(t / config.hop())));
         }
         if let Some(i) = announce(t).filter(|_| n > 0) {
-            model.announce(&mut state, frame(i));
+            model.announce(&mut state, &typed(config, frame(i)));
         }
         drawn.push(model.step(&mut state, x).to_vec());
     }
@@ -74,8 +75,8 @@ fn a_reset_forgets_an_announcement() {
     let model = WaveNet::new(config, &random_tensors(config, 7), Isa::detect()).unwrap();
     let mut state = model.state();
     let fresh = model.step(&mut state, 3).to_vec();
-    model.condition(&mut state, a);
-    model.announce(&mut state, &b[..a.len()]);
+    model.condition(&mut state, &typed(config, a));
+    model.announce(&mut state, &typed(config, &b[..a.len()]));
     for x in [1, 2, 3] {
         model.step(&mut state, x);
     }
@@ -109,7 +110,7 @@ fn company_changes_no_bit() {
                     for (i, state) in states[..running].iter_mut().enumerate() {
                         let t = t - 3 * i;
                         if n > 0 && t % config.hop() == 0 {
-                            model.condition(state, &frames[i][t / config.hop() * n..][..n]);
+                            model.condition(state, &typed(&config, &frames[i][t / config.hop() * n..][..n]));
                         }
                         now.push(symbols[i][t]);
                     }
@@ -134,7 +135,7 @@ fn streams_live_apart() {
         let config = &shapes()[shape];
         let model = Arc::new(WaveNet::new(config, &stored_tensors(config, dtype), Isa::detect()).unwrap());
         let frames = random_frames(config, 5 * config.hop(), 3);
-        let frame = |stream: usize| &frames[stream * config.cond_len()..][..config.cond_len()];
+        let frame = |stream: usize| typed(config, &frames[stream * config.cond_len()..][..config.cond_len()]);
         let mut streams = Streams::new(model.clone(), 5, Sampling::default());
         let mut lone: [Option<(Stream<WaveNet>, Uniforms)>; 5] = Default::default();
         let mut events = Uniforms::new(9);
@@ -144,9 +145,9 @@ fn streams_live_apart() {
             match events.below(12) {
                 0 | 1 => {
                     streams.start(stream);
-                    streams.condition(stream, frame(stream));
+                    streams.condition(stream, &frame(stream));
                     let mut s = Stream::new(model.clone(), Sampling::default());
-                    s.condition(frame(stream));
+                    s.condition(&frame(stream));
                     lone[stream] = Some((s, Uniforms::keyed(t, stream as u64)));
                 }
                 2 => {
@@ -181,13 +182,15 @@ fn every_family_draws_alike_in_company() {
         loaded::quantise(&mut file, dtype).unwrap();
         for isa in Isa::available() {
             let model = Loaded::from_checkpoint(file.clone(), isa).unwrap();
+            let spec = model.config.facts().condition.as_ref();
+            let values = |i| ConditionValues::filled(spec, 0.1 * i as f32);
             let mut streams = model.generators(7, Sampling::default());
             assert_eq!((streams.len(), streams.running()), (7, 0));
             let alone: Vec<Vec<u16>> = (0..7u64)
                 .map(|i| {
                     let mut lone = model.generator(sampling(i));
                     let mut uniforms = Uniforms::keyed(3, i);
-                    lone.condition(&vec![0.1 * i as f32; lone.cond_len()]);
+                    lone.condition(&values(i as usize).get());
                     (0..40 + i).map(|_| lone.next(uniforms.next_uniform())).collect()
                 })
                 .collect();
@@ -202,7 +205,7 @@ fn every_family_draws_alike_in_company() {
                     if t == 2 * i {
                         streams.start(i);
                         streams.set_sampling(i, sampling(i as u64));
-                        streams.condition(i, &vec![0.1 * i as f32; streams.cond_len()]);
+                        streams.condition(i, &values(i).get());
                     }
                     if drawn.len() == 40 + i {
                         streams.end(i);

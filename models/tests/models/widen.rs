@@ -1,9 +1,9 @@
 //! A widened network says what the narrow one said.
 
 use crate::agree::run_graph;
-use crate::common::{bunched, config, random_frames, random_symbols, random_tensors};
+use crate::common::{CROSS_SPEAKER, OWN, bunched, config, random_frames, random_symbols, random_tensors};
+use wavesynth_models::families::wavenet::Config;
 use wavesynth_models::families::wavenet::fused::Fused;
-use wavesynth_models::families::wavenet::{Config, TrackRef};
 use wavesynth_models::kernels::Isa;
 use wavesynth_models::objective::{Objective, Window};
 use wavesynth_models::weights::{Layout, check};
@@ -61,9 +61,9 @@ fn a_network_for_others_begins_as_that_for_all() {
         let at = narrow.condition.as_ref().unwrap().speaker_dim;
         frames.chunks_exact_mut(narrow.cond_len()).for_each(|frame| frame[at] = flag);
     };
-    flagged(&mut frames, TrackRef::OWN);
+    flagged(&mut frames, OWN);
     let (before, _) = run_graph(&narrow, &tensors, &symbols, &frames);
-    for flag in [TrackRef::OWN, TrackRef::CROSS_SPEAKER] {
+    for flag in [OWN, CROSS_SPEAKER] {
         flagged(&mut frames, flag);
         let (after, _) = run_graph(&wide, &widened, &symbols, &frames);
         let pairs = before.iter().flatten().zip(after.iter().flatten());

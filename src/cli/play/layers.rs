@@ -95,6 +95,7 @@ impl LayerArg {
         let policy = base.policy.get(conditioning.has_track())?;
         let part = Part {
             conditioning: Box::new(conditioning),
+            front: None,
             policy,
             uniforms: UniformSource::seed(seed),
             length,

@@ -174,7 +174,7 @@ impl Job {
     fn part(&self, args: &Args, voice: &Voice) -> Result<Part> {
         let conditioning = Box::new(self.condition.conditioning(voice)?);
         let (policy, uniforms) = (args.policy.get(conditioning.has_track())?, UniformSource::seed(self.seed));
-        Ok(Part { conditioning, policy, uniforms, length: self.length, record: false })
+        Ok(Part { conditioning, front: None, policy, uniforms, length: self.length, record: false })
     }
 }
 

@@ -1,6 +1,7 @@
 //! The network for others' tracks beside that for the speaker's own: as a copy of it, and half-way to it.
 
-use super::{Config, TrackRef, names};
+use super::frame::{CROSS_SPEAKER, OWN};
+use super::{Config, names};
 use crate::family::FamilyConfig;
 use crate::loaded::ModelError;
 use crate::weights::{Checkpoint, Header, Tensor, Tensors, check};
@@ -13,7 +14,7 @@ impl Config {
             && name == names::frame(names::OTHERS, 0)
         {
             let flag = copy.data.chunks_exact_mut(*width).nth(c.speaker_dim);
-            flag.into_iter().flatten().for_each(|w| *w *= TrackRef::OWN / TrackRef::CROSS_SPEAKER);
+            flag.into_iter().flatten().for_each(|w| *w *= OWN / CROSS_SPEAKER);
         }
         copy
     }

@@ -6,6 +6,7 @@
 
 use super::ConditionConfig;
 use super::pack::Affine;
+use crate::condition::Condition;
 use crate::kernels::aligned::Aligned;
 use crate::kernels::panel::{Panels, Then, product};
 use crate::kernels::{Kernel, Simd, math};
@@ -24,6 +25,8 @@ pub(super) struct FrameNet {
 pub(super) struct Biases {
     held: Side,
     next: Side,
+    /// f as it was given last.
+    given: Vec<f32>,
     /// What the layers of each frame-rate network give, as wide as their biases.
     hidden: Vec<[Aligned; 2]>,
     /// Units of `next` that are done; `None` when no frame was announced.
@@ -48,7 +51,10 @@ impl Biases {
     pub fn floats(&self) -> usize {
         let sum = |v: &[Aligned]| v.iter().map(|a| a.len()).sum::<usize>();
         let side = |s: &Side| s.frame.len() + sum(&s.bias);
-        side(&self.held) + side(&self.next) + self.hidden.iter().map(|h| sum(h)).sum::<usize>()
+        side(&self.held)
+            + side(&self.next)
+            + self.given.len()
+            + self.hidden.iter().map(|h| sum(h)).sum::<usize>()
     }
 }
 
@@ -60,6 +66,7 @@ impl FrameNet {
             bias: self.gates.iter().map(|(_, b)| b.clone()).collect(),
         };
         Biases {
+            given: side.frame.clone(),
             held: side.clone(),
             next: side,
             hidden: self.networks.iter().map(|net| net.each_ref().map(|layer| layer.bias.clone())).collect(),
@@ -76,15 +83,19 @@ impl FrameNet {
         self.networks.first().map_or(0, |net| net.len())
     }
 
-    /// Notes that `frame` will be the next.
-    pub fn announce(&self, biases: &mut Biases, frame: &[f32]) {
-        if self.condition.is_none() || frame == biases.held.frame {
-            return;
+    /// Notes that `condition` will be the next. Whether it differs from the one that is held.
+    pub fn announce(&self, biases: &mut Biases, condition: &Condition) -> bool {
+        let Some(config) = &self.condition else { return false };
+        let Biases { held, next, given, done, .. } = biases;
+        config.write(condition, given);
+        if *given == held.frame {
+            return false;
         }
-        if biases.done.is_none() || frame != biases.next.frame {
-            biases.next.frame.copy_from_slice(frame);
-            biases.done = Some(0);
+        if done.is_none() || *given != next.frame {
+            next.frame.copy_from_slice(given);
+            *done = Some(0);
         }
+        true
     }
 
     /// One step's share of the frame that was announced: all is done within a hop.
@@ -125,7 +136,7 @@ impl FrameNet {
 
 /// Makes a frame the one that is held.
 pub(super) enum SetFrame<'a> {
-    Given(&'a FrameNet, &'a mut Biases, &'a [f32]),
+    Given(&'a FrameNet, &'a mut Biases, &'a Condition<'a>),
     /// As in a fresh stream.
     Zeros(&'a FrameNet, &'a mut Biases),
 }
@@ -137,11 +148,10 @@ impl Kernel for SetFrame<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
         let (net, biases) = match self {
-            Self::Given(net, biases, frame) => {
-                if net.condition.is_none() || frame == biases.held.frame {
+            Self::Given(net, biases, condition) => {
+                if !net.announce(biases, condition) {
                     return;
                 }
-                net.announce(biases, frame);
                 (net, biases)
             }
             Self::Zeros(net, biases) => {

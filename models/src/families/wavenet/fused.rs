@@ -134,9 +134,11 @@ pub(super) fn check_batch(config: &Config, batch: &[Window]) -> Result<usize, Ob
     let Some(c) = &config.condition else { return Ok(longest) };
     for (i, w) in batch.iter().enumerate() {
         let err = |what: String| Err(ObjectiveError::Batch(format!("window {i}: {what}")));
-        let want = w.inputs.len().div_ceil(c.hop) * c.local_len();
-        if w.frames.len() != want {
-            return err(format!("{} frame values, wanted {want}", w.frames.len()));
+        let frames = if c.features > 0 { w.inputs.len().div_ceil(c.hop) } else { 0 };
+        let want = frames * c.local_len().saturating_sub(1);
+        if w.frames.len() != frames || w.frames.rows.len() != want {
+            let (n, values) = (w.frames.len(), w.frames.rows.len());
+            return err(format!("{n} frames of {values} values, wanted {frames} of {want}"));
         }
         if c.speaker_dim > 0 && w.speaker.is_none_or(|s| s >= c.speakers) {
             let found = w.speaker;

@@ -4,8 +4,10 @@
 //! candle 0.11 computes some CPU gradients wrongly (conv1d in batches, products with a transposed left side), so there
 //! is nothing here but products of two-dimensional contiguous tensors in the layout [B·T, C].
 
-use super::{ConditionConfig, Config, TrackRef, names};
+use super::frame::CROSS_SPEAKER;
+use super::{ConditionConfig, Config, names};
 use crate::ar::Graph;
+use crate::condition::Condition;
 use crate::graph::{self, Batch, DeviceTensors, Family, GraphError, on_device};
 use crate::objective::{ObjectiveError, Window};
 use crate::weights::{TensorSpec, Tensors};
@@ -68,7 +70,7 @@ impl WaveNetGraph {
             [all] => Ok(all.clone()),
             [own, others, ..] => {
                 let flag = frames.narrow(2, c.speaker_dim, 1)?.contiguous()?;
-                let theirs = flag.eq(f64::from(TrackRef::CROSS_SPEAKER))?.broadcast_as(own.shape())?;
+                let theirs = flag.eq(f64::from(CROSS_SPEAKER))?.broadcast_as(own.shape())?;
                 theirs.contiguous()?.where_cond(others, own)
             }
         }
@@ -179,8 +181,10 @@ impl Family for Config {
         } else {
             let mut all = vec![0.0; batch.windows.len() * n * local_len];
             for (to, w) in all.chunks_exact_mut(n * local_len).zip(batch.windows) {
-                let len = w.frames.len().min(to.len());
-                to[..len].copy_from_slice(&w.frames[..len]);
+                for (i, to) in to.chunks_exact_mut(local_len).enumerate().take(w.frames.len()) {
+                    let condition = Condition { frames: w.frames.window(i), ..Condition::default() };
+                    ConditionConfig { speakers: 0, speaker_dim: 0, ..c.clone() }.write(&condition, to);
+                }
             }
             Some(Tensor::from_vec(all, (batch.windows.len(), n, local_len), batch.device)?)
         };

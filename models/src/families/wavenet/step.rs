@@ -12,12 +12,12 @@
 //!
 //! A stream's numbers are the same bits alone and in any company: see [`accumulate_many`].
 
-use super::ConditionConfig;
 use super::bunch::{BunchPosition, Head};
 use super::frame_rate::{Biases, FrameNet, SetFrame};
 use super::pack::Affine;
 use super::queues::Queues;
 use crate::ar::{Likelihood, Model, Symbol};
+use crate::condition::Condition;
 use crate::kernels::aligned::Aligned;
 use crate::kernels::panel::{Panels, Rows, Then, accumulate_many, add, copy, gated_many};
 use crate::kernels::{Isa, Kernel, Simd};
@@ -150,10 +150,6 @@ impl Model for WaveNet {
         Likelihood::Categorical { classes: self.classes }
     }
 
-    fn cond_len(&self) -> usize {
-        self.frame.condition.as_ref().map_or(0, ConditionConfig::len)
-    }
-
     fn start(&self) -> Symbol {
         self.start
     }
@@ -175,12 +171,12 @@ impl Model for WaveNet {
         self.isa.run(SetFrame::Zeros(&self.frame, &mut state.biases));
     }
 
-    fn condition(&self, state: &mut State, frame: &[f32]) {
-        self.isa.run(SetFrame::Given(&self.frame, &mut state.biases, frame));
+    fn condition(&self, state: &mut State, condition: &Condition) {
+        self.isa.run(SetFrame::Given(&self.frame, &mut state.biases, condition));
     }
 
-    fn announce(&self, state: &mut State, frame: &[f32]) {
-        self.frame.announce(&mut state.biases, frame);
+    fn announce(&self, state: &mut State, condition: &Condition) {
+        self.frame.announce(&mut state.biases, condition);
     }
 
     fn step<'s>(&self, state: &'s mut State, x: Symbol) -> &'s [f32] {

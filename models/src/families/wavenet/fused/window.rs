@@ -4,6 +4,7 @@ use super::TILE;
 use super::head::{HeadScratch, HeadTile};
 use super::padded::{Padded, Weights};
 use super::phase_timer::{Phase, PhaseTimer};
+use crate::condition::Condition;
 use crate::families::wavenet::{ConditionConfig, Config};
 use crate::fused::padded::Matrix;
 use crate::fused::rows::add_rows;
@@ -248,12 +249,14 @@ impl WindowPass<'_> {
         frames.clear();
         frames.resize(n * w.f, 0.0);
         for (i, frame) in frames.chunks_exact_mut(w.f).enumerate() {
-            if let (Some(table), Some(speaker)) = (&self.padded.speakers, self.window.speaker) {
-                let row = &self.weights.get(table)[speaker * table.columns..][..c.speaker_dim];
-                frame[..c.speaker_dim].copy_from_slice(row);
-            }
-            let local = c.local_len();
-            frame[c.speaker_dim..][..local].copy_from_slice(&self.window.frames[i * local..][..local]);
+            let embedding = match (&self.padded.speakers, self.window.speaker) {
+                (Some(table), Some(speaker)) => {
+                    &self.weights.get(table)[speaker * table.columns..][..c.speaker_dim]
+                }
+                _ => &[],
+            };
+            let frames = if self.window.frames.is_empty() { None } else { self.window.frames.window(i) };
+            c.write(&Condition { embedding, frames, ..Condition::default() }, &mut frame[..c.len()]);
         }
         let networks = &self.padded.networks;
         hidden.resize(if networks.is_empty() { 0 } else { 2 }, Vec::new());
