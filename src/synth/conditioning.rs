@@ -1,4 +1,4 @@
-//! Who speaks and what is said, as the engine wants it: checked against the voice and ready to be read.
+//! The speaker and the track that the engine generates from, checked against the voice.
 
 use super::speaker_conversion::SpeakerConversion;
 use crate::recordings;
@@ -22,9 +22,9 @@ pub struct Conditioning {
 #[derive(Debug, Clone, PartialEq)]
 struct SpeakerPart {
     values: Vec<f32>,
-    /// Whose, where that is known.
+    /// Identity of the speaker, where it is known.
     person: Option<Person>,
-    /// For others' tracks, of a voice whose speakers have a common space.
+    /// For cross-speaker tracks, of a voice whose speakers have a common space.
     conversion: Option<SpeakerConversion>,
 }
 
@@ -33,11 +33,11 @@ struct SpeakerPart {
 struct TrackPart {
     /// [N, features], row by row; N > 0.
     values: Vec<f32>,
-    /// Whose, where that is known, and the way from him to the common space.
+    /// Identity of its speaker, where it is known, and that speaker's map to the common space.
     by: Option<(Person, Alignment)>,
 }
 
-/// Somebody: the statistics of his features, hashed.
+/// Identity of a speaker: a hash of the feature statistics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Person(u64);
 
@@ -50,8 +50,8 @@ impl Person {
     }
 }
 
-/// Who has these statistics, and his way to the common space: what stands beside them, or, in files older than it, what
-/// the voice knows of him. A stranger is taken for what speakers are on the average: already there.
+/// The speaker with these statistics, and the map to the common space: from the statistics themselves or, in older files,
+/// from the voice's own speaker of the same statistics. For an unknown speaker it is the identity.
 fn known(voice: &Voice, stats: &SpeakerStats) -> (Person, Alignment) {
     let person = Person::of(stats);
     let named = voice.section.speakers.iter().filter_map(|s| s.stats.as_ref());
@@ -61,8 +61,8 @@ fn known(voice: &Voice, stats: &SpeakerStats) -> (Person, Alignment) {
 }
 
 impl Conditioning {
-    /// What `condition` brings to `voice`; `path` is used in errors only. Parts that the voice has no ear for (a track
-    /// for a voice without local conditioning) are left out.
+    /// The parts of `condition` that `voice` takes; others (a track for a voice without local conditioning) are left out.
+    /// `path` is used in errors only.
     ///
     /// # Errors
     /// A vector of another space, or a track of another recipe, rate or hop.
@@ -74,7 +74,7 @@ impl Conditioning {
         let speaker = match &condition.speaker {
             Some(_) if shape.speaker_dim > 0 => {
                 let values = voice.speaker_vector(condition, path)?;
-                // The statistics beside a track are those that it was normalised with, whosever vector stands there too.
+                // The statistics beside a track are those that it was normalised with: they are not the vector's.
                 let stats = match given {
                     None => condition.stats.as_ref(),
                     Some(_) => voice.stats_of(&values),
@@ -155,8 +155,8 @@ impl Conditioning {
         Self { speaker: None, ..self }
     }
 
-    /// This conditioning, its speaker taken at his word: another's track stays as it is. What a recording is scored under, which does
-    /// not become another's.
+    /// This conditioning without speaker conversion: a cross-speaker track stays as it is. A recording is scored like
+    /// this.
     pub fn unconverted(mut self) -> Self {
         if let Some(who) = &mut self.speaker {
             who.conversion = None;
@@ -164,17 +164,17 @@ impl Conditioning {
         self
     }
 
-    /// Whether it says who speaks.
+    /// Whether it has a speaker vector.
     pub fn has_speaker(&self) -> bool {
         self.speaker.is_some()
     }
 
-    /// Whether it says what is said.
+    /// Whether it has a track.
     pub fn has_track(&self) -> bool {
         self.track.is_some()
     }
 
-    /// The speaker vector, for the speaker's own tracks and those of whom nobody knows.
+    /// The speaker vector, for the speaker's own tracks and those of unknown speakers.
     ///
     /// # Real-time
     /// This and what follows: yes, no memory but the stack's.
@@ -182,7 +182,7 @@ impl Conditioning {
         self.speaker.as_ref().map(|who| &who.values[..])
     }
 
-    /// The track, and whether it is known to be of the vector's speaker; nobody else's where there is no vector.
+    /// The track, and whether it is known to be of the vector's speaker; its own where there is no vector.
     pub fn track(&self) -> Option<TrackRef<'_>> {
         let what = self.track.as_ref()?;
         let by = what.by.as_ref().map(|(person, _)| *person);
@@ -190,13 +190,14 @@ impl Conditioning {
         Some(TrackRef { features: &what.values, own: self.speaker.as_ref().is_none_or(own) })
     }
 
-    /// The features of somebody who is heard.
+    /// Features from a listener, as a track.
     pub(super) fn listener_track<'a>(&self, features: &'a [f32]) -> TrackRef<'a> {
         TrackRef { features, own: self.speaker.is_none() }
     }
 
-    /// What makes the vector's speaker of whoever is known to speak instead (whom `heard` says, or else whom the track is
-    /// of), and the speaker vector that goes with it. `None` where it is himself, or where one of them is not known.
+    /// The map from the track's speaker (the one with the statistics `source` or, without, the track's own) to the
+    /// vector's speaker, and the speaker vector that goes with it. `None` where both are the same, or one of them is
+    /// not known.
     pub(super) fn conversion(&self, source: Option<&SpeakerStats>) -> Option<(Alignment, &[f32])> {
         let who = self.speaker.as_ref()?;
         let conversion = who.conversion.as_ref()?;

@@ -7,7 +7,7 @@ use wavesynth_audio::features::{RunningSpeakerStats, VOICING};
 use wavesynth_models::ar::Generator;
 use wavesynth_models::wavenet::ConditionConfig;
 
-/// A stream that frames are told to.
+/// A stream that takes conditioning frames.
 pub(super) trait Conditioned {
     /// See [`Generator::condition`].
     fn condition(&mut self, frame: &[f32]);
@@ -25,18 +25,18 @@ impl Conditioned for Box<dyn Generator> {
     }
 }
 
-/// Walks through a conditioning one frame at a time. Sample t is spoken under frame t / hop.
+/// Steps through a conditioning one frame at a time. Sample t is generated under frame t / hop.
 pub(super) struct Frames {
     /// `None` for an unconditional model, which is due no frame.
     shape: Option<ConditionConfig>,
     conditioning: Box<Conditioning>,
-    /// What brings the features in place of the conditioning's track.
+    /// Source of the features in place of the conditioning's track.
     listener: Option<Box<Listener>>,
-    /// Makes the conditioning's speaker of another who is heard or whose track it is.
+    /// Map from the speaker of the track or of the listener's input to the conditioning's speaker.
     conversion: Option<Alignment>,
-    /// [`RunningSpeakerStats::alignments`] that it was made with.
+    /// [`RunningSpeakerStats::alignments`] when it was made.
     alignments: u64,
-    /// The speaker vector that the conditioning wants.
+    /// The conditioning's speaker vector.
     target: Vec<f32>,
     /// The speaker vector in force, somewhere between `from` and the conditioning's while a fade runs.
     speaker: Vec<f32>,
@@ -71,7 +71,7 @@ impl Frames {
         frames
     }
 
-    /// Takes the features from `listener` from here on. It has to be made for this shape.
+    /// Takes the features from `listener` from here on. It must have been made for this shape.
     pub(super) fn listen(&mut self, listener: Box<Listener>) {
         self.listener = Some(listener);
         self.begin();
@@ -98,7 +98,7 @@ impl Frames {
         self.listener.as_deref_mut()
     }
 
-    /// Samples of `wanted` from `position` on that can be made from what was heard so far.
+    /// Samples of `wanted` from `position` on that can be made from the input so far.
     pub(super) fn ready(&mut self, position: u64, wanted: usize) -> usize {
         let hop = self.hop();
         let Some(listener) = &mut self.listener else { return wanted };
@@ -108,7 +108,7 @@ impl Frames {
         }
     }
 
-    /// Hears on if a frame begins at sample `position`. False when nothing more is heard.
+    /// Moves the listener to its next frame if one begins at sample `position`. False at the end of its input.
     pub(super) fn advance(&mut self, position: u64) -> bool {
         let begins = position.is_multiple_of(self.hop());
         match &mut self.listener {
@@ -145,7 +145,7 @@ impl Frames {
 
     /// Announces the frame that begins at sample `position` or next after it, as far as is known by then.
     pub(super) fn announce(&mut self, position: u64, stream: &mut impl Conditioned) {
-        // What is still to be heard can't be announced.
+        // Input that is still to come can't be announced.
         if self.shape.is_some() && self.listener.is_none() {
             let frame = self.write(position.div_ceil(self.hop()), false);
             stream.announce(frame);

@@ -1,4 +1,4 @@
-//! What one stream has of its own beside the model's state: conditioning, uniforms, decoder and length.
+//! What belongs to one stream beside the model's state: conditioning, uniforms, decoder and length.
 
 use super::frames::{Conditioned, Frames};
 use super::{Conditioning, Length, Listener, Part, SamplingPolicy, UniformSource};
@@ -6,14 +6,14 @@ use crate::voice::Voice;
 use wavesynth_audio::pcm::Decoder;
 use wavesynth_models::ar::{Generators, Symbol};
 
-/// One stream's own.
+/// One stream's part, frames, decoder and length.
 pub(super) struct Line {
     decoder: Decoder,
     frames: Frames,
     uniforms: UniformSource,
     policy: SamplingPolicy,
     follow_track: bool,
-    /// Samples said so far.
+    /// Samples generated so far.
     position: u64,
     /// Sample at which it ends.
     end: u64,
@@ -78,7 +78,7 @@ impl Line {
         if self.is_over() { wanted } else { self.frames.ready(self.position, wanted) }
     }
 
-    /// See [`super::ensemble::Ensemble::advance`]. A line as long as its track ends when nothing more is heard.
+    /// See [`super::ensemble::Ensemble::advance`]. A line as long as its track ends with its listener's input.
     pub(super) fn advance(&mut self) -> bool {
         if self.is_over() {
             return true;
@@ -90,7 +90,7 @@ impl Line {
         more
     }
 
-    /// Conditions stream `at` of `streams` for the next sample; the uniform that draws it.
+    /// Conditions stream `at` of `streams` for the next sample; returns the uniform number that draws it.
     pub(super) fn condition(&mut self, streams: &mut dyn Generators, at: usize) -> f32 {
         if self.frames.condition(self.position, &mut Lane { streams: &mut *streams, at }) {
             self.set_policy(self.policy, streams, at);
@@ -130,7 +130,7 @@ impl Line {
     ) -> Box<Conditioning> {
         let starts_track = conditioning.has_track() && self.frames.listener().is_none();
         let old = self.frames.change(conditioning, self.position, fade_ms, sample_rate);
-        // What was announced no longer comes.
+        // The frame that was announced no longer comes.
         self.frames.announce(self.position, &mut Lane { streams, at });
         if starts_track
             && self.follow_track

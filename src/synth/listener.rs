@@ -1,4 +1,4 @@
-//! Speech that comes in while the voice speaks: what the next conditioning frame is made of.
+//! Live speech as conditioning: features from sound that comes in while the voice runs.
 //!
 //! ```text
 //! recording -----------------------------+
@@ -24,16 +24,16 @@ const MARGIN: usize = 32;
 /// Frames waiting that are a backlog, as after a pause: all but one are left out at once.
 const BACKLOG_FRAMES: usize = 5;
 
-/// Whether the input comes at its own pace.
+/// Whether the input waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pace {
-    /// It waits until it is taken: a file through a pipe.
+    /// It waits until it is read: a file through a pipe.
     Patient,
-    /// It comes in real time, and what is late is left out: a microphone.
+    /// It comes in real time, and late frames are left out: a microphone.
     Live,
 }
 
-/// What a [`Listener`] counts. Readable from any thread.
+/// The counters of a [`Listener`]. Readable from any thread.
 #[derive(Debug, Default)]
 pub struct ListenerCounters {
     frames: AtomicU64,
@@ -43,37 +43,37 @@ pub struct ListenerCounters {
 }
 
 impl ListenerCounters {
-    /// Frames heard and spoken.
+    /// Frames used.
     pub fn frames(&self) -> u64 {
         self.frames.load(Ordering::Relaxed)
     }
 
-    /// Frames spoken without input, which had not come in time.
+    /// Frames made without input, which had not come in time.
     pub fn held(&self) -> u64 {
         self.held.load(Ordering::Relaxed)
     }
 
-    /// Frames heard and not spoken, to catch up.
+    /// Frames left out, to catch up.
     pub fn skipped(&self) -> u64 {
         self.skipped.load(Ordering::Relaxed)
     }
 
-    /// Mean time that a frame, once it can be spoken, waits for the engine and then in the ring to the device, in ms.
+    /// Mean time that a frame, once complete, waits for the engine and then in the ring to the device, in ms.
     pub fn waiting_ms(&self) -> f64 {
         let samples = self.waited.load(Ordering::Relaxed) as f64 / self.frames().max(1) as f64;
         samples * 1000.0 / f64::from(SAMPLE_RATE)
     }
 }
 
-/// Hears speech and gives the frames that a voice says it with.
+/// Takes speech and gives the feature frames that condition a voice.
 pub struct Listener {
     extractor: CausalExtractor,
     feed: Feed,
-    /// The frame to be spoken next.
+    /// The next frame.
     next: usize,
     /// A window of silence.
     silence: Vec<f32>,
-    /// Whether the next frame may be spoken without input.
+    /// Whether the next frame may be made without input.
     hold: bool,
     /// Whether a frame is to be left out.
     skip: bool,
@@ -103,12 +103,12 @@ struct RingInput {
 }
 
 impl Listener {
-    /// Hears a whole recording at 16 kHz, frame by frame.
+    /// Reads a whole recording at 16 kHz, frame by frame.
     pub fn recording(extractor: CausalExtractor, pcm16k: Vec<f32>) -> Self {
         Self::new(extractor, Feed::Recording { pcm16k, at: 0 })
     }
 
-    /// Hears what comes through `ring` at `rate` Hz, until it is closed.
+    /// Reads samples from `ring` at `rate` Hz, until it is closed.
     ///
     /// # Errors
     /// A rate that can't be resampled from.
@@ -132,7 +132,7 @@ impl Listener {
         Self { extractor, feed, next: 0, silence, hold, skip, held: 0, ahead: (0, 0), least, counters }
     }
 
-    /// Who is heard.
+    /// Statistics of the speaker of the input.
     ///
     /// # Real-time
     /// A reference.
@@ -140,7 +140,7 @@ impl Listener {
         self.extractor.speaker_stats()
     }
 
-    /// What it counts.
+    /// Its counters.
     pub fn counters(&self) -> Arc<ListenerCounters> {
         self.counters.clone()
     }
@@ -158,8 +158,8 @@ impl Listener {
         matches!(&self.feed, Feed::Stream(s) if s.pace == Pace::Live)
     }
 
-    /// Time by which what is said lags behind what is heard, all waiting left out: window and context, and the
-    /// resampler, in ms.
+    /// Time by which the output lags behind the input, all waiting left out: window and context, and the resampler, in
+    /// ms.
     pub fn delay_ms(&self) -> (f64, f64) {
         let ms = |samples: usize| samples as f64 * 1000.0 / f64::from(SAMPLE_RATE);
         let resampling = match &self.feed {
@@ -177,7 +177,7 @@ impl Listener {
         self.extractor.context()
     }
 
-    /// `[2C + 1, features]`: the frame to be spoken and its neighbours.
+    /// `[2C + 1, features]`: the current frame and its neighbours.
     pub fn window(&self) -> &[f32] {
         if self.held > HELD_FRAMES { &self.silence } else { self.extractor.window() }
     }
@@ -208,12 +208,12 @@ impl Listener {
         self.counters.skipped.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Lets the next frame be spoken without input: the last one goes on, after five of them silence.
+    /// Lets the next frame be made without input: the last one is held, after five of them there is silence.
     pub fn hold(&mut self) {
         self.hold = true;
     }
 
-    /// Says how many samples at 16 kHz are on their way to the device, and how many there should be at least: how far
+    /// Sets how many samples at 16 kHz are on their way to the device, and how many there should be at least: how far
     /// live input may lag behind before a frame is left out.
     pub fn set_ahead(&mut self, samples: usize, least: usize) {
         self.ahead = (samples, least);
@@ -263,8 +263,8 @@ impl Listener {
         }
     }
 
-    /// Leaves frames out when live input has fallen behind: a device's clock that is slower than the microphone's, a pause,
-    /// or a hitch that is over.
+    /// Leaves frames out when live input has fallen behind: a device's clock that is slower than the microphone's, a
+    /// pause, or a hitch that is over.
     fn catch_up(&mut self) {
         let wants = self.wants();
         let Feed::Stream(s) = &mut self.feed else { return };

@@ -1,33 +1,33 @@
-//! How a speaker says what another one said.
+//! Speaker conversion: a target speaker with the track of another, the source speaker.
 //!
-//! The other's cepstra go to the space common to all speakers and out of it by the speaker's own way
-//! ([`common`](wavesynth_audio::features::common)). They still say something of who spoke, and training, where each track
-//! was the speaker's own, taught the voice to believe it. So the speaker's vector moves away from the other's, or, where
-//! the voice has no vector for him, from the middle of its speakers; less far where the voice has learned from others'
-//! tracks, too. models/pretrained/voice.md has what that does to who is heard, to the words and to the pitch.
+//! The source's cepstra are mapped to the space common to all speakers, and from there by the inverse of the target's map
+//! ([`common`](wavesynth_audio::features::common)). They still carry something of the source, and a voice trained
+//! with each speaker's own tracks follows it. So the target's vector moves away from the source's or, where the voice has
+//! no vector for the source, from the mean of its speakers; less far where the voice was trained with cross-speaker
+//! tracks, too. docs/voice.md has the effect on speaker, words and pitch.
 
 use super::conditioning::Person;
 use crate::voice::Voice;
 use wavesynth_audio::features::common::Alignment;
 
-/// By how much of its distance from the other's the vector moves away from it.
+/// How far the vector moves away from the source's, as a multiple of their distance.
 const AWAY: f32 = 1.0;
-/// The same in a voice with a network for others' tracks.
+/// The same in a voice with a network for cross-speaker tracks.
 const AWAY_WITH_CROSS_SPEAKER: f32 = 0.7;
 
-/// A speaker who is to say what others said.
+/// A target speaker.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct SpeakerConversion {
     from_common: Alignment,
-    /// His vector, moved away from each of the voice's speakers of whom enough is known.
+    /// The target's vector, moved away from each of the voice's speakers whose statistics are known.
     from_others: Vec<(Person, Vec<f32>)>,
-    /// His vector, moved away from the middle.
+    /// The target's vector, moved away from the mean of the speakers.
     from_anybody: Vec<f32>,
 }
 
 impl SpeakerConversion {
-    /// Of the speaker with `vector`, whose way to the space common to `voice`'s speakers is `common`; `None` where there is
-    /// no way back.
+    /// For the speaker with `vector`, whose map to the space common to `voice`'s speakers is `common`; `None` where that
+    /// has no inverse.
     pub(super) fn new(voice: &Voice, vector: &[f32], common: &Alignment) -> Option<Self> {
         let from_common = common.inverse()?;
         let table = voice.model.speakers().chunks_exact(vector.len());
@@ -42,7 +42,7 @@ impl SpeakerConversion {
         Some(Self { from_common, from_others: known.collect(), from_anybody: away_from(&middle) })
     }
 
-    /// The way from the cepstra of somebody with this way to the common space.
+    /// The map to the target from the cepstra of a source whose map to the common space is `common`.
     ///
     /// # Real-time
     /// This and [`SpeakerConversion::beside`]: yes, no memory but the stack's.

@@ -14,7 +14,7 @@ use wavesynth_models::{char_rnn, gpt, ngram, wavenet};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TextRun {
-    /// What is read.
+    /// The section `[text]`.
     pub text: Text,
     /// Family and sizes of the network.
     pub model: TextModelConfig,
@@ -29,14 +29,14 @@ pub struct TextRun {
 pub struct Text {
     /// The text.
     pub file: PathBuf,
-    /// What a symbol is.
+    /// The tokeniser.
     #[serde(default)]
     pub tokenizer: TokenizerKind,
     /// Fraction at the end of the file that is held out; 0 holds nothing out.
     #[serde(default = "tenth")]
     pub held_out: f64,
-    /// Probability that a symbol is replaced by another one, any alike, before the network reads it: dropout on the
-    /// inputs. The first symbol of a window stays.
+    /// Probability that a symbol is replaced by another one, all equally likely, before the network reads it: dropout
+    /// on the inputs. The first symbol of a window stays.
     #[serde(default)]
     pub input_dropout: f64,
     /// How the held-out part is read while training.
@@ -61,8 +61,8 @@ pub enum Eval {
     /// In one go, as `wavesynth eval` does: the exact likelihood.
     #[default]
     Text,
-    /// In windows of `train.window` symbols, before each the one symbol that stands there: what others' loss estimates
-    /// over random windows mean.
+    /// In windows of `train.window` symbols, before each the one symbol that stands there: the measure of
+    /// other programs' loss estimates over random windows.
     Windows,
 }
 
@@ -137,7 +137,7 @@ pub struct Gpt {
     /// Whether the head is the embedding's transpose.
     #[serde(default = "yes")]
     pub tied_head: bool,
-    /// Rate of dropout over the embedding and over what every sublayer adds while it is trained.
+    /// Rate of dropout over the embedding and over every sublayer's output while it is trained.
     #[serde(default)]
     pub dropout: f64,
 }

@@ -1,4 +1,4 @@
-//! Training windows of a text. How a window gets its past is the family's to say.
+//! Training windows of a text. The family decides how a window gets its past.
 
 use crate::train::schedules::{Lengths, dropout_key};
 use crate::train::slots::Slots;
@@ -7,7 +7,7 @@ use wavesynth_models::ar::{Symbol, Uniforms};
 use wavesynth_models::objective::Window;
 use wavesynth_models::zoo::FamilyConfig;
 
-/// What a window needs of the symbols before it.
+/// The past of a window: how the symbols before it enter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WindowPast {
     /// So many rows in front, out of the loss, fill a receptive field of one more. Windows lie anywhere.
@@ -20,7 +20,7 @@ pub enum WindowPast {
 }
 
 impl WindowPast {
-    /// What the network of `config` needs.
+    /// The past that the network of `config` needs.
     ///
     /// # Errors
     /// A family that is not trained by steps.
@@ -49,7 +49,7 @@ impl WindowPast {
         }
     }
 
-    /// For a person.
+    /// In words.
     pub fn describe(self, unit: &str) -> String {
         match self {
             Self::Field(rows) => format!("sees {} {unit}s", rows + 1),
@@ -73,13 +73,13 @@ pub fn cut(symbols: &[Symbol], start: Symbol, from: usize, rows: usize, warmup: 
 /// Draws this rank's part of the batches of a run. Window `slot` of step `step` is a function of the seed, these two
 /// numbers and the windows that all ranks draw in a step.
 pub struct TextWindows<'a> {
-    /// What is trained on.
+    /// The training symbols.
     pub symbols: &'a [Symbol],
     /// Number of different symbols.
     pub classes: usize,
-    /// What stands before the text.
+    /// The symbol before the text.
     pub start: Symbol,
-    /// What a window needs of it.
+    /// The past of a window.
     pub past: WindowPast,
     /// Windows of a step.
     pub slots: Slots,
