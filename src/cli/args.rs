@@ -188,7 +188,7 @@ impl ConditionArgs {
             } else {
                 format!("a condition file or one of {}", names.join(", "))
             };
-            usage!("this voice needs a speaker: pass --condition with {known}");
+            usage!("this voice needs to know who speaks: pass --condition with {known}");
         }
         Ok(conditioning)
     }

@@ -23,7 +23,7 @@ pub struct Conditioning {
 struct SpeakerPart {
     values: Vec<f32>,
     /// Identity of the speaker, where it is known.
-    person: Option<Person>,
+    id: Option<SpeakerId>,
     /// For cross-speaker tracks, of a voice whose speakers have a common space.
     conversion: Option<SpeakerConversion>,
 }
@@ -34,14 +34,14 @@ struct TrackPart {
     /// [N, features], row by row; N > 0.
     values: Vec<f32>,
     /// Identity of its speaker, where it is known, and that speaker's map to the common space.
-    by: Option<(Person, Alignment)>,
+    by: Option<(SpeakerId, Alignment)>,
 }
 
 /// Identity of a speaker: a hash of the feature statistics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Person(u64);
+pub(super) struct SpeakerId(u64);
 
-impl Person {
+impl SpeakerId {
     pub(super) fn of(stats: &SpeakerStats) -> Self {
         let mut hasher = DefaultHasher::new();
         let values = stats.mean.iter().chain(&stats.std).chain([&stats.median_f0_hz]);
@@ -52,12 +52,12 @@ impl Person {
 
 /// The speaker with these statistics, and the map to the common space: from the statistics themselves or, in older files,
 /// from the voice's own speaker of the same statistics. For an unknown speaker it is the identity.
-fn known(voice: &Voice, stats: &SpeakerStats) -> (Person, Alignment) {
-    let person = Person::of(stats);
+fn identify(voice: &Voice, stats: &SpeakerStats) -> (SpeakerId, Alignment) {
+    let id = SpeakerId::of(stats);
     let named = voice.section.speakers.iter().filter_map(|s| s.stats.as_ref());
-    let same = named.filter(|s| Person::of(s) == person);
+    let same = named.filter(|s| SpeakerId::of(s) == id);
     let map = [stats].into_iter().chain(same).find_map(|s| s.common.clone());
-    (person, map.unwrap_or_else(Alignment::identity))
+    (id, map.unwrap_or_else(Alignment::identity))
 }
 
 impl Conditioning {
@@ -79,19 +79,19 @@ impl Conditioning {
                     None => condition.stats.as_ref(),
                     Some(_) => voice.stats_of(&values),
                 };
-                let by = stats.map(|stats| known(voice, stats));
+                let by = stats.map(|stats| identify(voice, stats));
                 let common = by.as_ref().filter(|_| voice.section.common.is_some());
                 let conversion =
                     common.and_then(|(_, common)| SpeakerConversion::new(voice, &values, common));
-                let person = by.map(|(person, _)| person);
-                Some(SpeakerPart { values, person, conversion })
+                let id = by.map(|(id, _)| id);
+                Some(SpeakerPart { values, id, conversion })
             }
             _ => None,
         };
         let mut track = None;
         if let Some((wanted, t)) = given {
             t.check(wanted).with_context(|| path.display().to_string())?;
-            let by = condition.stats.as_ref().map(|stats| known(voice, stats));
+            let by = condition.stats.as_ref().map(|stats| identify(voice, stats));
             track = Some(TrackPart { values: t.frames.clone(), by });
         }
         Ok(Self { speaker, track })
@@ -123,7 +123,7 @@ impl Conditioning {
     /// A conditioning by its parts, for voices whose sizes are known to fit.
     pub(crate) fn of(speaker: Option<Vec<f32>>, track: Option<Vec<f32>>) -> Self {
         Self {
-            speaker: speaker.map(|values| SpeakerPart { values, person: None, conversion: None }),
+            speaker: speaker.map(|values| SpeakerPart { values, id: None, conversion: None }),
             track: track.map(|values| TrackPart { values, by: None }),
         }
     }
@@ -133,9 +133,9 @@ impl Conditioning {
     pub(crate) fn known(speaker: Option<Vec<f32>>, track: TrackRef) -> Self {
         let features = (!track.features.is_empty()).then(|| track.features.to_vec());
         let mut conditioning = Self::of(speaker, features);
-        if let (Some(who), Some(what)) = (&mut conditioning.speaker, &mut conditioning.track) {
-            who.person = Some(Person(0));
-            what.by = track.own.then(|| (Person(0), Alignment::identity()));
+        if let (Some(part), Some(track_part)) = (&mut conditioning.speaker, &mut conditioning.track) {
+            part.id = Some(SpeakerId(0));
+            track_part.by = track.own.then(|| (SpeakerId(0), Alignment::identity()));
         }
         conditioning
     }
@@ -158,8 +158,8 @@ impl Conditioning {
     /// This conditioning without speaker conversion: a cross-speaker track stays as it is. A recording is scored like
     /// this.
     pub fn unconverted(mut self) -> Self {
-        if let Some(who) = &mut self.speaker {
-            who.conversion = None;
+        if let Some(part) = &mut self.speaker {
+            part.conversion = None;
         }
         self
     }
@@ -179,15 +179,15 @@ impl Conditioning {
     /// # Real-time
     /// This and what follows: yes, no memory but the stack's.
     pub(super) fn speaker(&self) -> Option<&[f32]> {
-        self.speaker.as_ref().map(|who| &who.values[..])
+        self.speaker.as_ref().map(|part| &part.values[..])
     }
 
     /// The track, and whether it is known to be of the vector's speaker; its own where there is no vector.
     pub fn track(&self) -> Option<TrackRef<'_>> {
-        let what = self.track.as_ref()?;
-        let by = what.by.as_ref().map(|(person, _)| *person);
-        let own = |who: &SpeakerPart| who.person.is_some() && who.person == by;
-        Some(TrackRef { features: &what.values, own: self.speaker.as_ref().is_none_or(own) })
+        let track = self.track.as_ref()?;
+        let by = track.by.as_ref().map(|(id, _)| *id);
+        let own = |part: &SpeakerPart| part.id.is_some() && part.id == by;
+        Some(TrackRef { features: &track.values, own: self.speaker.as_ref().is_none_or(own) })
     }
 
     /// Features from a listener, as a track.
@@ -199,13 +199,13 @@ impl Conditioning {
     /// vector's speaker, and the speaker vector that goes with it. `None` where both are the same, or one of them is
     /// not known.
     pub(super) fn conversion(&self, source: Option<&SpeakerStats>) -> Option<(Alignment, &[f32])> {
-        let who = self.speaker.as_ref()?;
-        let conversion = who.conversion.as_ref()?;
-        let (person, common) = match source {
-            Some(stats) => (Person::of(stats), stats.common.clone().unwrap_or_else(Alignment::identity)),
+        let part = self.speaker.as_ref()?;
+        let conversion = part.conversion.as_ref()?;
+        let (id, common) = match source {
+            Some(stats) => (SpeakerId::of(stats), stats.common.clone().unwrap_or_else(Alignment::identity)),
             None => self.track.as_ref()?.by.clone()?,
         };
-        (who.person != Some(person)).then(|| (conversion.way_from(&common), conversion.beside(person)))
+        (part.id != Some(id)).then(|| (conversion.map_from(&common), conversion.vector_for(id)))
     }
 
     /// Takes from `old` what this one lacks.

@@ -6,7 +6,7 @@
 //! no vector for the source, from the mean of its speakers; less far where the voice was trained with cross-speaker
 //! tracks, too. docs/voice.md has the effect on speaker, words and pitch.
 
-use super::conditioning::Person;
+use super::conditioning::SpeakerId;
 use crate::voice::Voice;
 use wavesynth_audio::features::common::Alignment;
 
@@ -20,9 +20,9 @@ const AWAY_WITH_CROSS_SPEAKER: f32 = 0.7;
 pub(super) struct SpeakerConversion {
     from_common: Alignment,
     /// The target's vector, moved away from each of the voice's speakers whose statistics are known.
-    from_others: Vec<(Person, Vec<f32>)>,
+    away_from_speakers: Vec<(SpeakerId, Vec<f32>)>,
     /// The target's vector, moved away from the mean of the speakers.
-    from_anybody: Vec<f32>,
+    away_from_mean: Vec<f32>,
 }
 
 impl SpeakerConversion {
@@ -34,25 +34,25 @@ impl SpeakerConversion {
         let count = table.len().max(1) as f32;
         let mut middle = vec![0.0; vector.len()];
         table.clone().for_each(|row| middle.iter_mut().zip(row).for_each(|(m, v)| *m += v / count));
-        let tells = voice.config.condition.as_ref().is_some_and(|c| c.others > 0);
-        let away = if tells { AWAY_WITH_CROSS_SPEAKER } else { AWAY };
+        let has_cross_speaker = voice.config.condition.as_ref().is_some_and(|c| c.others > 0);
+        let away = if has_cross_speaker { AWAY_WITH_CROSS_SPEAKER } else { AWAY };
         let away_from = |other: &[f32]| vector.iter().zip(other).map(|(v, o)| v + away * (v - o)).collect();
         let stats = voice.section.speakers.iter().map(|s| s.stats.as_ref());
-        let known = stats.zip(table).filter_map(|(stats, row)| Some((Person::of(stats?), away_from(row))));
-        Some(Self { from_common, from_others: known.collect(), from_anybody: away_from(&middle) })
+        let known = stats.zip(table).filter_map(|(stats, row)| Some((SpeakerId::of(stats?), away_from(row))));
+        Some(Self { from_common, away_from_speakers: known.collect(), away_from_mean: away_from(&middle) })
     }
 
     /// The map to the target from the cepstra of a source whose map to the common space is `common`.
     ///
     /// # Real-time
-    /// This and [`SpeakerConversion::beside`]: yes, no memory but the stack's.
-    pub(super) fn way_from(&self, common: &Alignment) -> Alignment {
+    /// This and [`SpeakerConversion::vector_for`]: yes, no memory but the stack's.
+    pub(super) fn map_from(&self, common: &Alignment) -> Alignment {
         common.then(&self.from_common)
     }
 
-    /// The speaker's vector beside `person`'s track.
-    pub(super) fn beside(&self, person: Person) -> &[f32] {
-        let other = self.from_others.iter().find(|(other, _)| *other == person);
-        other.map_or(&self.from_anybody, |(_, vector)| vector)
+    /// The target's vector for a track of the source `id`.
+    pub(super) fn vector_for(&self, id: SpeakerId) -> &[f32] {
+        let other = self.away_from_speakers.iter().find(|(other, _)| *other == id);
+        other.map_or(&self.away_from_mean, |(_, vector)| vector)
     }
 }

@@ -13,9 +13,9 @@ const PITCH_PRIOR: f32 = 25.0;
 /// Voiced frames that the prior's level counts for.
 const LEVEL_PRIOR: f32 = 5.0;
 /// Frames after which older speech has faded to 1/e: 30 s of speech.
-const MEMORY: f32 = 3_000.0;
+const FADE: f32 = 3_000.0;
 /// The same for the level: 2 s of voiced speech.
-const LEVEL_MEMORY: f32 = 200.0;
+const LEVEL_FADE: f32 = 200.0;
 /// Frames whose c0 lies within this many dB of the mean of voiced frames are speech. That mean lies some 5 dB below the
 /// 95th percentile, by which a whole recording is measured.
 const RANGE_DB: f32 = 30.0;
@@ -115,17 +115,17 @@ impl RunningSpeakerStats {
             l.alignments += 1;
         }
         if f0_hz > 0.0 {
-            l.level_weight = (l.level_weight + 1.0).min(LEVEL_MEMORY);
+            l.level_weight = (l.level_weight + 1.0).min(LEVEL_FADE);
             l.level += (cepstra[0] - l.level) / l.level_weight;
-            l.pitch.iter_mut().for_each(|w| *w *= 1.0 - 1.0 / MEMORY);
+            l.pitch.iter_mut().for_each(|w| *w *= 1.0 - 1.0 / FADE);
             l.pitch[bin(f0_hz)] += 1.0;
             self.stats.median_f0_hz = median(&l.pitch);
         }
         if cepstra[0] < (l.level - decibels(RANGE_DB)).max(least_level()) {
             return;
         }
-        l.mean_weight = (l.mean_weight + 1.0).min(MEMORY);
-        l.spread_weight = (l.spread_weight + 1.0).min(MEMORY);
+        l.mean_weight = (l.mean_weight + 1.0).min(FADE);
+        l.spread_weight = (l.spread_weight + 1.0).min(FADE);
         for (k, &c) in cepstra.iter().enumerate() {
             let before = c - self.stats.mean[k];
             self.stats.mean[k] += before / l.mean_weight;

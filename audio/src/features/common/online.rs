@@ -6,8 +6,8 @@ use crate::features::{CEPSTRA, SpeakerStats};
 
 /// Frames in each entry that the map at first counts for.
 const PRIOR: f64 = 0.5;
-/// Frames of an entry that are remembered: older ones fade.
-const MEMORY: f32 = 20.0;
+/// Frames of an entry that its mean is over: older ones fade.
+const LONGEST_MEAN: f32 = 20.0;
 /// Frames that an entry counts for, at most. More make the sound more like the target speaker's, and fewer words clear.
 const MOST: f64 = 3.0;
 /// Frames of speech between two maps, and before the first: a map after one second costs words.
@@ -77,7 +77,7 @@ impl OnlineAligner {
             return None;
         }
         let entry = &mut self.entries[self.finder.nearest(&self.map.row(&row_of(frames)))];
-        entry.weight = (entry.weight + 1.0).min(MEMORY);
+        entry.weight = (entry.weight + 1.0).min(LONGEST_MEAN);
         let share = 1.0 / entry.weight;
         entry.mean.iter_mut().zip(&self.recent[1]).for_each(|(mean, c)| *mean += share * (c - *mean));
         self.pushed = self.pushed.wrapping_add(1);
