@@ -4,9 +4,9 @@
     benches/live_latency.py SPEECH.wav [options of play, as in --condition it_carlo --like en_allison]
 
 The recording is played into the left channel of a null sink, and the microphone is a source that hears that channel; the
-voice plays into the right one. So one recording of the sink's monitor holds what was said and what came of it, sample
+voice plays into the right one. So one recording of the sink's monitor holds input and output, sample
 by sample beside each other. Printed: the lag at which the envelopes of the two agree best, how well they do, and what
-the program says of itself. Wants numpy, pulseaudio, pulseaudio-utils and libasound2-plugins.
+the program reports. Wants numpy, pulseaudio, pulseaudio-utils and libasound2-plugins.
 """
 
 import json, os, pathlib, shutil, subprocess, sys, tempfile, time, wave
@@ -23,10 +23,10 @@ def envelope(x, hop=RATE // 1000, width=10):
     return np.maximum(level, level.max() - 50)
 
 
-def lag(said, heard, longest=300):
-    """Lag in ms of `heard` behind `said`, and the correlation there."""
-    n = min(len(said), len(heard)) - longest
-    corr = [np.corrcoef(said[:n], heard[k : k + n])[0, 1] for k in range(longest)]
+def lag(sound_in, sound_out, longest=300):
+    """Lag in ms of `sound_out` behind `sound_in`, and the correlation there."""
+    n = min(len(sound_in), len(sound_out)) - longest
+    corr = [np.corrcoef(sound_in[:n], sound_out[k : k + n])[0, 1] for k in range(longest)]
     return int(np.argmax(corr)), max(corr)
 
 
@@ -73,10 +73,10 @@ def main(speech, *options):
             child.terminate()
             child.wait()
         shutil.rmtree(run, ignore_errors=True)
-    said, heard = air.T
-    loud = np.flatnonzero(np.abs(said) > 1e-3)
+    sound_in, sound_out = air.T
+    loud = np.flatnonzero(np.abs(sound_in) > 1e-3)
     span = slice(max(loud[0] - RATE // 5, 0), loud[-1] + RATE // 2)
-    measured, agreement = lag(envelope(said[span]), envelope(heard[span]))
+    measured, agreement = lag(envelope(sound_in[span]), envelope(sound_out[span]))
     keys = ["underruns", "frames_held", "frames_skipped", "times_real_time", "live"]
     print(json.dumps({"measured_ms": measured, "correlation": round(agreement, 3)} | {k: result[k] for k in keys}))
 

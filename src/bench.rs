@@ -32,10 +32,10 @@ use wavesynth_models::family::Facts;
 /// Symbols generated before the clock starts: caches and branch predictors as in mid-stream.
 const WARM_UP: usize = 4096;
 
-/// Symbols after which batches of past taps come at the same places again.
+/// Symbols after which batches of past taps come at the same positions again.
 const BATCHES: usize = 8;
 
-/// Times that each place must have been passed for a median.
+/// Times that each position must have been passed for a median.
 const ROUNDS: usize = 20;
 
 /// One line of a table of measurements.
@@ -51,11 +51,11 @@ pub struct EngineRow {
     pub streams: usize,
     /// Time per symbol in ns, the frame-rate network's share included.
     pub ns_per_symbol: Percentiles,
-    /// The same of register arithmetic as long as the median symbol, right afterwards: what this machine adds to any work
-    /// of that length. `None` when blocks were timed.
+    /// The same of register arithmetic as long as the median symbol, right afterwards: the time that this machine adds
+    /// to any work of that length. `None` when blocks were timed.
     pub clock_floor_ns: Option<Percentiles>,
-    /// The longest of the median times at each place of a frame, when symbols were timed: what the engine itself adds to
-    /// a step (a frame's change, batches) comes back at the same place, what interrupts it does not. `None` when blocks
+    /// The longest of the median times at each position in a frame, when symbols were timed: the engine's own extra work
+    /// (a frame's change, batches) comes back at the same position, interruptions do not. `None` when blocks
     /// were timed, or too few frames.
     pub slowest_place_ns: Option<f64>,
     /// Mean time per symbol.
@@ -80,12 +80,12 @@ pub struct EngineRow {
     pub change_to_sound_ms: Option<Percentiles>,
 }
 
-/// What the clock is read around.
+/// The unit of work that the clock is read around.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Grain {
-    /// Every step: what a deadline sees. Reading the clock adds some 25 ns to each.
+    /// Every step, as a deadline counts. Reading the clock adds some 25 ns to each.
     Symbol,
-    /// Blocks of this many symbols: what rendering sees. A block counts as so many equal symbols.
+    /// Blocks of this many symbols, as in rendering. A block counts as so many equal symbols.
     Block(usize),
 }
 
@@ -173,7 +173,7 @@ fn run(generators: &mut dyn Generators, facts: &Facts, steps: usize, grain: Grai
     Times { per_symbol_ns, total_ns: start.elapsed().as_nanos() as f64 }
 }
 
-/// The longest of the median times at each of `period` places; `None` for less than [`ROUNDS`] rounds.
+/// The longest of the median times at each of `period` positions; `None` for less than [`ROUNDS`] rounds.
 fn slowest_place(ns: &[f32], period: usize) -> Option<f64> {
     if ns.len() < ROUNDS * period {
         return None;

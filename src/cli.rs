@@ -1,4 +1,4 @@
-//! The command line: what was typed, turned into what is meant, and one line on stderr when it means nothing.
+//! The command line: arguments to settings, and one line on stderr for an error.
 
 mod args;
 mod bench;
@@ -27,7 +27,7 @@ use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 use wavesynth::ranks::Ranks;
 
-/// Learns a voice from recordings and speaks, sings or plays it sample by sample in real time.
+/// A neural synthesizer: learns from recordings and generates sound sample by sample in real time; learns texts, too.
 #[derive(Parser)]
 #[command(name = "wavesynth", version, arg_required_else_help = true, disable_help_subcommand = true)]
 struct Cli {
@@ -37,25 +37,25 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Speak through a sound device
+    /// Play a voice through a sound device
     #[cfg(feature = "device")]
     Play(play::Args),
-    /// Speak into a WAV file or a pipe
+    /// Render a voice into a WAV file or a pipe
     Render(render::Args),
     /// Write text on from a prompt, with a text model
     Sample(sample::Args),
-    /// Make, show and mix the files that say who speaks and what
+    /// Make, show and mix condition files: speaker vectors and feature tracks
     Condition(condition::Args),
     /// Learn a voice from a folder of recordings, or a text model from a text file
     #[cfg(feature = "train")]
     Train(train::Args),
-    /// Exact nats and bits per symbol that a voice needs for recordings, or a text model for texts
+    /// Exact nats and bits per symbol of recordings under a voice, or of texts under a text model
     Eval(eval::Args),
-    /// Speak recordings again from their own tracks, and measure how near the copies come
+    /// Copy-synthesis: render recordings from their own tracks, and measure how near the copies come
     Copy(copy::Args),
-    /// Text models side by side on one text: loss, cost, memory, reach, and what becomes of their own symbols
+    /// Text models side by side on one text: loss, time, memory, reach, and exposure bias
     Compare(compare::Args),
-    /// What the network says of every next symbol, as an array
+    /// The logits of every next symbol, as an array
     Logits(logits::Args),
     /// Measure engine and trainer on this machine
     Bench(bench::Args),
@@ -107,7 +107,7 @@ pub fn main() -> ExitCode {
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
-        // Whoever read our output has seen enough: `render -o - | head` is no failure.
+        // The reader of the output has closed it: `render -o - | head` is no failure.
         Err(e) if output::is_broken_pipe(&e) => ExitCode::SUCCESS,
         Err(e) => {
             report(&e);
@@ -124,8 +124,8 @@ fn status(e: &anyhow::Error) -> u8 {
     if e.is::<Usage>() { 2 } else { 1 }
 }
 
-/// Does `work` with the processes that were started together with this one. If it fails on one rank it ends on all, and
-/// one line says why.
+/// Does `work` with the processes that were started together with this one. If it fails on one rank it ends on all, with
+/// one line of error.
 fn together(work: impl FnOnce(&Ranks) -> Result<()>) -> Result<()> {
     let ranks = Ranks::open()?;
     match work(&ranks) {
@@ -163,7 +163,7 @@ fn refuse(e: &clap::Error) -> ExitCode {
     }
 }
 
-/// An error and its causes, each said once: many an error already quotes its cause.
+/// An error and its causes, each printed once: many an error already quotes its cause.
 fn causes(e: &anyhow::Error) -> String {
     let mut text = String::new();
     for cause in e.chain().map(ToString::to_string) {

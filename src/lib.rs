@@ -1,9 +1,10 @@
-//! wavesynth: learns a voice from recordings and speaks, sings or plays it sample by sample in real time.
+//! wavesynth: a neural synthesizer. It learns from recordings and generates speech, singing and music sample by sample in
+//! real time; it learns from texts, too.
 //!
-//! Everything is p(x) = Π p(x_t | x_<t, c): one network gives every factor, generation draws one symbol at a time and
-//! keeps what it would otherwise compute again, training reads a whole sequence at once with the truth as input.
+//! Everything is p(x) = Π p(x_t | x_<t, c): one network gives every factor. Generation draws one symbol at a time and
+//! keeps what it would otherwise compute again. Training reads a whole sequence at once, with the truth as input.
 //!
-//! # When it plays or renders
+//! # Playing and rendering
 //!
 //! ```text
 //! Condition --(every hop)--> Generator::condition --+                      wavesynth_audio::cond, synth::Conditioning
@@ -13,12 +14,12 @@
 //!    file     <---------------------+
 //! ```
 //!
-//! In place of the condition's track, [`synth::Listener`] makes the frames from a recording, a pipe or a microphone while
-//! that comes in.
+//! In place of the condition's track, [`synth::Listener`] makes the frames from a recording, a pipe or a microphone, as
+//! the sound comes in.
 //!
-//! [`synth::Synth`] is the first three lines: one voice, one condition or several as layers, blocks of PCM out, no threads.
-//! `render` pulls blocks from it into a file, and makes many files from a [`synth::Ensemble`], whose streams share every
-//! weight that is read. `play` puts threads around it:
+//! [`synth::Synth`] is the first three lines: one voice, one condition or several as layers, blocks of PCM out, no
+//! threads. `render` pulls blocks from it into a file, and makes many files from a [`synth::Ensemble`], whose streams
+//! share every weight that is read. `play` puts threads around it:
 //!
 //! | thread | runs | may |
 //! |---|---|---|
@@ -26,10 +27,10 @@
 //! | worker | [`synth::Worker`]: synth, resampler, the ring's producer | neither allocate, lock, log nor touch a file |
 //! | callback | the ring's consumer, in `wavesynth_audio::device` | pop, pad with silence, count |
 //!
-//! Commands go to the worker through a bounded channel as values prepared on main; what they replace travels back and
-//! is dropped on main.
+//! Commands go to the worker through a bounded channel, as values prepared on main. Values that they replace travel back
+//! and are dropped on main.
 //!
-//! # When it trains
+//! # Training
 //!
 //! ```text
 //! recordings, text -> windows [B, T+1] -> Objective::loss -> AdamW -> checkpoint -> the same loader -> engine

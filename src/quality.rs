@@ -1,4 +1,4 @@
-//! How near a copy comes to the recording that it was made from: figures and a picture.
+//! How near a copy is to its original recording: figures and a picture.
 
 use anyhow::Result;
 use wavesynth_audio::features::spectrum::log_mel;

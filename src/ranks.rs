@@ -1,8 +1,8 @@
 //! The processes that share one piece of work: a training run over several machines, a list of files to render.
 //!
 //! Each process is a rank, 0 to size − 1. Started by `mpirun` or `srun`, a program built with the feature `mpi` finds the
-//! others; any other program is the only rank, and every method here is then the identity. So nothing that uses
-//! [`Ranks`] asks how it was built or started.
+//! others; any other program is the only rank, and every method here is then the identity. So code that uses
+//! [`Ranks`] does not depend on how the program was built or started.
 //!
 //! All ranks have to make the same calls in the same order. A rank that can't go on ends them all ([`Ranks::abort`]), for
 //! the others would wait for it forever.
@@ -21,14 +21,14 @@ use std::time::Duration;
 pub use world::Number;
 use world::World;
 
-/// What launchers tell a process of how many it is one: Open MPI, Hydra or SLURM's PMI-2, SLURM.
+/// Variables in which launchers give the number of processes: Open MPI, Hydra or SLURM's PMI-2, SLURM.
 const SIZES: [&str; 3] = ["OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS"];
 
-/// How long a rank other than 0 keeps an error to itself. What is wrong is most often wrong for all, and then rank 0 has
-/// said it and ended the others by now. The launcher takes its time for that: on a busy machine more than a second.
+/// How long a rank other than 0 waits before it reports an error. Most errors occur on all ranks, and then rank 0 has
+/// reported it and ended the others by now. On a busy machine the launcher needs more than a second for that.
 const GRACE: Duration = Duration::from_secs(3);
 
-/// More of it for each rank, so that two of them do not speak at once.
+/// Added for each rank, so that two of them do not report at once.
 const STAGGER: Duration = Duration::from_millis(20);
 
 /// This process among those that it works with.
@@ -73,7 +73,7 @@ impl Ranks {
         self.size
     }
 
-    /// Whether this is the rank that writes files and speaks to people.
+    /// Whether this is the rank that writes files and prints messages.
     pub fn is_first(&self) -> bool {
         self.rank == 0
     }
@@ -88,7 +88,7 @@ impl Ranks {
     /// The bytes of every rank, in the order of the ranks, on every rank.
     ///
     /// # Errors
-    /// More than 2 GiB in all, which MPI's counts can't say.
+    /// More than 2 GiB in all, beyond MPI's counts.
     pub fn gather(&self, own: Vec<u8>) -> Result<Vec<Vec<u8>>> {
         match &self.world {
             Some(world) => world.gather(&own, self.size),
@@ -110,7 +110,7 @@ impl Ranks {
         (sums[0] / sums[1], sums[1] as u64)
     }
 
-    /// Whether any rank says yes.
+    /// Whether the value is true on any rank.
     pub fn any(&self, own: bool) -> bool {
         let mut votes = [u64::from(own)];
         self.sum(&mut votes);
@@ -132,7 +132,7 @@ impl Ranks {
         Ok(())
     }
 
-    /// Ends all ranks for an error of this one: `report` says it, unless another rank was first.
+    /// Ends all ranks for an error of this one: `report` prints it, unless another rank was first.
     pub fn abort(&self, code: u8, report: impl FnOnce()) -> ! {
         if !self.is_first() {
             std::thread::sleep(GRACE + STAGGER * self.rank as u32);
@@ -151,7 +151,7 @@ impl Ranks {
 
 impl Drop for Ranks {
     fn drop(&mut self) {
-        // Leaving MPI in order waits for the others, who wait for what this rank was about to do.
+        // Leaving MPI in order would wait for the others, and they wait for this rank.
         if self.world.is_some() && std::thread::panicking() {
             self.end(101);
         }

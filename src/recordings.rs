@@ -1,5 +1,5 @@
-//! Recordings on disk, and what a model hears of them: the one way from a WAV file to features, for training,
-//! enrolling, evaluating and making tracks.
+//! Recordings on disk, and their features: the one way from a WAV file to features, for training, enrolling, evaluating
+//! and making tracks.
 
 use anyhow::{Context, Result, ensure};
 use std::path::{Path, PathBuf};
@@ -25,7 +25,7 @@ pub fn in_folder(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(paths)
 }
 
-/// What a person means by files and folders: the files, and each folder's WAV files.
+/// The files that a command line names: files themselves, and each folder's WAV files.
 ///
 /// # Errors
 /// A path that does not exist, a folder without a WAV file.
@@ -44,15 +44,15 @@ pub fn named(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// Features of a recording, the speaker still in them.
+/// Features of a recording, not normalised yet.
 ///
 /// # Errors
-/// What reading the WAV file says.
+/// A WAV file that can't be read.
 pub fn raw_features(path: &Path, extractor: &mut Extractor) -> Result<RawFeatures> {
     Ok(extractor.extract(&wav::read_at(path, features::SAMPLE_RATE)?))
 }
 
-/// The statistics of a speaker over his recordings and, with five seconds of speech, his way to the space `common`.
+/// The statistics of a speaker over several recordings and, with five seconds of speech, the map to the space `common`.
 ///
 /// # Errors
 /// Too little speech.
@@ -67,7 +67,7 @@ pub fn statistics<'a>(
     Ok(stats)
 }
 
-/// Features with the speaker taken out, as a condition file holds them.
+/// Normalised features, as a condition file holds them.
 pub fn track(raw: &RawFeatures, stats: &SpeakerStats) -> TrackInfo {
     TrackInfo {
         recipe: features::RECIPE.into(),

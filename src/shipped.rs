@@ -1,12 +1,12 @@
-//! What the program carries with it, embedded by `build.rs` from `models/pretrained/`: a voice with its speakers and
-//! tracks, and other models.
+//! The models and conditions embedded in the program by `build.rs` from `models/pretrained/`: a voice with its speakers
+//! and tracks, and other models.
 
 include!(concat!(env!("OUT_DIR"), "/shipped.rs"));
 
-/// Name of the model that speaks where no other is named.
+/// Name of the default voice.
 pub const VOICE: &str = "voice";
 
-/// Name of the model that writes where no other is named.
+/// Name of the default text model.
 pub const TEXT: &str = "text";
 
 /// Names of the models.
@@ -19,12 +19,12 @@ pub fn model(name: &str) -> Option<&'static [u8]> {
     find(MODELS, name)
 }
 
-/// Names of the conditions that say who speaks.
+/// Names of the conditions with a speaker vector.
 pub fn speakers() -> impl Iterator<Item = &'static str> {
     SPEAKERS.iter().map(|(name, _)| *name)
 }
 
-/// Names of the conditions that say what is said.
+/// Names of the conditions with a track.
 pub fn tracks() -> impl Iterator<Item = &'static str> {
     TRACKS.iter().map(|(name, _)| *name)
 }
@@ -34,7 +34,7 @@ pub fn condition(name: &str) -> Option<&'static [u8]> {
     find(SPEAKERS, name).or_else(|| find(TRACKS, name))
 }
 
-/// The condition file of that name, tracks first: a recording may be called as its speaker is.
+/// The condition file of that name, tracks first: a recording may have its speaker's name.
 pub fn track(name: &str) -> Option<&'static [u8]> {
     find(TRACKS, name).or_else(|| find(SPEAKERS, name))
 }

@@ -1,14 +1,14 @@
-//! One voice speaking: conditioning frames in, blocks of f32 PCM out. No threads, no device, no file.
+//! One voice at work: conditioning frames in, blocks of f32 PCM out. No threads, no device, no file.
 //!
 //! ```text
-//! Conditioning --Frames--> frame, once a hop ---+                                            (other layers) --+
-//! uniform, once a sample -----------------+-> Generators -> code -> mu-law -> de-emphasis -> share --> sum -> gain -> sample
+//! Conditioning --Frames--> frame, once a hop --+                              (other layers) --+
+//! uniform, once a sample ----------------------+-> Generators -> code -> mu-law -> de-emphasis -> share --> sum -> gain
 //! ```
 //!
-//! A [`Synth`] speaks one part, or several at once as layers of one sound; an [`Ensemble`] speaks many that stay apart.
-//! Both step their streams in lockstep. A [`Listener`] in place of a conditioning's track makes the frames from speech that comes
-//! in. Every decision is taken per sample, so the same inputs give the same bytes at any block size. `play` puts a
-//! [`Worker`] and a [`Session`] around a [`Synth`]; `render` pulls from it directly.
+//! A [`Synth`] generates one part, or several at once as layers of one sound; an [`Ensemble`] generates many that stay
+//! apart. Both step their streams in lockstep. A [`Listener`] in place of a track makes the frames from live speech.
+//! Every decision is taken per sample, so the same inputs give the same bytes at any block size. `play` puts a [`Worker`]
+//! and a [`Session`] around a [`Synth`]; `render` pulls from it directly.
 
 mod clock;
 mod conditioning;
@@ -48,7 +48,7 @@ use wavesynth_models::ar::Symbol;
 /// Ramp of pause and resume, in ms: short enough to feel immediate, long enough not to click.
 const PAUSE_MS: u32 = 8;
 
-/// How long a synth speaks.
+/// How long a synth generates.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Length {
     /// So many samples at the voice's rate.
@@ -59,7 +59,7 @@ pub enum Length {
 
 /// What a [`Synth`] is made from, beside the voice.
 pub struct Part {
-    /// Who speaks, and what.
+    /// The speaker and the track.
     pub conditioning: Box<Conditioning>,
     /// What brings the frames in place of the conditioning's track. [`Length::Track`] then means for as long as it brings some.
     pub front: Option<Box<dyn FrameSource>>,
@@ -74,8 +74,8 @@ pub struct Part {
 }
 
 impl Part {
-    /// Samples that it lasts: with [`Length::Track`] and a conditioning without a track, or fewer given uniforms than samples, it ends
-    /// early.
+    /// Samples that it lasts: with [`Length::Track`] and a conditioning without a track, or fewer given uniforms than
+    /// samples, it ends early.
     ///
     /// # Panics
     /// When the conditioning was made for another voice.
@@ -86,7 +86,7 @@ impl Part {
 
 /// A part among others that sound together.
 pub struct Layer {
-    /// Who speaks, what and how long.
+    /// Speaker, track and length.
     pub part: Part,
     /// Sample of the whole at which it begins.
     pub start: u64,
@@ -94,7 +94,7 @@ pub struct Layer {
     pub gain: f32,
 }
 
-/// A voice, speaking.
+/// A voice that generates sound.
 pub struct Synth {
     ensemble: Ensemble,
     /// By layer, in the order of the streams.
@@ -106,17 +106,17 @@ pub struct Synth {
     sample_rate: u32,
 }
 
-/// What a layer has of its own in the sum.
+/// A layer's state in the sum.
 struct LayerState {
     start: u64,
     begun: bool,
-    /// Of its sound in the sum. All shares together are 1.
+    /// Factor of its sound in the sum. All shares together are 1.
     share: f32,
 }
 
 impl Synth {
-    /// Allocates everything that speaking needs. With [`Length::Track`] and a conditioning without a track, or fewer given
-    /// uniforms than samples, it ends early: at once, or with the last uniform.
+    /// Allocates everything that generating needs. With [`Length::Track`] and a conditioning without a track, or fewer
+    /// given uniforms than samples, it ends early: at once, or with the last uniform.
     ///
     /// # Panics
     /// When the conditioning was made for another voice: [`Conditioning`]s are checked where they are made.
@@ -179,7 +179,7 @@ impl Synth {
         out.len()
     }
 
-    /// Whether no layer has anything to say any more.
+    /// Whether every layer has ended.
     fn is_over(&mut self) -> bool {
         self.ensemble.update();
         self.ensemble.running() == 0
@@ -201,9 +201,10 @@ impl Synth {
         sum
     }
 
-    /// Goes over to `conditioning` from the next frame on: its track, if it has one, from its first frame; its speaker, if it
-    /// has one, reached over `fade_ms` in equal steps per frame. What it lacks stays as it is. Returns the conditioning that was
-    /// replaced, for somebody else to drop. Of several layers it changes the first, while that one speaks.
+    /// Goes over to `conditioning` from the next frame on: its track, if it has one, from its first frame; its
+    /// speaker, if it has one, reached over `fade_ms` in equal steps per frame. A part that it lacks stays as it is.
+    /// Returns the conditioning that was replaced, for another thread to drop. Of several layers it changes the first,
+    /// as long as that one runs.
     ///
     /// # Real-time
     /// Yes.
@@ -261,7 +262,7 @@ impl Synth {
         (0..self.states.len()).map(|at| self.layer_end(at)).max().unwrap_or(0)
     }
 
-    /// Sample of the whole at which layer `at` ends; 0 for one that says nothing.
+    /// Sample of the whole at which layer `at` ends; 0 for an empty one.
     fn layer_end(&self, at: usize) -> u64 {
         match self.ensemble.line(at).map_or(0, Line::end) {
             0 => 0,
@@ -269,8 +270,8 @@ impl Synth {
         }
     }
 
-    /// Samples that `length` asks for under the first layer's present conditioning, however many uniforms there are; `None` for a
-    /// track that is not there.
+    /// Samples that `length` asks for under the first layer's present conditioning, however many uniforms there are;
+    /// `None` for a track that is not there.
     pub fn wanted(&self, length: Length) -> Option<u64> {
         match length {
             Length::Samples(n) => Some(n),

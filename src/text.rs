@@ -14,11 +14,11 @@ use wavesynth_models::kernels::Isa;
 use wavesynth_models::loaded::Loaded;
 use wavesynth_models::weights::Header;
 
-/// A model that writes.
+/// A text model.
 pub struct TextModel {
     /// The model, packed.
     pub model: Loaded,
-    /// What its symbols are.
+    /// Its tokeniser.
     pub tokenizer: Tokenizer,
 }
 
@@ -31,7 +31,7 @@ impl TextModel {
     /// Opens the checkpoint at `path` as a text model.
     ///
     /// # Errors
-    /// What [`Loaded::open`] says, or a model that is no text model.
+    /// As [`Loaded::open`], or a model that is no text model.
     pub fn open(path: &Path, isa: Isa) -> Result<Self> {
         Self::from_loaded(Loaded::open(path, isa)?, path)
     }

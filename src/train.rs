@@ -4,20 +4,20 @@
 //! run file --> run_file      a voice's (config) or a text's (text::config), checked key by key
 //! WAV files -> recording     codes and features of one file
 //!              corpus        codes and feature tracks of every speaker, each file for training or held out
-//!              slots         which training file a random number means, and which rank has it
+//!              slots         which training file a random number selects, and which rank has it
 //!              window        batches of [warm-up | loss] rows, drawn from (seed, step, window) alone
 //!              perturbation  feature tracks taken through another vocal tract
 //!              cross_speaker feature tracks that other speakers made of the same sentences
 //!              speech        the source that these make
 //! text file -> text          symbols, batches, held-out reading: the other source; tables that are only counted
-//!              source        what the loop knows of either
+//!              source        the loop's view of either
 //!              schedules     scheduled sampling and curriculum, for both
 //!              device        the processor that computes losses
-//!              memory        what a run will take, and how many windows fit
-//!              setup         what stands still while a run steps
+//!              memory        memory that a run will take, and how many windows fit
+//!              setup         the parts of a run that its steps do not change
 //!              run           the loop: loss, clip, optimiser, average; logs, checkpoints, stops
 //!              optim         AdamW, learning rate, average
-//!              muon          what moves matrices as matrices
+//!              muon          the optimiser of matrices
 //!              guard         NaN and divergence
 //!              held_out      the same windows read by the engine and by the trainer
 //!              state         everything that resuming needs, in one file

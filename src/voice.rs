@@ -11,7 +11,7 @@ use wavesynth_models::kernels::Isa;
 use wavesynth_models::loaded::Loaded;
 use wavesynth_models::weights::Header;
 
-/// The checkpoint section `voice`: what a model's symbols and frames mean as sound.
+/// The checkpoint section `voice`: the audio front end of a model.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct VoiceSection {
     /// Samples per second.
@@ -24,7 +24,7 @@ pub struct VoiceSection {
     pub space: String,
     /// One per row of the speaker table.
     pub speakers: Vec<SpeakerSection>,
-    /// The space that the speakers' [`features::SpeakerStats::common`] lead to, with which others can be aligned.
+    /// The space that the speakers' [`features::SpeakerStats::common`] map to, with which other speakers can be aligned.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub common: Option<features::common::Codebook>,
 }
@@ -34,7 +34,7 @@ pub struct VoiceSection {
 pub struct SpeakerSection {
     /// As the training run named it.
     pub name: String,
-    /// What normalises this speaker's features; absent without local conditioning.
+    /// The statistics that normalise this speaker's features; absent without local conditioning.
     pub stats: Option<features::SpeakerStats>,
 }
 
@@ -101,7 +101,7 @@ impl Voice {
     /// Opens the checkpoint at `path` as a voice.
     ///
     /// # Errors
-    /// What [`Loaded::open`] says, or a model that is no voice.
+    /// As [`Loaded::open`], or a model that is no voice.
     pub fn open(path: &Path, isa: Isa) -> Result<Self> {
         Self::from_loaded(Loaded::open(path, isa)?, path)
     }
@@ -112,7 +112,7 @@ impl Voice {
     /// As [`Voice::open`].
     pub fn from_loaded(model: Loaded, path: &Path) -> Result<Self> {
         if text::is_text(&model.header) {
-            bail!("{}: a text model, no voice; `sample` makes it write", path.display());
+            bail!("{}: a text model, no voice; `sample` generates text with it", path.display());
         }
         let config = wavenet_config(&model.config, path)?.clone();
         let section = VoiceSection::from_header(&model.header, path)?;
@@ -141,7 +141,7 @@ impl Voice {
         Ok(Self { model, config, section })
     }
 
-    /// What a track has to be made of; `None` for a voice that takes none.
+    /// The track that the voice takes; `None` for a voice that takes none.
     pub fn track_shape(&self) -> Option<cond::TrackShape<'_>> {
         let c = self.config.condition.as_ref().filter(|c| c.features > 0)?;
         Some(cond::TrackShape {
@@ -152,7 +152,8 @@ impl Voice {
         })
     }
 
-    /// What hears `talker` for this voice; `path` is used in errors only.
+    /// The extractor of this voice's features from sound that comes in, normalised by `speaker_stats`; `path` is used in
+    /// errors only.
     ///
     /// # Errors
     /// A voice that takes no track, or one of another recipe than this program makes.
@@ -162,7 +163,7 @@ impl Voice {
         path: &Path,
     ) -> Result<features::CausalExtractor> {
         let (Some(shape), Some(c)) = (self.track_shape(), &self.config.condition) else {
-            bail!("{}: this voice takes no track, so it can't say what it hears", path.display());
+            bail!("{}: this voice takes no track, so it can't follow live speech", path.display());
         };
         let own = cond::TrackShape {
             recipe: features::RECIPE,
@@ -170,7 +171,7 @@ impl Voice {
             hop: features::HOP as u32,
             features: features::FEATURES,
         };
-        ensure!(shape == own, "{}: wants a track of {shape}, what is heard has {own}", path.display());
+        ensure!(shape == own, "{}: wants a track of {shape}, live speech gives {own}", path.display());
         Ok(features::CausalExtractor::new(c.context, speaker_stats))
     }
 
@@ -181,7 +182,7 @@ impl Voice {
         self.section.speakers.get(row)?.stats.as_ref()
     }
 
-    /// The speaker vector that `condition` brings to this voice: its own, checked to be of this voice's space.
+    /// The speaker vector of `condition`, checked to be of this voice's space.
     /// `path` is used in errors only. Empty for a voice without global conditioning.
     ///
     /// # Errors

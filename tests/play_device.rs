@@ -83,7 +83,7 @@ impl Rig {
             .unwrap()
     }
 
-    /// One and a half seconds of a vowel that comes and goes, and who speaks there.
+    /// One and a half seconds of a vowel that comes and goes, and its speaker.
     fn speech(&self, name: &str) {
         let spec = hound::WavSpec {
             channels: 1,
@@ -145,7 +145,7 @@ fn result(child: Child) -> (Value, String) {
     (serde_json::from_slice(&out.stdout).unwrap(), message)
 }
 
-/// `heard` from its first sound on, as long as `want` from its first sound on.
+/// `recorded` from its first sound on, as long as `want` from its first sound on.
 fn aligned<'a>(recorded: &'a [f32], want: &'a [f32]) -> (&'a [f32], &'a [f32]) {
     let first = |x: &[f32]| x.iter().position(|v| *v != 0.0).expect("nothing but silence");
     let (recorded, want) = (&recorded[first(recorded)..], &want[first(want)..]);
@@ -236,7 +236,7 @@ fn devices_are_listed_with_rates_and_formats() {
     assert!(text.starts_with('*') && text.contains("Hz"), "{text}");
 }
 
-/// What a recording says, said again in another voice while it plays, is what is rendered.
+/// Speech from a recording, converted while it plays, gives what is rendered.
 #[test]
 fn an_input_is_played_as_it_is_rendered() {
     let Some(rig) = Rig::start(16_000) else { return };
@@ -253,12 +253,12 @@ fn an_input_is_played_as_it_is_rendered() {
     assert_eq!(differ, 0, "samples of {}", want.len());
 }
 
-/// A microphone: frames come as fast as they are spoken, and the account of the latency adds up.
+/// A microphone: frames come in real time, and the parts of the latency add up.
 #[test]
-fn a_microphone_is_said_again_at_once() {
+fn a_microphone_is_converted_in_real_time() {
     let Some(rig) = Rig::start(48_000) else { return };
     rig.speech("speech.wav");
-    // What the machine records is what it plays, so the voice hears itself and the recording.
+    // The machine records what it plays, so the input is the voice's own output and the recording.
     let mut other = at(&rig.folder, "paplay").arg(rig.folder.path("speech.wav")).spawn().unwrap();
     let voice = "-m voice.safetensors --condition ann.bin --like source.bin --input mic --seconds 4";
     let (played, message) = result(rig.play(voice));

@@ -119,9 +119,9 @@ fn the_worker_does_not_allocate_whatever_it_is_told() {
     }
 }
 
-/// Layers that begin and end while others speak, and streams that stay apart.
+/// Layers that begin and end while others run, and streams that stay apart.
 #[test]
-fn company_costs_no_memory() {
+fn several_streams_do_not_allocate() {
     let _one = ONE.lock().unwrap();
     let voice = voice(&config());
     let short = |length| Part { length, ..part(&voice, SamplingPolicy::default()) };
@@ -157,7 +157,7 @@ fn company_costs_no_memory() {
 }
 
 #[test]
-fn a_full_ring_and_a_stop_cost_no_memory_either() {
+fn a_full_ring_and_a_stop_do_not_allocate() {
     let _one = ONE.lock().unwrap();
     let voice = voice(&config());
     let synth = Synth::new(&voice, part(&voice, SamplingPolicy::default()));
@@ -184,9 +184,9 @@ fn a_full_ring_and_a_stop_cost_no_memory_either() {
     assert!(other.join().unwrap() < 24_000);
 }
 
-/// Learning a stranger's way to the speakers' common space, and converting him with it.
+/// Learning an unknown speaker's map to the common space, and converting with it.
 #[test]
-fn whoever_is_learned_costs_no_memory() {
+fn learning_a_speaker_does_not_allocate() {
     let _one = ONE.lock().unwrap();
     let mut voice = voice(&config());
     voice.section.common = Some(space());
@@ -206,7 +206,7 @@ fn whoever_is_learned_costs_no_memory() {
     assert_eq!(synth.front().unwrap().speaker_stats().unwrap().alignments(), 1);
 }
 
-/// ListenerCounters, being left without input, catching up and the end, with the engine around it.
+/// A listener at work, without input, catching up and at the end, with the engine around it.
 #[test]
 fn a_worker_that_listens_does_not_allocate() {
     let _one = ONE.lock().unwrap();

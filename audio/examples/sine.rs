@@ -1,4 +1,4 @@
-//! Plays a sine on a sound device and says whether it came out unbroken.
+//! Plays a sine on a sound device and prints whether it came out unbroken.
 //!
 //! ```text
 //! cargo run --release -p wavesynth-audio --features device --example sine -- [SECONDS [LATENCY_MS [RATE [HZ]]]]
@@ -46,7 +46,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         sleep(Duration::from_millis(1));
     }
     let (stats, ring) = (playing.stats(), playing.ring().clone());
-    // What the device still holds is to be heard.
+    // The device still has to play its buffer.
     sleep(Duration::from_secs_f32(stats.latency_ms / 1_000.0 + 0.05));
     playing.stop();
     if stats.lost {

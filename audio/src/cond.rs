@@ -1,4 +1,4 @@
-//! The condition file: whose voice (`speaker.bin`), what it says and how (`track.bin`), or both.
+//! The condition file: a speaker vector (`speaker.bin`), a feature track (`track.bin`), or both.
 //!
 //! One safetensors file. Its metadata has one entry, [`KEY`], with this JSON text:
 //!
@@ -12,7 +12,7 @@
 //!
 //! | tensor | shape | meaning |
 //! |---|---|---|
-//! | `speaker` | `[E]`, 1..=4096 | the voice, a point in the model's speaker space named by `space` |
+//! | `speaker` | `[E]`, 1..=4096 | a point in the model's speaker space, which `space` names |
 //! | `track` | `[N, F]`, N in 1..=2^20, F in 1..=128 | normalised local features, one row per `hop` samples at `sample_rate` |
 //!
 //! `space` is empty without `speaker`; `recipe` is empty and `sample_rate` and `hop` are 0 without
@@ -54,15 +54,15 @@ pub struct Condition {
     pub name: String,
     /// Where it came from, for people.
     pub source: String,
-    /// The voice.
+    /// The speaker vector.
     pub speaker: Option<SpeakerVector>,
     /// Statistics of the recordings behind it.
     pub stats: Option<SpeakerStats>,
-    /// What is said and how.
+    /// The feature track.
     pub track: Option<TrackInfo>,
 }
 
-/// A voice.
+/// A speaker vector and its space.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SpeakerVector {
     /// Id of the speaker space; a model takes vectors of its own space only.
@@ -150,7 +150,7 @@ impl std::fmt::Display for TrackShape<'_> {
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum CondError {
-    /// The file system said no.
+    /// The file can't be read.
     #[error("cannot read {}: {source}", path.display())]
     Read {
         /// The file.
@@ -158,7 +158,7 @@ pub enum CondError {
         /// The system's error.
         source: io::Error,
     },
-    /// The file system said no. The file that was there before, if any, is as it was.
+    /// The file can't be written. The file that was there before, if any, is as it was.
     #[error("cannot write {}: {source}", path.display())]
     Write {
         /// The file.

@@ -9,9 +9,9 @@
 //! open_input(...) -> Input, Input::start(producer) -> Capturing
 //! ```
 //!
-//! What a request for L ms means: the ring holds L ms, and the device is asked for periods of a third of that, so
-//! that callbacks that come in pairs find enough. The device's own buffer, two periods more, no one can take away;
-//! [`PlayingStats::latency_ms`] says what it really adds. It is filled with silence when the stream starts, so that the
+//! A request for L ms means: the ring holds L ms, and the device is asked for periods of a third of that, so
+//! that callbacks that come in pairs find enough. The device's own buffer adds two periods more;
+//! [`PlayingStats::latency_ms`] measures what it really adds. It is filled with silence when the stream starts, so that the
 //! ring, full at that moment, is still full when the first sample is taken.
 
 mod capture;
@@ -49,7 +49,7 @@ pub enum DeviceError {
     Deaf {
         /// The device.
         name: String,
-        /// The host's words.
+        /// The host's message.
         what: String,
     },
     /// No device of that name.
@@ -67,7 +67,7 @@ pub enum DeviceError {
     Unusable {
         /// The device.
         name: String,
-        /// The host's words.
+        /// The host's message.
         what: String,
     },
     /// A request that makes no sense.
@@ -370,7 +370,7 @@ fn typed<T: Pcm>(
 ) -> Result<cpal::Stream, cpal::Error> {
     let channels = config.channels.max(1) as usize;
     let mut on_error = ErrorLog::new(counters.clone());
-    // A stream begins by swallowing the device's whole buffer (two periods) at once. Silence goes there, or
+    // A stream begins by reading the device's whole buffer (two periods) at once. Silence goes there, or
     // the ring would run dry before the engine could answer.
     let mut priming = match config.buffer_size {
         BufferSize::Fixed(period) => 2 * period as usize,

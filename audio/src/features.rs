@@ -1,4 +1,4 @@
-//! The local conditioning track: what is said and how, with the speaker taken out.
+//! The local conditioning track: what is said and how, normalised by speaker.
 //!
 //! One recipe, [`RECIPE`]. At 16 kHz, frame i is centred at sample 160 i + 80; n samples have
 //! ceil(n / 160) frames; outside the signal there is silence. A frame holds [`FEATURES`] values:
@@ -10,7 +10,7 @@
 //! | 17 | voicing strength 0..1, 0 when unvoiced | as it is |
 //!
 //! Everything is clamped to -[`CLAMP`]..[`CLAMP`]. The track is coarse and speaker-normalised on purpose:
-//! with fine local features the speaker is already in them, and a speaker vector beside them is inaudible.
+//! fine local features contain the speaker already, and a speaker vector beside them changes nothing.
 //!
 //! [`Extractor`] reads a whole recording. [`CausalExtractor`] makes the same frames from a signal that is still coming in.
 //!
@@ -167,8 +167,8 @@ impl Track {
         self.len() == 0
     }
 
-    /// Frame i, or the last one past the end, or zeros when there is none at all: whoever plays on after
-    /// the track has run out holds its last frame.
+    /// Frame i, or the last one past the end, or zeros when there is none at all: sound that goes on
+    /// behind the end of the track holds its last frame.
     ///
     /// # Real-time
     /// A slice.
@@ -181,7 +181,7 @@ impl Track {
     }
 }
 
-/// Takes the speaker out: see the table at the module's head.
+/// Normalises by the speaker's statistics: see the table at the module's head.
 pub fn normalise(raw: &RawFeatures, stats: &SpeakerStats) -> Track {
     let pitch = relative_pitch(&raw.f0_hz, stats.median_f0_hz);
     let mut frames = vec![0.0; raw.len() * FEATURES];

@@ -15,7 +15,7 @@ impl Pending {
     /// Opens a temporary file in the target's folder, so that the rename stays within one file system.
     ///
     /// # Errors
-    /// What the file system says; a target that is no regular file.
+    /// A folder that can't be written to; a target that is no regular file.
     pub fn create(target: &Path) -> io::Result<Self> {
         // A link is followed, or the rename would replace the link and not the file behind it.
         let target = match target.canonicalize() {

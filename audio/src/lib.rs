@@ -1,14 +1,14 @@
-//! What turns symbols into sound, and sound into symbols and features. Knows no model.
+//! Turns symbols into sound, and sound into symbols and features. Knows no model.
 //!
 //! ```text
-//! when it learns
+//! in training
 //!   wav --read--> PCM f32 --resample--> 16 kHz --+--> pre-emphasis --> mu-law code     (pcm, mulaw)
 //!                                                +--> cepstra, F0, voicing             (features)
 //!                                                        | minus the speaker's own statistics
 //!                                                        v
 //!   speaker.bin, track.bin <--- Condition <--- Track [N x FEATURES]                     (cond)
 //!
-//! when it plays
+//! in playback
 //!   code --mu-law--> --de-emphasis--> PCM f32 --+--> StreamResampler --> ring --> callback --> device
 //!                                               +--> FileSink or PipeSink
 //! ```

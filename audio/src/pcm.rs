@@ -90,7 +90,7 @@ impl Decoder {
         Self { filter: DeEmphasis::new(preemphasis) }
     }
 
-    /// The next sample. De-emphasis can carry it beyond -1..1; whoever writes integers clamps.
+    /// The next sample. De-emphasis can carry it beyond -1..1; integer output clamps it.
     ///
     /// # Real-time
     /// A table look-up and two operations.

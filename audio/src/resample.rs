@@ -27,7 +27,7 @@ const MOST_WEIGHTS: usize = 1 << 20;
 const MOST_TAPS: usize = 8_192;
 
 /// Input samples per call of the interpolator. Fixed, because the positions of the output samples are
-/// sums of floats, and only equal steps give equal bits however the caller cuts his stream.
+/// sums of floats, and only equal steps give equal bits however the caller cuts the stream.
 const CHUNK: usize = 32;
 
 /// Why a resampler could not be made.
@@ -49,7 +49,7 @@ pub enum ResampleError {
         from: u32,
         /// Rate asked for, Hz.
         to: u32,
-        /// The interpolator's own words.
+        /// The interpolator's message.
         what: String,
     },
 }

@@ -80,7 +80,7 @@ impl Producer {
         self.shared.closed.store(true, Ordering::Release);
     }
 
-    /// True when the other end is gone, so that nothing pushed will ever be heard.
+    /// True when the other end is gone, so that nothing pushed will be played.
     ///
     /// # Real-time
     /// Reads an atomic.
@@ -174,7 +174,7 @@ impl Consumer {
     }
 }
 
-/// What the callback saw. Cheap to clone; readable from any thread.
+/// What the callback counts. Cheap to clone; readable from any thread.
 #[derive(Clone, Debug)]
 pub struct Stats(Arc<Shared>);
 

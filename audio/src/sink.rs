@@ -9,7 +9,7 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use thiserror::Error;
 
-/// What the bytes mean.
+/// The format of the bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
     /// WAV, 16-bit integer.
@@ -60,7 +60,7 @@ impl Format {
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum SinkError {
-    /// The file system said no. The file that was there before, if any, is as it was.
+    /// The file can't be written. The file that was there before, if any, is as it was.
     #[error("cannot write {}: {source}", path.display())]
     File {
         /// The file.
@@ -68,10 +68,10 @@ pub enum SinkError {
         /// The system's error.
         source: io::Error,
     },
-    /// The pipe said no.
+    /// The pipe can't be written to.
     #[error("cannot write to the pipe: {0}")]
     Pipe(io::Error),
-    /// The reader of the pipe has gone. No fault: it has heard enough.
+    /// The reader of the pipe has gone. That is no fault.
     #[error("the reader of the pipe has gone")]
     BrokenPipe,
     /// A WAV file cannot be that long.
@@ -188,7 +188,7 @@ impl Sink for FileSink {
 }
 
 /// A pipe or any other writer. WAV goes out with a header of unknown length (sizes 0xffffffff), which
-/// players and this crate read to the end. Every block is flushed, so that it can be heard at once.
+/// players and this crate read to the end. Every block is flushed, so that it can be played at once.
 pub struct PipeSink<W: Write> {
     format: Format,
     out: W,

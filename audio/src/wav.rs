@@ -29,7 +29,7 @@ pub struct WavData {
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum WavError {
-    /// The file system said no.
+    /// The file can't be read.
     #[error("cannot read {}: {source}", path.display())]
     Io {
         /// The file.

@@ -84,8 +84,8 @@ def torch_step(c, w):
 
 
 def onnx_step(c, w):
-    """One graph a step: symbol, coin and the queues' taps in, next symbol and the new rows out. The queues stay outside,
-    so that no copy of them is charged to the runtime."""
+    """One graph a step: symbol, uniform number and the queues' taps in, next symbol and the new rows out. The queues stay
+    outside, so that no copy of them is charged to the runtime."""
     import numpy as np
     import onnxruntime
     from onnx import TensorProto as T
@@ -103,7 +103,7 @@ def onnx_step(c, w):
 
     r_len, d, past = c["residual_channels"], c["gate_channels"], c["kernel_size"] - 1
     inputs.append(helper.make_tensor_value_info("x", T.INT64, [1]))
-    inputs.append(helper.make_tensor_value_info("coin", T.FLOAT, [1, 1]))
+    inputs.append(helper.make_tensor_value_info("uniform", T.FLOAT, [1, 1]))
     const("halves", np.array([d, d], "int64"))
 
     def affine(x, name, wb):
@@ -124,8 +124,8 @@ def onnx_step(c, w):
     y = affine(node("Relu", [total], "relu.0"), "head.0", w["head"][0])
     y = affine(node("Relu", [y], "relu.1"), "head.1", w["head"][1])
     p = node("CumSum", [node("Softmax", [y], "p", axis=1), const("axis", np.array(1, "int64"))], "cdf")
-    # The first symbol whose cumulative probability exceeds the coin.
-    over = node("Cast", [node("Greater", [p, "coin"], "over")], "over.f", to=T.FLOAT)
+    # The first symbol whose cumulative probability exceeds the uniform number.
+    over = node("Cast", [node("Greater", [p, "uniform"], "over")], "over.f", to=T.FLOAT)
     node("ArgMax", [over], "next", axis=1, keepdims=0)
     outputs.append(helper.make_tensor_value_info("next", T.INT64, [1]))
     model = helper.make_model(helper.make_graph(nodes, "step", inputs, outputs, constants),
@@ -137,12 +137,12 @@ def onnx_step(c, w):
     queues = [np.zeros((past * n, r_len), "float32") for n in c["dilations"]]
     at = [0] * len(queues)
     rng = np.random.default_rng(1)
-    coins = rng.random((4096, 1, 1), dtype="float32")
+    uniforms = rng.random((4096, 1, 1), dtype="float32")
     x, t = np.array([c["start"]], "int64"), 0
 
     def step():
         nonlocal x, t
-        feed = {"x": x, "coin": coins[t % 4096]}
+        feed = {"x": x, "uniform": uniforms[t % 4096]}
         for i, n in enumerate(c["dilations"]):
             rows = past * n
             feed[f"taps.{i}"] = queues[i][[(at[i] + j * n) % rows for j in range(past)]].reshape(1, -1)

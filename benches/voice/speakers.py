@@ -1,9 +1,9 @@
-"""speakers.py CORPUS PROGRAM MODEL COPIES OUT.json: does the speaker vector decide who is heard?
+"""speakers.py CORPUS PROGRAM MODEL COPIES OUT.json: does the speaker vector decide the speaker?
 
-Swap: held-out recordings of each speaker, said by every speaker's vector; whose reference embedding is nearest? And how
+Swap: held-out recordings of each speaker, rendered with every speaker's vector; which reference embedding is nearest? And how
 many words does the recogniser get wrong of all English ones, by vector?
 Strangers: the same of recordings of speakers that the voice was not trained on, where CORPUS has them.
-Mix: the same tracks said by mixtures of two vectors; how near to either end?
+Mix: the same tracks rendered with mixtures of two vectors; how near to either end?
 """
 
 import numpy as np
@@ -34,29 +34,29 @@ def nearest(references, embeddings):
     return [names[i] for i in (embeddings @ table.T).argmax(1)]
 
 
-def spoken(tracks, program, copies, seed=0):
-    """[(source, target, embedding)] of the tracks of each source, said by every speaker."""
+def rendered(tracks, program, copies, seed=0):
+    """[(source, target, embedding)] of the tracks of each source, rendered with every speaker."""
     jobs = [(source, target, program.speaker(target), track, copies / str(seed) / f"{track.stem}-{target}.wav", seed)
             for source in tracks for track in tracks[source] for target in SPEAKERS]
     program.render([job[2:] for job in jobs])
     return [(source, target, e) for (source, target, *_), e in zip(jobs, encoder.embeddings([job[4] for job in jobs]))]
 
 
-def hear(references, said):
-    """[(source, target, heard)] of [(source, target, embedding)]."""
-    heard = nearest(references, np.array([embedding for *_, embedding in said]))
-    return [(source, target, h) for (source, target, _), h in zip(said, heard)]
+def identified(references, renders):
+    """[(source, target, nearest reference)] of [(source, target, embedding)]."""
+    names = nearest(references, np.array([embedding for *_, embedding in renders]))
+    return [(source, target, h) for (source, target, _), h in zip(renders, names)]
 
 
 def swap(references, tracks, originals, program, copies):
-    every = hear(references, spoken(tracks, program, copies))
+    every = identified(references, rendered(tracks, program, copies))
     swapped = [(s, t, h) for s, t, h in every if s != t]
     own = [(t, h) for s, t, h in every if s == t]
     real = list(zip([s for s in SPEAKERS for _ in originals[s]],
                     nearest(references, encoder.embeddings([p for s in SPEAKERS for p in originals[s]]))))
     strict = lambda pairs: {"right": sum(t == h for t, h in pairs), "of": len(pairs)}
     persons = lambda pairs: strict([(person(t), person(h)) for t, h in pairs])
-    again = [hear(references, spoken(tracks, program, copies, seed)) for seed in MORE_SEEDS]
+    again = [identified(references, rendered(tracks, program, copies, seed)) for seed in MORE_SEEDS]
     return {
         "originals": strict(real), "originals_persons": persons(real),
         "own": strict(own), "own_persons": persons(own),
@@ -70,7 +70,7 @@ def swap(references, tracks, originals, program, copies):
 
 
 def strangers(root, references, program, copies):
-    """Who is heard: the vector's speaker, the stranger himself, or one of the others? And who, among the six?"""
+    """Nearest reference: the vector's speaker, the source, or another? And among the six?"""
     tracks, six = {}, references
     for speaker in (s for s in UNSEEN if (root / s).is_dir()):
         references = references | {speaker: encoder.reference(root, speaker)}
@@ -79,15 +79,15 @@ def strangers(root, references, program, copies):
                            for p in encoder.held_out(root, speaker, TRACKS, MOST_SECONDS)]
     if not tracks:
         return None
-    said = spoken(tracks, program, copies)
-    right = lambda heard: sum(person(t) == person(h) for _, t, h in heard)
-    heard = hear(references, said)
-    return {"of": len(said), "right_of_six": right(hear(six, said)),
-            "right": right(heard), "strangers": sum(s == h for s, _, h in heard)}
+    renders = rendered(tracks, program, copies)
+    right = lambda triples: sum(person(t) == person(h) for _, t, h in triples)
+    beside = identified(references, renders)
+    return {"of": len(renders), "right_of_six": right(identified(six, renders)),
+            "right": right(beside), "strangers": sum(s == h for s, _, h in beside)}
 
 
 def words(tracks, program, copies):
-    """Words said and words wrong of English tracks, [(text, track)], by each vector."""
+    """Words and words wrong of English tracks, [(text, track)], by each vector."""
     found = {}
     for target in SPEAKERS:
         jobs = [(program.speaker(target), track, copies / f"{track.stem}-{target}.wav") for _, track in tracks]
@@ -105,12 +105,12 @@ def recognise(job):
 def mix(references, tracks, program, copies):
     rows = []
     for a, b in PAIRS:
-        said = tracks[a][:TRACKS_OF_AN_END] + tracks[b][:TRACKS_OF_AN_END]
+        ends = tracks[a][:TRACKS_OF_AN_END] + tracks[b][:TRACKS_OF_AN_END]
         row = {"from": a, "to": b, "shares": SHARES, "similarity_from": [], "similarity_to": []}
         for share in SHARES:
             weights = {name: w for name, w in ((a, 1 - share), (b, share)) if w}
             vector = program.mix(copies / f"{a}-{b}-{share}.bin", **weights)
-            jobs = [(vector, track, copies / f"{a}-{b}-{share}-{track.stem}.wav") for track in said]
+            jobs = [(vector, track, copies / f"{a}-{b}-{share}-{track.stem}.wav") for track in ends]
             program.render(jobs)
             found = encoder.embeddings([job[-1] for job in jobs])
             row["similarity_from"].append(float((found @ references[a]).mean()))

@@ -21,7 +21,7 @@ FIGURES = (  # key, heading, format
     ("stoi", "STOI", "{:.3f}"), ("pesq_wb", "PESQ-WB", "{:.2f}"),
 )
 
-LIVE = {"first": "the talker's first sentence", "later": "behind half a minute of his speech", "like": "the first sentence, with `--like`"}
+LIVE = {"first": "the source's first sentence", "later": "behind half a minute of speech", "like": "the first sentence, with `--like`"}
 
 
 def table(head, rows):
@@ -131,7 +131,7 @@ class Results:
             beside = f"{him['right']}, {him['strangers']} of {him['of']}" if him else "–"
             rows.append([title, f"{r['right']} of {r['of']}", r["source_heard"],
                          f"{him['right_of_six']} of {him['of']}" if him else "–", beside, wrong(r)])
-        return table(["what is heard", "shipped speakers' speech: the right person", "the talker", "strangers': the right one of five",
+        return table(["what is heard", "shipped speakers' speech: the right person", "the source", "strangers': the right one of five",
                       "the right one, the stranger, with the strangers' references", "English words wrong"], rows)
 
     def mix(self):

@@ -1,5 +1,5 @@
 #!/bin/sh
-# voice.sh CORPUS RUN [STEP...]: measures a voice on recordings that it never heard and writes the tables of docs/voice.md and docs/live.md.
+# voice.sh CORPUS RUN [STEP...]: measures a voice on recordings outside its training and writes the tables of docs/voice.md and docs/live.md.
 #
 #   pip install -r benches/voice/requirements.txt; apt-get install ffmpeg; cargo build --release
 #   examples/train/fetch-speech.sh data/speech
@@ -10,7 +10,7 @@
 #   copies    the voice on them: nats teacher-forced and copies, with f32, f16 and i8 weights
 #   words     English words that a recogniser gets wrong, over many seeds
 #   speakers  swapped and mixed speaker vectors
-#   live      speech that comes in, said by others' vectors
+#   live      live speaker conversion
 #   enroll    unseen speakers, where CORPUS has them (cs_small, cs_big)
 #   silence   silence and pauses
 #   tables    the tables and the picture of docs/voice.md, the table of docs/live.md

@@ -1,4 +1,4 @@
-//! What it costs that ranks meet: the sum of a gradient over all of them.
+//! The cost of communication between ranks: the sum of a gradient over all of them.
 
 use crate::ranks::Ranks;
 use serde::Serialize;
@@ -14,7 +14,7 @@ const TIME: Duration = Duration::from_millis(500);
 /// One line of the table.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct AllreduceRow {
-    /// Processes that met.
+    /// Processes.
     pub ranks: usize,
     /// Numbers summed, f32 each.
     pub values: usize,

@@ -14,9 +14,9 @@ const CHANGES: u32 = 20;
 /// Longer than any ring takes to empty; only a stalled machine reaches it.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Plays `voice` into a ring of `latency_ms` at 48 kHz, emptied by the periods that `play` asks a device for, changes its condition 20 times, and
-/// measures when the first block under each new condition reaches the consumer, in ms. `None` for a voice without
-/// condition.
+/// Plays `voice` into a ring of `latency_ms` at 48 kHz, emptied by the periods that `play` asks a device for, changes its
+/// condition 20 times, and measures when the first block under each new condition reaches the consumer, in ms. `None`
+/// for a voice without condition.
 ///
 /// # Errors
 /// The engine could not be started, or stalled.

@@ -1,4 +1,4 @@
-//! What the machine adds by itself: the time of work that touches no memory.
+//! The machine's own noise: the time of work that touches no memory.
 
 use std::hint::black_box;
 use std::time::Instant;
@@ -6,8 +6,8 @@ use std::time::Instant;
 /// Windows that the length of one is taken from.
 const CALIBRATION: usize = 201;
 
-/// Times `count` windows of register arithmetic, each about `ns` long, in ns: what interrupts, a hypervisor or other
-/// threads add to any work of that length. Call it right after what it is compared with.
+/// Times `count` windows of register arithmetic, each about `ns` long, in ns: interrupts, a hypervisor or other
+/// threads add the rest. Call it right after the work that it is compared with.
 pub fn clock_floor(ns: f64, count: usize) -> Vec<f32> {
     let mut rounds = 1000;
     for _ in 0..4 {

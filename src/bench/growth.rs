@@ -11,7 +11,7 @@ use wavesynth_models::weights::Dtype;
 
 /// Samples per block that the clock is read around.
 const BLOCK: usize = 256;
-/// Every point is measured this often, one after the other, so that a change of the machine's pace meets all of them.
+/// Every point is measured this often, one after the other, so that a change of the machine's speed affects all of them.
 const ROUNDS: usize = 5;
 
 const LAYERS: [usize; 7] = [5, 10, 15, 20, 30, 40, 60];

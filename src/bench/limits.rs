@@ -1,4 +1,4 @@
-//! How near a shape comes to what the machine allows.
+//! How near a shape comes to the machine's limits.
 //!
 //! A step reads every weight once, so it can take no less time than
 //!
@@ -18,7 +18,7 @@ use wavesynth_models::kernels::Isa;
 
 /// Samples per block that the clock is read around.
 const BLOCK: usize = 256;
-/// Bound and engine are measured in turn, so that a change of the machine's pace meets both.
+/// Bound and engine are measured in turn, so that a change of the machine's speed affects both.
 const ROUNDS: usize = 5;
 /// Buffer sizes from which the roofline is drawn, as powers of two in halves: 16 KiB to 64 MiB.
 const LADDER: std::ops::RangeInclusive<i32> = 28..=52;
@@ -76,7 +76,7 @@ pub struct Bound {
 }
 
 impl Bound {
-    /// From what a symbol needs and what the machine can do per second.
+    /// From a symbol's needs and the machine's rates.
     pub fn new(macs: usize, mul_adds_per_s: f64, bytes: usize, bytes_per_s: f64) -> Self {
         let compute_ns = 1e9 * macs as f64 / mul_adds_per_s;
         let read_ns = 1e9 * bytes as f64 / bytes_per_s;

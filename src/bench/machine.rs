@@ -1,4 +1,4 @@
-//! What this machine can do at most: multiply-adds per second, and bytes per second read from each level of its memory.
+//! The peak rates of this machine: multiply-adds per second, and bytes per second read from each level of its memory.
 
 use crate::synth::without_denormals;
 use serde::Serialize;
@@ -17,13 +17,13 @@ const REPEATS: usize = 9;
 const MUL_ADDS: usize = 1 << 26;
 /// Least bytes that one measurement reads: 1 to 5 ms.
 const READ_BYTES: usize = 1 << 27;
-/// Where the system does not say how large its caches are: L1, L2, L3.
+/// Sizes of L1, L2 and L3 where the system does not tell them.
 const ASSUMED: [usize; 3] = [32 << 10, 512 << 10, 16 << 20];
 
 /// One core of a machine, as measured under one instruction set.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Machine {
-    /// The processor, in its own words.
+    /// The processor's name.
     pub cpu: String,
     /// Instruction set of the measurements.
     pub isa: String,

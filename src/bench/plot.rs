@@ -172,10 +172,10 @@ pub fn growth(rows: &[GrowthRow]) -> Result<String> {
     Ok(svg)
 }
 
-/// What is varied, its words, whether the axis is logarithmic, the unit of what is shown, and that.
+/// The varied size, its label, whether the axis is logarithmic, the unit of the values, and the values.
 type Panel = (&'static str, &'static str, bool, &'static str, fn(&GrowthRow) -> f64);
 
-/// What most panels show.
+/// The values of most panels.
 const COST: &str = "µs per sample";
 
 fn draw_growth(rows: &[GrowthRow], area: &DrawingArea<SVGBackend, Shift>) -> Result<()> {

@@ -1,4 +1,4 @@
-//! What is measured: a checkpoint, or a named shape with random weights.
+//! The subject of a measurement: a checkpoint, or a named shape with random weights.
 
 use crate::voice::Voice;
 use anyhow::{Context, Result};
@@ -18,7 +18,7 @@ const NAMED_RATE: u32 = 16_000;
 
 /// A model on the bench.
 pub struct Subject {
-    /// How the table calls it.
+    /// Its name in the table.
     pub name: String,
     /// The model.
     pub model: Loaded,
@@ -50,7 +50,7 @@ impl Subject {
     /// A shape with random weights of type `dtype` and no front end.
     ///
     /// # Errors
-    /// What loading it says.
+    /// A model that can't be loaded.
     pub fn random(name: &str, config: &wavenet::Config, dtype: Dtype, isa: Isa) -> Result<Self> {
         let layout = Layout::new(config.table());
         let header = FamilyConfig::from(config.clone()).to_header()?;
@@ -62,7 +62,7 @@ impl Subject {
     /// A checkpoint that was read already; `path` is used in errors only.
     ///
     /// # Errors
-    /// What loading it says.
+    /// A model that can't be loaded.
     pub fn new(name: String, checkpoint: Checkpoint, path: &Path, isa: Isa) -> Result<Self> {
         let start = Instant::now();
         let model = Loaded::from_checkpoint(checkpoint, isa).at(&path)?;

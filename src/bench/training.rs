@@ -77,9 +77,9 @@ pub struct PhaseRow {
     pub share: f64,
 }
 
-/// What is measured.
+/// The subject of a measurement.
 pub struct TrainSubject<'a> {
-    /// What the table calls it.
+    /// Its name in the table.
     pub name: String,
     /// How its loss is computed: fused or graph.
     pub engine: String,
@@ -113,7 +113,7 @@ pub struct TrainBenchOptions {
 /// Times steps of `subject` in the current rayon pool: what the trainer's loop does in each, without its files.
 ///
 /// # Errors
-/// What the objective says, or a loss that is no number.
+/// As the objective, or a loss that is no number.
 pub fn measure(subject: &TrainSubject, steps: usize) -> Result<TrainRow> {
     let TrainSubject { objective, batch, train, .. } = subject;
     let threads = rayon::current_num_threads();
@@ -180,7 +180,7 @@ pub fn measure(subject: &TrainSubject, steps: usize) -> Result<TrainRow> {
     })
 }
 
-/// The parts of a mean step; `own` is what the objective says of its share, in seconds of all threads together.
+/// The parts of a mean step; `own` is the objective's own account of its share, in seconds of all threads together.
 fn phases(spent: [f64; 5], own: &[(&'static str, f64)], threads: usize, steps: usize) -> Vec<PhaseRow> {
     let [batch, loss, clip, optimizer, average] = spent;
     let mut parts = vec![("batch", batch)];

@@ -1,4 +1,4 @@
-//! What several commands share: which model, who speaks what, how symbols are drawn.
+//! Arguments that several commands share: model, condition, sampling, length.
 
 use super::usage;
 use anyhow::{Context, Result, anyhow};
@@ -20,7 +20,7 @@ use wavesynth_models::weights::{Checkpoint, Dtype};
 /// Longest sound that one run makes, in seconds: a day.
 pub const MAX_SECONDS: f64 = 86_400.0;
 
-/// Seconds of sound where neither `--seconds` nor a track says how many.
+/// Seconds of sound where neither `--seconds` nor a track gives a length.
 const DEFAULT_SECONDS: f64 = 10.0;
 
 /// Which model, run how.
@@ -135,13 +135,13 @@ pub fn read_checkpoint(path: Option<&Path>) -> Result<(Checkpoint, PathBuf)> {
     }
 }
 
-/// Who speaks, and what.
+/// Speaker and track.
 #[derive(Debug, Args)]
 pub struct ConditionArgs {
-    /// Condition file, or the name of a shipped one: who speaks, and what if it holds a track
+    /// Condition file, or the name of a shipped one: the speaker, and the track if it holds one
     #[arg(short, long, value_name = "C.bin")]
     pub condition: Option<PathBuf>,
-    /// Condition file, or the name of a shipped one, whose track says what is said
+    /// Condition file, or the name of a shipped one, whose track is used
     #[arg(short, long, value_name = "T.bin")]
     pub track: Option<PathBuf>,
 }
@@ -157,7 +157,7 @@ impl ConditionArgs {
         self.condition.as_deref().map(read_condition).transpose()
     }
 
-    /// What they mean for `voice`.
+    /// The conditioning that they mean for `voice`.
     pub fn conditioning(&self, voice: &Voice) -> Result<Conditioning> {
         if voice.config.condition.is_none() && self.condition.is_some() {
             usage!("this model takes no condition: leave --condition out");
@@ -175,15 +175,15 @@ impl ConditionArgs {
             if !track.has_track() {
                 return Err(anyhow!("{}: this voice takes no track", path.display()));
             }
-            // Whose track it was does not matter: --condition says who speaks.
+            // The track file's own speaker does not matter: --condition gives the speaker.
             conditioning = if conditioning.has_speaker() {
                 conditioning.overlaid(track.without_speaker())
             } else {
                 track
             };
         }
-        let speaks = voice.config.condition.as_ref().is_some_and(|c| c.speaker_dim > 0);
-        if speaks && !conditioning.has_speaker() {
+        let wants_speaker = voice.config.condition.as_ref().is_some_and(|c| c.speaker_dim > 0);
+        if wants_speaker && !conditioning.has_speaker() {
             let names: Vec<_> = shipped::speakers().collect();
             let known = if names.is_empty() {
                 "a condition file".into()
@@ -201,7 +201,7 @@ pub fn read_condition(path: &Path) -> Result<Condition> {
     read(path, shipped::condition)
 }
 
-/// Statistics of the speaker that `--like` names: one of a voice's `speakers`, or whom a condition file is of.
+/// Statistics of the speaker that `--like` names: one of a voice's `speakers`, or that of a condition file.
 pub fn stats_like(speakers: &[SpeakerSection], like: &Path) -> Result<SpeakerStats> {
     let stats = match speakers.iter().find(|s| like.to_str() == Some(s.name.as_str())) {
         Some(own) => own.stats.clone(),
@@ -248,8 +248,8 @@ pub struct SamplingArgs {
     /// Seed of the uniform numbers: equal seeds give equal bytes
     #[arg(long, value_name = "N", default_value_t = 0, allow_negative_numbers = true)]
     pub seed: u64,
-    /// Divides the logits: below 1 calmer, above 1 wilder, 0 always the likeliest symbol [default: 0.9 for a voice that
-    /// begins with a track, which leaves less to chance, else 1]
+    /// Divides the logits: below 1 less random, above 1 more, 0 always the likeliest symbol [default: 0.9 for a voice
+    /// that begins with a track, else 1]
     #[arg(long, value_name = "T", allow_negative_numbers = true)]
     temperature: Option<f32>,
     /// Draw among the K likeliest symbols only; 0 means all
@@ -263,7 +263,7 @@ pub struct SamplingArgs {
     min_p: f32,
 }
 
-/// Temperature of a voice that is told by a track what to say: docs/voice.md has what that improves.
+/// Default temperature of a voice with a track: see docs/voice.md.
 const TRACKED: f32 = 0.9;
 
 impl SamplingArgs {
@@ -313,7 +313,7 @@ pub struct LengthArgs {
 }
 
 impl LengthArgs {
-    /// The length of sound meant, where `conditioning` is spoken at `sample_rate` Hz.
+    /// The length of sound meant, where `conditioning` is played at `sample_rate` Hz.
     pub fn get(&self, conditioning: &Conditioning, sample_rate: u32) -> Result<Length> {
         let seconds = match self.seconds {
             None if conditioning.has_track() => return Ok(Length::Track),

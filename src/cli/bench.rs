@@ -27,11 +27,11 @@ const BLOCK: usize = 256;
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(subcommand)]
-    what: What,
+    measurement: Measurement,
 }
 
 #[derive(Debug, Subcommand)]
-enum What {
+enum Measurement {
     /// Time of every single symbol, to the first sample, and from a changed condition to changed sound
     Latency(latency::Args),
     /// Time per symbol in blocks, as rendering sees it, of one stream or of several in lockstep
@@ -51,19 +51,19 @@ enum What {
 
 /// Runs the command.
 pub fn run(args: Args) -> Result<()> {
-    match args.what {
-        What::Latency(a) => latency::run(a, Grain::Symbol, 1),
-        What::Throughput(a) => a.run(Grain::Block(BLOCK)),
+    match args.measurement {
+        Measurement::Latency(a) => latency::run(a, Grain::Symbol, 1),
+        Measurement::Throughput(a) => a.run(Grain::Block(BLOCK)),
         #[cfg(feature = "train")]
-        What::Train(a) => train::run(a),
-        What::Allreduce(a) => allreduce::run(&a),
-        What::Limits(a) => limits::run(a),
-        What::Growth(a) => growth::run(a),
-        What::Shapes(a) => shapes::run(a),
+        Measurement::Train(a) => train::run(a),
+        Measurement::Allreduce(a) => allreduce::run(&a),
+        Measurement::Limits(a) => limits::run(a),
+        Measurement::Growth(a) => growth::run(a),
+        Measurement::Shapes(a) => shapes::run(a),
     }
 }
 
-/// What is put on the bench.
+/// The subjects of a measurement.
 #[derive(Debug, clap::Args)]
 struct SubjectArgs {
     #[command(flatten)]
@@ -102,7 +102,7 @@ impl SubjectArgs {
     }
 }
 
-/// Refuses a length of measured sound that means nothing.
+/// Refuses a length of measured sound out of range.
 fn check_seconds(seconds: f64) -> Result<()> {
     if !(seconds > 0.0 && seconds <= 3600.0) {
         usage!("--seconds {seconds}: wanted more than 0 and at most 3600");

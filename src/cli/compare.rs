@@ -13,7 +13,7 @@ use wavesynth::text::compare::{CompareRow, Exposure, exposure, row};
 use wavesynth_models::in_file::AtPath;
 use wavesynth_models::loaded::Loaded;
 
-/// Text models side by side on one text: loss, cost, memory, reach, and what becomes of their own symbols
+/// Text models side by side on one text: loss, time, memory, reach, and exposure bias
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Checkpoints, or `text` for the shipped one; all with the same symbols
@@ -22,7 +22,7 @@ pub struct Args {
     /// The text, which none of them was trained on
     #[arg(short, long, value_name = "FILE")]
     text: PathBuf,
-    /// An independent model whose loss of what each model writes by itself is taken, beside that of the text
+    /// An independent model that scores what each model writes by itself, and the text itself
     #[arg(long, value_name = "MODEL")]
     judge: Option<PathBuf>,
     /// Seed of what they write

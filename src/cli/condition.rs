@@ -1,4 +1,4 @@
-//! `wavesynth condition`: makes, shows and mixes the files that say who speaks and what.
+//! `wavesynth condition`: makes, shows and mixes condition files.
 
 #[cfg(feature = "train")]
 mod enroll;
@@ -14,7 +14,7 @@ use wavesynth::shipped;
 use wavesynth::voice::VoiceSection;
 use wavesynth_audio::cond::Condition;
 
-/// What was typed.
+/// The arguments.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(subcommand)]
@@ -26,11 +26,11 @@ enum Command {
     /// Learn a new speaker's vector from recordings; the voice itself stays as it is
     #[cfg(feature = "train")]
     Enroll(enroll::Args),
-    /// Extract what a recording says, and how, for any speaker to say
+    /// Extract the feature track of a recording, for any speaker
     Track(track::Args),
-    /// Make a speaker between speakers
+    /// Mix speaker vectors
     Mix(mix::Args),
-    /// List the speakers and tracks that the program carries with it
+    /// List the speakers and tracks embedded in the program
     List,
     /// Show what a condition file holds
     Info(show::Args),
@@ -61,23 +61,23 @@ fn list() -> Result<()> {
     super::output::text(&lines.join("\n"))
 }
 
-/// Writes `condition` and says where and what.
+/// Writes `condition` and prints a line about it.
 fn write(condition: &Condition, path: &Path) -> Result<()> {
     condition.write(path)?;
     super::output::text(&format!("{}: {}", path.display(), show::line(condition)))
 }
 
-/// Says so where somebody could not be aligned with the voice's speakers, who are aligned with one another.
+/// Prints a warning where a speaker could not be aligned with the voice's speakers, who are aligned with one another.
 fn hint_at_alignment(condition: &Condition, section: &VoiceSection) {
     if section.common.is_some() && condition.stats.as_ref().is_some_and(|s| s.common.is_none()) {
         eprintln!(
-            "less than five seconds of speech: not aligned with the voice's speakers, so that what he says sounds more \
-             like him in their voices; name more recordings of him"
+            "less than five seconds of speech: not aligned with the voice's speakers, so that a conversion from \
+             this speaker sounds more like the source; name more recordings"
         );
     }
 }
 
-/// File names of recordings, for the field `source`: enough to recognise them, and no paths of this machine.
+/// File names of recordings, for the field `source`: enough to recognise them, without folders.
 fn file_names(paths: &[PathBuf]) -> String {
     let names: Vec<_> = paths.iter().filter_map(|p| p.file_name()).map(|n| n.to_string_lossy()).collect();
     match &names[..] {

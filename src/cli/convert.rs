@@ -1,4 +1,4 @@
-//! `wavesynth convert`: a checkpoint with smaller weights, or with the network for others' tracks half-way to the other.
+//! `wavesynth convert`: a checkpoint with smaller weights, or with the network for cross-speaker tracks averaged.
 
 use super::args::read_checkpoint;
 use anyhow::Result;
@@ -8,18 +8,18 @@ use wavesynth_models::in_file::AtPath;
 use wavesynth_models::loaded;
 use wavesynth_models::weights::Dtype;
 
-/// Write a checkpoint with another type of weights, or with others' tracks read half-way as own ones
+/// Write a checkpoint with another type of weights, or with cross-speaker tracks read half-way as own ones
 #[derive(Debug, clap::Args)]
 #[command(group(clap::ArgGroup::new("change").required(true).multiple(true).args(["dtype", "half_way"])))]
 pub struct Args {
     /// Checkpoint [default: the shipped voice]
     #[arg(short, long, value_name = "MODEL")]
     model: Option<PathBuf>,
-    /// Type of the weights: f32, f16 or i8; a wider one brings nothing back that a smaller one has lost
+    /// Type of the weights: f32, f16 or i8; a wider one does not restore what a smaller one has lost
     #[arg(long, value_name = "TYPE")]
     dtype: Option<Dtype>,
-    /// Put the network for others' tracks (`others` in the model's config), as training left it, half-way between itself and
-    /// the one for the speaker's own tracks: others' words come through better
+    /// Average the network for cross-speaker tracks (`others` in the model's config), as trained, with the one for the
+    /// speaker's own tracks: words are clearer in speaker conversion
     #[arg(long)]
     half_way: bool,
     /// Checkpoint to write

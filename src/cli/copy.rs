@@ -1,4 +1,4 @@
-//! `wavesynth copy`: copy-synthesis, the plainest test of a voice.
+//! `wavesynth copy`: copy-synthesis.
 
 use super::args::{self, ModelArgs, PolicyArgs};
 use super::{output, usage};
@@ -14,12 +14,12 @@ use wavesynth_audio::features::{self, Extractor, SpeakerStats};
 use wavesynth_audio::sink::{FileSink, Format, Sink};
 use wavesynth_audio::{resample, wav};
 
-/// Speak recordings again from their own tracks, and measure how near the copies come
+/// Copy-synthesis: render recordings from their own tracks, and measure how near the copies come
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
     model: ModelArgs,
-    /// Condition file, or the name of a shipped one, of who speaks in the recordings
+    /// Condition file, or the name of a shipped one, of the recordings' speaker
     #[arg(short, long, value_name = "C.bin")]
     condition: PathBuf,
     /// WAV files

@@ -1,4 +1,4 @@
-//! `wavesynth devices`: what sound can go to.
+//! `wavesynth devices`: the sound devices.
 
 use super::output;
 use anyhow::Result;

@@ -15,7 +15,7 @@ use wavesynth::voice::Voice;
 use wavesynth_audio::features::{Extractor, SpeakerStats};
 use wavesynth_audio::{pcm, wav};
 
-/// Exact nats and bits per symbol that a voice needs for recordings, or a text model for texts
+/// Exact nats and bits per symbol of recordings under a voice, or of texts under a text model
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]

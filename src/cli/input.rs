@@ -1,4 +1,4 @@
-//! Speech that a voice says again: `--input`, for `play` and `render`.
+//! Live speech as conditioning: `--input`, for `play` and `render`.
 
 use super::args::{ConditionArgs, LengthArgs, stats_like};
 use super::{interrupt, usage};
@@ -15,24 +15,23 @@ use wavesynth_audio::resample::RATES;
 use wavesynth_audio::ring::{self, Producer};
 use wavesynth_audio::wav::{self, WavError};
 
-/// What means the microphone.
+/// The name of the microphone.
 const MIC: &str = "mic";
-/// What errors call stdin.
+/// Name of stdin in errors.
 const STDIN: &str = "stdin";
-/// Room for sound that has come in and was not heard yet, in ms.
+/// Room for sound that has come in and was not read yet, in ms.
 const ROOM_MS: u32 = 500;
 /// Period asked of a microphone, in ms.
 #[cfg(feature = "device")]
 const PERIOD_MS: f32 = 5.0;
 
-/// What is said again, and whose voice that is.
+/// The live speech, and its speaker.
 #[derive(Debug, clap::Args)]
 pub struct InputArgs {
-    /// Speech to say again: a WAV file, - for WAV on stdin, or mic (mic:DEVICE for another than the system's), whose sound
-    /// is said as it comes
+    /// Speech to convert: a WAV file, - for WAV on stdin, or mic (mic:DEVICE for another than the system's), in real time
     #[arg(long, value_name = "mic|FILE|-", conflicts_with = "track")]
     input: Option<String>,
-    /// Who speaks there: a speaker of the voice, or the condition file of another one [default: learned on the way]
+    /// Speaker of the input: one of the voice's, or the condition file of another one [default: learned on the way]
     #[arg(long, value_name = "NAME|C.bin", requires = "input")]
     like: Option<PathBuf>,
 }
@@ -44,7 +43,7 @@ enum Source<'a> {
 }
 
 /// An input that is open.
-#[cfg_attr(not(feature = "device"), allow(dead_code, reason = "only `play` reports how it was heard"))]
+#[cfg_attr(not(feature = "device"), allow(dead_code, reason = "only `play` reports how it was read"))]
 pub struct Input {
     listener: Option<Listener>,
     counters: Arc<ListenerCounters>,
@@ -55,7 +54,7 @@ pub struct Input {
 
 enum Kind {
     File,
-    /// What its thread says at the end.
+    /// The result of its thread.
     Stdin(Receiver<Result<(), WavError>>),
     #[cfg(feature = "device")]
     Mic(Mic),
@@ -84,18 +83,18 @@ impl InputArgs {
         matches!(self.source(), Some(Source::Mic(_)))
     }
 
-    /// Whether nobody knows how long it is.
+    /// Whether its length is unknown.
     pub fn is_stream(&self) -> bool {
         matches!(self.source(), Some(Source::Mic(_) | Source::Stdin))
     }
 
-    /// Who speaks: as `condition` says, with no track but the input's.
+    /// The conditioning of `condition`, with no track but the input's.
     pub fn conditioning(&self, condition: &ConditionArgs, voice: &Voice) -> Result<Conditioning> {
         let conditioning = condition.conditioning(voice)?;
         Ok(if self.input.is_some() { conditioning.without_track() } else { conditioning })
     }
 
-    /// How long: as `length` says, else as long as the input.
+    /// The length by `length`, else that of the input.
     pub fn length(
         &self,
         length: &LengthArgs,
@@ -108,7 +107,7 @@ impl InputArgs {
         length.get(conditioning, sample_rate)
     }
 
-    /// Opens the input for `voice`, which errors call `name`. A stream is returned when it has brought its first frame.
+    /// Opens the input for `voice`, which errors call `name`. A stream is returned once its first frame is there.
     pub fn open(&self, voice: &Voice, name: &str) -> Result<Option<Input>> {
         let Some(source) = self.source() else { return Ok(None) };
         let extractor = voice.extractor(self.speaker_stats(voice)?, Path::new(name))?;
@@ -127,7 +126,7 @@ impl InputArgs {
         let speakers = &voice.section.speakers;
         let Some(like) = &self.like else {
             let prior = SpeakerStats::average(speakers.iter().filter_map(|s| s.stats.as_ref())).context(
-                "this voice does not say what its speakers' features are like: pass --like with the condition file of \
+                "this voice has no statistics of its speakers' features: pass --like with the condition file of \
                  who speaks in the input",
             )?;
             return Ok(RunningSpeakerStats::learning(prior, voice.section.common.as_ref()));
@@ -147,7 +146,7 @@ impl Input {
         self.listener.take().map(|listener| Box::new(listener) as _)
     }
 
-    /// What was heard.
+    /// The listener's counters.
     #[cfg(feature = "device")]
     pub fn counters(&self) -> &ListenerCounters {
         &self.counters
@@ -180,7 +179,7 @@ impl Input {
         matches!(&self.kind, Kind::Mic(mic) if mic.capturing.stats().lost)
     }
 
-    /// What went wrong while it was heard, to be asked at the end.
+    /// The error of reading it, to be asked for at the end.
     ///
     /// # Errors
     /// A stream that broke off.
@@ -208,12 +207,12 @@ fn from_stdin(extractor: CausalExtractor) -> Result<Input> {
     let (mut producer, consumer) = ring::ring(room(rate));
     let mut listener =
         Listener::stream(extractor, consumer, rate, Pace::Patient).with_context(|| STDIN.to_owned())?;
-    let (say, end) = bounded(1);
+    let (result, end) = bounded(1);
     std::thread::Builder::new()
         .name("input".into())
         .spawn(move || {
-            // Said before the ring closes, so that whoever sees the end knows why.
-            let _ = say.send(pass_on(&mut stream, &mut producer));
+            // Sent before the ring closes, so that the reason is there when the end is seen.
+            let _ = result.send(pass_on(&mut stream, &mut producer));
         })
         .context("the input thread could not be started")?;
     // Empty and broken streams are refused before anything sounds.

@@ -10,7 +10,7 @@ use wavesynth::synth::{Conditioning, Forced, without_denormals};
 use wavesynth::voice::Voice;
 use wavesynth_models::ar::Symbol;
 
-/// What the network says of every next symbol, as an array
+/// The logits of every next symbol, as an array
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
@@ -20,7 +20,7 @@ pub struct Args {
     /// One-dimensional array of integers
     #[arg(long, value_name = "X.npy")]
     symbols: PathBuf,
-    /// Through which reading of the model
+    /// Which of the two programs computes them
     #[arg(long, value_enum, default_value_t = Evaluator::Step)]
     path: Evaluator,
     /// Array to write: [T, classes] 32-bit floats, row t the logits of p(x_t | x_<t)

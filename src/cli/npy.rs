@@ -8,7 +8,7 @@ use std::io::{BufReader, BufWriter};
 use std::path::Path;
 use wavesynth_models::ar::Symbol;
 
-/// Largest uniform: f64 numbers closer to 1 than f32 can say are rounded down to it.
+/// Largest uniform number below 1 in f32: f64 numbers closer to 1 are rounded down to it.
 const LARGEST_UNIFORM: f32 = 1.0 - 1.0 / (1u32 << 24) as f32;
 
 type Source = NpyFile<BufReader<File>>;

@@ -22,7 +22,7 @@ pub fn text(lines: &str) -> Result<()> {
     Ok(())
 }
 
-/// Whether an error only says that the reader of a pipe has gone.
+/// Whether an error only means that the reader of a pipe has gone.
 pub fn is_broken_pipe(e: &anyhow::Error) -> bool {
     e.chain().any(|cause| {
         cause.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe)
@@ -50,7 +50,7 @@ pub fn dbfs(peak: f32) -> Option<f64> {
     (peak > 0.0).then(|| 20.0 * f64::from(peak).log10())
 }
 
-/// A bar on stderr, hidden when nobody watches.
+/// A bar on stderr, hidden where that is no terminal.
 pub fn progress_bar(len: u64, template: &str) -> indicatif::ProgressBar {
     if !io::stderr().is_terminal() {
         return indicatif::ProgressBar::hidden();

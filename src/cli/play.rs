@@ -1,4 +1,4 @@
-//! `wavesynth play`: a voice through a sound device, steered while it speaks.
+//! `wavesynth play`: a voice through a sound device, with commands while it plays.
 
 mod controls;
 mod latency;
@@ -7,7 +7,7 @@ mod status;
 
 use super::args::{ConditionArgs, LengthArgs, ModelArgs, PolicyArgs, read_condition};
 use super::input::{Input, InputArgs};
-use super::render::{Summary, speak};
+use super::render::{Summary, write_all};
 use super::{interrupt, output, usage};
 use anyhow::{Result, bail};
 use controls::{Action, Controls};
@@ -32,15 +32,15 @@ const FADE_OUT_MS: u32 = 200;
 const TICK: Duration = Duration::from_millis(20);
 /// A device that has not called back for so long has stopped working.
 const STALL: Duration = Duration::from_secs(5);
-/// Sound kept ready in the ring, in ms: at ease, and where it adds to what a talker hears of himself.
+/// Sound kept ready in the ring, in ms: usually, and with live input, where it adds to the delay.
 const RING_MS: f32 = 60.0;
 const LIVE_MS: f32 = 15.0;
-/// Time after which the latency of live input is told: by then the devices have reported theirs.
+/// Time after which the latency of live input is printed: by then the devices have reported theirs.
 const STEADY_AFTER: Duration = Duration::from_secs(2);
 /// Where the sound goes when there is no device.
 const FALLBACK: &str = "wavesynth-play.wav";
 
-/// Speak through a sound device
+/// Play a voice through a sound device
 #[derive(Debug, clap::Args)]
 #[command(after_help = controls::HELP)]
 pub struct Args {
@@ -54,9 +54,9 @@ pub struct Args {
     length: LengthArgs,
     #[command(flatten)]
     policy: PolicyArgs,
-    /// Another voice in the same sound: who speaks, and if wanted its own track (else --track), seed (else the next one),
-    /// start and length in seconds, and loudness beside the others; can be repeated. The sum is never louder than its
-    /// loudest voice. A condition that is changed while playing is that of the first voice
+    /// Another voice in the same sound: its condition and, if wanted, its own track (else --track), seed (else the next
+    /// one), start and length in seconds, and loudness beside the others; can be repeated. The sum is never louder than
+    /// its loudest voice. A condition that is changed while playing is that of the first voice
     #[arg(long = "layer", value_name = "CONDITION[,track=T][,seed=N][,start=S][,seconds=S][,gain=G]")]
     layers: Vec<LayerArg>,
     /// Output device, as `wavesynth devices` names it [default: the system's]
@@ -103,7 +103,7 @@ struct Played {
 
 /// Runs the command.
 pub fn run(args: Args) -> Result<()> {
-    // What was typed wrong is said before a voice is read.
+    // Errors of the command line come before a voice is read.
     args.policy.get(true)?;
     let latency_ms = args.latency.unwrap_or(if args.input.is_live() { LIVE_MS } else { RING_MS });
     if !(1.0..=2000.0).contains(&latency_ms) {
@@ -145,7 +145,7 @@ pub fn run(args: Args) -> Result<()> {
             };
             eprintln!("no output device ({why}); writing {} instead", path.display());
             let sink = FileSink::create(path, Format::Wav16, synth.sample_rate())?;
-            let summary = speak(&mut synth, Box::new(sink), args.policy.seed(), |_| Ok(()))?;
+            let summary = write_all(&mut synth, Box::new(sink), args.policy.seed(), |_| Ok(()))?;
             Played::rendered(summary, path)
         }
         Err(e) => return Err(e.into()),
@@ -268,7 +268,7 @@ impl Player<'_> {
             self.status.show(self.session, stats.xruns, self.paused, prompt.as_deref());
         }
         self.drop_retired();
-        // What the device holds is still to be heard: its own buffer, and the period that ended the stream.
+        // The device still has to play its own buffer, and the period that ended the stream.
         let stats = self.session.output().stats();
         let rest = self.status.setup().ring_samples as f64 / f64::from(self.status.setup().device_rate);
         let rest = rest + f64::from(stats.latency_ms.clamp(0.0, 1000.0)) / 1000.0;
@@ -299,7 +299,10 @@ impl Player<'_> {
                     conditioning = conditioning.without_track();
                 }
                 if !conditioning.has_speaker() && !conditioning.has_track() {
-                    bail!("{}: holds nothing that this voice listens to", path.display());
+                    bail!(
+                        "{}: holds neither a speaker vector nor a track that this voice takes",
+                        path.display()
+                    );
                 }
                 self.send(Command::Change { conditioning: Box::new(conditioning), fade_ms })?;
                 self.status.print(&format!("condition {}", path.display()));

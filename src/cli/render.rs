@@ -1,4 +1,4 @@
-//! `wavesynth render`: a voice into a file or a pipe, as fast as it goes.
+//! `wavesynth render`: a voice into a file or a pipe, as fast as possible.
 
 mod jobs;
 
@@ -17,7 +17,7 @@ use wavesynth_audio::sink::{FileSink, Format, PipeSink, Sink};
 /// Samples between two looks at the clock and the interrupt flag.
 const BLOCK: usize = 1024;
 
-/// Speak into a WAV file or a pipe
+/// Render a voice into a WAV file or a pipe
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
@@ -66,7 +66,7 @@ pub enum FormatName {
     S16,
 }
 
-/// What `render` and `play` report.
+/// The report of `render` and `play`.
 #[derive(Debug, Serialize)]
 pub struct Summary {
     /// Sound made.
@@ -98,7 +98,7 @@ pub fn run(args: Args) -> Result<()> {
 }
 
 fn one(args: &Args, path: &Path) -> Result<()> {
-    // What was typed wrong is said before a voice is read.
+    // Errors of the command line come before a voice is read.
     args.policy.get(true)?;
     let to_stdout = path.as_os_str() == "-";
     if to_stdout && args.json {
@@ -154,7 +154,7 @@ fn one(args: &Args, path: &Path) -> Result<()> {
             _ => Ok(()),
         }
     };
-    let summary = speak(&mut synth, sink, args.policy.seed(), keep_codes)?;
+    let summary = write_all(&mut synth, sink, args.policy.seed(), keep_codes)?;
     if args.json {
         output::json(&summary)
     } else {
@@ -183,7 +183,7 @@ fn given_uniforms(path: &Path) -> Result<UniformSource> {
     }
 }
 
-/// All that `synth` has to say, into `sink`; `shown` is called after each block.
+/// All samples of `synth`, into `sink`; `shown` is called after each block.
 fn pump(synth: &mut Synth, sink: &mut dyn Sink, mut shown: impl FnMut(&Synth)) -> Result<()> {
     let mut block = [0.0; BLOCK];
     loop {
@@ -204,8 +204,8 @@ fn pump(synth: &mut Synth, sink: &mut dyn Sink, mut shown: impl FnMut(&Synth)) -
     }
 }
 
-/// All that `synth` has to say, into `sink`. A file appears only when all of it was said and `before_it_appears` agrees.
-pub fn speak(
+/// All samples of `synth`, into `sink`. A file appears only when it is whole and `before_it_appears` agrees.
+pub fn write_all(
     synth: &mut Synth,
     mut sink: Box<dyn Sink>,
     seed: u64,

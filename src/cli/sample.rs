@@ -13,13 +13,13 @@ use wavesynth_models::ar::Uniforms;
 pub struct Args {
     #[command(flatten)]
     model: ModelArgs,
-    /// What stands before; - reads it from stdin
+    /// Text to continue; - reads it from stdin
     #[arg(short, long, value_name = "TEXT", default_value = "", allow_hyphen_values = true)]
     prompt: String,
     /// Symbols to write: characters, bytes or tokens, as the model has them
     #[arg(short, long, value_name = "N", default_value_t = 500, allow_negative_numbers = true)]
     length: u64,
-    /// Leave the prompt out of what is written
+    /// Leave the prompt out of the output
     #[arg(long)]
     no_echo: bool,
     #[command(flatten)]

@@ -8,10 +8,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use wavesynth::ranks::Ranks;
 use wavesynth::train;
 
-/// What was typed.
+/// The arguments.
 #[derive(clap::Args)]
 pub struct Args {
-    /// What to train, in TOML; see examples/train
+    /// Run file, in TOML; see examples/train
     #[arg(value_name = "RUN.toml")]
     run: PathBuf,
     /// Go on from where the run stopped

@@ -1,4 +1,4 @@
-//! A device without sound: takes samples when a clock says so. For measuring and testing what a sound device would hear.
+//! A device without sound: takes samples when a clock says so. For measuring and testing what a sound device would get.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,7 +14,7 @@ pub enum Clock {
         /// Samples per second.
         rate: u32,
     },
-    /// Whenever there are some: never an underrun that the clock is to blame for.
+    /// Whenever there are some: no underrun comes from the clock.
     Unhurried,
 }
 

@@ -1,4 +1,4 @@
-//! Who speaks and what is said, as the engine wants it: checked against the voice and ready to be read.
+//! The speaker and the track that the engine generates from, checked against the voice.
 
 use super::speaker_conversion::SpeakerConversion;
 use crate::recordings;
@@ -23,9 +23,9 @@ pub struct Conditioning {
 #[derive(Debug, Clone, PartialEq)]
 struct SpeakerPart {
     values: Vec<f32>,
-    /// Whose, where that is known.
-    person: Option<Person>,
-    /// For others' tracks, of a voice whose speakers have a common space.
+    /// Identity of the speaker, where it is known.
+    id: Option<SpeakerId>,
+    /// For cross-speaker tracks, of a voice whose speakers have a common space.
     conversion: Option<SpeakerConversion>,
 }
 
@@ -34,15 +34,15 @@ struct SpeakerPart {
 struct TrackPart {
     /// [N, features], row by row; N > 0.
     values: Arc<[f32]>,
-    /// Whose, where that is known, and the way from him to the common space.
-    by: Option<(Person, Alignment)>,
+    /// Identity of its speaker, where it is known, and that speaker's map to the common space.
+    by: Option<(SpeakerId, Alignment)>,
 }
 
-/// Somebody: the statistics of his features, hashed.
+/// Identity of a speaker: a hash of the feature statistics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Person(u64);
+pub(super) struct SpeakerId(u64);
 
-impl Person {
+impl SpeakerId {
     pub(super) fn of(stats: &SpeakerStats) -> Self {
         let mut hasher = DefaultHasher::new();
         let values = stats.mean.iter().chain(&stats.std).chain([&stats.median_f0_hz]);
@@ -51,19 +51,19 @@ impl Person {
     }
 }
 
-/// Who has these statistics, and his way to the common space: what stands beside them, or, in files older than it, what
-/// the voice knows of him. A stranger is taken for what speakers are on the average: already there.
-fn known(voice: &Voice, stats: &SpeakerStats) -> (Person, Alignment) {
-    let person = Person::of(stats);
+/// The speaker with these statistics, and the map to the common space: from the statistics themselves or, in older files,
+/// from the voice's own speaker of the same statistics. For an unknown speaker it is the identity.
+fn identify(voice: &Voice, stats: &SpeakerStats) -> (SpeakerId, Alignment) {
+    let id = SpeakerId::of(stats);
     let named = voice.section.speakers.iter().filter_map(|s| s.stats.as_ref());
-    let same = named.filter(|s| Person::of(s) == person);
+    let same = named.filter(|s| SpeakerId::of(s) == id);
     let map = [stats].into_iter().chain(same).find_map(|s| s.common.clone());
-    (person, map.unwrap_or_else(Alignment::identity))
+    (id, map.unwrap_or_else(Alignment::identity))
 }
 
 impl Conditioning {
-    /// What `condition` brings to `voice`; `path` is used in errors only. Parts that the voice has no ear for (a track
-    /// for a voice without local conditioning) are left out.
+    /// The parts of `condition` that `voice` takes; others (a track for a voice without local conditioning) are left out.
+    /// `path` is used in errors only.
     ///
     /// # Errors
     /// A vector of another space, or a track of another recipe, rate or hop.
@@ -75,24 +75,24 @@ impl Conditioning {
         let speaker = match &condition.speaker {
             Some(_) if shape.speaker_dim > 0 => {
                 let values = voice.speaker_vector(condition, path)?;
-                // The statistics beside a track are those that it was normalised with, whosever vector stands there too.
+                // The statistics beside a track are those that it was normalised with: they are not the vector's.
                 let stats = match given {
                     None => condition.stats.as_ref(),
                     Some(_) => voice.stats_of(&values),
                 };
-                let by = stats.map(|stats| known(voice, stats));
+                let by = stats.map(|stats| identify(voice, stats));
                 let common = by.as_ref().filter(|_| voice.section.common.is_some());
                 let conversion =
                     common.and_then(|(_, common)| SpeakerConversion::new(voice, &values, common));
-                let person = by.map(|(person, _)| person);
-                Some(SpeakerPart { values, person, conversion })
+                let id = by.map(|(id, _)| id);
+                Some(SpeakerPart { values, id, conversion })
             }
             _ => None,
         };
         let mut track = None;
         if let Some((wanted, t)) = given {
             t.check(wanted).with_context(|| path.display().to_string())?;
-            let by = condition.stats.as_ref().map(|stats| known(voice, stats));
+            let by = condition.stats.as_ref().map(|stats| identify(voice, stats));
             track = Some(TrackPart { values: t.frames.as_slice().into(), by });
         }
         Ok(Self { speaker, track })
@@ -124,7 +124,7 @@ impl Conditioning {
     /// A conditioning by its parts, for voices whose sizes are known to fit.
     pub(crate) fn of(speaker: Option<Vec<f32>>, track: Option<Vec<f32>>) -> Self {
         Self {
-            speaker: speaker.map(|values| SpeakerPart { values, person: None, conversion: None }),
+            speaker: speaker.map(|values| SpeakerPart { values, id: None, conversion: None }),
             track: track.map(|values| TrackPart { values: values.into(), by: None }),
         }
     }
@@ -134,9 +134,9 @@ impl Conditioning {
     pub(crate) fn known(speaker: Option<Vec<f32>>, track: FeatureTrack) -> Self {
         let features = (!track.features.is_empty()).then(|| track.features.to_vec());
         let mut conditioning = Self::of(speaker, features);
-        if let (Some(who), Some(what)) = (&mut conditioning.speaker, &mut conditioning.track) {
-            who.person = Some(Person(0));
-            what.by = (track.source == TrackSource::Own).then(|| (Person(0), Alignment::identity()));
+        if let (Some(part), Some(track_part)) = (&mut conditioning.speaker, &mut conditioning.track) {
+            part.id = Some(SpeakerId(0));
+            track_part.by = (track.source == TrackSource::Own).then(|| (SpeakerId(0), Alignment::identity()));
         }
         conditioning
     }
@@ -156,31 +156,31 @@ impl Conditioning {
         Self { speaker: None, ..self }
     }
 
-    /// This conditioning, its speaker taken at his word: another's track stays as it is. What a recording is scored under, which does
-    /// not become another's.
+    /// This conditioning without speaker conversion: a cross-speaker track stays as it is. A recording is scored like
+    /// this.
     pub fn unconverted(mut self) -> Self {
-        if let Some(who) = &mut self.speaker {
-            who.conversion = None;
+        if let Some(part) = &mut self.speaker {
+            part.conversion = None;
         }
         self
     }
 
-    /// Whether it says who speaks.
+    /// Whether it has a speaker vector.
     pub fn has_speaker(&self) -> bool {
         self.speaker.is_some()
     }
 
-    /// Whether it says what is said.
+    /// Whether it has a track.
     pub fn has_track(&self) -> bool {
         self.track.is_some()
     }
 
-    /// The speaker vector, for the speaker's own tracks and those of whom nobody knows.
+    /// The speaker vector, for the speaker's own tracks and those of unknown speakers.
     ///
     /// # Real-time
     /// This and what follows: yes, no memory but the stack's.
     pub(super) fn speaker(&self) -> Option<&[f32]> {
-        self.speaker.as_ref().map(|who| &who.values[..])
+        self.speaker.as_ref().map(|part| &part.values[..])
     }
 
     /// The track's features [N, F]; empty without one.
@@ -192,24 +192,25 @@ impl Conditioning {
     /// vector; another's where a front end brings them in place of the track.
     pub fn source(&self, by_front_end: bool) -> TrackSource {
         let track = self.track.as_ref().filter(|_| !by_front_end);
-        let by = track.and_then(|t| t.by.as_ref()).map(|(person, _)| *person);
-        let own = |who: &SpeakerPart| who.person.is_some() && who.person == by;
+        let by = track.and_then(|t| t.by.as_ref()).map(|(id, _)| *id);
+        let own = |part: &SpeakerPart| part.id.is_some() && part.id == by;
         match self.speaker.as_ref().is_none_or(own) {
             true => TrackSource::Own,
             false => TrackSource::CrossSpeaker,
         }
     }
 
-    /// What makes the vector's speaker of whoever is known to speak instead (whom `heard` says, or else whom the track is
-    /// of), and the speaker vector that goes with it. `None` where it is himself, or where one of them is not known.
+    /// The map from the track's speaker (the one with the statistics `source` or, without, the track's own) to the
+    /// vector's speaker, and the speaker vector that goes with it. `None` where both are the same, or one of them is
+    /// not known.
     pub(super) fn conversion(&self, source: Option<&SpeakerStats>) -> Option<(Alignment, &[f32])> {
-        let who = self.speaker.as_ref()?;
-        let conversion = who.conversion.as_ref()?;
-        let (person, common) = match source {
-            Some(stats) => (Person::of(stats), stats.common.clone().unwrap_or_else(Alignment::identity)),
+        let part = self.speaker.as_ref()?;
+        let conversion = part.conversion.as_ref()?;
+        let (id, common) = match source {
+            Some(stats) => (SpeakerId::of(stats), stats.common.clone().unwrap_or_else(Alignment::identity)),
             None => self.track.as_ref()?.by.clone()?,
         };
-        (who.person != Some(person)).then(|| (conversion.way_from(&common), conversion.beside(person)))
+        (part.id != Some(id)).then(|| (conversion.map_from(&common), conversion.vector_for(id)))
     }
 
     /// Takes from `old` what this one lacks.

@@ -15,7 +15,7 @@ pub struct Deadlines {
     max_ns: u64,
 }
 
-/// What a [`Deadlines`] says, in ns.
+/// The percentiles of a [`Deadlines`], in ns.
 #[derive(Debug, Clone, Copy, Default, PartialEq, serde::Serialize)]
 pub struct Percentiles {
     /// Half are at most this.

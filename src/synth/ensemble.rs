@@ -5,18 +5,18 @@ use super::{Conditioning, FrameSource, Part, SamplingPolicy};
 use crate::voice::Voice;
 use wavesynth_models::ar::{Generators, Sampling, Symbol};
 
-/// Up to a fixed number of streams of one voice, each with its own conditioning, uniforms and length. Each says what a
-/// [`super::Synth`] of its part would, to the bit, whatever the others do.
+/// Up to a fixed number of streams of one voice, each with its own conditioning, uniforms and length. Each gives the bits
+/// that a [`super::Synth`] of its part gives, whatever the others do.
 pub struct Ensemble {
     streams: Box<dyn Generators>,
     lines: Vec<Option<Line>>,
-    /// By stream: the uniform and the symbol of the sample at hand.
+    /// By stream: the uniform number and the symbol of the current sample.
     uniforms: Vec<f32>,
     symbols: Vec<Symbol>,
 }
 
 impl Ensemble {
-    /// Memory for `most` streams of `voice`, none of which speaks yet.
+    /// Memory for `most` streams of `voice`, none of which runs yet.
     pub fn new(voice: &Voice, most: usize) -> Self {
         Self {
             streams: voice.model.generators(most, Sampling::default()),
@@ -26,7 +26,7 @@ impl Ensemble {
         }
     }
 
-    /// Has stream `at` speak `part` from its first sample on, in place of what it was saying.
+    /// Starts stream `at` with `part`, in place of its part so far.
     ///
     /// # Panics
     /// When there is no such stream, or the conditioning was made for another voice.
@@ -35,18 +35,18 @@ impl Ensemble {
         self.begin(at);
     }
 
-    /// Streams that speak, as far as [`Ensemble::fill`] has seen.
+    /// Streams that run, as far as [`Ensemble::fill`] has seen.
     pub fn running(&self) -> usize {
         self.streams.running()
     }
 
-    /// Whether stream `at` speaks, as far as [`Ensemble::fill`] has seen.
+    /// Whether stream `at` runs, as far as [`Ensemble::fill`] has seen.
     pub fn is_running(&self, at: usize) -> bool {
         self.streams.is_running(at)
     }
 
-    /// The next `samples` samples of every stream that speaks, into the beginning of its block, which is as long at least;
-    /// how many there were into `said`: fewer only where a stream has ended, none where it did not speak.
+    /// The next `samples` samples of every stream that runs, into the beginning of its block, which is as long at least;
+    /// how many there were into `written`: fewer only where a stream has ended, none where it did not run.
     ///
     /// # Panics
     /// When there are fewer blocks than streams, or a block is too short.
@@ -65,7 +65,7 @@ impl Ensemble {
         self.update();
     }
 
-    /// Prepares stream `at` for `part`, which it speaks once it begins.
+    /// Prepares stream `at` for `part`, which it generates once it begins.
     pub(super) fn set(&mut self, at: usize, voice: &Voice, part: Part) {
         self.streams.end(at);
         let mut line = Line::new(voice, part);
@@ -93,7 +93,7 @@ impl Ensemble {
         }
     }
 
-    /// One sample of every stream that runs, none of which is over; `heard` is told the stream and its sample, in the
+    /// One sample of every stream that runs, none of which is over; `emit` takes the stream and its sample, in the
     /// order of the streams.
     ///
     /// # Real-time
@@ -114,7 +114,7 @@ impl Ensemble {
         }
     }
 
-    /// See [`super::Synth::change`]. A conditioning for a stream that has ended comes back: nobody is there to hear it.
+    /// See [`super::Synth::change`]. A conditioning for a stream that has ended comes back unused.
     pub(super) fn change(
         &mut self,
         at: usize,
@@ -135,7 +135,7 @@ impl Ensemble {
         self.lines[at].as_mut()?.front()
     }
 
-    /// Samples of `wanted` that stream `at` can say from what it heard so far.
+    /// Samples of `wanted` that stream `at` can generate from the input so far.
     ///
     /// # Real-time
     /// Yes.

@@ -1,11 +1,11 @@
-//! Teacher forcing through the engine: given symbols in, what the model thinks of them out.
+//! Teacher forcing through the engine: given symbols in, their likelihood or logits out.
 
 use super::Conditioning;
 use super::frames::Frames;
 use crate::voice::Voice;
 use wavesynth_models::ar::{Generator, Sampling, Symbol};
 
-/// A voice that is told what it says.
+/// A voice under teacher forcing.
 pub struct Forced {
     generator: Box<dyn Generator>,
     frames: Frames,
@@ -40,8 +40,8 @@ impl Forced {
     }
 }
 
-/// The conditioning frames of `samples` samples under `conditioning` [⌈samples / hop⌉, cond_len], row by row: what the engine
-/// is given one at a time. Empty for an unconditional voice.
+/// The conditioning frames of `samples` samples under `conditioning` [⌈samples / hop⌉, cond_len], row by row: the
+/// frames that the engine takes one at a time. Empty for an unconditional voice.
 pub fn frame_table(voice: &Voice, conditioning: Conditioning, samples: usize) -> Vec<f32> {
     let mut frames = Frames::new(voice.model.config.facts(), Box::new(conditioning), None);
     let Some(config) = &voice.config.condition else { return Vec::new() };

@@ -40,9 +40,9 @@ pub(super) struct Frames {
     begun: u64,
     /// Makes the conditioning's speaker of another who is heard or whose track it is.
     conversion: Option<Alignment>,
-    /// [`RunningSpeakerStats::alignments`] that it was made with.
+    /// [`RunningSpeakerStats::alignments`] when it was made.
     alignments: u64,
-    /// The speaker vector that the conditioning wants.
+    /// The conditioning's speaker vector.
     target: Vec<f32>,
     /// The speaker vector in force, somewhere between `from` and the conditioning's while a fade runs.
     speaker: Vec<f32>,

@@ -1,4 +1,4 @@
-//! What one stream has of its own beside the model's state: conditioning, uniforms, decoder and length.
+//! What belongs to one stream beside the model's state: conditioning, uniforms, decoder and length.
 
 use super::frames::{Conditioned, Frames};
 use super::{Conditioning, FrameSource, Length, Part, SamplingPolicy, UniformSource};
@@ -7,14 +7,14 @@ use wavesynth_audio::pcm::Decoder;
 use wavesynth_models::ar::{Generators, Symbol};
 use wavesynth_models::condition::Condition;
 
-/// One stream's own.
+/// One stream's part, frames, decoder and length.
 pub(super) struct Line {
     decoder: Decoder,
     frames: Frames,
     uniforms: UniformSource,
     policy: SamplingPolicy,
     follow_track: bool,
-    /// Samples said so far.
+    /// Samples generated so far.
     position: u64,
     /// Sample at which it ends.
     end: u64,
@@ -82,7 +82,7 @@ impl Line {
         ends
     }
 
-    /// Conditions stream `at` of `streams` for the next sample; the uniform that draws it.
+    /// Conditions stream `at` of `streams` for the next sample; returns the uniform number that draws it.
     pub(super) fn condition(&mut self, streams: &mut dyn Generators, at: usize) -> f32 {
         if self.frames.condition(self.position, &mut Lane { streams: &mut *streams, at }) {
             self.set_policy(self.policy, streams, at);
@@ -122,7 +122,7 @@ impl Line {
     ) -> Box<Conditioning> {
         let starts_track = conditioning.has_track() && self.frames.front().is_none();
         let old = self.frames.change(conditioning, self.position, fade_ms, sample_rate);
-        // What was announced no longer comes.
+        // The frame that was announced no longer comes.
         self.frames.announce(self.position, &mut Lane { streams, at });
         if starts_track
             && self.follow_track

@@ -1,4 +1,4 @@
-//! Speech that comes in while the voice speaks: what the next conditioning frame is made of.
+//! Live speech as conditioning: features from sound that comes in while the voice runs.
 //!
 //! ```text
 //! recording -----------------------------+
@@ -25,16 +25,16 @@ const MARGIN: usize = 32;
 /// Frames waiting that are a backlog, as after a pause: all but one are left out at once.
 const BACKLOG_FRAMES: usize = 5;
 
-/// Whether the input comes at its own pace.
+/// Whether the input waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pace {
-    /// It waits until it is taken: a file through a pipe.
+    /// It waits until it is read: a file through a pipe.
     Patient,
-    /// It comes in real time, and what is late is left out: a microphone.
+    /// It comes in real time, and late frames are left out: a microphone.
     Live,
 }
 
-/// What a [`Listener`] counts. Readable from any thread.
+/// The counters of a [`Listener`]. Readable from any thread.
 #[derive(Debug, Default)]
 pub struct ListenerCounters {
     frames: AtomicU64,
@@ -44,37 +44,37 @@ pub struct ListenerCounters {
 }
 
 impl ListenerCounters {
-    /// Frames heard and spoken.
+    /// Frames used.
     pub fn frames(&self) -> u64 {
         self.frames.load(Ordering::Relaxed)
     }
 
-    /// Frames spoken without input, which had not come in time.
+    /// Frames made without input, which had not come in time.
     pub fn held(&self) -> u64 {
         self.held.load(Ordering::Relaxed)
     }
 
-    /// Frames heard and not spoken, to catch up.
+    /// Frames left out, to catch up.
     pub fn skipped(&self) -> u64 {
         self.skipped.load(Ordering::Relaxed)
     }
 
-    /// Mean time that a frame, once it can be spoken, waits for the engine and then in the ring to the device, in ms.
+    /// Mean time that a frame, once complete, waits for the engine and then in the ring to the device, in ms.
     pub fn waiting_ms(&self) -> f64 {
         let samples = self.waited.load(Ordering::Relaxed) as f64 / self.frames().max(1) as f64;
         samples * 1000.0 / f64::from(SAMPLE_RATE)
     }
 }
 
-/// Hears speech and gives the frames that a voice says it with.
+/// Takes speech and gives the feature frames that condition a voice.
 pub struct Listener {
     extractor: CausalExtractor,
     feed: Feed,
-    /// The frame to be spoken next.
+    /// The next frame.
     next: usize,
     /// A window of silence.
     silence: Vec<f32>,
-    /// Whether the next frame may be spoken without input.
+    /// Whether the next frame may be made without input.
     hold: bool,
     /// Whether a frame is to be left out.
     skip: bool,
@@ -104,12 +104,12 @@ struct RingInput {
 }
 
 impl Listener {
-    /// Hears a whole recording at 16 kHz, frame by frame.
+    /// Reads a whole recording at 16 kHz, frame by frame.
     pub fn recording(extractor: CausalExtractor, pcm16k: Vec<f32>) -> Self {
         Self::new(extractor, Feed::Recording { pcm16k, at: 0 })
     }
 
-    /// Hears what comes through `ring` at `rate` Hz, until it is closed.
+    /// Reads samples from `ring` at `rate` Hz, until it is closed.
     ///
     /// # Errors
     /// A rate that can't be resampled from.
@@ -185,8 +185,8 @@ impl Listener {
         }
     }
 
-    /// Leaves frames out when live input has fallen behind: a device's clock that is slower than the microphone's, a pause,
-    /// or a hitch that is over.
+    /// Leaves frames out when live input has fallen behind: a device's clock that is slower than the microphone's, a
+    /// pause, or a hitch that is over.
     fn catch_up(&mut self) {
         let wants = self.wants();
         let Feed::Stream(s) = &mut self.feed else { return };

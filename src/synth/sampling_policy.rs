@@ -1,11 +1,11 @@
-//! How a voice draws its samples.
+//! The sampling policy of a voice.
 
 use wavesynth_models::ar::Sampling;
 
-/// How a voice draws its samples: as any model, and calmer where it has a pitch.
+/// How a voice draws its samples: as any model does, at a lower temperature where the sound is voiced.
 ///
-/// The noise that 8 bits and a network's doubt leave in a sample is heard most between the harmonics of a voiced sound; in
-/// a breath or a hiss it belongs to the sound. (A lower temperature where the speech is voiced: Jin et al. 2018,
+/// The noise of 8 bits and of sampling is most audible between the harmonics of a voiced sound; in a breath or a hiss it
+/// belongs to the sound. (A lower temperature where the speech is voiced: Jin et al. 2018,
 /// "FFTNet", section 3.2; Valin and Skoglund 2019, "LPCNet", section 3.5.)
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct SamplingPolicy {

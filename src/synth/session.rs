@@ -1,4 +1,4 @@
-//! Starting, steering and ending a [`Worker`] on its own thread, whatever it is that consumes the samples.
+//! Starting, steering and ending a [`Worker`] on its own thread, whatever consumes the samples.
 
 use super::{Command, Deadlines, Event, Progress, Synth, Worker, without_denormals};
 use anyhow::{Context, Result, anyhow};
@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use wavesynth_audio::ring::{self, Consumer, Stats};
 
-/// Commands that can be under way at once. As many events have room, so that the worker can always answer.
+/// Commands that can be under way at once. As many events have room, so that the worker can always report.
 const COMMANDS: usize = 64;
 
 /// How the worker and its consumer are joined.
@@ -34,7 +34,7 @@ pub struct Session<O> {
     started: Instant,
 }
 
-/// What a session did.
+/// What a session measured.
 pub struct SessionReport {
     /// Samples generated, at the voice's rate.
     pub samples: u64,
@@ -60,7 +60,7 @@ impl<O> Session<O> {
     /// Starts the engine, waits until the ring is full, then has `open` start what consumes it.
     ///
     /// # Errors
-    /// A rate that can't be resampled to, or what `open` says.
+    /// A rate that can't be resampled to, or an error of `open`.
     pub fn start(
         synth: Synth,
         setup: SessionSetup,
@@ -93,17 +93,17 @@ impl<O> Session<O> {
         self.commands.try_send(command).is_ok()
     }
 
-    /// Takes what came back from the worker. Call it often: what is returned is what the worker may not drop itself.
+    /// Takes the worker's events. Call it often: they hold values that the worker may not drop itself.
     pub fn events(&self) -> impl Iterator<Item = Event> + '_ {
         self.events.try_iter()
     }
 
-    /// What consumes the samples.
+    /// The consumer of the samples.
     pub fn output(&self) -> &O {
         &self.output
     }
 
-    /// What the worker shows.
+    /// The worker's progress.
     pub fn progress(&self) -> &Progress {
         &self.progress
     }
@@ -113,7 +113,7 @@ impl<O> Session<O> {
         self.resampling_ms
     }
 
-    /// What the consumer counts.
+    /// The consumer's counters.
     pub fn stats(&self) -> &Stats {
         &self.stats
     }
@@ -123,7 +123,7 @@ impl<O> Session<O> {
         self.stats.finished()
     }
 
-    /// Drops the output, in mid-stream if need be, and says what the session did.
+    /// Drops the output, in mid-stream if need be, and returns the session's report.
     ///
     /// # Errors
     /// The engine thread has panicked.

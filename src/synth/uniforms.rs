@@ -1,4 +1,4 @@
-//! Where the uniform numbers come from: a seed, or a list that somebody else drew.
+//! Where the uniform numbers come from: a seed, or a given list.
 
 use wavesynth_models::ar::Uniforms;
 
@@ -15,7 +15,7 @@ pub enum UniformSource {
     },
 }
 
-/// A given number that is no uniform.
+/// A given number outside [0, 1).
 #[derive(Debug, thiserror::Error, PartialEq)]
 #[error("number {at} is {value}, wanted one from 0 up to below 1")]
 pub struct NotUniform {

@@ -1,7 +1,7 @@
 //! The engine thread: synth -> resampler -> ring, commands in between.
 //!
 //! Once [`Worker::run`] is running it neither allocates, frees, locks, logs nor touches a file. When the ring is full
-//! it sleeps; nobody wakes it, so that the callback needs no system call.
+//! it sleeps for a set time, so that the callback needs no system call to wake it.
 
 use super::{Conditioning, Deadlines, SamplingPolicy, Synth};
 use crossbeam_channel::{Receiver, Sender};
@@ -11,10 +11,10 @@ use std::time::{Duration, Instant};
 use wavesynth_audio::resample::{ResampleError, StreamResampler};
 use wavesynth_audio::ring::{Producer, period};
 
-/// Samples generated at a time, at the voice's rate: 4 ms at 16 kHz, the grain at which commands are heard.
+/// Samples generated at a time, at the voice's rate: 4 ms at 16 kHz, the grain at which commands take effect.
 pub const BLOCK: usize = 64;
 
-/// What main asks of the worker.
+/// A command from main to the worker.
 pub enum Command {
     /// See [`Synth::change`].
     Change {
@@ -36,7 +36,7 @@ pub enum Command {
     },
 }
 
-/// What the worker sends back.
+/// A report from the worker to main.
 pub enum Event {
     /// A change took effect.
     Changed {
@@ -47,7 +47,7 @@ pub enum Event {
     },
 }
 
-/// What the worker shows while it runs. Readable from any thread.
+/// The worker's progress. Readable from any thread.
 #[derive(Debug, Default)]
 pub struct Progress {
     position: AtomicU64,
@@ -69,7 +69,7 @@ impl Progress {
         (Duration::from_nanos(ns), self.busy_samples.load(Ordering::Relaxed))
     }
 
-    /// Whether the ring was full once, or all was said before it was.
+    /// Whether the ring was full once, or everything was generated before it was.
     pub fn is_primed(&self) -> bool {
         self.primed.load(Ordering::Acquire)
     }
@@ -126,7 +126,7 @@ impl Worker {
         })
     }
 
-    /// What others may watch.
+    /// Progress, for other threads to watch.
     pub fn progress(&self) -> Arc<Progress> {
         self.progress.clone()
     }
@@ -136,7 +136,7 @@ impl Worker {
         self.resampler.delay_out_samples() as f64 * 1000.0 / f64::from(self.device_rate)
     }
 
-    /// The synth, when all is over.
+    /// The synth, once the worker has stopped.
     pub fn synth(&self) -> &Synth {
         &self.synth
     }
@@ -182,9 +182,9 @@ impl Worker {
         self.progress.done.store(true, Ordering::Release);
     }
 
-    /// Obeys, and waits until something can be said: how many samples, a block unless they wait for a listener. When input
-    /// does not come while the ring still holds enough for the next callback, the listener has to go without. `None`
-    /// when nobody is there to hear it.
+    /// Handles commands, and waits until samples can be generated: how many, a block unless they wait for a listener.
+    /// When its input has not come by the time that the ring holds too little for the next callback, the listener goes
+    /// on without. `None` when the other end of the ring is gone.
     fn wait(&mut self) -> Option<usize> {
         loop {
             self.handle();
@@ -219,7 +219,7 @@ impl Worker {
                 Command::Change { conditioning, fade_ms } => {
                     let retired = self.synth.change(conditioning, fade_ms);
                     let event = Event::Changed { retired, at_sample: self.pushed };
-                    // There is room, and this is the only sender; when nobody listens any more, a drop does no harm.
+                    // There is room, and this is the only sender; when the receiver is gone, a drop does no harm.
                     let _ = self.events.try_send(event);
                 }
                 Command::Policy(policy) => self.synth.set_policy(policy),
@@ -230,7 +230,7 @@ impl Worker {
         }
     }
 
-    /// Hands `out` to the ring, sleeping while it is full. False when nobody is there to hear it.
+    /// Hands `out` to the ring, sleeping while it is full. False when its other end is gone.
     fn push(&mut self) -> bool {
         let mut at = 0;
         loop {

@@ -1,5 +1,5 @@
-//! Text models side by side: what they predict, what a symbol costs, how far back they look, and what becomes of them
-//! when they read their own symbols.
+//! Text models side by side: loss, time of a symbol, how far back they look, and exposure bias (their loss on symbols of
+//! their own).
 
 use super::TextModel;
 use crate::synth::without_denormals;
@@ -38,7 +38,7 @@ pub struct CompareRow {
     pub nats_per_symbol: f64,
     /// Seconds that its training took, as its checkpoint says.
     pub training_seconds: Option<f64>,
-    /// What a symbol costs behind so many others.
+    /// Time of a symbol behind so many others.
     pub costs: Vec<Cost>,
     /// Bytes of a stream's state, at any length.
     pub state_bytes: usize,
@@ -156,17 +156,17 @@ const PROMPT: usize = 64;
 const FREE: usize = 1024;
 const STREAMS: usize = 200;
 
-/// What a judge thinks of a text, by the symbols since it left the truth.
+/// A judge's loss of a text, by the symbols since it left the truth.
 #[derive(Debug, Clone, Serialize)]
 pub struct Exposure {
-    /// Whose text it is.
+    /// The model that wrote it.
     pub model: String,
     /// The judge's nats per symbol in stretches: up to so many symbols from the prompt.
     pub stretches: Vec<NatsByPast>,
 }
 
 /// The judge's loss of what `model`, called `name`, writes on by itself (temperature 1) from prompts spread over `text`;
-/// without a model, of what stands there. Each stretch goes twice as far as the one before it.
+/// without a model, of the text itself. Each stretch goes twice as far as the one before it.
 ///
 /// # Errors
 /// A text that is too short.

@@ -1,7 +1,7 @@
 //! Bytes that arrive in pieces, as text that is whole at any time.
 
-/// Holds back a UTF-8 sequence until its last byte is there. What no later byte can make valid becomes U+FFFD, as
-/// `String::from_utf8_lossy` has it.
+/// Holds back a UTF-8 sequence until its last byte is there. Bytes that no later byte can make valid become
+/// U+FFFD, as in `String::from_utf8_lossy`.
 #[derive(Debug, Default)]
 pub struct Utf8Stream {
     pending: Vec<u8>,
@@ -32,7 +32,7 @@ impl Utf8Stream {
         text
     }
 
-    /// What is left when nothing more comes: U+FFFD for a sequence that was cut, else nothing.
+    /// The rest at the end of the stream: U+FFFD for a sequence that was cut, else nothing.
     pub fn finish(self) -> String {
         String::from_utf8_lossy(&self.pending).into_owned()
     }

@@ -10,7 +10,7 @@ use wavesynth_models::weights::Header;
 /// The key of the tokeniser's section in a checkpoint's header.
 pub const SECTION: &str = "text";
 
-/// Which tokeniser, as a run file says it.
+/// Which tokeniser, as written in a run file.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum TokenizerKind {
@@ -57,7 +57,7 @@ const MOST: usize = 1 << 16;
 
 impl Tokenizer {
     /// The tokeniser of `text`; `name` is used in errors only. Pairs are learned from its first `training` bytes, so that
-    /// what is held out stays unseen; characters are those of the whole text, so that none of them is unknown later.
+    /// held-out text stays unseen; characters are those of the whole text, so that none of them is unknown later.
     ///
     /// # Errors
     /// Text that is no UTF-8 where characters or pairs are wanted, too few or too many symbols.
@@ -92,7 +92,7 @@ impl Tokenizer {
     pub fn from_header(header: &Header, path: &Path) -> Result<Self> {
         let value = header.sections.get(SECTION).with_context(|| {
             format!(
-                "{}: not a text model: its header has no `{SECTION}` section; a voice speaks with `render` or `play`",
+                "{}: not a text model: its header has no `{SECTION}` section; a voice is for `render` or `play`",
                 path.display()
             )
         })?;
@@ -110,7 +110,7 @@ impl Tokenizer {
     /// The section for a header.
     ///
     /// # Errors
-    /// What the library says.
+    /// An error of the library.
     pub fn to_json(&self) -> Result<serde_json::Value> {
         let section = match &self.coder {
             Coder::Chars(_) => {
@@ -135,7 +135,7 @@ impl Tokenizer {
         self.bytes.iter().position(|b| b == b"\n").unwrap_or(0) as Symbol
     }
 
-    /// What a reader calls a symbol: `character`, `byte` or `token`.
+    /// The word for a symbol: `character`, `byte` or `token`.
     pub fn unit(&self) -> &'static str {
         match &self.coder {
             Coder::Chars(_) => "character",
@@ -153,7 +153,7 @@ impl Tokenizer {
     /// The symbols of `text`; `name` says in errors what the text is.
     ///
     /// # Errors
-    /// A character that the vocabulary has not, or no UTF-8 where it must be.
+    /// A character outside the vocabulary, or no UTF-8 where it must be.
     pub fn encode(&self, text: &[u8], name: &str) -> Result<Vec<Symbol>> {
         match &self.coder {
             Coder::Bytes => Ok(text.iter().map(|&b| b.into()).collect()),

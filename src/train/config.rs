@@ -27,7 +27,7 @@ pub struct RunFile {
     /// Speakers by name and folder, beside those of `corpus.root`.
     #[serde(default, rename = "speaker", skip_serializing_if = "Vec::is_empty")]
     pub speakers: Vec<Speaker>,
-    /// What a symbol is.
+    /// Rate and pre-emphasis.
     #[serde(default)]
     pub audio: Audio,
     /// Sizes of the network.
@@ -62,7 +62,7 @@ impl Default for CorpusConfig {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Speaker {
-    /// What the speaker is called in the checkpoint.
+    /// Its name in the checkpoint.
     pub name: String,
     /// A folder of WAV files.
     pub folder: PathBuf,
@@ -106,14 +106,14 @@ pub struct Train {
     pub window: usize,
     /// Samples at most that warm a window up, so that memory and time of a step do not grow with the receptive field;
     /// all of the receptive field when left out. With less, the first rows of a loss see zeros where the recording has
-    /// a past, as they would at its beginning: not what the engine computes there, so held-out readings always take all.
+    /// a past, as at its beginning. The engine sees that past, so held-out readings always take all.
     pub max_warmup: Option<usize>,
     /// Windows of a step, on each rank of several; 8 when left out. With `max_memory` the most that it may take.
     pub batch: Option<usize>,
     /// Memory of the whole program, as in `"800 MB"`: the step gets as many windows as fit by the forecast, up to
     /// `batch`, or up to 64 where that is left out. A resumed run keeps the number that it began with.
     pub max_memory: Option<Bytes>,
-    /// What makes a step of a gradient.
+    /// The optimiser.
     pub optimizer: OptimizerKind,
     /// Highest learning rate.
     pub learning_rate: f64,
@@ -121,33 +121,33 @@ pub struct Train {
     pub warmup_steps: u64,
     /// The cosine decay ends at this fraction of `learning_rate`.
     pub final_fraction: f64,
-    /// AdamW's memory of gradients.
+    /// AdamW's β₁.
     pub beta1: f64,
-    /// AdamW's memory of squared gradients.
+    /// AdamW's β₂.
     pub beta2: f64,
     /// Decoupled weight decay, on products only.
     pub weight_decay: f64,
     /// The gradient is scaled down to this global norm.
     pub clip_norm: f64,
-    /// Memory of the weight average that becomes the voice.
+    /// Decay of the exponential moving average of the weights, which becomes the voice.
     pub ema: f64,
     /// Standard deviation of the noise on the inputs, in mu-law steps, reached after a third of the run.
     pub input_noise: f64,
-    /// Takes the speaker out of the feature tracks, so that the speaker vector is what says who speaks.
+    /// Perturbs the speaker in the feature tracks, so that only the speaker vector tells who speaks.
     #[serde(alias = "disguise")]
     pub perturbation: Option<Perturbation>,
-    /// Tracks of others beside the speakers' own samples, for a voice that speaks in others' place.
+    /// Cross-speaker tracks beside the speakers' own samples, for speaker conversion.
     pub others: Option<CrossSpeaker>,
-    /// What learns, all else staying as it began: tensors by the beginning of their names, as in `["cond.others"]`; all
+    /// The tensors that are trained, all others held: by the beginning of their names, as in `["cond.others"]`; all
     /// of them when left out.
     pub only: Vec<String>,
     /// Probability that a window is trained without its feature track.
     pub feature_dropout: f64,
-    /// Windows without their track are taken where at least this fraction of the frames is speech; 0 takes any.
+    /// Windows without their track are drawn where at least this fraction of the frames is speech; 0 takes any.
     pub dropout_speech: f64,
-    /// Mixes the model's own symbols into what it reads.
+    /// Mixes the model's own symbols into its inputs.
     pub scheduled_sampling: Option<Scheduled>,
-    /// Lets windows grow to `window` over the first part of the run.
+    /// Makes windows grow to `window` over the first part of the run.
     pub curriculum: Option<Curriculum>,
     /// Where all random numbers come from.
     pub seed: u64,
@@ -166,8 +166,8 @@ pub struct Train {
     /// Folder of checkpoint, state and log; `runs/` and the run file's name when left out.
     pub out: Option<PathBuf>,
     /// A checkpoint whose weights the run starts from, in place of random ones. Its speakers need not be the run's: those
-    /// of the same name keep their vectors, others begin with the mean of all. Nor need its channels be as many: where the
-    /// run has more, the new ones change nothing until they have learned to.
+    /// of the same name keep their vectors, others begin with the mean of all. Nor need its channels be as many: where
+    /// the run has more, the new ones change nothing at first.
     pub start_from: Option<PathBuf>,
 }
 

@@ -1,5 +1,5 @@
 //! The recordings of a run, as codes and feature tracks. Every rank knows of all files; it reads those that its windows
-//! come from, and what is held out.
+//! come from, and those held out.
 
 use super::config::RunFile;
 use super::recording::{Extracted, FrontEnd, Recording, short_hex, unit_hash};
@@ -24,8 +24,8 @@ use wavesynth_audio::wav;
 pub struct SpeechCorpus {
     /// Name and statistics of each speaker, in the order of the speaker table.
     pub speakers: Vec<SpeakerSection>,
-    /// The space that all speakers' cepstra lead to; absent for one speaker, without features, or if a speaker says too
-    /// little.
+    /// The space common to all speakers' cepstra; absent for one speaker, without features, or if a speaker has too
+    /// little speech.
     pub common: Option<Codebook>,
     /// All files, both parts of the split.
     pub files: Vec<File>,
@@ -33,7 +33,7 @@ pub struct SpeechCorpus {
     pub file_weights: FileWeights,
     /// The training files that this rank has, counted among those of all ranks.
     pub own: Range<usize>,
-    /// What this rank has: those training files, and all that is held out.
+    /// The recordings of this rank: those training files, and all held-out files.
     pub recordings: Vec<Recording>,
     /// Files that were too short.
     pub skipped: usize,
@@ -42,7 +42,7 @@ pub struct SpeechCorpus {
     /// Names the content: equal for equal names, codes and split.
     pub id: String,
     /// Nats per sample of the best model that looks at no past and no condition: the training codes' own frequencies,
-    /// scored on themselves. What a network has to beat before it has learned anything.
+    /// scored on themselves: the baseline of a network.
     pub frequency_nats: f64,
 }
 
@@ -66,7 +66,7 @@ struct Found {
     name: String,
     path: PathBuf,
     samples: u64,
-    /// What `transcripts.tsv` says.
+    /// Its part by `transcripts.tsv`.
     held_out: Option<bool>,
 }
 
@@ -133,7 +133,7 @@ impl SpeechCorpus {
         if let Some(others) = &run.train.others {
             others.read(&corpus.speakers, &mut corpus.recordings, ranks)?;
         }
-        // The file at the boundary to the rank before is that one's to answer for.
+        // The file at the boundary to the rank before is counted there.
         let before = kept.start - corpus.own.start;
         let kept: Vec<&Recording> = corpus.part(false).skip(before).collect();
         let (id, frequency_nats) = (content_id(&corpus, &kept, ranks)?, frequency_nats(&kept, ranks));
@@ -177,8 +177,8 @@ impl SpeechCorpus {
             .filter(|(number, _)| number.is_none_or(|n| self.own.contains(&n)))
     }
 
-    /// Reads what this rank needs of the next speaker; the ranks pool its statistics and what it speaks with, each giving
-    /// the files in `kept`.
+    /// Reads this rank's files of the next speaker; the ranks pool its statistics and codebook, each giving the files in
+    /// `kept`.
     fn read(
         &mut self,
         speaker: usize,
@@ -333,7 +333,8 @@ fn split(files: &[Found], fraction: f64) -> Vec<bool> {
     held
 }
 
-/// The frames of a speaker's recordings on all ranks, one after the other in the order of the ranks: as one process has them.
+/// The frames of a speaker's recordings on all ranks, one after the other in the order of the ranks: as one process has
+/// them.
 fn pooled<'a>(own: impl Iterator<Item = &'a RawFeatures>, ranks: &Ranks) -> Result<RawFeatures> {
     let mut all = RawFeatures::default();
     own.for_each(|raw| all.append(raw));
@@ -354,7 +355,7 @@ fn pooled<'a>(own: impl Iterator<Item = &'a RawFeatures>, ranks: &Ranks) -> Resu
     Ok(all)
 }
 
-/// `kept` are the recordings that this rank answers for.
+/// `kept` are the recordings that count for this rank.
 fn frequency_nats(kept: &[&Recording], ranks: &Ranks) -> f64 {
     let mut counts = [0u64; 256];
     for r in kept {
@@ -365,7 +366,7 @@ fn frequency_nats(kept: &[&Recording], ranks: &Ranks) -> f64 {
     counts.iter().filter(|c| **c > 0).map(|&c| c as f64 / total).map(|p| -p * p.ln()).sum()
 }
 
-/// `kept` are the recordings that this rank answers for.
+/// `kept` are the recordings that count for this rank.
 fn content_id(corpus: &SpeechCorpus, kept: &[&Recording], ranks: &Ranks) -> Result<String> {
     let digest = |r: &&Recording| {
         let mut h = Sha256::new();

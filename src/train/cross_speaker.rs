@@ -1,11 +1,12 @@
-//! What a speaker said, as others would have said it: the tracks that a voice meets when it speaks in another's place.
+//! Cross-speaker tracks: tracks of another speaker's rendering of the same sentence, as a voice reads them in speaker
+//! conversion.
 //!
-//! A voice that reads only its speakers' own tracks learns to believe them about who speaks, and goes on sounding like
-//! whoever is converted to its speaker. What is needed is the same sentence by two people, sample by sample; nobody
-//! records that, but a voice can say each recording with another speaker's vector. Its cepstra, taken to the speaker as
-//! the engine takes a stranger's, then stand beside the speaker's own samples, and only the vector tells whose they are.
-//! The idea is that of back-translation (R. Sennrich, B. Haddow, A. Birch, "Improving Neural Machine Translation Models
-//! with Monolingual Data", ACL 2016): what was made is what is read, what is to be said is real.
+//! A voice that reads only its speakers' own tracks learns the speaker from them, and in conversion it sounds like the
+//! source speaker. Training against that needs the same sentence by two speakers, sample by sample. No corpus has that,
+//! but a voice can render each recording's track with another speaker's vector. The cepstra of that render, converted
+//! to the speaker as the engine does it, are read beside the speaker's own samples, and only the vector tells the
+//! speaker. The idea is that of back-translation (R. Sennrich, B. Haddow, A. Birch, "Improving Neural Machine
+//! Translation Models with Monolingual Data", ACL 2016): the inputs are synthetic, the targets real.
 
 use super::config::check::range;
 use super::recording::Recording;
@@ -23,10 +24,10 @@ use wavesynth_audio::features::{self, CEPSTRA, Extractor, FEATURES, SpeakerStats
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CrossSpeaker {
-    /// `FOLDER/SPEAKER/OTHER/FILE.wav` is the speaker's recording FILE said by another speaker of the run: as long, to
-    /// the frame, and in step with it. Not every recording has to be there.
+    /// `FOLDER/SPEAKER/OTHER/FILE.wav` is the speaker's recording FILE, rendered with another speaker of the run: as
+    /// long, to the frame, and in step with it. Recordings may be missing there.
     pub folder: PathBuf,
-    /// Fraction of the windows with a track that read another's where there is one.
+    /// Fraction of the windows with a track that read a cross-speaker track, where there is one.
     #[serde(default = "half")]
     pub share: f64,
 }
@@ -39,15 +40,15 @@ impl CrossSpeaker {
     /// Checks the values.
     ///
     /// # Errors
-    /// A share that is none.
+    /// A share out of range.
     pub fn validate(&self) -> Result<()> {
         range("train.others.share", self.share, 0.0, 1.0)
     }
 
-    /// Gives each of this rank's `recordings` the tracks that others made of it. All `ranks` together.
+    /// Gives each of this rank's `recordings` its cross-speaker tracks. All `ranks` together.
     ///
     /// # Errors
-    /// Speakers without ways to a common space, no file for any recording, or one that is not in step with its recording.
+    /// Speakers without maps to a common space, no file for any recording, or one that is not in step with its recording.
     pub fn read(
         &self,
         speakers: &[SpeakerSection],
@@ -56,8 +57,8 @@ impl CrossSpeaker {
     ) -> Result<()> {
         let known: Option<Vec<Known>> = speakers.iter().map(Known::of).collect();
         let known = known.context(
-            "train.others: wanted features and at least two speakers with five seconds of speech each, so that there is \
-             a way from one to another",
+            "train.others: wanted features and at least two speakers with five seconds of speech each, so that they \
+             have maps to a common space",
         )?;
         let found: Result<Vec<usize>> = recordings
             .par_iter_mut()
@@ -85,7 +86,7 @@ impl CrossSpeaker {
     }
 }
 
-/// A speaker of whom enough is known.
+/// A speaker with statistics and a map to the common space.
 struct Known<'a> {
     name: &'a str,
     stats: &'a SpeakerStats,
@@ -101,10 +102,10 @@ impl<'a> Known<'a> {
     }
 }
 
-/// The track that `other` made of the recording `own` of `speaker`, taken to him as the engine would.
+/// The track of `other`'s rendering of the recording `own`, converted to its speaker as the engine would.
 ///
-/// Pitch and voicing are the recording's: relative to the speaker they say nothing of who speaks, and where the voice that
-/// made the file is off its speaker's pitch, that should not be learned.
+/// Pitch and voicing are the recording's: relative to the speaker they carry nothing of the speaker, and errors of pitch
+/// in the render should not be learned.
 fn track(
     own: &Recording,
     speaker: &Known,
@@ -116,7 +117,7 @@ fn track(
     let mut frames = features::normalise(&raw, other.stats).frames;
     ensure!(
         frames.len() == own.track.len(),
-        "{}: {} frames of 10 ms, but the recording of {} that it says again has {}",
+        "{}: {} frames of 10 ms, but the recording of {} that it renders has {}",
         path.display(),
         frames.len() / FEATURES,
         own.name,

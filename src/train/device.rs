@@ -7,7 +7,7 @@ use std::str::FromStr;
 /// A processor: `cpu`, `cuda` or `cuda:N`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Device {
-    /// This machine's own cores.
+    /// The CPU.
     #[default]
     Cpu,
     /// An NVIDIA GPU, by its number.

@@ -22,7 +22,7 @@ use wavesynth_models::in_file::AtPath;
 use wavesynth_models::objective::Objective;
 use wavesynth_models::weights::{self, Checkpoint};
 
-/// Fraction of the recordings that only measures.
+/// Fraction of the recordings that is held out.
 const HELD_OUT: f64 = 0.2;
 /// Most seconds of it that are read to compare vectors.
 const JUDGED_SECONDS: f64 = 20.0;
@@ -36,7 +36,7 @@ const LEARNING_RATE: f64 = 0.02;
 /// How a speaker is enrolled.
 #[derive(Debug, Clone)]
 pub struct EnrollOptions {
-    /// What the speaker is called.
+    /// The speaker's name.
     pub name: String,
     /// Steps of learning.
     pub steps: u64,
@@ -74,7 +74,7 @@ pub fn enroll(
     weights::check(&checkpoint.tensors, &config.table()).with_context(|| model.display().to_string())?;
     let dim = config.condition.as_ref().map_or(0, |c| c.speaker_dim);
     if dim == 0 {
-        bail!("{}: this voice knows no speakers, so none can be added", model.display());
+        bail!("{}: this voice has no speakers, so none can be added", model.display());
     }
     let table = &checkpoint.tensors[names::SPEAKERS].data;
 
@@ -111,7 +111,7 @@ pub fn enroll(
     params[place.clone()].copy_from_slice(start);
     let learned = learn(objective.as_ref(), &mut params, &place, &known, &cutter, options)?;
     let after = judge(&mut params, &learned)?;
-    // Too little material can make the new vector worse on what it has not extracted.
+    // Too little material can make the new vector worse on held-out recordings.
     let (after, values) = if after <= nearest.0 { (after, learned) } else { (nearest.0, start.to_vec()) };
     let space = section.space.clone();
     Ok(Enrolled {
@@ -180,7 +180,7 @@ fn split(mut all: Vec<Recording>, hop: usize, rate: u32) -> Result<(Vec<Recordin
     Ok((all, HeldOutSpeech::of(judged)))
 }
 
-/// Adam on the vector alone; the result is the mean of the second half of the way.
+/// Adam on the vector alone; the result is the mean over the second half of the steps.
 fn learn(
     objective: &dyn Objective,
     params: &mut [f32],

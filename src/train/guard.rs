@@ -1,14 +1,14 @@
-//! Says when a run is lost: a number that is none, or a loss that left and does not come back.
+//! Detects a run that diverges: NaN, or a loss that rises and stays high.
 
 use anyhow::{Result, bail};
 
-/// A loss this many times ln(classes) is no longer a model's.
+/// A loss this many times ln(classes) counts as diverged.
 const ABSURD: f64 = 4.0;
-/// Nats above the best smoothed loss that count as lost ground.
+/// Nats above the best smoothed loss that count as too high.
 const MARGIN: f64 = 1.0;
-/// Steps in a row on lost ground that end a run.
+/// Steps in a row with too high a loss that end a run.
 const PATIENCE: u32 = 200;
-/// Memory of the smoothed loss.
+/// Decay of the smoothed loss.
 const SMOOTHING: f64 = 0.98;
 
 /// Watches the loss of a run.
@@ -64,7 +64,7 @@ impl Guard {
         Ok(())
     }
 
-    /// On lost ground: no checkpoint is written until the loss is back.
+    /// The loss is too high: no checkpoint is written until it is back.
     pub fn suspect(&self) -> bool {
         self.smoothed > self.best + MARGIN
     }

@@ -1,5 +1,5 @@
-//! Held-out nats per sample, read twice: by the engine that will speak, and by the trainer's own loss. Two readings of
-//! one function have to agree; a difference is a bug, not a model that needs more training.
+//! Held-out nats per sample, read twice: by the engine, and by the trainer's loss. Two readings of one function have to
+//! agree; a difference is a bug.
 
 use super::corpus::SpeechCorpus;
 use super::recording::{Recording, unit_hash};
@@ -15,14 +15,14 @@ use wavesynth_models::objective::{Objective, Window};
 /// Most nats that the two readings may differ by.
 const TOLERANCE: f64 = 1e-3;
 
-/// A held-out recording shorter than this says too little to be a part of the selection.
+/// A held-out recording shorter than this is no part of the selection.
 const LEAST_SECONDS: f64 = 0.5;
 
 /// The fixed selection of held-out recordings that an evaluation reads, each from its first sample.
 #[derive(Debug, Clone)]
 pub struct HeldOutSpeech {
     pieces: Vec<Recording>,
-    /// Whether they are read beside the first track that another made of each.
+    /// Whether each is read beside its first cross-speaker track.
     cross_speaker: bool,
 }
 
@@ -31,7 +31,7 @@ pub struct HeldOutSpeech {
 pub struct Evaluation {
     /// Of the held-out recordings, beside their speakers' own tracks where the model reads tracks.
     pub own: HeldOutNats,
-    /// Beside what others made of them, where that is known.
+    /// Beside their cross-speaker tracks, where there are some.
     pub cross_speaker: Option<HeldOutNats>,
 }
 
@@ -77,7 +77,7 @@ impl HeldOutSpeech {
         Self { pieces, cross_speaker: false }
     }
 
-    /// Those of which others made a track, beside it; `None` where there is none.
+    /// Those that have a cross-speaker track, beside it; `None` where there is none.
     pub fn cross_speaker(&self) -> Option<Self> {
         let pieces: Vec<Recording> =
             self.pieces.iter().filter(|r| !r.cross_tracks.is_empty()).cloned().collect();
@@ -96,7 +96,7 @@ impl HeldOutSpeech {
     /// row. `windows` are read at a time. All `ranks` call this together and share the recordings.
     ///
     /// # Errors
-    /// What the objective says.
+    /// As the objective.
     pub fn read(
         &self,
         (voice, vectors): (&Voice, &[f32]),
@@ -134,7 +134,7 @@ impl HeldOutSpeech {
     /// The reading of the trainer, over windows that cover the same samples and are shared by the ranks.
     ///
     /// # Errors
-    /// What the objective says.
+    /// As the objective.
     pub fn by_trainer(
         &self,
         objective: &dyn Objective,

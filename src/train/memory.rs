@@ -1,4 +1,4 @@
-//! How much memory a run takes: said before its first step, and what `train.max_memory` allows.
+//! How much memory a run takes: the forecast before its first step, and the batch that `train.max_memory` allows.
 
 use super::report;
 use anyhow::{Result, bail};
@@ -36,7 +36,7 @@ impl From<Bytes> for String {
     }
 }
 
-/// What the program, its threads and the shipped voice take before anything is trained, by measurement.
+/// Memory of the program, its threads and the shipped voice before training, by measurement.
 const PROGRAM: usize = 12_000_000;
 
 /// Vectors as long as the parameters that a run holds: parameters, gradient, two moments, average.
@@ -86,7 +86,7 @@ impl Forecast {
     }
 }
 
-/// The most windows, up to `most`, that a step can have within `max`; `forecast` says what a number of them takes.
+/// The most windows, up to `most`, that a step can have within `max`; `forecast` gives the memory of a number of them.
 ///
 /// # Errors
 /// Not even one fits.
@@ -107,7 +107,7 @@ pub fn largest_batch(max: Bytes, most: usize, forecast: impl Fn(usize) -> Foreca
     }
 }
 
-/// The most memory that this process has held, in bytes; `None` where the system does not say (anywhere but on Linux).
+/// The most memory that this process has held, in bytes; `None` where the system does not tell (anywhere but on Linux).
 pub fn peak() -> Option<usize> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|l| l.strip_prefix("VmHWM:"))?;

@@ -1,6 +1,6 @@
 //! Muon: a matrix is moved by the orthogonal part of its momentum, so that all its directions learn at one pace and not
-//! only those with large gradients (Jordan et al. 2024, <https://kellerjordan.github.io/posts/muon/>; with the scale of the
-//! step as in Liu et al. 2025, arXiv:2502.16982, which takes it to the size of AdamW's).
+//! only those with large gradients (Jordan et al. 2024, <https://kellerjordan.github.io/posts/muon/>; with the scale of
+//! the step as in Liu et al. 2025, arXiv:2502.16982, which takes it to the size of AdamW's).
 
 use anyhow::{Result, ensure};
 use rayon::prelude::*;
@@ -9,14 +9,14 @@ use wavesynth_models::kernels::Isa;
 use wavesynth_models::kernels::tile::{Strided, multiply_with};
 use wavesynth_models::weights::Layout;
 
-/// Memory of gradients.
+/// Momentum.
 const MOMENTUM: f32 = 0.95;
 
-/// Root mean square of a step's entries at a learning rate of 1: what AdamW's have on the average.
+/// Root mean square of a step's entries at a learning rate of 1, as AdamW's on the average.
 const STEP_RMS: f32 = 0.2;
 
-/// Iterations, and the polynomial x ↦ ax + bx³ + cx⁵ that each takes the singular values through: five bring what is
-/// neither tiny nor 0 to about 1.
+/// Iterations, and the polynomial x ↦ ax + bx³ + cx⁵ that each applies to the singular values: five bring those that
+/// are neither tiny nor 0 to about 1.
 const ITERATIONS: usize = 5;
 const POLYNOMIAL: [f32; 3] = [3.4445, -4.7750, 2.0315];
 

@@ -77,7 +77,7 @@ impl Optimizer {
         Ok(Self { adam, muon, still: still.map(|s| layout.range(&s.name)).collect() })
     }
 
-    /// Makes `grads` of what does not learn zero.
+    /// Makes `grads` zero for all parameters that are not trained.
     pub fn silence(&self, grads: &mut [f32]) {
         self.still.iter().for_each(|part| grads[part.clone()].fill(0.0));
     }

@@ -1,8 +1,9 @@
-//! Feature tracks whose speaker can't be told: the same words as if somebody else had said them.
+//! Speaker perturbation of feature tracks, by vocal tract length perturbation (N. Jaitly and G. Hinton, "Vocal tract
+//! length perturbation (VTLP) improves speech recognition", ICML workshop, 2013), offsets, gains and noise.
 //!
-//! Where the track says who speaks, the network has no need of the speaker vector, and another vector beside the track
-//! changes nothing. So each window's track is taken through another vocal tract, another microphone and some noise, while
-//! the samples to predict stay those of the speaker: only the vector can say whose they are.
+//! Where the track tells the speaker, the network needs no speaker vector, and another vector beside the track changes
+//! nothing. So each window's track is perturbed, while the samples to predict stay those of the speaker: only the vector
+//! tells the speaker.
 
 use super::config::check::range;
 use anyhow::Result;
@@ -16,8 +17,8 @@ use wavesynth_models::ar::Uniforms;
 pub struct Perturbation {
     /// The spectrum is stretched by e^u, u uniform within ± this.
     pub warp: f64,
-    /// Standard deviation of what is added to each cepstrum of a whole window, in its own standard deviations: another
-    /// microphone, another room.
+    /// Standard deviation of the offset added to each cepstrum of a whole window, in its own standard deviations: like
+    /// another microphone or room.
     pub offset: f64,
     /// Standard deviation of the logarithm of each cepstrum's gain over a whole window.
     pub gain: f64,
@@ -25,7 +26,8 @@ pub struct Perturbation {
     pub noise: f64,
     /// Standard deviation of the logarithm of the gain of the relative pitch: livelier or flatter speech.
     pub pitch_gain: f64,
-    /// Fraction of the windows that keep their track. With `model.others` the others are read as somebody else's.
+    /// Fraction of the windows that keep their track. With `model.others` the other windows' tracks are read as
+    /// cross-speaker tracks.
     pub own: f64,
 }
 
@@ -49,7 +51,7 @@ impl Perturbation {
         range("train.perturbation.own", self.own, 0.0, 1.0)
     }
 
-    /// Disguises whole frames of the speaker with `stats`, [N x FEATURES].
+    /// Perturbs whole frames of the speaker with `stats`, [N x FEATURES].
     pub fn apply(&self, frames: &mut [f32], stats: &SpeakerStats, uniforms: &mut Uniforms) {
         let factor = (self.warp * f64::from(2.0 * uniforms.next_uniform() - 1.0)).exp() as f32;
         let mut map = warp::warp(factor, stats);

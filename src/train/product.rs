@@ -1,4 +1,4 @@
-//! The voice file: averaged weights with everything that the program needs to speak with them, and where they come from.
+//! The voice file: averaged weights, the front end that goes with them, and a record of the training run.
 
 use super::config::RunFile;
 use super::corpus::SpeechCorpus;
@@ -15,7 +15,7 @@ use wavesynth_models::weights::Tensors;
 /// The header's section about the training run.
 pub const TRAINING: &str = "training";
 
-/// The header section `training`: for the reader, not for the engine.
+/// The header section `training`: for people, not for the engine.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Training {
     /// Steps taken.
@@ -83,7 +83,7 @@ pub fn sections(
 }
 
 /// Names the space of speaker vectors: the table and the products that read a vector first. Other weights may change
-/// how a vector sounds, but only these decide what its numbers mean.
+/// how a vector sounds, but only these define its space.
 pub fn space(config: &wavenet::Config, tensors: &Tensors) -> String {
     let reader = match config.condition.as_ref().map_or(0, |c| c.hidden) {
         0 => names::cond(0),

@@ -19,7 +19,7 @@ pub struct Recording {
     pub codes: Vec<u8>,
     /// [N, FEATURES] normalised features; empty for a model without local conditioning.
     pub track: Vec<f32>,
-    /// The same of what others made of it, as long; see [`super::cross_speaker`].
+    /// Its cross-speaker tracks, as long; see [`super::cross_speaker`].
     pub cross_tracks: Vec<Vec<f32>>,
     /// Kept away from training.
     pub held_out: bool,
@@ -32,7 +32,7 @@ impl Recording {
     }
 }
 
-/// What stands between a WAV file and the network.
+/// The front end between a WAV file and the network.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct FrontEnd {
     /// Samples per second of the model.
@@ -48,7 +48,7 @@ pub struct FrontEnd {
 pub struct Extracted {
     /// Mu-law codes.
     pub codes: Vec<u8>,
-    /// Features, the speaker still in them; empty if the network reads none.
+    /// Features, not normalised yet; empty if the network reads none.
     pub raw: RawFeatures,
 }
 
@@ -56,7 +56,7 @@ impl FrontEnd {
     /// Reads, resamples and encodes the recording at `path`.
     ///
     /// # Errors
-    /// What reading the file says.
+    /// A file that can't be read.
     pub fn extract(&self, path: &Path, extractor: &mut Extractor) -> Result<Extracted> {
         let signal = wav::read_at(path, self.sample_rate)?;
         let codes = pcm::encode_signal(&signal, self.preemphasis);

@@ -1,4 +1,4 @@
-//! What a person sees of a run, and the log file that stays.
+//! Progress of a run on stderr, and its log file.
 
 use super::held_out::Evaluation;
 use super::state::TrainingState;
@@ -13,9 +13,9 @@ fn columns(unit: &str) -> String {
     format!("step,seconds,{unit}s,loss,smoothed_loss,grad_norm,learning_rate,held_out_nats,{unit}s_per_s")
 }
 
-/// What nats per sample mean for 256 mu-law symbols at 16 kHz: (above, meaning), from high to low. Measured on this
+/// The meaning of nats per sample for 256 mu-law symbols at 16 kHz: (above, meaning), from high to low. Measured on this
 /// project's own speech; quiet or clean recordings reach lower numbers with the same quality, so a number compares two
-/// models on the same recordings and says only roughly how one sounds.
+/// models on the same recordings; it tells only roughly how one sounds.
 const VERDICTS: [(f64, &str); 6] = [
     (5.3, "noise: nothing learned yet (all 256 symbols alike are ln 256 = 5.55)"),
     (4.5, "hiss: how loud, but not yet how it sounds"),
@@ -46,7 +46,7 @@ pub fn bar(len: u64, template: &str) -> ProgressBar {
     bar
 }
 
-/// Bytes for a reader.
+/// Bytes with a unit.
 pub fn bytes(n: usize) -> String {
     match n as f64 {
         b if b >= 1e9 => format!("{:.1} GB", b / 1e9),
@@ -55,7 +55,7 @@ pub fn bytes(n: usize) -> String {
     }
 }
 
-/// A span of time for a reader.
+/// A span of time with units.
 pub fn span(seconds: f64) -> String {
     let s = seconds.max(0.0) as u64;
     match (s / 3600, s / 60 % 60) {
@@ -65,7 +65,7 @@ pub fn span(seconds: f64) -> String {
     }
 }
 
-/// One step, as the log tells it.
+/// A step's row of the log.
 pub struct StepLog {
     /// Loss of its batch.
     pub loss: f64,
@@ -88,7 +88,8 @@ pub struct Reporter {
 }
 
 impl Reporter {
-    /// Opens the log at `path`, where a symbol is called `unit`; rows behind `state` (written after the checkpoint that is resumed) go.
+    /// Opens the log at `path`, where a symbol is called `unit`; rows behind
+    /// `state` (written after the checkpoint that is resumed) are dropped.
     ///
     /// # Errors
     /// A log that can't be read or written.
@@ -121,7 +122,7 @@ impl Reporter {
         })
     }
 
-    /// A line for the person.
+    /// Prints a line on stderr.
     pub fn print(&self, line: &str) {
         self.bar.suspend(|| eprintln!("{line}"));
     }
@@ -157,7 +158,10 @@ impl Reporter {
                 verdict(r.own.engine)
             ));
             if let Some(crossed) = r.cross_speaker {
-                self.print(&format!("step {}: beside others' tracks {:.4}", state.step, crossed.engine));
+                self.print(&format!(
+                    "step {}: beside cross-speaker tracks {:.4}",
+                    state.step, crossed.engine
+                ));
             }
         }
         if log {
@@ -183,7 +187,7 @@ impl Reporter {
         Ok(())
     }
 
-    /// Takes the bar away.
+    /// Removes the bar.
     pub fn finish(&self) {
         self.bar.finish_and_clear();
     }

@@ -40,7 +40,7 @@ pub struct Outcome {
     pub steps: u64,
     /// Nats per held-out symbol at the end; `None` if nothing is held out.
     pub held_out: Option<f64>,
-    /// The same for a person, with its unit and what it means; empty if nothing is held out.
+    /// The same in words, with its unit and meaning; empty if nothing is held out.
     pub verdict: String,
 }
 
@@ -103,7 +103,7 @@ fn steps(
         optimizer.silence(&mut grads);
         let norm = optim::clip(&mut grads, train.clip_norm);
         Guard::check(s.step, loss, norm, classes)?;
-        // Here, because these weights have just shown a sane loss.
+        // Here, because these weights have just given a finite loss.
         let due = saved.elapsed().as_secs_f64() / 60.0 >= train.checkpoint_every_minutes;
         // By the first rank's clock, for all have a part in the state.
         if ranks.any(ranks.is_first() && due) && !s.guard.suspect() {

@@ -31,7 +31,7 @@ impl Run {
     /// # Errors
     /// As [`Run::read`].
     pub fn parse(text: &str, name: &str) -> Result<Self> {
-        // A text that is no TOML is told of by either reader.
+        // A text that is no TOML is an error of either reader.
         match toml::from_str::<toml::Table>(text) {
             Ok(table) if table.contains_key("text") => {
                 Ok(Self::Text(Box::new(TextRun::parse(text, &table, name)?)))
@@ -40,7 +40,7 @@ impl Run {
         }
     }
 
-    /// How it learns.
+    /// The section `[train]`.
     pub fn train(&self) -> &Train {
         match self {
             Self::Voice(run) => &run.train,

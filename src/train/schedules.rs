@@ -1,4 +1,4 @@
-//! What can be done to the windows of any family and any source: scheduled sampling and a curriculum on length.
+//! Schedules over the windows of any family and any source: scheduled sampling and a curriculum on length.
 
 use super::config::check::range;
 use anyhow::{Result, bail, ensure};
@@ -13,7 +13,7 @@ use wavesynth_models::weights::Layout;
 
 /// Key `train.scheduled_sampling`: Bengio et al. 2015, arXiv:1506.03099. Each symbol that the network reads in the loss
 /// is the truth with probability ε, else one drawn from the model itself. The draws come from the engine, which reads
-/// its own earlier draws as it would when it generates: the paper's procedure as it stands, for every family, at the
+/// its own earlier draws as it would when it generates: the paper's procedure, for every family, at the
 /// cost of one generated symbol a row. Where a recurrent state is carried, the engine draws from the window's own
 /// beginning on, the loss still sees the carried state. Draws and uniforms depend on seed, step and weights alone.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -69,7 +69,7 @@ impl Scheduled {
     }
 }
 
-/// Replaces inputs in the loss of `batch` by what `model` says, each with probability 1 − `truth`. `params` are the
+/// Replaces inputs in the loss of `batch` by draws from `model`, each with probability 1 − `truth`. `params` are the
 /// model's own, in `layout`; the batch's first window has the number `first` in the whole run.
 pub fn mix(
     model: &Loaded,
@@ -217,7 +217,7 @@ mod tests {
         assert!(rule(Rule::Linear, 0.0, Some(1.0)).validate().is_err());
     }
 
-    /// A GPT that knows nothing but its position and says it: draws in a window begin at its first.
+    /// A GPT that predicts its own position: draws in a window begin at its first.
     #[test]
     fn a_windows_first_draw_is_at_its_first_position() {
         use wavesynth_models::families::gpt::{self, Config};

@@ -1,4 +1,4 @@
-//! What stands still while a run steps: corpus, network, objective, and what is done with a state.
+//! The parts of a run that its steps do not change: corpus, network, objective; and the work on a state.
 
 use super::config::{Engine, Train};
 use super::device::Device;
@@ -46,7 +46,7 @@ pub fn objective(
 
 /// A run, without what its steps change.
 pub struct RunSetup<'a> {
-    /// Who takes part in it.
+    /// The ranks that take part in it.
     pub ranks: &'a Ranks,
     /// The run file.
     pub run: Run,
@@ -61,7 +61,7 @@ pub struct RunSetup<'a> {
 }
 
 impl<'a> RunSetup<'a> {
-    /// Reads everything that `run` (with its `text`) names; the run will live in `out`. Losses are computed on `device`.
+    /// Reads everything that `run` (with its `text`) names; the run's files go to `out`. Losses are computed on `device`.
     ///
     /// # Errors
     /// A corpus or a device that can't be used; a `max_memory` that is too little.
@@ -110,7 +110,7 @@ impl<'a> RunSetup<'a> {
         self.out.join("log.csv")
     }
 
-    /// Says on stderr what will be trained, on what, and how much memory it takes.
+    /// Prints on stderr what will be trained, on what, and how much memory it takes.
     pub fn announce(&self) {
         if !self.ranks.is_first() {
             return;
@@ -144,7 +144,8 @@ impl<'a> RunSetup<'a> {
     /// The state before the first step; makes the run's folder.
     ///
     /// # Errors
-    /// `train.start_from` is no checkpoint of this model, the corpus is too small for a step, a folder that can't be made.
+    /// `train.start_from` is no checkpoint of this model, the corpus is too small for a step, a folder that can't be
+    /// made.
     pub fn fresh(&self) -> Result<TrainingState> {
         self.source.check(self.slots().all)?;
         std::fs::create_dir_all(&self.out).with_context(|| format!("train.out {}", self.out.display()))?;
@@ -232,7 +233,7 @@ impl<'a> RunSetup<'a> {
         Ok(Loaded::from_checkpoint(file, Isa::detect()).at(&self.model_file())?)
     }
 
-    /// Lets the network read its own symbols in `batch`, of step `s.step`, where the run file asks for it.
+    /// Mixes the network's own symbols into `batch`, of step `s.step`, where the run file asks for it.
     ///
     /// # Errors
     /// Weights that are no numbers.
@@ -286,7 +287,7 @@ impl<'a> RunSetup<'a> {
     /// Writes checkpoint and state, each whole or not at all; the first rank does it for all, with a part of each.
     ///
     /// # Errors
-    /// Weights that are no numbers, or what the file system says.
+    /// Weights that are no numbers, or a file that can't be written.
     pub fn save(&self, state: &TrainingState) -> Result<()> {
         ensure!(state.is_finite(), "step {}: a weight is not a number: the run diverged", state.step);
         let carry = self.all_carry(&state.carry)?;

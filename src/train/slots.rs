@@ -1,4 +1,4 @@
-//! Which windows of a step a rank draws, which training file a random number means, and which files a rank needs.
+//! Which windows of a step a rank draws, which training file a random number selects, and which files a rank needs.
 //!
 //! All training files lie on [0, 1) one behind the other, each as long as it is likely to be drawn. A step of W windows
 //! cuts [0, 1) into W equal parts, and window i is drawn from part i: as likely as drawing from everywhere, with less
@@ -58,7 +58,7 @@ impl FileWeights {
         Self { edges }
     }
 
-    /// The file at `place` of [0, 1). There must be one file at least.
+    /// The file at position `place` of [0, 1). There must be one file at least.
     pub fn at(&self, place: f64) -> usize {
         self.edges.partition_point(|e| *e <= place).min(self.edges.len() - 1)
     }
@@ -70,7 +70,7 @@ impl FileWeights {
         self.at(boundary(rank))..last + 1
     }
 
-    /// The files that rank `rank` of `size` answers for: each file has one such rank.
+    /// The files that count for rank `rank` of `size`: each file has one such rank.
     pub fn kept_by(&self, rank: usize, size: usize) -> Range<usize> {
         let own = self.of(rank, size);
         match rank.checked_sub(1) {

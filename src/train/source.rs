@@ -1,4 +1,4 @@
-//! Where windows come from: recordings or text. The loop knows nothing else of either.
+//! Where windows come from: recordings or text. The loop sees this trait only.
 
 use super::held_out::Evaluation;
 use super::slots::Slots;
@@ -24,22 +24,22 @@ pub trait Source: Send + Sync {
     /// Names the content: equal for equal symbols and split.
     fn id(&self) -> &str;
 
-    /// What the corpus is made of: `recording`, `text`.
+    /// The word for an item of the corpus: `recording`, `text`.
     fn item(&self) -> &'static str;
 
-    /// What a person calls a symbol: `sample`, `character`.
+    /// The word for a symbol: `sample`, `character`.
     fn unit(&self) -> &'static str;
 
     /// The checkpoint's name in the folder of the run.
     fn file_name(&self) -> &'static str;
 
-    /// Corpus and network, in one line each, for a person.
+    /// Corpus and network, in one line each.
     fn describe(&self) -> Vec<String>;
 
     /// Bytes held.
     fn bytes(&self) -> usize;
 
-    /// Nats per symbol of the symbols' frequencies alone: what a network has to beat before it has learned anything.
+    /// Nats per symbol of the symbols' frequencies alone: the baseline of a network.
     fn frequency_nats(&self) -> f64;
 
     /// Rows of the longest window.
@@ -48,11 +48,11 @@ pub trait Source: Send + Sync {
     /// Checks that there is enough to cut steps of `windows` windows from, those of all ranks.
     ///
     /// # Errors
-    /// There is not.
+    /// There is too little.
     fn check(&self, windows: usize) -> Result<()>;
 
-    /// Fits the weights in `file`, the checkpoint at `path` that a run starts from, to what this corpus has of its own;
-    /// shapes are checked after it. What was changed, if it is worth saying.
+    /// Fits the weights in `file`, the checkpoint at `path` that a run starts from, to this corpus; shapes are checked
+    /// after it. Returns a note of what was changed, if anything.
     ///
     /// # Errors
     /// A damaged checkpoint.
@@ -68,7 +68,7 @@ pub trait Source: Send + Sync {
     /// `None` if nothing is held out. All `ranks` call this together and share the work, `windows` at a time on each.
     ///
     /// # Errors
-    /// What the objective says.
+    /// As the objective.
     fn evaluate(
         &self,
         model: Loaded,
@@ -78,7 +78,7 @@ pub trait Source: Send + Sync {
         ranks: &Ranks,
     ) -> Result<Option<Evaluation>>;
 
-    /// What nats per symbol mean, in plain words.
+    /// The meaning of nats per symbol, in plain words.
     fn verdict(&self, nats: f64) -> String;
 
     /// The checkpoint's sections for `tensors`, the averaged weights of `state`; `run` is the run file's text.

@@ -1,4 +1,4 @@
-//! Recordings as a source of windows, and the voice that comes of them.
+//! Recordings as a source of windows, and the voice file.
 
 use super::config::RunFile;
 use super::corpus::SpeechCorpus;
@@ -30,7 +30,7 @@ pub struct Speech {
     config: wavenet::Config,
     /// How recordings become windows.
     cutter: Cutter,
-    /// How held-out recordings do: always with the whole receptive field, as the engine hears them.
+    /// How held-out recordings do: always with the whole receptive field, as the engine reads them.
     judge: Cutter,
     held_out: Option<HeldOutSpeech>,
 }
@@ -133,9 +133,9 @@ impl Source for Speech {
         Ok(())
     }
 
-    /// A speaker whom the checkpoint knows by name keeps the vector, a new one begins with the mean of all. A narrower network
-    /// is widened; a network for others' tracks that is new begins as that for all, and one that this run has no use for is
-    /// left out.
+    /// A speaker whose name the checkpoint has keeps the vector, a new one begins with the mean of all. A narrower
+    /// network is widened. A new network for cross-speaker tracks begins as that for all tracks, and one that this run
+    /// does not use is left out.
     fn adopt(&self, file: &mut Checkpoint, path: &Path) -> Result<Option<String>> {
         let section = VoiceSection::from_header(&file.header, path)?;
         self.adopt_speakers(file, &section.speakers);
@@ -152,13 +152,13 @@ impl Source for Speech {
         {
             c.others = 0;
             file.tensors.retain(|name, _| !name.starts_with(names::OTHERS));
-            notes.push("left out, as model.others is 0: its network for others' tracks".into());
+            notes.push("left out, as model.others is 0: its network for cross-speaker tracks".into());
         }
         if let Some(wider) = self.config.wider_than(&narrow).filter(|wider| !wider.is_empty()) {
             file.tensors = self.config.widened(&file.tensors, self.run.train.seed);
             let change = |(name, from, to): &(&str, usize, usize)| format!("{name} from {from} to {to}");
             let changes: Vec<String> = wider.iter().map(change).collect();
-            notes.push(format!("widened, so that it says the same at first: {}", changes.join(", ")));
+            notes.push(format!("widened, with the same outputs at first: {}", changes.join(", ")));
         }
         Ok((!notes.is_empty()).then(|| notes.join("; ")))
     }

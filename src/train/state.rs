@@ -36,7 +36,7 @@ pub struct TrainingState {
     pub held_out: Option<f64>,
     /// The best held-out reading.
     pub best_held_out: Option<f64>,
-    /// What watches the loss.
+    /// The guard of the loss.
     pub guard: Guard,
     /// The weights.
     pub params: Vec<f32>,
@@ -90,7 +90,7 @@ impl TrainingState {
             .all(|v| v.iter().all(|x| x.is_finite()))
     }
 
-    /// A digest of the weights and all that moves them.
+    /// A digest of weights, moments and average.
     pub fn digest(&self) -> Vec<u8> {
         let mut h = Sha256::new();
         h.update(self.step.to_le_bytes());
@@ -104,7 +104,7 @@ impl TrainingState {
     /// of all ranks' windows.
     ///
     /// # Errors
-    /// What the file system says.
+    /// A file that can't be written.
     pub fn write(&self, path: &Path, source: &dyn Source, run_text: &str, carry: &[Vec<f32>]) -> Result<()> {
         let section = Section {
             step: self.step,

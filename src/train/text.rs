@@ -1,4 +1,4 @@
-//! A text file as a source of windows, and the text model that comes of it.
+//! A text file as a source of windows, and the text model's file.
 //!
 //! ```text
 //! config    the run file: [text], [model] of any family, [train]
@@ -55,13 +55,13 @@ impl TextSource {
         Ok(Self { run: run.clone(), corpus, config, past })
     }
 
-    /// What a training window has of the symbols before it. Held-out ones always have all.
+    /// The past of a training window. Held-out ones always have all.
     fn training_past(&self) -> WindowPast {
         self.past.bounded(self.run.train.max_warmup)
     }
 }
 
-/// What nats per symbol mean: bits, and perplexity.
+/// Nats per symbol in bits, and as perplexity.
 pub fn verdict(nats: f64) -> String {
     format!("{:.4} bits, perplexity {:.2}", nats / std::f64::consts::LN_2, nats.exp())
 }

@@ -1,4 +1,4 @@
-//! Training windows: which piece of which recording, and what its rows hold.
+//! Training windows: which piece of which recording, and its rows.
 //!
 //! A window starts at a frame boundary. Where the recording has enough past, its first `warmup` rows fill the receptive
 //! field, or as much of it as `train.max_warmup` allows, and stay out of the loss. Nearer to the beginning it starts at
@@ -90,8 +90,8 @@ impl Cutter {
             return 1.0;
         }
         let frames = recording.track.chunks_exact(width).skip(from).take(self.loss_frames);
-        let (spoken, all) = frames.fold((0, 0), |(s, n), f| (s + usize::from(f[0] > PAUSE), n + 1));
-        f64::from(spoken as u32) / f64::from(all.max(1))
+        let (speech, all) = frames.fold((0, 0), |(s, n), f| (s + usize::from(f[0] > PAUSE), n + 1));
+        f64::from(speech as u32) / f64::from(all.max(1))
     }
 
     /// Windows whose losses cover a recording once, without a gap, with `track` for its features.
@@ -152,7 +152,7 @@ pub struct SpeechWindows<'a> {
     speakers: &'a [SpeakerSection],
     noise: f64,
     perturbation: Option<Perturbation>,
-    /// Share of the windows that read another's track.
+    /// Fraction of the windows that read a cross-speaker track.
     others: f64,
     dropout: f64,
     dropout_speech: f64,
@@ -160,7 +160,7 @@ pub struct SpeechWindows<'a> {
     steps: u64,
 }
 
-/// Draws of a trackless window before any place in a recording is taken.
+/// Draws of a trackless window before any position in a recording is taken.
 const TRIES: usize = 50;
 
 /// c0 of a normalised track, in the speaker's standard deviations, below which a frame is a pause.
@@ -227,9 +227,9 @@ impl<'a> SpeechWindows<'a> {
         window
     }
 
-    /// A window with its track or another's, disguised if the run asks for it.
+    /// A window with its own track, perturbed if the run asks for it, or with a cross-speaker track.
     fn tracked(&self, recording: &Recording, from: usize, uniforms: &mut Uniforms) -> Window {
-        // Without others no uniform is drawn.
+        // Without cross-speaker tracks no number is drawn.
         if !recording.cross_tracks.is_empty() && f64::from(uniforms.next_uniform()) < self.others {
             let other = &recording.cross_tracks[uniforms.below(recording.cross_tracks.len() as u64) as usize];
             return self.cutter.cut(
@@ -239,11 +239,11 @@ impl<'a> SpeechWindows<'a> {
             );
         }
         let stats = self.speakers[recording.speaker].stats.as_ref();
-        let worn = self.perturbation.as_ref().zip(stats).filter(|(d, _)| {
-            // Without own tracks no uniform is drawn.
+        let perturbed = self.perturbation.as_ref().zip(stats).filter(|(d, _)| {
+            // Where all tracks are perturbed no number is drawn.
             d.own == 0.0 || f64::from(uniforms.next_uniform()) >= d.own
         });
-        let Some((perturbation, stats)) = worn else {
+        let Some((perturbation, stats)) = perturbed else {
             return self.cutter.cut(recording, from, Some(recording.own_track()));
         };
         let mut track = recording.track.clone();
@@ -258,9 +258,9 @@ impl<'a> SpeechWindows<'a> {
         )
     }
 
-    /// A window without its track where somebody speaks. Half of them begin with nothing before, as a voice does that is
-    /// given only a speaker: it should speak at once, and not learn to be silent from the pauses of recordings, which it
-    /// could never leave again, as nothing in its receptive field tells how long one has lasted.
+    /// A window of speech without its track. Half of them begin without a past, as a voice does with a speaker vector
+    /// alone: it should begin with speech. It should not learn silence from the pauses of recordings: nothing in its
+    /// receptive field tells how long a pause has lasted, so it would never end.
     fn trackless(&self, slot: usize, uniforms: &mut Uniforms) -> Window {
         let mut tries = 0;
         let (recording, from) = loop {

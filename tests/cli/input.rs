@@ -1,4 +1,4 @@
-//! `--input`: speech said again in another voice.
+//! `--input`: live speech as conditioning.
 
 use super::common::{Folder, speaker};
 use super::{number, refuses};
@@ -44,7 +44,7 @@ fn piped(f: &Folder, args: &str, file: &str) -> std::process::Output {
 const RENDER: &str = "render -m voice.safetensors --condition bob.bin --like source.bin --seed 5";
 
 #[test]
-fn a_recording_and_a_pipe_are_said_alike() {
+fn a_recording_and_a_pipe_sound_alike() {
     let f = folder();
     let all = f.json(&format!("{RENDER} --input speech.wav -o a.wav --codes a.npy"));
     assert_eq!(number(&all, "samples"), 51.0 * 160.0);
@@ -52,7 +52,7 @@ fn a_recording_and_a_pipe_are_said_alike() {
     assert!(piped(&f, &format!("{RENDER} --input - -o b.wav"), "speech.wav").status.success());
     let read = |name| std::fs::read(f.path(name)).unwrap();
     assert_eq!(read("a.wav"), read("b.wav"));
-    // A track in the condition says nothing beside the input; a length cuts it short.
+    // A track in the condition has no effect beside the input; a length cuts it short.
     let both = RENDER.replace("bob.bin", "both.bin");
     f.ok(&format!("{both} --input speech.wav --seconds 0.1 -o c.wav"));
     f.ok("render -m voice.safetensors --condition ann.bin --like source.bin --seed 5 --input speech.wav -o d.wav");
@@ -63,7 +63,7 @@ fn a_recording_and_a_pipe_are_said_alike() {
     assert_eq!(read("e.wav").len(), read("g.wav").len());
 }
 
-/// A track can be normalised as another file's speaker is: no model has to know that one.
+/// A track can be normalised by another file's statistics: its speaker need not be one of the model's.
 #[test]
 fn a_track_takes_its_statistics_from_a_condition_file() {
     let f = folder();
@@ -82,7 +82,7 @@ fn a_track_takes_its_statistics_from_a_condition_file() {
     );
 }
 
-/// The shipped voice knows what its speakers are like, so that a talker can be one of them, or be learned.
+/// The shipped voice has its speakers' statistics, so that the input's speaker can be one of them, or be learned.
 #[test]
 fn a_speaker_is_known_by_name_or_learned() {
     use wavesynth::shipped;
@@ -97,20 +97,20 @@ fn a_speaker_is_known_by_name_or_learned() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn play_says_an_input_without_a_device_as_render_does() {
+fn play_without_a_device_makes_of_an_input_what_render_makes() {
     let f = folder();
     f.ok(&format!("{RENDER} --input speech.wav -o a.wav"));
     let play = RENDER.replace("render", "play");
-    let out = f.deaf(&format!("{play} --input speech.wav -o b.wav")).output().unwrap();
+    let out = f.without_device(&format!("{play} --input speech.wav -o b.wav")).output().unwrap();
     assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
     let stdin = std::fs::File::open(f.path("speech.wav")).unwrap();
-    let out = f.deaf(&format!("{play} --input - -o c.wav")).stdin(stdin).output().unwrap();
+    let out = f.without_device(&format!("{play} --input - -o c.wav")).stdin(stdin).output().unwrap();
     assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
     let read = |name| std::fs::read(f.path(name)).unwrap();
     assert_eq!(read("a.wav"), read("b.wav"));
     assert_eq!(read("a.wav"), read("c.wav"));
     // No microphone either: that is no reason to write silence to a file.
-    let out = f.deaf(&format!("{play} --input mic -o x.wav")).output().unwrap();
+    let out = f.without_device(&format!("{play} --input mic -o x.wav")).output().unwrap();
     let message = String::from_utf8(out.stderr).unwrap();
     assert_eq!(out.status.code(), Some(1), "{message}");
     assert!(message.starts_with("error: no sound input device was found"), "{message}");

@@ -18,7 +18,7 @@ const LINES: [&str; 4] = [
     "bob.bin track.bin 18446744073709551615 ./c.wav 0.1",
 ];
 
-/// What the lines of `LINES` mean, one at a time.
+/// The meaning of the lines of `LINES`, one at a time.
 fn singles(f: &Folder) {
     f.ok(&format!("{RENDER} --condition ann.bin --track track.bin --seed 1 -o 1.wav"));
     f.ok(&format!("{RENDER} --condition both.bin --seed 2 -o 2.wav"));
@@ -60,7 +60,7 @@ fn a_list_is_its_lines_and_what_is_whole_stays() {
     assert_eq!(number(&f.json(&format!("{JOBS} --format f32")), "skipped"), 3.0);
 }
 
-/// More lines than are spoken at once, no two of one length.
+/// More lines than are rendered at once, no two of one length.
 #[test]
 fn many_lines_are_each_what_they_are_alone() {
     let f = Folder::new();

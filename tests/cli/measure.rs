@@ -225,7 +225,7 @@ fn a_converted_voice_is_the_same_voice_with_smaller_weights() {
 
 /// Of the shipped voice, which has the network.
 #[test]
-fn half_way_changes_what_is_made_of_others_tracks_alone() {
+fn half_way_changes_cross_speaker_tracks_alone() {
     let f = Folder::new();
     f.ok("convert -m voice --half-way -o half.safetensors");
     let render = |args: &str| {

@@ -113,7 +113,7 @@ fn uniforms_and_codes_replay_a_render() {
     let (shape, codes) = read_npy::<u16>(&f, "a.npy");
     assert_eq!((shape, codes.len()), (vec![1600], 1600));
     assert_eq!(codes, read_npy::<u16>(&f, "b.npy").1);
-    // Without --seconds and track, the uniforms say how long.
+    // Without --seconds and track, the number of uniforms gives the length.
     write_npy(&f, "d.npy", &uniforms.iter().map(|c| f64::from(*c)).collect::<Vec<_>>());
     let all = f.json("render -m plain.safetensors --coins d.npy -o c.wav");
     assert_eq!(number(&all, "samples"), 1600.0);
@@ -136,7 +136,8 @@ fn uniforms_and_codes_replay_a_render() {
 #[test]
 fn play_without_a_device_writes_the_same_seconds() {
     let f = Folder::new();
-    let out = f.deaf("play -m voice.safetensors --condition both.bin --seed 4 --json").output().unwrap();
+    let out =
+        f.without_device("play -m voice.safetensors --condition both.bin --seed 4 --json").output().unwrap();
     let message = String::from_utf8(out.stderr).unwrap();
     assert!(out.status.success(), "{message}");
     assert!(message.starts_with("no output device") && message.contains("wavesynth-play.wav"), "{message}");
@@ -150,7 +151,7 @@ fn play_without_a_device_writes_the_same_seconds() {
     // Layers: the sum of their renders, each by its share of all gains.
     let layers =
         "--layer bob.bin,track=track.bin,seed=9,start=0.1,gain=2.5 --layer ann.bin,seconds=0.05,gain=0.5";
-    let out = f.deaf(&format!("play -m voice.safetensors --condition both.bin --seed 4 {layers}"));
+    let out = f.without_device(&format!("play -m voice.safetensors --condition both.bin --seed 4 {layers}"));
     assert!({ out }.output().unwrap().status.success());
     let mut want = vec![0.0; 1600 + 4800];
     for (what, start, share) in [
@@ -173,7 +174,7 @@ fn play_without_a_device_writes_the_same_seconds() {
     refuses(&f, &format!("{play} ann.bin,gain=0"), 2, &["gain `0`", "0.001 to 1000"]);
     refuses(&f, &format!("{play} gone.bin"), 1, &["--layer 1", "gone.bin"]);
     refuses(&f, &format!("{play} track=track.bin"), 2, &["--layer 1", "--condition"]);
-    let devices = f.deaf("devices").output().unwrap();
+    let devices = f.without_device("devices").output().unwrap();
     assert!(devices.status.success());
     assert_eq!(devices.stdout, b"no output device\n");
 }

@@ -48,7 +48,7 @@ pub fn unconditional() -> Config {
     Config { condition: None, ..config() }
 }
 
-/// The space that speakers have in common, as nobody has it: 64 places.
+/// A synthetic space common to speakers: 64 rows.
 pub fn common() -> Codebook {
     let codes: Vec<i8> = (0..64 * 48).map(|i: i32| ((i * i * 7 + i * 3) % 97 - 48) as i8).collect();
     serde_json::from_value(json!({ "step": 0.03125, "codes": codes })).unwrap()
@@ -145,9 +145,9 @@ impl Folder {
         command
     }
 
-    /// As [`Folder::command`], on a machine without a sound device, which is made by pointing the sound system at an empty
-    /// configuration.
-    pub fn deaf(&self, args: &str) -> Command {
+    /// As [`Folder::command`], on a machine without a sound device, which is made by pointing the sound system at an
+    /// empty configuration.
+    pub fn without_device(&self, args: &str) -> Command {
         std::fs::write(self.path("asound.conf"), "").unwrap();
         let mut command = self.command(args);
         command

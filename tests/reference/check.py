@@ -129,13 +129,13 @@ def check_alignment(session, model, path, recordings):
     theirs = ref.read_condition(session.path("track.bin"))[0]["stats"].get("common")
     rows = [ref.features(ref.resampled(*ref.read_wav(r), 16000)) for r in recordings]
     stats = ref.statistics(rows)
-    heard = np.concatenate([ref.speech_rows(ref.normalised(r, stats)) for r in rows])
-    if len(heard) < 500:
+    frames_of_speech = np.concatenate([ref.speech_rows(ref.normalised(r, stats)) for r in rows])
+    if len(frames_of_speech) < 500:
         report("alignment of too little speech, found", int(theirs is not None), 0)
         return
-    mine = ref.fit(ref.codebook(heard), ref.common_codebook(model.voice))
+    mine = ref.fit(ref.codebook(frames_of_speech), ref.common_codebook(model.voice))
     for key in "matrix", "offset":
-        report(f"alignment, {key}", np.abs(mine[key] - theirs[key]).max(), 0.02, f"of {len(heard)} frames")
+        report(f"alignment, {key}", np.abs(mine[key] - theirs[key]).max(), 0.02, f"of {len(frames_of_speech)} frames")
 
 
 def check_features(session, recording):
@@ -207,17 +207,17 @@ def check_eval(session, model, path, recording):
 
 def check_sampling(session, model, path, rng, track):
     count, a = 3200, model.voice["preemphasis"]
-    coins = (rng.integers(0, 1 << 24, count) / (1 << 24)).astype(np.float32)
-    coins[:2] = 0, np.nextafter(np.float32(1), np.float32(0))
-    session.array("u.npy", coins)
+    uniforms = (rng.integers(0, 1 << 24, count) / (1 << 24)).astype(np.float32)
+    uniforms[:2] = 0, np.nextafter(np.float32(1), np.float32(0))
+    session.array("u.npy", uniforms)
     _, args, kw = conditions(session, model, track)[-1]
     args = ["-m", path, *args]
     for temperature, k, p, least in (1, 0, 1, 0), (0.8, 0, 1, 0), (1.3, 5, 1, 0), (1, 0, 0.9, 0), (0.7, 40, 0.5, 0), (0.9, 0, 1, 0.15), (0, 0, 1, 0):
-        how = ["--temperature", temperature, "--top-k", k, "--top-p", p, "--min-p", least, "-s", count / 16000, "--coins", "u.npy"]
+        how = ["--temperature", temperature, "--top-k", k, "--top-p", p, "--min-p", least, "-s", count / 16000, "--uniforms", "u.npy"]
         session.run("render", *args, *how, "-o", "r.wav", "--codes", "c.npy")
         codes = session.array("c.npy").astype(int)
         rows = ref.logits(model, codes, **kw)
-        drawn = [ref.draw(row, u, temperature, k, p, least) for row, u in zip(rows, coins)]
+        drawn = [ref.draw(row, u, temperature, k, p, least) for row, u in zip(rows, uniforms)]
         wrong = [edge for (i, edge), code in zip(drawn, codes) if i != code]
         note = f"nearest interval edge at most {max(wrong):.2g} away" if wrong else ""
         label = f"temperature {temperature}, top-k {k}, top-p {p}, min-p {least}"
@@ -233,7 +233,7 @@ def check_sampling(session, model, path, rng, track):
     for seed in 0, 7, (1 << 64) - 1:
         session.run("render", *args, "-s", 0.1, "--seed", seed, "-o", "r.wav", "--codes", "c.npy")
         session.array("u.npy", ref.uniforms(seed, 1600))
-        session.run("render", *args, "-s", 0.1, "--coins", "u.npy", "-o", "r.wav", "--codes", "d.npy")
+        session.run("render", *args, "-s", 0.1, "--uniforms", "u.npy", "-o", "r.wav", "--codes", "d.npy")
         apart = np.count_nonzero(session.array("c.npy") != session.array("d.npy"))
         report(f"uniform numbers of seed {seed}, symbols differing", apart, 0)
 

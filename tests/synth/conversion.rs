@@ -1,4 +1,4 @@
-//! Whose track it is, and what becomes of another's.
+//! Speaker conversion: own tracks and cross-speaker tracks.
 
 use crate::common::{common, config, speaker, track, voice};
 use crate::{all, bursts, part, stats};
@@ -19,7 +19,8 @@ fn with_others() -> Config {
     config
 }
 
-/// Of a voice that tells: a track is the speaker's own where both were made with the same statistics, and not otherwise.
+/// Of a voice with a network for cross-speaker tracks: a track is the speaker's own where both were made with the same
+/// statistics, and not otherwise.
 #[test]
 fn a_track_is_known_as_the_speakers_own_by_its_statistics() {
     let raw = Extractor::new().extract(&bursts(9_000));
@@ -44,7 +45,7 @@ fn a_track_is_known_as_the_speakers_own_by_its_statistics() {
     }
 }
 
-/// A map that is another for each `by`.
+/// A map, different for each `by`.
 fn map(by: f32) -> Alignment {
     let mut map = Alignment::identity();
     for i in 0..16 {
@@ -61,10 +62,10 @@ fn with_common(voice: &Voice) -> Voice {
     voice
 }
 
-/// Of a voice whose speakers have a common space: another's track is taken there and out of it by the speaker's own way,
-/// and his vector moves away from the other's, or from the middle.
+/// Of a voice whose speakers have a common space: a cross-speaker track is mapped there and back by the inverse of the
+/// speaker's map, and the speaker's vector moves away from the source's, or from the mean.
 #[test]
-fn anothers_track_is_converted_and_ones_own_is_not() {
+fn a_cross_speaker_track_is_converted_and_an_own_one_is_not() {
     let plain = voice(&config());
     let aligned = with_common(&plain);
     let person = |median_f0_hz, by| SpeakerStats { median_f0_hz, common: Some(map(by)), ..stats() };
@@ -93,19 +94,19 @@ fn anothers_track_is_converted_and_ones_own_is_not() {
     let mut moved = track(12);
     moved.track.as_mut().unwrap().frames.chunks_exact_mut(FEATURES).for_each(|row| way.apply(row));
     let by_hand = |other| new(&plain, speaker(by(1.0, other))).overlaid(new(&plain, moved.clone()));
-    // Less far in a voice with a network for others' tracks, which reads it.
+    // Less far in a voice with a network for cross-speaker tracks, which reads it.
     let plain_told = voice(&with_others());
     let aligned_told = with_common(&plain_told);
     let nearer = speaker(by(0.7, middle_of(&plain_told)));
     let nearer = new(&plain_told, nearer).overlaid(new(&plain_told, moved.clone()));
     let converted = render(&aligned_told, who(&aligned_told).overlaid(track_of(&aligned_told, &ann)));
     assert_eq!(converted, render(&plain_told, nearer));
-    // Whose vector the voice lacks is anybody: the middle of its speakers.
+    // For a source without a vector the mean of the speakers stands in.
     let converted = render(&aligned, who(&aligned).overlaid(track_of(&aligned, &ann)));
     let as_it_is = render(&plain, who(&plain).overlaid(track_of(&plain, &ann)));
     assert_eq!(converted, render(&plain, by_hand(middle)));
     assert_ne!(converted, as_it_is);
-    // His own, and tracks and vectors of whom nobody knows, stay as they are.
+    // Own tracks, and tracks and vectors of unknown speakers, stay as they are.
     assert_eq!(render(&aligned, who(&aligned).overlaid(track_of(&aligned, &bob))), as_it_is);
     assert_eq!(render(&aligned, who(&aligned).overlaid(new(&aligned, track(12)))), as_it_is);
     assert_eq!(render(&aligned, new(&aligned, speaker(vector)).overlaid(track_of(&aligned, &ann))), as_it_is);
@@ -118,7 +119,7 @@ fn anothers_track_is_converted_and_ones_own_is_not() {
     let from_ann = render(&knowing, who(&knowing).overlaid(track_of(&knowing, &ann)));
     assert_eq!(from_ann, render(&plain, by_hand(row)));
     assert_ne!(from_ann, converted);
-    // A file without the way says who it is of, and the voice knows the way.
+    // A file without the map identifies its speaker, and the voice has the map.
     let older = SpeakerStats { common: None, ..ann.clone() };
     assert_eq!(render(&knowing, who(&knowing).overlaid(track_of(&knowing, &older))), from_ann);
 
@@ -130,7 +131,7 @@ fn anothers_track_is_converted_and_ones_own_is_not() {
     let apart = render(&knowing, alone.overlaid(track_of(&knowing, &ann)));
     assert_eq!(render(&knowing, new(&knowing, both)), apart);
 
-    // While it runs, too: his own track gives way to another's.
+    // While it runs, too: an own track is followed by a cross-speaker one.
     let run = |voice: &Voice, first: Conditioning, second: Conditioning| {
         let mut synth = Synth::new(voice, part(Box::new(first), 3, Length::Samples(3_000)));
         let mut out = vec![0.0; 320];
@@ -142,7 +143,7 @@ fn anothers_track_is_converted_and_ones_own_is_not() {
     let changed = run(&aligned, who(&aligned).overlaid(track_of(&aligned, &bob)), track_of(&aligned, &ann));
     assert_eq!(changed, run(&plain, who(&plain).overlaid(track_of(&plain, &bob)), by_hand(middle)));
 
-    // And heard live.
+    // And live.
     let live = |voice: &Voice, speaker_stats: &SpeakerStats| {
         let extractor =
             voice.extractor(RunningSpeakerStats::known(speaker_stats.clone()), Path::new("test")).unwrap();
@@ -155,10 +156,10 @@ fn anothers_track_is_converted_and_ones_own_is_not() {
     assert_ne!(live(&aligned, &ann), live(&plain, &ann));
 }
 
-/// Of somebody who is heard and of whom nothing is known, the way to the common space is learned, and taken from then on;
-/// whether he comes from a file or in pieces.
+/// For an unknown speaker at the input, the map to the common space is learned, and used from then on; whether from a
+/// file or in pieces.
 #[test]
-fn a_strangers_way_is_taken_as_soon_as_it_is_learned() {
+fn an_unknown_speakers_map_is_used_as_soon_as_it_is_learned() {
     let voice = with_common(&voice(&config()));
     let speech = bursts(64_000);
     let prior = SpeakerStats { common: Some(Alignment::identity()), ..stats() };

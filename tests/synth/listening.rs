@@ -1,4 +1,4 @@
-//! Speech that comes in while the voice speaks.
+//! Live speech as conditioning.
 
 use crate::common::{config, voice};
 use crate::{all, bursts, conditioning, noise, part, stats};
@@ -28,7 +28,7 @@ fn extractor(voice: &Voice) -> CausalExtractor {
 
 /// Where nothing is voiced, the causal features are those of the whole recording, and so is the sound.
 #[test]
-fn what_is_heard_is_said_as_a_track_is() {
+fn live_speech_sounds_as_its_track_does() {
     let voice = voice(&config());
     let unvoiced = |pcm: &Vec<f32>| {
         let mut listener = Listener::recording(extractor(&voice), pcm.clone());
@@ -51,7 +51,7 @@ fn what_is_heard_is_said_as_a_track_is() {
     }
 }
 
-/// A pipe says the same as a recording, whatever comes when and whatever it is called for; only its end is not known.
+/// A pipe gives the same as a recording, however it is cut and read; only its end is not known.
 #[test]
 fn a_patient_stream_is_a_recording() {
     let voice = voice(&config());
@@ -149,7 +149,7 @@ fn live_input_that_is_late_is_caught_up_with() {
         assert!(listener.is_ready() && listener.advance());
     }
     assert!(counters.skipped() - skipped <= 3 && counters.held() == 0);
-    // The end: what is there is said, then no more.
+    // The end: what is there is generated, then no more.
     drop(ring);
     let mut frames = 0;
     while listener.advance() {

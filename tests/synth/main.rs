@@ -67,7 +67,7 @@ proptest! {
 }
 
 /// Parts of different speakers, tracks and lengths, one of them without a sample.
-fn company(voice: &Voice) -> Vec<Part> {
+fn mixed_parts(voice: &Voice) -> Vec<Part> {
     (0..9u64)
         .map(|i| {
             let speaker = [i as f32, 1.0, -0.5 * i as f32, 0.3];
@@ -87,18 +87,18 @@ fn company(voice: &Voice) -> Vec<Part> {
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(8))]
-    /// However many at once, in whatever order and by whatever block: each says what it says alone.
+    /// However many at once, in whatever order and by whatever block: each gives what it gives alone.
     #[test]
-    fn company_leaves_no_trace(
+    fn streams_do_not_affect_each_other(
         most in 1usize..6,
         block in 1usize..400,
         order in Just((0..9usize).collect::<Vec<_>>()).prop_shuffle(),
     ) {
         let voice = voice(&config());
         let alone: Vec<_> =
-            company(&voice).into_iter().map(|p| all(&mut Synth::new(&voice, p), &[512])).collect();
-        let lengths: Vec<_> = company(&voice).into_iter().map(|p| p.samples(&voice)).collect();
-        let mut parts: Vec<_> = company(&voice).into_iter().map(Some).collect();
+            mixed_parts(&voice).into_iter().map(|p| all(&mut Synth::new(&voice, p), &[512])).collect();
+        let lengths: Vec<_> = mixed_parts(&voice).into_iter().map(|p| p.samples(&voice)).collect();
+        let mut parts: Vec<_> = mixed_parts(&voice).into_iter().map(Some).collect();
         let mut ensemble = Ensemble::new(&voice, most);
         let mut blocks = vec![vec![9.0; block]; most];
         let (mut written, mut speaks) = (vec![0; most], vec![None; most]);
@@ -137,7 +137,7 @@ fn layers_add_up() {
     let total: f32 = gains.iter().sum();
     let mut want = Vec::<f32>::new();
     let mut loudest = 0f32;
-    for ((part, start), gain) in company(&voice).into_iter().zip(starts).zip(gains) {
+    for ((part, start), gain) in mixed_parts(&voice).into_iter().zip(starts).zip(gains) {
         let mut alone = Synth::new(&voice, part);
         let sound = all(&mut alone, &[512]);
         loudest = loudest.max(alone.peak());
@@ -149,7 +149,7 @@ fn layers_add_up() {
         }
     }
     let layers = || {
-        let parts = company(&voice).into_iter().zip(starts).zip(gains);
+        let parts = mixed_parts(&voice).into_iter().zip(starts).zip(gains);
         parts.map(|((part, start), gain)| Layer { part, start: start as u64, gain }).collect()
     };
     let mut whole = Synth::layered(&voice, layers());
@@ -224,7 +224,7 @@ fn given_uniforms_repeat_a_seed_and_end_the_sound() {
 }
 
 #[test]
-fn an_unconditional_voice_speaks_too() {
+fn an_unconditional_voice_works_too() {
     let voice = voice(&unconditional());
     let mut s = Synth::new(&voice, part(Box::default(), 1, Length::Samples(300)));
     assert_eq!(all(&mut s, &[300]).len(), 300);
@@ -292,7 +292,7 @@ fn codes_drawn_are_scored_as_likely_and_logits_agree() {
     assert!(mean < 256f32.ln(), "drawn by chance: {mean}");
 }
 
-/// Statistics that make something of noise.
+/// Statistics under which noise varies.
 fn stats() -> SpeakerStats {
     SpeakerStats { mean: [-20.0; 16], std: [8.0; 16], median_f0_hz: 120.0, common: None }
 }

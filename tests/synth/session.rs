@@ -30,7 +30,7 @@ fn a_session_hands_over_what_a_render_writes() {
 }
 
 #[test]
-fn commands_are_heard_and_what_they_replace_comes_back() {
+fn commands_take_effect_and_what_they_replace_comes_back() {
     let voice = voice(&config());
     let s = Synth::new(&voice, part(conditioning(&voice, [1.0; 4], 0), 1, Length::Samples(u64::MAX)));
     let setup = SessionSetup { device_rate: 16_000, ring_samples: 1600, realtime: false };

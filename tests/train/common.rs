@@ -118,7 +118,7 @@ pub fn go(run: &Path, resume: bool, stop_after: Option<u64>) -> anyhow::Result<O
     train(run, &options, &AtomicBool::new(false), &Ranks::solo())
 }
 
-/// What a run says when it fails, in the form in which the program prints it.
+/// The error of a run that fails, as the program prints it.
 pub fn failure(run: &Path, resume: bool) -> String {
     format!("{:#}", go(run, resume, None).unwrap_err())
 }

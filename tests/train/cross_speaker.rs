@@ -1,4 +1,4 @@
-//! What others made of a speaker's recordings stands beside his own samples as the engine would take it to him.
+//! Cross-speaker tracks stand beside the speaker's own samples, converted as the engine would.
 
 use crate::common::{TestDir, babble, failure, go, write_wav};
 use std::collections::HashSet;
@@ -22,7 +22,7 @@ const SECONDS: f32 = 3.0;
 const MODEL: &str = "residual_channels = 8\nskip_channels = 8\ndilations = [1, 2, 4]\nspeaker_dim = 4\nhidden = 8\nothers = 12";
 const TRAIN: &str = "steps = 4\nwindow = 480\nbatch = 2\neval_seconds = 1";
 
-/// Two speakers who say enough for a way from one to the other, and a run file that expects `low`'s version of `high/1`.
+/// Two speakers with enough speech for maps to a common space, and a run file that expects `low`'s version of `high/1`.
 fn dir() -> (TestDir, std::path::PathBuf) {
     let dir = TestDir::new();
     for (name, pitch) in [("high", 210.0), ("low", 105.0)] {
@@ -37,7 +37,7 @@ fn dir() -> (TestDir, std::path::PathBuf) {
 }
 
 #[test]
-fn a_track_of_another_is_converted_as_the_engine_does_and_keeps_the_pitch() {
+fn a_cross_speaker_track_is_converted_as_in_the_engine_and_keeps_the_pitch() {
     let (dir, run) = dir();
     let made = dir.path("others/high/low/1.wav");
     write_wav(&made, &babble(105.0, SECONDS, 1));
@@ -65,9 +65,10 @@ fn a_track_of_another_is_converted_as_the_engine_does_and_keeps_the_pitch() {
     go(&run, false, None).unwrap();
 }
 
-/// Held-out recordings are read beside others' tracks too, by engine and trainer alike, or the run would have failed.
+/// Held-out recordings are read beside cross-speaker tracks too, by engine and trainer alike, or the run would have
+/// failed.
 #[test]
-fn others_tracks_of_held_out_recordings_are_judged() {
+fn cross_speaker_tracks_of_held_out_recordings_are_read() {
     let (dir, run) = dir();
     for i in 0..2 {
         write_wav(&dir.path(&format!("others/high/low/{i}.wav")), &babble(105.0, SECONDS, i));

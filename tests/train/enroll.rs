@@ -45,9 +45,9 @@ fn a_new_speaker_gets_a_vector_of_the_voices_own_space() {
     enroll(&checkpoint, &voice, &[dir.path("long.wav")], &options).unwrap();
 }
 
-/// Speakers with five seconds of speech get their ways to a common space, and so does who comes later.
+/// Speakers with five seconds of speech get maps to a common space, and so does one enrolled later.
 #[test]
-fn those_who_say_enough_are_aligned() {
+fn speakers_with_enough_speech_are_aligned() {
     let dir = TestDir::with_voices();
     let long = |folder: &str, pitch: f32| {
         let path = dir.path(&format!("{folder}/long.wav"));
@@ -78,7 +78,7 @@ fn those_who_say_enough_are_aligned() {
     write_wav(&dir.path("crumb.wav"), &babble(150.0, 3.0, 9));
     assert_eq!(common(&enrolled(&[dir.path("crumb.wav")])), None);
 
-    // A track of who is not known is made with his own way.
+    // A track of an unknown speaker is made with a map of its own.
     let raw = recordings::raw_features(&new, &mut Extractor::new()).unwrap();
     let stats = recordings::statistics([&raw].into_iter(), section.common.as_ref()).unwrap();
     assert_eq!(stats.common, Some(way));

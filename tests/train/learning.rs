@@ -1,4 +1,4 @@
-//! Learning, shown: three speakers, each one tone; the speaker vector alone selects which of them is heard.
+//! Learning, shown: three speakers, each one tone; the speaker vector alone selects which of them sounds.
 
 use crate::common::{RATE, TestDir, failure, go};
 use wavesynth::voice::Voice;
@@ -25,7 +25,7 @@ fn magnitude(signal: &[f32], hertz: f32) -> f64 {
     re.hypot(im)
 }
 
-/// A run fails where engine and trainer read held-out recordings differently, so this one also says that they agree.
+/// A run fails where engine and trainer read held-out recordings differently, so this one also shows that they agree.
 #[test]
 fn bunches_are_learnt_and_go_on_after_a_stop() {
     let dir = TestDir::with_tones(TONES);

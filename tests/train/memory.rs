@@ -1,4 +1,4 @@
-//! Memory: what is announced is what is held, and `max_memory` is kept to.
+//! Memory: the forecast is right, and `max_memory` is kept.
 
 use crate::common::{TestDir, failure, go};
 use serde_json::Value;
@@ -72,7 +72,7 @@ fn max_memory_chooses_the_batch_and_a_resumed_run_keeps_it() {
 #[test]
 fn a_bounded_warm_up_trains_and_is_judged_with_all_of_it() {
     let dir = TestDir::with_voices();
-    // The held-out reading by the trainer must equal the engine's, which hears the whole past: a run would stop else.
+    // The held-out reading by the trainer must equal the engine's, which reads the whole past: a run would stop else.
     let run = dir.run_file("out", MODEL, &format!("{TRAIN}\nbatch = 2\nmax_warmup = 0"));
     assert!(go(&run, false, None).unwrap().held_out.is_some());
 }

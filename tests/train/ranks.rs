@@ -34,7 +34,7 @@ fn together(run: &Path, more: &[&str]) {
     assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
 }
 
-/// The one line that the program says when both ranks end.
+/// The one line that the program prints when both ranks end.
 fn failure(run: &Path) -> String {
     let out = mpirun(run, &[]);
     assert!(!out.status.success());
@@ -137,7 +137,7 @@ fn two_ranks_walk_through_a_text_as_one_process_does() {
 #[test]
 fn one_rank_ends_all_with_one_line() {
     let dir = TestDir::with_voices();
-    // Whatever is wrong for all is said by the first rank alone.
+    // An error on all ranks is reported by the first alone.
     let run = dir.run_file("out", MODEL, &training(20, 3).replace("batch", "batches"));
     assert!(failure(&run).contains("unknown field `batches`"));
     let hot = training(20, 3).replace("learning_rate = 5e-3", "learning_rate = 1e8\nclip_norm = 1e9");
@@ -162,7 +162,7 @@ fn a_killed_rank_leaves_the_last_checkpoint_good() {
     let dir = TestDir::with_voices();
     let endless = format!("{}\ncheckpoint_every_minutes = 0", training(100_000_000, 2));
     let run = dir.run_file("out", MODEL, &endless);
-    // Rank 1 says who it is and becomes the program.
+    // Rank 1 prints its process id and becomes the program.
     let script = format!(
         "[ $OMPI_COMM_WORLD_RANK = 1 ] && echo $$ > {:?}; exec {:?} train {run:?}",
         dir.path("pid"),

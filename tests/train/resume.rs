@@ -105,7 +105,7 @@ fn another_run_can_not_be_resumed() {
 }
 
 #[test]
-fn a_voice_is_no_state_and_a_cut_state_is_said_to_be_damaged() {
+fn a_voice_is_no_state_and_a_cut_state_is_an_error() {
     let dir = TestDir::with_voices();
     let run = dir.run_file("out", MODEL, &train(30, 1));
     let outcome = go(&run, false, Some(5)).unwrap();

@@ -1,4 +1,4 @@
-//! Runs that go wrong, and say so.
+//! Runs that go wrong, and their errors.
 
 use crate::common::{TestDir, babble, failure, go, write_wav};
 use std::path::Path;
@@ -39,6 +39,19 @@ fn a_bad_run_file_is_told_with_key_and_line() {
     assert!(format!("{:#}", none.unwrap_err()).contains("wanted corpus.root, or [[speaker]]"));
 }
 
+/// `disguise` is the key of older run files.
+#[test]
+fn a_renamed_key_is_read_by_its_old_name_too() {
+    let run = |key: &str| {
+        let text = format!(
+            "[corpus]\nroot = \"x\"\n[model]\n{MODEL}\n[train]\nsteps = 5\n{key} = {{ warp = 0.25, own = 0.2 }}\n"
+        );
+        RunFile::parse(&text, "run.toml").unwrap()
+    };
+    assert_eq!(run("disguise"), run("perturbation"));
+    assert_eq!(run("disguise").train.perturbation.unwrap().warp, 0.25);
+}
+
 #[test]
 fn a_missing_or_empty_corpus_is_named() {
     let dir = TestDir::new();
@@ -77,7 +90,7 @@ fn a_learning_rate_of_a_million_stops_and_keeps_the_last_good_checkpoint() {
 }
 
 #[test]
-fn the_log_and_the_header_say_what_happened() {
+fn the_log_and_the_header_record_the_run() {
     let dir = TestDir::with_voices();
     let run = dir.run_file("out", MODEL, TRAIN);
     let outcome = go(&run, false, None).unwrap();
@@ -177,7 +190,7 @@ fn a_run_can_start_from_another_ones_weights() {
     let narrower = MODEL.replace("skip_channels = 8", "skip_channels = 7");
     let message = failure(&dir.run_file("other", &narrower, &from), false);
     assert!(message.contains("train.start_from") && message.contains("has shape"), "{message}");
-    // A wider network begins with what the narrow one says, so a step that changes nothing reads the same.
+    // A wider network begins with the narrow one's outputs, so a step that changes nothing reads the same.
     let wider = MODEL.replace("= 8\n", "= 12\n");
     let still = format!("{from}\nlearning_rate = 0.0");
     let same = go(&dir.run_file("same", MODEL, &still), false, Some(1)).unwrap();
@@ -186,10 +199,10 @@ fn a_run_can_start_from_another_ones_weights() {
     assert!((nats(&wide.voice) - nats(&same.voice)).abs() < 1e-5);
 }
 
-/// A voice that gets a network for others' tracks: at first it says what it said, and where that network alone learns, all
-/// that it says of its speakers' own tracks stays the same.
+/// A voice that gets a network for cross-speaker tracks: at first its outputs are the same, and where that network alone
+/// is trained, its outputs under own tracks stay the same.
 #[test]
-fn a_network_for_others_can_be_learned_alone() {
+fn a_network_for_cross_speaker_tracks_can_be_trained_alone() {
     let dir = TestDir::with_voices();
     let (before, nats) = {
         let train = TRAIN.replace("steps = 40", "steps = 100\nlearning_rate = 1e-2");
@@ -208,16 +221,16 @@ fn a_network_for_others_can_be_learned_alone() {
         Checkpoint::read(&outcome.voice).unwrap().tensors
     };
     let old = Checkpoint::read(&before).unwrap().tensors;
-    // Disguised tracks are not the speaker's own.
+    // Perturbed tracks are not the speaker's own.
     let (still, learned) = (run("still", ""), run("learned", "perturbation = { own = 0.2 }"));
     for (name, tensor) in &learned {
         let cross_speaker_tensor = name.starts_with(names::OTHERS);
         assert_eq!(old.get(name).is_some_and(|old| old.data == tensor.data), !cross_speaker_tensor, "{name}");
-        // Nothing but others' tracks moves it; decay does, and only the products.
+        // Nothing but cross-speaker tracks moves it; decay does, and only the products.
         let moved = tensor.data != still[name].data;
         assert_eq!(moved, cross_speaker_tensor, "{name}");
     }
-    // A run without such a network goes on from a voice with one: of its own tracks it says the same.
+    // A run without such a network goes on from a voice with one: under own tracks its outputs are the same.
     let left_out = format!(
         "{TRAIN}\nonly = [\"head\"]\nlearning_rate = 0.0\nstart_from = {:?}",
         dir.path("learned/voice.safetensors")

@@ -111,7 +111,7 @@ fn a_sample_streams_and_reads_its_prompt_from_stdin() {
 }
 
 #[test]
-fn tricks_and_all_a_resumed_run_has_the_bits_of_a_whole_one() {
+fn a_resumed_run_with_schedules_has_the_bits_of_a_whole_one() {
     let dir = dir();
     let text = "input_dropout = 0.1\neval_symbols = 300";
     let train = |threads| {
@@ -127,7 +127,7 @@ fn tricks_and_all_a_resumed_run_has_the_bits_of_a_whole_one() {
     assert_eq!(halves.held_out, whole.held_out);
     let tensors = |path: &Path| Checkpoint::read(path).unwrap().tensors;
     assert!(tensors(&whole.voice) == tensors(&halves.voice));
-    // The tricks are no decoration: without them the weights are others.
+    // The schedules matter: without them the weights differ.
     let plain = format!("{TRAIN}\nsteps = 40\nthreads = 1\ncurriculum = {{ from = 16 }}");
     let plain = go(&run_file(&dir, "plain", text, CNN, &plain), false, None).unwrap();
     assert!(tensors(&whole.voice) != tensors(&plain.voice));
@@ -254,7 +254,7 @@ fn a_table_is_counted_once_and_longer_contexts_help() {
 }
 
 #[test]
-fn models_are_compared_by_what_other_commands_say_of_them() {
+fn models_are_compared_by_the_numbers_of_the_other_commands() {
     let dir = dir();
     for order in [2, 4] {
         let model = format!("family = \"ngram\"\norder = {order}");
@@ -379,7 +379,7 @@ fn bad_texts_and_wrong_models_are_refused_in_one_line() {
     has(refused(&dir, &["eval", "-m", m, "-c", "en_allison", "end.txt"]), &["takes no condition"]);
     has(refused(&dir, &["eval", "-c", "en_allison", "--surprise", "end.txt"]), &["no text model"]);
     assert!(!dir.path("x.wav").exists());
-    // A prompt longer than what the model sees is read all the same, and told of.
+    // A prompt longer than the model's past is read all the same, with a message.
     let long = wavesynth(&dir, &["sample", "-m", m, "--prompt", "First Citizen", "--length", "3"]);
     let message = String::from_utf8(long.stderr).unwrap();
     assert_eq!(message, "the prompt has 13 characters; the model sees the last 2\n");

@@ -3,9 +3,9 @@
 use super::{CondError, Condition, SpeakerVector, finite};
 use crate::features::SpeakerStats;
 
-/// A voice between voices: the weighted mean of the parts' speaker vectors, weights scaled to sum 1.
-/// Negative weights lead away from a voice. The statistics are mixed alike where all parts have some, and left out where
-/// nobody could have the result. There is no track.
+/// The weighted mean of the parts' speaker vectors, weights scaled to sum 1. Negative weights lead away from a speaker.
+/// The statistics are mixed alike where all parts have some, and left out where the result is not valid. There is no
+/// track.
 pub fn mix(parts: &[(&Condition, f32)]) -> Result<Condition, CondError> {
     let sum: f64 = parts.iter().map(|(_, w)| *w as f64).sum();
     if !(sum.is_finite() && sum > 1e-6) {

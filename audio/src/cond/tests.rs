@@ -159,7 +159,7 @@ fn mixtures_are_weighted_means() {
     assert_eq!(away.speaker.unwrap().values, [-8.0, 8.0]);
     assert_eq!(mix(&[(&a, 0.1)]).unwrap().speaker, a.speaker);
 
-    // The statistics go with the vectors, where all have some and somebody could have the result.
+    // The statistics go with the vectors, where all have some and the result is valid.
     let with = |c: &Condition, mean: f32, std: f32, hz: f32, map: f32| {
         let matrix = Alignment::identity().matrix.map(|row| row.map(|v| map * v));
         let common = Some(Alignment { matrix, offset: [mean; 16] });

@@ -1,4 +1,4 @@
-//! The way in: a microphone, or whatever the system records from.
+//! Input: a microphone, or whatever the system records from.
 
 use super::convert::{Pcm, with_sample_type};
 use super::count::{Counters, ErrorLog};
@@ -64,10 +64,10 @@ pub fn open_input(name: Option<&str>, rate: u32, period_ms: f32) -> Result<Input
 }
 
 impl Input {
-    /// Records into `ring`, channels averaged, until the stream is dropped. What finds the ring full is lost.
+    /// Records into `ring`, channels averaged, until the stream is dropped. Samples that find the ring full are lost.
     ///
     /// # Errors
-    /// The device has changed its mind.
+    /// The device no longer accepts the configuration.
     pub fn start(self, ring: ring::Producer) -> Result<Capturing, DeviceError> {
         hush();
         let counters = Arc::new(Counters::default());

@@ -56,7 +56,7 @@ impl Counters {
     }
 }
 
-/// The error callback's memory. After a glitch, or before the first callback, hosts may report the same
+/// What the error callback keeps between calls. After a glitch, or before the first callback, hosts may report the same
 /// error a thousand times in a row: all reports between two data callbacks are one.
 pub(super) struct ErrorLog {
     counters: Arc<Counters>,

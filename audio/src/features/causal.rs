@@ -31,14 +31,14 @@ pub struct CausalExtractor {
     /// The signal from one hop ahead of the newest row on.
     pcm: Vec<f32>,
     filled: usize,
-    /// Cepstra of the last rows that the talker has not heard yet.
+    /// Cepstra of the last rows, from which the statistics have not been updated yet.
     recent: [[f32; CEPSTRA]; f0::LAG + 1],
     /// `[2C + 1 x FEATURES]`, the newest last.
     window: Vec<f32>,
     /// `[2C + 1]`, the last frames that the tracker has decided.
     f0_hz: Vec<f32>,
     voicing: Vec<f32>,
-    /// F0 of the last voiced frame that the tracker shows no more, 0 without one.
+    /// F0 of the last voiced frame that has left the tracker's window, 0 without one.
     held_hz: f32,
     /// Rows made.
     rows: usize,
@@ -96,13 +96,13 @@ impl CausalExtractor {
         self.last
     }
 
-    /// Whose statistics are in force.
+    /// The statistics in force.
     pub fn speaker_stats(&self) -> &RunningSpeakerStats {
         &self.speaker_stats
     }
 
-    /// `[2C + 1 x FEATURES]`: frame [`CausalExtractor::rows`] - 1 - C and its neighbours, those ahead of the first frame and
-    /// behind the last being these again; silence before the first row.
+    /// `[2C + 1 x FEATURES]`: frame [`CausalExtractor::rows`] - 1 - C and its neighbours, those ahead of the first
+    /// frame and behind the last being these again; silence before the first row.
     pub fn window(&self) -> &[f32] {
         &self.window
     }
@@ -145,7 +145,7 @@ impl CausalExtractor {
     fn make_row(&mut self) {
         let row = self.rows;
         let is_real = self.last.is_none_or(|n| row < n);
-        // What is oldest leaves.
+        // The oldest rows leave.
         if self.f0_hz[0] > 0.0 {
             self.held_hz = self.f0_hz[0];
         }

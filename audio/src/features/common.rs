@@ -1,15 +1,15 @@
-//! One space for all speakers: what mean and deviation leave of a speaker in his cepstra, taken out by a map of his own.
+//! One space for all speakers: each speaker's normalised cepstra are mapped into it by a linear map of their own.
 //!
-//! A track from which only mean and deviation are taken still says who spoke, so a voice that is given another speaker's
-//! vector beside it goes on sounding like the first one. [`align`] finds for each speaker s a map x = M_s c + b_s to a
-//! space that all share. What s said is then, as t would have said it, M_t⁻¹ (M_s c + b_s − b_t): s's map,
-//! [then](Alignment::then) the [inverse](Alignment::inverse) of t's. A speaker's own track comes back as it was.
+//! Mean and deviation do not take all of the speaker out of a track, so a voice that is given another speaker's vector
+//! beside it goes on sounding like the first one. [`align`] finds for each speaker s a map x = M_s c + b_s to a space that
+//! all share. The track of s, converted to speaker t, is M_t⁻¹ (M_s c + b_s − b_t): the map of s,
+//! [then](Alignment::then) the [inverse](Alignment::inverse) of that of t. A speaker's own track does not change.
 //!
 //! The maps are those of constrained MLLR (M. Gales, "Maximum likelihood linear transformations for HMM-based speech
 //! recognition", Computer Speech & Language, 1998), found without parallel sentences as in INCA (D. Erro, A. Moreno,
 //! A. Bonafonte, "INCA algorithm for training voice conversion systems from nonparallel corpora", IEEE Transactions on
 //! Audio, Speech, and Language Processing, 2010): pair each frame with the nearest one of the others under the map so
-//! far, fit the map to the pairs by least squares, again. The frames are centres of k-means over frames with their
+//! far, fit the map to the pairs by least squares, and repeat. The frames are centres of k-means over frames with their
 //! neighbours, a [`Codebook`].
 
 mod online;
@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 
 /// Values of a codebook's row: the frame before, the frame, the frame behind.
 const WIDTH: usize = 3 * CEPSTRA;
-/// What the three count.
+/// The weights of the three.
 const WEIGHTS: [f32; 3] = [0.6, 1.0, 0.6];
 /// Centres of a codebook.
 const CENTRES: usize = 256;
@@ -30,9 +30,9 @@ const CENTRES: usize = 256;
 const MOST_FRAMES: usize = 40 * CENTRES;
 /// Steps of k-means.
 const LLOYD_STEPS: usize = 6;
-/// Least c0, in deviations from its mean: what lies below is no speech.
+/// Least c0, in deviations from its mean: frames below it are no speech.
 const LEAST_LEVEL: f32 = -2.0;
-/// Times that all speakers are aligned with the others as they are by then.
+/// Rounds: in each, every speaker is aligned with the others as mapped so far.
 const ROUNDS: usize = 3;
 /// Times that frames are paired in a round.
 const PAIRINGS: usize = 8;
@@ -85,7 +85,7 @@ impl Alignment {
         })
     }
 
-    /// This map, and `next` on what comes of it.
+    /// This map, then `next`.
     pub fn then(&self, next: &Self) -> Self {
         let matrix = std::array::from_fn(|i| {
             std::array::from_fn(|k| (0..CEPSTRA).map(|j| next.matrix[i][j] * self.matrix[j][k]).sum())
@@ -114,8 +114,8 @@ impl Alignment {
         inverse.is_bounded().then_some(inverse)
     }
 
-    /// True if there is a map back and no number in either is beyond ±10,000, so that no frame can overflow: what a file
-    /// has to fulfil.
+    /// True if there is a map back and no number in either is beyond ±10,000, so that no frame can overflow. A file
+    /// that does not fulfil it is refused.
     pub fn is_valid(&self) -> bool {
         self.is_bounded() && self.inverse().is_some()
     }
@@ -151,7 +151,7 @@ fn row_of(frames: [[f32; CEPSTRA]; 3]) -> Row {
     row
 }
 
-/// What somebody's speech consists of: centres of his frames, at most 256.
+/// The sounds of a speaker: centres of the frames of speech, at most 256.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "Coded", into = "Coded")]
 pub struct Codebook {
@@ -165,7 +165,7 @@ impl Codebook {
         stats: &SpeakerStats,
     ) -> Option<Self> {
         let normalised = |raw: &RawFeatures, i: usize| normalised(&raw.cepstra[i], stats);
-        // Most frames are never looked at again, so only their places are kept.
+        // Most frames are never looked at again, so only their positions are kept.
         let speech: Vec<(&RawFeatures, usize)> = recordings
             .into_iter()
             .flat_map(|raw| (0..raw.len()).map(move |i| (raw, i)))
@@ -217,7 +217,7 @@ pub fn align(speakers: &[Codebook]) -> Option<(Vec<Alignment>, Codebook)> {
     };
     for _ in 0..ROUNDS {
         let all = mapped(&maps);
-        // A speaker's own frames would be the nearest to his own.
+        // A speaker's own frames would be the nearest to themselves.
         let others = |s: usize| {
             let rest = all.iter().enumerate().filter(|(other, _)| *other != s);
             rest.flat_map(|(_, rows)| rows).copied().collect::<Vec<Row>>()
@@ -231,7 +231,7 @@ pub fn align(speakers: &[Codebook]) -> Option<(Vec<Alignment>, Codebook)> {
     Some((maps, reference))
 }
 
-/// The map that takes `own` nearest to `others`; `None` where it can't be turned back.
+/// The map that takes `own` nearest to `others`; `None` where it has no inverse.
 fn fit(own: &[Row], others: &[Row]) -> Option<Alignment> {
     let mut finder = Finder::new(others);
     let mut map = Alignment::identity();
@@ -266,7 +266,7 @@ fn middle(row: &Row) -> [f64; CEPSTRA] {
     std::array::from_fn(|k| f64::from(row[CEPSTRA + k]))
 }
 
-/// A frame, what it should become, and how many such pairs it stands for.
+/// A frame, its target, and how many such pairs it stands for.
 #[derive(Clone, Debug)]
 struct Pair {
     from: [f64; CEPSTRA],
@@ -274,7 +274,7 @@ struct Pair {
     weight: f64,
 }
 
-/// Ridge regression of what the frames should become on the frames.
+/// Ridge regression of the targets on the frames.
 fn regress(pairs: &[Pair]) -> Option<Alignment> {
     let held = RIDGE * pairs.iter().map(|p| p.weight).sum::<f64>();
     let mut squares = SMatrix::<f64, INPUTS, INPUTS>::identity() * held;
@@ -294,8 +294,8 @@ fn regress(pairs: &[Pair]) -> Option<Alignment> {
     })
 }
 
-/// Gives what `map` makes of the pairs the mean and the deviation of what it should be. A regression draws to the mean, the
-/// more the worse the pairs fit, so that whoever is mapped by one would mumble.
+/// Gives the mapped frames the mean and the deviation of their targets. A regression draws to the mean, the more the
+/// worse the pairs fit, and frames with too little deviation sound mumbled.
 fn respread(map: &mut Alignment, pairs: &[Pair]) {
     let count = pairs.iter().map(|p| p.weight).sum::<f64>().max(1.0);
     let moments = |of: &dyn Fn(&Pair) -> f64| {

@@ -6,7 +6,7 @@ pub(super) struct Dct {
     bands: usize,
 }
 
-/// Row k of the transform of `bands` values at `place`, which may lie between them.
+/// Row k of the transform of `bands` values at position `place`, which may lie between them.
 fn basis(bands: usize, k: usize, place: f64) -> f32 {
     let b = bands as f64;
     let scale = if k == 0 { 1.0 / b } else { 2.0 / b }.sqrt();
@@ -20,7 +20,7 @@ impl Dct {
         Self { table, bands }
     }
 
-    /// What coefficient `k` of height 1 stands for at `place`, counted in bands.
+    /// Value of basis function `k` at position `place`, counted in bands.
     pub(super) fn basis(&self, k: usize, place: f32) -> f32 {
         basis(self.bands, k, place.into())
     }

@@ -1,4 +1,4 @@
-//! What is the speaker's own: mean and spread of the cepstra, and the middle of the voice.
+//! A speaker's statistics: mean and standard deviation of the cepstra, and median F0.
 
 use super::common::Alignment;
 use super::{BANDS, CEPSTRA, RawFeatures, spectrum};
@@ -11,7 +11,7 @@ pub const SPEECH_RANGE_DB: f32 = 35.0;
 /// Least standard deviation, so that a constant coefficient divides by something.
 pub(super) const STD_FLOOR: f32 = 1e-2;
 
-/// What so many dB are in c0, which is the sum of the bands' logarithms / sqrt(bands).
+/// So many dB, in units of c0, which is the sum of the bands' logarithms / sqrt(bands).
 pub(super) fn decibels(db: f32) -> f32 {
     db / 10.0 * std::f32::consts::LN_10 * (BANDS as f32).sqrt()
 }
@@ -50,7 +50,7 @@ pub struct SpeakerStats {
     pub std: [f32; CEPSTRA],
     /// Median F0 of the voiced frames in Hz, 0 when there is none.
     pub median_f0_hz: f32,
-    /// Leads from the cepstra that these numbers normalise to the space that the voice's speakers share, where it was found.
+    /// Map from the cepstra that these numbers normalise to the space that the voice's speakers share, where it was found.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub common: Option<Alignment>,
 }
@@ -105,16 +105,16 @@ impl SpeakerStats {
         Ok(SpeakerStats { mean: mean.map(|m| m as f32), std, median_f0_hz, common: None })
     }
 
-    /// The middle of several speakers, all counting the same. `None` without a speaker.
+    /// The mean of several speakers, all counting the same. `None` without a speaker.
     pub fn average<'a>(speakers: impl IntoIterator<Item = &'a SpeakerStats>) -> Option<SpeakerStats> {
         let speakers: Vec<_> = speakers.into_iter().collect();
         let share = 1.0 / speakers.len().max(1) as f32;
         Self::mixed(&speakers.into_iter().map(|s| (s, share)).collect::<Vec<_>>())
     }
 
-    /// Somebody between several speakers, with weights that sum to 1: means of the means, of the deviations and, where
-    /// all have one, of the alignments; geometric mean of the medians that are above 0. `None` without a speaker, or where
-    /// weights below 0 lead to numbers that nobody has.
+    /// Statistics between those of several speakers, with weights that sum to 1: means of the means, of the deviations
+    /// and, where all have one, of the alignments; geometric mean of the medians that are above 0. `None` without a
+    /// speaker, or where weights below 0 lead to numbers that are not valid.
     pub fn mixed(parts: &[(&SpeakerStats, f32)]) -> Option<SpeakerStats> {
         if parts.is_empty() {
             return None;
@@ -134,12 +134,12 @@ impl SpeakerStats {
         mixed.is_valid().then_some(mixed)
     }
 
-    /// What stats hold that are not [valid](SpeakerStats::is_valid), for error messages.
+    /// The error message for stats that are not [valid](SpeakerStats::is_valid).
     pub const INVALID: &str =
-        "a number that is not finite, a deviation that is not above 0, or an alignment that has no way back";
+        "a number that is not finite, a deviation that is not above 0, or an alignment that has no inverse";
 
-    /// True if every number is finite, every deviation positive, the median not negative and the alignment valid: what a file
-    /// has to fulfil.
+    /// True if every number is finite, every deviation positive, the median not negative and the alignment valid. A file
+    /// that does not fulfil it is refused.
     pub fn is_valid(&self) -> bool {
         self.mean.iter().all(|v| v.is_finite())
             && self.std.iter().all(|v| v.is_finite() && *v > 0.0)

@@ -10,14 +10,14 @@ use super::{BANDS, CEPSTRA, SpeakerStats, dct::Dct};
 /// A map of normalised cepstra, `[CEPSTRA x CEPSTRA]`.
 pub type Map = [[f32; CEPSTRA]; CEPSTRA];
 
-/// What the first [`CEPSTRA`] columns of a track of the speaker with `stats` become when the spectrum is stretched by
+/// The map of the first [`CEPSTRA`] columns of a track of the speaker with `stats` when the spectrum is stretched by
 /// `factor`: out = map · column. As [`super::normalise`] would give it for the stretched voice, mean and spread
 /// taken out again; the spread as if the coefficients were independent of one another.
 pub fn warp(factor: f32, stats: &SpeakerStats) -> Map {
     let dct = Dct::new(BANDS, CEPSTRA);
     let mut map = [[0.0; CEPSTRA]; CEPSTRA];
     for k in 0..CEPSTRA {
-        // The log spectrum that one standard deviation of coefficient k adds, read at the places that move to each band.
+        // The log spectrum that one standard deviation of coefficient k adds, read at the positions that move to each band.
         let moved: [f32; BANDS] =
             std::array::from_fn(|b| stats.std[k] * dct.basis(k, warped_band(b, factor, BANDS)));
         let mut column = [0.0; CEPSTRA];

@@ -10,7 +10,7 @@ const BLOCK: usize = 1 << 12;
 /// Reads a WAV file front to back, giving samples as soon as they are there.
 pub struct WavStream<R> {
     reader: R,
-    /// What errors call it.
+    /// Its name in errors.
     name: PathBuf,
     encoding: Encoding,
     channels: usize,
@@ -22,7 +22,7 @@ pub struct WavStream<R> {
 }
 
 impl<R: Read> WavStream<R> {
-    /// Reads the header; `name` is what errors call the stream.
+    /// Reads the header; errors call the stream `name`.
     ///
     /// # Errors
     /// No WAV file, or one of a kind that is not known.
@@ -41,7 +41,7 @@ impl<R: Read> WavStream<R> {
     /// were; 0 at the end only.
     ///
     /// # Errors
-    /// What the reader says, an end before all that was promised is there, a number that is not finite, a stream
+    /// An error of the reader, an end before all the data promised, a number that is not finite, a stream
     /// without a sample.
     pub fn read(&mut self, out: &mut Vec<f32>) -> Result<usize, WavError> {
         let frame = self.encoding.bytes() * self.channels;

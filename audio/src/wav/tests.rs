@@ -134,7 +134,7 @@ fn any_cut_and_any_flipped_bit_is_survived() {
     }
 }
 
-/// Gives as many bytes a call as it likes.
+/// Gives a varying number of bytes a call.
 struct Dribble<'a>(&'a [u8], usize);
 
 impl Read for Dribble<'_> {
@@ -152,7 +152,7 @@ fn streamed(bytes: &[u8]) -> Result<WavData, WavError> {
     Ok(WavData { samples, sample_rate: stream.sample_rate() })
 }
 
-/// A pipe is read as a file is: the same samples, or the same complaint.
+/// A pipe is read as a file is: the same samples, or the same error.
 #[test]
 fn a_stream_is_a_file_that_comes_slowly() {
     let dir = tempfile::tempdir().unwrap();

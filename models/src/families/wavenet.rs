@@ -12,6 +12,9 @@
 //! p(x_t | x_<t, c) = softmax(W_1 relu(W_0 relu(s) + b_0) + b_1)
 //! ```
 //!
+//! The paper's letters: its z is the gated output, our h_l; its h is the condition, our c; its W_f, W_g and V_f, V_g are
+//! the two halves of our W_l and V_l, in z = tanh(W_f ∗ x + V_f h) ⊙ σ(W_g ∗ x + V_g h). Our z_l is the sum before that.
+//!
 //! Before the first sample every r_l is zero, and x_{−1} is the start symbol. The condition c is computed once a
 //! frame from the frame that [`crate::ar::Model::condition`] is given:
 //!

@@ -1,4 +1,4 @@
-//! `wavesynth bench allreduce`: what a step of several ranks pays.
+//! `wavesynth bench allreduce`: the cost of a step's communication between ranks.
 
 use crate::cli::{output, together, usage};
 use anyhow::Result;
@@ -22,7 +22,7 @@ pub fn run(args: &Args) -> Result<()> {
     }
     together(|ranks| {
         if ranks.size() == 1 {
-            usage!("bench allreduce: one process has nobody to meet; start it with mpirun -n 2");
+            usage!("bench allreduce: one process has nothing to sum with; start it with mpirun -n 2");
         }
         let rows: Vec<AllreduceRow> = args.values.iter().map(|n| allreduce(ranks, *n)).collect();
         match (ranks.is_first(), args.json) {

@@ -1,5 +1,5 @@
-//! `wavesynth bench limits`: how near each shape comes to what this machine allows, with every type of weights unless
-//! one is asked for.
+//! `wavesynth bench limits`: how near each shape comes to this machine's limits, with every type of weights unless one is
+//! asked for.
 
 use super::{SubjectArgs, check_seconds};
 use crate::cli::output;

@@ -8,7 +8,7 @@ use wavesynth::recordings;
 use wavesynth::train::enroll;
 use wavesynth::voice::VoiceSection;
 
-/// What was typed.
+/// The arguments.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Recordings of the speaker: files, or folders of them; a minute is good, more is better

@@ -8,7 +8,7 @@ use wavesynth_audio::cond::{Condition, SpeakerVector};
 use wavesynth_models::families::wavenet::names;
 use wavesynth_models::weights::Checkpoint;
 
-/// What was typed.
+/// The arguments.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Checkpoint [default: the shipped voice]

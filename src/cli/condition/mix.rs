@@ -5,7 +5,7 @@ use anyhow::Result;
 use std::path::{Path, PathBuf};
 use wavesynth_audio::cond::{self, Condition};
 
-/// What was typed.
+/// The arguments.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Speakers with weights, such as a.bin=0.7 b.bin=0.3; 1 where no weight is given, all scaled to sum 1

@@ -6,7 +6,7 @@ use serde_json::json;
 use std::path::PathBuf;
 use wavesynth_audio::cond::{Condition, TrackInfo};
 
-/// What was typed.
+/// The arguments.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Condition file, or the name of a shipped one

@@ -10,24 +10,24 @@ use wavesynth::voice::VoiceSection;
 use wavesynth_audio::cond::Condition;
 use wavesynth_audio::features::Extractor;
 
-/// What was typed.
+/// The arguments.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Recording that says it
+    /// Recording
     #[arg(value_name = "INPUT.wav")]
     input: PathBuf,
-    /// Recordings of the same speaker (files or folders) that tell what is his and not the sentence's, instead of INPUT
+    /// Recordings of the same speaker (files or folders) for the speaker's statistics, instead of INPUT
     /// alone; name INPUT among them to count it too
     #[arg(long, value_name = "PATH", num_args = 1.., conflicts_with = "like")]
     speaker_recordings: Vec<PathBuf>,
-    /// The recording is of this speaker: one of the model, or whom a condition file is of
+    /// Speaker of the recording: one of the model's, or that of a condition file
     #[arg(long, value_name = "NAME|C.bin")]
     like: Option<PathBuf>,
-    /// Voice that is to say it: --like can name its speakers, and whoever else speaks is aligned with them [default: the
+    /// Voice that the track is for: --like can name its speakers, and other speakers are aligned with them [default: the
     /// shipped voice]
     #[arg(short, long, value_name = "MODEL")]
     model: Option<PathBuf>,
-    /// Put the speaker vector of this condition into the file too, so that it says who speaks as well as what
+    /// Put the speaker vector of this condition into the file too, so that it holds speaker and track
     #[arg(short, long, value_name = "C.bin")]
     condition: Option<PathBuf>,
     /// Condition file to write [default: INPUT's name with .bin, in the current folder]

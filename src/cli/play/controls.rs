@@ -1,4 +1,4 @@
-//! What can be said to a voice while it speaks: keys on a terminal, lines on any other stdin.
+//! Commands to a voice while it plays: keys on a terminal, lines on any other stdin.
 
 use crossbeam_channel::{Receiver, bounded};
 use crossterm::event::{self, Event, KeyCode, KeyEventKind, KeyModifiers};
@@ -20,7 +20,7 @@ Keys on a terminal:
 
 /// Longest cross-fade, in seconds.
 const MAX_FADE: f64 = 3600.0;
-/// Lines that may wait to be obeyed.
+/// Lines that may wait to be handled.
 const LINES: usize = 16;
 
 /// One thing asked for.

@@ -1,4 +1,4 @@
-//! Where the time goes between a microphone and the loudspeaker.
+//! The parts of the latency between a microphone and the loudspeaker.
 
 use super::super::input::Input;
 use serde::Serialize;
@@ -15,7 +15,7 @@ pub(super) struct Latency {
     resampling_ms: f64,
     /// From the first sample of a frame to the last one under its window.
     window_ms: f64,
-    /// The frames ahead that the voice sees.
+    /// The frames of context ahead.
     context_ms: f64,
     /// For the engine and in the ring, the mean so far.
     ring_ms: f64,
@@ -25,7 +25,7 @@ pub(super) struct Latency {
 }
 
 impl Latency {
-    /// As measured up to now; `None` where nothing is live, or nothing was heard yet.
+    /// As measured up to now; `None` where nothing is live, or nothing has come in yet.
     pub(super) fn measured(input: &Input, session: &Session<Playing>) -> Option<Self> {
         let capture_ms = input.capture_ms()?;
         if input.counters().frames() == 0 {

@@ -22,7 +22,7 @@ pub(super) struct LayerArg {
     gain: f32,
 }
 
-/// What a layer takes from the voice that it is laid over, where it says nothing of its own.
+/// Settings of the first voice, for what a layer leaves out.
 pub(super) struct Base<'a> {
     pub track: Option<&'a PathBuf>,
     pub length: &'a LengthArgs,

@@ -82,14 +82,14 @@ impl Status {
     /// A message of its own line (or lines), above the status.
     pub(super) fn print(&mut self, message: &str) {
         let mut err = stderr().lock();
-        // A terminal in raw mode needs the carriage returned by hand. Nobody to write to is no reason to stop playing.
+        // A terminal in raw mode needs an explicit carriage return. A closed stderr is no reason to stop playing.
         let _ = if self.terminal {
             write!(err, "\r\x1b[K{}\r\n", message.trim_end().replace('\n', "\r\n"))
         } else {
             writeln!(err, "{}", message.trim_end())
         };
         drop(err);
-        // A line that was typed has been obeyed by now.
+        // A line that was typed has been handled by now.
         if self.last.starts_with(':') {
             self.last.clear();
         }
@@ -108,7 +108,7 @@ impl Status {
         let _ = err.flush();
     }
 
-    /// Leaves the line to whoever writes next.
+    /// Ends the line, for what is written next.
     pub(super) fn end(&self) {
         if self.terminal {
             let _ = write!(stderr().lock(), "\r\x1b[K");

@@ -16,10 +16,10 @@ use wavesynth::synth::{Ensemble, Length, Part, UniformSource, without_denormals}
 use wavesynth::voice::Voice;
 use wavesynth_audio::sink::{FileSink, Format, Sink};
 
-/// What a first line may say to name the columns.
+/// A first line that names the columns.
 const COLUMNS: [&str; 5] = ["condition", "track", "seed", "output", "seconds"];
 
-/// Streams that a thread speaks in lockstep, at most: beyond it, little is gained by reading weights for more at once.
+/// Streams that a thread renders in lockstep, at most: beyond it, little is gained by reading weights for more at once.
 const STREAMS: usize = 8;
 
 /// One line of a list.
@@ -34,7 +34,7 @@ struct Job {
     samples: u64,
 }
 
-/// What a list came to, on all ranks together.
+/// The result of a list, on all ranks together.
 #[derive(Debug, Serialize)]
 struct Summary {
     rendered: u64,
@@ -58,7 +58,7 @@ pub fn run(args: &Args, path: &Path, ranks: &Ranks) -> Result<()> {
     let jobs = read(args, path, &voice)?;
     interrupt::watch()?;
     let start = Instant::now();
-    // Files of one rank's making must not change what another takes for whole, so the first one looks for all.
+    // Files that one rank makes must not count as whole for another, so the first one looks for all.
     let found: Vec<u8> = match ranks.is_first() {
         true => jobs.par_iter().map(|j| format.is_whole(&j.output, rate, j.samples).into()).collect(),
         false => Vec::new(),
@@ -123,7 +123,7 @@ fn read(args: &Args, path: &Path, voice: &Voice) -> Result<Vec<Job>> {
     let jobs: Result<Vec<Job>> =
         rows.par_iter().map(|(number, cells)| Job::new(args, path, *number, cells, voice)).collect();
     let jobs = jobs?;
-    ensure!(!jobs.is_empty(), "{}: no line says what to render", path.display());
+    ensure!(!jobs.is_empty(), "{}: no line names a job", path.display());
     let mut seen = HashMap::new();
     for job in &jobs {
         // Two ways to write one path mean one file.
@@ -178,26 +178,26 @@ impl Job {
     }
 }
 
-/// What the threads that share a list have in common.
+/// The state that the threads of a list share.
 struct Crew<'a> {
     args: &'a Args,
     voice: &'a Voice,
     format: Format,
     jobs: &'a [&'a Job],
-    /// The first job that nobody has taken.
+    /// The first job that no thread has taken.
     next: AtomicUsize,
     bar: &'a ProgressBar,
 }
 
 impl Crew<'_> {
-    /// One thread's work: up to `streams` jobs in lockstep, another one wherever one ends. After a failure nobody takes
-    /// another job.
+    /// One thread's work: up to `streams` jobs in lockstep, another one wherever one ends. After a failure no thread
+    /// takes another job.
     fn work(&self, streams: usize) -> Result<()> {
-        without_denormals(|| self.speak(streams))
+        without_denormals(|| self.run(streams))
             .inspect_err(|_| self.next.store(self.jobs.len(), Ordering::Relaxed))
     }
 
-    fn speak(&self, streams: usize) -> Result<()> {
+    fn run(&self, streams: usize) -> Result<()> {
         let mut ensemble = Ensemble::new(self.voice, streams);
         let mut sinks: Vec<Option<FileSink>> = (0..streams).map(|_| None).collect();
         let mut blocks = vec![vec![0.0; BLOCK]; streams];

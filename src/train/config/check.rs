@@ -1,4 +1,4 @@
-//! What every run file needs: reading TOML with errors that name line and key, ranges, and whether two files are one run.
+//! Shared by all run files: reading TOML with errors that name line and key, ranges, and whether two files are one run.
 
 use anyhow::{Context, Result, anyhow, ensure};
 use serde::Serialize;
@@ -6,8 +6,8 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::path::Path;
 
-/// Keys that may change between a run and its resumption: none of them moves a weight. Of `train.batch` the state knows
-/// what counts, the windows of all ranks.
+/// Keys that may change between a run and its resumption: none of them moves a weight. The state itself
+/// holds the number of windows of all ranks, which `train.batch` makes up.
 const FREE: [&str; 11] = [
     "corpus.root",
     "text.file",

@@ -14,7 +14,7 @@ use wavesynth_models::objective::Learning;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TextRun {
-    /// What is read.
+    /// The section `[text]`.
     pub text: Text,
     /// Family and sizes of the network.
     pub model: ModelKeys,
@@ -29,14 +29,14 @@ pub struct TextRun {
 pub struct Text {
     /// The text.
     pub file: PathBuf,
-    /// What a symbol is.
+    /// The tokeniser.
     #[serde(default)]
     pub tokenizer: TokenizerKind,
     /// Fraction at the end of the file that is held out; 0 holds nothing out.
     #[serde(default = "tenth")]
     pub held_out: f64,
-    /// Probability that a symbol is replaced by another one, any alike, before the network reads it: dropout on the
-    /// inputs. The first symbol of a window stays.
+    /// Probability that a symbol is replaced by another one, all equally likely, before the network reads it: dropout
+    /// on the inputs. The first symbol of a window stays.
     #[serde(default)]
     pub input_dropout: f64,
     /// How the held-out part is read while training.
@@ -61,8 +61,8 @@ pub enum Eval {
     /// In one go, as `wavesynth eval` does: the exact likelihood.
     #[default]
     Text,
-    /// In windows of `train.window` symbols, before each the one symbol that stands there: what others' loss estimates
-    /// over random windows mean.
+    /// In windows of `train.window` symbols, before each the one symbol that stands there: the measure of
+    /// other programs' loss estimates over random windows.
     Windows,
 }
 

@@ -12,11 +12,11 @@ use wavesynth_models::objective::WindowPast;
 
 /// A text.
 pub struct TextCorpus {
-    /// What its symbols are.
+    /// Its tokeniser.
     pub tokenizer: Tokenizer,
-    /// What is trained on.
+    /// The training symbols.
     pub training: Vec<Symbol>,
-    /// What is not.
+    /// The held-out symbols.
     pub held_out: Vec<Symbol>,
     /// Names the content: equal for equal symbols, vocabulary and split.
     pub id: String,
@@ -72,7 +72,7 @@ impl TextCorpus {
         Ok(())
     }
 
-    /// One line for a person.
+    /// One line that describes it.
     pub fn describe(&self) -> String {
         let (t, unit) = (&self.tokenizer, self.tokenizer.unit());
         format!(

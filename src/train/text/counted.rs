@@ -19,7 +19,7 @@ use wavesynth_models::weights::Checkpoint;
 /// Counts the text of `run`, whose text is `text`, into a checkpoint in `out`, and reads the held-out part with it.
 ///
 /// # Errors
-/// A text that can't be used, options that mean nothing here, a run that is there already, what the file system says.
+/// A text that can't be used, options that mean nothing here, a run that is there already, a file that can't be written.
 pub fn train(
     run: &TextRun,
     text: &str,

@@ -68,7 +68,7 @@ impl<'a> HeldOutText<'a> {
     /// The reading of the trainer, over windows that cover the same symbols and are shared by the ranks.
     ///
     /// # Errors
-    /// What the objective says.
+    /// As the objective.
     pub fn by_trainer(
         &self,
         objective: &dyn Objective,
@@ -92,7 +92,7 @@ impl<'a> HeldOutText<'a> {
             .pieces
             .iter()
             .flat_map(|piece| {
-                // Where windows stand alone, how one goes past its context is the family's to say: it gets all.
+                // Where windows stand alone, the family decides how to go past its context: it gets all.
                 let all = piece.symbols.len();
                 let rows = if self.past == WindowPast::Window { all } else { self.window };
                 (0..all).step_by(rows).map(move |from| self.trainers_window(piece, from, rows))

@@ -1,4 +1,4 @@
-//! Training windows of a text. How a window gets its past is the family's to say.
+//! Training windows of a text. The family decides how a window gets its past.
 
 use crate::train::schedules::{Lengths, dropout_key};
 use crate::train::slots::Slots;
@@ -19,13 +19,13 @@ pub fn cut(symbols: &[Symbol], start: Symbol, from: usize, rows: usize, warmup: 
 /// Draws this rank's part of the batches of a run. Window `slot` of step `step` is a function of the seed, these two
 /// numbers and the windows that all ranks draw in a step.
 pub struct TextWindows<'a> {
-    /// What is trained on.
+    /// The training symbols.
     pub symbols: &'a [Symbol],
     /// Number of different symbols.
     pub classes: usize,
-    /// What stands before the text.
+    /// The symbol before the text.
     pub start: Symbol,
-    /// What a window needs of it.
+    /// The past of a window.
     pub past: WindowPast,
     /// Windows of a step.
     pub slots: Slots,

@@ -14,7 +14,7 @@ fn windows(
     windows_and_stats(pcm, context, speaker_stats, pieces).0
 }
 
-/// The same, and what is known of the talker in the end.
+/// The same, and the speaker statistics in the end.
 fn windows_and_stats(
     pcm: &[f32],
     context: usize,
@@ -89,8 +89,8 @@ fn cepstra_equal_those_of_the_whole_recording() {
     }
 }
 
-/// Where the speaker's loudest 30 ms have been heard, what the tracker says of a frame agrees with what it says when it
-/// knows the whole recording; where both hear a voice, the pitch is the same.
+/// Once the loudest 30 ms are past, the tracker's decision on a frame agrees with that on the whole recording; where both
+/// find the frame voiced, the pitch is the same.
 #[test]
 fn voicing_and_pitch_agree_with_the_whole_recording_in_most_frames() {
     let x = sentences();
@@ -172,7 +172,7 @@ fn a_speaker_is_learned_whatever_his_gain_and_pitch() {
     }
     let octaves = (learned.median_f0_hz / own.median_f0_hz).log2().abs();
     assert!(octaves < 0.25, "{} Hz, {} Hz", learned.median_f0_hz, own.median_f0_hz);
-    // Minutes of a quiet room are no reason to learn anything else.
+    // Minutes of a quiet room change nothing.
     let hiss: Vec<f32> = noise(16_000).iter().map(|n| 1e-4 * n).collect();
     for _ in 0..60 {
         let mut at = 0;
@@ -216,7 +216,7 @@ fn a_way_to_the_common_space_is_learned_from_speech_only() {
     let found = push(&mut e, &x.repeat(4));
     assert!(found > 1 && e.speaker_stats().stats().common.is_some(), "{found} maps");
     assert_eq!(push(&mut e, &hiss), found);
-    // A voice without the space teaches no way there.
+    // Without the space there is no map to it.
     prior.common = Some(Alignment::identity());
     let mut e = CausalExtractor::new(2, RunningSpeakerStats::learning(prior.clone(), None));
     assert_eq!((push(&mut e, &x), e.speaker_stats().stats().common.clone()), (0, prior.common));

@@ -1,4 +1,4 @@
-//! A talker's map to the common space, found while he speaks.
+//! A speaker's map to the common space, found while the speech comes in.
 
 use super::{Alignment, Codebook, Finder, LEAST_LEVEL, Pair};
 use super::{middle, normalised, regress, respread, row_of};
@@ -6,19 +6,19 @@ use crate::features::{CEPSTRA, SpeakerStats};
 
 /// Frames in each entry that the map at first counts for.
 const PRIOR: f64 = 0.5;
-/// Frames of an entry that are remembered: older ones fade.
-const MEMORY: f32 = 20.0;
-/// Frames that an entry counts for, at most. The more, the more targets are heard, and the fewer words understood.
+/// Frames of an entry that its mean is over: older ones fade.
+const LONGEST_MEAN: f32 = 20.0;
+/// Frames that an entry counts for, at most. More make the sound more like the target speaker's, and fewer words clear.
 const MOST: f64 = 3.0;
-/// Frames of speech between two maps, and before the first: after one second it costs words.
+/// Frames of speech between two maps, and before the first: a map after one second costs words.
 const INTERVAL: u32 = 200;
 
 /// Finds a map to the space of a [`Codebook`] from speech as it comes in.
 ///
-/// The pairing of INCA (see [`super`]), each frame once: where the map so far takes it, the nearest centre of the codebook
-/// gathers it. Every two seconds of speech the map is fitted again to what the centres have gathered, and to where the first
-/// map would have found each of them, which counts half a frame; so whatever sounds have not been heard yet stay where
-/// the first map has them.
+/// The pairing of INCA (see [`super`]), each frame once: the map so far takes the frame into the space, and the nearest
+/// centre of the codebook there gathers it. Every two seconds of speech the map is fitted again, to the means of the
+/// gathered frames and to where the first map places each centre, which counts half a frame. So sounds that have not
+/// occurred yet stay where the first map has them.
 #[derive(Clone, Debug)]
 pub struct OnlineAligner {
     finder: Finder,
@@ -32,7 +32,7 @@ pub struct OnlineAligner {
     map: Alignment,
 }
 
-/// A centre of the codebook, and what lies there.
+/// A centre of the codebook, and the mean of the frames nearest to it.
 #[derive(Clone, Debug)]
 struct Entry {
     centre: [f64; CEPSTRA],
@@ -45,7 +45,7 @@ struct Entry {
 }
 
 impl OnlineAligner {
-    /// An aligner that starts with the map `first`, or where that has no way back, with none.
+    /// An aligner that starts with the map `first`, or where that has no inverse, with none.
     pub fn new(common: &Codebook, first: &Alignment) -> Self {
         let known = first.inverse().map(|back| (first.clone(), back));
         let (map, back) = known.unwrap_or_else(|| (Alignment::identity(), Alignment::identity()));
@@ -64,7 +64,7 @@ impl OnlineAligner {
         }
     }
 
-    /// Hears the cepstra of the next frame of a talker whose frames `stats` normalise by now. The new map, where one was
+    /// Takes the cepstra of the next frame of speech, which `stats` normalise by now. Returns the new map, where one was
     /// found.
     ///
     /// # Real-time
@@ -77,7 +77,7 @@ impl OnlineAligner {
             return None;
         }
         let entry = &mut self.entries[self.finder.nearest(&self.map.row(&row_of(frames)))];
-        entry.weight = (entry.weight + 1.0).min(MEMORY);
+        entry.weight = (entry.weight + 1.0).min(LONGEST_MEAN);
         let share = 1.0 / entry.weight;
         entry.mean.iter_mut().zip(&self.recent[1]).for_each(|(mean, c)| *mean += share * (c - *mean));
         self.pushed = self.pushed.wrapping_add(1);

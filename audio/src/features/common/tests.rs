@@ -1,6 +1,6 @@
 use super::*;
 
-/// Speech of nobody: a slow walk through eight sounds, each a place in the cepstra, with some noise.
+/// Synthetic speech: a slow walk through eight sounds, each a point in the cepstra, with some noise.
 fn speech(seed: u64, frames: usize) -> RawFeatures {
     let mut state = seed;
     let mut uniform = move || {
@@ -31,7 +31,7 @@ fn book(raw: &RawFeatures) -> Option<Codebook> {
     Codebook::of([raw], &NONE)
 }
 
-/// Another person: the sounds move by a map near the identity.
+/// Another speaker: the sounds move by a map near the identity.
 fn person(by: f32) -> Alignment {
     let mut map = Alignment::identity();
     for i in 0..CEPSTRA {
@@ -49,15 +49,15 @@ fn distance(a: &RawFeatures, b: &RawFeatures) -> f32 {
 }
 
 fn spoken(who: &Alignment, seed: u64) -> RawFeatures {
-    let mut said = speech(seed, 3_000);
-    said.cepstra.iter_mut().for_each(|f| who.apply(f));
-    said
+    let mut track = speech(seed, 3_000);
+    track.cepstra.iter_mut().for_each(|f| who.apply(f));
+    track
 }
 
 #[test]
 fn one_speakers_frames_become_the_others() {
     let truth = [person(1.0), person(-1.0), person(0.0)];
-    // Everybody says something else.
+    // Each speaker has a text of their own.
     let books: Vec<Codebook> =
         truth.iter().zip(1..).filter_map(|(who, seed)| book(&spoken(who, seed))).collect();
     let (maps, reference) = align(&books).expect("three speakers");
@@ -68,7 +68,7 @@ fn one_speakers_frames_become_the_others() {
     let (before, after) = (distance(&source, &wanted), distance(&moved, &wanted));
     assert!(after < 0.35 * before, "{before} before, {after} after");
 
-    // Somebody who was not there when the space was made.
+    // A speaker who was absent when the space was made.
     let new = reference.align(&books[0]).expect("a map");
     let mut moved = source.clone();
     let to = new.then(&maps[1].inverse().expect("a map back"));
@@ -77,9 +77,9 @@ fn one_speakers_frames_become_the_others() {
     assert!(after < 0.5 * before, "{before} before, {after} after, by the reference");
 }
 
-/// What is found while somebody speaks takes him most of the way that what is found from all he said takes him.
+/// The map found online comes most of the way to the map found from the whole recording.
 #[test]
-fn a_map_is_found_while_somebody_speaks() {
+fn a_map_is_found_while_speech_comes_in() {
     let books: Vec<Codebook> =
         [0.3, -1.0, 0.0].iter().zip(1..).filter_map(|(by, seed)| book(&spoken(&person(*by), seed))).collect();
     let (maps, reference) = align(&books).expect("three speakers");
@@ -106,7 +106,7 @@ fn a_map_is_found_while_somebody_speaks() {
     );
     assert!(found.is_sorted_by(|earlier, later| later <= earlier), "{found:?}");
 
-    // What is no speech counts nothing.
+    // Frames without speech do not count.
     let pause = [-3.0; CEPSTRA];
     let mut aligner = OnlineAligner::new(&reference, &first);
     assert!((0..1000).all(|_| aligner.push(&pause, &NONE).is_none()));

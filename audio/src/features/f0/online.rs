@@ -5,7 +5,8 @@ use super::{HOP, Path, Step, TAPS, Tracker, WINDOW, energy, filtered, floor, tra
 /// Frames by which the decision lags behind the signal, beside [`LEAD`].
 pub const LAG: usize = 2;
 
-/// Samples of the signal that are there, counted from the first of the newest hop, when [`OnlineTracker::advance`] is called.
+/// Samples of the signal that are there, counted from the first of the newest hop, when [`OnlineTracker::advance`] is
+/// called.
 pub const LEAD: usize = 280;
 
 /// Hops of low-passed signal that the buffer holds ahead of the frame to be decided.
@@ -14,10 +15,10 @@ const AHEAD: usize = 2;
 /// Samples of the low-passed signal that are kept: they end half a low-pass before the signal does.
 const KEPT: usize = (AHEAD + LAG) * HOP + LEAD - TAPS / 2;
 
-/// What the loudest 30 ms fall by in a hop while nothing is as loud: 1 dB a second.
+/// By how much the level of the loudest 30 ms decays in a hop while nothing is as loud: 1 dB a second.
 const RELEASE_DB: f32 = 0.01;
 
-/// Mean square below which nothing counts as loud, -70 dBFS: before the first word, the room's noise is no measure.
+/// Mean square below which nothing counts as loud, -70 dBFS: before the first word there is only the room's noise.
 const LEAST_LOUD: f32 = 1e-7;
 
 // The segment of the frame to be decided ends within what is kept.
@@ -31,7 +32,7 @@ pub struct OnlineTracker {
     path: Path,
     /// The last frames, oldest first.
     steps: Vec<Step>,
-    /// Hops heard.
+    /// Hops so far.
     pushed: usize,
     loudest: f32,
     /// Energies of the last three hops.
@@ -47,8 +48,9 @@ impl OnlineTracker {
         Self { tracker, path: Path::new(), steps, pushed: 0, loudest: LEAST_LOUD, hops: [0.0; 3] }
     }
 
-    /// One hop further: `pcm16k` ends [`LEAD`] samples behind the first one of hop h, for h = 0, 1, 2, … in turn; the last
-    /// `new` of its samples are new, 64 or more lie before them, and none is NaN or infinite. Decides frame h - [`LAG`].
+    /// One hop further: `pcm16k` ends [`LEAD`] samples behind the first one of hop h, for h = 0, 1, 2, … in turn; the
+    /// last `new` of its samples are new, 64 or more lie before them, and none is NaN or infinite. Decides frame h -
+    /// [`LAG`].
     ///
     /// # Real-time
     /// Neither allocates nor locks.
@@ -61,7 +63,7 @@ impl OnlineTracker {
             *out = filtered(w, &self.tracker.low_pass);
         }
         if self.pushed == 0 {
-            // Ahead of the first sample there is silence, whatever the low-pass makes of it.
+            // Ahead of the first sample there is silence.
             fresh[..TAPS / 2].fill(0.0);
         }
         let hop = (AHEAD + LAG) * HOP;
