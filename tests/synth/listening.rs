@@ -17,7 +17,7 @@ fn listening(voice: &Voice, length: Length, listener: Listener) -> Synth {
 
 /// The frame at hand with its neighbours.
 fn window(listener: &Listener) -> Vec<f32> {
-    let mut rows = vec![0.0; 5 * FEATURES];
+    let mut rows = vec![0.0; 3 * FEATURES];
     assert!(listener.write(0, &mut rows));
     rows
 }

@@ -46,7 +46,7 @@ fn bunches_are_learnt_and_go_on_after_a_stop() {
     let held_out = whole.held_out.unwrap();
     assert!(held_out < 4.3, "{held_out}: the codes' frequencies alone say 4.44");
     let odd = failure(&dir.run_file("odd", &model.replace("bunch = 4", "bunch = 3"), train), false);
-    assert!(odd.ends_with("model: config: bunch is 3, wanted a divisor of condition.hop"), "{odd}");
+    assert!(odd.ends_with("model.bunch is 3, wanted a divisor of condition.hop"), "{odd}");
 }
 
 #[test]

@@ -32,7 +32,7 @@ fn a_bad_run_file_is_told_with_key_and_line() {
     let message = parse(&MODEL.replace("skip_channels = 8\n", ""), "steps = 5");
     assert!(message.contains("missing field `skip_channels`"), "{message}");
     let message = parse(&MODEL.replace("skip_channels = 8", "skip_channels = 0"), "steps = 5");
-    assert!(message.starts_with("run.toml: model: config: skip_channels is 0"), "{message}");
+    assert!(message.starts_with("run.toml: model.skip_channels is 0"), "{message}");
     let message = parse(&MODEL.replace("[1, 2, 4]", "{ cycle = 70, layers = 70 }"), "steps = 5");
     assert!(message.contains("dilations is"), "{message}");
     let none = RunFile::parse(&format!("[model]\n{MODEL}\n[train]\nsteps = 5\n"), "run.toml");

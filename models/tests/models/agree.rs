@@ -268,7 +268,7 @@ fn fused_gradient_equals_finite_differences() {
         for spec in layout.table() {
             let at = layout.range(&spec.name);
             let norm = grads[at.clone()].iter().map(|g| g * g).sum::<f32>().sqrt();
-            let h = 4e-3;
+            let h = 1e-3;
             let moved = |sign: f32| {
                 let mut p = params.clone();
                 for (p, g) in p[at.clone()].iter_mut().zip(&grads[at.clone()]) {

@@ -106,7 +106,8 @@ pub fn typed<'a>(config: &Config, frame: &'a [f32]) -> Condition<'a> {
 /// Frames of a window, of random features.
 pub fn random_table(config: &Config, n: usize, uniforms: &mut Uniforms) -> FrameTable {
     let Some(c) = config.condition.as_ref().filter(|c| c.features > 0) else { return FrameTable::default() };
-    let rows = (0..n * (c.local_len() - 1)).map(|_| uniforms.normal()).collect();
+    let local = |_| (0..c.local_len()).map(|_| uniforms.normal()).skip(1).collect::<Vec<f32>>();
+    let rows = (0..n).flat_map(local).collect();
     let sources = (0..n).map(|_| match random_flag(c, uniforms) {
         CROSS_SPEAKER => Some(TrackSource::CrossSpeaker),
         _ => Some(TrackSource::Own),

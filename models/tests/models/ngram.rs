@@ -113,6 +113,6 @@ fn a_type_that_a_family_has_no_weights_of_is_refused() {
     let mut file = file(&config, tensors);
     let mut to = |dtype| quantise(&mut file, dtype).map_err(|e| e.to_string());
     to(Dtype::F32).unwrap();
-    let message = "x: weights of i8: family `ngram` keeps its weights as f32";
+    let message = "weights of i8: family `ngram` keeps its weights as f32";
     assert_eq!(to(Dtype::I8), Err(message.to_string()));
 }

@@ -66,8 +66,10 @@ impl Config {
 pub fn half_way(file: &mut Checkpoint) -> Result<(), ModelError> {
     let config = FamilyConfig::from_header(&file.header)?;
     check(&file.tensors, &config.table())?;
-    let half_way = config.downcast::<Config>().and_then(|c| c.half_way(&file.tensors));
-    let Some((config, tensors)) = half_way else {
+    let Some(voice) = config.downcast::<Config>() else {
+        return Err(ModelError::Config(format!("family `{}`, wanted a voice (wavenet)", config.family())));
+    };
+    let Some((config, tensors)) = voice.half_way(&file.tensors) else {
         let what = "no network for cross-speaker tracks (config: `others` is 0), so nothing to put half-way";
         return Err(ModelError::Config(what.into()));
     };
