@@ -6,6 +6,8 @@
 //!
 //! ```text
 //! ar        the contract: Model (weights + state), Generator (object-safe), Likelihood, Sampler, Uniforms
+//! likelihood
+//!           what a network's outputs mean: categorical, Bernoulli, Gaussian, mixtures of Gaussians and of logistics
 //! weights   tensors by name: table, initial values, checkpoint file, the check that binds them
 //! kernels   matrix-vector products and gates, plain and for each instruction set; the only `unsafe`
 //! wavenet, char_rnn, gpt
@@ -34,6 +36,7 @@ pub mod gpt;
 #[cfg(feature = "train")]
 pub mod graph;
 pub mod kernels;
+pub mod likelihood;
 pub mod ngram;
 #[cfg(feature = "train")]
 pub mod objective;
