@@ -1,21 +1,27 @@
-# Two commands: `make demo` makes sound, `make test` passes the tests. Both install what they miss from Debian's packages.
+# `make demo` builds the player and makes sound, `make` builds the whole program, `make test` passes the tests. All of them
+# install what they miss from Debian's packages.
 
 CARGO ?= cargo
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 # All but `cuda`, which needs NVIDIA's compiler to build.
 FEATURES := train,device,mpi
-APT := $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get
+# A fresh machine may be installing its updates: wait for it.
+APT := $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300
 
-.PHONY: demo test lint limits headers rig mpi neon
+.PHONY: all demo test lint limits headers rig mpi neon wasm
 
-demo: headers
+all: headers
 	$(CARGO) build --release
+
+# Without the trainer, which takes most of the time.
+demo: headers
+	$(CARGO) build --release --no-default-features --features cli,device
 	target/release/wavesynth play --condition en_allison --track en_greeting --seconds 10 --output demo.wav
 
 test: headers rig mpi
 	$(CARGO) test --release --workspace --features $(FEATURES)
-	tests/engine_links_neither_candle_nor_cpal.sh
-	@$(MAKE) --no-print-directory neon
+	tests/links.sh
+	@$(MAKE) --no-print-directory neon wasm
 
 # The kernels for aarch64 compile, here too. tests/aarch64.sh runs them under emulation.
 ARM := aarch64-unknown-linux-gnu
@@ -23,6 +29,13 @@ neon:
 	@if command -v rustup >/dev/null && rustup target add $(ARM); then \
 	  RUSTFLAGS="-D warnings" $(CARGO) check -p wavesynth-models --tests --no-default-features --target $(ARM); \
 	else echo "NOT CHECKED: the NEON kernels, for want of rustup or of its target $(ARM)"; fi
+
+# The library compiles for browsers. tests/wasm.sh runs it in Node.
+WASM := wasm32-unknown-unknown
+wasm:
+	@if command -v rustup >/dev/null && rustup target add $(WASM); then \
+	  RUSTFLAGS="-D warnings" $(CARGO) check --lib --no-default-features --target $(WASM); \
+	else echo "NOT CHECKED: WebAssembly, for want of rustup or of its target $(WASM)"; fi
 
 # What a change must also pass before it is proposed.
 lint: headers mpi

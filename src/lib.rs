@@ -41,7 +41,9 @@
 //! evaluation. Several processes ([`ranks`]) can share one run: each has a part of the recordings, or its own windows of
 //! a text, and they meet in one mean of the gradients a step.
 
+#[cfg(feature = "cli")]
 pub mod bench;
+pub mod progress;
 pub mod quality;
 pub mod ranks;
 pub mod recordings;

@@ -1,6 +1,5 @@
-//! How near a copy is to its original recording: figures and a picture.
+//! How near a copy is to its original recording.
 
-use anyhow::Result;
 use wavesynth_audio::features::spectrum::log_mel;
 use wavesynth_audio::features::{Extractor, RawFeatures};
 
@@ -11,7 +10,7 @@ pub const BANDS: usize = 80;
 pub const RANGE_DB: f32 = 60.0;
 
 /// A power's natural logarithm in decibels.
-const DB_PER_NAT: f32 = 10.0 / std::f32::consts::LN_10;
+pub const DB_PER_NAT: f32 = 10.0 / std::f32::consts::LN_10;
 
 /// How a copy differs from its original.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -73,45 +72,6 @@ fn correlation(pairs: &[(f64, f64)]) -> Option<f64> {
     (aa > 0.0 && bb > 0.0).then(|| ab / (aa * bb).sqrt())
 }
 
-/// Pixels of a picture for each frame and each mel band.
-const ZOOM: usize = 2;
-
-/// Mel bands of a picture.
-const PICTURE_BANDS: usize = 100;
-
-/// A PNG of mel spectrograms at 16 kHz, one above the other in the order given: time to the right, 50 to 7600 Hz
-/// upwards on the mel scale, one colour scale of [`RANGE_DB`] for all.
-///
-/// # Errors
-/// A picture too large for a PNG.
-pub fn picture(signals: &[&[f32]]) -> Result<Vec<u8>> {
-    const GAP: usize = 8;
-    let spectrograms: Vec<Vec<f32>> = signals.iter().map(|x| log_mel(x, PICTURE_BANDS)).collect();
-    let frames = spectrograms.iter().map(|s| s.len() / PICTURE_BANDS).max().unwrap_or(0).max(1);
-    let loudest = spectrograms.iter().flatten().copied().fold(f32::NEG_INFINITY, f32::max);
-    let (width, panel) = (frames * ZOOM, PICTURE_BANDS * ZOOM);
-    let height = signals.len() * (panel + GAP) - GAP.min(signals.len() * GAP);
-    let mut pixels = vec![255u8; 3 * width * height];
-    for (i, spectrogram) in spectrograms.iter().enumerate() {
-        for y in 0..panel {
-            let band = (panel - 1 - y) / ZOOM;
-            for x in 0..width {
-                let level = spectrogram.get(x / ZOOM * PICTURE_BANDS + band);
-                let below = level.map_or(RANGE_DB, |l| (loudest - l) * DB_PER_NAT);
-                let c = colorous::MAGMA.eval_continuous(f64::from((1.0 - below / RANGE_DB).clamp(0.0, 1.0)));
-                let at = 3 * ((i * (panel + GAP) + y) * width + x);
-                pixels[at..at + 3].copy_from_slice(&[c.r, c.g, c.b]);
-            }
-        }
-    }
-    let mut encoded = Vec::new();
-    let mut encoder = png::Encoder::new(&mut encoded, width as u32, height as u32);
-    encoder.set_color(png::ColorType::Rgb);
-    encoder.set_depth(png::BitDepth::Eight);
-    encoder.write_header()?.write_image_data(&pixels)?;
-    Ok(encoded)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -147,13 +107,5 @@ mod tests {
         assert!(falling.f0_correlation.unwrap() < -0.9, "{falling:?}");
         let silent = compare(&x, &vec![0.0; x.len()]);
         assert!(silent.voicing_error > 0.9 && silent.f0_correlation.is_none());
-    }
-
-    #[test]
-    fn the_picture_is_a_png_of_both() {
-        let x = glide(100.0, 200.0);
-        let bytes = picture(&[&x, &x[..8000]]).unwrap();
-        let reader = png::Decoder::new(std::io::Cursor::new(bytes)).read_info().unwrap();
-        assert_eq!((reader.info().width, reader.info().height), (200, 408));
     }
 }

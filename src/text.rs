@@ -1,5 +1,6 @@
 //! A text model: a loaded model with the tokeniser that it was trained with.
 
+#[cfg(feature = "cli")]
 pub mod compare;
 mod stream;
 mod tokenizer;

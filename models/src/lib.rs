@@ -5,16 +5,19 @@
 //! otherwise compute again.
 //!
 //! ```text
-//! ar        the contract: Model (weights + state), Generator (object-safe), Likelihood, Sampler, Uniforms
+//! ar        the contract: Model (weights + state), Generator (object-safe), Sampler, Uniforms
+//! family    what a family of networks is, its type forgotten once; families lists them, a folder each:
+//!           the equation and Config::table(), family.rs what it says of itself, step.rs the engine, graph.rs the
+//!           teacher-forced reading on candle, fused.rs the trainer's own forward and backward
+//! likelihood
+//!           what a network's outputs mean: categorical, Bernoulli, Gaussian, mixtures of Gaussians and of logistics
+//! condition, order
+//!           what a network is given beside the past, and which variable each step fills
+//! loaded    a checkpoint of any family as a model
 //! weights   tensors by name: table, initial values, checkpoint file, the check that binds them
 //! kernels   matrix-vector products and gates, plain and for each instruction set; the only `unsafe`
-//! wavenet, char_rnn, gpt
-//!           the families, each: the equation and Config::table(), step.rs the engine, graph.rs the teacher-forced
-//!           reading on candle, fused.rs the trainer's own forward and backward
-//! ngram     the baseline: the equation and Config::table(), count.rs from a text to the table, step.rs the engine
-//! graph, fused, dropout
-//!           what the families' graphs share, and what their own forward and backward passes do
-//! zoo       the one `match` over families
+//! objective, graph, fused, dropout
+//!           what a trainer minimises, what the families' graphs share, and what their own passes do
 //! ```
 //!
 //! The crate knows no device and no file but checkpoints. Without the feature `train` it links neither candle nor
@@ -36,6 +39,7 @@ mod fused;
 pub mod graph;
 pub mod in_file;
 pub mod kernels;
+pub mod likelihood;
 pub mod loaded;
 #[cfg(feature = "train")]
 pub mod objective;

@@ -7,6 +7,7 @@ use std::path::Path;
 use wavesynth_models::ar::{Sampling, Uniforms};
 use wavesynth_models::condition::ConditionValues;
 use wavesynth_models::kernels::Isa;
+use wavesynth_models::likelihood::LikelihoodConfig;
 use wavesynth_models::loaded::{Loaded, quantise};
 use wavesynth_models::weights::{Checkpoint, Dtype};
 
@@ -93,5 +94,42 @@ fn a_stream_neither_allocates_nor_frees() {
             }
         });
         assert_eq!(n, 0, "streams of {} {} {dtype}", path.display(), isa.name());
+    }
+}
+
+#[test]
+fn likelihoods_neither_allocate_nor_free() {
+    let configs = [
+        r#"{"name": "categorical", "classes": 256}"#,
+        r#"{"name": "bernoulli"}"#,
+        r#"{"name": "gaussian", "dims": 3}"#,
+        r#"{"name": "gaussian_mixture", "components": 20, "dims": 2}"#,
+        r#"{"name": "logistic_mixture", "components": 10, "levels": 65536}"#,
+        r#"{"name": "logistic_mixture", "components": 10, "channels": 3, "levels": 256}"#,
+    ];
+    for text in configs {
+        let config: LikelihoodConfig = serde_json::from_str(text).unwrap();
+        let likelihood = config.get();
+        let mut uniforms = Uniforms::new(5);
+        #[cfg_attr(
+            not(feature = "train"),
+            allow(unused_mut, reason = "the loss writes the gradient into it")
+        )]
+        let mut row: Vec<f32> =
+            (0..likelihood.params().next_multiple_of(16)).map(|_| uniforms.normal()).collect();
+        for temperature in [0.0, 0.8] {
+            let mut sampler = config.sampler(Sampling { temperature, top_k: 3, top_p: 0.9, min_p: 0.1 });
+            let mut out = [0.0; 4];
+            let n = count(|| {
+                for _ in 0..50 {
+                    let u = [0; 4].map(|_| uniforms.next_uniform());
+                    let x = likelihood.draw(&row, &mut sampler, &u, &mut out);
+                    likelihood.nll(&row, x);
+                    #[cfg(feature = "train")]
+                    likelihood.loss_and_gradient(&mut row, x, 0.1);
+                }
+            });
+            assert_eq!(n, 0, "{text}");
+        }
     }
 }

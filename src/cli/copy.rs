@@ -1,5 +1,7 @@
 //! `wavesynth copy`: copy-synthesis.
 
+mod picture;
+
 use super::args::{self, ModelArgs, PolicyArgs};
 use super::{output, usage};
 use anyhow::{Context, Result};
@@ -7,6 +9,7 @@ use rayon::prelude::*;
 use serde::Serialize;
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use wavesynth::progress::Progress;
 use wavesynth::quality::{self, Difference};
 use wavesynth::synth::{Conditioning, Length, Part, Synth, UniformSource, without_denormals};
 use wavesynth::voice::Voice;
@@ -98,7 +101,7 @@ pub fn run(args: Args) -> Result<()> {
     if let Some(dir) = &args.output {
         std::fs::create_dir_all(dir).with_context(|| format!("cannot make {}", dir.display()))?;
     }
-    let bar = output::progress_bar(args.inputs.len() as u64, "{wide_bar} {pos}/{len} inputs");
+    let bar = Progress::new(args.inputs.len() as u64, "{wide_bar} {pos}/{len} inputs");
     let copies: Vec<(Row, Vec<f32>, Vec<f32>)> = args
         .inputs
         .par_iter()
@@ -109,9 +112,9 @@ pub fn run(args: Args) -> Result<()> {
             done
         })
         .collect::<Result<_>>()?;
-    bar.finish_and_clear();
+    bar.finish();
     if let (Some(path), Some((_, original, copy))) = (&args.picture, copies.first()) {
-        let png = quality::picture(&[original, copy])?;
+        let png = picture::spectrograms(&[original, copy])?;
         output::whole_file(path, |w| Ok(w.write_all(&png)?))?;
     }
     let inputs: Vec<Row> = copies.into_iter().map(|(row, ..)| row).collect();

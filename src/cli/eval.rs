@@ -9,6 +9,7 @@ use rayon::prelude::*;
 use serde::Serialize;
 use std::f64::consts::LN_2;
 use std::path::{Path, PathBuf};
+use wavesynth::progress::Progress;
 use wavesynth::recordings;
 use wavesynth::synth::{Conditioning, Forced, without_denormals};
 use wavesynth::voice::Voice;
@@ -87,7 +88,7 @@ pub fn run(args: Args) -> Result<()> {
         );
     }
     let stats = args.condition.condition()?.and_then(|c| c.stats);
-    let bar = output::progress_bar(args.inputs.len() as u64, "{wide_bar} {pos}/{len} inputs");
+    let bar = Progress::new(args.inputs.len() as u64, "{wide_bar} {pos}/{len} inputs");
     let nats: Vec<Vec<f32>> = args
         .inputs
         .par_iter()
@@ -97,7 +98,7 @@ pub fn run(args: Args) -> Result<()> {
             nats
         })
         .collect::<Result<_>>()?;
-    bar.finish_and_clear();
+    bar.finish();
 
     let sums: Vec<f64> = nats.iter().map(|n| n.iter().map(|&v| f64::from(v)).sum()).collect();
     let symbols = nats.iter().map(Vec::len).sum();

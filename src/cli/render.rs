@@ -11,6 +11,7 @@ use serde::Serialize;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
+use wavesynth::progress::Progress;
 use wavesynth::synth::{Length, Part, Synth, UniformSource, without_denormals};
 use wavesynth_audio::sink::{FileSink, Format, PipeSink, Sink};
 
@@ -212,7 +213,7 @@ pub fn write_all(
     before_it_appears: impl FnOnce(&Synth) -> Result<()>,
 ) -> Result<Summary> {
     let rate = f64::from(synth.sample_rate());
-    let bar = output::progress_bar(synth.end(), "{wide_bar} {percent:>3} %  {msg}  {eta} left");
+    let bar = Progress::new(synth.end(), "{wide_bar} {percent:>3} %  {msg}  {eta} left");
     let (start, cpu) = (Instant::now(), output::cpu_time());
     let mut shown = start;
     pump(synth, sink.as_mut(), |synth| {
@@ -220,14 +221,13 @@ pub fn write_all(
             shown = Instant::now();
             let seconds = synth.position() as f64 / rate;
             let speed = seconds / start.elapsed().as_secs_f64();
-            bar.set_message(format!("{seconds:.1} s  {speed:.2} x real time"));
-            bar.set_position(synth.position());
+            bar.set(synth.position(), format!("{seconds:.1} s  {speed:.2} x real time"));
         }
     })
-    .inspect_err(|_| bar.finish_and_clear())?;
+    .inspect_err(|_| bar.finish())?;
     before_it_appears(synth)?;
     sink.finish()?;
-    bar.finish_and_clear();
+    bar.finish();
     let wall_s = start.elapsed().as_secs_f64();
     let seconds = synth.position() as f64 / rate;
     Ok(Summary {

@@ -122,6 +122,7 @@ impl Conditioning {
     }
 
     /// A conditioning by its parts, for voices whose sizes are known to fit.
+    #[cfg(any(feature = "cli", feature = "train"))]
     pub(crate) fn of(speaker: Option<Vec<f32>>, track: Option<Vec<f32>>) -> Self {
         Self {
             speaker: speaker.map(|values| SpeakerPart { values, id: None, conversion: None }),

@@ -18,7 +18,7 @@ pub struct SessionSetup {
     pub device_rate: u32,
     /// Size of the ring in samples at that rate.
     pub ring_samples: usize,
-    /// Whether to ask the system for real-time scheduling of the engine thread.
+    /// Whether to ask the system for real-time scheduling of the engine thread, in a build with the feature `device`.
     pub realtime: bool,
 }
 
@@ -147,7 +147,14 @@ impl<O> Session<O> {
     }
 }
 
+/// Without sound devices nothing is played in real time.
+#[cfg(not(feature = "device"))]
+fn raise_priority() -> bool {
+    false
+}
+
 /// Asks for real-time scheduling; most systems refuse it to ordinary users, and playing works without.
+#[cfg(feature = "device")]
 fn raise_priority() -> bool {
     #[cfg(unix)]
     {

@@ -3,13 +3,12 @@
 
 use super::config::RunFile;
 use super::recording::{Extracted, FrontEnd, Recording, short_hex, unit_hash};
-use super::report;
 use super::slots::FileWeights;
+use crate::progress::Progress;
 use crate::ranks::Ranks;
 use crate::recordings;
 use crate::voice::SpeakerSection;
 use anyhow::{Context, Result, anyhow, bail, ensure};
-use indicatif::ProgressBar;
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
@@ -18,6 +17,9 @@ use std::path::{Path, PathBuf};
 use wavesynth_audio::features::common::{self, Codebook};
 use wavesynth_audio::features::{Extractor, FEATURES, RawFeatures, SpeakerStats};
 use wavesynth_audio::wav;
+
+/// The bar while they are read.
+const READING: &str = "reading recordings {wide_bar} {pos}/{len} files, {eta} left";
 
 /// The recordings of a run, by speaker and file name.
 #[derive(Debug, Clone)]
@@ -113,8 +115,8 @@ impl SpeechCorpus {
         corpus.own = corpus.file_weights.of(ranks.rank(), ranks.size());
         let kept = corpus.file_weights.kept_by(ranks.rank(), ranks.size());
         let bar = match ranks.is_first() {
-            true => report::loading(corpus.wanted().count() as u64),
-            false => ProgressBar::hidden(),
+            true => Progress::new(corpus.wanted().count() as u64, READING),
+            false => Progress::hidden(),
         };
         let mut books = Vec::new();
         for (speaker, named) in folders.iter().enumerate() {
@@ -122,7 +124,7 @@ impl SpeechCorpus {
                 corpus.read(speaker, &named.0, &kept, &front, ranks, &bar).with_context(|| at(named))?,
             );
         }
-        bar.finish_and_clear();
+        bar.finish();
         if books.len() == folders.len()
             && let Some((maps, reference)) = common::align(&books)
         {
@@ -186,7 +188,7 @@ impl SpeechCorpus {
         kept: &Range<usize>,
         front: &FrontEnd,
         ranks: &Ranks,
-        bar: &ProgressBar,
+        bar: &Progress,
     ) -> Result<Option<Codebook>> {
         let wanted: Vec<_> = self.wanted().filter(|(_, f)| f.speaker == speaker).collect();
         let extracted: Result<Vec<Extracted>> = wanted

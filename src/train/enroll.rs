@@ -3,10 +3,11 @@
 use super::config::{Engine, Train};
 use super::device::Device;
 use super::held_out::HeldOutSpeech;
+use super::objective;
 use super::optim::{AdamW, Moments, Schedule};
 use super::recording::{Extracted, FrontEnd, Recording, unit_hash};
 use super::window::{Cutter, Pool};
-use super::{objective, report};
+use crate::progress::Progress;
 use crate::ranks::Ranks;
 use crate::recordings;
 use crate::voice::{VoiceSection, wavenet_config};
@@ -199,7 +200,7 @@ fn learn(
     let mut sum = vec![0.0f64; vector.len()];
     let mut counted = 0;
     let pool: Pool = known.iter().collect();
-    let bar = report::bar(options.steps, "enrolling {wide_bar} {pos}/{len} steps, {eta} left");
+    let bar = Progress::new(options.steps, "enrolling {wide_bar} {pos}/{len} steps, {eta} left");
     for step in 0..options.steps {
         let mut uniforms = Uniforms::keyed(options.seed, step);
         let batch: Vec<_> = (0..BATCH)
@@ -217,7 +218,7 @@ fn learn(
         }
         bar.inc(1);
     }
-    bar.finish_and_clear();
+    bar.finish();
     ensure!(vector.iter().all(|v| v.is_finite()), "the vector diverged; check the recordings");
     Ok(sum.iter().map(|s| (s / f64::from(counted.max(1))) as f32).collect())
 }

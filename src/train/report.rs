@@ -2,8 +2,8 @@
 
 use super::held_out::Evaluation;
 use super::state::TrainingState;
+use crate::progress::Progress;
 use anyhow::{Context, Result};
-use indicatif::{ProgressBar, ProgressStyle};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -28,22 +28,6 @@ const VERDICTS: [(f64, &str); 6] = [
 /// The meaning of held-out nats per sample.
 pub fn verdict(nats: f64) -> &'static str {
     VERDICTS.iter().find(|(above, _)| nats > *above).map_or(VERDICTS[5].1, |v| v.1)
-}
-
-/// A bar for reading `files` recordings; invisible where stderr is no terminal.
-pub fn loading(files: u64) -> ProgressBar {
-    bar(files, "reading recordings {wide_bar} {pos}/{len} files, {eta} left")
-}
-
-/// A bar on stderr; invisible where that is no terminal.
-pub fn bar(len: u64, template: &str) -> ProgressBar {
-    let style = ProgressStyle::with_template(template);
-    let bar = ProgressBar::new(len);
-    // The templates are constants of this file, and a test draws them.
-    if let Ok(style) = style {
-        bar.set_style(style.progress_chars("=> "));
-    }
-    bar
 }
 
 /// Bytes with a unit.
@@ -79,7 +63,7 @@ pub struct StepLog {
 
 /// Progress bar and log of a run.
 pub struct Reporter {
-    bar: ProgressBar,
+    bar: Progress,
     csv: std::fs::File,
     path: PathBuf,
     unit: &'static str,
@@ -110,8 +94,8 @@ impl Reporter {
         });
         wavesynth_audio::file::write(path, text.as_bytes()).with_context(at)?;
         let csv = std::fs::OpenOptions::new().append(true).open(path).with_context(at)?;
-        let bar = bar(state.steps, "{wide_bar} {pos}/{len} {msg}");
-        bar.set_position(state.step);
+        let bar = Progress::new(state.steps, "{wide_bar} {pos}/{len} {msg}");
+        bar.set(state.step, String::new());
         Ok(Self {
             bar,
             csv,
@@ -124,7 +108,7 @@ impl Reporter {
 
     /// Prints a line on stderr.
     pub fn print(&self, line: &str) {
-        self.bar.suspend(|| eprintln!("{line}"));
+        self.bar.print(line);
     }
 
     /// Shows `state` after `step`, a held-out reading in the words of `verdict`; with `log`, also writes its row.
@@ -182,14 +166,13 @@ impl Reporter {
                 eprintln!("step {}/{}: {message}", state.step, state.steps);
             }
         }
-        self.bar.set_position(state.step);
-        self.bar.set_message(message);
+        self.bar.set(state.step, message);
         Ok(())
     }
 
     /// Removes the bar.
     pub fn finish(&self) {
-        self.bar.finish_and_clear();
+        self.bar.finish();
     }
 }
 

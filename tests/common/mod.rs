@@ -16,6 +16,12 @@ use wavesynth_models::kernels::Isa;
 use wavesynth_models::loaded::Loaded;
 use wavesynth_models::weights::{Checkpoint, Layout};
 
+/// The built program; empty in a build without the feature `cli`.
+const PROGRAM: &str = match option_env!("CARGO_BIN_EXE_wavesynth") {
+    Some(path) => path,
+    None => "",
+};
+
 /// Name of the small voice's speaker space.
 pub const SPACE: &str = "test";
 
@@ -140,7 +146,7 @@ impl Folder {
 
     /// The program, run in this folder.
     pub fn command(&self, args: &str) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_wavesynth"));
+        let mut command = Command::new(PROGRAM);
         command.current_dir(self.0.path()).args(args.split_whitespace()).stdin(Stdio::null());
         command
     }

@@ -12,12 +12,12 @@
 //! far, fit the map to the pairs by least squares, and repeat. The frames are centres of k-means over frames with their
 //! neighbours, a [`Codebook`].
 
+mod linear;
 mod online;
 
 pub use online::OnlineAligner;
 
 use super::{CEPSTRA, CLAMP, RawFeatures, SpeakerStats, write_cepstra};
-use nalgebra::SMatrix;
 use serde::{Deserialize, Serialize};
 
 /// Values of a codebook's row: the frame before, the frame, the frame behind.
@@ -104,12 +104,13 @@ impl Alignment {
 
     /// The map back; `None` where there is none within the bounds of [`Alignment::is_valid`].
     pub fn inverse(&self) -> Option<Self> {
-        let matrix = SMatrix::<f64, CEPSTRA, CEPSTRA>::from_fn(|i, k| f64::from(self.matrix[i][k]));
-        let back = matrix.try_inverse()?;
-        let offset = back * SMatrix::<f64, CEPSTRA, 1>::from_fn(|i, _| -f64::from(self.offset[i]));
+        let back = linear::inverse(self.matrix.map(|row| row.map(f64::from)))?;
         let inverse = Self {
-            matrix: std::array::from_fn(|i| std::array::from_fn(|k| back[(i, k)] as f32)),
-            offset: std::array::from_fn(|i| offset[i] as f32),
+            matrix: back.map(|row| row.map(|v| v as f32)),
+            offset: back.map(|row| {
+                let terms = row.iter().zip(self.offset).map(|(m, o)| m * -f64::from(o));
+                terms.reduce(|sum, term| sum + term).unwrap_or(0.0) as f32
+            }),
         };
         inverse.is_bounded().then_some(inverse)
     }
@@ -277,21 +278,27 @@ struct Pair {
 /// Ridge regression of the targets on the frames.
 fn regress(pairs: &[Pair]) -> Option<Alignment> {
     let held = RIDGE * pairs.iter().map(|p| p.weight).sum::<f64>();
-    let mut squares = SMatrix::<f64, INPUTS, INPUTS>::identity() * held;
-    let mut products = SMatrix::<f64, INPUTS, CEPSTRA>::identity() * held;
+    let mut squares: [[f64; INPUTS]; INPUTS] = scaled_unit(held);
+    // Column by column.
+    let mut products: [[f64; INPUTS]; CEPSTRA] = scaled_unit(held);
     for Pair { from, to, weight } in pairs {
         let input = |i: usize| from.get(i).copied().unwrap_or(1.0);
         for i in 0..INPUTS {
             let share = weight * input(i);
-            (0..INPUTS).for_each(|k| squares[(i, k)] += share * input(k));
-            (0..CEPSTRA).for_each(|k| products[(i, k)] += share * to[k]);
+            (0..INPUTS).for_each(|k| squares[i][k] += share * input(k));
+            (0..CEPSTRA).for_each(|k| products[k][i] += share * to[k]);
         }
     }
-    let map = squares.cholesky()?.solve(&products);
+    linear::solve(squares, &mut products)?;
     Some(Alignment {
-        matrix: std::array::from_fn(|i| std::array::from_fn(|k| map[(k, i)] as f32)),
-        offset: std::array::from_fn(|i| map[(CEPSTRA, i)] as f32),
+        matrix: products.map(|column| std::array::from_fn(|k| column[k] as f32)),
+        offset: products.map(|column| column[CEPSTRA] as f32),
     })
+}
+
+/// `value` on the diagonal.
+fn scaled_unit<const R: usize, const C: usize>(value: f64) -> [[f64; C]; R] {
+    std::array::from_fn(|i| std::array::from_fn(|k| if i == k { value } else { 0.0 }))
 }
 
 /// Gives the mapped frames the mean and the deviation of their targets. A regression draws to the mean, the more the

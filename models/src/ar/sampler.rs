@@ -88,6 +88,16 @@ impl Sampler {
         }
     }
 
+    /// What divides the logits.
+    pub(crate) fn temperature(&self) -> f32 {
+        self.sampling.temperature
+    }
+
+    /// The weights w_i by which the last [`Sampler::pick`] at a temperature above 0 picked.
+    pub(crate) fn weights(&self) -> &[f32] {
+        &self.weights[..self.classes]
+    }
+
     /// Changes how symbols are drawn from the next one on.
     ///
     /// # Real-time

@@ -272,6 +272,7 @@ struct Accumulate<'a> {
 
 impl Kernel for Accumulate<'_> {
     type Output = ();
+    const INTEGER: bool = true;
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {

@@ -99,7 +99,7 @@ macro_rules! simd {
             #[inline(always)]
             fn call<K: Kernel>(self, kernel: K) -> K::Output {
                 // SAFETY: the token proves the instruction set.
-                unsafe { if DOT { $shell_dot(kernel) } else { $shell(kernel) } }
+                unsafe { if DOT && K::INTEGER { $shell_dot(kernel) } else { $shell(kernel) } }
             }
             #[inline(always)]
             fn splat(self, x: f32) -> Self::V {

@@ -10,6 +10,7 @@ mod common;
 mod golden;
 mod gpt;
 mod half_way;
+mod likelihood;
 mod lockstep;
 mod ngram;
 #[cfg(feature = "train")]

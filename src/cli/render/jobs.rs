@@ -4,13 +4,13 @@ use super::{Args, BLOCK, format};
 use crate::cli::args::{ConditionArgs, LengthArgs};
 use crate::cli::{interrupt, output};
 use anyhow::{Context, Result, bail, ensure};
-use indicatif::ProgressBar;
 use rayon::prelude::*;
 use serde::Serialize;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
+use wavesynth::progress::Progress;
 use wavesynth::ranks::Ranks;
 use wavesynth::synth::{Ensemble, Length, Part, UniformSource, without_denormals};
 use wavesynth::voice::Voice;
@@ -69,12 +69,12 @@ pub fn run(args: &Args, path: &Path, ranks: &Ranks) -> Result<()> {
     let own = share(missing, ranks);
 
     let total: u64 = own.iter().map(|j| j.samples).sum();
-    let bar = output::progress_bar(total, "{wide_bar} {percent:>3} %  {eta} left");
+    let bar = Progress::new(total, "{wide_bar} {percent:>3} %  {eta} left");
     let crew = Crew { args, voice: &voice, format, jobs: &own, next: AtomicUsize::new(0), bar: &bar };
     let threads = rayon::current_num_threads().min(own.len());
     let streams = own.len().div_ceil(threads.max(1)).min(STREAMS);
     let done = (0..threads).into_par_iter().try_for_each(|_| crew.work(streams));
-    bar.finish_and_clear();
+    bar.finish();
     if interrupt::count() > 0 {
         bail!("interrupted; the same command makes the files that are missing");
     }
@@ -186,7 +186,7 @@ struct Crew<'a> {
     jobs: &'a [&'a Job],
     /// The first job that no thread has taken.
     next: AtomicUsize,
-    bar: &'a ProgressBar,
+    bar: &'a Progress,
 }
 
 impl Crew<'_> {

@@ -26,6 +26,7 @@ struct Gated<'a> {
 
 impl Kernel for Gated<'_> {
     type Output = ();
+    const INTEGER: bool = true;
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {

@@ -52,6 +52,7 @@ struct Accumulate<'a> {
 
 impl Kernel for Accumulate<'_> {
     type Output = ();
+    const INTEGER: bool = true;
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
@@ -71,6 +72,7 @@ struct Gated<'a> {
 
 impl Kernel for Gated<'_> {
     type Output = ();
+    const INTEGER: bool = true;
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
@@ -107,6 +109,7 @@ struct Columns<'a> {
 
 impl Kernel for Columns<'_> {
     type Output = ();
+    const INTEGER: bool = true;
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
