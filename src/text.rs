@@ -61,7 +61,7 @@ impl TextModel {
     /// The same where `before`, and nothing else, stands before the first symbol.
     pub fn score_after(&self, before: Symbol, symbols: &[Symbol]) -> Vec<f32> {
         let mut stream = self.model.generator(Sampling::default());
-        stream.reset_after(before);
-        symbols.iter().map(|&x| stream.score(x)).collect()
+        stream.reset_after(before.into());
+        symbols.iter().map(|&x| stream.score(x.into())).collect()
     }
 }

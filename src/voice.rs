@@ -4,7 +4,8 @@ use crate::text;
 use anyhow::{Context, Result, bail, ensure};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
-use wavesynth_audio::{cond, features, mulaw};
+use wavesynth_audio::pcm::Encoding;
+use wavesynth_audio::{cond, features};
 use wavesynth_models::families::wavenet;
 use wavesynth_models::family::FamilyConfig;
 use wavesynth_models::kernels::Isa;
@@ -50,6 +51,8 @@ pub struct Voice {
     pub config: wavenet::Config,
     /// Its front end.
     pub section: VoiceSection,
+    /// How its symbols become samples.
+    pub encoding: Encoding,
 }
 
 /// The sizes of a network that makes sound; `path` is used in errors only.
@@ -117,12 +120,9 @@ impl Voice {
         let config = wavenet_config(&model.config, path)?.clone();
         let section = VoiceSection::from_header(&model.header, path)?;
         let path = path.display();
-        ensure!(
-            config.classes == mulaw::CLASSES,
-            "{path}: {} classes, a voice has {}",
-            config.classes,
-            mulaw::CLASSES
-        );
+        let classes = model.config.facts().likelihood.classes();
+        let encoding = Encoding::of_classes(classes)
+            .with_context(|| format!("{path}: {classes} classes, a voice has 256 or 65,536"))?;
         if let Some(c) = &config.condition {
             ensure!(
                 c.speakers == section.speakers.len(),
@@ -138,7 +138,7 @@ impl Voice {
                 );
             }
         }
-        Ok(Self { model, config, section })
+        Ok(Self { model, config, section, encoding })
     }
 
     /// The track that the voice takes; `None` for a voice that takes none.

@@ -82,7 +82,7 @@ fn the_synth_does_not_allocate() {
         synth.resume();
         while synth.fill(&mut block) == block.len() {}
         forced.score(7);
-        forced.logits(9, &mut row);
+        forced.parameters(9, &mut row);
     });
     assert_eq!((n, synth.position()), (0, 8000));
 }

@@ -2,7 +2,7 @@
 
 use assert_no_alloc::{AllocDisabler, assert_no_alloc, reset_violation_count, violation_count};
 use std::hint::black_box;
-use wavesynth_audio::pcm::{Decoder, PreEmphasis};
+use wavesynth_audio::pcm::{Decoder, Encoding, PreEmphasis};
 use wavesynth_audio::resample::StreamResampler;
 use wavesynth_audio::{features, mulaw, ring, sink};
 
@@ -24,7 +24,7 @@ fn the_real_time_side_does_not_allocate() {
     let block: Vec<f32> = (0..480).map(|i| (i as f32 * 0.1).sin()).collect();
     let mut pcm = vec![0.0f32; 480];
 
-    let (mut pre, mut decoder) = (PreEmphasis::new(0.85), Decoder::new(0.85));
+    let (mut pre, mut decoder) = (PreEmphasis::new(0.85), Decoder::new(0.85, Encoding::MuLaw));
     assert_eq!(
         allocations(|| {
             for (x, y) in block.iter().zip(&mut pcm) {

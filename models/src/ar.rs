@@ -7,19 +7,18 @@
 //! `reset`, `condition`, `step`, `next` and `score` may run on the engine thread: they never allocate, lock, log or
 //! touch a file, and they cannot fail.
 
-mod likelihood;
 mod sampler;
 mod stream;
 mod streams;
 mod uniforms;
 
-pub use likelihood::Likelihood;
 pub use sampler::{Sampler, Sampling, SamplingError};
 pub use stream::Stream;
 pub use streams::Streams;
 pub use uniforms::Uniforms;
 
 use crate::condition::Condition;
+use crate::likelihood::{LikelihoodConfig, Value, Values};
 
 /// A mu-law code, a byte, a token id or a pixel level.
 pub type Symbol = u16;
@@ -31,7 +30,7 @@ pub trait Model: Send + Sync {
     type State: Clone + Send;
 
     /// What the parameters returned by [`Model::step`] mean.
-    fn likelihood(&self) -> Likelihood;
+    fn likelihood(&self) -> LikelihoodConfig;
 
     /// The symbol that stands for x_{−1}, before anything was said.
     fn start(&self) -> Symbol;
@@ -64,14 +63,14 @@ pub trait Model: Send + Sync {
     ///
     /// # Real-time
     /// Yes.
-    fn step<'s>(&self, state: &'s mut Self::State, x: Symbol) -> &'s [f32];
+    fn step<'s>(&self, state: &'s mut Self::State, x: Value) -> &'s [f32];
 
     /// Floats of scratch that [`Model::step_many`] wants for so many streams.
     fn scratch_len(&self, streams: usize) -> usize {
         streams * self.likelihood().params()
     }
 
-    /// One [`Model::step`] for each of N streams: `symbols` \[N\] are absorbed, and the parameters come back as N rows of
+    /// One [`Model::step`] for each of N streams: `values` \[N\] are absorbed, and the parameters come back as N rows of
     /// equal length, the first `likelihood().params()` values of each. The same bits as N single steps; faster where
     /// weights that were read serve all streams. `scratch` is `scratch_len(N)` floats whose contents don't matter.
     ///
@@ -80,18 +79,13 @@ pub trait Model: Send + Sync {
     ///
     /// # Real-time
     /// Yes.
-    fn step_many<'s>(
-        &self,
-        states: &mut [Self::State],
-        symbols: &[Symbol],
-        scratch: &'s mut [f32],
-    ) -> &'s [f32] {
-        assert_eq!(states.len(), symbols.len(), "a symbol for every stream");
+    fn step_many<'s>(&self, states: &mut [Self::State], values: Values, scratch: &'s mut [f32]) -> &'s [f32] {
+        assert_eq!(states.len(), values.len(), "a value for every stream");
         let params = self.likelihood().params();
-        for ((state, &x), out) in states.iter_mut().zip(symbols).zip(scratch.chunks_exact_mut(params)) {
-            out.copy_from_slice(self.step(state, x));
+        for (i, (state, out)) in states.iter_mut().zip(scratch.chunks_exact_mut(params)).enumerate() {
+            out.copy_from_slice(self.step(state, values.get(i)));
         }
-        &scratch[..symbols.len() * params]
+        &scratch[..values.len() * params]
     }
 
     /// The embedding table of the condition, row by row; empty without one.
@@ -111,11 +105,11 @@ pub trait Model: Send + Sync {
 
 /// A stream of symbols with the model's type forgotten.
 ///
-/// Each of `next`, `score` and `logits` moves the stream by exactly one symbol; they can be mixed freely (score a
+/// Each of `draw`, `next`, `score` and `parameters` moves the stream by exactly one symbol; they can be mixed freely (score a
 /// prompt, then draw).
 pub trait Generator: Send {
     /// What is predicted.
-    fn likelihood(&self) -> Likelihood;
+    fn likelihood(&self) -> LikelihoodConfig;
 
     /// Back to before the first symbol; the condition becomes all zeros.
     ///
@@ -123,12 +117,12 @@ pub trait Generator: Send {
     /// Yes.
     fn reset(&mut self);
 
-    /// As [`Generator::reset`], with `x` for what stands before the first symbol in place of the start symbol: a stream
-    /// that begins in the middle.
+    /// As [`Generator::reset`], with `x` for what stands before the first value in place of the start: a stream that begins
+    /// in the middle.
     ///
     /// # Real-time
     /// Yes.
-    fn reset_after(&mut self, x: Symbol);
+    fn reset_after(&mut self, x: Value);
 
     /// Holds `condition` for the symbols that follow.
     ///
@@ -148,23 +142,38 @@ pub trait Generator: Send {
     /// Yes.
     fn set_sampling(&mut self, sampling: Sampling);
 
-    /// Draws the next symbol. `uniform` is uniform in [0, 1): randomness is an argument, so that a run can be replayed.
+    /// Draws the next value. `uniforms` are as many numbers in [0, 1) as the likelihood takes: randomness is an argument, so
+    /// that a run can be replayed.
+    ///
+    /// # Panics
+    /// When they are too few.
     ///
     /// # Real-time
     /// Yes.
-    fn next(&mut self, uniform: f32) -> Symbol;
+    fn draw(&mut self, uniforms: &[f32]) -> Value<'_>;
+
+    /// [`Generator::draw`] for a likelihood over symbols, which takes one uniform number.
+    ///
+    /// # Panics
+    /// For a likelihood over vectors.
+    ///
+    /// # Real-time
+    /// Yes.
+    fn next(&mut self, uniform: f32) -> Symbol {
+        self.draw(&[uniform]).symbol()
+    }
 
     /// Teacher forcing: −ln p(x | past) in nats at temperature 1, then absorbs `x`.
     ///
     /// # Real-time
     /// Yes.
-    fn score(&mut self, x: Symbol) -> f32;
+    fn score(&mut self, x: Value) -> f32;
 
-    /// Writes the parameters of the next symbol's distribution into `out`, then absorbs `x`.
+    /// Writes the parameters of the next value's distribution into `out`, then absorbs `x`.
     ///
     /// # Real-time
     /// Yes.
-    fn logits(&mut self, x: Symbol, out: &mut [f32]);
+    fn parameters(&mut self, x: Value, out: &mut [f32]);
 
     /// Another stream with the same past.
     fn fork(&self) -> Box<dyn Generator>;
@@ -186,7 +195,7 @@ pub trait Generator: Send {
 /// All methods that take a stream, when there is no such one.
 pub trait Generators: Send {
     /// What is predicted.
-    fn likelihood(&self) -> Likelihood;
+    fn likelihood(&self) -> LikelihoodConfig;
 
     /// Number of streams, running or not.
     fn len(&self) -> usize;

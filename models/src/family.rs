@@ -10,10 +10,11 @@ mod registry;
 pub use keys::{Given, GivenCondition, Keys, ModelKeys};
 pub use registry::Registered;
 
-use crate::ar::{Generator, Generators, Likelihood, Model, Sampling, Stream, Streams, Symbol};
+use crate::ar::{Generator, Generators, Model, Sampling, Stream, Streams, Symbol};
 use crate::condition::ConditionSpec;
 use crate::config::ConfigError;
 use crate::kernels::Isa;
+use crate::likelihood::LikelihoodConfig;
 #[cfg(feature = "train")]
 use crate::objective::{Learning, Objective, ObjectiveOptions};
 use crate::order::Order;
@@ -29,7 +30,7 @@ use std::sync::Arc;
 #[derive(Debug, Clone, PartialEq)]
 pub struct Facts {
     /// What the outputs are the parameters of.
-    pub likelihood: Likelihood,
+    pub likelihood: LikelihoodConfig,
     /// The symbol that stands for x_{−1}.
     pub start: Symbol,
     /// Which variable each step fills.

@@ -1,9 +1,10 @@
 //! What the teacher-forced graphs share: tensors on a candle device, batches of windows padded to one length, the loss
 //! and its gradient by candle.
 
+use crate::likelihood::{Input, LikelihoodConfig};
 use crate::objective::{ObjectiveError, Window};
 use crate::weights::{Layout, TensorSpec, Tensors, WeightsError, check};
-use candle_core::{D, DType, Device, Result, Tensor, Var};
+use candle_core::{DType, Device, Result, Tensor, Var};
 use std::collections::HashMap;
 
 mod objective;
@@ -91,9 +92,9 @@ impl Variables {
 
 /// Windows of several lengths, padded to the longest; what is padded has no weight in the loss.
 pub struct PaddedBatch {
-    /// [B, T].
+    /// Symbols u32 [B, T], or the numbers that values enter as, f32 [B, T, numbers]: see [`Input`].
     pub inputs: Tensor,
-    /// [B, T].
+    /// Symbols u32 [B, T], or vectors f32 [B, T, dims].
     targets: Tensor,
     /// [B, T] 1 where a row counts, else 0.
     weight: Tensor,
@@ -106,31 +107,64 @@ impl PaddedBatch {
     ///
     /// # Errors
     /// A device out of memory.
-    pub fn new(batch: &[Window], t: usize, device: &Device) -> Result<Self> {
-        let padded = |of: fn(&Window) -> &[u16]| -> Vec<u32> {
+    pub fn new(batch: &[Window], t: usize, likelihood: &LikelihoodConfig, device: &Device) -> Result<Self> {
+        let symbols = |of: fn(&Window) -> &[u16]| -> Vec<u32> {
             let row = |w| (0..t).map(move |i| of(w).get(i).map_or(0, |&s| u32::from(s)));
             batch.iter().flat_map(row).collect()
         };
-        let shape = (batch.len(), t);
-        let counts = |w: &Window, i| i >= w.warmup && i < w.inputs.len();
+        let (b, dims) = (batch.len(), likelihood.dims());
+        let inputs = match likelihood.input() {
+            Input::Table { .. } => Tensor::from_vec(symbols(|w| &w.inputs), (b, t), device)?,
+            input => {
+                let n = input.numbers();
+                let mut all = vec![0.0; b * t * n];
+                for (w, rows) in batch.iter().zip(all.chunks_exact_mut(t * n)) {
+                    for (i, row) in rows.chunks_exact_mut(n).enumerate().take(w.rows()) {
+                        input.write(w.input(i), row);
+                    }
+                }
+                Tensor::from_vec(all, (b, t, n), device)?
+            }
+        };
+        let targets = match dims {
+            0 => Tensor::from_vec(symbols(|w| &w.targets), (b, t), device)?,
+            _ => {
+                let mut all = vec![0.0; b * t * dims];
+                for (w, rows) in batch.iter().zip(all.chunks_exact_mut(t * dims)) {
+                    rows[..w.vectors.targets.len()].copy_from_slice(&w.vectors.targets);
+                }
+                Tensor::from_vec(all, (b, t, dims), device)?
+            }
+        };
+        let counts = |w: &Window, i| i >= w.warmup && i < w.rows();
         let weight: Vec<f32> =
             batch.iter().flat_map(|w| (0..t).map(move |i| if counts(w, i) { 1.0 } else { 0.0 })).collect();
         Ok(Self {
-            inputs: Tensor::from_vec(padded(|w| &w.inputs), shape, device)?,
-            targets: Tensor::from_vec(padded(|w| &w.targets), shape, device)?,
+            inputs,
+            targets,
             total: weight.iter().map(|&w| f64::from(w)).sum(),
-            weight: Tensor::from_vec(weight, shape, device)?,
+            weight: Tensor::from_vec(weight, (b, t), device)?,
         })
     }
 
-    /// Mean negative log-likelihood of `logits` [B, T, classes], a scalar.
+    /// Mean negative log-likelihood by `params` [B, T, P] of `likelihood`, a scalar.
     ///
     /// # Errors
     /// What candle says.
-    pub fn loss(&self, logits: &Tensor) -> Result<Tensor> {
-        let log_p = candle_nn::ops::log_softmax(logits, D::Minus1)?;
-        let picked = log_p.gather(&self.targets.unsqueeze(2)?, 2)?.squeeze(2)?;
-        (picked * &self.weight)?.sum_all()? * (-1.0 / self.total)
+    pub fn loss(&self, params: &Tensor, likelihood: &LikelihoodConfig) -> Result<Tensor> {
+        let nats = likelihood.get().graph_loss(params, &self.targets)?;
+        (nats * &self.weight)?.sum_all()? * (1.0 / self.total)
+    }
+}
+
+/// x [B, T, width] of `inputs`, as [`PaddedBatch::inputs`] has them, by the matrix E [rows, width].
+///
+/// # Errors
+/// What candle says.
+pub fn embed(e: &Tensor, inputs: &Tensor) -> Result<Tensor> {
+    match inputs.dims() {
+        [b, t] => e.embedding(&inputs.flatten_all()?)?.reshape((*b, *t, e.dim(1)?)),
+        _ => product(inputs, e),
     }
 }
 

@@ -11,8 +11,8 @@
 //! Each gives its exact log-probability, a draw by inverse transform, and the loss with its gradient, once on plain
 //! slices for the fused layers and once as a candle graph. All but the categorical compute in f64.
 
-use crate::ar::{Likelihood as Alternatives, Sampler, Sampling, Symbol};
-use crate::config::ConfigError;
+use crate::ar::{Sampler, Sampling, Symbol};
+use crate::config::{ConfigError, range};
 #[cfg(feature = "train")]
 use crate::fused::rows::softmax_loss;
 #[cfg(feature = "train")]
@@ -71,6 +71,105 @@ impl<'a> Value<'a> {
         match self {
             Value::Vector(x) => x,
             Value::Symbol(_) => panic!("a symbol, wanted a vector"),
+        }
+    }
+}
+
+impl From<Symbol> for Value<'_> {
+    fn from(x: Symbol) -> Self {
+        Self::Symbol(x)
+    }
+}
+
+/// The values of several streams.
+#[derive(Debug, Clone, Copy)]
+pub enum Values<'a> {
+    /// One symbol each.
+    Symbols(&'a [Symbol]),
+    /// One row of `dims` numbers each.
+    Vectors {
+        /// Numbers of a row.
+        dims: usize,
+        /// The rows.
+        rows: &'a [f32],
+    },
+}
+
+impl<'a> Values<'a> {
+    /// That of stream `i`.
+    ///
+    /// # Panics
+    /// When there is none.
+    #[inline(always)]
+    pub fn get(self, i: usize) -> Value<'a> {
+        match self {
+            Self::Symbols(x) => Value::Symbol(x[i]),
+            Self::Vectors { dims, rows } => Value::Vector(&rows[i * dims..][..dims]),
+        }
+    }
+
+    /// How many there are.
+    pub fn len(self) -> usize {
+        match self {
+            Self::Symbols(x) => x.len(),
+            Self::Vectors { dims, rows } => rows.len() / dims.max(1),
+        }
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// How a value enters a network, through a matrix E [rows, width]: a symbol of a finite set by its row, numbers v by v E.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Input {
+    /// One row a symbol.
+    Table {
+        /// Number of symbols.
+        rows: usize,
+    },
+    /// One row a number.
+    Numbers {
+        /// Numbers of a value.
+        count: usize,
+        /// Levels k, which enter as 2k / (levels − 1) − 1; `None` where numbers enter as they are.
+        levels: Option<usize>,
+    },
+}
+
+impl Input {
+    /// Rows of E.
+    pub fn rows(self) -> usize {
+        match self {
+            Self::Table { rows } => rows,
+            Self::Numbers { count, .. } => count,
+        }
+    }
+
+    /// Numbers that [`Input::write`] writes; 0 for a table.
+    pub fn numbers(self) -> usize {
+        match self {
+            Self::Table { .. } => 0,
+            Self::Numbers { count, .. } => count,
+        }
+    }
+
+    /// Writes the numbers that `x` enters as; nothing for a table.
+    ///
+    /// # Panics
+    /// When x is not of the domain, or `to` is not [`Input::numbers`] long.
+    ///
+    /// # Real-time
+    /// Yes.
+    #[inline]
+    pub fn write(self, x: Value, to: &mut [f32]) {
+        let Self::Numbers { levels, .. } = self else { return };
+        let scaled = |k: f32| levels.map_or(k, |n| 2.0 * k / (n - 1) as f32 - 1.0);
+        match x {
+            Value::Symbol(k) => to[0] = scaled(f32::from(k)),
+            Value::Vector(x) => to.iter_mut().zip(x).for_each(|(to, &x)| *to = scaled(x)),
         }
     }
 }
@@ -186,11 +285,74 @@ impl LikelihoodConfig {
         }
     }
 
+    /// What a config with `classes` symbols and the key `likelihood`, if it has one, means: softmax over the symbols without
+    /// it.
+    pub fn of(key: Option<Self>, classes: usize) -> Self {
+        key.unwrap_or(Self::Categorical(Categorical { classes }))
+    }
+
+    /// Checks a config's `classes` and `start` beside its likelihood.
+    ///
+    /// # Errors
+    /// The first field that is out of range.
+    pub fn validate_symbols(&self, classes: usize, start: Symbol) -> std::result::Result<(), ConfigError> {
+        self.validate()?;
+        let start = usize::from(start);
+        match self.domain() {
+            Domain::Symbols(n) => {
+                range("classes", classes, n, n, "as many as the likelihood has symbols")?;
+                range("start", start, 0, n - 1, "a symbol below `classes`")
+            }
+            Domain::Vectors(_) => {
+                range("classes", classes, 0, 0, "0: the likelihood is over vectors")?;
+                range("start", start, 0, 0, "0: the likelihood is over vectors")
+            }
+        }
+    }
+
+    /// What it is over.
+    pub fn domain(&self) -> Domain {
+        self.get().domain()
+    }
+
+    /// P, the parameters of one step.
+    pub fn params(&self) -> usize {
+        self.get().params()
+    }
+
+    /// Number of symbols; 0 over vectors.
+    pub fn classes(&self) -> usize {
+        match self.domain() {
+            Domain::Symbols(n) => n,
+            Domain::Vectors(_) => 0,
+        }
+    }
+
+    /// Values of a vector; 0 over symbols.
+    pub fn dims(&self) -> usize {
+        match self.domain() {
+            Domain::Symbols(_) => 0,
+            Domain::Vectors(n) => n,
+        }
+    }
+
+    /// How values enter a network: see [`Input`].
+    pub fn input(&self) -> Input {
+        match self {
+            Self::Categorical(l) => Input::Table { rows: l.classes },
+            Self::Bernoulli(_) => Input::Table { rows: 2 },
+            Self::Gaussian(_) | Self::GaussianMixture(_) => {
+                Input::Numbers { count: self.dims(), levels: None }
+            }
+            Self::LogisticMixture(l) => Input::Numbers { count: l.channels, levels: Some(l.levels) },
+        }
+    }
+
     /// What [`Likelihood::draw`] draws with. Temperature T divides logits, a mixture's too, and multiplies standard
     /// deviations and scales; top-k, top-p and min-p choose among symbols, or among the components of a mixture. At
     /// T = 0 a draw is the likeliest symbol, or the mean of the likeliest component.
     pub fn sampler(&self, sampling: Sampling) -> Sampler {
-        Sampler::new(sampling, Alternatives::Categorical { classes: self.get().alternatives() })
+        Sampler::new(sampling, self.get().alternatives())
     }
 
     /// [`Likelihood::loss_and_gradient`] inside a kernel, the categorical by its vectors: `row` is padded to a multiple

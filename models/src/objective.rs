@@ -6,6 +6,7 @@
 use crate::ar::Symbol;
 use crate::condition::FrameTable;
 use crate::kernels::Isa;
+use crate::likelihood::{LikelihoodConfig, Value};
 use crate::weights::Layout;
 use candle_core::Device;
 use serde::{Deserialize, Serialize};
@@ -89,13 +90,27 @@ impl ObjectiveOptions<'_> {
     }
 }
 
-/// One training window. Row t of `inputs` is x_{t−1}, the truth or a noisy copy of it; row t of `targets` is x_t.
+/// The rows of a training window of vectors.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct VectorRows {
+    /// Values of a row; 0 in a window of symbols.
+    pub dims: usize,
+    /// [T, dims] what the network reads.
+    pub inputs: Vec<f32>,
+    /// [T, dims] what it should have drawn.
+    pub targets: Vec<f32>,
+}
+
+/// One training window, of symbols or of vectors. Row t of the inputs is x_{t−1}, the truth or a noisy copy of it; row t of
+/// the targets is x_t.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Window {
     /// `[T]` what the network reads.
     pub inputs: Vec<Symbol>,
-    /// `[T]` what it should have said.
+    /// `[T]` what it should have drawn.
     pub targets: Vec<Symbol>,
+    /// The same of vectors, in place of the symbols.
+    pub vectors: VectorRows,
     /// Rows at the front that warm the receptive field up and stay out of the loss.
     pub warmup: usize,
     /// N = ⌈T / hop⌉ frames, row t reading frame t / hop; empty for a model without local conditioning.
@@ -104,6 +119,35 @@ pub struct Window {
     pub speaker: Option<usize>,
     /// Key of the masks that [dropout](crate::dropout) lays over the window; `None` for a reading without them.
     pub dropout: Option<u64>,
+}
+
+impl Window {
+    /// T.
+    #[inline(always)]
+    pub fn rows(&self) -> usize {
+        match self.vectors.dims {
+            0 => self.inputs.len(),
+            dims => self.vectors.inputs.len() / dims,
+        }
+    }
+
+    /// x_{t−1}, as it is read in row t.
+    #[inline(always)]
+    pub fn input(&self, t: usize) -> Value<'_> {
+        match self.vectors.dims {
+            0 => Value::Symbol(self.inputs[t]),
+            dims => Value::Vector(&self.vectors.inputs[t * dims..][..dims]),
+        }
+    }
+
+    /// x_t.
+    #[inline(always)]
+    pub fn target(&self, t: usize) -> Value<'_> {
+        match self.vectors.dims {
+            0 => Value::Symbol(self.targets[t]),
+            dims => Value::Vector(&self.vectors.targets[t * dims..][..dims]),
+        }
+    }
 }
 
 /// Why a loss could not be computed.
@@ -117,35 +161,39 @@ pub enum ObjectiveError {
     Graph(#[from] candle_core::Error),
 }
 
-/// Checks that every window has one target per input, a row behind its warm-up and no symbol from `classes` on; the
+/// Checks that every window has one target per input, a row behind its warm-up, and values of `likelihood`'s domain; the
 /// length of the longest.
 ///
 /// # Errors
 /// The first window that has not, or no window at all.
-pub fn check_windows(batch: &[Window], classes: usize) -> Result<usize, ObjectiveError> {
+pub fn check_windows(batch: &[Window], likelihood: &LikelihoodConfig) -> Result<usize, ObjectiveError> {
     let err = |i: usize, what: String| Err(ObjectiveError::Batch(format!("window {i}: {what}")));
+    let (classes, dims) = (likelihood.classes(), likelihood.dims());
     if batch.is_empty() {
         return Err(ObjectiveError::Batch("no windows".into()));
     }
     for (i, w) in batch.iter().enumerate() {
-        let t = w.inputs.len();
-        if w.targets.len() != t || w.warmup >= t {
-            let (n, u) = (w.targets.len(), w.warmup);
-            return err(i, format!("{t} inputs, {n} targets, warm-up {u}"));
+        if w.vectors.dims != dims {
+            return err(i, format!("vectors of {} values, the model has {dims}", w.vectors.dims));
+        }
+        let t = w.rows();
+        let targets = if dims > 0 { w.vectors.targets.len() / dims } else { w.targets.len() };
+        if targets != t || w.warmup >= t {
+            return err(i, format!("{t} inputs, {targets} targets, warm-up {}", w.warmup));
         }
         if let Some(s) = w.inputs.iter().chain(&w.targets).find(|&&s| s as usize >= classes) {
             return err(i, format!("symbol {s}, the model has {classes} classes"));
         }
     }
-    Ok(batch.iter().map(|w| w.inputs.len()).max().unwrap_or(0))
+    Ok(batch.iter().map(Window::rows).max().unwrap_or(0))
 }
 
 /// [`check_windows`] for a model that takes no condition.
 ///
 /// # Errors
 /// As that, or the first window with frames or a speaker.
-pub fn check_unconditioned(batch: &[Window], classes: usize) -> Result<usize, ObjectiveError> {
-    let longest = check_windows(batch, classes)?;
+pub fn check_unconditioned(batch: &[Window], likelihood: &LikelihoodConfig) -> Result<usize, ObjectiveError> {
+    let longest = check_windows(batch, likelihood)?;
     match batch.iter().position(|w| !w.frames.is_empty() || w.speaker.is_some()) {
         Some(i) => Err(ObjectiveError::Batch(format!("window {i}: a condition, the model takes none"))),
         None => Ok(longest),

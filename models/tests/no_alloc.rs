@@ -71,8 +71,8 @@ fn a_stream_neither_allocates_nor_frees() {
                 for _ in 0..300 {
                     stream.next(uniforms.next_uniform());
                 }
-                stream.score(3);
-                stream.logits(4, &mut row);
+                stream.score(3.into());
+                stream.parameters(4.into(), &mut row);
             }
             stream.reset();
         });

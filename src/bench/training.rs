@@ -18,6 +18,7 @@ use anyhow::{Result, ensure};
 use serde::Serialize;
 use std::path::Path;
 use std::time::Instant;
+use wavesynth_audio::pcm::Codes;
 use wavesynth_models::ar::Uniforms;
 use wavesynth_models::families::wavenet;
 use wavesynth_models::family::{Family, FamilyConfig, NamedShape};
@@ -264,7 +265,9 @@ fn random_corpus(config: &wavenet::Config, window: usize) -> SpeechCorpus {
     let mut recording = |speaker: usize| Recording {
         name: speaker.to_string(),
         speaker,
-        codes: (0..samples).map(|_| uniforms.below(config.classes.min(256) as u64) as u8).collect(),
+        codes: Codes::Bytes(
+            (0..samples).map(|_| uniforms.below(config.classes.min(256) as u64) as u8).collect(),
+        ),
         track: (0..samples.div_ceil(config.hop()) * width).map(|_| uniforms.normal()).collect(),
         cross_tracks: Vec::new(),
         held_out: false,

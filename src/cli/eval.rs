@@ -131,7 +131,7 @@ fn score(
         _ => conditioning,
     };
     let mut forced = Forced::new(voice, conditioning.unconverted());
-    let codes = pcm::encode_signal(&pcm, voice.section.preemphasis);
+    let codes = pcm::encode_signal(&pcm, voice.section.preemphasis, voice.encoding);
     Ok(codes.into_iter().map(|x| forced.score(x)).collect())
 }
 

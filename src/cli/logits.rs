@@ -53,7 +53,7 @@ pub fn run(args: Args) -> Result<()> {
             let mut row = vec![0.0; classes];
             without_denormals(|| {
                 symbols.iter().try_for_each(|&x| {
-                    forced.logits(x, &mut row);
+                    forced.parameters(x, &mut row);
                     Ok(row.iter().copied().try_for_each(&mut *push)?)
                 })
             })

@@ -58,7 +58,7 @@ pub fn run(args: Args) -> Result<()> {
     without_denormals(|| -> Result<()> {
         let mut stream = model.generator(sampling);
         for &x in &symbols {
-            stream.score(x);
+            stream.score(x.into());
             let text = text.push(tokenizer.bytes(x));
             if !args.no_echo {
                 write(&text)?;

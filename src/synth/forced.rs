@@ -30,13 +30,13 @@ impl Forced {
     /// −ln p(x | past) in nats, then absorbs `x`.
     pub fn score(&mut self, x: Symbol) -> f32 {
         self.advance();
-        self.generator.score(x)
+        self.generator.score(x.into())
     }
 
-    /// The network's outputs for the next symbol, `[classes]`, then absorbs `x`.
-    pub fn logits(&mut self, x: Symbol, out: &mut [f32]) {
+    /// The likelihood's parameters of the next symbol, `[P]`, then absorbs `x`.
+    pub fn parameters(&mut self, x: Symbol, out: &mut [f32]) {
         self.advance();
-        self.generator.logits(x, out);
+        self.generator.parameters(x.into(), out);
     }
 }
 

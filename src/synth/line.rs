@@ -52,7 +52,7 @@ impl Line {
         // What has no known end is not kept.
         let kept = if end == u64::MAX { 0 } else { end as usize };
         Self {
-            decoder: Decoder::new(voice.section.preemphasis),
+            decoder: Decoder::new(voice.section.preemphasis, voice.encoding),
             codes: part.record.then(|| Vec::with_capacity(kept)),
             follow_track: part.length == Length::Track,
             position: 0,

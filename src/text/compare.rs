@@ -136,11 +136,11 @@ fn reach(model: &TextModel, text: &[Symbol], nats: &[f32]) -> Result<(Vec<NatsBy
             let mut stream = model.model.generator(Sampling::default());
             let cut = |&at: &usize| {
                 // Nothing stands before the first symbol that is known.
-                stream.reset_after(text[at - symbols]);
+                stream.reset_after(text[at - symbols].into());
                 for &x in &text[at - symbols + 1..at] {
-                    stream.score(x);
+                    stream.score(x.into());
                 }
-                stream.score(text[at])
+                stream.score(text[at].into())
             };
             let nats: Vec<f32> = without_denormals(|| probes.iter().map(cut).collect());
             NatsByPast { symbols, nats_per_symbol: mean(&nats) }
@@ -189,7 +189,7 @@ pub fn exposure(
                     let mut uniforms = Uniforms::keyed(seed, i as u64);
                     let mut stream = model.model.generator(Sampling::default());
                     for &x in &read[..PROMPT] {
-                        stream.score(x);
+                        stream.score(x.into());
                     }
                     for x in &mut read[PROMPT..] {
                         *x = stream.next(uniforms.next_uniform());

@@ -10,8 +10,10 @@ use anyhow::{Context, Result, anyhow, bail, ensure};
 use check::{parse_toml, range, read_text};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
-use wavesynth_audio::{features, mulaw};
+use wavesynth_audio::features;
+use wavesynth_audio::pcm::Encoding;
 use wavesynth_models::family::{FamilyConfig, Given, GivenCondition, ModelKeys};
+use wavesynth_models::likelihood::{LikelihoodConfig, LogisticMixture};
 pub use wavesynth_models::objective::Engine;
 
 /// Conditioning frames per second.
@@ -74,13 +76,59 @@ pub struct Speaker {
 pub struct Audio {
     /// Samples per second of the model; recordings of any rate are resampled to it.
     pub sample_rate: u32,
-    /// a of x_t − a·x_{t−1} in front of the mu-law.
+    /// a of x_t − a·x_{t−1} in front of the encoding.
     pub preemphasis: f32,
+    /// Bits of a sample: 8 for mu-law codes and a softmax over them, 16 for a mixture of logistics over all levels.
+    pub bits: Bits,
+    /// Components of that mixture.
+    pub logistics: usize,
+}
+
+/// Bits of a sample.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "u8", into = "u8")]
+pub enum Bits {
+    /// Mu-law codes.
+    #[default]
+    Eight,
+    /// Levels.
+    Sixteen,
+}
+
+impl Bits {
+    /// How samples become symbols.
+    pub fn encoding(self) -> Encoding {
+        match self {
+            Self::Eight => Encoding::MuLaw,
+            Self::Sixteen => Encoding::Linear16,
+        }
+    }
+}
+
+impl TryFrom<u8> for Bits {
+    type Error = String;
+
+    fn try_from(bits: u8) -> std::result::Result<Self, String> {
+        match bits {
+            8 => Ok(Self::Eight),
+            16 => Ok(Self::Sixteen),
+            _ => Err(format!("bits is {bits}, wanted 8 or 16")),
+        }
+    }
+}
+
+impl From<Bits> for u8 {
+    fn from(bits: Bits) -> Self {
+        match bits {
+            Bits::Eight => 8,
+            Bits::Sixteen => 16,
+        }
+    }
 }
 
 impl Default for Audio {
     fn default() -> Self {
-        Self { sample_rate: 16_000, preemphasis: 0.85 }
+        Self { sample_rate: 16_000, preemphasis: 0.85, bits: Bits::Eight, logistics: 10 }
     }
 }
 
@@ -267,9 +315,13 @@ impl RunFile {
             features: features::FEATURES,
             hop: (self.audio.sample_rate / FRAME_RATE).max(1) as usize,
         };
+        let encoding = self.audio.bits.encoding();
         let given = Given {
-            classes: mulaw::CLASSES,
-            start: mulaw::ZERO,
+            classes: encoding.classes(),
+            start: encoding.zero(),
+            likelihood: (self.audio.bits == Bits::Sixteen).then_some(LikelihoodConfig::LogisticMixture(
+                LogisticMixture { components: self.audio.logistics, channels: 1, levels: encoding.classes() },
+            )),
             window: self.train.window,
             condition: Some(condition),
         };

@@ -82,6 +82,7 @@ impl SpeechCorpus {
         let front = FrontEnd {
             sample_rate: run.audio.sample_rate,
             preemphasis: run.audio.preemphasis,
+            encoding: run.audio.bits.encoding(),
             features: run.network(1)?.facts().condition.as_ref().is_some_and(|c| c.frames.is_some()),
         };
         let mut corpus = Self {
@@ -138,7 +139,8 @@ impl SpeechCorpus {
         // The file at the boundary to the rank before is counted there.
         let before = kept.start - corpus.own.start;
         let kept: Vec<&Recording> = corpus.part(false).skip(before).collect();
-        let (id, frequency_nats) = (content_id(&corpus, &kept, ranks)?, frequency_nats(&kept, ranks));
+        let (id, frequency_nats) =
+            (content_id(&corpus, &kept, ranks)?, frequency_nats(&kept, front.encoding.classes(), ranks));
         (corpus.id, corpus.frequency_nats) = (id, frequency_nats);
         Ok(corpus)
     }
@@ -243,7 +245,7 @@ impl SpeechCorpus {
 
     /// Bytes held by this rank.
     pub fn bytes(&self) -> usize {
-        self.recordings.iter().map(|r| r.codes.len() + 4 * r.track.len() * (1 + r.cross_tracks.len())).sum()
+        self.recordings.iter().map(|r| r.codes.bytes() + 4 * r.track.len() * (1 + r.cross_tracks.len())).sum()
     }
 }
 
@@ -358,10 +360,10 @@ fn pooled<'a>(own: impl Iterator<Item = &'a RawFeatures>, ranks: &Ranks) -> Resu
 }
 
 /// `kept` are the recordings that count for this rank.
-fn frequency_nats(kept: &[&Recording], ranks: &Ranks) -> f64 {
-    let mut counts = [0u64; 256];
+fn frequency_nats(kept: &[&Recording], classes: usize, ranks: &Ranks) -> f64 {
+    let mut counts = vec![0u64; classes];
     for r in kept {
-        r.codes.iter().for_each(|&c| counts[c as usize] += 1);
+        r.codes.iter().for_each(|c| counts[usize::from(c)] += 1);
     }
     ranks.sum(&mut counts);
     let total = counts.iter().sum::<u64>().max(1) as f64;
@@ -375,7 +377,7 @@ fn content_id(corpus: &SpeechCorpus, kept: &[&Recording], ranks: &Ranks) -> Resu
         h.update(r.name.as_bytes());
         h.update([r.held_out as u8]);
         h.update((r.codes.len() as u64).to_le_bytes());
-        h.update(&r.codes);
+        h.update(r.codes.to_le_bytes());
         r.cross_tracks.iter().flatten().for_each(|v| h.update(v.to_le_bytes()));
         h.finalize().to_vec()
     };

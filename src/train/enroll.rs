@@ -16,6 +16,7 @@ use rayon::prelude::*;
 use std::path::{Path, PathBuf};
 use wavesynth_audio::cond::{Condition, SpeakerVector};
 use wavesynth_audio::features::{self, Extractor, SpeakerStats};
+use wavesynth_audio::pcm::Encoding;
 use wavesynth_models::ar::Uniforms;
 use wavesynth_models::families::wavenet::{self, names};
 use wavesynth_models::family::{Family, FamilyConfig};
@@ -136,8 +137,12 @@ fn read(
     files: &[PathBuf],
 ) -> Result<(Vec<Recording>, Option<SpeakerStats>)> {
     let local = config.condition.as_ref().is_some_and(|c| c.features > 0);
-    let front =
-        FrontEnd { sample_rate: section.sample_rate, preemphasis: section.preemphasis, features: local };
+    let front = FrontEnd {
+        sample_rate: section.sample_rate,
+        preemphasis: section.preemphasis,
+        encoding: Encoding::of_classes(config.likelihood().classes()).unwrap_or(Encoding::MuLaw),
+        features: local,
+    };
     let extracted: Result<Vec<Extracted>> =
         files.par_iter().map_init(Extractor::new, |extractor, path| front.extract(path, extractor)).collect();
     let extracted = extracted?;
@@ -164,7 +169,7 @@ fn split(mut all: Vec<Recording>, hop: usize, rate: u32) -> Result<(Vec<Recordin
         let frames = only.codes.len() / hop;
         let at = (frames as f64 * (1.0 - HELD_OUT)) as usize;
         let mut rest = only.clone();
-        rest.codes.drain(..at * hop);
+        rest.codes = rest.codes.from_on(at * hop);
         rest.track.drain(..(at * features::FEATURES).min(only.track.len()));
         only.codes.truncate(at * hop);
         all.push(rest);

@@ -121,7 +121,7 @@ impl HeldOutSpeech {
         let nats = |r: &Recording| -> f64 {
             let vector = (dim > 0).then(|| vectors[r.speaker * dim..][..dim].to_vec());
             let mut forced = Forced::new(voice, Conditioning::known(vector, self.track(r)));
-            r.codes.iter().map(|&c| f64::from(forced.score(c.into()))).sum()
+            r.codes.iter().map(|c| f64::from(forced.score(c))).sum()
         };
         let own = |i: usize| i % ranks.size() == ranks.rank();
         let mut sums: Vec<f64> = (self.pieces.par_iter().enumerate())

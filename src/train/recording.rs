@@ -5,7 +5,8 @@ use anyhow::Result;
 use sha2::{Digest, Sha256};
 use std::path::Path;
 use wavesynth_audio::features::{self, Extractor, RawFeatures, SpeakerStats};
-use wavesynth_audio::{pcm, wav};
+use wavesynth_audio::pcm::{self, Codes, Encoding};
+use wavesynth_audio::wav;
 use wavesynth_models::condition::FeatureTrack;
 
 /// One recording.
@@ -15,8 +16,8 @@ pub struct Recording {
     pub name: String,
     /// Row of the speaker table.
     pub speaker: usize,
-    /// Mu-law codes at the model's rate; there are 256 of them, so a byte holds one.
-    pub codes: Vec<u8>,
+    /// Its symbols at the model's rate.
+    pub codes: Codes,
     /// [N, FEATURES] normalised features; empty for a model without local conditioning.
     pub track: Vec<f32>,
     /// Its cross-speaker tracks, as long; see [`super::cross_speaker`].
@@ -39,6 +40,8 @@ pub struct FrontEnd {
     pub sample_rate: u32,
     /// a of the pre-emphasis.
     pub preemphasis: f32,
+    /// How samples become symbols.
+    pub encoding: Encoding,
     /// Whether the network reads a feature track.
     pub features: bool,
 }
@@ -46,8 +49,8 @@ pub struct FrontEnd {
 /// A recording whose speaker's statistics are not known yet.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Extracted {
-    /// Mu-law codes.
-    pub codes: Vec<u8>,
+    /// Its symbols.
+    pub codes: Codes,
     /// Features, not normalised yet; empty if the network reads none.
     pub raw: RawFeatures,
 }
@@ -59,13 +62,13 @@ impl FrontEnd {
     /// A file that can't be read.
     pub fn extract(&self, path: &Path, extractor: &mut Extractor) -> Result<Extracted> {
         let signal = wav::read_at(path, self.sample_rate)?;
-        let codes = pcm::encode_signal(&signal, self.preemphasis);
+        let codes = pcm::encode_signal(&signal, self.preemphasis, self.encoding);
         let raw = match (self.features, self.sample_rate == features::SAMPLE_RATE) {
             (false, _) => RawFeatures::default(),
             (true, true) => extractor.extract(&signal),
             (true, false) => recordings::raw_features(path, extractor)?,
         };
-        Ok(Extracted { codes: codes.into_iter().map(|c| c as u8).collect(), raw })
+        Ok(Extracted { codes: Codes::new(codes, self.encoding), raw })
     }
 }
 

@@ -99,12 +99,12 @@ pub fn mix(
         };
         let mut inputs = window.inputs.clone();
         // Row 0 is the window's first position: nothing stands before its input.
-        stream.reset_after(inputs[0]);
+        stream.reset_after(inputs[0].into());
         for row in 0..inputs.len() - 1 {
             hold(&mut stream, row);
             let keep = row < window.warmup || f64::from(uniforms.next_uniform()) < truth;
             if keep {
-                stream.score(inputs[row + 1]);
+                stream.score(inputs[row + 1].into());
             } else {
                 inputs[row + 1] = stream.next(uniforms.next_uniform());
             }

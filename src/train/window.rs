@@ -53,10 +53,10 @@ impl Cutter {
         let begin = (first * hop).min(codes.len());
         let end = ((from + self.loss_frames) * hop).min(codes.len());
         let before = match begin.checked_sub(1) {
-            Some(i) => Symbol::from(codes[i]),
+            Some(i) => codes.get(i),
             None => self.facts.start,
         };
-        let targets: Vec<Symbol> = codes[begin..end].iter().map(|&c| c.into()).collect();
+        let targets: Vec<Symbol> = codes.range(begin..end).collect();
         let mut inputs = Vec::with_capacity(targets.len());
         inputs.push(before);
         inputs.extend(&targets[..targets.len().saturating_sub(1)]);
@@ -66,7 +66,7 @@ impl Cutter {
         }
         let embedding = self.facts.condition.as_ref().and_then(|c| c.embedding);
         let speaker = embedding.map(|_| recording.speaker);
-        Window { inputs, targets, warmup: (from - first) * hop, frames, speaker, dropout: None }
+        Window { inputs, targets, warmup: (from - first) * hop, frames, speaker, ..Window::default() }
     }
 
     /// The frames that a window whose loss starts at frame `from` reads, some of them perhaps beyond its recording.
@@ -274,7 +274,7 @@ impl<'a> SpeechWindows<'a> {
         if uniforms.next_uniform() < 0.5 {
             return self.cutter.cut(recording, from, None);
         }
-        let codes = recording.codes[from * self.cutter.facts.hop..].to_vec();
+        let codes = recording.codes.from_on(from * self.cutter.facts.hop);
         let speaker = recording.speaker;
         let (track, cross_tracks) = (Vec::new(), Vec::new());
         let rest = Recording { name: String::new(), speaker, codes, track, cross_tracks, held_out: false };
@@ -285,6 +285,7 @@ impl<'a> SpeechWindows<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use wavesynth_audio::pcm::Codes;
     use wavesynth_models::families::wavenet;
     use wavesynth_models::family::Family;
 
@@ -308,7 +309,7 @@ mod tests {
         Recording {
             name: "a/b".into(),
             speaker: 1,
-            codes: (0..samples).map(|i| (i % 200) as u8 + 20).collect(),
+            codes: Codes::Bytes((0..samples).map(|i| (i % 200) as u8 + 20).collect()),
             track: (0..2 * samples.div_ceil(hop)).map(|i| i as f32).collect(),
             cross_tracks: Vec::new(),
             held_out: false,
@@ -386,7 +387,7 @@ mod tests {
                 .tile(&r, r.own_track())
                 .flat_map(|w| w.targets[w.warmup..].iter().map(|c| *c as u8).collect::<Vec<_>>())
                 .collect();
-            assert_eq!(seen, r.codes);
+            assert_eq!(Codes::Bytes(seen), r.codes);
         }
     }
 }

@@ -46,6 +46,7 @@ pub fn config() -> Config {
             others: 0,
             hop: features::HOP,
         }),
+        likelihood: None,
     }
 }
 
@@ -84,8 +85,14 @@ pub fn checkpoint(config: &Config) -> Checkpoint {
 
 /// A model of text, which is no voice.
 pub fn char_rnn() -> Checkpoint {
-    let config =
-        char_rnn::Config { classes: 30, start: 3, cell: char_rnn::Cell::Lstm, hidden: 12, layers: 2 };
+    let config = char_rnn::Config {
+        classes: 30,
+        start: 3,
+        cell: char_rnn::Cell::Lstm,
+        hidden: 12,
+        layers: 2,
+        likelihood: None,
+    };
     let layout = Layout::new(config.table());
     let header = FamilyConfig::from(config.clone()).to_header().unwrap();
     Checkpoint { header, tensors: layout.tensors(&layout.init(7)) }

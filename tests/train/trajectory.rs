@@ -31,6 +31,7 @@ fn config() -> Config {
             others: 0,
             hop: 16,
         }),
+        likelihood: None,
     }
 }
 
@@ -54,7 +55,7 @@ fn batch(config: &Config, step: u64) -> Vec<Window> {
                     sources: vec![Some(TrackSource::Own); 10],
                 },
                 speaker: Some(speaker),
-                dropout: None,
+                ..Window::default()
             }
         })
         .collect()

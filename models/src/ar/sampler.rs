@@ -1,6 +1,6 @@
 //! How a uniform number picks a symbol.
 
-use super::{Likelihood, Symbol};
+use super::Symbol;
 use crate::kernels::{Isa, Kernel, Simd, math};
 
 /// How symbols are drawn. [`Sampling::default`] draws from the model's own distribution.
@@ -73,9 +73,8 @@ pub struct Sampler {
 }
 
 impl Sampler {
-    /// A sampler for distributions of `likelihood`.
-    pub fn new(sampling: Sampling, likelihood: Likelihood) -> Self {
-        let classes = likelihood.classes();
+    /// A sampler for distributions over `classes` alternatives.
+    pub fn new(sampling: Sampling, classes: usize) -> Self {
         let blocks = classes.div_ceil(BLOCK);
         Self {
             sampling,
@@ -264,11 +263,11 @@ mod tests {
     use super::*;
     use crate::ar::Uniforms;
 
-    const LIKE: Likelihood = Likelihood::Categorical { classes: 6 };
+    const CLASSES: usize = 6;
     const LOGITS: [f32; 6] = [0.0, 2.0, -1.0, 2.0, 1.0, -30.0];
 
     fn frequencies(sampling: Sampling) -> [f64; 6] {
-        let mut s = Sampler::new(sampling, LIKE);
+        let mut s = Sampler::new(sampling, CLASSES);
         let mut uniforms = Uniforms::new(3);
         let mut n = [0.0; 6];
         for _ in 0..200_000 {
@@ -320,7 +319,7 @@ mod tests {
 
     #[test]
     fn temperature_zero_is_argmax_and_extremes_are_safe() {
-        let mut s = Sampler::new(Sampling { temperature: 0.0, ..Default::default() }, LIKE);
+        let mut s = Sampler::new(Sampling { temperature: 0.0, ..Default::default() }, CLASSES);
         assert_eq!(s.pick(&LOGITS, 0.999), 1);
         s.set(Sampling { temperature: 1e-30, ..Default::default() });
         assert_eq!(s.pick(&LOGITS, 0.0), 1);
@@ -335,7 +334,7 @@ mod tests {
         for classes in [6, 16, 37, 256, 300] {
             let logits: Vec<f32> = (0..classes).map(|_| 20.0 * uniforms.normal()).collect();
             let weights = |isa| {
-                let mut s = Sampler::new(Sampling::default(), Likelihood::Categorical { classes });
+                let mut s = Sampler::new(Sampling::default(), classes);
                 s.isa = isa;
                 s.pick(&logits, 0.5);
                 (s.weights, s.masses)
@@ -351,7 +350,7 @@ mod tests {
     fn the_search_ends_where_the_sum_passes_the_uniform() {
         let classes = 100;
         let logits: Vec<f32> = (0..classes).map(|i| ((i * 37) % 19) as f32 * 0.3).collect();
-        let mut s = Sampler::new(Sampling::default(), Likelihood::Categorical { classes });
+        let mut s = Sampler::new(Sampling::default(), classes);
         s.pick(&logits, 0.0);
         let w = s.weights.clone();
         let total: f64 = w.iter().map(|&v| f64::from(v)).sum();

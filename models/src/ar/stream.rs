@@ -1,7 +1,8 @@
-//! A model, its state and a sampler: one stream of symbols.
+//! A model, its state and a sampler: one stream of values.
 
-use super::{Generator, Likelihood, Model, Sampler, Sampling, Symbol};
+use super::{Generator, Model, Sampler, Sampling};
 use crate::condition::Condition;
+use crate::likelihood::{Domain, LikelihoodConfig, Value};
 use std::sync::Arc;
 
 /// One stream of a model.
@@ -9,20 +10,47 @@ pub struct Stream<M: Model> {
     model: Arc<M>,
     state: M::State,
     sampler: Sampler,
-    likelihood: Likelihood,
-    /// x_{t−1}, not yet absorbed.
-    last: Symbol,
+    likelihood: LikelihoodConfig,
+    last: Last,
+}
+
+/// x_{t−1}, not yet absorbed.
+#[derive(Clone)]
+struct Last {
+    symbol: u16,
+    /// Empty for a likelihood over symbols.
+    vector: Vec<f32>,
+}
+
+impl Last {
+    fn get(&self) -> Value<'_> {
+        match &self.vector[..] {
+            [] => Value::Symbol(self.symbol),
+            vector => Value::Vector(vector),
+        }
+    }
+
+    fn set(&mut self, x: Value) {
+        match x {
+            Value::Symbol(x) => self.symbol = x,
+            Value::Vector(x) => self.vector.copy_from_slice(x),
+        }
+    }
 }
 
 impl<M: Model> Stream<M> {
     /// A fresh stream of `model`.
     pub fn new(model: Arc<M>, sampling: Sampling) -> Self {
         let likelihood = model.likelihood();
+        let dims = match likelihood.domain() {
+            Domain::Symbols(_) => 0,
+            Domain::Vectors(n) => n,
+        };
         Self {
             state: model.state(),
-            sampler: Sampler::new(sampling, likelihood),
+            sampler: likelihood.sampler(sampling),
             likelihood,
-            last: model.start(),
+            last: Last { symbol: model.start(), vector: vec![0.0; dims] },
             model,
         }
     }
@@ -35,24 +63,25 @@ impl<M: Model> Clone for Stream<M> {
             state: self.state.clone(),
             sampler: self.sampler.clone(),
             likelihood: self.likelihood,
-            last: self.last,
+            last: self.last.clone(),
         }
     }
 }
 
 impl<M: Model + 'static> Generator for Stream<M> {
-    fn likelihood(&self) -> Likelihood {
+    fn likelihood(&self) -> LikelihoodConfig {
         self.likelihood
     }
 
     fn reset(&mut self) {
         self.model.reset(&mut self.state);
-        self.last = self.model.start();
+        self.last.symbol = self.model.start();
+        self.last.vector.fill(0.0);
     }
 
-    fn reset_after(&mut self, x: Symbol) {
+    fn reset_after(&mut self, x: Value) {
         self.model.reset(&mut self.state);
-        self.last = x;
+        self.last.set(x);
     }
 
     fn condition(&mut self, condition: &Condition) {
@@ -67,21 +96,25 @@ impl<M: Model + 'static> Generator for Stream<M> {
         self.sampler.set(sampling);
     }
 
-    fn next(&mut self, uniform: f32) -> Symbol {
-        let params = self.model.step(&mut self.state, self.last);
-        self.last = self.sampler.pick(params, uniform);
-        self.last
+    fn draw(&mut self, uniforms: &[f32]) -> Value<'_> {
+        let params = self.model.step(&mut self.state, self.last.get());
+        let drawn = self.likelihood.get().draw(params, &mut self.sampler, uniforms, &mut self.last.vector);
+        if let Value::Symbol(x) = drawn {
+            self.last.symbol = x;
+        }
+        drawn
     }
 
-    fn score(&mut self, x: Symbol) -> f32 {
-        let params = self.model.step(&mut self.state, self.last);
-        self.last = x;
-        self.likelihood.nll(params, x)
+    fn score(&mut self, x: Value) -> f32 {
+        let params = self.model.step(&mut self.state, self.last.get());
+        let nats = self.likelihood.get().nll(params, x);
+        self.last.set(x);
+        nats
     }
 
-    fn logits(&mut self, x: Symbol, out: &mut [f32]) {
-        out.copy_from_slice(self.model.step(&mut self.state, self.last));
-        self.last = x;
+    fn parameters(&mut self, x: Value, out: &mut [f32]) {
+        out.copy_from_slice(self.model.step(&mut self.state, self.last.get()));
+        self.last.set(x);
     }
 
     fn fork(&self) -> Box<dyn Generator> {

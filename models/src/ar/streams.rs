@@ -1,8 +1,9 @@
 //! Several streams of one model in lockstep: each with its own condition, sampler and life.
 
-use super::{Generators, Likelihood, Model, Sampler, Sampling, Symbol};
+use super::{Generators, Model, Sampler, Sampling, Symbol};
 use crate::condition::Condition;
 use crate::kernels::aligned::Aligned;
+use crate::likelihood::{LikelihoodConfig, Values};
 use std::sync::Arc;
 
 /// Up to a fixed number of streams, stepped together, so that every weight that is read serves all that run. Each says
@@ -20,17 +21,21 @@ pub struct Streams<M: Model> {
     place_of: Vec<usize>,
     running: usize,
     scratch: Aligned,
-    likelihood: Likelihood,
+    likelihood: LikelihoodConfig,
 }
 
 impl<M: Model> Streams<M> {
     /// Memory for `most` streams, none of which runs yet.
+    ///
+    /// # Panics
+    /// For a likelihood over vectors.
     pub fn new(model: Arc<M>, most: usize, sampling: Sampling) -> Self {
         let likelihood = model.likelihood();
+        assert!(likelihood.dims() == 0, "streams in lockstep are of symbols");
         Self {
             states: (0..most).map(|_| model.state()).collect(),
             last: vec![model.start(); most],
-            samplers: vec![Sampler::new(sampling, likelihood); most],
+            samplers: vec![likelihood.sampler(sampling); most],
             stream_at: (0..most).collect(),
             place_of: (0..most).collect(),
             running: 0,
@@ -51,7 +56,7 @@ impl<M: Model> Streams<M> {
 }
 
 impl<M: Model> Generators for Streams<M> {
-    fn likelihood(&self) -> Likelihood {
+    fn likelihood(&self) -> LikelihoodConfig {
         self.likelihood
     }
 
@@ -103,11 +108,12 @@ impl<M: Model> Generators for Streams<M> {
             return;
         }
         let Self { model, states, last, samplers, stream_at, scratch, .. } = self;
-        let rows = model.step_many(&mut states[..n], &last[..n], scratch);
+        let rows = model.step_many(&mut states[..n], Values::Symbols(&last[..n]), scratch);
         let params = self.likelihood.params();
         let rows = rows.chunks_exact(rows.len() / n);
         for (((row, last), sampler), &stream) in rows.zip(last).zip(samplers).zip(&*stream_at) {
-            *last = sampler.pick(&row[..params], uniforms[stream]);
+            let uniform = &uniforms[stream..=stream];
+            *last = self.likelihood.get().draw(&row[..params], sampler, uniform, &mut []).symbol();
             symbols[stream] = *last;
         }
     }

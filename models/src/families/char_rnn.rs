@@ -20,12 +20,16 @@
 //! p(x_t | x_<t) = softmax(h_{L−1}[t] W + b)
 //! ```
 //!
+//! With another `likelihood` the last line gives the parameters of that in place of the softmax's logits, and a value that is
+//! no symbol of a small set enters as numbers v, u_0 = v W_0 + b_0: see [`Input`](crate::likelihood::Input).
+//!
 //! Before the first symbol every h_l and c_l is zero, and x_{−1} is the start symbol. These are the equations of
 //! PyTorch's `nn.LSTM` and `nn.GRU` with their redundant biases added up: its `weight_ih`, `weight_hh` transposed are W_l
 //! and U_l, its `bias_ih + bias_hh` is b_l, but for a GRU's part n, whose `bias_ih` is b_l's and whose `bias_hh` is a_l
 //! (the GRU as first published multiplies r into h before the product; this one can do all products at once).
 
 use crate::config::{ConfigError, range};
+use crate::likelihood::LikelihoodConfig;
 use crate::weights::{Dtype, Init, TensorSpec};
 use serde::{Deserialize, Serialize};
 
@@ -73,7 +77,8 @@ impl Cell {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
-    /// Number of symbols.
+    /// Number of symbols; 0, which a file leaves out, where the likelihood is over vectors.
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub classes: usize,
     /// The symbol that stands for x_{−1}.
     pub start: u16,
@@ -83,16 +88,27 @@ pub struct Config {
     pub hidden: usize,
     /// L.
     pub layers: usize,
+    /// What the outputs mean; softmax over the symbols where a file leaves it out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub likelihood: Option<LikelihoodConfig>,
+}
+
+fn is_zero(n: &usize) -> bool {
+    *n == 0
 }
 
 impl Config {
+    /// What the outputs mean.
+    pub fn likelihood(&self) -> LikelihoodConfig {
+        LikelihoodConfig::of(self.likelihood, self.classes)
+    }
+
     /// Checks every size, so that nothing downstream can overflow or index out of range.
     ///
     /// # Errors
     /// The first field that is out of range.
     pub fn validate(&self) -> Result<(), ConfigError> {
-        range("classes", self.classes, 2, 1 << 16, "a number from 2 to 65536")?;
-        range("start", self.start as usize, 0, self.classes - 1, "a symbol below `classes`")?;
+        self.likelihood().validate_symbols(self.classes, self.start)?;
         range("hidden", self.hidden, 1, 4096, "a number from 1 to 4096")?;
         range("layers", self.layers, 1, 64, "a number from 1 to 64")
     }
@@ -105,7 +121,7 @@ impl Config {
     /// Multiply-adds for one symbol.
     pub fn macs_per_symbol(&self) -> usize {
         let h = self.hidden;
-        (2 * self.layers - 1) * h * self.cell.gates() * h + h * self.classes
+        (2 * self.layers - 1) * h * self.cell.gates() * h + h * self.likelihood().params()
     }
 
     /// Every tensor, in the order in which the trainer lays them out.
@@ -125,7 +141,7 @@ impl Config {
         };
         for l in 0..self.layers {
             match l {
-                0 => add(names::input(l), &[self.classes, gates], Init::Normal(0.3)),
+                0 => add(names::input(l), &[self.likelihood().input().rows(), gates], Init::Normal(0.3)),
                 _ => add(names::input(l), &[h, gates], Init::fan_in(h, 1.0)),
             }
             add(names::recurrent(l), &[h, gates], Init::fan_in(h, 0.6));
@@ -139,8 +155,9 @@ impl Config {
             }
         }
         // Small first logits: training starts from the uniform distribution, ln(classes) nats.
-        add(names::HEAD.into(), &[h, self.classes], Init::fan_in(h, 0.1));
-        add(names::HEAD_BIAS.into(), &[self.classes], Init::Zeros);
+        let params = self.likelihood().params();
+        add(names::HEAD.into(), &[h, params], Init::fan_in(h, 0.1));
+        add(names::HEAD_BIAS.into(), &[params], Init::Zeros);
         table
     }
 }
@@ -151,14 +168,16 @@ mod tests {
 
     #[test]
     fn the_products_between_layers_are_inner() {
-        let table = Config { classes: 65, start: 0, cell: Cell::Gru, hidden: 8, layers: 2 }.table();
+        let table =
+            Config { classes: 65, start: 0, cell: Cell::Gru, hidden: 8, layers: 2, likelihood: None }.table();
         let inner: Vec<&str> = table.iter().filter(|s| s.inner).map(|s| &s.name[..]).collect();
         assert_eq!(inner, [names::recurrent(0), names::input(1), names::recurrent(1)]);
     }
 
     #[test]
     fn hostile_sizes_are_refused() {
-        let good = Config { classes: 65, start: 0, cell: Cell::Lstm, hidden: 128, layers: 2 };
+        let good =
+            Config { classes: 65, start: 0, cell: Cell::Lstm, hidden: 128, layers: 2, likelihood: None };
         assert_eq!(good.validate(), Ok(()));
         let refused = |change: fn(&mut Config), words: &str| {
             let mut c = good.clone();
@@ -176,7 +195,7 @@ mod tests {
     #[test]
     fn the_table_is_pytorchs_in_number() {
         // torch: 2 layers of 4·128·(in + 128) and one of its two biases each, and a linear layer.
-        let c = Config { classes: 65, start: 0, cell: Cell::Lstm, hidden: 128, layers: 2 };
+        let c = Config { classes: 65, start: 0, cell: Cell::Lstm, hidden: 128, layers: 2, likelihood: None };
         let len = |c: &Config| c.table().iter().map(TensorSpec::len).sum::<usize>();
         assert_eq!(len(&c), 512 * (65 + 128 + 1) + 512 * (128 + 128 + 1) + 129 * 65);
         let c = Config { cell: Cell::Gru, ..c };

@@ -15,6 +15,9 @@
 //! The paper's letters: its z is the gated output, our h_l; its h is the condition, our c; its W_f, W_g and V_f, V_g are
 //! the two halves of our W_l and V_l, in z = tanh(W_f ∗ x + V_f h) ⊙ σ(W_g ∗ x + V_g h). Our z_l is the sum before that.
 //!
+//! With another `likelihood` the last line gives the parameters of that in place of the softmax's logits, and a value that is
+//! no symbol of a small set enters as numbers v, r_0 = v E: see [`Input`].
+//!
 //! Before the first sample every r_l is zero, and x_{−1} is the start symbol. The condition c is computed once a
 //! frame from the frame that [`crate::ar::Model::condition`] is given:
 //!
@@ -44,6 +47,7 @@
 //! et al. 2020, arXiv:2008.04574, bunch the samples of an LPCNet in this way.
 
 use crate::config::{ConfigError, range};
+use crate::likelihood::{Input, LikelihoodConfig};
 use crate::weights::{Dtype, Init, TensorSpec};
 use serde::{Deserialize, Serialize};
 
@@ -72,7 +76,8 @@ pub use step::WaveNet;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
-    /// Number of symbols (256 for mu-law).
+    /// Number of symbols (256 for mu-law); 0, which a file leaves out, where the likelihood is over vectors.
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub classes: usize,
     /// The symbol that stands for x_{−1}.
     pub start: u16,
@@ -94,6 +99,9 @@ pub struct Config {
     /// What the model is conditioned on, if anything.
     #[serde(default)]
     pub condition: Option<ConditionConfig>,
+    /// What the outputs mean; softmax over the symbols where a file leaves it out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub likelihood: Option<LikelihoodConfig>,
 }
 
 fn one() -> usize {
@@ -188,7 +196,13 @@ impl Config {
             dilations: (0..layers).map(|l| 1 << (l % cycle)).collect(),
             bunch: 1,
             condition: None,
+            likelihood: None,
         })
+    }
+
+    /// What the outputs mean.
+    pub fn likelihood(&self) -> LikelihoodConfig {
+        LikelihoodConfig::of(self.likelihood, self.classes)
     }
 
     /// The names that [`Config::named`] knows.
@@ -201,8 +215,7 @@ impl Config {
     /// The first field that is out of range.
     pub fn validate(&self) -> Result<(), ConfigError> {
         const WIDTH: &str = "a number from 1 to 4096";
-        range("classes", self.classes, 2, 1 << 16, "a number from 2 to 65536")?;
-        range("start", self.start as usize, 0, self.classes - 1, "a symbol below `classes`")?;
+        self.likelihood().validate_symbols(self.classes, self.start)?;
         range("residual_channels", self.residual_channels, 1, 4096, WIDTH)?;
         range("gate_channels", self.gate_channels, 1, 4096, WIDTH)?;
         range("skip_channels", self.skip_channels, 1, 4096, WIDTH)?;
@@ -212,7 +225,11 @@ impl Config {
         for &d in &self.dilations {
             range("dilations", d, 1, 1 << 20, "dilations from 1 to 1048576")?;
         }
-        range("bunch", self.bunch, 1, 16, "a number from 1 to 16")?;
+        let (most, want) = match self.likelihood().input() {
+            Input::Table { .. } => (16, "a number from 1 to 16"),
+            Input::Numbers { .. } => (1, "1 for a likelihood whose values enter as numbers"),
+        };
+        range("bunch", self.bunch, 1, most, want)?;
         range("dilations", self.receptive_field(), 1, 1 << 24, "a receptive field below 2^24")?;
         if let Some(c) = &self.condition {
             range("condition.speakers", c.speakers, 0, 1 << 16, "a number up to 65536")?;
@@ -270,7 +287,7 @@ impl Config {
         let (r, d, s) = (self.residual_channels, self.gate_channels, self.skip_channels);
         let layers = self.dilations.len();
         let trunk = layers * (2 * d * self.kernel_size * r + d * s) + (layers - 1) * d * r;
-        let head = s * self.head_channels + self.head_channels * self.classes;
+        let head = s * self.head_channels + self.head_channels * self.likelihood().params();
         trunk.div_ceil(self.bunch) + head
     }
 
@@ -295,7 +312,8 @@ impl Config {
         for lag in 0..self.bunch {
             // The sum of the lags starts as large as the one row of a plain WaveNet.
             let std = 0.3 / (self.bunch as f32).sqrt();
-            table.push(spec(names::embed(lag), F16, &[self.classes, r], Init::Normal(std)));
+            let rows = self.likelihood().input().rows();
+            table.push(spec(names::embed(lag), F16, &[rows, r], Init::Normal(std)));
         }
         if let Some(c) = &self.condition {
             if c.speaker_dim > 0 {
@@ -334,8 +352,9 @@ impl Config {
             }
         }
         // Small first logits: training starts from the uniform distribution, ln(classes) nats.
-        table.push(spec(names::OUT.into(), I8, &[a, self.classes], Init::fan_in(a, 0.1)));
-        table.push(spec(names::OUT_BIAS.into(), F32, &[self.classes], Init::Zeros));
+        let params = self.likelihood().params();
+        table.push(spec(names::OUT.into(), I8, &[a, params], Init::fan_in(a, 0.1)));
+        table.push(spec(names::OUT_BIAS.into(), F32, &[params], Init::Zeros));
         table
     }
 }

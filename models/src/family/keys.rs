@@ -4,6 +4,7 @@ use super::{Family, FamilyConfig};
 use crate::ar::Symbol;
 use crate::config::ConfigError;
 use crate::families;
+use crate::likelihood::LikelihoodConfig;
 use crate::weights::Tensors;
 use serde::de::{DeserializeOwned, Error};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -18,6 +19,8 @@ pub struct Given {
     pub classes: usize,
     /// The symbol that stands for x_{−1}.
     pub start: Symbol,
+    /// What the outputs mean; `None` for softmax over the symbols.
+    pub likelihood: Option<LikelihoodConfig>,
     /// Symbols of a training window.
     pub window: usize,
     /// What the data has beside its symbols.
@@ -25,6 +28,20 @@ pub struct Given {
 }
 
 impl Given {
+    /// Checks that the likelihood is the softmax over the symbols, for a family that knows no other.
+    ///
+    /// # Errors
+    /// It is another.
+    pub fn categorical(&self) -> Result<(), ConfigError> {
+        match self.likelihood {
+            None | Some(LikelihoodConfig::Categorical(_)) => Ok(()),
+            Some(_) => {
+                let want = "char_rnn or wavenet: this one gives probabilities of symbols alone";
+                Err(ConfigError { field: "family", found: "another".into(), want: want.into() })
+            }
+        }
+    }
+
     /// Checks that there is no condition, for a family that takes none.
     ///
     /// # Errors

@@ -2,6 +2,7 @@
 
 use super::{DeviceTensors, PaddedBatch, Variables, scalar};
 use crate::dropout::Dropout;
+use crate::likelihood::LikelihoodConfig;
 use crate::objective::{Objective, ObjectiveError, Window};
 use crate::weights::{Layout, TensorSpec};
 use candle_core::{Device, IndexOp, Result, Tensor};
@@ -11,6 +12,9 @@ use std::ops::Range;
 pub trait Family: Clone + Send + Sync {
     /// Its parameters.
     fn table(&self) -> Vec<TensorSpec>;
+
+    /// What its outputs mean.
+    fn likelihood(&self) -> LikelihoodConfig;
 
     /// Checks that windows, and the states that they begin from, fit; the length of the longest.
     ///
@@ -23,7 +27,7 @@ pub trait Family: Clone + Send + Sync {
         0
     }
 
-    /// Logits [B, T, classes] by a graph of `tensors`; where [`Family::carry_len`] is not 0 also the state behind every
+    /// Parameters [B, T, P] of the likelihood by a graph of `tensors`; where [`Family::carry_len`] is not 0 also the state behind every
     /// row [B, T, carry_len].
     ///
     /// # Errors
@@ -38,7 +42,7 @@ pub trait Family: Clone + Send + Sync {
 pub struct Batch<'a> {
     /// B of them.
     pub windows: &'a [Window],
-    /// Symbols read [B, T], padded to the longest window.
+    /// What is read, padded to the longest window: see [`PaddedBatch::inputs`].
     pub inputs: &'a Tensor,
     /// The states that they begin from [B, carry_len], where there are any.
     pub start: Option<Tensor>,
@@ -119,17 +123,17 @@ impl<F: Family> Objective for GraphObjective<F> {
     ) -> std::result::Result<f64, ObjectiveError> {
         let t = self.family.check(batch, carry)?;
         let vars = Variables::new(&self.layout, params, &self.device)?;
-        let padded = PaddedBatch::new(batch, t, &self.device)?;
+        let padded = PaddedBatch::new(batch, t, &self.family.likelihood(), &self.device)?;
         let (start, dropout, device) = (self.start(carry)?, self.dropout, &self.device);
         let read = Batch { windows: batch, inputs: &padded.inputs, start, dropout, device };
         let (logits, states) = self.family.logits(vars.tensors(), &read)?;
-        let loss = padded.loss(&logits)?;
+        let loss = padded.loss(&logits, &self.family.likelihood())?;
         if let Some(grads) = grads {
             vars.gradient(&loss, &self.layout, grads)?;
         }
         if let Some(states) = states {
             for (i, (carry, w)) in carry.iter_mut().zip(batch).enumerate() {
-                *carry = states.i((i, w.inputs.len() - 1))?.to_vec1()?;
+                *carry = states.i((i, w.rows() - 1))?.to_vec1()?;
             }
         }
         scalar(&loss)

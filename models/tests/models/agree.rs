@@ -11,6 +11,7 @@ use wavesynth_models::families::wavenet::fused::Fused;
 use wavesynth_models::families::wavenet::graph::{GraphObjective, WaveNetGraph};
 use wavesynth_models::families::wavenet::{Config, WaveNet, names};
 use wavesynth_models::kernels::Isa;
+use wavesynth_models::likelihood::Value;
 use wavesynth_models::objective::{Objective, Window};
 use wavesynth_models::weights::{Dtype, Layout, Tensors, quantise};
 
@@ -29,7 +30,7 @@ pub fn step_against_graph(graph: &Config, step: &Config, tensors: &Tensors, isa:
             let frame = &frames[i / graph.hop() * n..][..n];
             model.condition(&mut state, &typed(graph, frame));
         }
-        for (a, b) in model.step(&mut state, x).iter().zip(&logits[i]) {
+        for (a, b) in model.step(&mut state, Value::Symbol(x)).iter().zip(&logits[i]) {
             worst = worst.max((a - b).abs());
         }
     }
@@ -122,7 +123,7 @@ fn dot_products_of_bytes_change_no_bit() {
             let mut state = model.state();
             model.condition(&mut state, &typed(&config, &frame));
             let symbols = random_symbols(&config, 200, 1);
-            symbols.iter().map(|&x| model.step(&mut state, x).to_vec()).collect::<Vec<_>>()
+            symbols.iter().map(|&x| model.step(&mut state, Value::Symbol(x)).to_vec()).collect::<Vec<_>>()
         };
         assert_eq!(run(isa), run(isa.without_dot()), "{}", isa.name());
     }
@@ -148,7 +149,7 @@ fn planted_mistakes_are_caught() {
                 let frame = &frames[i / graph.hop() * graph.cond_len()..][..graph.cond_len()];
                 model.condition(&mut state, &typed(graph, frame));
             }
-            for (a, b) in model.step(&mut state, x).iter().zip(&want[i]) {
+            for (a, b) in model.step(&mut state, Value::Symbol(x)).iter().zip(&want[i]) {
                 worst = worst.max((a - b).abs());
             }
         }
@@ -188,7 +189,7 @@ pub fn windows(config: &Config, count: usize, seed: u64) -> Vec<Window> {
                 warmup: if i == 0 { 0 } else { config.receptive_field() - 1 },
                 frames,
                 speaker: c.filter(|c| c.speaker_dim > 0).map(|c| i % c.speakers),
-                dropout: None,
+                ..Window::default()
             }
         })
         .collect()
@@ -343,10 +344,10 @@ fn the_engine_forgets_what_lies_beyond_the_receptive_field() {
         let last = |changed: usize| {
             let (mut state, mut symbols) = (model.state(), symbols.clone());
             symbols[changed] = (symbols[changed] + 1) % config.classes as u16;
-            symbols.iter().map(|&x| model.step(&mut state, x).to_vec()).last().unwrap()
+            symbols.iter().map(|&x| model.step(&mut state, Value::Symbol(x)).to_vec()).last().unwrap()
         };
         let mut state = model.state();
-        let want = symbols.iter().map(|&x| model.step(&mut state, x).to_vec()).last().unwrap();
+        let want = symbols.iter().map(|&x| model.step(&mut state, Value::Symbol(x)).to_vec()).last().unwrap();
         assert_eq!(last(0), want, "a symbol beyond the receptive field is heard");
         assert_ne!(last(1), want, "the oldest symbol of the field is lost");
     }
@@ -363,7 +364,7 @@ fn a_clone_forks_and_a_reset_is_new() {
         let frame = random_frames(&config, 1, 5);
         let mut state = model.state();
         let run = |state: &mut _, symbols: &[u16]| -> Vec<Vec<f32>> {
-            symbols.iter().map(|&x| model.step(state, x).to_vec()).collect()
+            symbols.iter().map(|&x| model.step(state, Value::Symbol(x)).to_vec()).collect()
         };
         let fresh = run(&mut state, &symbols);
         model.condition(&mut state, &typed(&config, &frame));
@@ -389,7 +390,7 @@ fn state_after(model: &WaveNet, condition: &Condition, symbols: &[u16]) -> <Wave
         if i == symbols.len() {
             model.condition(&mut state, condition);
         }
-        model.step(&mut state, x);
+        model.step(&mut state, Value::Symbol(x));
     }
     state
 }

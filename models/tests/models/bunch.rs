@@ -8,6 +8,7 @@ use wavesynth_models::families::wavenet::fused::Fused;
 use wavesynth_models::families::wavenet::graph::GraphObjective;
 use wavesynth_models::families::wavenet::{Config, WaveNet};
 use wavesynth_models::kernels::Isa;
+use wavesynth_models::likelihood::Value;
 use wavesynth_models::objective::{Objective, Window};
 use wavesynth_models::weights::{Layout, Tensors};
 
@@ -81,14 +82,14 @@ fn planted_mistakes_are_caught() {
         let n = good.cond_len();
         if early {
             model.condition(&mut state, &typed(&good, &frames[..n]));
-            model.step(&mut state, good.start);
+            model.step(&mut state, Value::Symbol(good.start));
         }
         let mut worst = 0f32;
         for (t, (&x, want)) in symbols.iter().zip(&want).enumerate() {
             if t % good.hop() == 0 {
                 model.condition(&mut state, &typed(&good, &frames[t / good.hop() * n..][..n]));
             }
-            for (a, b) in model.step(&mut state, x).iter().zip(want) {
+            for (a, b) in model.step(&mut state, Value::Symbol(x)).iter().zip(want) {
                 worst = worst.max((a - b).abs());
             }
         }
@@ -114,7 +115,7 @@ fn differing_rows(config: &Config, right: &Tensors, wrong: &Tensors) -> Vec<bool
         if t % config.hop() == 0 {
             model.condition(&mut state, &typed(config, &frames[t / config.hop() * n..][..n]));
         }
-        model.step(&mut state, x).iter().zip(want).any(|(a, b)| (a - b).abs() > 1e-3)
+        model.step(&mut state, Value::Symbol(x)).iter().zip(want).any(|(a, b)| (a - b).abs() > 1e-3)
     };
     symbols.iter().zip(&want).enumerate().map(row).collect()
 }

@@ -6,11 +6,12 @@ use wavesynth_models::ar::{Model, Sampling, Uniforms};
 use wavesynth_models::families::char_rnn::{Cell, CharRnn, Config};
 use wavesynth_models::family::FamilyConfig;
 use wavesynth_models::kernels::Isa;
+use wavesynth_models::likelihood::Value;
 use wavesynth_models::loaded::Loaded;
 use wavesynth_models::weights::{Checkpoint, Init, Layout, Tensors};
 
 fn config(cell: Cell, hidden: usize, layers: usize, classes: usize) -> Config {
-    Config { classes, start: (classes / 2) as u16, cell, hidden, layers }
+    Config { classes, start: (classes / 2) as u16, cell, hidden, layers, likelihood: None }
 }
 
 /// Cells × layers × sizes, odd ones among them.
@@ -45,7 +46,7 @@ fn random_symbols(config: &Config, n: usize, seed: u64) -> Vec<u16> {
 fn run_step(config: &Config, tensors: &Tensors, isa: Isa, symbols: &[u16]) -> Vec<Vec<f32>> {
     let model = CharRnn::new(config, tensors, isa).unwrap();
     let mut state = model.state();
-    symbols.iter().map(|&x| model.step(&mut state, x).to_vec()).collect()
+    symbols.iter().map(|&x| model.step(&mut state, Value::Symbol(x)).to_vec()).collect()
 }
 
 fn largest_difference(a: &[Vec<f32>], b: &[Vec<f32>]) -> f32 {
@@ -67,11 +68,11 @@ fn the_engine_gives_pytorchs_logits_and_likelihood() {
             let mut rows = model.generator(Sampling::default());
             let mut scores = model.generator(Sampling::default());
             for (t, &x) in symbols.iter().enumerate() {
-                rows.logits(x, &mut got);
+                rows.parameters(x.into(), &mut got);
                 for (g, w) in got.iter().zip(&logits[t * classes..]) {
                     assert!((g - w).abs() < 1e-5, "{name} {} row {t}: {g}, wanted {w}", isa.name());
                 }
-                let score = scores.score(x);
+                let score = scores.score(x.into());
                 assert!((score - nats[t]).abs() < 1e-5, "{name} {} row {t}: {score} nats", isa.name());
             }
         }
@@ -108,7 +109,7 @@ fn a_clone_forks_and_a_reset_is_new() {
         let symbols = random_symbols(&config, 50, 4);
         let mut state = model.state();
         let run = |state: &mut _| -> Vec<Vec<f32>> {
-            symbols.iter().map(|&x| model.step(state, x).to_vec()).collect()
+            symbols.iter().map(|&x| model.step(state, Value::Symbol(x)).to_vec()).collect()
         };
         let fresh = run(&mut state);
         let mut fork = state.clone();

@@ -41,6 +41,7 @@ pub fn config(
             2 => condition(0, 0, 3, 0, 0),
             _ => condition(2, 5, 0, 0, 0),
         },
+        likelihood: None,
     }
 }
 

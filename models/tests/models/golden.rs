@@ -52,13 +52,13 @@ fn logits_and_likelihood_are_the_independent_ones() {
         let classes = golden.logits.len() / golden.symbols.len();
         let mut got = vec![0.0; classes];
         drive(&mut *model.generator(Sampling::default()), &golden, |stream, t, x| {
-            stream.logits(x, &mut got);
+            stream.parameters(x.into(), &mut got);
             for (g, w) in got.iter().zip(&golden.logits[t * classes..]) {
                 assert!((g - w).abs() < 2e-5, "{} row {t}: {g}, wanted {w}", isa.name());
             }
         });
         drive(&mut *model.generator(Sampling::default()), &golden, |stream, t, x| {
-            let nats = stream.score(x);
+            let nats = stream.score(x.into());
             assert!((nats - golden.nats[t]).abs() < 2e-5, "{} row {t}: {nats} nats", isa.name());
         });
     }
@@ -72,10 +72,10 @@ fn drawing_scoring_and_reading_mix_in_one_stream() {
     let mut row = vec![0.0; stream.likelihood().classes()];
     drive(&mut *stream, &golden, |stream, t, x| {
         let likeliest = stream.fork().next(0.5);
-        stream.fork().logits(x, &mut row);
+        stream.fork().parameters(x.into(), &mut row);
         let best = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
         assert_eq!(row[likeliest as usize], best);
-        assert!((stream.score(x) - golden.nats[t]).abs() < 2e-5);
+        assert!((stream.score(x.into()) - golden.nats[t]).abs() < 2e-5);
     });
 }
 

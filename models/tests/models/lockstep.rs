@@ -6,6 +6,7 @@ use wavesynth_models::ar::{Generator, Generators, Model, Sampling, Stream, Strea
 use wavesynth_models::condition::ConditionValues;
 use wavesynth_models::families::wavenet::{Config, WaveNet};
 use wavesynth_models::kernels::Isa;
+use wavesynth_models::likelihood::{Value, Values};
 use wavesynth_models::loaded;
 use wavesynth_models::loaded::Loaded;
 use wavesynth_models::weights::{self, Checkpoint, Dtype, Tensors};
@@ -41,7 +42,7 @@ fn alone(
         if let Some(i) = announce(t).filter(|_| n > 0) {
             model.announce(&mut state, &typed(config, frame(i)));
         }
-        drawn.push(model.step(&mut state, x).to_vec());
+        drawn.push(model.step(&mut state, Value::Symbol(x)).to_vec());
     }
     drawn
 }
@@ -74,14 +75,14 @@ fn a_reset_forgets_an_announcement() {
     let (a, b) = frames.split_at(config.cond_len());
     let model = WaveNet::new(config, &random_tensors(config, 7), Isa::detect()).unwrap();
     let mut state = model.state();
-    let fresh = model.step(&mut state, 3).to_vec();
+    let fresh = model.step(&mut state, Value::Symbol(3)).to_vec();
     model.condition(&mut state, &typed(config, a));
     model.announce(&mut state, &typed(config, &b[..a.len()]));
     for x in [1, 2, 3] {
-        model.step(&mut state, x);
+        model.step(&mut state, Value::Symbol(x));
     }
     model.reset(&mut state);
-    assert_eq!(model.step(&mut state, 3), fresh);
+    assert_eq!(model.step(&mut state, Value::Symbol(3)), fresh);
 }
 
 fn stored_tensors(config: &Config, dtype: Dtype) -> Tensors {
@@ -114,7 +115,7 @@ fn company_changes_no_bit() {
                         }
                         now.push(symbols[i][t]);
                     }
-                    let rows = model.step_many(&mut states[..running], &now, &mut scratch);
+                    let rows = model.step_many(&mut states[..running], Values::Symbols(&now), &mut scratch);
                     for (row, drawn) in rows.chunks_exact(rows.len() / running).zip(&mut drawn) {
                         drawn.push(row[..config.classes].to_vec());
                     }

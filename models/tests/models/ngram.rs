@@ -59,11 +59,11 @@ fn the_engine_gives_the_equation_and_sums_to_one() {
         let scored = text(60, 2);
         let mut logits = vec![0.0; CLASSES];
         for (t, &x) in scored.iter().enumerate() {
-            stream.fork().logits(x, &mut logits);
+            stream.fork().parameters(x.into(), &mut logits);
             let sum: f64 = logits.iter().map(|&l| f64::from(l).exp()).sum();
             assert!((sum - 1.0).abs() < 1e-5, "order {order}, {t}: {sum}");
             let want = -witten_bell(&train, &scored[..t], x, order).ln();
-            let nats = f64::from(stream.score(x));
+            let nats = f64::from(stream.score(x.into()));
             assert!((nats - want).abs() < 1e-4, "order {order}, {t}: {nats}, wanted {want}");
         }
     }
@@ -76,7 +76,7 @@ fn longer_contexts_predict_better_and_room_is_kept() {
         let (config, tensors) = count(&train, CLASSES, START, order, room);
         assert!(config.entries <= room.max(CLASSES), "{} entries", config.entries);
         let mut stream = load(&config, tensors).unwrap().generator(Sampling::default());
-        scored.iter().map(|&x| f64::from(stream.score(x))).sum::<f64>() / scored.len() as f64
+        scored.iter().map(|&x| f64::from(stream.score(x.into()))).sum::<f64>() / scored.len() as f64
     };
     assert!(nats(2, 1000) < nats(1, 1000) - 0.1);
     // Too little room for all contexts of six: what is left is still a table of the shorter ones.

@@ -1,7 +1,6 @@
 //! What the family says of itself, and its keys in a run file.
 
 use super::{Cell, CharRnn, Config};
-use crate::ar::Likelihood;
 use crate::config::ConfigError;
 use crate::family::{self, Description, Facts, Family, Given, NamedShape, PackError};
 use crate::kernels::Isa;
@@ -29,7 +28,7 @@ impl Family for Config {
 
     fn facts(&self) -> Facts {
         Facts {
-            likelihood: Likelihood::Categorical { classes: self.classes },
+            likelihood: self.likelihood(),
             start: self.start,
             order: Order::Time,
             condition: None,
@@ -64,7 +63,7 @@ impl Family for Config {
     fn shapes() -> Vec<NamedShape<Self>> {
         let shape = |name, cell, layers, hidden, window| NamedShape {
             name,
-            config: Self { classes: 65, start: 0, cell, hidden, layers },
+            config: Self { classes: 65, start: 0, cell, hidden, layers, likelihood: None },
             batch: 50,
             window,
         };
@@ -113,7 +112,8 @@ impl family::Keys for Keys {
     fn config(&self, given: &Given) -> Result<Config, ConfigError> {
         given.without_condition()?;
         let (classes, start) = (given.classes, given.start);
-        Ok(Config { classes, start, cell: self.cell, hidden: self.hidden, layers: self.layers })
+        let likelihood = given.likelihood;
+        Ok(Config { classes, start, cell: self.cell, hidden: self.hidden, layers: self.layers, likelihood })
     }
 
     fn dropout(&self) -> f64 {

@@ -115,7 +115,7 @@ impl Objective for Fused {
         grads: Option<&mut [f32]>,
     ) -> Result<f64, ObjectiveError> {
         check_batch(&self.config, batch, carry)?;
-        let total: usize = batch.iter().map(|w| w.inputs.len() - w.warmup).sum();
+        let total: usize = batch.iter().map(|w| w.rows() - w.warmup).sum();
         let scale = 1.0 / total as f32;
         let mut weights = std::mem::take(&mut *locked(&self.weights));
         self.parameters.load(params, grads.is_some(), &mut weights);
@@ -160,5 +160,5 @@ pub(super) fn check_batch(
         let n = c.len();
         return Err(ObjectiveError::Batch(format!("window {i}: {n} values carried, the model has {want}")));
     }
-    check_unconditioned(batch, config.classes)
+    check_unconditioned(batch, &config.likelihood())
 }

@@ -4,6 +4,7 @@
 use super::{Cell, Config, names};
 use crate::ar::Graph;
 use crate::graph::{self, Batch, DeviceTensors, Family, GraphError, on_device, product};
+use crate::likelihood::LikelihoodConfig;
 use crate::objective::{ObjectiveError, Window};
 use crate::weights::{TensorSpec, Tensors};
 use candle_core::{Device, IndexOp, Result, Tensor};
@@ -28,7 +29,7 @@ impl CharRnnGraph {
         &self.tensors[name]
     }
 
-    /// Logits [B, T, classes] of `symbols` [B, T] from the state `start` [B, state_len], or from zeros, on, and the state
+    /// Parameters [B, T, P] of `symbols` [B, T], or of numbers [B, T, count], from the state `start` [B, state_len], or from zeros, on, and the state
     /// behind every row [B, T, state_len], laid out as [`Config::state_len`] says. `masks` gives each layer's for its output
     /// [B, T, H].
     ///
@@ -42,9 +43,8 @@ impl CharRnnGraph {
     ) -> Result<(Tensor, Tensor)> {
         let config = &self.config;
         let (n, memories) = (config.hidden, config.cell.memories());
-        let (b, t) = symbols.dims2()?;
-        let gates = config.cell.gates() * n;
-        let mut u = self.get(&names::input(0)).embedding(&symbols.flatten_all()?)?.reshape((b, t, gates))?;
+        let (b, t) = (symbols.dim(0)?, symbols.dim(1)?);
+        let mut u = graph::embed(self.get(&names::input(0)), symbols)?;
         let mut kept = Vec::new();
         let mut h = Tensor::zeros((b, t, n), u.dtype(), u.device())?;
         for l in 0..config.layers {
@@ -123,6 +123,10 @@ impl Family for Config {
         Config::table(self)
     }
 
+    fn likelihood(&self) -> LikelihoodConfig {
+        Config::likelihood(self)
+    }
+
     fn check(&self, batch: &[Window], carry: &[Vec<f32>]) -> std::result::Result<usize, ObjectiveError> {
         super::fused::check_batch(self, batch, carry)
     }
@@ -141,6 +145,6 @@ impl Family for Config {
     fn peak_bytes(&self, windows: usize, window_len: usize) -> usize {
         // Forward values kept for the backward, and once more as gradients. That of each gate is as wide as all gates.
         let layer = 9 * self.cell.gates() * self.hidden + 14 * self.hidden;
-        4 * windows * window_len * 2 * (self.layers * layer + 4 * self.classes)
+        4 * windows * window_len * 2 * (self.layers * layer + 4 * Config::likelihood(self).params())
     }
 }

@@ -3,10 +3,11 @@
 //! vectors apart.
 
 use super::{Cell, Config, cell, names};
-use crate::ar::{Likelihood, Model, Symbol};
+use crate::ar::{Model, Symbol};
 use crate::kernels::aligned::Aligned;
-use crate::kernels::panel::{Matrix, Panels, Then, accumulate, product};
+use crate::kernels::panel::{Matrix, Panels, Then, accumulate, add_scaled, product};
 use crate::kernels::{Isa, Kernel, Simd};
+use crate::likelihood::{Input, LikelihoodConfig, Value};
 use crate::weights::{Tensors, WeightsError, check};
 
 struct Layer {
@@ -26,7 +27,7 @@ pub struct CharRnn {
     config: Config,
     /// H padded to whole vectors.
     hidden_padded: usize,
-    /// W_0 + b_0 [classes × gates · H padded].
+    /// W_0 + b_0 [classes × gates · H padded]; W_0 [numbers × gates · H padded] where values enter as numbers.
     table: Aligned,
     layers: Vec<Layer>,
     /// W and b.
@@ -45,8 +46,10 @@ pub struct State {
     gates: Aligned,
     /// A GRU's recurrent product [3H padded]; empty for an LSTM.
     recurrent: Aligned,
-    /// [classes padded].
+    /// [P padded].
     logits: Aligned,
+    /// The numbers that x_{t−1} enters as; empty where it enters by a table.
+    numbers: Vec<f32>,
 }
 
 impl CharRnn {
@@ -86,12 +89,14 @@ impl CharRnn {
             })
             .collect();
         let mut table = pad(get(&names::input(0)));
-        for row in table.chunks_exact_mut(gates * padded) {
-            for (w, b) in row.iter_mut().zip(layers[0].bias.iter()) {
-                *w += b;
+        if config.likelihood().input().numbers() == 0 {
+            for row in table.chunks_exact_mut(gates * padded) {
+                for (w, b) in row.iter_mut().zip(layers[0].bias.iter()) {
+                    *w += b;
+                }
             }
         }
-        let head = Panels::pack(isa, &tensors[names::HEAD], h, config.classes);
+        let head = Panels::pack(isa, &tensors[names::HEAD], h, config.likelihood().params());
         Ok(Self {
             isa,
             config: config.clone(),
@@ -107,8 +112,8 @@ impl CharRnn {
 impl Model for CharRnn {
     type State = State;
 
-    fn likelihood(&self) -> Likelihood {
-        Likelihood::Categorical { classes: self.config.classes }
+    fn likelihood(&self) -> LikelihoodConfig {
+        self.config.likelihood()
     }
 
     fn start(&self) -> Symbol {
@@ -128,6 +133,7 @@ impl Model for CharRnn {
             gates: Aligned::zeros(cell.gates() * n),
             recurrent: Aligned::zeros(recurrent),
             logits: Aligned::zeros(self.head.padded_outputs()),
+            numbers: vec![0.0; self.config.likelihood().input().numbers()],
         }
     }
 
@@ -136,9 +142,18 @@ impl Model for CharRnn {
         state.c.fill(0.0);
     }
 
-    fn step<'s>(&self, state: &'s mut State, x: Symbol) -> &'s [f32] {
+    fn step<'s>(&self, state: &'s mut State, x: Value) -> &'s [f32] {
+        let likelihood = self.config.likelihood();
+        let x = match (likelihood.input(), x) {
+            // A symbol beyond the classes can come from a caller's mistake only; it is read as the last one.
+            (Input::Table { rows }, Value::Symbol(x)) => usize::from(x).min(rows - 1),
+            (input, x) => {
+                input.write(x, &mut state.numbers);
+                0
+            }
+        };
         self.isa.run(Step { net: self, state, x });
-        &state.logits[..self.config.classes]
+        &state.logits[..likelihood.params()]
     }
 
     fn weight_bytes(&self) -> usize {
@@ -152,7 +167,7 @@ impl Model for CharRnn {
 
     fn state_bytes(&self) -> usize {
         let s = self.state();
-        4 * (s.h.len() + s.c.len() + s.gates.len() + s.recurrent.len() + s.logits.len())
+        4 * (s.h.len() + s.c.len() + s.gates.len() + s.recurrent.len() + s.logits.len() + s.numbers.len())
     }
 
     fn isa(&self) -> &'static str {
@@ -163,7 +178,8 @@ impl Model for CharRnn {
 struct Step<'a> {
     net: &'a CharRnn,
     state: &'a mut State,
-    x: Symbol,
+    /// Row of the table.
+    x: usize,
 }
 
 impl Kernel for Step<'_> {
@@ -173,17 +189,23 @@ impl Kernel for Step<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
         let Self { net, state, x } = self;
-        let State { h, c, gates, recurrent, logits } = state;
+        let State { h, c, gates, recurrent, logits, numbers } = state;
         let (units, n) = (net.config.hidden, net.hidden_padded);
         for (l, layer) in net.layers.iter().enumerate() {
             let (below, here) = h.split_at_mut(l * n);
             let h = &mut here[..n];
             match &layer.input {
                 Some(w) => product(s, w, &below[(l - 1) * n..][..units], &layer.bias, gates, Then::Store),
+                None if numbers.is_empty() => {
+                    let width = gates.len();
+                    gates.copy_from_slice(&net.table[x * width..][..width]);
+                }
                 None => {
-                    // A symbol beyond the classes can come from a caller's mistake only; it is read as the last one.
-                    let (row, width) = ((x as usize).min(net.config.classes - 1), gates.len());
-                    gates.copy_from_slice(&net.table[row * width..][..width]);
+                    let width = gates.len();
+                    gates.copy_from_slice(&layer.bias);
+                    for (&v, row) in numbers.iter().zip(net.table.chunks_exact(width)) {
+                        add_scaled(s, gates, row, v);
+                    }
                 }
             }
             match net.config.cell {

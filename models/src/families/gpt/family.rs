@@ -1,10 +1,10 @@
 //! What the family says of itself, and its keys in a run file.
 
 use super::{Config, Gpt};
-use crate::ar::Likelihood;
 use crate::config::ConfigError;
 use crate::family::{self, Description, Facts, Family, Given, NamedShape, PackError};
 use crate::kernels::Isa;
+use crate::likelihood::LikelihoodConfig;
 #[cfg(feature = "train")]
 use crate::objective::{Learning, Objective, ObjectiveOptions, WindowPast};
 use crate::order::Order;
@@ -29,7 +29,7 @@ impl Family for Config {
 
     fn facts(&self) -> Facts {
         Facts {
-            likelihood: Likelihood::Categorical { classes: self.classes },
+            likelihood: LikelihoodConfig::of(None, self.classes),
             start: self.start,
             order: Order::Time,
             condition: None,
@@ -121,6 +121,7 @@ impl family::Keys for Keys {
 
     fn config(&self, given: &Given) -> Result<Config, ConfigError> {
         given.without_condition()?;
+        given.categorical()?;
         let context = self.context.unwrap_or(given.window);
         if context > given.window {
             let want = format!(

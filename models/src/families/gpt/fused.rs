@@ -21,6 +21,7 @@ use crate::fused::locked;
 use crate::fused::rows::add_rows;
 use crate::kernels::tile::{Strided, multiply};
 use crate::kernels::{Isa, Kernel, Simd};
+use crate::likelihood::LikelihoodConfig;
 use crate::objective::{Objective, ObjectiveError, Window, check_unconditioned};
 use crate::weights::Layout;
 use products::{Gradient, Product, Products};
@@ -171,7 +172,7 @@ impl Objective for Fused {
         _carry: &mut [Vec<f32>],
         grads: Option<&mut [f32]>,
     ) -> Result<f64, ObjectiveError> {
-        check_unconditioned(batch, self.config.classes)?;
+        check_unconditioned(batch, &LikelihoodConfig::of(None, self.config.classes))?;
         let total: usize = batch.iter().map(|w| w.inputs.len() - w.warmup).sum();
         let Buffers { mut products, mut gradients, mut tapes } = std::mem::take(&mut *locked(&self.buffers));
         self.products.pack(params, &mut products);

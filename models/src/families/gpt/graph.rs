@@ -7,6 +7,7 @@
 use super::{Config, ContextSpan, NORM_EPS, names, sites};
 use crate::ar::Graph;
 use crate::graph::{self, Batch, DeviceTensors, Family, GraphError, on_device, product};
+use crate::likelihood::LikelihoodConfig;
 use crate::objective::{ObjectiveError, Window, check_unconditioned};
 use crate::weights::{TensorSpec, Tensors};
 use candle_core::{D, Device, Result, Tensor};
@@ -141,8 +142,12 @@ impl Family for Config {
         Config::table(self)
     }
 
+    fn likelihood(&self) -> LikelihoodConfig {
+        LikelihoodConfig::of(None, self.classes)
+    }
+
     fn check(&self, batch: &[Window], _carry: &[Vec<f32>]) -> std::result::Result<usize, ObjectiveError> {
-        check_unconditioned(batch, self.classes)
+        check_unconditioned(batch, &LikelihoodConfig::of(None, self.classes))
     }
 
     fn logits(&self, tensors: DeviceTensors, batch: &Batch) -> Result<(Tensor, Option<Tensor>)> {

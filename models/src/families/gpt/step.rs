@@ -8,10 +8,11 @@
 use super::attention::{Cache, CacheShape};
 use super::norm::{self, normalise, scale};
 use super::{Config, names};
-use crate::ar::{Likelihood, Model, Symbol};
+use crate::ar::{Model, Symbol};
 use crate::kernels::aligned::Aligned;
 use crate::kernels::panel::{Matrix, Panels, Rows, Then, accumulate_many, add};
 use crate::kernels::{Isa, Kernel, Simd, math};
+use crate::likelihood::{LikelihoodConfig, Value};
 use crate::weights::{Stored, Tensors, WeightsError, check};
 
 /// A product with its bias.
@@ -205,8 +206,8 @@ fn transpose(x: &[f32], width: usize) -> Vec<f32> {
 impl Model for Gpt {
     type State = State;
 
-    fn likelihood(&self) -> Likelihood {
-        Likelihood::Categorical { classes: self.config.classes }
+    fn likelihood(&self) -> LikelihoodConfig {
+        LikelihoodConfig::of(None, self.config.classes)
     }
 
     fn start(&self) -> Symbol {
@@ -231,7 +232,8 @@ impl Model for Gpt {
         }
     }
 
-    fn step<'s>(&self, state: &'s mut State, x: Symbol) -> &'s [f32] {
+    fn step<'s>(&self, state: &'s mut State, x: Value) -> &'s [f32] {
+        let x = x.symbol();
         self.isa.run(Step { net: self, state, x });
         &state.logits[..self.config.classes]
     }

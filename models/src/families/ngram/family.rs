@@ -1,10 +1,11 @@
 //! What the family says of itself, and its keys in a run file.
 
 use super::{Config, MOST, Ngram, count};
-use crate::ar::{Likelihood, Symbol};
+use crate::ar::Symbol;
 use crate::config::{ConfigError, range};
 use crate::family::{self, Description, Facts, Family, Given, PackError};
 use crate::kernels::Isa;
+use crate::likelihood::LikelihoodConfig;
 #[cfg(feature = "train")]
 use crate::objective::{Learning, Objective, ObjectiveOptions};
 use crate::order::Order;
@@ -28,7 +29,7 @@ impl Family for Config {
 
     fn facts(&self) -> Facts {
         Facts {
-            likelihood: Likelihood::Categorical { classes: self.classes },
+            likelihood: LikelihoodConfig::of(None, self.classes),
             start: self.start,
             order: Order::Time,
             condition: None,
@@ -90,6 +91,7 @@ impl family::Keys for Keys {
     /// The counts are not known yet; one stands for them.
     fn config(&self, given: &Given) -> Result<Config, ConfigError> {
         given.without_condition()?;
+        given.categorical()?;
         range("max_entries", self.max_entries, 1, MOST, "a number from 1 to 16777216")?;
         let (classes, start) = (given.classes, given.start);
         Ok(Config { classes, start, order: self.order, contexts: 1, entries: 1 })

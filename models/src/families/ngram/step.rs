@@ -1,7 +1,8 @@
 //! The engine: one walk down the tree a symbol.
 
 use super::{Config, names};
-use crate::ar::{Likelihood, Model, Symbol};
+use crate::ar::{Model, Symbol};
+use crate::likelihood::{LikelihoodConfig, Value};
 use crate::weights::Tensors;
 
 /// A table, packed.
@@ -61,8 +62,8 @@ impl Ngram {
 impl Model for Ngram {
     type State = State;
 
-    fn likelihood(&self) -> Likelihood {
-        Likelihood::Categorical { classes: self.config.classes }
+    fn likelihood(&self) -> LikelihoodConfig {
+        LikelihoodConfig::of(None, self.config.classes)
     }
 
     fn start(&self) -> Symbol {
@@ -77,11 +78,11 @@ impl Model for Ngram {
         state.past.fill(self.config.start);
     }
 
-    fn step<'s>(&self, state: &'s mut State, x: Symbol) -> &'s [f32] {
+    fn step<'s>(&self, state: &'s mut State, x: Value) -> &'s [f32] {
         let State { past, log_p: p } = state;
         if !past.is_empty() {
             past.rotate_right(1);
-            past[0] = x;
+            past[0] = x.symbol();
         }
         p.fill(1.0 / self.config.classes as f32);
         let mut older = past.iter();

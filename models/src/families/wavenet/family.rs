@@ -3,13 +3,13 @@
 use super::{ConditionConfig, Config, WaveNet};
 use crate::condition::{ConditionSpec, EmbeddingSpec, FrameSpec};
 use crate::config::ConfigError;
+use crate::family;
 use crate::family::{Description, Facts, Family, Given, NamedShape, PackError};
 use crate::kernels::Isa;
 #[cfg(feature = "train")]
 use crate::objective::{Learning, Objective, ObjectiveOptions, WindowPast};
 use crate::order::Order;
 use crate::weights::{TensorSpec, Tensors};
-use crate::{ar::Likelihood, family};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, json};
 
@@ -30,7 +30,7 @@ impl Family for Config {
 
     fn facts(&self) -> Facts {
         Facts {
-            likelihood: Likelihood::Categorical { classes: self.classes },
+            likelihood: self.likelihood(),
             start: self.start,
             order: Order::Time,
             condition: self.condition.as_ref().map(ConditionConfig::spec),
@@ -249,6 +249,7 @@ impl family::Keys for Keys {
             dilations: self.dilations.get(),
             bunch: self.bunch.unwrap_or(1),
             condition,
+            likelihood: given.likelihood,
         })
     }
 }

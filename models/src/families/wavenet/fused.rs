@@ -103,7 +103,7 @@ impl Objective for Fused {
         grads: Option<&mut [f32]>,
     ) -> Result<f64, ObjectiveError> {
         check_batch(&self.config, batch)?;
-        let total: usize = batch.iter().map(|w| w.inputs.len() - w.warmup).sum();
+        let total: usize = batch.iter().map(|w| w.rows() - w.warmup).sum();
         let scale = 1.0 / total as f32;
         let weights = self.padded.weights(params, grads.is_some());
         let nats =
@@ -130,11 +130,11 @@ impl Objective for Fused {
 
 /// Checks that every window fits `config`; the length of the longest.
 pub(super) fn check_batch(config: &Config, batch: &[Window]) -> Result<usize, ObjectiveError> {
-    let longest = check_windows(batch, config.classes)?;
+    let longest = check_windows(batch, &config.likelihood())?;
     let Some(c) = &config.condition else { return Ok(longest) };
     for (i, w) in batch.iter().enumerate() {
         let err = |what: String| Err(ObjectiveError::Batch(format!("window {i}: {what}")));
-        let frames = if c.features > 0 { w.inputs.len().div_ceil(c.hop) } else { 0 };
+        let frames = if c.features > 0 { w.rows().div_ceil(c.hop) } else { 0 };
         let want = frames * c.local_len().saturating_sub(1);
         if w.frames.len() != frames || w.frames.rows.len() != want {
             let (n, values) = (w.frames.len(), w.frames.rows.len());

@@ -9,6 +9,7 @@ use super::{ConditionConfig, Config, names};
 use crate::ar::Graph;
 use crate::condition::Condition;
 use crate::graph::{self, Batch, DeviceTensors, Family, GraphError, on_device};
+use crate::likelihood::{Input, LikelihoodConfig};
 use crate::objective::{ObjectiveError, Window};
 use crate::weights::{TensorSpec, Tensors};
 use candle_core::{Device, Result, Tensor};
@@ -112,7 +113,7 @@ fn hold(x: &Tensor, hop: usize, t: usize) -> Result<Tensor> {
 impl Graph for WaveNetGraph {
     fn forward(&self, symbols: &Tensor, cond: Option<&Tensor>) -> Result<Tensor> {
         let config = &self.config;
-        let (b, t) = symbols.dims2()?;
+        let (b, t) = (symbols.dim(0)?, symbols.dim(1)?);
         let (d, k) = (config.gate_channels, config.kernel_size);
         let c = match (&config.condition, cond) {
             (Some(c), Some(frames)) => Some((c.hop / config.bunch, self.frame_network(c, frames)?)),
@@ -121,7 +122,10 @@ impl Graph for WaveNetGraph {
         let samples = t;
         // From here on time is counted in bunches.
         let t = samples.div_ceil(config.bunch);
-        let mut x = self.rows(&names::embed(0), symbols, 0, 0)?;
+        let mut x = match config.likelihood().input() {
+            Input::Table { .. } => self.rows(&names::embed(0), symbols, 0, 0)?,
+            Input::Numbers { .. } => graph::embed(self.get(&names::embed(0)), symbols)?,
+        };
         for lag in 1..config.bunch {
             x = (x + self.rows(&names::embed(lag), symbols, 0, lag)?)?;
         }
@@ -168,6 +172,10 @@ impl Family for Config {
         Config::table(self)
     }
 
+    fn likelihood(&self) -> LikelihoodConfig {
+        Config::likelihood(self)
+    }
+
     fn check(&self, batch: &[Window], _carry: &[Vec<f32>]) -> std::result::Result<usize, ObjectiveError> {
         super::fused::check_batch(self, batch)
     }
@@ -200,7 +208,7 @@ impl Family for Config {
             + 14 * self.gate_channels
             + 3 * self.residual_channels
             + 2 * self.skip_channels;
-        let head = 4 * self.skip_channels + 4 * self.head_channels + 4 * self.classes;
+        let head = 4 * self.skip_channels + 4 * self.head_channels + 4 * Config::likelihood(self).params();
         4 * windows * window_len * (self.dilations.len() * layer / self.bunch + head)
     }
 }

@@ -114,8 +114,9 @@ impl WaveNet {
             rows[..d * s].copy_from_slice(get(&names::skip(l)));
         }
         let embed = |lag| {
-            let mut table = Aligned::zeros(config.classes * padded(r));
-            for (to, from) in table.chunks_exact_mut(padded(r)).zip(get(&names::embed(lag)).chunks_exact(r)) {
+            let rows = get(&names::embed(lag)).chunks_exact(r);
+            let mut table = Aligned::zeros(rows.len() * padded(r));
+            for (to, from) in table.chunks_exact_mut(padded(r)).zip(rows) {
                 to[..r].copy_from_slice(from);
             }
             table
@@ -134,7 +135,7 @@ impl WaveNet {
         };
         Ok(Self {
             isa,
-            classes: config.classes,
+            likelihood: config.likelihood(),
             start: config.start,
             kernel_size: k,
             residual_channels: r,

@@ -16,11 +16,12 @@ use super::bunch::{BunchPosition, Head};
 use super::frame_rate::{Biases, FrameNet, SetFrame};
 use super::pack::Affine;
 use super::queues::Queues;
-use crate::ar::{Likelihood, Model, Symbol};
+use crate::ar::{Model, Symbol};
 use crate::condition::Condition;
 use crate::kernels::aligned::Aligned;
-use crate::kernels::panel::{Panels, Rows, Then, accumulate_many, add, copy, gated_many};
+use crate::kernels::panel::{Panels, Rows, Then, accumulate_many, add, add_scaled, copy, gated_many};
 use crate::kernels::{Isa, Kernel, Simd};
+use crate::likelihood::{Input, LikelihoodConfig, Value, Values};
 
 pub(super) struct Layer {
     pub dilation: usize,
@@ -50,7 +51,7 @@ pub(super) struct PastTaps {
 /// Packed weights.
 pub struct WaveNet {
     pub(super) isa: Isa,
-    pub(super) classes: usize,
+    pub(super) likelihood: LikelihoodConfig,
     pub(super) start: Symbol,
     pub(super) kernel_size: usize,
     pub(super) residual_channels: usize,
@@ -58,7 +59,7 @@ pub struct WaveNet {
     pub(super) frame: FrameNet,
     /// [speakers × E], as in the checkpoint.
     pub(super) speakers: Vec<f32>,
-    /// E_i [classes × R padded] of each lag.
+    /// E_i [classes, or numbers of a value, × R padded] of each lag.
     pub(super) embed: Vec<Aligned>,
     /// R padded to whole vectors.
     pub(super) residual_padded: usize,
@@ -74,6 +75,8 @@ pub struct WaveNet {
 #[derive(Clone)]
 pub struct State {
     position: BunchPosition,
+    /// The numbers that x_{t−1} enters as; empty where it enters by a table.
+    numbers: Vec<f32>,
     pub(super) queues: Queues,
     pub(super) biases: Biases,
     /// For steps of this stream alone.
@@ -146,8 +149,8 @@ impl WaveNet {
 impl Model for WaveNet {
     type State = State;
 
-    fn likelihood(&self) -> Likelihood {
-        Likelihood::Categorical { classes: self.classes }
+    fn likelihood(&self) -> LikelihoodConfig {
+        self.likelihood
     }
 
     fn start(&self) -> Symbol {
@@ -156,6 +159,7 @@ impl Model for WaveNet {
 
     fn state(&self) -> State {
         let mut state = State {
+            numbers: vec![0.0; self.likelihood.input().numbers()],
             position: BunchPosition::new(self.head.bunch(), self.skip.bias.len(), self.start),
             queues: Queues::new(self),
             biases: self.frame.biases(),
@@ -179,17 +183,17 @@ impl Model for WaveNet {
         self.frame.announce(&mut state.biases, condition);
     }
 
-    fn step<'s>(&self, state: &'s mut State, x: Symbol) -> &'s [f32] {
+    fn step<'s>(&self, state: &'s mut State, x: Value) -> &'s [f32] {
+        let symbols = [if let Value::Symbol(x) = x { x } else { 0 }];
+        let values = match x {
+            Value::Symbol(_) => Values::Symbols(&symbols),
+            Value::Vector(rows) => Values::Vectors { dims: rows.len(), rows },
+        };
         // An empty buffer has no memory to allocate or free.
         let mut scratch = std::mem::replace(&mut state.scratch, Aligned::zeros(0));
-        self.isa.run(Step {
-            net: self,
-            states: std::slice::from_mut(state),
-            symbols: &[x],
-            scratch: &mut scratch,
-        });
+        self.isa.run(Step { net: self, states: std::slice::from_mut(state), values, scratch: &mut scratch });
         state.scratch = scratch;
-        &state.scratch[..self.classes]
+        &state.scratch[..self.likelihood.params()]
     }
 
     fn scratch_len(&self, streams: usize) -> usize {
@@ -197,10 +201,10 @@ impl Model for WaveNet {
         rows.iter().sum::<usize>() * streams + past
     }
 
-    fn step_many<'s>(&self, states: &mut [State], symbols: &[Symbol], scratch: &'s mut [f32]) -> &'s [f32] {
-        assert_eq!(states.len(), symbols.len(), "a symbol for every stream");
-        self.isa.run(Step { net: self, states, symbols, scratch });
-        &scratch[..symbols.len() * self.head.out.bias.len()]
+    fn step_many<'s>(&self, states: &mut [State], values: Values, scratch: &'s mut [f32]) -> &'s [f32] {
+        assert_eq!(states.len(), values.len(), "a value for every stream");
+        self.isa.run(Step { net: self, states, values, scratch });
+        &scratch[..values.len() * self.head.out.bias.len()]
     }
 
     fn embeddings(&self) -> &[f32] {
@@ -221,7 +225,7 @@ impl Model for WaveNet {
 
     fn state_bytes(&self) -> usize {
         let s = self.state();
-        4 * (s.biases.floats() + s.scratch.len()) + s.queues.bytes() + s.position.bytes()
+        4 * (s.biases.floats() + s.scratch.len() + s.numbers.len()) + s.queues.bytes() + s.position.bytes()
     }
 
     fn isa(&self) -> &'static str {
@@ -233,7 +237,7 @@ struct Step<'a> {
     net: &'a WaveNet,
     states: &'a mut [State],
     /// One per state.
-    symbols: &'a [Symbol],
+    values: Values<'a>,
     /// [`Model::scratch_len`] floats.
     scratch: &'a mut [f32],
 }
@@ -244,12 +248,20 @@ impl Kernel for Step<'_> {
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let Self { net, states, symbols, scratch } = self;
+        let Self { net, states, values, scratch } = self;
         let count = states.len();
         let mut scratch = net.scratch(scratch, count);
-        for (state, &symbol) in states.iter_mut().zip(symbols) {
+        let input = net.likelihood.input();
+        for (i, state) in states.iter_mut().enumerate() {
             // A symbol beyond the classes can come from a caller's mistake only; it is read as the last one.
-            state.position.advance(symbol.min((net.classes - 1) as Symbol));
+            let symbol = match (input, values.get(i)) {
+                (Input::Table { rows }, Value::Symbol(x)) => x.min((rows - 1) as Symbol),
+                (_, x) => {
+                    input.write(x, &mut state.numbers);
+                    0
+                }
+            };
+            state.position.advance(symbol);
             net.frame.advance(s, &mut state.biases);
         }
         net.layers(s, states, &mut scratch);
@@ -271,11 +283,18 @@ impl WaveNet {
         let x_width = self.residual_padded;
         let mut count = 0;
         for (state, x) in beginning(states).zip(scratch.x.chunks_exact_mut(x_width)) {
-            for (lag, (table, &symbol)) in self.embed.iter().zip(state.position.recent()).enumerate() {
-                let row = &table[symbol as usize * x_width..][..x_width];
-                match lag {
-                    0 => copy(s, x, row),
-                    _ => add(s, x, row),
+            if state.numbers.is_empty() {
+                for (lag, (table, &symbol)) in self.embed.iter().zip(state.position.recent()).enumerate() {
+                    let row = &table[symbol as usize * x_width..][..x_width];
+                    match lag {
+                        0 => copy(s, x, row),
+                        _ => add(s, x, row),
+                    }
+                }
+            } else {
+                x.fill(0.0);
+                for (&v, row) in state.numbers.iter().zip(self.embed[0].chunks_exact(x_width)) {
+                    add_scaled(s, x, row, v);
                 }
             }
             count += 1;

@@ -13,6 +13,18 @@ pub fn add<S: Simd>(s: S, a: &mut [f32], b: &[f32]) {
     }
 }
 
+/// a += k b, for rows of whole vectors.
+///
+/// # Real-time
+/// Yes.
+#[inline(always)]
+pub fn add_scaled<S: Simd>(s: S, a: &mut [f32], b: &[f32], k: f32) {
+    let k = s.splat(k);
+    for (a, b) in a.chunks_exact_mut(S::LANES).zip(b.chunks_exact(S::LANES)) {
+        s.store(a, s.mul_add(k, s.load(b), s.load(a)));
+    }
+}
+
 /// Copies a row of a few vectors, which costs less than a call of `memcpy`.
 ///
 /// # Panics

@@ -4,9 +4,9 @@
 use super::parameter_layout::{Of, ParameterLayout, Weights};
 use crate::dropout::Dropout;
 use crate::families::char_rnn::{Cell, Config, cell};
-use crate::fused::rows::{add_rows, broadcast, softmax_loss};
+use crate::fused::rows::{add_rows, broadcast};
 use crate::kernels::aligned::Aligned;
-use crate::kernels::panel::add;
+use crate::kernels::panel::{add, add_scaled};
 use crate::kernels::tile::{Strided, multiply_with};
 use crate::kernels::{Isa, Kernel, Simd};
 use crate::objective::Window;
@@ -137,7 +137,7 @@ impl Kernel for GroupPass<'_> {
 
     #[inline(always)]
     fn run<S: Simd>(mut self, s: S) -> f64 {
-        let t = self.windows.iter().map(|w| w.inputs.len()).max().unwrap_or(0);
+        let t = self.windows.iter().map(Window::rows).max().unwrap_or(0);
         self.size_scratch(t);
         self.start();
         let steps = (CHUNK / self.windows.len()).max(1);
@@ -212,7 +212,7 @@ impl<'a> GroupPass<'a> {
         let (n, units, h) = (self.windows.len(), self.config.hidden, self.layout.h);
         let memories = self.config.cell.memories();
         for (w, carry) in self.carry.iter_mut().enumerate() {
-            let row = (self.windows[w].inputs.len() * n + w) * h;
+            let row = (self.windows[w].rows() * n + w) * h;
             carry.clear();
             for layer in &self.scratch.layers {
                 for rows in [&layer.h, &layer.c].into_iter().take(memories) {
@@ -241,10 +241,20 @@ impl<'a> GroupPass<'a> {
         let u = &mut layer.gates[span(&rows, g)];
         match below.last() {
             None => {
+                let enters = self.config.likelihood().input();
+                let mut numbers = vec![0.0; enters.numbers()];
                 for (i, u) in u.chunks_exact_mut(g).enumerate() {
-                    let x = self.windows[i % n].inputs.get(steps.start + i / n).map_or(0, |&x| x as usize);
+                    let (window, t) = (&self.windows[i % n], steps.start + i / n);
                     u.copy_from_slice(bias);
-                    add(s, u, &input[x * g..][..g]);
+                    if numbers.is_empty() {
+                        let x = window.inputs.get(t).map_or(0, |&x| x as usize);
+                        add(s, u, &input[x * g..][..g]);
+                    } else if t < window.rows() {
+                        enters.write(window.input(t), &mut numbers);
+                        for (&v, row) in numbers.iter().zip(input.chunks_exact(g)) {
+                            add_scaled(s, u, row, v);
+                        }
+                    }
                 }
             }
             Some(below) => {
@@ -296,7 +306,7 @@ impl<'a> GroupPass<'a> {
     #[inline(always)]
     fn head<S: Simd>(&mut self, s: S, steps: Range<usize>, gradient: Option<&mut Aligned>) -> f64 {
         let masks = self.masks();
-        let (n, units, classes) = (self.windows.len(), self.config.hidden, self.config.classes);
+        let (n, units, likelihood) = (self.windows.len(), self.config.hidden, self.config.likelihood());
         let (h, p) = (self.layout.h, self.layout.p);
         let rows = steps.start * n..steps.end * n;
         let (count, layout) = (rows.len(), self.layout);
@@ -308,8 +318,8 @@ impl<'a> GroupPass<'a> {
         let mut nats = 0.0;
         for (i, row) in logits.chunks_exact_mut(p).enumerate() {
             let (w, t) = (&self.windows[i % n], steps.start + i / n);
-            if t >= w.warmup && t < w.targets.len() {
-                nats += softmax_loss(s, row, w.targets[t] as usize, classes, self.scale);
+            if t >= w.warmup && t < w.rows() {
+                nats += likelihood.loss_row(s, row, w.target(t), self.scale);
             } else {
                 row.fill(0.0);
             }
@@ -390,9 +400,20 @@ impl<'a> GroupPass<'a> {
         let d_input = &mut gradient[layout.input.at.clone()];
         match below.last() {
             None => {
+                let enters = self.config.likelihood().input();
+                let mut numbers = vec![0.0; enters.numbers()];
                 for (i, d_u) in d_u.chunks_exact(g).enumerate() {
-                    if let Some(&x) = self.windows[i % n].inputs.get(steps.start + i / n) {
-                        add(s, &mut d_input[x as usize * g..][..g], d_u);
+                    let (window, t) = (&self.windows[i % n], steps.start + i / n);
+                    if t >= window.rows() {
+                        continue;
+                    }
+                    if numbers.is_empty() {
+                        add(s, &mut d_input[window.inputs[t] as usize * g..][..g], d_u);
+                    } else {
+                        enters.write(window.input(t), &mut numbers);
+                        for (&v, row) in numbers.iter().zip(d_input.chunks_exact_mut(g)) {
+                            add_scaled(s, row, d_u, v);
+                        }
                     }
                 }
             }

@@ -27,7 +27,7 @@ pub struct ParameterLayout {
     pub h: usize,
     /// The gates of a unit side by side, each padded.
     pub g: usize,
-    /// Classes, padded.
+    /// P, parameters of the likelihood, padded.
     pub p: usize,
     /// The layers.
     pub layers: Vec<LayerLayout>,
@@ -80,7 +80,7 @@ impl ParameterLayout {
         Self {
             h,
             g: gates * h,
-            p: config.classes.next_multiple_of(lanes),
+            p: config.likelihood().params().next_multiple_of(lanes),
             layers,
             head: table.matrix(names::HEAD),
             head_bias: table.range(names::HEAD_BIAS),

@@ -4,7 +4,7 @@ use super::padded::{Padded, PhaseLayout, Weights};
 use super::phase_timer::{Phase, PhaseTimer};
 use super::window::span;
 use crate::families::wavenet::Config;
-use crate::fused::rows::{add_rows, broadcast, softmax_loss};
+use crate::fused::rows::{add_rows, broadcast};
 use crate::kernels::Simd;
 use crate::kernels::aligned::Aligned;
 use crate::kernels::panel::add;
@@ -84,7 +84,7 @@ impl HeadTile<'_> {
         // The first bunch whose sample stands at or behind `t`.
         let from = |t: usize| t.saturating_sub(j).div_ceil(bunch);
         let Range { start, end } = self.bunches;
-        start.max(from(self.window.warmup))..end.min(from(self.window.inputs.len()))
+        start.max(from(self.window.warmup))..end.min(from(self.window.rows()))
     }
 
     /// The samples of phase `j` of the bunches `heard`, none of the gradient's rectifier at the skip sum yet.
@@ -109,9 +109,9 @@ impl HeadTile<'_> {
         rectify(s, hidden);
         broadcast(logits, &weights.forward[b1.clone()], n);
         multiply(s, (n, w.p, w1.at.len() / w.p), logits, Strided::rows(hidden, w.a), weights.get(w1));
-        let mut nats = 0.0;
+        let (mut nats, likelihood) = (0.0, config.likelihood());
         for (row, t) in logits.chunks_exact_mut(w.p).zip(times.clone()) {
-            nats += softmax_loss(s, row, window.targets[t] as usize, config.classes, self.scale);
+            nats += likelihood.loss_row(s, row, window.target(t), self.scale);
         }
         timer.mark(Phase::Head);
         let Some(gradient) = self.gradient.as_deref_mut() else { return nats };

@@ -42,7 +42,7 @@ pub struct Widths {
     pub s: usize,
     /// A.
     pub a: usize,
-    /// Classes.
+    /// P, parameters of the likelihood.
     pub p: usize,
     /// Length of c.
     pub c: usize,
@@ -122,7 +122,7 @@ impl Padded {
                 d: pad(config.gate_channels),
                 s: pad(config.skip_channels),
                 a: pad(config.head_channels),
-                p: pad(config.classes),
+                p: pad(config.likelihood().params()),
                 c: pad(condition.map_or(0, |c| c.out_len())),
                 h: pad(condition.map_or(0, |c| c.hidden.max(c.others))),
                 f: pad(config.cond_len()),

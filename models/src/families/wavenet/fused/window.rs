@@ -9,9 +9,10 @@ use crate::families::wavenet::{ConditionConfig, Config};
 use crate::fused::padded::Matrix;
 use crate::fused::rows::add_rows;
 use crate::kernels::aligned::Aligned;
-use crate::kernels::panel::add;
+use crate::kernels::panel::{add, add_scaled};
 use crate::kernels::tile::{Strided, multiply};
 use crate::kernels::{Kernel, Simd, math};
+use crate::likelihood::Input;
 use crate::objective::Window;
 use std::ops::Range;
 
@@ -156,7 +157,7 @@ impl WindowPass<'_> {
     /// Rows of the layers: bunches of the window, the last one perhaps not whole.
     #[inline(always)]
     fn bunches(&self) -> usize {
-        self.window.inputs.len().div_ceil(self.config.bunch)
+        self.window.rows().div_ceil(self.config.bunch)
     }
 
     /// Rows of the layers before the first with a sample in the loss.
@@ -211,13 +212,25 @@ impl WindowPass<'_> {
 
     #[inline(always)]
     fn embed<S: Simd>(&mut self, s: S) {
-        let (r, config, inputs) = (self.padded.widths.r, self.config, &self.window.inputs[..]);
-        let rows = self.bunches();
+        let (r, config, window) = (self.padded.widths.r, self.config, self.window);
+        let (rows, input) = (self.bunches(), config.likelihood().input());
+        if let Input::Numbers { count, .. } = input {
+            let table = self.weights.get(&self.padded.embed[0]);
+            let mut numbers = vec![0.0; count];
+            for (n, to) in self.scratch.residual[0].chunks_exact_mut(r).take(rows).enumerate() {
+                input.write(window.input(n), &mut numbers);
+                to.fill(0.0);
+                for (&v, row) in numbers.iter().zip(table.chunks_exact(r)) {
+                    add_scaled(s, to, row, v);
+                }
+            }
+            return;
+        }
         for (lag, place) in self.padded.embed.iter().enumerate() {
             let table = self.weights.get(place);
             let to = self.scratch.residual[0].chunks_exact_mut(r).take(rows);
             for (n, to) in to.enumerate() {
-                let row = &table[config.lagged(inputs, n * config.bunch, lag) * r..][..r];
+                let row = &table[config.lagged(&window.inputs, n * config.bunch, lag) * r..][..r];
                 match lag {
                     0 => to.copy_from_slice(row),
                     _ => add(s, to, row),
@@ -228,12 +241,23 @@ impl WindowPass<'_> {
 
     #[inline(always)]
     fn embed_backward<S: Simd>(&mut self, s: S, gradient: &mut Aligned) {
-        let (r, config, inputs) = (self.padded.widths.r, self.config, &self.window.inputs[..]);
-        let rows = self.bunches();
+        let (r, config, window) = (self.padded.widths.r, self.config, self.window);
+        let (rows, input) = (self.bunches(), config.likelihood().input());
+        if let Input::Numbers { count, .. } = input {
+            let table = &mut gradient[self.padded.embed[0].at.clone()];
+            let mut numbers = vec![0.0; count];
+            for (n, from) in self.scratch.d_residual.chunks_exact(r).take(rows).enumerate() {
+                input.write(window.input(n), &mut numbers);
+                for (&v, row) in numbers.iter().zip(table.chunks_exact_mut(r)) {
+                    add_scaled(s, row, from, v);
+                }
+            }
+            return;
+        }
         for (lag, place) in self.padded.embed.iter().enumerate() {
             let table = &mut gradient[place.at.clone()];
             for (n, from) in self.scratch.d_residual.chunks_exact(r).take(rows).enumerate() {
-                let x = config.lagged(inputs, n * config.bunch, lag);
+                let x = config.lagged(&window.inputs, n * config.bunch, lag);
                 add(s, &mut table[x * r..][..r], from);
             }
         }
@@ -244,7 +268,7 @@ impl WindowPass<'_> {
     fn frame_network<S: Simd>(&mut self, s: S) {
         let Some(c) = &self.config.condition else { return };
         let w = self.padded.widths;
-        let n = self.window.inputs.len().div_ceil(c.hop);
+        let n = self.window.rows().div_ceil(c.hop);
         let Scratch { frames, hidden, .. } = &mut *self.scratch;
         frames.clear();
         frames.resize(n * w.f, 0.0);
@@ -278,7 +302,7 @@ impl WindowPass<'_> {
     fn frame_network_backward<S: Simd>(&mut self, s: S, gradient: &mut Aligned) {
         let Some(c) = &self.config.condition else { return };
         let (w, weights, padded) = (self.padded.widths, self.weights, self.padded);
-        let n = self.window.inputs.len().div_ceil(c.hop);
+        let n = self.window.rows().div_ceil(c.hop);
         let Scratch { frames, hidden, d_cond, d_hidden, d_frames, .. } = &mut *self.scratch;
         d_frames.clear();
         d_frames.resize(n * w.f, 0.0);
