@@ -11,6 +11,8 @@ mod golden;
 mod gpt;
 mod half_way;
 mod likelihood;
+#[cfg(feature = "train")]
+mod likelihoods;
 mod lockstep;
 mod ngram;
 #[cfg(feature = "train")]
