@@ -47,6 +47,7 @@ pub mod progress;
 pub mod quality;
 pub mod ranks;
 pub mod recordings;
+pub mod series;
 pub mod shipped;
 pub mod synth;
 pub mod text;

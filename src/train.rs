@@ -47,6 +47,7 @@ pub mod report;
 mod run;
 pub mod run_file;
 pub mod schedules;
+pub mod series;
 mod setup;
 pub mod slots;
 pub mod source;

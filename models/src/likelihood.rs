@@ -285,6 +285,14 @@ impl LikelihoodConfig {
         }
     }
 
+    /// A mixture of `components` Gaussians over vectors of `dims` values; one Gaussian where there is one.
+    pub fn gaussians(components: usize, dims: usize) -> Self {
+        match components {
+            1 => Self::Gaussian(Gaussian { dims }),
+            _ => Self::GaussianMixture(GaussianMixture { components, dims }),
+        }
+    }
+
     /// What a config with `classes` symbols and the key `likelihood`, if it has one, means: softmax over the symbols without
     /// it.
     pub fn of(key: Option<Self>, classes: usize) -> Self {

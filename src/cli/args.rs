@@ -81,11 +81,11 @@ impl ModelArgs {
         Ok((Loaded::from_checkpoint(checkpoint, isa).at(&path)?, path))
     }
 
-    /// The model as a text model, the shipped one unless another is named.
-    pub fn text_model(&self) -> Result<TextModel> {
+    /// A model that is no voice, the shipped text model unless another is named.
+    pub fn text_or_series(&self) -> Result<(Loaded, PathBuf)> {
         let isa = self.isa.get()?;
         let (checkpoint, path) = self.checkpoint_or(TEXT)?;
-        TextModel::from_loaded(Loaded::from_checkpoint(checkpoint, isa).at(&path)?, &path)
+        Ok((Loaded::from_checkpoint(checkpoint, isa).at(&path)?, path))
     }
 
     /// The model as a voice.

@@ -1,14 +1,18 @@
-//! `wavesynth sample`: a text model reads a prompt and writes on.
+//! `wavesynth sample`: a text model reads a prompt and writes on; a series model draws sequences of vectors.
+
+mod series;
 
 use super::args::{ModelArgs, SamplingArgs};
 use super::usage;
 use anyhow::{Context, Result};
 use std::io::{self, IsTerminal, Read, Write};
+use std::path::PathBuf;
+use wavesynth::series::{SeriesModel, is_series};
 use wavesynth::synth::without_denormals;
 use wavesynth::text::{TextModel, Utf8Stream};
 use wavesynth_models::ar::Uniforms;
 
-/// Write text on from a prompt, symbol by symbol
+/// Write text on from a prompt, symbol by symbol, or draw sequences by a series model
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
@@ -16,9 +20,16 @@ pub struct Args {
     /// Text to continue; - reads it from stdin
     #[arg(short, long, value_name = "TEXT", default_value = "", allow_hyphen_values = true)]
     prompt: String,
-    /// Symbols to write: characters, bytes or tokens, as the model has them
-    #[arg(short, long, value_name = "N", default_value_t = 500, allow_negative_numbers = true)]
-    length: u64,
+    /// Symbols to write: characters, bytes or tokens, as the model has them; rows of a sequence of a series model [default:
+    /// 500, or as long as the longest sequence that a series model was trained on]
+    #[arg(short, long, value_name = "N", allow_negative_numbers = true)]
+    length: Option<u64>,
+    /// Sequences to draw by a series model
+    #[arg(short = 'n', long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    count: u32,
+    /// File for the sequences of a series model: rows of numbers, or a picture of 2 columns where it ends in .png [default: -]
+    #[arg(short, long, value_name = "OUT")]
+    output: Option<PathBuf>,
     /// Leave the prompt out of the output
     #[arg(long)]
     no_echo: bool,
@@ -29,10 +40,20 @@ pub struct Args {
 /// Runs the command.
 pub fn run(args: Args) -> Result<()> {
     let sampling = args.sampling.get(1.0)?;
-    if args.length == 0 {
-        usage!("--length 0: wanted at least 1");
+    if args.length.is_some_and(|n| n == 0 || n > 1 << 40) {
+        usage!("--length {}: wanted at least 1", args.length.unwrap_or(0));
     }
-    let TextModel { model, tokenizer } = args.model.text_model()?;
+    let (model, path) = args.model.text_or_series()?;
+    if is_series(&model.header) {
+        if !args.prompt.is_empty() {
+            usage!("--prompt: a series model reads no text");
+        }
+        return series::run(&args, &SeriesModel::from_loaded(model, &path)?);
+    }
+    if args.output.is_some() || args.count != 1 {
+        usage!("--output and --count are for series models; {} writes text to stdout", path.display());
+    }
+    let TextModel { model, tokenizer } = TextModel::from_loaded(model, &path)?;
     let prompt = match args.prompt.as_str() {
         "-" => {
             let mut bytes = Vec::new();
@@ -65,7 +86,7 @@ pub fn run(args: Args) -> Result<()> {
             }
         }
         let mut uniforms = Uniforms::new(args.sampling.seed);
-        for _ in 0..args.length {
+        for _ in 0..args.length.unwrap_or(500) {
             write(&text.push(tokenizer.bytes(stream.next(uniforms.next_uniform()))))?;
         }
         write(&text.finish())

@@ -29,12 +29,16 @@ impl Default for Guard {
 }
 
 impl Guard {
+    /// A loss above this is absurd: of symbols by their number, of vectors (`classes` 0) by the nats of their frequencies.
+    pub fn most(classes: usize, frequency_nats: f64) -> f64 {
+        ABSURD * if classes > 0 { (classes as f64).ln() } else { 10.0 * frequency_nats.abs().max(1.0) }
+    }
+
     /// Whether weights with this loss and this norm of its gradient may be kept.
     ///
     /// # Errors
-    /// A loss that is NaN, infinite or absurd for `classes` symbols, a norm that is no number.
-    pub fn check(step: u64, loss: f64, norm: f64, classes: usize) -> Result<()> {
-        let most = ABSURD * (classes as f64).ln();
+    /// A loss that is NaN, infinite or above `most`, a norm that is no number.
+    pub fn check(step: u64, loss: f64, norm: f64, most: f64) -> Result<()> {
         if !loss.is_finite() || loss > most {
             bail!("step {step}: the loss is {loss:.4}: the run diverged");
         }
@@ -76,11 +80,11 @@ mod tests {
 
     #[test]
     fn what_is_no_number_is_refused_at_once() {
-        assert!(Guard::check(3, f64::NAN, 1.0, 256).is_err());
-        assert!(Guard::check(3, f64::INFINITY, 1.0, 256).is_err());
-        assert!(Guard::check(3, 3.0, f64::NAN, 256).is_err());
-        assert!(Guard::check(3, 1e6, 1.0, 256).is_err());
-        assert!(Guard::check(0, 256f64.ln(), 1.0, 256).is_ok());
+        assert!(Guard::check(3, f64::NAN, 1.0, Guard::most(256, 5.0)).is_err());
+        assert!(Guard::check(3, f64::INFINITY, 1.0, Guard::most(256, 5.0)).is_err());
+        assert!(Guard::check(3, 3.0, f64::NAN, Guard::most(256, 5.0)).is_err());
+        assert!(Guard::check(3, 1e6, 1.0, Guard::most(256, 5.0)).is_err());
+        assert!(Guard::check(0, 256f64.ln(), 1.0, Guard::most(256, 5.0)).is_ok());
     }
 
     #[test]

@@ -82,7 +82,8 @@ fn steps(
     stop: &AtomicBool,
 ) -> Result<Outcome> {
     let (train, ranks) = (setup.run.train(), setup.ranks);
-    let (unit, classes) = (setup.source.unit(), setup.source.config().facts().likelihood.classes());
+    let unit = setup.source.unit();
+    let most = Guard::most(setup.source.config().facts().likelihood.classes(), setup.source.frequency_nats());
     let batches = setup.batches(s.steps);
     let schedule = Schedule::new(train, s.steps);
     let optimizer = Optimizer::new(train, setup.objective.layout())?;
@@ -97,12 +98,13 @@ fn steps(
         let mut batch = batches(s.step);
         setup.mix_own_symbols(&s, &mut batch)?;
         // A copy, for a checkpoint of this step is written before the step is taken.
-        let mut carry = s.carry.clone();
+        let mut carry =
+            if setup.source.carries() { s.carry.clone() } else { vec![Vec::new(); s.carry.len()] };
         let loss = setup.objective.loss_carried(&s.params, &batch, &mut carry, Some(&mut grads))?;
         let (loss, samples) = ranks.mean(loss, in_loss(&batch), &mut grads);
         optimizer.silence(&mut grads);
         let norm = optim::clip(&mut grads, train.clip_norm);
-        Guard::check(s.step, loss, norm, classes)?;
+        Guard::check(s.step, loss, norm, most)?;
         // Here, because these weights have just given a finite loss.
         let due = saved.elapsed().as_secs_f64() / 60.0 >= train.checkpoint_every_minutes;
         // By the first rank's clock, for all have a part in the state.
@@ -137,9 +139,10 @@ fn steps(
     }
     // The last step's weights have not been judged yet.
     let batch = batches(s.step);
-    let loss = setup.objective.loss_carried(&s.params, &batch, &mut s.carry.clone(), None)?;
+    let mut carry = if setup.source.carries() { s.carry.clone() } else { vec![Vec::new(); s.carry.len()] };
+    let loss = setup.objective.loss_carried(&s.params, &batch, &mut carry, None)?;
     let (loss, _) = ranks.mean(loss, in_loss(&batch), &mut []);
-    Guard::check(s.step, loss, 0.0, classes)?;
+    Guard::check(s.step, loss, 0.0, most)?;
     setup.save(&s)?;
     let message = |nats| format!("held-out {nats:.4} nats/{unit}: {}", setup.source.verdict(nats));
     let verdict = s.held_out.map(message).unwrap_or_default();
@@ -148,5 +151,5 @@ fn steps(
 
 /// Samples of a batch that count in its loss.
 fn in_loss(batch: &[Window]) -> u64 {
-    batch.iter().map(|w| (w.targets.len() - w.warmup) as u64).sum()
+    batch.iter().map(|w| (w.rows() - w.warmup) as u64).sum()
 }

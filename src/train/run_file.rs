@@ -2,6 +2,7 @@
 
 use super::config::check::{conflict, read_text};
 use super::config::{RunFile, Train};
+use super::series::SeriesRun;
 use super::text::config::TextRun;
 use anyhow::Result;
 use std::path::Path;
@@ -13,6 +14,8 @@ pub enum Run {
     Voice(Box<RunFile>),
     /// A text in, a text model out.
     Text(Box<TextRun>),
+    /// Sequences of vectors in, a series model out.
+    Series(Box<SeriesRun>),
 }
 
 impl Run {
@@ -36,6 +39,9 @@ impl Run {
             Ok(table) if table.contains_key("text") => {
                 Ok(Self::Text(Box::new(TextRun::parse(text, &table, name)?)))
             }
+            Ok(table) if table.contains_key("series") => {
+                Ok(Self::Series(Box::new(SeriesRun::parse(text, name)?)))
+            }
             _ => Ok(Self::Voice(Box::new(RunFile::parse(text, name)?))),
         }
     }
@@ -45,6 +51,7 @@ impl Run {
         match self {
             Self::Voice(run) => &run.train,
             Self::Text(run) => &run.train,
+            Self::Series(run) => &run.train,
         }
     }
 
@@ -53,6 +60,7 @@ impl Run {
         match self {
             Self::Voice(_) => 0.0,
             Self::Text(run) => run.model.dropout(),
+            Self::Series(run) => run.model.dropout(),
         }
     }
 
@@ -61,6 +69,7 @@ impl Run {
         match (self, other) {
             (Self::Voice(a), Self::Voice(b)) => conflict(a, b),
             (Self::Text(a), Self::Text(b)) => conflict(a, b),
+            (Self::Series(a), Self::Series(b)) => conflict(a, b),
             (a, b) => Some(("the corpus".into(), a.corpus().into(), b.corpus().into())),
         }
     }
@@ -69,6 +78,7 @@ impl Run {
         match self {
             Self::Voice(_) => "recordings",
             Self::Text(_) => "text",
+            Self::Series(_) => "series",
         }
     }
 }

@@ -7,6 +7,7 @@ use super::memory::{self, Forecast};
 use super::report;
 use super::run_file::Run;
 use super::schedules;
+use super::series::SeriesSource;
 use super::slots::Slots;
 use super::source::{Batches, Source};
 use super::speech::Speech;
@@ -72,6 +73,7 @@ impl<'a> RunSetup<'a> {
         let source: Box<dyn Source> = match &run {
             Run::Voice(run) => Box::new(Speech::open(run, ranks)?),
             Run::Text(run) => Box::new(TextSource::open(run, ranks)?),
+            Run::Series(run) => Box::new(SeriesSource::open(run, ranks)?),
         };
         let train = run.train();
         let learns = |name: &str| train.learns(name);

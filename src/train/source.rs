@@ -61,6 +61,11 @@ pub trait Source: Send + Sync {
         Ok(None)
     }
 
+    /// Whether a window goes on where that of its slot ended in the step before; if not, each begins anew.
+    fn carries(&self) -> bool {
+        true
+    }
+
     /// The part `slots` of the batches of a run of `steps` steps.
     fn batches(&self, slots: Slots, steps: u64) -> Batches<'_>;
 

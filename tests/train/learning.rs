@@ -77,3 +77,36 @@ fn the_selected_tone_stands_ten_times_above_the_others() {
         }
     }
 }
+
+/// The same by a mixture of ten logistics over 65,536 levels, samples entering as numbers.
+#[test]
+fn sixteen_bits_are_learnt_by_logistics() {
+    let dir = TestDir::with_tones(TONES);
+    let run = dir.run_file(
+        "out",
+        "residual_channels = 16\nskip_channels = 32\ndilations = { cycle = 7, layers = 7 }\n\
+         speaker_dim = 4\nfeatures = false\nhidden = 0",
+        "steps = 500\nwindow = 800\nbatch = 16\nlearning_rate = 1e-2\nwarmup_steps = 30\nema = 0.98\n\
+         eval_every = 100\neval_seconds = 1.5\nlog_every = 50",
+    );
+    let text = std::fs::read_to_string(&run).unwrap();
+    std::fs::write(&run, text.replace("preemphasis = 0.0", "preemphasis = 0.0\nbits = 16")).unwrap();
+    let outcome = go(&run, false, None).unwrap();
+    // The noise of the tones alone, 0.01 in 2 / 65,536, has 7.2 nats.
+    let held_out = outcome.held_out.unwrap();
+    assert!((7.0..8.0).contains(&held_out), "{held_out}");
+
+    let voice = Voice::open(&outcome.voice, Isa::detect()).unwrap();
+    let speakers = &Checkpoint::read(&outcome.voice).unwrap().tensors[names::SPEAKERS];
+    for (speaker, vector) in speakers.data.chunks_exact(4).enumerate() {
+        let mut stream = voice.model.generator(Sampling::default());
+        stream.condition(&Condition { embedding: vector, ..Condition::default() });
+        let mut uniforms = Uniforms::new(7);
+        let sound: Vec<f32> =
+            (0..RATE).map(|_| voice.encoding.decode(stream.next(uniforms.next_uniform()))).collect();
+        let levels = TONES.map(|f| magnitude(&sound[RATE as usize / 4..], f));
+        for (other, level) in levels.into_iter().enumerate() {
+            assert!(other == speaker || levels[speaker] >= 10.0 * level, "speaker {speaker}: {levels:?}");
+        }
+    }
+}

@@ -10,5 +10,6 @@ mod memory;
 mod ranks;
 mod resume;
 mod runs;
+mod series;
 mod text;
 mod trajectory;

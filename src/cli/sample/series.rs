@@ -1,0 +1,74 @@
+//! `wavesynth sample` for a series model: sequences of vectors as text, or as a picture.
+
+use super::Args;
+use anyhow::{Context, Result, ensure};
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::path::Path;
+use wavesynth::series::SeriesModel;
+use wavesynth::synth::without_denormals;
+use wavesynth_models::ar::Uniforms;
+
+/// Pixels of a picture's side, and of the margin inside it.
+const SIDE: usize = 480;
+const MARGIN: usize = 16;
+
+/// Draws `args.count` sequences of `model`.
+pub fn run(args: &Args, model: &SeriesModel) -> Result<()> {
+    let sampling = args.sampling.get(1.0)?;
+    let rows = args.length.map_or(model.section.rows, |n| n as usize);
+    let mut uniforms = Uniforms::new(args.sampling.seed);
+    let sequences: Vec<Vec<f32>> =
+        without_denormals(|| (0..args.count).map(|_| model.draw(rows, sampling, &mut uniforms)).collect());
+    let dims = model.dims();
+    let picture = args.output.as_deref().filter(|o| o.extension().is_some_and(|e| e == "png"));
+    if let Some(path) = picture {
+        ensure!(dims == 2, "{}: a picture shows rows of 2 numbers, this model's have {dims}", path.display());
+        let png = scatter(&sequences)?;
+        return std::fs::write(path, png).with_context(|| path.display().to_string());
+    }
+    let mut text = String::new();
+    for (i, sequence) in sequences.iter().enumerate() {
+        if i > 0 {
+            text.push('\n');
+        }
+        for row in sequence.chunks_exact(dims) {
+            let row: Vec<String> = row.iter().map(f32::to_string).collect();
+            writeln!(text, "{}", row.join(","))?;
+        }
+    }
+    match args.output.as_deref().filter(|o| *o != Path::new("-")) {
+        Some(path) => std::fs::write(path, text).with_context(|| path.display().to_string()),
+        None => Ok(std::io::stdout().lock().write_all(text.as_bytes())?),
+    }
+}
+
+/// A PNG of the points of sequences [T, 2], each sequence in a colour of its own, one scale for both axes.
+fn scatter(sequences: &[Vec<f32>]) -> Result<Vec<u8>> {
+    let points = || sequences.iter().flat_map(|s| s.chunks_exact(2));
+    let bounds = |axis: usize| {
+        let values = points().map(|p| p[axis]).filter(|x| x.is_finite());
+        values.fold((f32::MAX, f32::MIN), |(low, high), x| (low.min(x), high.max(x)))
+    };
+    let [(left, right), (bottom, top)] = [bounds(0), bounds(1)];
+    let span = (right - left).max(top - bottom).max(f32::MIN_POSITIVE);
+    let scale = (SIDE - 2 * MARGIN) as f32 / span;
+    let mut pixels = vec![255u8; 3 * SIDE * SIDE];
+    for (i, sequence) in sequences.iter().enumerate() {
+        let c = colorous::TURBO.eval_rational(i + 1, sequences.len() + 2);
+        for p in sequence.chunks_exact(2).filter(|p| p[0].is_finite() && p[1].is_finite()) {
+            let x = MARGIN + ((p[0] - left) * scale) as usize;
+            let y = SIDE - 1 - MARGIN - ((p[1] - bottom) * scale) as usize;
+            for (dx, dy) in [(0, 0), (1, 0), (0, 1), (1, 1)] {
+                let at = 3 * ((y + dy).min(SIDE - 1) * SIDE + (x + dx).min(SIDE - 1));
+                pixels[at..at + 3].copy_from_slice(&[c.r, c.g, c.b]);
+            }
+        }
+    }
+    let mut encoded = Vec::new();
+    let mut encoder = png::Encoder::new(&mut encoded, SIDE as u32, SIDE as u32);
+    encoder.set_color(png::ColorType::Rgb);
+    encoder.set_depth(png::BitDepth::Eight);
+    encoder.write_header()?.write_image_data(&pixels)?;
+    Ok(encoded)
+}

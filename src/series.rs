@@ -1,0 +1,87 @@
+//! A series model: a loaded model over vectors, with the scale of the rows that it was trained on.
+
+use anyhow::{Context, Result, ensure};
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+use wavesynth_models::ar::{Sampling, Uniforms};
+use wavesynth_models::likelihood::Value;
+use wavesynth_models::loaded::Loaded;
+use wavesynth_models::weights::Header;
+
+/// The key of [`SeriesSection`] in a checkpoint's header.
+pub const SECTION: &str = "series";
+
+/// The checkpoint section `series`: what a model's vectors mean.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SeriesSection {
+    /// Rows of the longest sequence that it was trained on.
+    pub rows: usize,
+    /// `[D]` mean of each column.
+    pub mean: Vec<f32>,
+    /// `[D]` standard deviation of each column, above 0.
+    pub std: Vec<f32>,
+}
+
+/// A model that draws sequences of vectors.
+pub struct SeriesModel {
+    /// The model, packed.
+    pub model: Loaded,
+    /// The scale of its rows.
+    pub section: SeriesSection,
+}
+
+/// Whether a checkpoint says that it is a series model.
+pub fn is_series(header: &Header) -> bool {
+    header.sections.contains_key(SECTION)
+}
+
+impl SeriesModel {
+    /// Takes a model that was loaded already as a series model; `path` is used in errors only.
+    ///
+    /// # Errors
+    /// No such section, or one that does not fit the model.
+    pub fn from_loaded(model: Loaded, path: &Path) -> Result<Self> {
+        let path = path.display();
+        let section = model.header.sections.get(SECTION);
+        let section = section.with_context(|| format!("{path}: its header has no `{SECTION}` section"))?;
+        let section: SeriesSection = serde_json::from_value(section.clone())
+            .with_context(|| format!("{path}: header section `{SECTION}`"))?;
+        let dims = model.config.facts().likelihood.dims();
+        ensure!(dims > 0, "{path}: its likelihood is over symbols, wanted one over vectors");
+        ensure!(
+            section.mean.len() == dims && section.std.len() == dims,
+            "{path}: `{SECTION}` has {} columns, the model {dims}",
+            section.mean.len()
+        );
+        let sound = section.std.iter().all(|s| s.is_normal() && *s > 0.0);
+        ensure!(sound && section.mean.iter().all(|m| m.is_finite()), "{path}: `{SECTION}` holds a bad scale");
+        ensure!((1..=1 << 24).contains(&section.rows), "{path}: `{SECTION}` has {} rows", section.rows);
+        Ok(Self { model, section })
+    }
+
+    /// D.
+    pub fn dims(&self) -> usize {
+        self.section.mean.len()
+    }
+
+    /// −ln p of every normalised row [T, D], in nats.
+    pub fn score(&self, rows: &[f32]) -> Vec<f32> {
+        let mut stream = self.model.generator(Sampling::default());
+        rows.chunks_exact(self.dims()).map(|row| stream.score(Value::Vector(row))).collect()
+    }
+
+    /// A sequence of `rows` rows [rows, D], in the scale of the data.
+    pub fn draw(&self, rows: usize, sampling: Sampling, uniforms: &mut Uniforms) -> Vec<f32> {
+        let mut stream = self.model.generator(sampling);
+        let mut drawn = Vec::with_capacity(rows * self.dims());
+        let mut u = vec![0.0; stream.likelihood().get().uniforms()];
+        for _ in 0..rows {
+            u.fill_with(|| uniforms.next_uniform());
+            let row = stream.draw(&u).vector();
+            let scaled = row.iter().zip(&self.section.mean).zip(&self.section.std);
+            drawn.extend(scaled.map(|((x, mean), std)| x * std + mean));
+        }
+        drawn
+    }
+}

@@ -1,0 +1,324 @@
+//! Sequences of vectors as a source of windows, and the series model that comes of them: mixture density networks over time
+//! (Bishop 1994; Graves 2013, arXiv:1308.0850, section 4).
+
+use super::config::Train;
+use super::config::check::{parse_toml, range};
+use super::held_out::{Evaluation, HeldOutNats};
+use super::product::TRAINING;
+use super::recording::short_hex;
+use super::schedules::dropout_key;
+use super::slots::Slots;
+use super::source::{Batches, Source};
+use super::state::TrainingState;
+use crate::ranks::Ranks;
+use crate::series::{SECTION, SeriesModel, SeriesSection};
+use anyhow::{Context, Result, anyhow, bail, ensure};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+use sha2::{Digest, Sha256};
+use std::path::{Path, PathBuf};
+use wavesynth_models::ar::Uniforms;
+use wavesynth_models::family::{FamilyConfig, Given, ModelKeys};
+use wavesynth_models::likelihood::LikelihoodConfig;
+use wavesynth_models::loaded::Loaded;
+use wavesynth_models::objective::{Learning, Objective, VectorRows, Window};
+use wavesynth_models::weights::Tensors;
+
+/// A run file as it was read.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SeriesRun {
+    /// What is read.
+    pub series: Series,
+    /// Family and sizes of the network.
+    pub model: ModelKeys,
+    /// How it learns.
+    #[serde(default)]
+    pub train: Train,
+}
+
+/// Section `[series]`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Series {
+    /// A text file: a row of numbers on each line, with commas between them; an empty line ends a sequence.
+    pub file: PathBuf,
+    /// Components of the mixture of Gaussians; 1 for a single Gaussian.
+    #[serde(default = "ten")]
+    pub components: usize,
+    /// Fraction of the sequences, at the end of the file, that is held out; 0 holds nothing out.
+    #[serde(default = "tenth")]
+    pub held_out: f64,
+}
+
+fn ten() -> usize {
+    10
+}
+fn tenth() -> f64 {
+    0.1
+}
+
+impl SeriesRun {
+    /// Reads a run file's text; `name` is used in errors only.
+    ///
+    /// # Errors
+    /// An unknown or missing key, a value out of range: file, key and what was wanted.
+    pub fn parse(text: &str, name: &str) -> Result<Self> {
+        let run: Self = parse_toml(text, name)?;
+        run.validate().with_context(|| name.to_string())?;
+        Ok(run)
+    }
+
+    fn validate(&self) -> Result<()> {
+        range("series.held_out", self.series.held_out, 0.0, 0.5)?;
+        range("series.components", self.series.components as f64, 1.0, 128.0)?;
+        range("model.dropout", self.model.dropout(), 0.0, 0.9)?;
+        // The file is not read yet; one column stands for those that it has.
+        let network = self.network(1)?;
+        ensure!(
+            network.learning() != Learning::Counting,
+            "model.family is {}: it is counted, a series is learned by steps",
+            network.family()
+        );
+        if self.train.scheduled_sampling.is_some() {
+            bail!("train.scheduled_sampling is a key for symbols; a series has none");
+        }
+        self.train.validate()
+    }
+
+    /// The network for rows of `dims` numbers.
+    ///
+    /// # Errors
+    /// A size out of range.
+    pub fn network(&self, dims: usize) -> Result<FamilyConfig> {
+        let likelihood = LikelihoodConfig::gaussians(self.series.components, dims);
+        let given = Given {
+            classes: 0,
+            start: 0,
+            likelihood: Some(likelihood),
+            window: self.train.window,
+            condition: None,
+        };
+        self.model.config(&given).map_err(|e| anyhow!("model.{} is {}, wanted {}", e.field, e.found, e.want))
+    }
+}
+
+/// Sequences of rows.
+struct Sequences {
+    /// [T, D] each.
+    all: Vec<Vec<f32>>,
+    dims: usize,
+}
+
+impl Sequences {
+    fn read(path: &Path) -> Result<Self> {
+        let name = format!("series.file {}", path.display());
+        let text = std::fs::read_to_string(path).with_context(|| name.clone())?;
+        let (mut all, mut dims) = (vec![Vec::new()], 0);
+        for (number, line) in text.lines().enumerate() {
+            if line.trim().is_empty() {
+                all.push(Vec::new());
+                continue;
+            }
+            let at = || format!("{name}: line {} `{}`", number + 1, line.trim());
+            let row: Vec<f32> = line
+                .split(',')
+                .map(|x| x.trim().parse::<f32>().ok().filter(|x| x.is_finite()))
+                .collect::<Option<_>>()
+                .with_context(|| format!("{}: wanted numbers with commas between them", at()))?;
+            ensure!(
+                dims == 0 || row.len() == dims,
+                "{}: {} numbers, the lines before it have {dims}",
+                at(),
+                row.len()
+            );
+            dims = row.len();
+            if let Some(last) = all.last_mut() {
+                last.extend(row);
+            }
+        }
+        all.retain(|rows| !rows.is_empty());
+        ensure!(!all.is_empty(), "{name}: no row of numbers in it");
+        Ok(Self { all, dims })
+    }
+}
+
+/// The sequences of a run file, normalised column by column.
+pub struct SeriesSource {
+    run: SeriesRun,
+    training: Vec<Vec<f32>>,
+    held_out: Vec<Vec<f32>>,
+    section: SeriesSection,
+    config: FamilyConfig,
+    id: String,
+}
+
+impl SeriesSource {
+    /// Reads the file that `run` names; each of `ranks` reads all of it.
+    ///
+    /// # Errors
+    /// A file that can't be read or is not the same on all ranks, or one without anything to learn from.
+    pub fn open(run: &SeriesRun, ranks: &Ranks) -> Result<Self> {
+        let Sequences { all: mut training, dims } = Sequences::read(&run.series.file)?;
+        let held = (training.len() as f64 * run.series.held_out) as usize;
+        let mut held_out = training.split_off(training.len() - held);
+        let rows = training.iter().map(|s| s.len() / dims).max().unwrap_or(0);
+        let column = |k: usize| training.iter().flat_map(move |s| s.iter().skip(k).step_by(dims));
+        let mean_of = |k: usize, of: &dyn Fn(f64) -> f64| {
+            column(k).map(|&x| of(f64::from(x))).sum::<f64>() / column(k).count().max(1) as f64
+        };
+        let mean: Vec<f64> = (0..dims).map(|k| mean_of(k, &|x| x)).collect();
+        let std = |k: usize| mean_of(k, &|x| (x - mean[k]).powi(2)).sqrt();
+        let std: Vec<f32> = (0..dims).map(|k| std(k) as f32).collect();
+        if let Some(k) = std.iter().position(|s| !s.is_normal()) {
+            bail!("series.file {}: column {} never changes", run.series.file.display(), k + 1);
+        }
+        let section = SeriesSection { rows, mean: mean.iter().map(|&m| m as f32).collect(), std };
+        for row in training.iter_mut().chain(&mut held_out).flat_map(|s| s.chunks_exact_mut(dims)) {
+            for ((x, mean), std) in row.iter_mut().zip(&section.mean).zip(&section.std) {
+                *x = (*x - mean) / std;
+            }
+        }
+        let mut h = Sha256::new();
+        for part in [&training, &held_out] {
+            h.update((part.len() as u64).to_le_bytes());
+            for s in part {
+                h.update((s.len() as u64).to_le_bytes());
+                s.iter().for_each(|x| h.update(x.to_le_bytes()));
+            }
+        }
+        let id = short_hex(&h.finalize());
+        ranks.same(id.as_bytes(), "series")?;
+        let config = run.network(dims)?;
+        Ok(Self { run: run.clone(), training, held_out, section, config, id })
+    }
+
+    fn dims(&self) -> usize {
+        self.section.mean.len()
+    }
+
+    /// The whole of a sequence, cut at `rows` rows: row t reads row t − 1, the first one zeros.
+    fn window(&self, sequence: &[f32], rows: usize) -> Window {
+        let dims = self.dims();
+        let targets = sequence[..sequence.len().min(rows * dims)].to_vec();
+        let inputs = [&vec![0.0; dims], &targets[..targets.len() - dims]].concat();
+        Window { vectors: VectorRows { dims, inputs, targets }, ..Window::default() }
+    }
+}
+
+impl Source for SeriesSource {
+    fn config(&self) -> &FamilyConfig {
+        &self.config
+    }
+
+    fn id(&self) -> &str {
+        &self.id
+    }
+
+    fn item(&self) -> &'static str {
+        "sequence"
+    }
+
+    fn unit(&self) -> &'static str {
+        "row"
+    }
+
+    fn file_name(&self) -> &'static str {
+        "series.safetensors"
+    }
+
+    fn describe(&self) -> Vec<String> {
+        let rows = |part: &[Vec<f32>]| part.iter().map(|s| s.len() / self.dims()).sum::<usize>();
+        vec![
+            format!(
+                "corpus: {}, {} sequences with {} rows of {} numbers to train on, {} with {} held out",
+                self.run.series.file.display(),
+                self.training.len(),
+                rows(&self.training),
+                self.dims(),
+                self.held_out.len(),
+                rows(&self.held_out)
+            ),
+            format!("network: {}, {} Gaussians a row", self.config.family(), self.run.series.components),
+        ]
+    }
+
+    fn bytes(&self) -> usize {
+        self.training.iter().chain(&self.held_out).map(|s| size_of_val(&s[..])).sum()
+    }
+
+    /// One Gaussian a column.
+    fn frequency_nats(&self) -> f64 {
+        0.5 * self.dims() as f64 * (1.0 + std::f64::consts::TAU.ln())
+    }
+
+    fn max_rows(&self) -> usize {
+        self.section.rows.min(self.run.train.window)
+    }
+
+    /// Any sequence gives any number of windows.
+    fn check(&self, _: usize) -> Result<()> {
+        Ok(())
+    }
+
+    fn carries(&self) -> bool {
+        false
+    }
+
+    fn batches(&self, slots: Slots, _: u64) -> Batches<'_> {
+        let (seed, rows) = (self.run.train.seed, self.run.train.window);
+        Box::new(move |step| {
+            let draw = |slot| {
+                let number = slots.number(step, slot);
+                let mut uniforms = Uniforms::keyed(seed, number);
+                let sequence = &self.training[uniforms.below(self.training.len() as u64) as usize];
+                Window { dropout: Some(dropout_key(seed, number)), ..self.window(sequence, rows) }
+            };
+            slots.own.clone().map(draw).collect()
+        })
+    }
+
+    fn evaluate(
+        &self,
+        model: Loaded,
+        objective: &dyn Objective,
+        params: &[f32],
+        windows: usize,
+        _: &Ranks,
+    ) -> Result<Option<Evaluation>> {
+        if self.held_out.is_empty() {
+            return Ok(None);
+        }
+        let model = SeriesModel::from_loaded(model, Path::new(self.file_name()))?;
+        let all: Vec<Window> =
+            self.held_out.iter().map(|s| self.window(s, usize::MAX / self.dims())).collect();
+        let rows: usize = all.iter().map(Window::rows).sum();
+        let engine: f64 = all.iter().flat_map(|w| model.score(&w.vectors.targets)).map(f64::from).sum();
+        let mut trainer = 0.0;
+        for group in all.chunks(windows) {
+            let counted: usize = group.iter().map(Window::rows).sum();
+            trainer += objective.loss(params, group, None)? * counted as f64;
+        }
+        let own = HeldOutNats { engine: engine / rows as f64, trainer: trainer / rows as f64 };
+        Ok(Some(Evaluation { own, cross_speaker: None }))
+    }
+
+    fn verdict(&self, nats: f64) -> String {
+        format!("{:.3} nats below one Gaussian a column", self.frequency_nats() - nats)
+    }
+
+    fn sections(&self, _: &Tensors, state: &TrainingState, run: &str) -> Result<Map<String, Value>> {
+        let training = json!({
+            "steps": state.step,
+            "planned_steps": state.steps,
+            "rows": state.samples,
+            "seconds": state.seconds,
+            "held_out_nats": state.held_out,
+            "frequency_nats": self.frequency_nats(),
+            "corpus": self.id,
+            "run": run,
+        });
+        let sections = [(SECTION, serde_json::to_value(&self.section)?), (TRAINING, training)];
+        Ok(sections.into_iter().map(|(k, v)| (k.to_string(), v)).collect())
+    }
+}
