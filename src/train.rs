@@ -54,6 +54,7 @@ pub mod source;
 pub mod speech;
 pub mod state;
 pub mod text;
+pub mod units;
 pub mod window;
 
 pub use run::{Outcome, TrainOptions, train};

@@ -6,7 +6,6 @@ use clap::Args;
 use std::path::{Path, PathBuf};
 use wavesynth::shipped::{self, TEXT, VOICE};
 use wavesynth::synth::{Conditioning, Length, SamplingPolicy};
-use wavesynth::text::TextModel;
 use wavesynth::voice::{SpeakerSection, Voice};
 use wavesynth_audio::cond::Condition;
 use wavesynth_audio::features::SpeakerStats;

@@ -3,9 +3,9 @@
 pub mod check;
 
 use super::cross_speaker::CrossSpeaker;
-use super::memory::Bytes;
 use super::perturbation::Perturbation;
 use super::schedules::{Curriculum, Scheduled};
+use super::units::Bytes;
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use check::{parse_toml, range, read_text};
 use serde::{Deserialize, Serialize};

@@ -1,40 +1,9 @@
 //! How much memory a run takes: the forecast before its first step, and the batch that `train.max_memory` allows.
 
-use super::report;
+use super::units::{Bytes, bytes};
 use anyhow::{Result, bail};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use wavesynth_models::objective::Objective;
-
-/// An amount of memory as a run file writes it: `"800 MB"`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct Bytes(pub usize);
-
-/// Units that [`Bytes`] knows.
-const UNITS: [(&str, f64); 6] =
-    [("kb", 1e3), ("mb", 1e6), ("gb", 1e9), ("kib", 1024.0), ("mib", 1_048_576.0), ("gib", 1_073_741_824.0)];
-
-impl TryFrom<String> for Bytes {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        let digits = text.trim().trim_end_matches(|c: char| c.is_ascii_alphabetic());
-        let unit = text.trim()[digits.len()..].to_ascii_lowercase();
-        let scale = UNITS.iter().find(|(name, _)| *name == unit).map(|u| u.1);
-        match (digits.trim().parse::<f64>(), scale) {
-            (Ok(n), Some(scale)) if n > 0.0 && n * scale < 1e15 => Ok(Self((n * scale) as usize)),
-            _ => Err(format!(
-                "`{text}` is no amount of memory, wanted a number and kB, MB or GB, as in \"800 MB\""
-            )),
-        }
-    }
-}
-
-impl From<Bytes> for String {
-    fn from(bytes: Bytes) -> Self {
-        format!("{} kB", bytes.0 as f64 / 1e3)
-    }
-}
 
 /// Memory of the program, its threads and the shipped voice before training, by measurement.
 const PROGRAM: usize = 12_000_000;
@@ -98,10 +67,10 @@ pub fn largest_batch(max: Bytes, most: usize, forecast: impl Fn(usize) -> Foreca
             bail!(
                 "train.max_memory is {}, but steps of one window take {} ({} for the corpus, {} for the step); raise \
                  it, or shorten train.window or train.max_warmup",
-                report::bytes(max.0),
-                report::bytes(one.total()),
-                report::bytes(one.corpus),
-                report::bytes(one.step)
+                bytes(max.0),
+                bytes(one.total()),
+                bytes(one.corpus),
+                bytes(one.step)
             )
         }
     }

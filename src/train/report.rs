@@ -2,6 +2,7 @@
 
 use super::held_out::Evaluation;
 use super::state::TrainingState;
+use super::units::span;
 use crate::progress::Progress;
 use anyhow::{Context, Result};
 use std::io::Write;
@@ -28,25 +29,6 @@ const VERDICTS: [(f64, &str); 6] = [
 /// The meaning of held-out nats per sample.
 pub fn verdict(nats: f64) -> &'static str {
     VERDICTS.iter().find(|(above, _)| nats > *above).map_or(VERDICTS[5].1, |v| v.1)
-}
-
-/// Bytes with a unit.
-pub fn bytes(n: usize) -> String {
-    match n as f64 {
-        b if b >= 1e9 => format!("{:.1} GB", b / 1e9),
-        b if b >= 1e6 => format!("{:.0} MB", b / 1e6),
-        b => format!("{:.0} kB", b / 1e3),
-    }
-}
-
-/// A span of time with units.
-pub fn span(seconds: f64) -> String {
-    let s = seconds.max(0.0) as u64;
-    match (s / 3600, s / 60 % 60) {
-        (0, 0) => format!("{s} s"),
-        (0, m) => format!("{m} min"),
-        (h, m) => format!("{h} h {m:02} min"),
-    }
 }
 
 /// A step's row of the log.
@@ -187,13 +169,5 @@ mod tests {
         assert!(verdict(3.28).starts_with("speech with noise"));
         assert!(verdict(-1.0).starts_with("speech with little"));
         assert!(VERDICTS.is_sorted_by(|a, b| a.0 > b.0));
-    }
-
-    #[test]
-    fn numbers_are_for_readers() {
-        assert_eq!(bytes(1_530_000_000), "1.5 GB");
-        assert_eq!(bytes(2_000_000), "2 MB");
-        assert_eq!(span(59.9), "59 s");
-        assert_eq!(span(7260.0), "2 h 01 min");
     }
 }

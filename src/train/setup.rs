@@ -4,7 +4,6 @@ use super::config::{Engine, Train};
 use super::device::Device;
 use super::held_out::Evaluation;
 use super::memory::{self, Forecast};
-use super::report;
 use super::run_file::Run;
 use super::schedules;
 use super::series::SeriesSource;
@@ -13,6 +12,7 @@ use super::source::{Batches, Source};
 use super::speech::Speech;
 use super::state::TrainingState;
 use super::text::TextSource;
+use super::units;
 use crate::ranks::Ranks;
 use anyhow::{Context, Result, ensure};
 use std::path::{Path, PathBuf};
@@ -120,25 +120,25 @@ impl<'a> RunSetup<'a> {
         let source = &self.source;
         let len = self.objective.layout().len();
         source.describe().iter().for_each(|line| eprintln!("{line}"));
-        eprintln!("model: {len} parameters ({} as f32)", report::bytes(4 * len));
+        eprintln!("model: {len} parameters ({} as f32)", units::bytes(4 * len));
         let threads = rayon::current_num_threads();
         let forecast = self.forecast(self.windows);
         eprintln!(
             "memory: about {} expected{}: {} for the {}s, {} for the step ({} windows of {} {}s, {threads} threads), {} \
              for weights and moments, {} more while a checkpoint is written",
-            report::bytes(forecast.total()),
+            units::bytes(forecast.total()),
             match self.ranks.size() {
                 1 => String::new(),
                 n => format!(" on each of {n} ranks"),
             },
-            report::bytes(forecast.corpus),
+            units::bytes(forecast.corpus),
             source.item(),
-            report::bytes(forecast.step),
+            units::bytes(forecast.step),
             self.windows,
             source.max_rows(),
             source.unit(),
-            report::bytes(forecast.weights),
-            report::bytes(forecast.saving)
+            units::bytes(forecast.weights),
+            units::bytes(forecast.saving)
         );
         eprintln!("to beat: {:.3} nats/{}, by the frequencies alone", source.frequency_nats(), source.unit());
     }
@@ -219,7 +219,7 @@ impl<'a> RunSetup<'a> {
         let mut steps = [if self.ranks.is_first() { (seconds / one.max(1e-9)).max(1.0) as u64 } else { 0 }];
         self.ranks.sum(&mut steps);
         if self.ranks.is_first() {
-            eprintln!("plan: {} steps in {}, {one:.2} s each", steps[0], report::span(seconds));
+            eprintln!("plan: {} steps in {}, {one:.2} s each", steps[0], units::span(seconds));
         }
         Ok(steps[0])
     }

@@ -3,7 +3,7 @@
 use super::config::Text;
 use crate::text::Tokenizer;
 use crate::train::recording::short_hex;
-use crate::train::report;
+use crate::train::units;
 use anyhow::{Context, Result, ensure};
 use sha2::{Digest, Sha256};
 use std::path::PathBuf;
@@ -78,7 +78,7 @@ impl TextCorpus {
         format!(
             "corpus: {} ({}), {} different {unit}s, {} to train on, {} held out",
             self.file.display(),
-            report::bytes(self.bytes),
+            units::bytes(self.bytes),
             t.classes(),
             self.training.len(),
             self.held_out.len()

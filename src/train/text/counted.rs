@@ -6,7 +6,7 @@ use super::{sections, verdict};
 use crate::ranks::Ranks;
 use crate::text::TextModel;
 use crate::train::device::Device;
-use crate::train::{Outcome, TrainOptions, report};
+use crate::train::{Outcome, TrainOptions, units};
 use anyhow::{Context, Result, ensure};
 use serde_json::json;
 use std::path::Path;
@@ -74,7 +74,7 @@ pub fn train(
     let so_far = json!({ "seconds": seconds });
     checkpoint.header.sections = sections(&corpus, so_far, held_out, text)?;
     checkpoint.write(&file)?;
-    eprintln!("checkpoint: {}", report::bytes(std::fs::metadata(&file)?.len() as usize));
+    eprintln!("checkpoint: {}", units::bytes(std::fs::metadata(&file)?.len() as usize));
     let message = |nats| format!("held-out {nats:.4} nats/{unit}: {}", verdict(nats));
     Ok(Outcome {
         voice: file,
