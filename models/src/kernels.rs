@@ -18,6 +18,7 @@
 //! probe     what the machine can do at most, for the bench
 //! ```
 
+pub mod affine;
 pub mod aligned;
 pub mod math;
 #[cfg(target_arch = "aarch64")]

@@ -63,14 +63,17 @@ pub mod graph;
 mod layers_i8;
 pub mod names;
 mod pack;
+mod packed;
+mod quantised_queues;
 mod queues;
+mod ring;
 pub mod step;
 #[cfg(feature = "train")]
 mod widen;
 
 pub use cross_speaker::half_way;
 pub use family::Keys;
-pub use step::WaveNet;
+pub use packed::WaveNet;
 
 /// Every size that the equations above leave open.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

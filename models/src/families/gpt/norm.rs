@@ -50,14 +50,14 @@ pub fn normalise<S: Simd>(s: S, x: &mut [f32], width: usize) -> f32 {
 
 /// A norm's gain and bias.
 #[derive(Clone, Copy)]
-pub struct Affine<'a> {
+pub struct NormParameters<'a> {
     /// g.
     pub gain: &'a [f32],
     /// b; none for zeros.
     pub bias: Option<&'a [f32]>,
 }
 
-impl Affine<'_> {
+impl NormParameters<'_> {
     /// b W + c, for `weight` W [inputs, outputs] and c (empty for zeros).
     pub fn shift(self, weight: &[f32], bias: &[f32]) -> Vec<f32> {
         let outputs = weight.len() / self.gain.len();
@@ -71,7 +71,7 @@ impl Affine<'_> {
         shift
     }
 
-    /// diag(g) W and b W + c, as [`Affine::shift`] has them.
+    /// diag(g) W and b W + c, as [`NormParameters::shift`] has them.
     #[cfg(feature = "train")]
     pub fn fold(self, weight: &[f32], bias: &[f32]) -> (Vec<f32>, Vec<f32>) {
         let rows = weight.chunks_exact(weight.len() / self.gain.len()).zip(self.gain);

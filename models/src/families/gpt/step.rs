@@ -9,24 +9,12 @@ use super::attention::{Cache, CacheShape};
 use super::norm::{self, normalise, scale};
 use super::{Config, names};
 use crate::ar::{Model, Symbol};
+use crate::kernels::affine::Affine;
 use crate::kernels::aligned::Aligned;
 use crate::kernels::panel::{Matrix, Panels, Rows, Then, accumulate_many, add};
 use crate::kernels::{Isa, Kernel, Simd, math};
 use crate::likelihood::{LikelihoodConfig, Value};
 use crate::weights::{Stored, Tensors, WeightsError, check};
-
-/// A product with its bias.
-struct Affine {
-    weight: Panels,
-    /// [out], packed order.
-    bias: Aligned,
-}
-
-impl Affine {
-    fn bytes(&self) -> usize {
-        self.weight.bytes() + 4 * self.bias.len()
-    }
-}
 
 /// A product behind a norm, whose bias is in the product's.
 struct Normed {
@@ -113,13 +101,12 @@ impl Gpt {
         let (w, mlp) = (config.width, config.mlp_width());
         let shape = CacheShape { context: config.context, head: config.head_width(), lanes: isa.lanes() };
         let pack = |values: &[f32], stored: &Stored, bias: &[f32], inputs: usize| {
-            let weight = Panels::pack(isa, Matrix { values, stored }, inputs, bias.len());
-            Affine { bias: weight.order(bias), weight }
+            Affine::pack(isa, Matrix { values, stored }, bias, inputs)
         };
         // The norm at `at`, and b W + c of the product behind it.
         let norm = |at: &str, weight: &[f32], bias: Option<&[f32]>| {
             let gain = get(&names::weight(at, "norm"));
-            let affine = norm::Affine { gain, bias: optional(&names::bias(at, "norm")) };
+            let affine = norm::NormParameters { gain, bias: optional(&names::bias(at, "norm")) };
             (pad_rows(gain, w, isa), affine.shift(weight, bias.unwrap_or(&[])))
         };
         let plain = |at: &str, what: &str, inputs: usize| {

@@ -1,8 +1,8 @@
 //! The head, and a stream's position in its bunch: the layers run once for B symbols, the head for every one.
 
-use super::pack::Affine;
 use crate::ar::Symbol;
 use crate::kernels::Simd;
+use crate::kernels::affine::Affine;
 use crate::kernels::aligned::Aligned;
 use crate::kernels::panel::{Rows, Then, accumulate_many, add, copy};
 

@@ -5,8 +5,8 @@
 //! slow; one that was not is computed at once, by the same units.
 
 use super::ConditionConfig;
-use super::pack::Affine;
 use crate::condition::Condition;
+use crate::kernels::affine::Affine;
 use crate::kernels::aligned::Aligned;
 use crate::kernels::panel::{Panels, Then, product};
 use crate::kernels::{Kernel, Simd, math};

@@ -20,6 +20,7 @@ mod head;
 mod layer;
 mod padded;
 mod phase_timer;
+mod tiles;
 mod window;
 
 use super::{Config, names};
@@ -32,9 +33,6 @@ use padded::{Padded, Weights};
 use phase_timer::Phase;
 use std::sync::Mutex;
 use window::{Scratch, WindowPass};
-
-/// Rows of a tile: its widest buffers fit the L2 beside the layer's weights.
-const TILE: usize = 128;
 
 /// The loss by the fused layers.
 pub struct Fused {

@@ -2,41 +2,13 @@
 
 use super::bunch::{Head, Phase};
 use super::frame_rate::FrameNet;
-use super::step::{Gate, Layer, PastTaps, WaveNet};
+use super::packed::{Gate, LARGEST_BATCH, Layer, PastTaps, WaveNet};
 use super::{Config, names};
+use crate::kernels::affine::Affine;
 use crate::kernels::aligned::Aligned;
-use crate::kernels::panel::{BLOCK, Matrix, Panels, Rows, Then, accumulate_many, copy};
-use crate::kernels::{Isa, Simd};
+use crate::kernels::panel::{BLOCK, Matrix, Panels};
+use crate::kernels::Isa;
 use crate::weights::{Stored, Tensors, WeightsError, check};
-
-/// A product with its bias.
-#[derive(Clone)]
-pub(super) struct Affine {
-    pub weight: Panels,
-    /// [out], packed order.
-    pub bias: Aligned,
-}
-
-impl Affine {
-    fn pack(isa: Isa, weight: Matrix, bias: &[f32], inputs: usize) -> Self {
-        let weight = Panels::pack(isa, weight, inputs, bias.len());
-        Self { bias: weight.order(bias), weight }
-    }
-
-    /// out\[n\] = then(W x\[n\] + b) for the first `count` rows.
-    #[inline(always)]
-    pub fn run<S: Simd>(&self, s: S, count: usize, x: Rows<&[f32]>, out: Rows<&mut [f32]>, then: Then) {
-        for out in out.data.chunks_exact_mut(out.stride).take(count) {
-            copy(s, out, &self.bias);
-        }
-        accumulate_many(s, &self.weight, count, x, out, then);
-    }
-
-    /// Bytes of weights and bias.
-    pub fn bytes(&self) -> usize {
-        self.weight.bytes() + self.bias.len() * size_of::<f32>()
-    }
-}
 
 /// Symbols whose past taps are multiplied at once in a layer of this dilation: they must all be known, so no more than
 /// the dilation, and beyond eight there is little left to gain. With one past tap a batch of two gains nothing, and as
@@ -48,9 +20,6 @@ fn batch(kernel_size: usize, dilation: usize, stored: &Stored, all_i8: bool) -> 
     let smallest = if past_taps > 1 { 2 } else { 4 };
     (shared && past_taps > 0 && dilation >= smallest).then(|| (1 << dilation.ilog2()).min(LARGEST_BATCH))
 }
-
-/// See [`batch`]. A power of two: phases are counted modulo it.
-pub(super) const LARGEST_BATCH: usize = 8;
 
 impl WaveNet {
     /// Packs `tensors` for `isa`.

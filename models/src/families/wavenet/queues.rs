@@ -1,21 +1,11 @@
 //! What a stream keeps from symbol to symbol: the queues of past inputs, and the products with them that are ready.
 
-use super::layers_i8::QuantisedQueues;
-use super::pack::LARGEST_BATCH;
-use super::step::{PastTaps, WaveNet};
+use super::packed::{LARGEST_BATCH, PastTaps, WaveNet};
+use super::quantised_queues::QuantisedQueues;
+use super::ring::Ring;
 use crate::kernels::Simd;
 use crate::kernels::aligned::Aligned;
 use crate::kernels::panel::copy;
-
-/// Which rows of a layer's queue are which: its last (K−1)·d inputs, in a ring (Paine et al. 2016).
-#[derive(Clone)]
-pub(super) struct Ring {
-    /// Number of rows.
-    len: usize,
-    dilation: usize,
-    /// The oldest row: the next to be overwritten.
-    oldest: usize,
-}
 
 /// The memory of one layer: rows of floats [R padded].
 #[derive(Clone)]
@@ -44,7 +34,7 @@ impl Queues {
         let layers = floats.iter().map(|layer| {
             let ring = Ring::new(net.kernel_size, layer.dilation);
             let ready = layer.gate.past.as_ref().map_or(0, |p| p.batch * p.weight.padded_outputs());
-            Queue { rows: Aligned::zeros(ring.len * row), ring, ready: Aligned::zeros(ready) }
+            Queue { rows: Aligned::zeros(ring.len() * row), ring, ready: Aligned::zeros(ready) }
         });
         let quantised = QuantisedQueues::new(coded, net.kernel_size, row, net.gate_padded);
         Self { layers: layers.collect(), quantised, clock: 0 }
@@ -79,45 +69,6 @@ impl Queues {
         4 * self.layers.iter().map(floats).sum::<usize>()
             + size_of_val(&self.layers[..])
             + self.quantised.bytes()
-    }
-}
-
-impl Ring {
-    pub fn new(kernel_size: usize, dilation: usize) -> Self {
-        Self { len: (kernel_size - 1) * dilation, dilation, oldest: 0 }
-    }
-
-    /// Number of rows.
-    pub fn len(&self) -> usize {
-        self.len
-    }
-
-    /// The first row is the oldest again.
-    pub fn reset(&mut self) {
-        self.oldest = 0;
-    }
-
-    /// Rows of the past taps of the symbol that is `ahead` of the one at hand, without end, the oldest first. Known as
-    /// long as `ahead` is less than the dilation.
-    #[inline(always)]
-    pub fn taps(&self, ahead: usize) -> impl Iterator<Item = usize> {
-        let mut at = self.oldest + ahead;
-        std::iter::repeat_with(move || {
-            let row = if at >= self.len { at - self.len } else { at };
-            at = row + self.dilation;
-            row
-        })
-    }
-
-    /// The row to overwrite; `None` where there is no past. The next oldest takes its place.
-    #[inline(always)]
-    pub fn push(&mut self) -> Option<usize> {
-        if self.len == 0 {
-            return None;
-        }
-        let row = self.oldest;
-        self.oldest = if row + 1 == self.len { 0 } else { row + 1 };
-        Some(row)
     }
 }
 

@@ -182,7 +182,7 @@ impl Products {
             let mut bias = optional(source.bias).unwrap_or(&[]);
             let folded;
             if let Some(gain) = optional(source.gain) {
-                folded = norm::Affine { gain, bias: optional(source.shift) }.fold(weight, bias);
+                folded = norm::NormParameters { gain, bias: optional(source.shift) }.fold(weight, bias);
                 (weight, bias) = (&folded.0, &folded.1);
             }
             for (row, i) in weight.chunks_exact(outputs).zip(source.inputs.places()) {

@@ -2,7 +2,7 @@
 
 use super::padded::{Padded, PhaseLayout, Weights};
 use super::phase_timer::{Phase, PhaseTimer};
-use super::window::span;
+use super::tiles::span;
 use crate::families::wavenet::Config;
 use crate::fused::rows::{add_rows, broadcast};
 use crate::kernels::Simd;

@@ -2,7 +2,8 @@
 
 use super::padded::LayerLayout;
 use super::phase_timer::Phase;
-use super::window::{WindowPass, span, tiles};
+use super::tiles::{span, tiles};
+use super::window::WindowPass;
 use crate::families::wavenet::Config;
 use crate::fused::rows::add_rows;
 use crate::kernels::aligned::Aligned;

@@ -1,9 +1,9 @@
 //! One window: forward through the layers, the head, and back.
 
-use super::TILE;
 use super::head::{HeadScratch, HeadTile};
 use super::padded::{Padded, Weights};
 use super::phase_timer::{Phase, PhaseTimer};
+use super::tiles::{TILE, span, tiles};
 use crate::condition::Condition;
 use crate::families::wavenet::{ConditionConfig, Config};
 use crate::fused::padded::Matrix;
@@ -79,19 +79,6 @@ pub struct WindowPass<'a> {
     pub trunk: bool,
     /// Buffers.
     pub scratch: &'a mut Scratch,
-}
-
-/// Tiles of the rows `rows`.
-#[inline(always)]
-pub fn tiles(rows: Range<usize>) -> impl Iterator<Item = Range<usize>> {
-    let end = rows.end;
-    rows.step_by(TILE).map(move |t| t..end.min(t + TILE))
-}
-
-/// Rows `r` of a buffer whose rows have `width` values.
-#[inline(always)]
-pub fn span(r: &Range<usize>, width: usize) -> Range<usize> {
-    r.start * width..r.end * width
 }
 
 /// Makes `v` hold `len` values, of any content.
