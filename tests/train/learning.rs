@@ -86,7 +86,7 @@ fn sixteen_bits_are_learnt_by_logistics() {
         "out",
         "residual_channels = 16\nskip_channels = 32\ndilations = { cycle = 7, layers = 7 }\n\
          speaker_dim = 4\nfeatures = false\nhidden = 0",
-        "steps = 500\nwindow = 800\nbatch = 16\nlearning_rate = 1e-2\nwarmup_steps = 30\nema = 0.98\n\
+        "steps = 900\nwindow = 800\nbatch = 16\nlearning_rate = 1e-2\nwarmup_steps = 30\nema = 0.98\n\
          eval_every = 100\neval_seconds = 1.5\nlog_every = 50",
     );
     let text = std::fs::read_to_string(&run).unwrap();

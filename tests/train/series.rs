@@ -58,20 +58,21 @@ fn a_mixture_density_network_learns_a_spiral() {
     let model = open(&outcome.voice);
     assert_eq!((model.dims(), model.section.rows), (2, ROWS));
     let mut uniforms = Uniforms::new(1);
-    let mut off = Vec::new();
+    let (mut radii, mut turns) = (Vec::new(), Vec::new());
     for _ in 0..20 {
         let drawn = model.draw(ROWS, Sampling::default(), &mut uniforms);
-        let first = [drawn[0] - 3.0, drawn[1] + 1.0];
-        let d = first[1].atan2(first[0]);
-        let distance = |(t, p): (usize, &[f32])| {
-            let [x, y] = point(d, t);
-            ((p[0] - x).powi(2) + (p[1] - y).powi(2)).sqrt()
-        };
-        off.extend(drawn.chunks_exact(2).enumerate().map(distance));
+        let polar = |p: &[f32]| ((p[0] - 3.0).hypot(p[1] + 1.0), (p[1] + 1.0).atan2(p[0] - 3.0));
+        let points: Vec<(f32, f32)> = drawn.chunks_exact(2).map(polar).collect();
+        radii.extend(points.iter().enumerate().map(|(t, p)| (p.0 - (0.2 + 0.02 * t as f32)).abs()));
+        turns.extend(points.windows(2).map(|w| ((w[1].1 - w[0].1).rem_euclid(TAU) - 0.25).abs()));
     }
-    off.sort_by(f32::total_cmp);
-    // A spiral reaches from 0.2 to 1 around its middle.
-    assert!(off[off.len() / 2] < 0.15, "half of the points are {} away", off[off.len() / 2]);
+    let median = |mut all: Vec<f32>| {
+        all.sort_by(f32::total_cmp);
+        all[all.len() / 2]
+    };
+    // A spiral reaches from 0.2 to 1 around its middle, and turns by 0.25 a point.
+    let (radius, turn) = (median(radii), median(turns));
+    assert!(radius < 0.06 && turn < 0.05, "radii off by {radius}, turns by {turn}");
 }
 
 #[test]

@@ -4,10 +4,10 @@ use super::bunch::{Head, Phase};
 use super::frame_rate::FrameNet;
 use super::packed::{Gate, LARGEST_BATCH, Layer, PastTaps, WaveNet};
 use super::{Config, names};
+use crate::kernels::Isa;
 use crate::kernels::affine::Affine;
 use crate::kernels::aligned::Aligned;
 use crate::kernels::panel::{BLOCK, Matrix, Panels};
-use crate::kernels::Isa;
 use crate::weights::{Stored, Tensors, WeightsError, check};
 
 /// Symbols whose past taps are multiplied at once in a layer of this dilation: they must all be known, so no more than
