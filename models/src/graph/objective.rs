@@ -2,16 +2,14 @@
 
 use super::{DeviceTensors, PaddedBatch, Variables, scalar};
 use crate::dropout::Dropout;
+use crate::family::Family;
 use crate::objective::{Objective, ObjectiveError, Window};
-use crate::weights::{Layout, TensorSpec};
+use crate::weights::Layout;
 use candle_core::{Device, IndexOp, Result, Tensor};
 use std::ops::Range;
 
-/// A family's sizes, from which its graph can be built.
-pub trait Family: Clone + Send + Sync {
-    /// Its parameters.
-    fn table(&self) -> Vec<TensorSpec>;
-
+/// A family with a graph.
+pub trait GraphFamily: Family {
     /// Checks that windows, and the states that they begin from, fit; the length of the longest.
     ///
     /// # Errors
@@ -23,7 +21,7 @@ pub trait Family: Clone + Send + Sync {
         0
     }
 
-    /// Logits [B, T, classes] by a graph of `tensors`; where [`Family::carry_len`] is not 0 also the state behind every
+    /// Logits [B, T, classes] by a graph of `tensors`; where [`GraphFamily::carry_len`] is not 0 also the state behind every
     /// row [B, T, carry_len].
     ///
     /// # Errors
@@ -76,7 +74,7 @@ pub struct GraphObjective<F> {
     dropout: Option<Dropout>,
 }
 
-impl<F: Family> GraphObjective<F> {
+impl<F: GraphFamily> GraphObjective<F> {
     /// The loss of `family` on `device`.
     pub fn new(family: F, device: Device) -> Self {
         let layout = Layout::new(family.table());
@@ -101,7 +99,7 @@ impl<F: Family> GraphObjective<F> {
     }
 }
 
-impl<F: Family> Objective for GraphObjective<F> {
+impl<F: GraphFamily> Objective for GraphObjective<F> {
     fn layout(&self) -> &Layout {
         &self.layout
     }
