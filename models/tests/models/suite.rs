@@ -184,7 +184,11 @@ pub fn a_clone_forks_and_a_reset_is_new<F: Subject>() {
             let alone = text.step(&config, &model, &mut twin, read);
             assert_eq!(text.step(&config, &model, &mut state, read), alone, "a fork leaves its origin alone");
         }
-        let heard = run(&model, &mut state, &text.symbols) != fresh;
+        let mut new = model.state();
+        if let Some(frame) = (0..20).rev().find_map(|t| text.frame(t)) {
+            model.condition(&mut new, &config.typed(frame));
+        }
+        let heard = run(&model, &mut state, &text.symbols) != run(&model, &mut new, &text.symbols);
         assert_eq!(heard, config.facts().past != Some(1), "the past is heard where there is one: {config:?}");
     }
 }
