@@ -158,12 +158,6 @@ pub fn run<M: Model>(model: &M, state: &mut M::State, symbols: &[u16]) -> Vec<Ve
     symbols.iter().map(|&x| model.step(state, x).to_vec()).collect()
 }
 
-/// The largest difference of any value.
-pub fn largest_difference(a: &[Vec<f32>], b: &[Vec<f32>]) -> f32 {
-    assert!(a.iter().map(Vec::len).eq(b.iter().map(Vec::len)));
-    a.iter().flatten().zip(b.iter().flatten()).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
-}
-
 pub fn a_clone_forks_and_a_reset_is_new<F: Subject>() {
     for (config, dtype) in F::few().into_iter().flat_map(|c| [(c.clone(), Dtype::F32), (c, Dtype::I8)]) {
         let model = pack(&config, &stored_tensors(&config, dtype), Isa::detect());

@@ -1,6 +1,6 @@
 //! Graph and fused pass of a family against its engine and each other.
 
-use super::{Sequence, Subject, largest_difference, pack, random_symbols, random_tensors, stored_tensors};
+use super::{Sequence, Subject, pack, random_symbols, random_tensors, stored_tensors};
 use crate::common::relative;
 use wavesynth_models::ar::{Graph, Uniforms};
 use wavesynth_models::candle_core::{Device, IndexOp, Tensor};
@@ -57,6 +57,12 @@ pub fn run_graph<F: Learner>(
     let cond = || Tensor::from_slice(frames, (1, n, frames.len() / n), &Device::Cpu).unwrap();
     let cond = (!frames.is_empty()).then(cond);
     config.graph(tensors).forward(&x, cond.as_ref()).unwrap().i(0).unwrap().to_vec2().unwrap()
+}
+
+/// The largest difference of any value.
+pub fn largest_difference(a: &[Vec<f32>], b: &[Vec<f32>]) -> f32 {
+    assert!(a.iter().map(Vec::len).eq(b.iter().map(Vec::len)));
+    a.iter().flatten().zip(b.iter().flatten()).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
 }
 
 /// The largest difference of step and graph.
