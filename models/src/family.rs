@@ -2,7 +2,7 @@
 //!
 //! A family is a folder in `families/` and a line in [`crate::families::ALL`]. Its `Config` implements [`Family`]; all that a
 //! program wants of any family it reaches through [`FamilyConfig`] and [`Loaded`](crate::loaded::Loaded), and what a run file
-//! says of a network through [`ModelKeys`].
+//! says of a network through [`ModelKeys`]. `docs/new-family.md` says step by step how one is added.
 
 mod keys;
 mod registry;

@@ -6,10 +6,8 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use wavesynth_models::ar::{Generator, Sampling, Uniforms};
 use wavesynth_models::condition::{Condition, ConditionSpec};
-use wavesynth_models::families::wavenet::names;
 use wavesynth_models::loaded::Loaded;
 use wavesynth_models::objective::Window;
-use wavesynth_models::weights::Layout;
 
 /// Key `train.scheduled_sampling`: Bengio et al. 2015, arXiv:1506.03099. Each symbol that the network reads in the loss
 /// is the truth with probability ε, else one drawn from the model itself. The draws come from the engine, which reads
@@ -69,22 +67,12 @@ impl Scheduled {
     }
 }
 
-/// Replaces inputs in the loss of `batch` by draws from `model`, each with probability 1 − `truth`. `params` are the
-/// model's own, in `layout`; the batch's first window has the number `first` in the whole run.
-pub fn mix(
-    model: &Loaded,
-    params: &[f32],
-    layout: &Layout,
-    batch: &mut [Window],
-    truth: f64,
-    (seed, first): (u64, u64),
-) {
+/// Replaces inputs in the loss of `batch` by draws from `model`, each with probability 1 − `truth`. The batch's first window
+/// has the number `first` in the whole run.
+pub fn mix(model: &Loaded, batch: &mut [Window], truth: f64, (seed, first): (u64, u64)) {
     let facts = model.config.facts();
     let dim = facts.condition.as_ref().map_or(0, ConditionSpec::embedding_dim);
-    let table = match dim {
-        0 => &[][..],
-        _ => &params[layout.range(names::SPEAKERS)],
-    };
+    let table = model.embeddings();
     batch.par_iter_mut().enumerate().for_each(|(i, window)| {
         // A sequence apart from that which cut the windows.
         let mut uniforms = Uniforms::keyed(!seed, first + i as u64);
@@ -223,7 +211,7 @@ mod tests {
         use wavesynth_models::families::gpt::{self, Config};
         use wavesynth_models::family::FamilyConfig;
         use wavesynth_models::kernels::Isa;
-        use wavesynth_models::weights::Checkpoint;
+        use wavesynth_models::weights::{Checkpoint, Layout};
         let n = 8;
         let config = Config {
             classes: n,
@@ -247,7 +235,7 @@ mod tests {
         for first in [0, 5] {
             let inputs = vec![first; n];
             let mut batch = [Window { targets: inputs.clone(), inputs, ..Window::default() }];
-            mix(&model, &params, &layout, &mut batch, 0.0, (1, 0));
+            mix(&model, &mut batch, 0.0, (1, 0));
             assert_eq!(batch[0].inputs, [first, 0, 1, 2, 3, 4, 5, 6]);
         }
     }

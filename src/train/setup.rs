@@ -246,15 +246,8 @@ impl<'a> RunSetup<'a> {
         let truth = scheduled.truth(s.step, s.steps);
         let slots = self.slots();
         if truth < 1.0 {
-            let layout = self.objective.layout();
-            schedules::mix(
-                &self.engine(&s.params)?,
-                &s.params,
-                layout,
-                batch,
-                truth,
-                (self.train().seed, slots.number(s.step, slots.own.start)),
-            );
+            let first = slots.number(s.step, slots.own.start);
+            schedules::mix(&self.engine(&s.params)?, batch, truth, (self.train().seed, first));
         }
         Ok(())
     }

@@ -2,20 +2,14 @@
 
 use super::{DeviceTensors, PaddedBatch, Variables, scalar};
 use crate::dropout::Dropout;
-use crate::likelihood::LikelihoodConfig;
+use crate::family::Family;
 use crate::objective::{Objective, ObjectiveError, Window};
-use crate::weights::{Layout, TensorSpec};
+use crate::weights::Layout;
 use candle_core::{Device, IndexOp, Result, Tensor};
 use std::ops::Range;
 
-/// A family's sizes, from which its graph can be built.
-pub trait Family: Clone + Send + Sync {
-    /// Its parameters.
-    fn table(&self) -> Vec<TensorSpec>;
-
-    /// What its outputs mean.
-    fn likelihood(&self) -> LikelihoodConfig;
-
+/// A family with a graph.
+pub trait GraphFamily: Family {
     /// Checks that windows, and the states that they begin from, fit; the length of the longest.
     ///
     /// # Errors
@@ -27,7 +21,7 @@ pub trait Family: Clone + Send + Sync {
         0
     }
 
-    /// Parameters [B, T, P] of the likelihood by a graph of `tensors`; where [`Family::carry_len`] is not 0 also the state behind every
+    /// Parameters [B, T, P] of the likelihood by a graph of `tensors`; where [`GraphFamily::carry_len`] is not 0 also the state behind every
     /// row [B, T, carry_len].
     ///
     /// # Errors
@@ -80,7 +74,7 @@ pub struct GraphObjective<F> {
     dropout: Option<Dropout>,
 }
 
-impl<F: Family> GraphObjective<F> {
+impl<F: GraphFamily> GraphObjective<F> {
     /// The loss of `family` on `device`.
     pub fn new(family: F, device: Device) -> Self {
         let layout = Layout::new(family.table());
@@ -105,7 +99,7 @@ impl<F: Family> GraphObjective<F> {
     }
 }
 
-impl<F: Family> Objective for GraphObjective<F> {
+impl<F: GraphFamily> Objective for GraphObjective<F> {
     fn layout(&self) -> &Layout {
         &self.layout
     }
@@ -123,11 +117,11 @@ impl<F: Family> Objective for GraphObjective<F> {
     ) -> std::result::Result<f64, ObjectiveError> {
         let t = self.family.check(batch, carry)?;
         let vars = Variables::new(&self.layout, params, &self.device)?;
-        let padded = PaddedBatch::new(batch, t, &self.family.likelihood(), &self.device)?;
+        let padded = PaddedBatch::new(batch, t, &self.family.facts().likelihood, &self.device)?;
         let (start, dropout, device) = (self.start(carry)?, self.dropout, &self.device);
         let read = Batch { windows: batch, inputs: &padded.inputs, start, dropout, device };
         let (logits, states) = self.family.logits(vars.tensors(), &read)?;
-        let loss = padded.loss(&logits, &self.family.likelihood())?;
+        let loss = padded.loss(&logits, &self.family.facts().likelihood)?;
         if let Some(grads) = grads {
             vars.gradient(&loss, &self.layout, grads)?;
         }

@@ -2,58 +2,28 @@
 #![cfg_attr(not(feature = "train"), allow(dead_code, reason = "the graph's tests use the rest"))]
 
 use crate::common::{Golden, golden_path};
-use wavesynth_models::ar::{Model, Sampling, Uniforms};
-use wavesynth_models::families::char_rnn::{Cell, CharRnn, Config};
+use crate::suite::{self, Subject};
+use wavesynth_models::ar::Sampling;
+use wavesynth_models::families::char_rnn::{Cell, Config};
 use wavesynth_models::family::FamilyConfig;
 use wavesynth_models::kernels::Isa;
-use wavesynth_models::likelihood::Value;
 use wavesynth_models::loaded::Loaded;
-use wavesynth_models::weights::{Checkpoint, Init, Layout, Tensors};
+use wavesynth_models::weights::{Checkpoint, Init, TensorSpec};
 
 fn config(cell: Cell, hidden: usize, layers: usize, classes: usize) -> Config {
     Config { classes, start: (classes / 2) as u16, cell, hidden, layers, likelihood: None }
 }
 
-/// Cells × layers × sizes, odd ones among them.
-fn grid() -> Vec<Config> {
-    let mut all = Vec::new();
-    for cell in [Cell::Lstm, Cell::Gru] {
-        for layers in 1..=3 {
-            all.extend([(1, 2), (7, 11), (16, 65), (33, 20)].map(|(h, c)| config(cell, h, layers, c)));
-        }
-        all.push(config(cell, 100, 2, 300));
+suite::readings!(Config);
+
+impl Subject for Config {
+    fn few() -> Vec<Self> {
+        [Cell::Lstm, Cell::Gru].map(|cell| config(cell, 20, 2, 30)).into()
     }
-    all
-}
 
-/// Values that keep every unit in its sensitive range, biases among them, so that no mistake can hide.
-fn random_tensors(config: &Config, seed: u64) -> Tensors {
-    let mut table = config.table();
-    for spec in &mut table {
-        let fan_in = if spec.shape.len() == 2 { spec.shape[0].min(config.hidden) } else { 2 };
-        spec.init = Init::fan_in(fan_in, 1.0);
+    fn init(&self, spec: &TensorSpec) -> Init {
+        Init::fan_in(if spec.shape.len() == 2 { spec.shape[0].min(self.hidden) } else { 2 }, 1.0)
     }
-    let layout = Layout::new(table);
-    layout.tensors(&layout.init(seed))
-}
-
-fn random_symbols(config: &Config, n: usize, seed: u64) -> Vec<u16> {
-    let mut uniforms = Uniforms::new(seed);
-    (0..n).map(|_| uniforms.below(config.classes as u64) as u16).collect()
-}
-
-/// The logits of every row, by the engine.
-fn run_step(config: &Config, tensors: &Tensors, isa: Isa, symbols: &[u16]) -> Vec<Vec<f32>> {
-    let model = CharRnn::new(config, tensors, isa).unwrap();
-    let mut state = model.state();
-    symbols.iter().map(|&x| model.step(&mut state, Value::Symbol(x)).to_vec()).collect()
-}
-
-fn largest_difference(a: &[Vec<f32>], b: &[Vec<f32>]) -> f32 {
-    let flat = |x: &[Vec<f32>]| x.iter().flatten().copied().collect::<Vec<f32>>();
-    let (a, b) = (flat(a), flat(b));
-    assert_eq!(a.len(), b.len());
-    a.iter().zip(&b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
 }
 
 #[test]
@@ -101,58 +71,65 @@ fn a_checkpoint_comes_back_as_it_was() {
     assert!(message.contains("tensor layer.1.candidate.bias is missing, wanted [7]"), "{message}");
 }
 
-#[test]
-fn a_clone_forks_and_a_reset_is_new() {
-    for cell in [Cell::Lstm, Cell::Gru] {
-        let config = config(cell, 20, 2, 30);
-        let model = CharRnn::new(&config, &random_tensors(&config, 7), Isa::detect()).unwrap();
-        let symbols = random_symbols(&config, 50, 4);
-        let mut state = model.state();
-        let run = |state: &mut _| -> Vec<Vec<f32>> {
-            symbols.iter().map(|&x| model.step(state, Value::Symbol(x)).to_vec()).collect()
-        };
-        let fresh = run(&mut state);
-        let mut fork = state.clone();
-        let again = run(&mut state);
-        assert_ne!(again, fresh, "the past is heard");
-        assert_eq!(again, run(&mut fork), "both futures of one past");
-        model.reset(&mut state);
-        assert_eq!(run(&mut state), fresh, "a reset state is a new one");
-    }
-}
-
 #[cfg(feature = "train")]
 mod train {
     use super::*;
     use crate::common::relative;
-    use wavesynth_models::ar::Graph;
-    use wavesynth_models::candle_core::{Device, IndexOp, Tensor};
+    use crate::suite::{
+        Learner, largest_difference, pack, random_symbols, random_tensors, run, run_graph, windows,
+    };
+    use wavesynth_models::ar::{Graph, Model};
+    use wavesynth_models::candle_core::Device;
     use wavesynth_models::families::char_rnn::fused::Fused;
     use wavesynth_models::families::char_rnn::graph::{CharRnnGraph, GraphObjective};
     use wavesynth_models::objective::{Objective, Window};
-    use wavesynth_models::weights::{Dtype, quantise};
+    use wavesynth_models::weights::Tensors;
 
-    fn run_graph(config: &Config, tensors: &Tensors, symbols: &[u16]) -> Vec<Vec<f32>> {
-        let graph = CharRnnGraph::new(config, tensors, &Device::Cpu).unwrap();
-        let x: Vec<u32> = symbols.iter().map(|&s| u32::from(s)).collect();
-        let x = Tensor::from_vec(x, (1, symbols.len()), &Device::Cpu).unwrap();
-        graph.forward(&x, None).unwrap().i(0).unwrap().to_vec2().unwrap()
+    impl Learner for Config {
+        const DROPOUT: &[f64] = &[0.0, 0.4];
+        const I8_BOUND: f32 = 0.05;
+        /// More than one group, none of a whole number of register tiles.
+        const BATCH: usize = 19;
+
+        /// Cells × layers × sizes.
+        fn grid() -> Vec<Self> {
+            let mut all = Vec::new();
+            for cell in [Cell::Lstm, Cell::Gru] {
+                for layers in 1..=3 {
+                    all.extend(
+                        [(1, 2), (7, 11), (16, 65), (33, 20)].map(|(h, c)| config(cell, h, layers, c)),
+                    );
+                }
+                all.push(config(cell, 100, 2, 300));
+            }
+            all
+        }
+
+        fn small() -> Vec<Self> {
+            [Cell::Lstm, Cell::Gru].map(|cell| config(cell, 6, 2, 12)).into()
+        }
+
+        fn many() -> Vec<(Self, usize)> {
+            [Cell::Lstm, Cell::Gru].map(|cell| (config(cell, 24, 2, 40), 50)).into()
+        }
+
+        fn rows(&self) -> usize {
+            40
+        }
+
+        fn window(&self, i: usize) -> (usize, usize) {
+            (9 + 7 * (i % 4), 3 * (i % 2))
+        }
+
+        fn graph(&self, tensors: &Tensors) -> Box<dyn Graph> {
+            Box::new(CharRnnGraph::new(self, tensors, &Device::Cpu).unwrap())
+        }
     }
 
-    /// With i8 weights the step rounds what it multiplies, which the graph does not.
-    #[test]
-    fn step_equals_graph_under_every_instruction_set() {
-        let dtypes = [(Dtype::F32, 1e-4), (Dtype::F16, 1e-4), (Dtype::I8, 0.05)];
-        for (config, (dtype, bound)) in grid().into_iter().flat_map(|c| dtypes.map(|d| (c.clone(), d))) {
-            let mut tensors = random_tensors(&config, 7);
-            quantise(&mut tensors, &config.table(), dtype).unwrap();
-            let symbols = random_symbols(&config, 40, 1);
-            let want = run_graph(&config, &tensors, &symbols);
-            for isa in Isa::available() {
-                let worst = largest_difference(&run_step(&config, &tensors, isa, &symbols), &want);
-                assert!(worst < bound, "{} {dtype} differs by {worst} for {config:?}", isa.name());
-            }
-        }
+    /// The logits of every row, by the engine.
+    fn run_step(config: &Config, tensors: &Tensors, symbols: &[u16]) -> Vec<Vec<f32>> {
+        let model = pack(config, tensors, Isa::detect());
+        run(&model, &mut model.state(), symbols)
     }
 
     /// Mistakes planted in the tensors or symbols that only the step sees: the comparison must catch them, or it proves
@@ -163,11 +140,11 @@ mod train {
             let config = config(cell, 16, 2, 20);
             let (tensors, n) = (random_tensors(&config, 7), 16);
             let symbols = random_symbols(&config, 40, 1);
-            let want = run_graph(&config, &tensors, &symbols);
+            let want = run_graph(&config, &tensors, &symbols, &[]);
             let caught = |what: &str, plant: &dyn Fn(&mut Tensors)| {
                 let mut planted = tensors.clone();
                 plant(&mut planted);
-                let got = run_step(&config, &planted, Isa::detect(), &symbols);
+                let got = run_step(&config, &planted, &symbols);
                 let worst = largest_difference(&got, &want);
                 assert!(worst > 1e-3, "{cell:?}, {what}: differs by {worst} only");
             };
@@ -234,98 +211,6 @@ mod train {
         }
     }
 
-    /// Rates of dropout that the fused layers are checked at.
-    const RATES: [f64; 2] = [0.0, 0.4];
-
-    /// Windows of several lengths, some with a warm-up, some without a key for dropout.
-    fn windows(config: &Config, count: usize, seed: u64) -> Vec<Window> {
-        (0..count)
-            .map(|i| {
-                let t = 9 + 7 * (i % 4);
-                let symbols = random_symbols(config, 2 * t, seed + i as u64);
-                let (inputs, targets) = (symbols[..t].to_vec(), symbols[t..].to_vec());
-                let dropout = (i % 3 != 1).then_some(seed << 32 | i as u64);
-                Window { inputs, targets, warmup: 3 * (i % 2), dropout, ..Default::default() }
-            })
-            .collect()
-    }
-
-    /// A carried state for each window but every third, which starts a stream.
-    fn carries(config: &Config, count: usize, seed: u64) -> Vec<Vec<f32>> {
-        let mut uniforms = Uniforms::new(seed);
-        let mut state = || (0..config.state_len()).map(|_| uniforms.normal() * 0.5).collect();
-        (0..count).map(|i| if i % 3 == 2 { Vec::new() } else { state() }).collect()
-    }
-
-    #[test]
-    fn fused_loss_gradient_and_carry_equal_the_graphs() {
-        for (config, rate) in grid().into_iter().flat_map(|c| RATES.map(|r| (c.clone(), r))) {
-            let layout = Layout::new(config.table());
-            let params = layout.flatten(&random_tensors(&config, 3));
-            // More than one group, none of a whole number of register tiles.
-            let count = 19;
-            let batch = windows(&config, count, 5);
-            let carried = carries(&config, count, 6);
-            let graph = GraphObjective::new(config.clone(), Device::Cpu).with_dropout(rate);
-            let (mut want, mut want_carry) = (vec![f32::NAN; layout.len()], carried.clone());
-            let want_loss = graph.loss_carried(&params, &batch, &mut want_carry, Some(&mut want)).unwrap();
-            for isa in Isa::available() {
-                let fused = Fused::new(config.clone(), isa).with_dropout(rate);
-                assert_eq!(fused.carry_len(), want_carry[0].len());
-                for pass in 0..2 {
-                    let what = format!("{} pass {pass}, dropout {rate}, of {config:?}", isa.name());
-                    let (mut got, mut carry) = (vec![f32::NAN; layout.len()], carried.clone());
-                    let loss = fused.loss_carried(&params, &batch, &mut carry, Some(&mut got)).unwrap();
-                    assert!((loss - want_loss).abs() < 1e-5, "{what}: {loss}, graph {want_loss}");
-                    for spec in layout.table() {
-                        let at = layout.range(&spec.name);
-                        let d = relative(&got[at.clone()], &want[at]);
-                        assert!(d < 2e-4, "{what}, {}: differs by {d}", spec.name);
-                    }
-                    let worst = largest_difference(&carry, &want_carry);
-                    assert!(worst < 1e-5, "{what}: the carry differs by {worst}");
-                    let alone = fused.loss_carried(&params, &batch, &mut carried.clone(), None).unwrap();
-                    assert_eq!(alone, loss, "the loss without a gradient is the same");
-                }
-            }
-        }
-    }
-
-    /// Central differences of the fused loss along each tensor's own gradient, where the slope must be the gradient's
-    /// norm: a wrong direction or a wrong length would both make it smaller.
-    #[test]
-    fn fused_gradient_equals_finite_differences() {
-        for (cell, rate) in [Cell::Lstm, Cell::Gru].into_iter().flat_map(|c| RATES.map(|r| (c, r))) {
-            let config = config(cell, 6, 2, 12);
-            let layout = Layout::new(config.table());
-            let params = layout.flatten(&random_tensors(&config, 3));
-            let (batch, carried) = (windows(&config, 3, 9), carries(&config, 3, 2));
-            let fused = Fused::new(config.clone(), Isa::PLAIN).with_dropout(rate);
-            let mut grads = vec![0.0; layout.len()];
-            fused.loss_carried(&params, &batch, &mut carried.clone(), Some(&mut grads)).unwrap();
-            for spec in layout.table() {
-                let at = layout.range(&spec.name);
-                let norm = grads[at.clone()].iter().map(|g| g * g).sum::<f32>().sqrt();
-                let h = 4e-3;
-                let moved = |sign: f32| {
-                    let mut p = params.clone();
-                    for (p, g) in p[at.clone()].iter_mut().zip(&grads[at.clone()]) {
-                        *p += sign * h * g / norm;
-                    }
-                    fused.loss_carried(&p, &batch, &mut carried.clone(), None).unwrap()
-                };
-                let slope = (moved(1.0) - moved(-1.0)) / (2.0 * f64::from(h));
-                let norm = f64::from(norm);
-                assert!(norm > 1e-3, "{}: a gradient of {norm} tests nothing", spec.name);
-                assert!(
-                    (slope - norm).abs() < 0.02 * norm + 2e-4,
-                    "{cell:?} {}, dropout {rate}: {slope}, gradient says {norm}",
-                    spec.name
-                );
-            }
-        }
-    }
-
     /// Two windows with the state carried between them are one window of twice the length, and the state is the
     /// engine's.
     #[test]
@@ -363,7 +248,7 @@ mod train {
             assert!((alone - second).abs() > 1e-4, "the carried state is heard");
 
             // The engine, teacher-forced: −ln p of each target behind its inputs.
-            let rows = run_step(&config, &tensors, Isa::detect(), &long[0].inputs);
+            let rows = run_step(&config, &tensors, &long[0].inputs);
             let nats = |row: &Vec<f32>, &x: &u16| {
                 let sum: f64 = row.iter().map(|&l| f64::from(l).exp()).sum();
                 sum.ln() - f64::from(row[x as usize])
@@ -379,27 +264,6 @@ mod train {
         let mut carry = vec![Vec::new()];
         fused.loss_carried(params, batch, &mut carry, None).unwrap();
         carry.remove(0)
-    }
-
-    #[test]
-    fn any_number_of_threads_gives_the_same_bits() {
-        for cell in [Cell::Lstm, Cell::Gru] {
-            let config = config(cell, 24, 2, 40);
-            let layout = Layout::new(config.table());
-            let params = layout.flatten(&random_tensors(&config, 3));
-            let batch = windows(&config, 50, 5);
-            let run = |threads| {
-                let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-                let fused = Fused::new(config.clone(), Isa::detect()).with_dropout(0.3);
-                let (mut grads, mut carry) = (vec![0.0; layout.len()], carries(&config, 50, 1));
-                let loss = pool
-                    .install(|| fused.loss_carried(&params, &batch, &mut carry, Some(&mut grads)).unwrap());
-                (loss, grads, carry)
-            };
-            let one = run(1);
-            assert_eq!(one, run(2));
-            assert_eq!(one, run(5));
-        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Checkpoints: whole ones come back as they were written, damaged ones are refused with one line.
 
-use crate::common::{config, random_tensors};
+use crate::common::config;
+use crate::suite::random_tensors;
 use std::path::{Path, PathBuf};
 use wavesynth_models::ar::{Sampling, Uniforms};
 use wavesynth_models::in_file::AtPath;

@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use wavesynth_models::ar::Uniforms;
 use wavesynth_models::condition::{Condition, FrameTable, FrameWindow, TrackSource};
 use wavesynth_models::families::wavenet::{ConditionConfig, Config};
-use wavesynth_models::weights::{Init, Layout, Tensors};
 
 /// A config by its sizes; `cond`: 0 none, 1 speaker and features through a frame network, 2 features alone and direct,
 /// 3 speaker alone and direct, 4 as 1 with a network for others' tracks.
@@ -52,23 +51,6 @@ pub fn bunched(mut config: Config, bunch: usize) -> Config {
         c.hop *= bunch;
     }
     config
-}
-
-/// Values that keep every unit in its sensitive range, biases among them, so that no mistake can hide.
-pub fn random_tensors(config: &Config, seed: u64) -> Tensors {
-    let mut table = config.table();
-    for spec in &mut table {
-        let fan_in = spec.shape.iter().rev().skip(1).product::<usize>().max(4);
-        spec.init = Init::fan_in(fan_in, 1.2);
-    }
-    let layout = Layout::new(table);
-    layout.tensors(&layout.init(seed))
-}
-
-/// `n` symbols.
-pub fn random_symbols(config: &Config, n: usize, seed: u64) -> Vec<u16> {
-    let mut uniforms = Uniforms::new(seed);
-    (0..n).map(|_| uniforms.below(config.classes as u64) as u16).collect()
 }
 
 /// The conditioning frames of `t` symbols; with a network for others' tracks, of both kinds.

@@ -3,15 +3,15 @@
 #[cfg(feature = "train")]
 mod readings;
 
+use crate::suite::{self, Subject, random_symbols, random_tensors, run};
 use safetensors::SafeTensors;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use wavesynth_models::ar::{Generator, Model, Sampling, Stream, Uniforms};
+use wavesynth_models::ar::{Generator, Model, Sampling, Stream};
 use wavesynth_models::families::gpt::{Config, Gpt};
 use wavesynth_models::family::FamilyConfig;
 use wavesynth_models::kernels::Isa;
-use wavesynth_models::likelihood::Value;
-use wavesynth_models::weights::{Checkpoint, Init, Layout, Tensors};
+use wavesynth_models::weights::{Checkpoint, Init, TensorSpec, Tensors};
 
 /// A config by its sizes.
 fn config(classes: usize, layers: usize, heads: usize, width: usize, context: usize) -> Config {
@@ -19,28 +19,20 @@ fn config(classes: usize, layers: usize, heads: usize, width: usize, context: us
     Config { classes, start, layers, heads, width, context, bias: true, tied_head: false }
 }
 
-/// Values that keep every unit in its sensitive range, gains and biases among them, so that no mistake can hide.
-fn random_tensors(config: &Config, seed: u64) -> Tensors {
-    let mut table = config.table();
-    for spec in &mut table {
-        let fan_in = spec.shape.iter().rev().skip(1).product::<usize>().max(4);
-        spec.init = match (spec.init, spec.name.starts_with("input.")) {
+suite::readings!(Config);
+
+impl Subject for Config {
+    fn few() -> Vec<Self> {
+        vec![config(11, 2, 2, 12, 8), config(17, 2, 2, 14, 16), config(9, 1, 1, 5, 1)]
+    }
+
+    fn init(&self, spec: &TensorSpec) -> Init {
+        match (spec.init, spec.name.starts_with("input.")) {
             (_, true) => Init::Normal(0.6),
             (Init::Constant(_), _) => Init::Normal(1.0),
-            _ => Init::fan_in(fan_in, 1.2),
-        };
+            _ => Init::fan_in(spec.shape.iter().rev().skip(1).product::<usize>().max(4), 1.2),
+        }
     }
-    let layout = Layout::new(table);
-    layout.tensors(&layout.init(seed))
-}
-
-fn random_symbols(config: &Config, n: usize, seed: u64) -> Vec<u16> {
-    let mut uniforms = Uniforms::new(seed);
-    (0..n).map(|_| uniforms.below(config.classes as u64) as u16).collect()
-}
-
-fn run(model: &Gpt, state: &mut <Gpt as Model>::State, symbols: &[u16]) -> Vec<Vec<f32>> {
-    symbols.iter().map(|&x| model.step(state, Value::Symbol(x)).to_vec()).collect()
 }
 
 fn golden_checkpoint() -> PathBuf {
@@ -106,24 +98,6 @@ fn a_checkpoint_comes_back_as_it_was() {
     tensors.insert("output.norm.weight".into(), norm.clone());
     tensors.insert("output.head.weight".into(), norm);
     assert_eq!(refused(&tensors), "tensor output.head.weight is not one of this model's");
-}
-
-#[test]
-fn a_clone_forks_and_a_reset_is_new() {
-    let config = config(11, 2, 2, 12, 8);
-    let model = Gpt::new(&config, &random_tensors(&config, 7), Isa::detect()).unwrap();
-    let symbols = random_symbols(&config, 50, 4);
-    let mut state = model.state();
-    let fresh = run(&model, &mut state, &symbols);
-    for read in 0..20 {
-        let mut fork = state.clone();
-        let (a, b) = (run(&model, &mut state.clone(), &symbols), run(&model, &mut fork, &symbols));
-        assert_eq!(a, b, "both futures of one past");
-        run(&model, &mut fork, &symbols[..read]);
-        model.reset(&mut fork);
-        assert_eq!(run(&model, &mut fork, &symbols), fresh, "a reset state is a new one");
-        run(&model, &mut state, &symbols[..1]);
-    }
 }
 
 /// What lies before the window is forgotten, and the oldest symbol of the window is not.

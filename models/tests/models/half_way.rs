@@ -1,6 +1,7 @@
 //! Half-way between the network for others' tracks and that for own ones.
 
-use crate::common::{CROSS_SPEAKER, OWN, config, random_frames, random_tensors};
+use crate::common::{CROSS_SPEAKER, OWN, config, random_frames};
+use crate::suite::random_tensors;
 use wavesynth_models::families::wavenet::{Config, names};
 use wavesynth_models::weights::{Tensor, Tensors, check};
 

@@ -1,8 +1,6 @@
 //! What the models' readings must agree on, in one binary.
 
 #[cfg(feature = "train")]
-mod agree;
-#[cfg(feature = "train")]
 mod bunch;
 mod char_rnn;
 mod checkpoint;
@@ -13,7 +11,8 @@ mod half_way;
 mod likelihood;
 #[cfg(feature = "train")]
 mod likelihoods;
-mod lockstep;
 mod ngram;
+mod suite;
+mod wavenet;
 #[cfg(feature = "train")]
 mod widen;

@@ -1,5 +1,6 @@
 //! The n-gram table against the equation, counted the slow way.
 
+use crate::suite::{self, Subject};
 use std::collections::HashSet;
 use wavesynth_models::ar::{Sampling, Symbol, Uniforms};
 use wavesynth_models::families::ngram::{self, count, names};
@@ -21,6 +22,19 @@ fn text(len: usize, seed: u64) -> Vec<Symbol> {
             last
         })
         .collect()
+}
+
+suite::engine!(ngram::Config);
+
+impl Subject for ngram::Config {
+    fn few() -> Vec<Self> {
+        [2, 4, 7].map(|order| count(&text(400, 1), CLASSES, START, order, 1 << 20).0).into()
+    }
+
+    /// Counted: indices that are random mean nothing.
+    fn random_tensors(&self, _: u64) -> Tensors {
+        count(&text(400, 1), CLASSES, START, self.order, 1 << 20).1
+    }
 }
 
 fn file(config: &ngram::Config, tensors: Tensors) -> Checkpoint {

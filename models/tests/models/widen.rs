@@ -1,7 +1,7 @@
 //! A widened network says what the narrow one said.
 
-use crate::agree::run_graph;
-use crate::common::{CROSS_SPEAKER, OWN, bunched, config, random_frames, random_symbols, random_tensors};
+use crate::common::{CROSS_SPEAKER, OWN, bunched, config, random_frames};
+use crate::suite::{random_symbols, random_tensors, run_graph};
 use wavesynth_models::families::wavenet::Config;
 use wavesynth_models::families::wavenet::fused::Fused;
 use wavesynth_models::kernels::Isa;
@@ -36,8 +36,8 @@ fn a_wider_network_begins_with_the_same_logits() {
         check(&widened, &wide.table()).unwrap();
         let t = 60;
         let (symbols, frames) = (random_symbols(&narrow, t, 1), random_frames(&narrow, t, 2));
-        let (a, _) = run_graph(&narrow, &tensors, &symbols, &frames);
-        let (b, _) = run_graph(&wide, &widened, &symbols, &frames);
+        let a = run_graph(&narrow, &tensors, &symbols, &frames);
+        let b = run_graph(&wide, &widened, &symbols, &frames);
         let worst =
             a.iter().flatten().zip(b.iter().flatten()).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
         assert!(worst < 1e-5, "condition {cond}, bunch {bunch}: {worst}");
@@ -62,10 +62,10 @@ fn a_network_for_others_begins_as_that_for_all() {
         frames.chunks_exact_mut(narrow.cond_len()).for_each(|frame| frame[at] = flag);
     };
     flagged(&mut frames, OWN);
-    let (before, _) = run_graph(&narrow, &tensors, &symbols, &frames);
+    let before = run_graph(&narrow, &tensors, &symbols, &frames);
     for flag in [OWN, CROSS_SPEAKER] {
         flagged(&mut frames, flag);
-        let (after, _) = run_graph(&wide, &widened, &symbols, &frames);
+        let after = run_graph(&wide, &widened, &symbols, &frames);
         let pairs = before.iter().flatten().zip(after.iter().flatten());
         let worst = pairs.map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
         assert!(worst < 1e-5, "flag {flag}: {worst}");

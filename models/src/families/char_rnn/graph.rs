@@ -3,10 +3,9 @@
 
 use super::{Cell, Config, names};
 use crate::ar::Graph;
-use crate::graph::{self, Batch, DeviceTensors, Family, GraphError, on_device, product};
-use crate::likelihood::LikelihoodConfig;
+use crate::graph::{self, Batch, DeviceTensors, GraphError, GraphFamily, on_device, product};
 use crate::objective::{ObjectiveError, Window};
-use crate::weights::{TensorSpec, Tensors};
+use crate::weights::Tensors;
 use candle_core::{Device, IndexOp, Result, Tensor};
 use candle_nn::ops::sigmoid;
 
@@ -118,15 +117,7 @@ impl GraphObjective {
     }
 }
 
-impl Family for Config {
-    fn table(&self) -> Vec<TensorSpec> {
-        Config::table(self)
-    }
-
-    fn likelihood(&self) -> LikelihoodConfig {
-        Config::likelihood(self)
-    }
-
+impl GraphFamily for Config {
     fn check(&self, batch: &[Window], carry: &[Vec<f32>]) -> std::result::Result<usize, ObjectiveError> {
         super::fused::check_batch(self, batch, carry)
     }

@@ -6,10 +6,10 @@
 
 use super::{Config, ContextSpan, NORM_EPS, names, sites};
 use crate::ar::Graph;
-use crate::graph::{self, Batch, DeviceTensors, Family, GraphError, on_device, product};
+use crate::graph::{self, Batch, DeviceTensors, GraphError, GraphFamily, on_device, product};
 use crate::likelihood::LikelihoodConfig;
 use crate::objective::{ObjectiveError, Window, check_unconditioned};
-use crate::weights::{TensorSpec, Tensors};
+use crate::weights::Tensors;
 use candle_core::{D, Device, Result, Tensor};
 
 /// A GPT's tensors on a candle device.
@@ -137,15 +137,7 @@ impl GraphObjective {
     }
 }
 
-impl Family for Config {
-    fn table(&self) -> Vec<TensorSpec> {
-        Config::table(self)
-    }
-
-    fn likelihood(&self) -> LikelihoodConfig {
-        LikelihoodConfig::of(None, self.classes)
-    }
-
+impl GraphFamily for Config {
     fn check(&self, batch: &[Window], _carry: &[Vec<f32>]) -> std::result::Result<usize, ObjectiveError> {
         check_unconditioned(batch, &LikelihoodConfig::of(None, self.classes))
     }

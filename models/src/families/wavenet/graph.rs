@@ -8,10 +8,10 @@ use super::frame::CROSS_SPEAKER;
 use super::{ConditionConfig, Config, names};
 use crate::ar::Graph;
 use crate::condition::Condition;
-use crate::graph::{self, Batch, DeviceTensors, Family, GraphError, on_device};
-use crate::likelihood::{Input, LikelihoodConfig};
+use crate::graph::{self, Batch, DeviceTensors, GraphError, GraphFamily, on_device};
+use crate::likelihood::Input;
 use crate::objective::{ObjectiveError, Window};
-use crate::weights::{TensorSpec, Tensors};
+use crate::weights::Tensors;
 use candle_core::{Device, Result, Tensor};
 
 /// A WaveNet's tensors on a candle device.
@@ -167,15 +167,7 @@ impl Graph for WaveNetGraph {
 /// The loss by the plain graph.
 pub type GraphObjective = graph::GraphObjective<Config>;
 
-impl Family for Config {
-    fn table(&self) -> Vec<TensorSpec> {
-        Config::table(self)
-    }
-
-    fn likelihood(&self) -> LikelihoodConfig {
-        Config::likelihood(self)
-    }
-
+impl GraphFamily for Config {
     fn check(&self, batch: &[Window], _carry: &[Vec<f32>]) -> std::result::Result<usize, ObjectiveError> {
         super::fused::check_batch(self, batch)
     }

@@ -1,54 +1,59 @@
-//! The readings of one equation must agree: graph, engine step under every instruction set, and the fused layers.
+//! What is GPT's own of the readings' agreement.
 
-use super::{config, golden, golden_checkpoint, golden_config, random_symbols, random_tensors, run};
+use super::{config, golden, golden_checkpoint, golden_config};
+use crate::suite::{
+    Learner, largest_difference, pack, random_symbols, random_tensors, run, run_graph, windows,
+};
 use wavesynth_models::ar::{Graph, Model};
-use wavesynth_models::candle_core::{Device, IndexOp, Tensor};
+use wavesynth_models::candle_core::Device;
+use wavesynth_models::families::gpt::Config;
 use wavesynth_models::families::gpt::fused::Fused;
-use wavesynth_models::families::gpt::graph::{GptGraph, GraphObjective};
-use wavesynth_models::families::gpt::{Config, Gpt};
+use wavesynth_models::families::gpt::graph::GptGraph;
 use wavesynth_models::kernels::Isa;
 use wavesynth_models::objective::{Objective, Window};
-use wavesynth_models::weights::{Checkpoint, Dtype, Layout, Tensors, quantise};
+use wavesynth_models::weights::{Checkpoint, Tensors};
 
-fn run_graph(config: &Config, tensors: &Tensors, symbols: &[u16]) -> Vec<Vec<f32>> {
-    let graph = GptGraph::new(config, tensors, &Device::Cpu).unwrap();
-    let x: Vec<u32> = symbols.iter().map(|&s| u32::from(s)).collect();
-    let x = Tensor::from_vec(x, (1, symbols.len()), &Device::Cpu).unwrap();
-    graph.forward(&x, None).unwrap().i(0).unwrap().to_vec2().unwrap()
-}
+impl Learner for Config {
+    const DROPOUT: &[f64] = &[0.0, 0.4];
+    const I8_BOUND: f32 = 0.6;
+    const GRADIENT_BOUND: f64 = 3e-4;
+    const BATCH: usize = 5;
 
-/// The largest difference of any logit.
-fn worst(a: &[Vec<f32>], b: &[Vec<f32>]) -> f32 {
-    assert_eq!(a.len(), b.len());
-    a.iter().flatten().zip(b.iter().flatten()).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
-}
-
-fn grid() -> Vec<Config> {
-    let mut all = Vec::new();
-    for (classes, layers, heads, width, context) in
-        [(9, 2, 1, 5, 7), (17, 1, 2, 14, 8), (33, 3, 3, 27, 19), (16, 2, 2, 32, 1), (65, 2, 2, 64, 70)]
-    {
-        for (bias, tied_head) in [(false, false), (false, true), (true, false), (true, true)] {
-            all.push(Config { bias, tied_head, ..config(classes, layers, heads, width, context) });
+    fn grid() -> Vec<Self> {
+        let mut all = Vec::new();
+        for (classes, layers, heads, width, context) in
+            [(9, 2, 1, 5, 7), (17, 1, 2, 14, 8), (33, 3, 3, 27, 19), (16, 2, 2, 32, 1), (65, 2, 2, 64, 70)]
+        {
+            for (bias, tied_head) in [(false, false), (false, true), (true, false), (true, true)] {
+                all.push(Config { bias, tied_head, ..config(classes, layers, heads, width, context) });
+            }
         }
+        all
     }
-    all
-}
 
-/// With i8 weights the step rounds what it multiplies, which the graph does not.
-#[test]
-fn step_equals_graph_under_every_instruction_set() {
-    let dtypes = [(Dtype::F32, 1e-4), (Dtype::F16, 1e-4), (Dtype::I8, 0.6)];
-    for (config, (dtype, bound)) in grid().into_iter().flat_map(|c| dtypes.map(|d| (c.clone(), d))) {
-        let mut tensors = random_tensors(&config, 7);
-        quantise(&mut tensors, &config.table(), dtype).unwrap();
-        let symbols = random_symbols(&config, 3 * config.context + 3, 1);
-        let want = run_graph(&config, &tensors, &symbols);
-        for isa in Isa::available() {
-            let model = Gpt::new(&config, &tensors, isa).unwrap();
-            let d = worst(&run(&model, &mut model.state(), &symbols), &want);
-            assert!(d < bound, "{} {dtype} differs by {d} for {config:?}", isa.name());
-        }
+    fn small() -> Vec<Self> {
+        [(false, true), (true, false), (true, true)]
+            .map(|(bias, tied_head)| Config { bias, tied_head, ..config(12, 2, 2, 10, 9) })
+            .into()
+    }
+
+    /// A batch that takes more than one round.
+    fn many() -> Vec<(Self, usize)> {
+        vec![(config(17, 2, 2, 16, 32), 21)]
+    }
+
+    fn rows(&self) -> usize {
+        3 * self.context + 3
+    }
+
+    /// Shorter and longer than the context.
+    fn window(&self, i: usize) -> (usize, usize) {
+        let t = 1 + (self.context + 5) * i / 2 + self.context / 2;
+        (t, [0, t / 3, t - 1][i % 3])
+    }
+
+    fn graph(&self, tensors: &Tensors) -> Box<dyn Graph> {
+        Box::new(GptGraph::new(self, tensors, &Device::Cpu).unwrap())
     }
 }
 
@@ -59,12 +64,12 @@ fn planted_mistakes_are_caught() {
     let good = config(17, 3, 3, 27, 16);
     let tensors = random_tensors(&good, 7);
     let symbols = random_symbols(&good, 40, 1);
-    let want = run_graph(&good, &tensors, &symbols);
+    let want = run_graph(&good, &tensors, &symbols, &[]);
     let caught = |what: &str, config: &Config, change: &dyn Fn(&mut Tensors)| {
         let mut changed = tensors.clone();
         change(&mut changed);
-        let model = Gpt::new(config, &changed, Isa::detect()).unwrap();
-        let d = worst(&run(&model, &mut model.state(), &symbols), &want);
+        let model = pack(config, &changed, Isa::detect());
+        let d = largest_difference(&run(&model, &mut model.state(), &symbols), &want);
         assert!(d > 1e-3, "{what}: differs by {d} only");
     };
     let scaled = |t: &mut Tensors, name: &str, by: f32| {
@@ -111,22 +116,6 @@ fn planted_mistakes_are_caught() {
     });
 }
 
-/// Changing x_t must leave every distribution before it as it was.
-#[test]
-fn nothing_depends_on_the_future() {
-    let config = config(17, 2, 2, 14, 16);
-    let tensors = random_tensors(&config, 7);
-    let symbols = random_symbols(&config, 40, 1);
-    let before = run_graph(&config, &tensors, &symbols);
-    for at in [0, 1, 15, 16, 23, 24, 39] {
-        let mut changed = symbols.clone();
-        changed[at] = (changed[at] + 1) % config.classes as u16;
-        let after = run_graph(&config, &tensors, &changed);
-        assert_eq!(before[..at], after[..at], "the symbol at {at} reaches into its past");
-        assert_ne!(before[at], after[at], "the symbol at {at} does nothing");
-    }
-}
-
 #[test]
 fn the_graph_gives_pytorchs_logits() {
     let (symbols, logits, _) = golden();
@@ -134,123 +123,9 @@ fn the_graph_gives_pytorchs_logits() {
     let config = golden_config(&file);
     let mut inputs = vec![config.start];
     inputs.extend(&symbols[..symbols.len() - 1]);
-    for (got, want) in run_graph(&config, &file.tensors, &inputs).iter().flatten().zip(&logits) {
+    for (got, want) in run_graph(&config, &file.tensors, &inputs, &[]).iter().flatten().zip(&logits) {
         assert!((got - want).abs() < 2e-5, "{got}, wanted {want}");
     }
-}
-
-/// Windows shorter and longer than the context, with and without a warm-up.
-/// Rates of dropout that the fused layers are checked at.
-const RATES: [f64; 2] = [0.0, 0.4];
-
-/// Windows of several lengths and warm-ups, some without a key for dropout.
-fn windows(config: &Config, count: usize, seed: u64) -> Vec<Window> {
-    (0..count)
-        .map(|i| {
-            let t = 1 + (config.context + 5) * i / 2 + config.context / 2;
-            let symbols = random_symbols(config, 2 * t, seed + i as u64);
-            Window {
-                inputs: symbols[..t].to_vec(),
-                targets: symbols[t..].to_vec(),
-                warmup: [0, t / 3, t - 1][i % 3],
-                dropout: (i % 3 != 1).then_some(seed << 32 | i as u64),
-                ..Default::default()
-            }
-        })
-        .collect()
-}
-
-fn relative(a: &[f32], b: &[f32]) -> f64 {
-    let norm = |x: &mut dyn Iterator<Item = f64>| x.map(|v| v * v).sum::<f64>().sqrt();
-    let d = norm(&mut a.iter().zip(b).map(|(a, b)| f64::from(a - b)));
-    d / (norm(&mut b.iter().map(|&v| f64::from(v))) + 1e-12)
-}
-
-#[test]
-fn fused_loss_and_gradient_equal_the_graphs() {
-    for (config, rate) in grid().into_iter().flat_map(|c| RATES.map(|r| (c.clone(), r))) {
-        let layout = Layout::new(config.table());
-        let params = layout.flatten(&random_tensors(&config, 3));
-        let batch = windows(&config, 5, 5);
-        let graph = GraphObjective::new(config.clone(), Device::Cpu).with_dropout(rate);
-        let mut want = vec![f32::NAN; layout.len()];
-        let want_loss = graph.loss(&params, &batch, Some(&mut want)).unwrap();
-        for isa in Isa::available() {
-            let fused = Fused::new(config.clone(), isa).with_dropout(rate);
-            for pass in 0..2 {
-                let mut got = vec![f32::NAN; layout.len()];
-                let loss = fused.loss(&params, &batch, Some(&mut got)).unwrap();
-                let d = (loss - want_loss).abs();
-                assert!(d < 1e-5, "{} pass {pass}: {loss}, graph {want_loss}", isa.name());
-                for spec in layout.table() {
-                    let at = layout.range(&spec.name);
-                    let d = relative(&got[at.clone()], &want[at]);
-                    assert!(
-                        d < 3e-4,
-                        "{} {}: differs by {d} at dropout {rate} for {config:?}",
-                        isa.name(),
-                        spec.name
-                    );
-                }
-                let alone = fused.loss(&params, &batch, None).unwrap();
-                assert_eq!(alone, loss, "the loss without a gradient is the same");
-            }
-        }
-    }
-}
-
-/// Central differences of the fused loss along each tensor's own gradient, where the slope must be the gradient's norm:
-/// a wrong direction or a wrong length would both make it smaller.
-#[test]
-fn fused_gradient_equals_finite_differences() {
-    for (bias, tied_head, rate) in [(false, true, 0.0), (true, false, 0.0), (true, true, 0.4)] {
-        let config = Config { bias, tied_head, ..config(12, 2, 2, 10, 9) };
-        let layout = Layout::new(config.table());
-        let params = layout.flatten(&random_tensors(&config, 3));
-        let batch = windows(&config, 3, 9);
-        let fused = Fused::new(config.clone(), Isa::PLAIN).with_dropout(rate);
-        let mut grads = vec![0.0; layout.len()];
-        fused.loss(&params, &batch, Some(&mut grads)).unwrap();
-        for spec in layout.table() {
-            let at = layout.range(&spec.name);
-            let norm = grads[at.clone()].iter().map(|g| g * g).sum::<f32>().sqrt();
-            let h = 4e-3;
-            let moved = |sign: f32| {
-                let mut p = params.clone();
-                for (p, g) in p[at.clone()].iter_mut().zip(&grads[at.clone()]) {
-                    *p += sign * h * g / norm;
-                }
-                fused.loss(&p, &batch, None).unwrap()
-            };
-            let slope = (moved(1.0) - moved(-1.0)) / (2.0 * f64::from(h));
-            let norm = f64::from(norm);
-            assert!(norm > 1e-3, "{}: a gradient of {norm} tests nothing", spec.name);
-            assert!(
-                (slope - norm).abs() < 0.02 * norm + 2e-4,
-                "{}: {slope}, gradient says {norm}",
-                spec.name
-            );
-        }
-    }
-}
-
-/// Also when the batch takes more than one round.
-#[test]
-fn any_number_of_threads_gives_the_same_bits() {
-    let config = config(17, 2, 2, 16, 32);
-    let layout = Layout::new(config.table());
-    let params = layout.flatten(&random_tensors(&config, 3));
-    let batch = windows(&config, 21, 5);
-    let run = |threads| {
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-        let fused = Fused::new(config.clone(), Isa::detect()).with_dropout(0.3);
-        let mut grads = vec![0.0; layout.len()];
-        let loss = pool.install(|| fused.loss(&params, &batch, Some(&mut grads)).unwrap());
-        (loss, grads)
-    };
-    let one = run(1);
-    assert_eq!(one, run(2));
-    assert_eq!(one, run(5));
 }
 
 #[test]
