@@ -43,14 +43,21 @@
 
 #[cfg(feature = "cli")]
 pub mod bench;
+pub mod lookup;
 pub mod progress;
 pub mod quality;
 pub mod ranks;
 pub mod recordings;
 pub mod series;
 pub mod shipped;
+pub mod speech;
 pub mod synth;
 pub mod text;
 #[cfg(feature = "train")]
 pub mod train;
 pub mod voice;
+
+pub use speech::Speech;
+pub use synth::Conditioning;
+pub use voice::Voice;
+pub use {wavesynth_audio as audio, wavesynth_models as models};

@@ -28,7 +28,7 @@ mod uniforms;
 mod worker;
 
 pub use clock::{Clock, ClockDevice, Taken};
-pub use conditioning::Conditioning;
+pub use conditioning::{Conditioning, NoSpeaker};
 pub use deadline::{Deadlines, Percentiles};
 pub use denormals::without_denormals;
 pub use ensemble::Ensemble;

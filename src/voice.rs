@@ -1,6 +1,6 @@
 //! A voice: a loaded model with the audio front end that it was trained for.
 
-use crate::text;
+use crate::{lookup, text};
 use anyhow::{Context, Result, bail, ensure};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -8,6 +8,7 @@ use wavesynth_audio::pcm::Encoding;
 use wavesynth_audio::{cond, features};
 use wavesynth_models::families::wavenet;
 use wavesynth_models::family::FamilyConfig;
+use wavesynth_models::in_file::AtPath;
 use wavesynth_models::kernels::Isa;
 use wavesynth_models::loaded::Loaded;
 use wavesynth_models::weights::Header;
@@ -101,12 +102,14 @@ impl VoiceSection {
 }
 
 impl Voice {
-    /// Opens the checkpoint at `path` as a voice.
+    /// Opens a voice by the path of a checkpoint or of a run's folder, or by the name of a shipped one, for the fastest
+    /// instruction set of this machine.
     ///
     /// # Errors
-    /// As [`Loaded::open`], or a model that is no voice.
-    pub fn open(path: &Path, isa: Isa) -> Result<Self> {
-        Self::from_loaded(Loaded::open(path, isa)?, path)
+    /// As [`lookup::checkpoint`] and [`Loaded::from_checkpoint`], or a model that is no voice.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self> {
+        let (file, path) = lookup::checkpoint(path.as_ref())?;
+        Self::from_loaded(Loaded::from_checkpoint(file, Isa::detect()).at(&path)?, &path)
     }
 
     /// Takes a model that was loaded already as a voice; `path` is used in errors only.

@@ -1,9 +1,10 @@
 //! Arguments that several commands share: model, condition, sampling, length.
 
 use super::usage;
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Result, anyhow};
 use clap::Args;
 use std::path::{Path, PathBuf};
+use wavesynth::lookup;
 use wavesynth::shipped::{self, TEXT, VOICE};
 use wavesynth::synth::{Conditioning, Length, SamplingPolicy};
 use wavesynth::voice::{SpeakerSection, Voice};
@@ -112,25 +113,14 @@ impl ModelArgs {
     }
 }
 
-/// A checkpoint by its path or, where there is no such file, by a shipped one's name; the shipped voice without either.
+/// As [`lookup::checkpoint`]; the shipped voice where no path is given.
 pub fn read_checkpoint(path: Option<&Path>) -> Result<(Checkpoint, PathBuf)> {
     let path = path.unwrap_or(Path::new(VOICE));
-    let Some(name) = path.to_str().filter(|_| !path.exists()) else {
-        return Ok((Checkpoint::read(path)?, path.into()));
-    };
-    match shipped::model(name) {
-        Some(bytes) => {
-            let called = PathBuf::from(format!("the shipped {name}"));
-            Ok((Checkpoint::from_bytes(bytes).at(&called)?, called))
-        }
-        None if [VOICE, TEXT].contains(&name) => {
+    match path.to_str() {
+        Some(name @ (VOICE | TEXT)) if !path.exists() && shipped::model(name).is_none() => {
             usage!("this program was built without its model `{name}`; pass a checkpoint with -m MODEL")
         }
-        None => {
-            let names: Vec<_> = shipped::models().collect();
-            let names = names.join(", ");
-            Err(anyhow!("{name}: no such file, and no shipped model of that name; shipped models: {names}"))
-        }
+        _ => lookup::checkpoint(path),
     }
 }
 
@@ -153,7 +143,7 @@ impl ConditionArgs {
 
     /// The file given by --condition.
     pub fn condition(&self) -> Result<Option<Condition>> {
-        self.condition.as_deref().map(read_condition).transpose()
+        self.condition.as_deref().map(lookup::condition).transpose()
     }
 
     /// The conditioning that they mean for `voice`.
@@ -161,28 +151,8 @@ impl ConditionArgs {
         if voice.config.condition.is_none() && self.condition.is_some() {
             usage!("this model takes no condition: leave --condition out");
         }
-        let mut conditioning = Conditioning::default();
-        if let Some(path) = &self.condition {
-            conditioning = Conditioning::new(voice, &read_condition(path)?, path)?;
-        }
-        if let Some(path) = &self.track {
-            let condition = read(path, shipped::track)?;
-            if condition.track.is_none() {
-                return Err(anyhow!("{}: holds no track; pass it with --condition", path.display()));
-            }
-            let track = Conditioning::new(voice, &condition, path)?;
-            if !track.has_track() {
-                return Err(anyhow!("{}: this voice takes no track", path.display()));
-            }
-            // The track file's own speaker does not matter: --condition gives the speaker.
-            conditioning = if conditioning.has_speaker() {
-                conditioning.overlaid(track.without_speaker())
-            } else {
-                track
-            };
-        }
-        let wants_speaker = voice.config.condition.as_ref().is_some_and(|c| c.speaker_dim > 0);
-        if wants_speaker && !conditioning.has_speaker() {
+        let conditioning = Conditioning::read(voice, self.condition.as_ref(), self.track.as_ref())?;
+        if conditioning.check_speaker(voice).is_err() {
             let names: Vec<_> = shipped::speakers().collect();
             let known = if names.is_empty() {
                 "a condition file".into()
@@ -195,18 +165,13 @@ impl ConditionArgs {
     }
 }
 
-/// A condition by its path or, where there is no such file, by a shipped one's name.
-pub fn read_condition(path: &Path) -> Result<Condition> {
-    read(path, shipped::condition)
-}
-
 /// Statistics of the speaker that `--like` names: one of a voice's `speakers`, or that of a condition file.
 pub fn stats_like(speakers: &[SpeakerSection], like: &Path) -> Result<SpeakerStats> {
     let stats = match speakers.iter().find(|s| like.to_str() == Some(s.name.as_str())) {
         Some(own) => own.stats.clone(),
         None => {
             let known: Vec<_> = speakers.iter().map(|s| s.name.as_str()).collect();
-            read_condition(like)
+            lookup::condition(like)
                 .map_err(|e| anyhow!("--like {e}; the voice's speakers: {}", known.join(", ")))?
                 .stats
         }
@@ -217,28 +182,6 @@ pub fn stats_like(speakers: &[SpeakerSection], like: &Path) -> Result<SpeakerSta
             like.display()
         )
     })
-}
-
-fn read(path: &Path, find: fn(&str) -> Option<&'static [u8]>) -> Result<Condition> {
-    // A folder of that name is not what is meant: speakers' recordings often lie in one.
-    if (!path.exists() || path.is_dir())
-        && let Some(name) = path.to_str()
-    {
-        if let Some(bytes) = find(name) {
-            return Condition::from_bytes(bytes).map_err(|e| anyhow!("shipped {name}: {e}"));
-        }
-        if path.exists() {
-            return Err(anyhow!("{name}: not a file; wanted a condition file"));
-        }
-        let list = |names: Vec<_>| if names.is_empty() { "none".into() } else { names.join(", ") };
-        let speakers = list(shipped::speakers().collect());
-        let tracks = list(shipped::tracks().collect());
-        return Err(anyhow!(
-            "{name}: no such file, and no shipped condition of that name; shipped speakers: {speakers}; \
-             shipped tracks: {tracks}"
-        ));
-    }
-    Condition::read(path).context("condition")
 }
 
 /// How symbols are drawn.
@@ -261,9 +204,6 @@ pub struct SamplingArgs {
     #[arg(long, value_name = "P", default_value_t = 0.0, allow_negative_numbers = true)]
     min_p: f32,
 }
-
-/// Default temperature of a voice with a track: see docs/voice.md.
-const TRACKED: f32 = 0.9;
 
 impl SamplingArgs {
     /// The checked values, at temperature `usual` unless another was asked for.
@@ -290,7 +230,8 @@ pub struct PolicyArgs {
 impl PolicyArgs {
     /// The checked values for a voice that begins with a track, or without.
     pub fn get(&self, tracked: bool) -> Result<SamplingPolicy> {
-        let (sampling, sharpen) = (self.sampling.get(if tracked { TRACKED } else { 1.0 })?, self.sharpen);
+        let usual = SamplingPolicy::usual(tracked).sampling.temperature;
+        let (sampling, sharpen) = (self.sampling.get(usual)?, self.sharpen);
         if !(0.0..=1.0).contains(&sharpen) {
             usage!("--sharpen {sharpen}: wanted 0 to 1");
         }

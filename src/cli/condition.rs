@@ -10,6 +10,7 @@ mod track;
 use anyhow::Result;
 use clap::Subcommand;
 use std::path::{Path, PathBuf};
+use wavesynth::lookup;
 use wavesynth::shipped;
 use wavesynth::voice::VoiceSection;
 use wavesynth_audio::cond::Condition;
@@ -55,7 +56,7 @@ pub fn run(args: Args) -> Result<()> {
 fn list() -> Result<()> {
     let mut lines = Vec::new();
     for name in shipped::speakers().chain(shipped::tracks()) {
-        let condition = super::args::read_condition(Path::new(name))?;
+        let condition = lookup::condition(Path::new(name))?;
         lines.push(format!("{name:<16} {}", show::line(&condition)));
     }
     super::output::text(&lines.join("\n"))

@@ -2,13 +2,14 @@
 
 mod picture;
 
-use super::args::{self, ModelArgs, PolicyArgs};
+use super::args::{ModelArgs, PolicyArgs};
 use super::{output, usage};
 use anyhow::{Context, Result};
 use rayon::prelude::*;
 use serde::Serialize;
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use wavesynth::lookup;
 use wavesynth::progress::Progress;
 use wavesynth::quality::{self, Difference};
 use wavesynth::synth::{Conditioning, Length, Part, Synth, UniformSource, without_denormals};
@@ -96,7 +97,7 @@ pub fn run(args: Args) -> Result<()> {
         usage!("{}: this voice takes no track, so it can't copy", args.model.name());
     };
     debug_assert_eq!(c.features, features::FEATURES);
-    let condition = args::read_condition(&args.condition)?;
+    let condition = lookup::condition(&args.condition)?;
     let conditioning = Conditioning::new(&voice, &condition, &args.condition)?;
     if let Some(dir) = &args.output {
         std::fs::create_dir_all(dir).with_context(|| format!("cannot make {}", dir.display()))?;

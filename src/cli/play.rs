@@ -5,7 +5,7 @@ mod latency;
 mod layers;
 mod status;
 
-use super::args::{ConditionArgs, LengthArgs, ModelArgs, PolicyArgs, read_condition};
+use super::args::{ConditionArgs, LengthArgs, ModelArgs, PolicyArgs};
 use super::input::{Input, InputArgs};
 use super::render::{Summary, write_all};
 use super::{interrupt, output, usage};
@@ -17,6 +17,7 @@ use serde::Serialize;
 use status::Status;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
+use wavesynth::lookup;
 use wavesynth::synth::{
     BLOCK, Command, Conditioning, Event, Layer, Length, Part, Percentiles, SamplingPolicy, Session,
     SessionReport, SessionSetup, Synth, UniformSource,
@@ -293,7 +294,7 @@ impl Player<'_> {
     fn handle(&mut self, action: Action) -> Result<()> {
         match action {
             Action::Change { path, fade_ms } => {
-                let condition = read_condition(&path)?;
+                let condition = lookup::condition(&path)?;
                 let mut conditioning = Conditioning::new(self.voice, &condition, &path)?;
                 if self.input.is_some() {
                     conditioning = conditioning.without_track();

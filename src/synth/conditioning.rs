@@ -1,16 +1,18 @@
 //! The speaker and the track that the engine generates from, checked against the voice.
 
 use super::speaker_conversion::SpeakerConversion;
-use crate::recordings;
 use crate::voice::Voice;
-use anyhow::{Context, Result};
+use crate::{lookup, recordings};
+use anyhow::{Context, Result, ensure};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::Path;
 use std::sync::Arc;
 use wavesynth_audio::cond::Condition;
 use wavesynth_audio::features::common::Alignment;
 use wavesynth_audio::features::{RawFeatures, SpeakerStats};
-use wavesynth_models::condition::{FeatureTrack, TrackSource};
+#[cfg(feature = "train")]
+use wavesynth_models::condition::FeatureTrack;
+use wavesynth_models::condition::TrackSource;
 
 /// A speaker vector, a feature track, or both.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -61,7 +63,51 @@ fn identify(voice: &Voice, stats: &SpeakerStats) -> (SpeakerId, Alignment) {
     (id, map.unwrap_or_else(Alignment::identity))
 }
 
+/// A voice that speaks with many voices, and no speaker named.
+#[derive(Debug, thiserror::Error)]
+#[error("this voice needs to know who speaks: wanted the condition of a speaker")]
+pub struct NoSpeaker;
+
 impl Conditioning {
+    /// The speaker and the track that two files bring to `voice`, each named as [`lookup::condition`] says. The first one
+    /// may hold a track too, which the second one replaces.
+    ///
+    /// # Errors
+    /// As [`lookup::condition`] and [`Conditioning::new`], or no track where one is named or for a voice that takes none.
+    pub fn read<P: AsRef<Path>>(voice: &Voice, speaker: Option<P>, track: Option<P>) -> Result<Self> {
+        let mut conditioning = Self::default();
+        if let Some(path) = &speaker {
+            let path = path.as_ref();
+            conditioning = Self::new(voice, &lookup::condition(path)?, path)?;
+        }
+        if let Some(path) = &track {
+            let path = path.as_ref();
+            let condition = lookup::track(path)?;
+            ensure!(
+                condition.track.is_some(),
+                "{}: holds no track; its speaker belongs into --condition",
+                path.display()
+            );
+            let track = Self::new(voice, &condition, path)?;
+            ensure!(track.has_track(), "{}: this voice takes no track", path.display());
+            // The track file's own speaker does not matter where another is named.
+            conditioning = match conditioning.has_speaker() {
+                true => conditioning.overlaid(track.without_speaker()),
+                false => track,
+            };
+        }
+        Ok(conditioning)
+    }
+
+    /// Checks that a speaker is named where `voice` wants one.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn check_speaker(&self, voice: &Voice) -> Result<(), NoSpeaker> {
+        let wanted = voice.config.condition.as_ref().is_some_and(|c| c.speaker_dim > 0);
+        if wanted && !self.has_speaker() { Err(NoSpeaker) } else { Ok(()) }
+    }
+
     /// The parts of `condition` that `voice` takes; others (a track for a voice without local conditioning) are left out.
     /// `path` is used in errors only.
     ///

@@ -15,7 +15,16 @@ pub struct SamplingPolicy {
     pub sharpen: f32,
 }
 
+/// Default temperature of a voice with a track: see docs/voice.md.
+const TRACKED: f32 = 0.9;
+
 impl SamplingPolicy {
+    /// The default policy of a voice that begins with a track, or without.
+    pub fn usual(tracked: bool) -> Self {
+        let temperature = if tracked { TRACKED } else { Sampling::default().temperature };
+        Sampling { temperature, ..Sampling::default() }.into()
+    }
+
     /// The sampling under a frame of `voicing`, 0 to 1.
     ///
     /// # Real-time

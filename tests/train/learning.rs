@@ -6,7 +6,6 @@ use wavesynth_audio::mulaw;
 use wavesynth_models::ar::{Sampling, Uniforms};
 use wavesynth_models::condition::Condition;
 use wavesynth_models::families::wavenet::names;
-use wavesynth_models::kernels::Isa;
 use wavesynth_models::weights::Checkpoint;
 
 const TONES: [f32; 3] = [310.0, 530.0, 870.0];
@@ -41,7 +40,7 @@ fn bunches_are_learnt_and_go_on_after_a_stop() {
         Checkpoint::read(&whole.voice).unwrap().tensors,
         Checkpoint::read(&in_two.voice).unwrap().tensors
     );
-    let voice = Voice::open(&whole.voice, Isa::detect()).unwrap();
+    let voice = Voice::open(&whole.voice).unwrap();
     assert_eq!(voice.config.bunch, 4);
     let held_out = whole.held_out.unwrap();
     assert!(held_out < 4.3, "{held_out}: the codes' frequencies alone say 4.44");
@@ -63,7 +62,7 @@ fn the_selected_tone_stands_ten_times_above_the_others() {
     let held_out = outcome.held_out.unwrap();
     assert!(held_out < 3.0, "{held_out}");
 
-    let voice = Voice::open(&outcome.voice, Isa::detect()).unwrap();
+    let voice = Voice::open(&outcome.voice).unwrap();
     let speakers = &Checkpoint::read(&outcome.voice).unwrap().tensors[names::SPEAKERS];
     for (speaker, vector) in speakers.data.chunks_exact(4).enumerate() {
         let mut stream = voice.model.generator(Sampling::default());

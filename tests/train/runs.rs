@@ -6,7 +6,6 @@ use wavesynth::ranks::Ranks;
 use wavesynth::train::config::RunFile;
 use wavesynth::voice::Voice;
 use wavesynth_models::families::wavenet::names;
-use wavesynth_models::kernels::Isa;
 use wavesynth_models::weights::Checkpoint;
 
 const MODEL: &str =
@@ -85,7 +84,7 @@ fn a_learning_rate_of_a_million_stops_and_keeps_the_last_good_checkpoint() {
     assert!(message.contains("diverged"), "{message}");
     assert!(message.contains("the last good checkpoint is kept in"), "{message}");
     // Written before the first step, while the loss was sane, and never since.
-    let kept = Voice::open(&dir.path("hot/voice.safetensors"), Isa::detect()).unwrap();
+    let kept = Voice::open(&dir.path("hot/voice.safetensors")).unwrap();
     assert_eq!(kept.model.header.sections["training"]["steps"], 0);
 }
 
@@ -94,7 +93,7 @@ fn the_log_and_the_header_record_the_run() {
     let dir = TestDir::with_voices();
     let run = dir.run_file("out", MODEL, TRAIN);
     let outcome = go(&run, false, None).unwrap();
-    let voice = Voice::open(&outcome.voice, Isa::detect()).unwrap();
+    let voice = Voice::open(&outcome.voice).unwrap();
     let training = &voice.model.header.sections["training"];
     assert_eq!(training["steps"], 40);
     assert_eq!(training["held_out_nats"].as_f64(), outcome.held_out);
@@ -153,7 +152,7 @@ fn another_rate_is_resampled_and_short_files_are_counted() {
     let first = &corpus.recordings[0];
     assert_eq!((first.codes.len(), first.track.len() / 18), (36_000, 150));
     let outcome = go(&run, false, Some(2)).unwrap();
-    let voice = Voice::open(&outcome.voice, Isa::detect()).unwrap();
+    let voice = Voice::open(&outcome.voice).unwrap();
     assert_eq!((voice.section.sample_rate, voice.config.hop()), (24_000, 240));
 }
 
@@ -181,11 +180,8 @@ fn a_run_can_start_from_another_ones_weights() {
     let from = format!("{TRAIN}\nstart_from = {voice:?}");
     let run = dir.run_file("next", MODEL, &from);
     let first = go(&run, false, Some(1)).unwrap();
-    let nats = |v| {
-        Voice::open(v, Isa::detect()).unwrap().model.header.sections["training"]["held_out_nats"]
-            .as_f64()
-            .unwrap()
-    };
+    let nats =
+        |v| Voice::open(v).unwrap().model.header.sections["training"]["held_out_nats"].as_f64().unwrap();
     assert!((nats(&first.voice) - nats(&voice)).abs() < 0.05);
     let narrower = MODEL.replace("skip_channels = 8", "skip_channels = 7");
     let message = failure(&dir.run_file("other", &narrower, &from), false);
@@ -195,7 +191,7 @@ fn a_run_can_start_from_another_ones_weights() {
     let still = format!("{from}\nlearning_rate = 0.0");
     let same = go(&dir.run_file("same", MODEL, &still), false, Some(1)).unwrap();
     let wide = go(&dir.run_file("wide", &wider, &still), false, Some(1)).unwrap();
-    assert_eq!(Voice::open(&wide.voice, Isa::detect()).unwrap().config.residual_channels, 12);
+    assert_eq!(Voice::open(&wide.voice).unwrap().config.residual_channels, 12);
     assert!((nats(&wide.voice) - nats(&same.voice)).abs() < 1e-5);
 }
 

@@ -1,8 +1,9 @@
 //! `wavesynth condition mix`.
 
-use crate::cli::{args, usage};
+use crate::cli::usage;
 use anyhow::Result;
 use std::path::{Path, PathBuf};
+use wavesynth::lookup;
 use wavesynth_audio::cond::{self, Condition};
 
 /// The arguments.
@@ -27,7 +28,7 @@ pub fn run(args: Args) -> Result<()> {
         let Some(weight) = weight else {
             usage!("{part}: wanted FILE or FILE=WEIGHT, such as a.bin=0.7");
         };
-        parts.push((args::read_condition(Path::new(path))?, weight));
+        parts.push((lookup::condition(Path::new(path))?, weight));
     }
     let borrowed: Vec<(&Condition, f32)> = parts.iter().map(|(c, w)| (c, *w)).collect();
     let mut mixed = cond::mix(&borrowed)?;

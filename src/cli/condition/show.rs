@@ -1,9 +1,10 @@
 //! `wavesynth condition info`.
 
-use crate::cli::{args, output};
+use crate::cli::output;
 use anyhow::Result;
 use serde_json::json;
 use std::path::PathBuf;
+use wavesynth::lookup;
 use wavesynth_audio::cond::{Condition, TrackInfo};
 
 /// The arguments.
@@ -19,7 +20,7 @@ pub struct Args {
 
 /// Runs the command.
 pub fn run(args: Args) -> Result<()> {
-    let c = args::read_condition(&args.file)?;
+    let c = lookup::condition(&args.file)?;
     if args.json { output::json(&object(&c)) } else { output::text(&table(&c)) }
 }
 

@@ -5,6 +5,7 @@ use crate::cli::{args, usage};
 use anyhow::{Context, Result};
 use rayon::prelude::*;
 use std::path::PathBuf;
+use wavesynth::lookup;
 use wavesynth::recordings;
 use wavesynth::voice::VoiceSection;
 use wavesynth_audio::cond::Condition;
@@ -64,7 +65,7 @@ pub fn run(args: Args) -> Result<()> {
         speaker: None,
     };
     if let Some(path) = &args.condition {
-        let who = args::read_condition(path)?;
+        let who = lookup::condition(path)?;
         if who.speaker.is_none() {
             usage!("{}: holds no speaker vector to put beside the track", path.display());
         }
