@@ -8,6 +8,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     speak(&mut std::io::stdout().lock())
 }
 
+/// Writes the samples of a sentence to `out`.
+///
+/// # Errors
+/// A model that can not be opened, or a closed pipe.
 pub fn speak(out: &mut impl Write) -> Result<(), Box<dyn std::error::Error>> {
     let voice = Voice::open("voice")?; // the shipped one, or a path
     let condition = Conditioning::read(&voice, Some("en_allison"), Some("en_greeting"))?;

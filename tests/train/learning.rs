@@ -95,7 +95,7 @@ fn sixteen_bits_are_learnt_by_logistics() {
     let held_out = outcome.held_out.unwrap();
     assert!((7.0..8.0).contains(&held_out), "{held_out}");
 
-    let voice = Voice::open(&outcome.voice, Isa::detect()).unwrap();
+    let voice = Voice::open(&outcome.voice).unwrap();
     let speakers = &Checkpoint::read(&outcome.voice).unwrap().tensors[names::SPEAKERS];
     for (speaker, vector) in speakers.data.chunks_exact(4).enumerate() {
         let mut stream = voice.model.generator(Sampling::default());
