@@ -65,7 +65,7 @@ pub struct FrameWindow<'a> {
 /// The values of a condition. What is left out counts as zeros.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Condition<'a> {
-    /// [E]; empty for zeros.
+    /// `[E]`; empty for zeros.
     pub embedding: &'a [f32],
     /// The label.
     pub class: Option<usize>,
@@ -129,7 +129,7 @@ impl<'a> From<&'a [f32]> for FeatureTrack<'a> {
 /// A condition that owns its values.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ConditionValues {
-    /// [E].
+    /// `[E]`.
     pub embedding: Vec<f32>,
     /// The label.
     pub class: Option<usize>,

@@ -177,7 +177,7 @@ pub fn check_windows(batch: &[Window], likelihood: &LikelihoodConfig) -> Result<
             return err(i, format!("vectors of {} values, the model has {dims}", w.vectors.dims));
         }
         let t = w.rows();
-        let targets = if dims > 0 { w.vectors.targets.len() / dims } else { w.targets.len() };
+        let targets = w.vectors.targets.len().checked_div(dims).unwrap_or(w.targets.len());
         if targets != t || w.warmup >= t {
             return err(i, format!("{t} inputs, {targets} targets, warm-up {}", w.warmup));
         }

@@ -65,7 +65,7 @@ impl Subject {
     /// A model that can't be loaded.
     pub fn new(name: String, checkpoint: Checkpoint, path: &Path, isa: Isa) -> Result<Self> {
         let start = Instant::now();
-        let model = Loaded::from_checkpoint(checkpoint, isa).at(&path)?;
+        let model = Loaded::from_checkpoint(checkpoint, isa).at(path)?;
         model.generator(Sampling::default()).next(0.5);
         let first_sample_ms = start.elapsed().as_secs_f64() * 1e3;
         // A model without a front end is measured all the same.

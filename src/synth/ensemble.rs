@@ -150,7 +150,9 @@ impl Ensemble {
     pub(super) fn advance(&mut self) -> bool {
         let Self { streams, lines, .. } = self;
         let running = lines.iter_mut().enumerate().filter(|(at, _)| streams.is_running(*at));
-        running.filter_map(|(_, line)| line.as_mut()).fold(false, |ended, line| line.advance() || ended)
+        let mut ended = false;
+        running.filter_map(|(_, line)| line.as_mut()).for_each(|line| ended |= line.advance());
+        ended
     }
 
     pub(super) fn set_policy(&mut self, policy: SamplingPolicy) {

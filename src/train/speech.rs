@@ -139,7 +139,7 @@ impl Source for Speech {
     fn adopt(&self, file: &mut Checkpoint, path: &Path) -> Result<Option<String>> {
         let section = VoiceSection::from_header(&file.header, path)?;
         self.adopt_speakers(file, &section.speakers);
-        let narrow = FamilyConfig::from_header(&file.header).at(&path)?;
+        let narrow = FamilyConfig::from_header(&file.header).at(path)?;
         let mut narrow = wavenet_config(&narrow, path)?.clone();
         if let (Some(c), Some(own)) = (&mut narrow.condition, &self.config.condition) {
             c.speakers = own.speakers;

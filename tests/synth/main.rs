@@ -282,8 +282,8 @@ fn codes_drawn_are_scored_as_likely_and_logits_agree() {
     let mut row = [0.0; 256];
     let mut total = 0.0;
     for &x in &codes {
-        let nats = scored.score(x.into());
-        read.parameters(x.into(), &mut row);
+        let nats = scored.score(x);
+        read.parameters(x, &mut row);
         let lse = row.iter().map(|l| f64::from(*l).exp()).sum::<f64>().ln();
         assert!((f64::from(nats) - (lse - f64::from(row[x as usize]))).abs() < 1e-3);
         total += nats;

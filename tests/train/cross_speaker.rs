@@ -79,7 +79,7 @@ fn cross_speaker_tracks_of_held_out_recordings_are_read() {
     let all = HeldOutSpeech::select(&corpus, 10.0).unwrap();
     let others = all.cross_speaker().unwrap();
     assert!(others.samples() > 0 && others.samples() < all.samples());
-    let voice = Voice::open(&dir.path("out/voice.safetensors")).unwrap();
+    let voice = Voice::open(dir.path("out/voice.safetensors")).unwrap();
     let objective = Fused::new(voice.config.clone(), Isa::detect());
     let tensors = Checkpoint::read(&dir.path("out/voice.safetensors")).unwrap().tensors;
     let params = objective.layout().flatten(&tensors);

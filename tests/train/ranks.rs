@@ -79,7 +79,7 @@ fn two_ranks_are_one_process_with_the_double_batch() {
         assert!((a - b).abs() <= 2e-4 * a.abs(), "{a} {b}");
     }
     let header = |out: &str| {
-        let voice = Voice::open(&dir.path(out).join("voice.safetensors")).unwrap();
+        let voice = Voice::open(dir.path(out).join("voice.safetensors")).unwrap();
         let mut training = voice.model.header.sections["training"].clone();
         for key in ["seconds", "held_out_nats", "run"] {
             training.as_object_mut().unwrap().remove(key);
@@ -182,6 +182,6 @@ fn a_killed_rank_leaves_the_last_checkpoint_good() {
     let pid = std::fs::read_to_string(dir.path("pid")).unwrap();
     assert!(Command::new("kill").args(["-KILL", pid.trim()]).status().unwrap().success());
     assert!(!launcher.wait().unwrap().success());
-    Voice::open(&dir.path("out/voice.safetensors")).unwrap();
+    Voice::open(dir.path("out/voice.safetensors")).unwrap();
     together(&run, &["--resume", "--stop-after", "2"]);
 }

@@ -84,7 +84,7 @@ fn a_learning_rate_of_a_million_stops_and_keeps_the_last_good_checkpoint() {
     assert!(message.contains("diverged"), "{message}");
     assert!(message.contains("the last good checkpoint is kept in"), "{message}");
     // Written before the first step, while the loss was sane, and never since.
-    let kept = Voice::open(&dir.path("hot/voice.safetensors")).unwrap();
+    let kept = Voice::open(dir.path("hot/voice.safetensors")).unwrap();
     assert_eq!(kept.model.header.sections["training"]["steps"], 0);
 }
 

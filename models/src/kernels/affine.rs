@@ -9,12 +9,12 @@ use super::{Isa, Simd};
 pub struct Affine {
     /// W [inputs, outputs].
     pub weight: Panels,
-    /// [out], packed order.
+    /// `[out]`, packed order.
     pub bias: Aligned,
 }
 
 impl Affine {
-    /// Packs `weight` [inputs, outputs] and `bias` [outputs] for `isa`.
+    /// Packs `weight` [inputs, outputs] and `bias` `[outputs]` for `isa`.
     pub fn pack(isa: Isa, weight: Matrix, bias: &[f32], inputs: usize) -> Self {
         let weight = Panels::pack(isa, weight, inputs, bias.len());
         Self { bias: weight.order(bias), weight }

@@ -20,7 +20,7 @@ pub const VERSION: u32 = 1;
 pub struct Header {
     /// [`VERSION`].
     pub version: u32,
-    /// The family, as [`crate::zoo`] knows it.
+    /// The family, as [`crate::families`] knows it.
     pub family: String,
     /// The family's `Config`.
     pub config: serde_json::Value,

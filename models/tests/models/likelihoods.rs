@@ -189,7 +189,7 @@ fn a_drawn_value_is_absorbed_as_a_given_one_is() {
             let u: Vec<f32> = (0..likelihood.get().uniforms()).map(|_| uniforms.next_uniform()).collect();
             match drawing.draw(&u) {
                 Value::Symbol(x) => _ = forced.score(x.into()),
-                Value::Vector(x) => _ = forced.score(Value::Vector(&x.to_vec())),
+                Value::Vector(x) => _ = forced.score(Value::Vector(x)),
             }
         }
         let a = match drawing.draw(&vec![0.5; likelihood.get().uniforms()]) {
