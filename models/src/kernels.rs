@@ -14,6 +14,8 @@
 //! panel     y += W x with W packed in column panels, read once from front to back: the engine's product, with weights
 //!           of f32, f16 (panel::floats) or i8 (panel::int8), x as floats or as codes (panel::int8_input)
 //! tile      C += A B on small row-major blocks: the trainer's product
+//! softmax   the reduction in every softmax
+//! transpose a matrix turned over
 //! aligned   buffers that start on a cache line
 //! probe     what the machine can do at most, for the bench
 //! ```
@@ -27,7 +29,9 @@ pub mod panel;
 mod plain;
 pub mod probe;
 mod simd;
+pub mod softmax;
 pub mod tile;
+pub mod transpose;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 

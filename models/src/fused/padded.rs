@@ -1,9 +1,10 @@
 //! Parameters with rows of whole vectors: padded columns are zero in the weights and ignored in the gradients.
 
 use crate::kernels::aligned::Aligned;
+use crate::kernels::transpose::transpose;
 use crate::weights::TensorSpec;
 use rayon::prelude::*;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 
 /// One tensor of the table inside the padded buffer.
@@ -41,37 +42,6 @@ pub struct Matrix {
     pub at: Range<usize>,
     /// Width of a row, padded.
     pub columns: usize,
-}
-
-impl Matrix {
-    /// The transpose of this matrix of `weights`: [columns, `width`], zeros in the padding.
-    pub fn transpose(&self, weights: &[f32], width: usize) -> Aligned {
-        let mut out = Aligned::zeros(self.columns * width);
-        self.transpose_into(weights, width, &mut out);
-        out
-    }
-
-    /// [`Matrix::transpose`] into a buffer whose padding is zero already.
-    pub fn transpose_into(&self, weights: &[f32], width: usize, out: &mut [f32]) {
-        transpose(&weights[self.at.clone()], self.columns, out, width);
-    }
-}
-
-/// The transpose of x [rows, `columns`], in rows of `width` values, of which the first `rows` are written.
-pub fn transpose(x: &[f32], columns: usize, out: &mut [f32], width: usize) {
-    /// Rows and columns of a block: its lines stay in the cache until they are full.
-    const BLOCK: usize = 16;
-    let rows = x.len() / columns;
-    for i0 in (0..rows).step_by(BLOCK) {
-        for j0 in (0..columns).step_by(BLOCK) {
-            let (i1, j1) = (rows.min(i0 + BLOCK), columns.min(j0 + BLOCK));
-            for j in j0..j1 {
-                for (to, i) in out[j * width + i0..j * width + i1].iter_mut().zip(i0..) {
-                    *to = x[i * columns + j];
-                }
-            }
-        }
-    }
 }
 
 /// Where each tensor of a table stands in a buffer whose rows are whole vectors.
@@ -149,5 +119,53 @@ impl PaddedTable {
                 }
             }
         });
+    }
+}
+
+/// Padded weights, and the transposes that a backward pass reads.
+#[derive(Default)]
+pub struct Weights {
+    /// The padded parameters.
+    pub forward: Aligned,
+    /// By where a matrix begins. Those of an older call where no gradient is wanted.
+    transposes: BTreeMap<usize, Aligned>,
+}
+
+impl Weights {
+    /// Pads `params`, and transposes each matrix of `transposed` into rows of the width beside it.
+    pub fn load<'a>(
+        &mut self,
+        table: &PaddedTable,
+        params: &[f32],
+        transposed: impl IntoIterator<Item = (&'a Matrix, usize)>,
+    ) {
+        if self.forward.len() != table.len() {
+            self.forward = Aligned::zeros(table.len());
+        }
+        table.pad(params, &mut self.forward);
+        let (forward, transposes) = (&self.forward, &mut self.transposes);
+        let mut pieces = Vec::new();
+        for (m, width) in transposed {
+            let out = transposes.remove(&m.at.start).unwrap_or_else(|| Aligned::zeros(m.columns * width));
+            pieces.push((m, width, out));
+        }
+        pieces
+            .par_iter_mut()
+            .for_each(|(m, width, out)| transpose(&forward[m.at.clone()], m.columns, out, *width));
+        transposes.extend(pieces.into_iter().map(|(m, _, out)| (m.at.start, out)));
+    }
+
+    /// The padded values of a matrix.
+    #[inline(always)]
+    pub fn get(&self, m: &Matrix) -> &[f32] {
+        &self.forward[m.at.clone()]
+    }
+
+    /// The transpose of a matrix.
+    ///
+    /// # Panics
+    /// When it was not among those of [`Weights::load`].
+    pub fn transpose(&self, m: &Matrix) -> &[f32] {
+        &self.transposes[&m.at.start]
     }
 }

@@ -1,7 +1,8 @@
 //! Work on rows of whole vectors: sums, and the softmax with its loss.
 
+use crate::kernels::Simd;
 use crate::kernels::panel::add;
-use crate::kernels::{Simd, math};
+use crate::kernels::softmax::exponentials;
 
 /// `n` copies of `row`.
 #[inline(always)]
@@ -23,28 +24,9 @@ pub fn add_rows<S: Simd>(s: S, sum: &mut [f32], rows: &[f32]) {
 /// −ln softmax(row)[target]; `row` becomes scale · (softmax(row) − onehot(target)), zeros in the padding.
 #[inline(always)]
 pub fn softmax_loss<S: Simd>(s: S, row: &mut [f32], target: usize, classes: usize, scale: f32) -> f64 {
-    let (logit, mut max) = (row[target], f32::NEG_INFINITY);
+    let logit = row[target];
     row[classes..].fill(f32::MIN);
-    let mut high = s.splat(f32::MIN);
-    for v in row.chunks_exact(S::LANES) {
-        high = s.max(s.load(v), high);
-    }
-    let mut lanes = [0.0; 16];
-    s.store(&mut lanes, high);
-    for &v in &lanes[..S::LANES] {
-        max = if v > max { v } else { max };
-    }
-    let mut sum = s.splat(0.0);
-    for v in row.chunks_exact_mut(S::LANES) {
-        let e = math::exp(s, s.sub(s.load(v), s.splat(max)));
-        sum = s.add(sum, e);
-        s.store(v, e);
-    }
-    s.store(&mut lanes, sum);
-    let mut total = 0.0;
-    for &v in &lanes[..S::LANES] {
-        total += v;
-    }
+    let (max, total) = exponentials(s, row, 1.0);
     let k = s.splat(scale / total);
     for v in row.chunks_exact_mut(S::LANES) {
         s.store(v, s.mul(s.load(v), k));

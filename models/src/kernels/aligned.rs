@@ -44,6 +44,12 @@ impl<T: Number> Lines<T> {
     }
 }
 
+impl<T: Number> Default for Lines<T> {
+    fn default() -> Self {
+        Self::zeros(0)
+    }
+}
+
 impl<T: Number> From<&[T]> for Lines<T> {
     fn from(x: &[T]) -> Self {
         let mut a = Self::zeros(x.len());

@@ -17,13 +17,14 @@ mod parameter_layout;
 
 use super::Config;
 use crate::dropout::Dropout;
+use crate::fused::padded::Weights;
 use crate::fused::{Gradients, locked};
 use crate::kernels::Isa;
 use crate::kernels::aligned::Aligned;
 use crate::objective::{Objective, ObjectiveError, Window, check_unconditioned};
 use crate::weights::Layout;
 use group::{GroupPass, Scratch};
-use parameter_layout::{ParameterLayout, Weights};
+use parameter_layout::ParameterLayout;
 use std::ops::Range;
 use std::sync::Mutex;
 
@@ -118,7 +119,8 @@ impl Objective for Fused {
         let total: usize = batch.iter().map(|w| w.rows() - w.warmup).sum();
         let scale = 1.0 / total as f32;
         let mut weights = std::mem::take(&mut *locked(&self.weights));
-        self.parameters.load(params, grads.is_some(), &mut weights);
+        let transposed = self.parameters.transposed().filter(|_| grads.is_some());
+        weights.load(&self.parameters.table, params, transposed);
         let mut rest = carry;
         let parts: Vec<_> = groups(batch.len())
             .into_iter()

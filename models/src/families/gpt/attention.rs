@@ -4,9 +4,9 @@
 //! block are a sum of broadcast query values times whole vectors and need no sum across lanes. Values stand in rows,
 //! [position][head width padded], which the weighted sum reads in whole vectors.
 
-use super::norm::sum;
+use crate::kernels::Simd;
 use crate::kernels::aligned::Aligned;
-use crate::kernels::{Simd, math};
+use crate::kernels::softmax::exponentials;
 
 /// Blocks whose scores are summed at the same time, so that none waits on the latency of a multiply-add.
 const AT_ONCE: usize = 4;
@@ -98,7 +98,7 @@ impl Cache {
             }
         }
         scores[last + 1..].fill(f32::MIN);
-        let total = softmax(s, scores);
+        let (_, total) = exponentials(s, scores, 1.0);
         out.fill(0.0);
         let width = shape.head_padded();
         let rows = &self.values[..(last + 1) * width];
@@ -120,23 +120,4 @@ impl Cache {
             s.store(out, s.mul(all, s.splat(1.0 / total)));
         }
     }
-}
-
-/// x becomes exp(x − max x); returns the sum of it.
-#[inline(always)]
-fn softmax<S: Simd>(s: S, x: &mut [f32]) -> f32 {
-    let mut high = s.splat(f32::MIN);
-    for v in x.chunks_exact(S::LANES) {
-        high = s.max(s.load(v), high);
-    }
-    let mut lanes = [f32::MIN; 16];
-    s.store(&mut lanes, high);
-    let max = s.splat(lanes.into_iter().fold(f32::MIN, f32::max));
-    let mut total = s.splat(0.0);
-    for v in x.chunks_exact_mut(S::LANES) {
-        let e = math::exp(s, s.sub(s.load(v), max));
-        total = s.add(total, e);
-        s.store(v, e);
-    }
-    sum(s, total)
 }

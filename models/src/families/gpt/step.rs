@@ -12,6 +12,7 @@ use crate::ar::{Model, Symbol};
 use crate::kernels::affine::Affine;
 use crate::kernels::aligned::Aligned;
 use crate::kernels::panel::{Matrix, Panels, Rows, Then, accumulate_many, add};
+use crate::kernels::transpose::transposed;
 use crate::kernels::{Isa, Kernel, Simd, math};
 use crate::likelihood::{LikelihoodConfig, Value};
 use crate::weights::{Stored, Tensors, WeightsError, check};
@@ -132,8 +133,8 @@ impl Gpt {
             })
             .collect();
         let (head, turned) = match config.tied_head {
-            true => (names::EMBED, transpose(get(names::EMBED), w)),
-            false => (names::HEAD, get(names::HEAD).to_vec()),
+            true => (names::EMBED, transposed(get(names::EMBED), w)),
+            false => (names::HEAD, Aligned::from(get(names::HEAD))),
         };
         let (gain, bias) = norm(names::OUTPUT, &turned, None);
         Ok(Self {
@@ -183,11 +184,6 @@ fn pad_heads(x: &[f32], shape: CacheShape) -> Vec<f32> {
     x.chunks_exact(shape.head)
         .flat_map(|h| h.iter().copied().chain(std::iter::repeat_n(0.0, padding)))
         .collect()
-}
-
-/// [width, rows] of rows of `width` values.
-fn transpose(x: &[f32], width: usize) -> Vec<f32> {
-    (0..width).flat_map(|i| x.iter().skip(i).step_by(width).copied()).collect()
 }
 
 impl Model for Gpt {

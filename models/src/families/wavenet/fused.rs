@@ -24,12 +24,13 @@ mod tiles;
 mod window;
 
 use super::{Config, names};
+use crate::fused::padded::Weights;
 use crate::fused::{Gradients, locked};
 use crate::kernels::Isa;
 use crate::kernels::aligned::Aligned;
 use crate::objective::{Objective, ObjectiveError, Window, check_windows};
 use crate::weights::Layout;
-use padded::{Padded, Weights};
+use padded::Padded;
 use phase_timer::Phase;
 use std::sync::Mutex;
 use window::{Scratch, WindowPass};
@@ -103,7 +104,9 @@ impl Objective for Fused {
         check_batch(&self.config, batch)?;
         let total: usize = batch.iter().map(|w| w.rows() - w.warmup).sum();
         let scale = 1.0 / total as f32;
-        let weights = self.padded.weights(params, grads.is_some());
+        let mut weights = Weights::default();
+        let transposed = self.padded.transposed().filter(|_| grads.is_some());
+        weights.load(&self.padded.table, params, transposed);
         let nats =
             self.gradients.sum(batch.iter().collect(), &self.padded.table, grads, |window, gradient| {
                 self.window(window, &weights, scale, gradient)

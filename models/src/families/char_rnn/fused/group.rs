@@ -1,9 +1,10 @@
 //! One group of windows: forward through the layers, the head, and back. Row t·G + w is symbol t of window w; windows
 //! shorter than the longest go on with any symbol, and no gradient comes back from those rows.
 
-use super::parameter_layout::{Of, ParameterLayout, Weights};
+use super::parameter_layout::ParameterLayout;
 use crate::dropout::Dropout;
 use crate::families::char_rnn::{Cell, Config, cell};
+use crate::fused::padded::Weights;
 use crate::fused::rows::{add_rows, broadcast};
 use crate::kernels::aligned::Aligned;
 use crate::kernels::panel::{add, add_scaled};
@@ -330,7 +331,7 @@ impl<'a> GroupPass<'a> {
         multiply_with(self.isa, (units, p, count), d_head, Strided::transposed(top, h), logits);
         let d_out = &mut d_out[span(&rows, h)];
         d_out.fill(0.0);
-        let back = self.weights.transpose(Of::Head);
+        let back = self.weights.transpose(&self.layout.head);
         multiply_with(self.isa, (count, h, p), d_out, Strided::rows(logits, p), back);
         masks.lay(layers.len() - 1, steps.start, d_out);
         nats
@@ -347,7 +348,7 @@ impl<'a> GroupPass<'a> {
         let Scratch { layers, d_out, d_c, .. } = &mut *self.scratch;
         let (below, here) = layers.split_at_mut(l);
         let layer = &mut here[0];
-        let back = weights.transpose(Of::Recurrent(l));
+        let back = weights.transpose(&self.layout.layers[l].recurrent);
         for t in steps.clone().rev() {
             let rows = t * n..(t + 1) * n;
             let (before, now) = d_out[..rows.end * h].split_at_mut(rows.start * h);
@@ -422,7 +423,7 @@ impl<'a> GroupPass<'a> {
                 multiply_with(self.isa, (units, g, rows.len()), d_input, x, d_u);
                 let d_out = &mut d_out[span(&rows, h)];
                 d_out.fill(0.0);
-                let back = weights.transpose(Of::Input(l));
+                let back = weights.transpose(&self.layout.layers[l].input);
                 multiply_with(self.isa, (rows.len(), h, g), d_out, Strided::rows(d_u, g), back);
                 masks.lay(l - 1, steps.start, d_out);
             }

@@ -1,8 +1,7 @@
-//! Where the parameters stand in the padded buffer, and the transposes that the backward pass reads.
+//! Where the parameters stand in the padded buffer.
 
 use crate::families::char_rnn::{Cell, Config, names};
 use crate::fused::padded::{Matrix, PaddedTable};
-use rayon::prelude::*;
 use std::ops::Range;
 
 /// ParameterLayout of a layer's tensors.
@@ -35,26 +34,6 @@ pub struct ParameterLayout {
     pub head: Matrix,
     /// b.
     pub head_bias: Range<usize>,
-}
-
-/// Padded weights and their transposes.
-#[derive(Default)]
-pub struct Weights {
-    /// The padded parameters.
-    pub forward: Vec<f32>,
-    /// The transposes of [`ParameterLayout::transposed`], in its order; of an older call where no gradient is wanted.
-    transposes: Vec<Vec<f32>>,
-}
-
-/// A matrix whose transpose the backward reads.
-#[derive(Clone, Copy)]
-pub enum Of {
-    /// U_l.
-    Recurrent(usize),
-    /// W_l, l > 0.
-    Input(usize),
-    /// W.
-    Head,
 }
 
 impl ParameterLayout {
@@ -93,49 +72,11 @@ impl ParameterLayout {
         self.table.len()
     }
 
-    /// The matrices whose transposes the backward reads: the head, then U_l and W_l by layers.
-    fn transposed(&self) -> Vec<&Matrix> {
-        let mut all = vec![&self.head];
-        for (l, layer) in self.layers.iter().enumerate() {
-            all.push(&layer.recurrent);
-            if l > 0 {
-                all.push(&layer.input);
-            }
-        }
-        all
-    }
-
-    /// Pads `params` into `to`; with `transposes`, for a backward pass too.
-    pub fn load(&self, params: &[f32], transposes: bool, to: &mut Weights) {
-        to.forward.resize(self.len(), 0.0);
-        self.table.pad(params, &mut to.forward);
-        if transposes {
-            let all = self.transposed();
-            to.transposes.resize(all.len(), Vec::new());
-            let forward = &to.forward;
-            all.into_par_iter().zip(&mut to.transposes).for_each(|(m, out)| {
-                out.resize(m.columns * self.h, 0.0);
-                m.transpose_into(forward, self.h, out);
-            });
-        }
-    }
-}
-
-impl Weights {
-    /// The padded values of a matrix.
-    pub fn get(&self, m: &Matrix) -> &[f32] {
-        &self.forward[m.at.clone()]
-    }
-
-    /// A transpose, rows of H padded.
-    pub fn transpose(&self, of: Of) -> &[f32] {
-        // The order of `ParameterLayout::transposed`.
-        let i = match of {
-            Of::Head => 0,
-            Of::Recurrent(0) => 1,
-            Of::Recurrent(l) => 2 * l,
-            Of::Input(l) => 2 * l + 1,
-        };
-        &self.transposes[i]
+    /// The matrices whose transposes the backward reads, with the width of the transpose's rows: the head, U_l, and W_l
+    /// above the lowest layer.
+    pub fn transposed(&self) -> impl Iterator<Item = (&Matrix, usize)> {
+        let inputs = self.layers.iter().skip(1).map(|l| &l.input);
+        let all = self.layers.iter().map(|l| &l.recurrent).chain(inputs).chain([&self.head]);
+        all.map(|m| (m, self.h))
     }
 }

@@ -3,8 +3,9 @@
 
 use super::products::Sizes;
 use crate::families::gpt::norm::sum;
-use crate::fused::padded::transpose;
+use crate::kernels::softmax::exponentials;
 use crate::kernels::tile::{Strided, multiply_within};
+use crate::kernels::transpose::transpose;
 use crate::kernels::{Simd, math};
 use std::ops::Range;
 
@@ -107,7 +108,7 @@ impl Attention {
         scratch: &mut Scratch,
     ) {
         let Scratch { keys, rows, weights, .. } = scratch;
-        let (padded, scale) = (self.t.next_multiple_of(S::LANES), s.splat(self.scale()));
+        let padded = self.t.next_multiple_of(S::LANES);
         out.fill(0.0);
         for (h, log_sums) in log_sums.chunks_exact_mut(self.t).enumerate() {
             self.columns(s, qkv, 1, h, rows, keys);
@@ -116,21 +117,8 @@ impl Attention {
                 for (i, row) in block.clone().zip(weights.chunks_exact_mut(padded)) {
                     let row = &mut row[..columns];
                     row[i + 1..].fill(f32::MIN);
-                    let mut high = s.splat(f32::MIN);
-                    for v in row.chunks_exact(S::LANES) {
-                        high = s.max(s.load(v), high);
-                    }
-                    let mut lanes = [f32::MIN; 16];
-                    s.store(&mut lanes, high);
-                    let max = lanes.into_iter().fold(f32::MIN, f32::max);
-                    let mut total = s.splat(0.0);
-                    for v in row.chunks_exact_mut(S::LANES) {
-                        let e = math::exp(s, s.mul(s.sub(s.load(v), s.splat(max)), scale));
-                        total = s.add(total, e);
-                        s.store(v, e);
-                    }
+                    let (max, total) = exponentials(s, row, self.scale());
                     row[i + 1..].fill(0.0);
-                    let total = sum(s, total);
                     for v in row.chunks_exact_mut(S::LANES) {
                         s.store(v, s.mul(s.load(v), s.splat(1.0 / total)));
                     }

@@ -2,8 +2,7 @@
 //! transpose for the way back; and from the gradients of those to the gradients of the parameters.
 
 use crate::families::gpt::{Config, names, norm};
-use crate::fused::padded::transpose;
-use crate::kernels::aligned::Aligned;
+use crate::kernels::transpose::{transpose, transposed};
 use crate::weights::Layout;
 use rayon::prelude::*;
 
@@ -176,7 +175,7 @@ impl Products {
             let turned;
             let mut weight = stored;
             if source.transposed {
-                turned = transposed(stored, outputs, width);
+                turned = transposed(stored, width);
                 weight = &turned;
             }
             let mut bias = optional(source.bias).unwrap_or(&[]);
@@ -274,10 +273,4 @@ fn scatter(row: &[f32], axis: Axis, to: &mut [f32]) {
     for (to, from) in to.chunks_exact_mut(axis.padded).zip(row.chunks_exact(axis.width)) {
         to[..axis.width].copy_from_slice(from);
     }
-}
-
-fn transposed(x: &[f32], rows: usize, columns: usize) -> Aligned {
-    let mut out = Aligned::zeros(x.len());
-    transpose(x, columns, &mut out, rows);
-    out
 }

@@ -1,9 +1,10 @@
 //! The head, its softmax and loss, and their backward, in one pass over a tile of rows.
 
-use super::padded::{Padded, PhaseLayout, Weights};
+use super::padded::{Padded, PhaseLayout};
 use super::phase_timer::{Phase, PhaseTimer};
 use super::tiles::span;
 use crate::families::wavenet::Config;
+use crate::fused::padded::Weights;
 use crate::fused::rows::{add_rows, broadcast};
 use crate::kernels::Simd;
 use crate::kernels::aligned::Aligned;
@@ -123,7 +124,7 @@ impl HeadTile<'_> {
         }
         d_hidden.clear();
         d_hidden.resize(n * w.a, 0.0);
-        multiply(s, (n, w.a, w.p), d_hidden, Strided::rows(logits, w.p), weights.transpose(padded, w1));
+        multiply(s, (n, w.a, w.p), d_hidden, Strided::rows(logits, w.p), weights.transpose(w1));
         pass_where_positive(s, d_hidden, hidden);
         timer.mark(Phase::Head);
         add_rows(s, &mut gradient[b0.clone()], d_hidden);
@@ -138,7 +139,7 @@ impl HeadTile<'_> {
             multiply(s, (m, w.a, n), &mut gradient[w0.at.clone()], Strided::transposed(relu, w.s), d_hidden);
             timer.mark(Phase::Weights);
         }
-        let back = weights.transpose(padded, w0);
+        let back = weights.transpose(w0);
         multiply(s, (n, w.s, w.a), &mut self.skip[rows], Strided::rows(d_hidden, w.a), back);
         timer.mark(Phase::Head);
         nats

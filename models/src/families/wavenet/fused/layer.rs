@@ -93,7 +93,7 @@ impl WindowPass<'_> {
         let scratch = &mut *self.scratch;
         scratch.frame_bias[..frames * g].fill(0.0);
         let x = &scratch.residual[l][..];
-        let skip_back = weights.transpose(padded, &layout.skip);
+        let skip_back = weights.transpose(&layout.skip);
         for rows in tiles(rows) {
             let n = rows.len();
             let halves = &scratch.halves[l][span(&rows, g)];
@@ -107,7 +107,7 @@ impl WindowPass<'_> {
             scratch.timer.mark(Phase::ActivationBack);
             if let Some((weight, bias)) = &layout.residual {
                 let d_x = &scratch.d_residual[span(&rows, w.r)];
-                let back = weights.transpose(padded, weight);
+                let back = weights.transpose(weight);
                 multiply(s, (n, w.d, w.r), d_h, Strided::rows(d_x, w.r), back);
                 scratch.timer.mark(Phase::OutBack);
                 if trunk {
@@ -148,7 +148,7 @@ impl WindowPass<'_> {
                 }
                 // Rows at or before this tile: their own use of this gradient is behind us.
                 let d_x = &mut scratch.d_residual[from * w.r..(from + count) * w.r];
-                let back = weights.transpose(padded, place);
+                let back = weights.transpose(place);
                 multiply(s, (count, w.r, g), d_x, Strided::rows(d_z, g), back);
                 scratch.timer.mark(Phase::GateBack);
             }
@@ -159,7 +159,7 @@ impl WindowPass<'_> {
             let c = scratch.hidden.last().unwrap_or(&scratch.frames);
             let m = (v.at.len() / g, g, frames);
             multiply(s, m, &mut gradient[v.at.clone()], Strided::transposed(c, w.c), d_bias);
-            let back = weights.transpose(padded, v);
+            let back = weights.transpose(v);
             multiply(s, (frames, w.c, g), &mut scratch.d_cond, Strided::rows(d_bias, g), back);
         }
         scratch.timer.mark(Phase::Input);

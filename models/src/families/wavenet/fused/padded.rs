@@ -2,7 +2,6 @@
 
 use crate::families::wavenet::{Config, names};
 use crate::fused::padded::{Matrix, PaddedTable};
-use crate::kernels::aligned::Aligned;
 use std::ops::Range;
 
 /// Places of a layer's tensors.
@@ -74,14 +73,6 @@ pub struct Padded {
     pub out: (Matrix, Range<usize>),
 }
 
-/// Padded weights and their transposes.
-pub struct Weights {
-    /// The padded parameters.
-    pub forward: Aligned,
-    /// At the same place as a matrix: its transpose, rows padded to whole vectors. Empty where no gradient is wanted.
-    transposes: Vec<Aligned>,
-}
-
 impl Padded {
     /// Lays `config`'s table out for vectors of `lanes`.
     pub fn new(config: &Config, lanes: usize) -> Self {
@@ -143,19 +134,8 @@ impl Padded {
         self.table.len()
     }
 
-    /// Pads `params`; with `transposes`, for a backward pass too.
-    pub fn weights(&self, params: &[f32], transposes: bool) -> Weights {
-        let mut forward = Aligned::zeros(self.len());
-        self.table.pad(params, &mut forward);
-        let transposes = match transposes {
-            true => self.transposed().map(|(m, columns)| m.transpose(&forward, columns)).collect(),
-            false => Vec::new(),
-        };
-        Weights { forward, transposes }
-    }
-
     /// The matrices whose transposes the backward needs, with the padded width of the transpose's rows.
-    fn transposed(&self) -> impl Iterator<Item = (&Matrix, usize)> {
+    pub fn transposed(&self) -> impl Iterator<Item = (&Matrix, usize)> {
         let w = self.widths;
         let layers = self.layers.iter().flat_map(move |l| {
             let gate = l.gate.iter().map(move |m| (m, w.r));
@@ -166,25 +146,5 @@ impl Padded {
         let networks = self.networks.iter().flat_map(move |[(a, _), (b, _)]| [(a, w.f), (b, a.columns)]);
         let phases = self.phases.iter().map(move |p| (&p.weight, w.s));
         layers.chain(networks).chain(phases).chain([(&self.out.0, w.a)])
-    }
-
-    /// Position of a transpose in [`Weights`].
-    fn index_of(&self, m: &Matrix) -> usize {
-        let found = self.transposed().position(|(other, _)| other.at == m.at);
-        found.expect("only matrices listed in `transposed` are asked for")
-    }
-}
-
-impl Weights {
-    /// The padded values of a matrix.
-    #[inline(always)]
-    pub fn get(&self, m: &Matrix) -> &[f32] {
-        &self.forward[m.at.clone()]
-    }
-
-    /// The transpose of a matrix.
-    #[inline(always)]
-    pub fn transpose(&self, padded: &Padded, m: &Matrix) -> &[f32] {
-        &self.transposes[padded.index_of(m)]
     }
 }

@@ -1,12 +1,13 @@
 //! One window: forward through the layers, the head, and back.
 
 use super::head::{HeadScratch, HeadTile};
-use super::padded::{Padded, Weights};
+use super::padded::Padded;
 use super::phase_timer::{Phase, PhaseTimer};
 use super::tiles::{TILE, span, tiles};
 use crate::condition::Condition;
 use crate::families::wavenet::{ConditionConfig, Config};
 use crate::fused::padded::Matrix;
+use crate::fused::padded::Weights;
 use crate::fused::rows::add_rows;
 use crate::kernels::aligned::Aligned;
 use crate::kernels::panel::{add, add_scaled};
@@ -307,14 +308,14 @@ impl WindowPass<'_> {
                 add_rows(s, &mut gradient[b1.clone()], d_cond);
                 let m = (width, w.c, n);
                 multiply(s, m, &mut gradient[w1.at.clone()], Strided::transposed(inner, wide), d_cond);
-                let back = weights.transpose(padded, w1);
+                let back = weights.transpose(w1);
                 multiply(s, (n, wide, w.c), d_hidden, Strided::rows(d_cond, w.c), back);
                 tanh_backward(s, d_hidden, inner);
                 add_rows(s, &mut gradient[b0.clone()], d_hidden);
                 let m = (c.len(), wide, n);
                 let frames = Strided::transposed(&frames[span(&rows, w.f)], w.f);
                 multiply(s, m, &mut gradient[w0.at.clone()], frames, d_hidden);
-                let back = weights.transpose(padded, w0);
+                let back = weights.transpose(w0);
                 let d_frames = &mut d_frames[span(&rows, w.f)];
                 multiply(s, (n, w.f, wide), d_frames, Strided::rows(d_hidden, wide), back);
             }
