@@ -8,7 +8,7 @@ FEATURES := train,device,mpi
 # A fresh machine may be installing its updates: wait for it.
 APT := $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300
 
-.PHONY: all demo test lint limits headers rig mpi neon wasm
+.PHONY: all demo test lint limits headers rig mpi numpy neon
 
 all: headers
 	$(CARGO) build --release
@@ -18,10 +18,13 @@ demo: headers
 	$(CARGO) build --release --no-default-features --features cli,device
 	target/release/wavesynth play --condition en_allison --track en_greeting --seconds 10 --output demo.wav
 
-test: headers rig mpi
+test: headers rig mpi numpy
 	$(CARGO) test --release --workspace --features $(FEATURES)
+	tests/reference/run.sh $${CARGO_TARGET_DIR:-target}/release/wavesynth
+	$(CARGO) test --release --no-default-features --features cli --test cli
 	tests/links.sh
-	@$(MAKE) --no-print-directory neon wasm
+	@$(MAKE) --no-print-directory neon
+	@tests/wasm.sh
 
 # The kernels for aarch64 compile, here too. tests/aarch64.sh runs them under emulation.
 ARM := aarch64-unknown-linux-gnu
@@ -29,13 +32,6 @@ neon:
 	@if command -v rustup >/dev/null && rustup target add $(ARM); then \
 	  RUSTFLAGS="-D warnings" $(CARGO) check -p wavesynth-models --tests --no-default-features --target $(ARM); \
 	else echo "NOT CHECKED: the NEON kernels, for want of rustup or of its target $(ARM)"; fi
-
-# The library compiles for browsers. tests/wasm.sh runs it in Node.
-WASM := wasm32-unknown-unknown
-wasm:
-	@if command -v rustup >/dev/null && rustup target add $(WASM); then \
-	  RUSTFLAGS="-D warnings" $(CARGO) check --lib --no-default-features --target $(WASM); \
-	else echo "NOT CHECKED: WebAssembly, for want of rustup or of its target $(WASM)"; fi
 
 # What a change must also pass before it is proposed.
 lint: headers mpi
@@ -61,3 +57,8 @@ rig:
 mpi:
 	@{ command -v mpirun && command -v mpicc && ls /usr/lib/llvm-*/lib/libclang*.so*; } >/dev/null 2>&1 || \
 	  { $(APT) update -qq && $(APT) install -y -qq --no-install-recommends openmpi-bin libopenmpi-dev libclang-dev; }
+
+# For the reading of docs/formats.md by another program.
+numpy:
+	@python3 -c 'import numpy' 2>/dev/null || /usr/bin/python3 -c 'import numpy' 2>/dev/null || \
+	  { $(APT) update -qq && $(APT) install -y -qq --no-install-recommends python3-numpy; }

@@ -17,19 +17,24 @@ mod npy;
 mod output;
 #[cfg(feature = "device")]
 mod play;
+#[cfg(feature = "device")]
+mod quiet;
 mod render;
 mod sample;
 #[cfg(feature = "train")]
 mod train;
 
-use anyhow::Result;
-use clap::{Parser, Subcommand};
+use anyhow::{Context, Result};
+use clap::{CommandFactory, Parser, Subcommand};
+use clap_complete::Shell;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use wavesynth::ranks::Ranks;
 
 /// A neural synthesizer: learns from recordings and generates sound sample by sample in real time; learns texts, too.
 #[derive(Parser)]
-#[command(name = "wavesynth", version, arg_required_else_help = true, disable_help_subcommand = true)]
+#[command(name = "wavesynth", version, arg_required_else_help = true)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -66,6 +71,45 @@ enum Command {
     /// List sound devices
     #[cfg(feature = "device")]
     Devices(devices::Args),
+    /// Print what makes a shell complete commands and options
+    Completions {
+        /// The shell
+        #[arg(value_enum)]
+        shell: Shell,
+    },
+    /// Write man pages, one for each command
+    Man {
+        /// Folder to write into
+        #[arg(value_name = "DIR")]
+        folder: PathBuf,
+    },
+    /// Not in this build, which lacks the feature `device`: play a voice through a sound device
+    #[cfg(not(feature = "device"))]
+    Play(Lacking),
+    /// Not in this build, which lacks the feature `device`: list sound devices
+    #[cfg(not(feature = "device"))]
+    Devices(Lacking),
+    /// Not in this build, which lacks the feature `train`: learn a voice or a text model
+    #[cfg(not(feature = "train"))]
+    Train(Lacking),
+}
+
+/// The arguments of a command that this build lacks, whatever they are.
+#[derive(Debug, clap::Args)]
+#[command(disable_help_flag = true)]
+struct Lacking {
+    /// Not read
+    #[arg(hide = true, trailing_var_arg = true, allow_hyphen_values = true)]
+    _any: Vec<OsString>,
+}
+
+/// What this build lacks, and what brings it.
+#[allow(dead_code, reason = "a build with every feature lacks nothing")]
+fn lacks<T>(what: &str, feature: &str) -> Result<T> {
+    usage!(
+        "{what}: this program was built without the feature `{feature}`; build it with `cargo build --release \
+         --features {feature}`"
+    )
 }
 
 /// A request that makes no sense as typed: exit status 2, where other failures give 1.
@@ -104,6 +148,14 @@ pub fn main() -> ExitCode {
         Command::Info(a) => info::run(a),
         #[cfg(feature = "device")]
         Command::Devices(a) => devices::run(a),
+        Command::Completions { shell } => completions(shell),
+        Command::Man { folder } => man(&folder),
+        #[cfg(not(feature = "device"))]
+        Command::Play(_) => lacks("play", "device"),
+        #[cfg(not(feature = "device"))]
+        Command::Devices(_) => lacks("devices", "device"),
+        #[cfg(not(feature = "train"))]
+        Command::Train(_) => lacks("train", "train"),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -154,13 +206,40 @@ fn refuse(e: &clap::Error) -> ExitCode {
             ExitCode::from(2)
         }
         _ => {
-            let text = e.to_string();
-            // clap's first paragraph says what is wrong; the rest repeats the usage.
-            let first = text.split("\n\n").next().unwrap_or(&text);
-            eprintln!("{}; see `wavesynth --help`", one_line(first));
+            let command = command_of(std::env::args_os().skip(1));
+            eprintln!("{}; see `{command} --help`", with_hints(&e.to_string()));
             ExitCode::from(2)
         }
     }
+}
+
+/// What is wrong and clap's hints on one line, without the usage that clap repeats.
+fn with_hints(text: &str) -> String {
+    let parts = text.split("\n\n").enumerate();
+    let said = parts.filter(|(i, part)| *i == 0 || part.trim_start().starts_with("tip:"));
+    said.map(|(_, part)| one_line(part)).collect::<Vec<_>>().join("; ")
+}
+
+/// The command that `args` name, as far as it is one.
+fn command_of(args: impl Iterator<Item = OsString>) -> String {
+    let (mut command, mut path) = (Cli::command(), String::from("wavesynth"));
+    for arg in args {
+        let Some(sub) = command.find_subcommand(&arg).cloned() else { break };
+        path = format!("{path} {}", sub.get_name());
+        command = sub;
+    }
+    path
+}
+
+fn completions(shell: Shell) -> Result<()> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "wavesynth", &mut script);
+    output::text(String::from_utf8(script)?.trim_end())
+}
+
+fn man(folder: &Path) -> Result<()> {
+    std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
+    clap_mangen::generate_to(Cli::command(), folder).with_context(|| folder.display().to_string())
 }
 
 /// An error and its causes, each printed once: many an error already quotes its cause.
@@ -183,7 +262,6 @@ fn one_line(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
 
     #[test]
     fn the_definition_is_consistent() {
@@ -196,5 +274,44 @@ mod tests {
         let e = anyhow::Error::from(io).context("cannot read a: no such thing").context("model");
         assert_eq!(causes(&e), "model: cannot read a: no such thing");
         assert_eq!(one_line("a\n  b:\tc \n"), "a b: c");
+    }
+
+    /// `command` and all below it, each with its path.
+    fn walk(command: &clap::Command, path: &[String], visit: &mut dyn FnMut(&clap::Command, &[String])) {
+        visit(command, path);
+        for sub in command.get_subcommands().filter(|c| c.get_name() != "help") {
+            walk(sub, &[path, &[sub.get_name().to_string()]].concat(), visit);
+        }
+    }
+
+    #[test]
+    fn every_command_and_every_option_explains_itself() {
+        let mut count = 0;
+        walk(&Cli::command(), &["wavesynth".into()], &mut |command, path| {
+            count += 1;
+            assert!(command.get_about().is_some(), "{path:?} says nothing of itself");
+            for arg in command.get_arguments().filter(|a| !a.is_hide_set()) {
+                assert!(arg.get_help().is_some(), "{path:?}: {} says nothing of itself", arg.get_id());
+            }
+            if !command.is_disable_help_flag_set() {
+                let asked = [path, &["--help".to_string()]].concat();
+                let help = Cli::command().try_get_matches_from(asked).unwrap_err();
+                assert_eq!(help.kind(), clap::error::ErrorKind::DisplayHelp, "{path:?}");
+                assert!(help.to_string().contains("Usage: wavesynth"), "{path:?}");
+            }
+        });
+        assert!(count > 25, "{count} commands");
+    }
+
+    #[test]
+    fn hints_of_clap_are_kept_and_name_the_command() {
+        let wrong = |args: &[&str]| with_hints(&Cli::try_parse_from(args).err().unwrap().to_string());
+        assert!(wrong(&["wavesynth", "rendr"]).contains("tip: a similar subcommand exists: 'render'"));
+        assert!(
+            wrong(&["wavesynth", "render", "--sed", "1"])
+                .contains("tip: a similar argument exists: '--seed'")
+        );
+        let args = ["condition", "list", "--x"].map(OsString::from);
+        assert_eq!(command_of(args.into_iter()), "wavesynth condition list");
     }
 }

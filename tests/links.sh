@@ -33,7 +33,7 @@ for cli in '' cli; do
     for device in '' device; do
       features=$(echo "$cli,$train,$device" | sed 's/,,*/,/g; s/^,//; s/,$//')
       linked=$(links wavesynth "$features")
-      wants "$features" "$linked" cli clap clap_builder colorous cpu-time crossterm ctrlc indicatif plotters png
+      wants "$features" "$linked" cli clap clap_builder clap_complete clap_mangen colorous cpu-time crossterm ctrlc indicatif npyz plotters png
       wants "$features" "$linked" train candle-core candle-nn gemm sha2 tokenizers toml
       wants "$features" "$linked" device alsa cpal thread-priority
       wants "$features" "$linked" 'cli train' rayon
@@ -42,7 +42,7 @@ for cli in '' cli; do
 done
 
 engine=$(links wavesynth-models '')
-wants '' "$engine" train candle-core gemm rayon tokenizers
+wants '' "$engine" train candle-core candle-nn gemm rayon tokenizers
 audio=$(links wavesynth-audio device)
 wants device "$audio" device alsa cpal
 wants device "$audio" train candle-core wavesynth-models

@@ -240,6 +240,16 @@ pub trait Objective: Send + Sync {
         grads: Option<&mut [f32]>,
     ) -> Result<f64, ObjectiveError>;
 
+    /// The parameters of every row's distribution [T, P], row by row, of one window; `None` where the fused layers compute
+    /// the loss, which never hold them all.
+    ///
+    /// # Errors
+    /// A window that does not fit the model.
+    fn parameters(&self, params: &[f32], window: &Window) -> Result<Option<Vec<f32>>, ObjectiveError> {
+        let _ = (params, window);
+        Ok(None)
+    }
+
     /// Bytes that one call with gradients will hold at its peak, parameters and gradients left out.
     fn peak_bytes(&self, windows: usize, window_len: usize, threads: usize) -> usize;
 

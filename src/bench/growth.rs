@@ -2,6 +2,7 @@
 
 use super::machine::median;
 use super::{Grain, Subject, exact_percentiles, measure, run, started};
+use crate::progress::Progress;
 use crate::synth::without_denormals;
 use anyhow::Result;
 use serde::Serialize;
@@ -73,11 +74,13 @@ pub fn growth(isa: Isa, seconds: f64, longest: f64) -> Result<Vec<GrowthRow>> {
         .map(|(vary, _, config, _)| Subject::random(vary, config, Dtype::F32, isa))
         .collect::<Result<Vec<_>>>()?;
     let mut times = vec![Vec::new(); points.len()];
+    let bar = Progress::new((ROUNDS * points.len()) as u64, "measuring {wide_bar} {percent} %");
     let mut rows = Vec::new();
     for round in 0..ROUNDS {
         for (i, (subject, (vary, value, _, streams))) in subjects.iter().zip(&points).enumerate() {
             let seconds = seconds / (ROUNDS * streams) as f64;
             let row = measure(subject, seconds, Grain::Block(BLOCK), *streams);
+            bar.inc(1);
             times[i].push(row.ns_per_symbol.p50);
             if round == 0 {
                 rows.push(GrowthRow {
@@ -92,6 +95,7 @@ pub fn growth(isa: Isa, seconds: f64, longest: f64) -> Result<Vec<GrowthRow>> {
             }
         }
     }
+    bar.finish();
     for (row, times) in rows.iter_mut().zip(times) {
         row.ns_per_symbol = median(times.into_iter());
     }

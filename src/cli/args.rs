@@ -26,7 +26,7 @@ const DEFAULT_SECONDS: f64 = 10.0;
 /// Which model, run how.
 #[derive(Debug, Args)]
 pub struct ModelArgs {
-    /// Checkpoint, or `voice`, `music` or `text` for a shipped one [default: voice, for sample text]
+    /// Checkpoint, the folder of a run, or `voice`, `music` or `text` for a shipped one [default: voice]
     #[arg(short, long, value_name = "MODEL")]
     model: Option<PathBuf>,
     /// Type of the weights in memory: f32, f16 or i8 [default: the file's own]
@@ -184,14 +184,19 @@ pub fn stats_like(speakers: &[SpeakerSection], like: &Path) -> Result<SpeakerSta
     })
 }
 
+/// `arg`, whose help has `new` in place of `old`: a default that is another one for the command at hand.
+pub fn instead(arg: clap::Arg, old: &str, new: &str) -> clap::Arg {
+    let help = arg.get_help().map(ToString::to_string).unwrap_or_default();
+    arg.help(help.replace(old, new))
+}
+
 /// How symbols are drawn.
 #[derive(Debug, Args)]
 pub struct SamplingArgs {
     /// Seed of the uniform numbers: equal seeds give equal bytes
     #[arg(long, value_name = "N", default_value_t = 0, allow_negative_numbers = true)]
     pub seed: u64,
-    /// Divides the logits: below 1 less random, above 1 more, 0 always the likeliest symbol [default: 0.9 for a voice
-    /// that begins with a track, else 1]
+    /// Divides the logits: below 1 less random, above 1 more, 0 always the likeliest symbol [default: 1]
     #[arg(long, value_name = "T", allow_negative_numbers = true)]
     temperature: Option<f32>,
     /// Draw among the K likeliest symbols only; 0 means all
@@ -219,6 +224,7 @@ impl SamplingArgs {
 
 /// How a voice draws its samples.
 #[derive(Debug, Args)]
+#[command(mut_arg("temperature", |a| instead(a, "[default: 1]", "[default: 0.9 with a track, else 1]")))]
 pub struct PolicyArgs {
     #[command(flatten)]
     sampling: SamplingArgs,

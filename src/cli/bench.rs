@@ -39,6 +39,9 @@ enum Measurement {
     /// Samples per second of training, where the time goes, memory
     #[cfg(feature = "train")]
     Train(train::Args),
+    /// Not in this build, which lacks the feature `train`: speed of training
+    #[cfg(not(feature = "train"))]
+    Train(super::Lacking),
     /// How near each shape comes to what this machine allows
     Limits(limits::Args),
     /// Time per sample against layers, channels, dilation, length and streams
@@ -56,6 +59,8 @@ pub fn run(args: Args) -> Result<()> {
         Measurement::Throughput(a) => a.run(Grain::Block(BLOCK)),
         #[cfg(feature = "train")]
         Measurement::Train(a) => train::run(a),
+        #[cfg(not(feature = "train"))]
+        Measurement::Train(_) => super::lacks("bench train", "train"),
         Measurement::Allreduce(a) => allreduce::run(&a),
         Measurement::Limits(a) => limits::run(a),
         Measurement::Growth(a) => growth::run(a),

@@ -8,6 +8,7 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use wavesynth::bench::plot;
+use wavesynth::progress::Progress;
 use wavesynth::text::TextModel;
 use wavesynth::text::compare::{CompareRow, Exposure, exposure, row};
 use wavesynth_models::in_file::AtPath;
@@ -61,6 +62,7 @@ pub fn run(args: Args) -> Result<()> {
     ensure!(!text.is_empty(), "{name}: the file is empty");
     let judge = args.judge.as_ref().map(open).transpose()?;
     let mut report = Report { text_symbols: 0, rows: Vec::new(), exposure: Vec::new() };
+    let bar = Progress::new(args.models.len() as u64, "comparing {wide_bar} {pos}/{len} models");
     for path in &args.models {
         let model = open(path)?;
         let symbols = model.tokenizer.encode(&text, &name)?;
@@ -78,7 +80,9 @@ pub fn run(args: Args) -> Result<()> {
         }
         report.text_symbols = symbols.len();
         report.rows.push(row(called, &model, &symbols).with_context(|| name.clone())?);
+        bar.inc(1);
     }
+    bar.finish();
     if let Some(path) = &args.plot {
         let svg = plot::exposure(&report.exposure)?;
         output::whole_file(path, |w| Ok(w.write_all(svg.as_bytes())?))?;

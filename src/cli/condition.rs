@@ -27,6 +27,9 @@ enum Command {
     /// Learn a new speaker's vector from recordings; the voice itself stays as it is
     #[cfg(feature = "train")]
     Enroll(enroll::Args),
+    /// Not in this build, which lacks the feature `train`: learn a new speaker's vector
+    #[cfg(not(feature = "train"))]
+    Enroll(super::Lacking),
     /// Extract the feature track of a recording, for any speaker
     Track(track::Args),
     /// Mix speaker vectors
@@ -44,6 +47,8 @@ pub fn run(args: Args) -> Result<()> {
     match args.command {
         #[cfg(feature = "train")]
         Command::Enroll(a) => enroll::run(a),
+        #[cfg(not(feature = "train"))]
+        Command::Enroll(_) => super::lacks("condition enroll", "train"),
         Command::Track(a) => track::run(a),
         Command::Mix(a) => mix::run(a),
         Command::List => list(),

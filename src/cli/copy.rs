@@ -2,7 +2,7 @@
 
 mod picture;
 
-use super::args::{ModelArgs, PolicyArgs};
+use super::args::{self, ModelArgs, PolicyArgs};
 use super::{output, usage};
 use anyhow::{Context, Result};
 use rayon::prelude::*;
@@ -20,6 +20,7 @@ use wavesynth_audio::{resample, wav};
 
 /// Copy-synthesis: render recordings from their own tracks, and measure how near the copies come
 #[derive(Debug, clap::Args)]
+#[command(mut_arg("temperature", |a| args::instead(a, "[default: 0.9 with a track, else 1]", "[default: 0.9]")))]
 pub struct Args {
     #[command(flatten)]
     model: ModelArgs,

@@ -1,6 +1,7 @@
 //! `wavesynth devices`: the sound devices.
 
 use super::output;
+use super::quiet::quietly;
 use anyhow::Result;
 use serde_json::json;
 use wavesynth_audio::device::{self, DeviceInfo};
@@ -15,7 +16,7 @@ pub struct Args {
 
 /// Runs the command.
 pub fn run(args: Args) -> Result<()> {
-    let devices = device::list()?;
+    let devices = quietly(device::list)?;
     if args.json {
         let list: Vec<_> = devices
             .iter()

@@ -1,6 +1,8 @@
 //! Live speech as conditioning: `--input`, for `play` and `render`.
 
 use super::args::{ConditionArgs, LengthArgs, stats_like};
+#[cfg(feature = "device")]
+use super::quiet::quietly;
 use super::{interrupt, usage};
 use anyhow::{Context, Result, bail};
 use crossbeam_channel::{Receiver, bounded};
@@ -246,17 +248,17 @@ fn pass_on(stream: &mut wav::WavStream<std::io::Stdin>, ring: &mut Producer) -> 
 
 #[cfg(feature = "device")]
 fn from_mic(extractor: CausalExtractor, device: Option<&str>) -> Result<Input> {
-    let input = wavesynth_audio::device::open_input(device, SAMPLE_RATE, PERIOD_MS)?;
+    let input = quietly(|| wavesynth_audio::device::open_input(device, SAMPLE_RATE, PERIOD_MS))?;
     let rate = input.rate;
     let (producer, consumer) = ring::ring(room(rate));
     let listener = Listener::stream(extractor, consumer, rate, Pace::Live)
         .with_context(|| format!("device {:?}", input.name))?;
     let period_ms = f64::from(input.period_frames) * 1000.0 / f64::from(rate);
-    let capturing = input.start(producer)?;
+    let capturing = quietly(|| input.start(producer))?;
     Ok(Input::new(listener, Kind::Mic(Mic { capturing, period_ms })))
 }
 
 #[cfg(not(feature = "device"))]
 fn from_mic(_: CausalExtractor, _: Option<&str>) -> Result<Input> {
-    usage!("--input mic: this program was built without sound devices");
+    super::lacks("--input mic", "device")
 }

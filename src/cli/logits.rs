@@ -1,14 +1,15 @@
 //! `wavesynth logits`: the network's outputs for given symbols, through either reading of the model.
 
 use super::args::{ConditionArgs, ModelArgs};
-use super::{npy, output};
+use super::{npy, output, usage};
 use anyhow::Result;
 use clap::ValueEnum;
 use serde_json::json;
 use std::path::PathBuf;
 use wavesynth::synth::{Conditioning, Forced, without_denormals};
-use wavesynth::voice::Voice;
-use wavesynth_models::ar::Symbol;
+use wavesynth::voice::{self, Voice};
+use wavesynth_models::ar::{Sampling, Symbol};
+use wavesynth_models::loaded::Loaded;
 
 /// The logits of every next symbol, as an array
 #[derive(Debug, clap::Args)]
@@ -23,7 +24,8 @@ pub struct Args {
     /// Which of the two programs computes them
     #[arg(long, value_enum, default_value_t = Evaluator::Step)]
     path: Evaluator,
-    /// Array to write: [T, classes] 32-bit floats, row t the logits of p(x_t | x_<t)
+    /// Array to write: [T, classes] 32-bit floats, row t the logits of p(x_t | x_<t); of a voice of 16 bits the parameters of
+    /// its mixture in their place
     #[arg(short, long, value_name = "OUT.npy")]
     output: PathBuf,
     /// Print the result as one JSON object on stdout
@@ -42,24 +44,43 @@ enum Evaluator {
 
 /// Runs the command.
 pub fn run(args: Args) -> Result<()> {
-    let voice = args.model.voice()?;
-    let conditioning = args.condition.conditioning(&voice)?;
-    let classes = voice.config.classes;
+    let (model, path) = args.model.load()?;
+    let likelihood = &model.config.facts().likelihood;
+    let (classes, params) = (likelihood.classes(), likelihood.params());
+    if classes == 0 {
+        usage!("{}: a model of vectors, and --symbols holds symbols", path.display());
+    }
     let symbols = npy::read_symbols(&args.symbols, classes)?;
-    let shape = [symbols.len() as u64, classes as u64];
+    let shape = [symbols.len() as u64, params as u64];
+    let voice = match model.header.sections.contains_key(voice::SECTION) {
+        true => Some(Voice::from_loaded(model.clone(), &path)?),
+        false if args.condition.is_given() => {
+            usage!("{}: no voice, so it takes no condition", path.display())
+        }
+        false => None,
+    };
+    let conditioning = voice.as_ref().map(|v| args.condition.conditioning(v)).transpose()?;
+    let given = voice.as_ref().zip(conditioning);
     match args.path {
         Evaluator::Step => npy::write::<f32>(&args.output, &shape, |push| {
-            let mut forced = Forced::new(&voice, conditioning);
-            let mut row = vec![0.0; classes];
+            let mut stream = model.generator(Sampling::default());
+            let mut forced = given.map(|(voice, conditioning)| Forced::new(voice, conditioning));
+            let mut row = vec![0.0; params];
             without_denormals(|| {
                 symbols.iter().try_for_each(|&x| {
-                    forced.parameters(x, &mut row);
+                    match &mut forced {
+                        Some(forced) => forced.parameters(x, &mut row),
+                        None => stream.parameters(x.into(), &mut row),
+                    }
                     Ok(row.iter().copied().try_for_each(&mut *push)?)
                 })
             })
         })?,
         Evaluator::Graph => {
-            let rows = graph(&args.model, &voice, conditioning, &symbols)?;
+            let rows = match given {
+                Some((voice, conditioning)) => graph(&args.model, voice, conditioning, &symbols)?,
+                None => unconditioned_graph(&args.model, &model, &symbols)?,
+            };
             npy::write::<f32>(&args.output, &shape, |push| Ok(rows.into_iter().try_for_each(push)?))?;
         }
     }
@@ -67,6 +88,27 @@ pub fn run(args: Args) -> Result<()> {
         output::json(&json!({ "symbols": symbols.len(), "classes": classes, "output": args.output }))?;
     }
     Ok(())
+}
+
+/// The same without a condition, of any family that has a graph.
+#[cfg(feature = "train")]
+fn unconditioned_graph(model: &ModelArgs, loaded: &Loaded, symbols: &[Symbol]) -> Result<Vec<f32>> {
+    use anyhow::Context;
+    use wavesynth::train::{config::Engine, device::Device, objective};
+    use wavesynth_models::objective::Window;
+
+    let (checkpoint, _) = model.checkpoint()?;
+    let objective = objective(&loaded.config, Engine::Graph, Device::Cpu, 0.0, &|_| true)?;
+    let start = loaded.config.facts().start;
+    let inputs = [&[start], &symbols[..symbols.len() - 1]].concat();
+    let window = Window { inputs, targets: symbols.to_vec(), ..Window::default() };
+    let params = objective.layout().flatten(&checkpoint.tensors);
+    objective.parameters(&params, &window)?.context("--path graph: the family has no plain graph")
+}
+
+#[cfg(not(feature = "train"))]
+fn unconditioned_graph(_: &ModelArgs, _: &Loaded, _: &[Symbol]) -> Result<Vec<f32>> {
+    super::lacks("--path graph", "train")
 }
 
 /// [T, classes], row by row.
@@ -99,5 +141,5 @@ fn graph(
 
 #[cfg(not(feature = "train"))]
 fn graph(_: &ModelArgs, _: &Voice, _: Conditioning, _: &[Symbol]) -> Result<Vec<f32>> {
-    anyhow::bail!("--path graph: this program was built without the feature `train`")
+    super::lacks("--path graph", "train")
 }

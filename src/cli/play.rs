@@ -7,6 +7,7 @@ mod status;
 
 use super::args::{ConditionArgs, LengthArgs, ModelArgs, PolicyArgs};
 use super::input::{Input, InputArgs};
+use super::quiet::quietly;
 use super::render::{Summary, write_all};
 use super::{interrupt, output, usage};
 use anyhow::{Result, bail};
@@ -133,7 +134,7 @@ pub fn run(args: Args) -> Result<()> {
     interrupt::watch()?;
     let request =
         device::Request { name: args.device.as_deref(), rate: voice.section.sample_rate, latency_ms };
-    let mut played = match device::open(request) {
+    let mut played = match quietly(|| device::open(request)) {
         Ok(device) => play(&voice, synth, device, length, policy, input.as_ref(), &args)?,
         // A default device that can't be opened is as good as none.
         Err(e @ (DeviceError::None(_) | DeviceError::Unusable { .. } | DeviceError::Host(_)))
@@ -180,9 +181,11 @@ fn play(
     let total = (length != Length::Track).then(|| synth.end());
     let setup = SessionSetup { device_rate, ring_samples, realtime: true };
     let session = Session::start(synth, setup, |ring| {
-        let playing = device.start(ring)?;
-        playing.play()?;
-        Ok(playing)
+        quietly(|| {
+            let playing = device.start(ring)?;
+            playing.play()?;
+            Ok(playing)
+        })
     })?;
     let mut player = Player {
         voice,

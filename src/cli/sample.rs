@@ -2,7 +2,7 @@
 
 mod series;
 
-use super::args::{ModelArgs, SamplingArgs};
+use super::args::{self, ModelArgs, SamplingArgs};
 use super::usage;
 use anyhow::{Context, Result};
 use std::io::{self, IsTerminal, Read, Write};
@@ -14,6 +14,7 @@ use wavesynth_models::ar::Uniforms;
 
 /// Write text on from a prompt, symbol by symbol, or draw sequences by a series model
 #[derive(Debug, clap::Args)]
+#[command(mut_arg("model", |a| args::instead(a, "[default: voice]", "[default: text]")))]
 pub struct Args {
     #[command(flatten)]
     model: ModelArgs,
@@ -71,25 +72,29 @@ pub fn run(args: Args) -> Result<()> {
     let mut out = io::stdout().lock();
     let mut text = Utf8Stream::default();
     let mut last = '\n';
-    let mut write = |text: &str| -> Result<()> {
+    // A person reads text; a file or a pipe gets the bytes of a model of bytes as they are.
+    let raw = tokenizer.unit() == "byte" && !io::stdout().is_terminal();
+    let mut write = |bytes: &[u8], text: &str| -> Result<()> {
         last = text.chars().next_back().unwrap_or(last);
-        out.write_all(text.as_bytes())?;
+        out.write_all(if raw { bytes } else { text.as_bytes() })?;
         Ok(out.flush()?)
     };
     without_denormals(|| -> Result<()> {
         let mut stream = model.generator(sampling);
         for &x in &symbols {
             stream.score(x.into());
-            let text = text.push(tokenizer.bytes(x));
+            let bytes = tokenizer.bytes(x);
+            let text = text.push(bytes);
             if !args.no_echo {
-                write(&text)?;
+                write(bytes, &text)?;
             }
         }
         let mut uniforms = Uniforms::new(args.sampling.seed);
         for _ in 0..args.length.unwrap_or(500) {
-            write(&text.push(tokenizer.bytes(stream.next(uniforms.next_uniform()))))?;
+            let bytes = tokenizer.bytes(stream.next(uniforms.next_uniform()));
+            write(bytes, &text.push(bytes))?;
         }
-        write(&text.finish())
+        write(&[], &text.finish())
     })?;
     // The shell's prompt gets a line of its own; a file or a pipe gets what the model wrote and nothing else.
     if last != '\n' && io::stdout().is_terminal() {

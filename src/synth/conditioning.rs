@@ -83,11 +83,7 @@ impl Conditioning {
         if let Some(path) = &track {
             let path = path.as_ref();
             let condition = lookup::track(path)?;
-            ensure!(
-                condition.track.is_some(),
-                "{}: holds no track; its speaker belongs into --condition",
-                path.display()
-            );
+            ensure!(condition.track.is_some(), "{}: holds no track, only a speaker", path.display());
             let track = Self::new(voice, &condition, path)?;
             ensure!(track.has_track(), "{}: this voice takes no track", path.display());
             // The track file's own speaker does not matter where another is named.

@@ -271,7 +271,9 @@ mod bpe {
     use super::*;
 
     pub fn learn(_: usize, _: &str) -> Result<Tokenizer> {
-        anyhow::bail!("byte-pair encoding: this program was built without the feature `bpe`")
+        anyhow::bail!(
+            "byte-pair encoding: this program was built without the feature `bpe`; build it with --features bpe"
+        )
     }
 
     pub fn from_json(_: &serde_json::Value) -> Result<Tokenizer> {

@@ -213,7 +213,8 @@ pub struct Train {
     pub checkpoint_every_minutes: f64,
     /// Folder of checkpoint, state and log; `runs/` and the run file's name when left out.
     pub out: Option<PathBuf>,
-    /// A checkpoint whose weights the run starts from, in place of random ones. Its speakers need not be the run's: those
+    /// A checkpoint whose weights the run starts from, in place of random ones: its path, a run's folder, or a shipped
+    /// model's name. Its speakers need not be the run's: those
     /// of the same name keep their vectors, others begin with the mean of all. Nor need its channels be as many: where
     /// the run has more, the new ones change nothing at first.
     pub start_from: Option<PathBuf>,

@@ -13,6 +13,7 @@ use super::speech::Speech;
 use super::state::TrainingState;
 use super::text::TextSource;
 use super::units;
+use crate::lookup;
 use crate::ranks::Ranks;
 use anyhow::{Context, Result, ensure};
 use std::path::{Path, PathBuf};
@@ -45,6 +46,15 @@ pub fn objective(
         .with_context(|| format!("family {}: counted, not trained by steps", config.family()))
 }
 
+/// Checks that a run could be written into `folder`, without making it.
+fn writable(folder: &Path) -> Result<()> {
+    let there = folder.ancestors().find(|f| f.exists()).unwrap_or(Path::new("."));
+    let there = if there.as_os_str().is_empty() { Path::new(".") } else { there };
+    tempfile::Builder::new().prefix(".wavesynth-").tempfile_in(there).map(drop).with_context(|| {
+        format!("train.out {}: nothing can be written into {}", folder.display(), there.display())
+    })
+}
+
 /// A run, without what its steps change.
 pub struct RunSetup<'a> {
     /// The ranks that take part in it.
@@ -70,6 +80,10 @@ impl<'a> RunSetup<'a> {
         ranks.same(text.as_bytes(), "run file")?;
         // Before hours of recordings are read.
         device.open()?;
+        if let Some(path) = &run.train().start_from {
+            lookup::checkpoint(path).context("train.start_from")?;
+        }
+        writable(&out)?;
         let source: Box<dyn Source> = match &run {
             Run::Voice(run) => Box::new(Speech::open(run, ranks)?),
             Run::Text(run) => Box::new(TextSource::open(run, ranks)?),
@@ -155,7 +169,7 @@ impl<'a> RunSetup<'a> {
         let params = match &self.train().start_from {
             None => layout.init(self.train().seed),
             Some(path) => {
-                let mut file = Checkpoint::read(path).context("train.start_from")?;
+                let (mut file, _) = lookup::checkpoint(path).context("train.start_from")?;
                 let changed = self.source.adopt(&mut file, path).context("train.start_from")?;
                 if let Some(changed) = changed.filter(|_| self.ranks.is_first()) {
                     eprintln!("train.start_from {}: {changed}", path.display());

@@ -1,5 +1,6 @@
 //! The built program, as scripts and people use it, with a small voice of random weights.
 
+mod commands;
 #[path = "../common/mod.rs"]
 mod common;
 mod input;
@@ -47,44 +48,6 @@ pub fn read_npy<T: npyz::Deserialize>(folder: &Folder, name: &str) -> (Vec<u64>,
     let bytes = std::fs::read(folder.path(name)).unwrap();
     let npy = npyz::NpyFile::new(&bytes[..]).unwrap();
     (npy.shape().to_vec(), npy.into_vec().unwrap())
-}
-
-#[test]
-fn every_command_explains_itself() {
-    let f = Folder::new();
-    let commands = [
-        "",
-        "play",
-        "render",
-        "sample",
-        "condition",
-        "condition enroll",
-        "condition list",
-        "condition track",
-        "condition mix",
-        "condition info",
-        "train",
-        "eval",
-        "copy",
-        "compare",
-        "logits",
-        "bench",
-        "bench latency",
-        "bench throughput",
-        "bench limits",
-        "bench growth",
-        "bench shapes",
-        "bench allreduce",
-        "convert",
-        "info",
-        "devices",
-    ];
-    for command in commands {
-        let help = String::from_utf8(f.ok(&format!("{command} --help"))).unwrap();
-        assert!(help.contains("Usage: wavesynth"), "{command}: {help}");
-    }
-    assert!(String::from_utf8(f.ok("--version")).unwrap().starts_with("wavesynth "));
-    assert_eq!(f.run("").status.code(), Some(2));
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use super::common::{self, Folder};
 use super::{number, read_npy, refuses, write_npy};
 
+#[cfg(feature = "train")]
 #[test]
 fn logits_agree_between_step_and_graph() {
     let f = Folder::new();

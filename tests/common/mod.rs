@@ -85,8 +85,13 @@ pub fn checkpoint(config: &Config) -> Checkpoint {
 
 /// A model of text, which is no voice.
 pub fn char_rnn() -> Checkpoint {
+    text_model(30)
+}
+
+/// The same with so many symbols.
+pub fn text_model(classes: usize) -> Checkpoint {
     let config = char_rnn::Config {
-        classes: 30,
+        classes,
         start: 3,
         cell: char_rnn::Cell::Lstm,
         hidden: 12,

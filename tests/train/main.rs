@@ -9,6 +9,7 @@ mod memory;
 #[cfg(feature = "mpi")]
 mod ranks;
 mod resume;
+mod run_files;
 mod runs;
 mod series;
 mod text;

@@ -133,6 +133,21 @@ impl<F: GraphFamily> Objective for GraphObjective<F> {
         scalar(&loss)
     }
 
+    fn parameters(
+        &self,
+        params: &[f32],
+        window: &Window,
+    ) -> std::result::Result<Option<Vec<f32>>, ObjectiveError> {
+        let windows = std::slice::from_ref(window);
+        let t = self.family.check(windows, &[Vec::new()])?;
+        let vars = Variables::new(&self.layout, params, &self.device)?;
+        let padded = PaddedBatch::new(windows, t, &self.family.facts().likelihood, &self.device)?;
+        let (start, device) = (self.start(&[Vec::new()])?, &self.device);
+        let read = Batch { windows, inputs: &padded.inputs, start, dropout: None, device };
+        let (parameters, _) = self.family.logits(vars.tensors(), &read)?;
+        Ok(Some(parameters.flatten_all()?.to_vec1()?))
+    }
+
     fn peak_bytes(&self, windows: usize, window_len: usize, _threads: usize) -> usize {
         self.family.peak_bytes(windows, window_len)
     }

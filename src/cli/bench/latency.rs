@@ -5,6 +5,7 @@ use crate::cli::{output, usage};
 use anyhow::Result;
 use std::fmt::Write;
 use wavesynth::bench::{EngineRow, Grain, change_to_sound, measure};
+use wavesynth::progress::Progress;
 
 const MAX_STREAMS: usize = 256;
 
@@ -49,14 +50,18 @@ pub fn run(args: Args, grain: Grain, streams: usize) -> Result<()> {
         usage!("--latency {}: wanted 5 to 2000", args.latency);
     }
     let mut rows = Vec::new();
-    for subject in args.subject.get()? {
+    let subjects = args.subject.get()?;
+    let bar = Progress::new(subjects.len() as u64, "measuring {wide_bar} {pos}/{len} shapes");
+    for subject in subjects {
         let mut row = measure(&subject, args.seconds, grain, streams);
         if let (Grain::Symbol, Some(voice)) = (grain, &subject.voice) {
             row.latency_ms = args.latency;
             row.change_to_sound_ms = change_to_sound(voice, args.latency)?;
         }
         rows.push(row);
+        bar.inc(1);
     }
+    bar.finish();
     if args.json { output::json(&rows) } else { output::text(&table(&rows)) }
 }
 

@@ -8,6 +8,7 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::PathBuf;
 use wavesynth::bench::{LimitRow, Limits, Machine, plot};
+use wavesynth::progress::Progress;
 use wavesynth_models::weights::Dtype;
 
 #[derive(Debug, clap::Args)]
@@ -36,9 +37,13 @@ pub fn run(args: Args) -> Result<()> {
     let subjects: Vec<_> =
         dtypes.into_iter().map(|d| args.subject.stored_as(Some(d))).collect::<Result<_>>()?;
     let mut limits = Limits::of(isa);
+    let bar =
+        Progress::new(subjects.iter().flatten().count() as u64, "measuring {wide_bar} {pos}/{len} shapes");
     for subject in subjects.iter().flatten() {
         limits.add(subject, isa, args.seconds);
+        bar.inc(1);
     }
+    bar.finish();
     if let Some(path) = &args.plot {
         let svg = plot::limits(&limits)?;
         output::whole_file(path, |w| Ok(w.write_all(svg.as_bytes())?))?;

@@ -8,6 +8,7 @@ use rayon::prelude::*;
 use std::f64::consts::LN_2;
 use std::io::IsTerminal;
 use std::path::Path;
+use wavesynth::progress::Progress;
 use wavesynth::synth::without_denormals;
 use wavesynth::text::{TextModel, Utf8Stream};
 use wavesynth_models::ar::Symbol;
@@ -29,15 +30,18 @@ pub fn run(args: &Args, model: Loaded, path: &Path) -> Result<()> {
         usage!("--surprise and --json both want stdout; --per-symbol writes the numbers into a file");
     }
     let model = TextModel::from_loaded(model, path)?;
+    let bar = Progress::new(args.inputs.len() as u64, "{wide_bar} {pos}/{len} inputs");
     let read = |path: &std::path::PathBuf| {
         let name = path.display().to_string();
         let text = std::fs::read(path).with_context(|| name.clone())?;
         ensure!(!text.is_empty(), "{name}: the file is empty");
         let symbols = model.tokenizer.encode(&text, &name)?;
         let nats = without_denormals(|| model.score(&symbols));
+        bar.inc(1);
         Ok(Scored { symbols, nats, bytes: text.len() })
     };
     let scored: Vec<Scored> = args.inputs.par_iter().map(read).collect::<Result<_>>()?;
+    bar.finish();
     if let Some(path) = &args.per_symbol {
         let n = scored.iter().map(|h| h.nats.len() as u64).sum();
         npy::write::<f32>(path, &[n], |push| {
