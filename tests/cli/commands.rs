@@ -109,7 +109,7 @@ fn a_command_that_needs_the_trainer_names_its_feature() {
 #[test]
 fn a_command_that_needs_a_device_names_its_feature() {
     let f = Folder::new();
-    for command in ["play --condition en_allison", "devices --json", "render --input mic -o a.wav"] {
+    for command in ["play --condition en_allison", "devices --json"] {
         refuses(&f, command, 2, &["--features device"]);
     }
 }

@@ -1,7 +1,9 @@
 //! logits, eval, bench, info.
 
 use super::common::{self, Folder};
-use super::{number, read_npy, refuses, write_npy};
+#[cfg(feature = "train")]
+use super::write_npy;
+use super::{number, read_npy, refuses};
 
 #[cfg(feature = "train")]
 #[test]

@@ -2,7 +2,6 @@
 
 use super::common::Folder;
 use super::{number, read_npy, refuses, write_npy};
-use serde_json::Value;
 use std::io::Read;
 use std::process::Stdio;
 
@@ -132,7 +131,7 @@ fn uniforms_and_codes_replay_a_render() {
     refuses(&f, &format!("{plain} ann.bin"), 1, &["ann.bin", ".npy"]);
 }
 
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", feature = "device"))]
 #[test]
 fn play_without_a_device_writes_the_same_seconds() {
     let f = Folder::new();
@@ -142,7 +141,7 @@ fn play_without_a_device_writes_the_same_seconds() {
     assert!(out.status.success(), "{message}");
     assert!(message.starts_with("no output device") && message.contains("wavesynth-play.wav"), "{message}");
     assert_eq!(message.lines().count(), 1, "{message}");
-    let v: Value = serde_json::from_slice(&out.stdout).unwrap();
+    let v: serde_json::Value = serde_json::from_slice(&out.stdout).unwrap();
     assert_eq!((number(&v, "samples"), number(&v, "underruns")), (4000.0, 0.0));
     f.ok("render -m voice.safetensors --condition both.bin --seed 4 -o want.wav");
     let read = |name| std::fs::read(f.path(name)).unwrap();
