@@ -1,8 +1,20 @@
 //! wavesynth: a neural synthesizer. It learns from recordings and generates speech, singing and music sample by sample in
 //! real time; it learns from texts, too.
 //!
-//! Everything is p(x) = Π p(x_t | x_<t, c): one network gives every factor. Generation draws one symbol at a time and
+//! Everything is p(x) = Π p(x_t | x_<t, c): one network gives every factor. Generation draws one value at a time and
 //! keeps what it would otherwise compute again. Training reads a whole sequence at once, with the truth as input.
+//!
+//! Four choices are independent of each other, and a fifth is outside the core:
+//!
+//! | choice | is | where |
+//! |---|---|---|
+//! | family | the network that gives the factor | [`models::families`] |
+//! | likelihood | what its outputs mean: a softmax, Gaussians, logistics | [`models::likelihood`] |
+//! | order | which variable each step fills | [`models::order`] |
+//! | condition | c: a speaker's vector, a class, frames of features | [`models::condition`] |
+//! | front end | where frames come from while sound is made | [`synth::FrameSource`]: a track, live speech |
+//!
+//! Three kinds of data use them: sound ([`Voice`]), text ([`text`]), and sequences of vectors ([`series`]).
 //!
 //! # Playing and rendering
 //!
@@ -14,8 +26,8 @@
 //!    file     <---------------------+
 //! ```
 //!
-//! In place of the condition's track, [`synth::Listener`] makes the frames from a recording, a pipe or a microphone, as
-//! the sound comes in.
+//! A front end gives the frames: the condition's track or, as the sound comes in, [`synth::Listener`], which makes them
+//! from a recording, a pipe or a microphone.
 //!
 //! [`synth::Synth`] is the first three lines: one voice, one condition or several as layers, blocks of PCM out, no
 //! threads. `render` pulls blocks from it into a file, and makes many files from a [`synth::Ensemble`], whose streams
@@ -33,11 +45,10 @@
 //! # Training
 //!
 //! ```text
-//! recordings, text -> windows [B, T+1] -> Objective::loss -> AdamW -> checkpoint -> the same loader -> engine
+//! recordings, text, series -> windows [B, T+1] -> Objective::loss -> AdamW -> checkpoint -> the same loader -> engine
 //! ```
 //!
-//! [`text`] is the same for characters, bytes and pairs of them: the same models and trainer, symbols to stdout in place
-//! of a sound device. The engine does the held-out evaluation, so the two readings of a model are compared at every
+//! The engine does the held-out evaluation, so the two readings of a model are compared at every
 //! evaluation. Several processes ([`ranks`]) can share one run: each has a part of the recordings, or its own windows of
 //! a text, and they meet in one mean of the gradients a step.
 

@@ -23,6 +23,69 @@ pub struct SeriesSection {
     pub std: Vec<f32>,
 }
 
+impl SeriesSection {
+    /// Rows [T, D] in the scale of the data become rows of mean 0 and deviation 1.
+    pub fn normalise(&self, rows: &mut [f32]) {
+        for row in rows.chunks_exact_mut(self.mean.len()) {
+            for ((x, mean), std) in row.iter_mut().zip(&self.mean).zip(&self.std) {
+                *x = (*x - mean) / std;
+            }
+        }
+    }
+
+    /// Σ ln σ: −ln p of a row in the scale of the data is this much above −ln p of the normalised row.
+    pub fn log_scale(&self) -> f64 {
+        self.std.iter().map(|s| f64::from(*s).ln()).sum()
+    }
+}
+
+/// Sequences of rows, as a text file holds them: a row of numbers a line with commas between them, and an empty line
+/// behind each sequence.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sequences {
+    /// Each [T, D], T > 0, row by row.
+    pub all: Vec<Vec<f32>>,
+    /// D.
+    pub dims: usize,
+}
+
+impl Sequences {
+    /// Reads the file at `path`.
+    ///
+    /// # Errors
+    /// A file that can't be read, a line that is no row of numbers or has another count of them, or no row at all.
+    pub fn read(path: &Path) -> Result<Self> {
+        let name = path.display().to_string();
+        let text = std::fs::read_to_string(path).with_context(|| name.clone())?;
+        let (mut all, mut dims) = (vec![Vec::new()], 0);
+        for (number, line) in text.lines().enumerate() {
+            if line.trim().is_empty() {
+                all.push(Vec::new());
+                continue;
+            }
+            let at = || format!("{name}: line {} `{}`", number + 1, line.trim());
+            let row: Vec<f32> = line
+                .split(',')
+                .map(|x| x.trim().parse::<f32>().ok().filter(|x| x.is_finite()))
+                .collect::<Option<_>>()
+                .with_context(|| format!("{}: wanted numbers with commas between them", at()))?;
+            ensure!(
+                dims == 0 || row.len() == dims,
+                "{}: {} numbers, the lines before it have {dims}",
+                at(),
+                row.len()
+            );
+            dims = row.len();
+            if let Some(last) = all.last_mut() {
+                last.extend(row);
+            }
+        }
+        all.retain(|rows| !rows.is_empty());
+        ensure!(!all.is_empty(), "{name}: no row of numbers in it");
+        Ok(Self { all, dims })
+    }
+}
+
 /// A model that draws sequences of vectors.
 pub struct SeriesModel {
     /// The model, packed.
@@ -37,26 +100,25 @@ pub fn is_series(header: &Header) -> bool {
 }
 
 impl SeriesModel {
-    /// Takes a model that was loaded already as a series model; `path` is used in errors only.
+    /// Takes a model that was loaded already as a series model.
     ///
     /// # Errors
     /// No such section, or one that does not fit the model.
-    pub fn from_loaded(model: Loaded, path: &Path) -> Result<Self> {
-        let path = path.display();
+    pub fn from_loaded(model: Loaded) -> Result<Self> {
         let section = model.header.sections.get(SECTION);
-        let section = section.with_context(|| format!("{path}: its header has no `{SECTION}` section"))?;
-        let section: SeriesSection = serde_json::from_value(section.clone())
-            .with_context(|| format!("{path}: header section `{SECTION}`"))?;
+        let section = section.with_context(|| format!("its header has no `{SECTION}` section"))?;
+        let section: SeriesSection =
+            serde_json::from_value(section.clone()).with_context(|| format!("header section `{SECTION}`"))?;
         let dims = model.config.facts().likelihood.dims();
-        ensure!(dims > 0, "{path}: its likelihood is over symbols, wanted one over vectors");
+        ensure!(dims > 0, "its likelihood is over symbols, wanted one over vectors");
         ensure!(
             section.mean.len() == dims && section.std.len() == dims,
-            "{path}: `{SECTION}` has {} columns, the model {dims}",
+            "`{SECTION}` has {} columns, the model {dims}",
             section.mean.len()
         );
         let sound = section.std.iter().all(|s| s.is_normal() && *s > 0.0);
-        ensure!(sound && section.mean.iter().all(|m| m.is_finite()), "{path}: `{SECTION}` holds a bad scale");
-        ensure!((1..=1 << 24).contains(&section.rows), "{path}: `{SECTION}` has {} rows", section.rows);
+        ensure!(sound && section.mean.iter().all(|m| m.is_finite()), "`{SECTION}` holds a bad scale");
+        ensure!((1..=1 << 24).contains(&section.rows), "`{SECTION}` has {} rows", section.rows);
         Ok(Self { model, section })
     }
 

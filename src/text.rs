@@ -8,7 +8,7 @@ mod tokenizer;
 pub use stream::Utf8Stream;
 pub use tokenizer::{SECTION, Tokenizer, TokenizerKind};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use std::path::Path;
 use wavesynth_models::ar::{Sampling, Symbol};
 use wavesynth_models::kernels::Isa;
@@ -34,22 +34,18 @@ impl TextModel {
     /// # Errors
     /// As [`Loaded::open`], or a model that is no text model.
     pub fn open(path: &Path, isa: Isa) -> Result<Self> {
-        Self::from_loaded(Loaded::open(path, isa)?, path)
+        Self::from_loaded(Loaded::open(path, isa)?).with_context(|| path.display().to_string())
     }
 
-    /// Takes a model that was loaded already as a text model; `path` is used in errors only.
+    /// Takes a model that was loaded already as a text model.
     ///
     /// # Errors
     /// As [`TextModel::open`].
-    pub fn from_loaded(model: Loaded, path: &Path) -> Result<Self> {
-        let tokenizer = Tokenizer::from_header(&model.header, path)?;
+    pub fn from_loaded(model: Loaded) -> Result<Self> {
+        let tokenizer = Tokenizer::from_header(&model.header)?;
         let (classes, known) = (model.config.facts().likelihood.classes(), tokenizer.classes());
-        ensure!(classes == known, "{}: {classes} classes, its tokeniser has {known} symbols", path.display());
-        ensure!(
-            model.config.facts().condition.is_none(),
-            "{}: wants a condition, which no text has",
-            path.display()
-        );
+        ensure!(classes == known, "{classes} classes, its tokeniser has {known} symbols");
+        ensure!(model.config.facts().condition.is_none(), "wants a condition, which no text has");
         Ok(Self { model, tokenizer })
     }
 

@@ -1,7 +1,6 @@
 //! A voice: a loaded model with the audio front end that it was trained for.
 
 use crate::{lookup, text};
-use anyhow::{Context, Result, bail, ensure};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 use wavesynth_audio::pcm::Encoding;
@@ -56,47 +55,87 @@ pub struct Voice {
     pub encoding: Encoding,
 }
 
-/// The sizes of a network that makes sound; `path` is used in errors only.
+/// Why a model is no voice, or what does not fit one.
+#[derive(Debug, thiserror::Error)]
+pub enum VoiceError {
+    /// A model of text.
+    #[error("a text model, no voice; `sample` generates text with it")]
+    Text,
+    /// A family that makes no sound.
+    #[error("family `{0}`, wanted a voice (wavenet)")]
+    Family(String),
+    /// A model of something else.
+    #[error("not a voice: its header has no `{SECTION}` section")]
+    NoSection,
+    /// The header's section is not what a voice has there.
+    #[error("header section `{SECTION}`: {0}")]
+    Section(serde_json::Error),
+    /// A value of the section that no voice has.
+    #[error("{key} is {found}, wanted {wanted}")]
+    Value {
+        /// The key.
+        key: &'static str,
+        /// Its value.
+        found: f64,
+        /// What it may be.
+        wanted: &'static str,
+    },
+    /// Statistics that normalise nothing.
+    #[error("speaker {0}: its stats hold {invalid}", invalid = features::SpeakerStats::INVALID)]
+    Stats(String),
+    /// Symbols that are no samples.
+    #[error("{0} classes, a voice has 256 or 65,536")]
+    Classes(usize),
+    /// A table of another height.
+    #[error("{named} speakers named, the table has {rows}")]
+    Speakers {
+        /// In the section.
+        named: usize,
+        /// In the config.
+        rows: usize,
+    },
+    /// Features that this program does not make.
+    #[error("feature recipe `{0}`, this program makes `{recipe}`", recipe = features::RECIPE)]
+    Recipe(String),
+    /// A voice without local conditioning.
+    #[error("this voice takes no track, so it can't follow live speech")]
+    NoTrack,
+    /// A voice with other features than live speech has.
+    #[error("wants a track of {wanted}, live speech gives {found}")]
+    LiveTrack {
+        /// The voice's.
+        wanted: String,
+        /// Live speech's.
+        found: String,
+    },
+}
+
+/// The sizes of a network that makes sound.
 ///
 /// # Errors
 /// A family that makes no sound.
-pub fn wavenet_config<'a>(config: &'a FamilyConfig, path: &Path) -> Result<&'a wavenet::Config> {
-    let family = config.family();
-    let wanted = || format!("{}: family `{family}`, wanted a voice (wavenet)", path.display());
-    config.downcast().with_context(wanted)
+pub fn wavenet_config(config: &FamilyConfig) -> Result<&wavenet::Config, VoiceError> {
+    config.downcast().ok_or_else(|| VoiceError::Family(config.family().into()))
 }
 
 impl VoiceSection {
-    /// The section of a header; `path` is used in errors only.
+    /// The section of a header.
     ///
     /// # Errors
     /// No such section (a model of text or images), or a damaged one.
-    pub fn from_header(header: &Header, path: &Path) -> Result<Self> {
-        let value = header.sections.get(SECTION).with_context(|| {
-            format!("{}: not a voice: its header has no `{SECTION}` section", path.display())
-        })?;
-        let section: Self = serde_json::from_value(value.clone())
-            .with_context(|| format!("{}: header section `{SECTION}`", path.display()))?;
-        ensure!(
-            wavesynth_audio::resample::RATES.contains(&section.sample_rate),
-            "{}: sample_rate is {}, wanted 4000 to 384000",
-            path.display(),
-            section.sample_rate
-        );
-        if let Some(s) = section.speakers.iter().find(|s| s.stats.as_ref().is_some_and(|s| !s.is_valid())) {
-            bail!(
-                "{}: speaker {}: its stats hold {}",
-                path.display(),
-                s.name,
-                features::SpeakerStats::INVALID
-            );
+    pub fn from_header(header: &Header) -> Result<Self, VoiceError> {
+        let value = header.sections.get(SECTION).ok_or(VoiceError::NoSection)?;
+        let section: Self = serde_json::from_value(value.clone()).map_err(VoiceError::Section)?;
+        let value = |key, found, wanted| Err(VoiceError::Value { key, found, wanted });
+        if !wavesynth_audio::resample::RATES.contains(&section.sample_rate) {
+            return value("sample_rate", section.sample_rate.into(), "4000 to 384000");
         }
-        ensure!(
-            (0.0..1.0).contains(&section.preemphasis),
-            "{}: preemphasis is {}, wanted 0 up to below 1",
-            path.display(),
-            section.preemphasis
-        );
+        if let Some(s) = section.speakers.iter().find(|s| s.stats.as_ref().is_some_and(|s| !s.is_valid())) {
+            return Err(VoiceError::Stats(s.name.clone()));
+        }
+        if !(0.0..1.0).contains(&section.preemphasis) {
+            return value("preemphasis", section.preemphasis.into(), "0 up to below 1");
+        }
         Ok(section)
     }
 }
@@ -107,38 +146,30 @@ impl Voice {
     ///
     /// # Errors
     /// As [`lookup::checkpoint`] and [`Loaded::from_checkpoint`], or a model that is no voice.
-    pub fn open(path: impl AsRef<Path>) -> Result<Self> {
+    pub fn open(path: impl AsRef<Path>) -> anyhow::Result<Self> {
         let (file, path) = lookup::checkpoint(path.as_ref())?;
-        Self::from_loaded(Loaded::from_checkpoint(file, Isa::detect()).at(&path)?, &path)
+        Ok(Self::from_loaded(Loaded::from_checkpoint(file, Isa::detect()).at(&path)?).at(&path)?)
     }
 
-    /// Takes a model that was loaded already as a voice; `path` is used in errors only.
+    /// Takes a model that was loaded already as a voice.
     ///
     /// # Errors
-    /// As [`Voice::open`].
-    pub fn from_loaded(model: Loaded, path: &Path) -> Result<Self> {
+    /// A model that is no voice, or a damaged section.
+    pub fn from_loaded(model: Loaded) -> Result<Self, VoiceError> {
         if text::is_text(&model.header) {
-            bail!("{}: a text model, no voice; `sample` generates text with it", path.display());
+            return Err(VoiceError::Text);
         }
-        let config = wavenet_config(&model.config, path)?.clone();
-        let section = VoiceSection::from_header(&model.header, path)?;
-        let path = path.display();
+        let config = wavenet_config(&model.config)?.clone();
+        let section = VoiceSection::from_header(&model.header)?;
         let classes = model.config.facts().likelihood.classes();
-        let encoding = Encoding::of_classes(classes)
-            .with_context(|| format!("{path}: {classes} classes, a voice has 256 or 65,536"))?;
+        let encoding = Encoding::of_classes(classes).ok_or(VoiceError::Classes(classes))?;
         if let Some(c) = &config.condition {
-            ensure!(
-                c.speakers == section.speakers.len(),
-                "{path}: {} speakers named, the table has {}",
-                section.speakers.len(),
-                c.speakers
-            );
+            let (named, rows) = (section.speakers.len(), c.speakers);
+            if named != rows {
+                return Err(VoiceError::Speakers { named, rows });
+            }
             if c.features > 0 && section.recipe != features::RECIPE {
-                bail!(
-                    "{path}: feature recipe `{}`, this program makes `{}`",
-                    section.recipe,
-                    features::RECIPE
-                );
+                return Err(VoiceError::Recipe(section.recipe));
             }
         }
         Ok(Self { model, config, section, encoding })
@@ -155,18 +186,16 @@ impl Voice {
         })
     }
 
-    /// The extractor of this voice's features from sound that comes in, normalised by `speaker_stats`; `path` is used in
-    /// errors only.
+    /// The extractor of this voice's features from sound that comes in, normalised by `speaker_stats`.
     ///
     /// # Errors
     /// A voice that takes no track, or one of another recipe than this program makes.
     pub fn extractor(
         &self,
         speaker_stats: features::RunningSpeakerStats,
-        path: &Path,
-    ) -> Result<features::CausalExtractor> {
+    ) -> Result<features::CausalExtractor, VoiceError> {
         let (Some(shape), Some(c)) = (self.track_shape(), &self.config.condition) else {
-            bail!("{}: this voice takes no track, so it can't follow live speech", path.display());
+            return Err(VoiceError::NoTrack);
         };
         let own = cond::TrackShape {
             recipe: features::RECIPE,
@@ -174,7 +203,9 @@ impl Voice {
             hop: features::HOP as u32,
             features: features::FEATURES,
         };
-        ensure!(shape == own, "{}: wants a track of {shape}, live speech gives {own}", path.display());
+        if shape != own {
+            return Err(VoiceError::LiveTrack { wanted: shape.to_string(), found: own.to_string() });
+        }
         Ok(features::CausalExtractor::new(c.context, speaker_stats))
     }
 
@@ -183,33 +214,5 @@ impl Voice {
         let mut table = self.model.embeddings().chunks_exact(vector.len().max(1));
         let row = table.position(|row| row == vector)?;
         self.section.speakers.get(row)?.stats.as_ref()
-    }
-
-    /// The speaker vector of `condition`, checked to be of this voice's space.
-    /// `path` is used in errors only. Empty for a voice without global conditioning.
-    ///
-    /// # Errors
-    /// No vector where one is needed, another space, another length.
-    pub fn speaker_vector(&self, condition: &cond::Condition, path: &Path) -> Result<Vec<f32>> {
-        let wanted = self.config.condition.as_ref().map_or(0, |c| c.speaker_dim);
-        if wanted == 0 {
-            return Ok(Vec::new());
-        }
-        let path = path.display();
-        let Some(v) = &condition.speaker else {
-            bail!("{path}: holds no speaker vector; pass a speaker with --condition, a track with --track");
-        };
-        ensure!(
-            v.space == self.section.space,
-            "{path}: made for the voice `{}`, this one is `{}`; enroll or mix it again for this voice",
-            v.space,
-            self.section.space
-        );
-        ensure!(
-            v.values.len() == wanted,
-            "{path}: speaker vector of {} values, this voice wants {wanted}",
-            v.values.len()
-        );
-        Ok(v.values.clone())
     }
 }

@@ -6,7 +6,6 @@ use assert_no_alloc::{AllocDisabler, assert_no_alloc, violation_count};
 use common::{common as space, config, speaker, track, voice};
 use crossbeam_channel::bounded;
 use std::hint::black_box;
-use std::path::Path;
 use std::sync::Mutex;
 use wavesynth::synth::{
     Command, Conditioning, Ensemble, Forced, FrameSource, Layer, Length, Listener, Pace, Part,
@@ -34,7 +33,7 @@ fn violations(f: impl FnOnce()) -> u32 {
 fn conditioning(voice: &Voice, values: [f32; 4]) -> Box<Conditioning> {
     let mut condition = speaker(values);
     condition.track = track(20).track;
-    Box::new(Conditioning::new(voice, &condition, Path::new("test")).unwrap())
+    Box::new(Conditioning::new(voice, &condition).unwrap())
 }
 
 fn part(voice: &Voice, policy: SamplingPolicy) -> Part {
@@ -191,12 +190,12 @@ fn learning_a_speaker_does_not_allocate() {
     let mut voice = voice(&config());
     voice.section.common = Some(space());
     let condition = Condition { stats: Some(stats()), ..speaker([1.0; 4]) };
-    let conditioning = Box::new(Conditioning::new(&voice, &condition, Path::new("test")).unwrap());
+    let conditioning = Box::new(Conditioning::new(&voice, &condition).unwrap());
     let mut uniforms = UniformSource::seed(5);
     let speech: Vec<f32> = (0..64_000).map(|_| 0.2 * uniforms.next_uniform() - 0.1).collect();
     let prior = SpeakerStats::pool([&Extractor::new().extract(&speech)]).unwrap();
     let speaker_stats = RunningSpeakerStats::learning(prior, voice.section.common.as_ref());
-    let extractor = voice.extractor(speaker_stats, Path::new("test")).unwrap();
+    let extractor = voice.extractor(speaker_stats).unwrap();
     let length = Length::Samples(64_000);
     let front: Option<Box<dyn FrameSource>> = Some(Box::new(Listener::recording(extractor, speech)));
     let part = Part { conditioning, front, length, ..part(&voice, SamplingPolicy::default()) };
@@ -213,7 +212,7 @@ fn a_worker_that_listens_does_not_allocate() {
     let voice = voice(&config());
     for (rate, pace) in [(16_000, Pace::Live), (48_000, Pace::Live), (44_100, Pace::Patient)] {
         let speaker_stats = RunningSpeakerStats::learning(stats(), None);
-        let extractor = voice.extractor(speaker_stats, Path::new("test")).unwrap();
+        let extractor = voice.extractor(speaker_stats).unwrap();
         let (mut input, output) = ring(rate as usize);
         let listener = Listener::stream(extractor, output, rate, pace).unwrap();
         let counters = listener.counters();

@@ -32,10 +32,10 @@ pub trait Model: Send + Sync {
     /// What the parameters returned by [`Model::step`] mean.
     fn likelihood(&self) -> LikelihoodConfig;
 
-    /// The symbol that stands for x_{−1}, before anything was said.
+    /// The symbol that stands for x_{−1}, before the first one.
     fn start(&self) -> Symbol;
 
-    /// A fresh state: nothing heard yet, condition all zeros.
+    /// A fresh state: no symbol absorbed yet, condition all zeros.
     fn state(&self) -> Self::State;
 
     /// Makes `state` equal to a fresh one.

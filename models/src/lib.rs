@@ -1,4 +1,4 @@
-//! What predicts the next symbol.
+//! Autoregressive models: networks, likelihoods, weights and kernels.
 //!
 //! Everything here is one equation, p(x) = Π p(x_t | x_<t, c): a network gives every factor, training reads a whole
 //! sequence at once with the truth as input, and generation goes one symbol at a time and keeps what it would

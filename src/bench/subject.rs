@@ -69,7 +69,7 @@ impl Subject {
         model.generator(Sampling::default()).next(0.5);
         let first_sample_ms = start.elapsed().as_secs_f64() * 1e3;
         // A model without a front end is measured all the same.
-        let voice = Voice::from_loaded(model.clone(), path).ok();
+        let voice = Voice::from_loaded(model.clone()).ok();
         Ok(Self {
             name,
             sample_rate: voice.as_ref().map_or(NAMED_RATE, |v| v.section.sample_rate),

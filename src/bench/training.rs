@@ -14,9 +14,8 @@ use crate::train::slots::{FileWeights, Slots};
 use crate::train::window::{Cutter, SpeechWindows};
 use crate::train::{self, device::Device};
 use crate::voice::{SpeakerSection, wavenet_config};
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use serde::Serialize;
-use std::path::Path;
 use std::time::Instant;
 use wavesynth_audio::pcm::Codes;
 use wavesynth_models::ar::Uniforms;
@@ -220,7 +219,12 @@ pub fn named(shape: &NamedShape<FamilyConfig>, options: &TrainBenchOptions) -> R
 pub fn run_file(name: &str, run: &RunFile, options: &TrainBenchOptions) -> Result<TrainRow> {
     let speakers = run.corpus.speakers.len() + run.speakers.len();
     let network = run.network(speakers.max(1))?;
-    self::wavenet(name, wavenet_config(&network, Path::new(name))?, run.train.clone(), options)
+    self::wavenet(
+        name,
+        wavenet_config(&network).with_context(|| name.to_string())?,
+        run.train.clone(),
+        options,
+    )
 }
 
 fn wavenet(

@@ -91,7 +91,7 @@ impl ModelArgs {
     /// The model as a voice.
     pub fn voice(&self) -> Result<Voice> {
         let (model, path) = self.load()?;
-        Voice::from_loaded(model, &path)
+        Ok(Voice::from_loaded(model).at(&path)?)
     }
 
     /// A short name for tables.

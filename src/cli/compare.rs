@@ -55,7 +55,8 @@ pub fn run(args: Args) -> Result<()> {
     let isa = args.isa.get()?;
     let open = |path: &PathBuf| {
         let (file, path) = super::args::read_checkpoint(Some(path))?;
-        TextModel::from_loaded(Loaded::from_checkpoint(file, isa).at(&path)?, &path)
+        TextModel::from_loaded(Loaded::from_checkpoint(file, isa).at(&path)?)
+            .with_context(|| path.display().to_string())
     };
     let name = args.text.display().to_string();
     let text = std::fs::read(&args.text).with_context(|| name.clone())?;

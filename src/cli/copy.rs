@@ -17,6 +17,7 @@ use wavesynth::voice::Voice;
 use wavesynth_audio::features::{self, Extractor, SpeakerStats};
 use wavesynth_audio::sink::{FileSink, Format, Sink};
 use wavesynth_audio::{resample, wav};
+use wavesynth_models::in_file::AtPath;
 
 /// Copy-synthesis: render recordings from their own tracks, and measure how near the copies come
 #[derive(Debug, clap::Args)]
@@ -99,7 +100,7 @@ pub fn run(args: Args) -> Result<()> {
     };
     debug_assert_eq!(c.features, features::FEATURES);
     let condition = lookup::condition(&args.condition)?;
-    let conditioning = Conditioning::new(&voice, &condition, &args.condition)?;
+    let conditioning = Conditioning::new(&voice, &condition).at(&args.condition)?;
     if let Some(dir) = &args.output {
         std::fs::create_dir_all(dir).with_context(|| format!("cannot make {}", dir.display()))?;
     }
@@ -134,7 +135,7 @@ fn copy(
 ) -> Result<(Row, Vec<f32>, Vec<f32>)> {
     let original = wav::read_at(path, features::SAMPLE_RATE)?;
     let raw = Extractor::new().extract(&original);
-    let track = Conditioning::from_features(voice, &raw, stats, path)?;
+    let track = Conditioning::from_features(voice, &raw, stats).at(path)?;
     let part = Part {
         conditioning: Box::new(speaker.clone().overlaid(track)),
         front: None,

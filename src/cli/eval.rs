@@ -1,5 +1,6 @@
-//! `wavesynth eval`: how well a voice predicts recordings, or a text model texts, exactly.
+//! `wavesynth eval`: how well a voice predicts recordings, a text model texts, a series model sequences, exactly.
 
+mod series;
 mod text;
 
 use super::args::{ConditionArgs, ModelArgs};
@@ -15,15 +16,16 @@ use wavesynth::synth::{Conditioning, Forced, without_denormals};
 use wavesynth::voice::Voice;
 use wavesynth_audio::features::{Extractor, SpeakerStats};
 use wavesynth_audio::{pcm, wav};
+use wavesynth_models::in_file::AtPath;
 
-/// Exact nats and bits per symbol of recordings under a voice, or of texts under a text model
+/// Exact nats and bits per symbol of recordings under a voice, of texts under a text model, of rows under a series model
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
     model: ModelArgs,
     #[command(flatten)]
     condition: ConditionArgs,
-    /// WAV files; text files for a text model
+    /// WAV files; text files for a text model; rows of numbers for a series model
     #[arg(value_name = "INPUT", required = true)]
     inputs: Vec<PathBuf>,
     /// Also write the nats of every symbol, all inputs end to end, as an array of 32-bit floats
@@ -76,10 +78,13 @@ pub fn run(args: Args) -> Result<()> {
     if wavesynth::text::is_text(&model.header) {
         return text::run(&args, model, &path);
     }
+    if wavesynth::series::is_series(&model.header) {
+        return series::run(&args, model, &path);
+    }
     if args.surprise {
         usage!("--surprise: {} is no text model", args.model.name());
     }
-    let voice = Voice::from_loaded(model, &path)?;
+    let voice = Voice::from_loaded(model).at(&path)?;
     let conditioning = args.condition.conditioning(&voice)?;
     if conditioning.has_track() && args.inputs.len() > 1 {
         usage!(
@@ -126,7 +131,7 @@ fn score(
     let conditioning = match &voice.config.condition {
         Some(shape) if shape.features > 0 && !conditioning.has_track() => {
             let raw = recordings::raw_features(path, &mut Extractor::new())?;
-            conditioning.overlaid(Conditioning::from_features(voice, &raw, stats, path)?)
+            conditioning.overlaid(Conditioning::from_features(voice, &raw, stats).at(path)?)
         }
         _ => conditioning,
     };

@@ -27,7 +27,7 @@ pub fn run(args: Args) -> Result<()> {
     let (checkpoint, path) = read_checkpoint(args.model.as_deref())?;
     let config = FamilyConfig::from_header(&checkpoint.header).at(&path)?;
     weights::check(&checkpoint.tensors, &config.table()).at(&path)?;
-    let voice = VoiceSection::from_header(&checkpoint.header, &path).ok();
+    let voice = VoiceSection::from_header(&checkpoint.header).ok();
     if args.json {
         output::json(&value(&checkpoint, &config, voice.as_ref())?)
     } else {

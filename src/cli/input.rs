@@ -112,7 +112,7 @@ impl InputArgs {
     /// Opens the input for `voice`, which errors call `name`. A stream is returned once its first frame is there.
     pub fn open(&self, voice: &Voice, name: &str) -> Result<Option<Input>> {
         let Some(source) = self.source() else { return Ok(None) };
-        let extractor = voice.extractor(self.speaker_stats(voice)?, Path::new(name))?;
+        let extractor = voice.extractor(self.speaker_stats(voice)?).with_context(|| name.to_string())?;
         let input = match source {
             Source::File(path) => {
                 let listener = Listener::recording(extractor, wav::read_at(path, SAMPLE_RATE)?);

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use wavesynth::synth::{Conditioning, Forced, without_denormals};
 use wavesynth::voice::{self, Voice};
 use wavesynth_models::ar::{Sampling, Symbol};
+use wavesynth_models::in_file::AtPath;
 use wavesynth_models::loaded::Loaded;
 
 /// The logits of every next symbol, as an array
@@ -53,7 +54,7 @@ pub fn run(args: Args) -> Result<()> {
     let symbols = npy::read_symbols(&args.symbols, classes)?;
     let shape = [symbols.len() as u64, params as u64];
     let voice = match model.header.sections.contains_key(voice::SECTION) {
-        true => Some(Voice::from_loaded(model.clone(), &path)?),
+        true => Some(Voice::from_loaded(model.clone()).at(&path)?),
         false if args.condition.is_given() => {
             usage!("{}: no voice, so it takes no condition", path.display())
         }

@@ -27,6 +27,7 @@ use wavesynth::voice::Voice;
 use wavesynth_audio::device::{self, DeviceError, Playing};
 use wavesynth_audio::sink::{FileSink, Format};
 use wavesynth_models::ar::Sampling;
+use wavesynth_models::in_file::AtPath;
 
 /// Time to fade out on Ctrl-C or `stop`, in ms.
 const FADE_OUT_MS: u32 = 200;
@@ -298,7 +299,7 @@ impl Player<'_> {
         match action {
             Action::Change { path, fade_ms } => {
                 let condition = lookup::condition(&path)?;
-                let mut conditioning = Conditioning::new(self.voice, &condition, &path)?;
+                let mut conditioning = Conditioning::new(self.voice, &condition).at(&path)?;
                 if self.input.is_some() {
                     conditioning = conditioning.without_track();
                 }

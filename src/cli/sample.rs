@@ -49,12 +49,16 @@ pub fn run(args: Args) -> Result<()> {
         if !args.prompt.is_empty() {
             usage!("--prompt: a series model reads no text");
         }
-        return series::run(&args, &SeriesModel::from_loaded(model, &path)?);
+        return series::run(
+            &args,
+            &SeriesModel::from_loaded(model).with_context(|| path.display().to_string())?,
+        );
     }
     if args.output.is_some() || args.count != 1 {
         usage!("--output and --count are for series models; {} writes text to stdout", path.display());
     }
-    let TextModel { model, tokenizer } = TextModel::from_loaded(model, &path)?;
+    let TextModel { model, tokenizer } =
+        TextModel::from_loaded(model).with_context(|| path.display().to_string())?;
     let prompt = match args.prompt.as_str() {
         "-" => {
             let mut bytes = Vec::new();

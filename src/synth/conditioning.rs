@@ -3,16 +3,16 @@
 use super::speaker_conversion::SpeakerConversion;
 use crate::voice::Voice;
 use crate::{lookup, recordings};
-use anyhow::{Context, Result, ensure};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::Path;
 use std::sync::Arc;
-use wavesynth_audio::cond::Condition;
+use wavesynth_audio::cond::{CondError, Condition};
 use wavesynth_audio::features::common::Alignment;
-use wavesynth_audio::features::{RawFeatures, SpeakerStats};
+use wavesynth_audio::features::{FeatureError, RawFeatures, SpeakerStats};
 #[cfg(feature = "train")]
 use wavesynth_models::condition::FeatureTrack;
 use wavesynth_models::condition::TrackSource;
+use wavesynth_models::in_file::AtPath;
 
 /// A speaker vector, a feature track, or both.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -68,24 +68,81 @@ fn identify(voice: &Voice, stats: &SpeakerStats) -> (SpeakerId, Alignment) {
 #[error("this voice needs to know who speaks: wanted the condition of a speaker")]
 pub struct NoSpeaker;
 
+/// What a condition brings and a voice can't take.
+#[derive(Debug, thiserror::Error)]
+pub enum ConditioningError {
+    /// A track's file without a track.
+    #[error("holds no track, only a speaker")]
+    OnlySpeaker,
+    /// A track for a voice without local conditioning.
+    #[error("this voice takes no track")]
+    TakesNoTrack,
+    /// A speaker's file without a speaker.
+    #[error("holds no speaker vector; pass a speaker with --condition, a track with --track")]
+    NoVector,
+    /// A vector of another voice.
+    #[error("made for the voice `{found}`, this one is `{wanted}`; enroll or mix it again for this voice")]
+    Space {
+        /// The vector's.
+        found: String,
+        /// The voice's.
+        wanted: String,
+    },
+    /// A vector of another length.
+    #[error("speaker vector of {found} values, this voice wants {wanted}")]
+    VectorLength {
+        /// The vector's.
+        found: usize,
+        /// The voice's.
+        wanted: usize,
+    },
+    /// A track of another recipe, rate or hop.
+    #[error(transparent)]
+    Track(#[from] CondError),
+    /// Too little speech for statistics.
+    #[error(transparent)]
+    Features(#[from] FeatureError),
+}
+
+/// The speaker vector of `condition`, checked to be of `voice`'s space. Empty for a voice without global conditioning.
+fn speaker_vector(voice: &Voice, condition: &Condition) -> Result<Vec<f32>, ConditioningError> {
+    let wanted = voice.config.condition.as_ref().map_or(0, |c| c.speaker_dim);
+    if wanted == 0 {
+        return Ok(Vec::new());
+    }
+    let vector = condition.speaker.as_ref().ok_or(ConditioningError::NoVector)?;
+    if vector.space != voice.section.space {
+        let (found, wanted) = (vector.space.clone(), voice.section.space.clone());
+        return Err(ConditioningError::Space { found, wanted });
+    }
+    match vector.values.len() {
+        found if found != wanted => Err(ConditioningError::VectorLength { found, wanted }),
+        _ => Ok(vector.values.clone()),
+    }
+}
+
 impl Conditioning {
     /// The speaker and the track that two files bring to `voice`, each named as [`lookup::condition`] says. The first one
     /// may hold a track too, which the second one replaces.
     ///
     /// # Errors
     /// As [`lookup::condition`] and [`Conditioning::new`], or no track where one is named or for a voice that takes none.
-    pub fn read<P: AsRef<Path>>(voice: &Voice, speaker: Option<P>, track: Option<P>) -> Result<Self> {
+    pub fn read<P: AsRef<Path>>(voice: &Voice, speaker: Option<P>, track: Option<P>) -> anyhow::Result<Self> {
         let mut conditioning = Self::default();
         if let Some(path) = &speaker {
             let path = path.as_ref();
-            conditioning = Self::new(voice, &lookup::condition(path)?, path)?;
+            conditioning = Self::new(voice, &lookup::condition(path)?).at(path)?;
         }
         if let Some(path) = &track {
             let path = path.as_ref();
             let condition = lookup::track(path)?;
-            ensure!(condition.track.is_some(), "{}: holds no track, only a speaker", path.display());
-            let track = Self::new(voice, &condition, path)?;
-            ensure!(track.has_track(), "{}: this voice takes no track", path.display());
+            if condition.track.is_none() {
+                Err(ConditioningError::OnlySpeaker).at(path)?;
+            }
+            let track = Self::new(voice, &condition).at(path)?;
+            if !track.has_track() {
+                Err(ConditioningError::TakesNoTrack).at(path)?;
+            }
             // The track file's own speaker does not matter where another is named.
             conditioning = match conditioning.has_speaker() {
                 true => conditioning.overlaid(track.without_speaker()),
@@ -105,18 +162,17 @@ impl Conditioning {
     }
 
     /// The parts of `condition` that `voice` takes; others (a track for a voice without local conditioning) are left out.
-    /// `path` is used in errors only.
     ///
     /// # Errors
     /// A vector of another space, or a track of another recipe, rate or hop.
-    pub fn new(voice: &Voice, condition: &Condition, path: &Path) -> Result<Self> {
+    pub fn new(voice: &Voice, condition: &Condition) -> Result<Self, ConditioningError> {
         let Some(shape) = &voice.config.condition else {
             return Ok(Self::default());
         };
         let given = voice.track_shape().zip(condition.track.as_ref());
         let speaker = match &condition.speaker {
             Some(_) if shape.speaker_dim > 0 => {
-                let values = voice.speaker_vector(condition, path)?;
+                let values = speaker_vector(voice, condition)?;
                 // The statistics beside a track are those that it was normalised with: they are not the vector's.
                 let stats = match given {
                     None => condition.stats.as_ref(),
@@ -133,7 +189,7 @@ impl Conditioning {
         };
         let mut track = None;
         if let Some((wanted, t)) = given {
-            t.check(wanted).with_context(|| path.display().to_string())?;
+            t.check(wanted)?;
             let by = condition.stats.as_ref().map(|stats| identify(voice, stats));
             track = Some(TrackPart { values: t.frames.as_slice().into(), by });
         }
@@ -141,7 +197,7 @@ impl Conditioning {
     }
 
     /// The track of a recording with features `raw`, normalised by its speaker's statistics where they are known, else by
-    /// its own; `path` is used in errors only.
+    /// its own.
     ///
     /// # Errors
     /// Too little speech for statistics, or a voice of another recipe, rate or hop.
@@ -149,18 +205,17 @@ impl Conditioning {
         voice: &Voice,
         raw: &RawFeatures,
         stats: Option<&SpeakerStats>,
-        path: &Path,
-    ) -> Result<Self> {
+    ) -> Result<Self, ConditioningError> {
         let own;
         let stats = match stats {
             Some(stats) => stats,
             None => {
-                own = SpeakerStats::pool([raw]).with_context(|| path.display().to_string())?;
+                own = SpeakerStats::pool([raw])?;
                 &own
             }
         };
         let (track, stats) = (Some(recordings::track(raw, stats)), Some(stats.clone()));
-        Self::new(voice, &Condition { track, stats, ..Condition::default() }, path)
+        Self::new(voice, &Condition { track, stats, ..Condition::default() })
     }
 
     /// A conditioning by its parts, for voices whose sizes are known to fit.

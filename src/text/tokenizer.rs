@@ -3,7 +3,6 @@
 use anyhow::{Context, Result, anyhow, ensure};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeSet, HashMap};
-use std::path::Path;
 use wavesynth_models::ar::Symbol;
 use wavesynth_models::weights::Header;
 
@@ -89,14 +88,13 @@ impl Tokenizer {
     ///
     /// # Errors
     /// No such section (a voice), or a damaged one.
-    pub fn from_header(header: &Header, path: &Path) -> Result<Self> {
+    pub fn from_header(header: &Header) -> Result<Self> {
         let value = header.sections.get(SECTION).with_context(|| {
             format!(
-                "{}: not a text model: its header has no `{SECTION}` section; a voice is for `render` or `play`",
-                path.display()
+                "not a text model: its header has no `{SECTION}` section; a voice is for `render` or `play`"
             )
         })?;
-        let at = || format!("{}: header section `{SECTION}`", path.display());
+        let at = || format!("header section `{SECTION}`");
         let section: Section = serde_json::from_value(value.clone()).with_context(at)?;
         match section {
             Section::Chars { vocabulary } => {
@@ -295,7 +293,7 @@ mod tests {
             config: serde_json::Value::Null,
             sections: [(SECTION.to_string(), learned.to_json().unwrap())].into_iter().collect(),
         };
-        let read = Tokenizer::from_header(&header, Path::new("m")).unwrap();
+        let read = Tokenizer::from_header(&header).unwrap();
         assert_eq!(read.bytes, learned.bytes);
         let symbols = read.encode(TEXT.as_bytes(), "t").unwrap();
         let back: Vec<u8> = symbols.iter().flat_map(|&s| read.bytes(s).to_vec()).collect();

@@ -71,8 +71,8 @@ pub fn enroll(
     options: &EnrollOptions,
 ) -> Result<Enrolled> {
     let config = FamilyConfig::from_header(&checkpoint.header).at(model)?;
-    let config = wavenet_config(&config, model)?.clone();
-    let section = VoiceSection::from_header(&checkpoint.header, model)?;
+    let config = wavenet_config(&config).at(model)?.clone();
+    let section = VoiceSection::from_header(&checkpoint.header).at(model)?;
     weights::check(&checkpoint.tensors, &config.table()).with_context(|| model.display().to_string())?;
     let dim = config.condition.as_ref().map_or(0, |c| c.speaker_dim);
     if dim == 0 {

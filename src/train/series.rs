@@ -11,12 +11,12 @@ use super::slots::Slots;
 use super::source::{Batches, Source};
 use super::state::TrainingState;
 use crate::ranks::Ranks;
-use crate::series::{SECTION, SeriesModel, SeriesSection};
+use crate::series::{SECTION, Sequences, SeriesModel, SeriesSection};
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use wavesynth_models::ar::Uniforms;
 use wavesynth_models::family::{FamilyConfig, Given, ModelKeys};
 use wavesynth_models::likelihood::LikelihoodConfig;
@@ -103,46 +103,6 @@ impl SeriesRun {
     }
 }
 
-/// Sequences of rows.
-struct Sequences {
-    /// [T, D] each.
-    all: Vec<Vec<f32>>,
-    dims: usize,
-}
-
-impl Sequences {
-    fn read(path: &Path) -> Result<Self> {
-        let name = format!("series.file {}", path.display());
-        let text = std::fs::read_to_string(path).with_context(|| name.clone())?;
-        let (mut all, mut dims) = (vec![Vec::new()], 0);
-        for (number, line) in text.lines().enumerate() {
-            if line.trim().is_empty() {
-                all.push(Vec::new());
-                continue;
-            }
-            let at = || format!("{name}: line {} `{}`", number + 1, line.trim());
-            let row: Vec<f32> = line
-                .split(',')
-                .map(|x| x.trim().parse::<f32>().ok().filter(|x| x.is_finite()))
-                .collect::<Option<_>>()
-                .with_context(|| format!("{}: wanted numbers with commas between them", at()))?;
-            ensure!(
-                dims == 0 || row.len() == dims,
-                "{}: {} numbers, the lines before it have {dims}",
-                at(),
-                row.len()
-            );
-            dims = row.len();
-            if let Some(last) = all.last_mut() {
-                last.extend(row);
-            }
-        }
-        all.retain(|rows| !rows.is_empty());
-        ensure!(!all.is_empty(), "{name}: no row of numbers in it");
-        Ok(Self { all, dims })
-    }
-}
-
 /// The sequences of a run file, normalised column by column.
 pub struct SeriesSource {
     run: SeriesRun,
@@ -159,7 +119,8 @@ impl SeriesSource {
     /// # Errors
     /// A file that can't be read or is not the same on all ranks, or one without anything to learn from.
     pub fn open(run: &SeriesRun, ranks: &Ranks) -> Result<Self> {
-        let Sequences { all: mut training, dims } = Sequences::read(&run.series.file)?;
+        let sequences = Sequences::read(&run.series.file).context("series.file")?;
+        let Sequences { all: mut training, dims } = sequences;
         let held = (training.len() as f64 * run.series.held_out) as usize;
         let mut held_out = training.split_off(training.len() - held);
         let rows = training.iter().map(|s| s.len() / dims).max().unwrap_or(0);
@@ -174,11 +135,7 @@ impl SeriesSource {
             bail!("series.file {}: column {} never changes", run.series.file.display(), k + 1);
         }
         let section = SeriesSection { rows, mean: mean.iter().map(|&m| m as f32).collect(), std };
-        for row in training.iter_mut().chain(&mut held_out).flat_map(|s| s.chunks_exact_mut(dims)) {
-            for ((x, mean), std) in row.iter_mut().zip(&section.mean).zip(&section.std) {
-                *x = (*x - mean) / std;
-            }
-        }
+        training.iter_mut().chain(&mut held_out).for_each(|s| section.normalise(s));
         let mut h = Sha256::new();
         for part in [&training, &held_out] {
             h.update((part.len() as u64).to_le_bytes());
@@ -289,7 +246,7 @@ impl Source for SeriesSource {
         if self.held_out.is_empty() {
             return Ok(None);
         }
-        let model = SeriesModel::from_loaded(model, Path::new(self.file_name()))?;
+        let model = SeriesModel::from_loaded(model).context(self.file_name())?;
         let all: Vec<Window> =
             self.held_out.iter().map(|s| self.window(s, usize::MAX / self.dims())).collect();
         let rows: usize = all.iter().map(Window::rows).sum();

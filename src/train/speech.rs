@@ -11,7 +11,7 @@ use super::window::{Cutter, SpeechWindows};
 use super::{product, report};
 use crate::ranks::Ranks;
 use crate::voice::{SpeakerSection, Voice, VoiceSection, wavenet_config};
-use anyhow::Result;
+use anyhow::{Context, Result};
 use serde_json::{Map, Value};
 use std::path::Path;
 use wavesynth_models::families::wavenet::{self, names};
@@ -43,7 +43,7 @@ impl Speech {
     pub fn open(run: &RunFile, ranks: &Ranks) -> Result<Self> {
         let corpus = SpeechCorpus::load(run, ranks)?;
         let family = run.network(corpus.speakers.len())?;
-        let config = wavenet_config(&family, Path::new("model"))?.clone();
+        let config = wavenet_config(&family).context("model")?.clone();
         let cutter = Cutter::new(family.facts(), run.train.window, run.train.max_warmup);
         let judge = Cutter::new(family.facts(), run.train.window, None);
         let held_out = HeldOutSpeech::select(&corpus, run.train.eval_seconds);
@@ -137,10 +137,10 @@ impl Source for Speech {
     /// network is widened. A new network for cross-speaker tracks begins as that for all tracks, and one that this run
     /// does not use is left out.
     fn adopt(&self, file: &mut Checkpoint, path: &Path) -> Result<Option<String>> {
-        let section = VoiceSection::from_header(&file.header, path)?;
+        let section = VoiceSection::from_header(&file.header).at(path)?;
         self.adopt_speakers(file, &section.speakers);
         let narrow = FamilyConfig::from_header(&file.header).at(path)?;
-        let mut narrow = wavenet_config(&narrow, path)?.clone();
+        let mut narrow = wavenet_config(&narrow).at(path)?.clone();
         if let (Some(c), Some(own)) = (&mut narrow.condition, &self.config.condition) {
             c.speakers = own.speakers;
         }
@@ -188,7 +188,7 @@ impl Source for Speech {
         let Some(held_out) = &self.held_out else {
             return Ok(None);
         };
-        let voice = Voice::from_loaded(model, Path::new(self.file_name()))?;
+        let voice = Voice::from_loaded(model).context(self.file_name())?;
         let dim = self.config.condition.as_ref().map_or(0, |c| c.speaker_dim);
         let vectors = match dim {
             0 => &[][..],

@@ -21,11 +21,10 @@ use super::source::{Batches, Source};
 use super::state::TrainingState;
 use crate::ranks::Ranks;
 use crate::text::{SECTION, TextModel};
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use config::TextRun;
 use corpus::TextCorpus;
 use serde_json::{Map, Value, json};
-use std::path::Path;
 use wavesynth_models::family::FamilyConfig;
 use wavesynth_models::loaded::Loaded;
 use wavesynth_models::objective::{Learning, Objective, WindowPast};
@@ -159,7 +158,7 @@ impl Source for TextSource {
         if symbols.is_empty() {
             return Ok(None);
         }
-        let model = TextModel::from_loaded(model, Path::new(self.file_name()))?;
+        let model = TextModel::from_loaded(model).context(self.file_name())?;
         let (eval, window) = (self.run.text.eval, self.run.train.window);
         let held_out =
             held_out::HeldOutText::new(symbols, eval, self.past, window, self.config.facts().start);

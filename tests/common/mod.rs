@@ -2,7 +2,7 @@
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
 use serde_json::json;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 use wavesynth::voice::{SECTION, SpeakerSection, Voice, VoiceSection};
 use wavesynth_audio::cond::{Condition, SpeakerVector, TrackInfo};
@@ -105,8 +105,7 @@ pub fn text_model(classes: usize) -> Checkpoint {
 
 /// The checkpoint, loaded.
 pub fn voice(config: &Config) -> Voice {
-    let path = Path::new("test");
-    Voice::from_loaded(Loaded::from_checkpoint(checkpoint(config), Isa::detect()).unwrap(), path).unwrap()
+    Voice::from_loaded(Loaded::from_checkpoint(checkpoint(config), Isa::detect()).unwrap()).unwrap()
 }
 
 /// A speaker of the small voice.

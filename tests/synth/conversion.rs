@@ -2,7 +2,6 @@
 
 use crate::common::{common, config, speaker, track, voice};
 use crate::{all, bursts, part, stats};
-use std::path::Path;
 use wavesynth::recordings;
 use wavesynth::synth::{Conditioning, FrameSource, Length, Listener, Pace, Part, Synth};
 use wavesynth::voice::Voice;
@@ -28,12 +27,9 @@ fn a_track_is_known_as_the_speakers_own_by_its_statistics() {
     for config in [config(), with_others()] {
         let (own, others) = (TrackSource::Own, TrackSource::CrossSpeaker);
         let voice = voice(&config);
-        let conditioning =
-            |condition: Condition| Conditioning::new(&voice, &condition, Path::new("test")).unwrap();
+        let conditioning = |condition: Condition| Conditioning::new(&voice, &condition).unwrap();
         let who = |stats| conditioning(Condition { stats, ..speaker([1.0, 0.0, -1.0, 0.5]) });
-        let track_of = |stats: &SpeakerStats| {
-            Conditioning::from_features(&voice, &raw, Some(stats), Path::new("test")).unwrap()
-        };
+        let track_of = |stats: &SpeakerStats| Conditioning::from_features(&voice, &raw, Some(stats)).unwrap();
         let source = |conditioning: Conditioning| conditioning.source(false);
         assert_eq!(source(who(Some(stats())).overlaid(track_of(&stats()))), own);
         assert_eq!(source(track_of(&stats()).overlaid(who(Some(stats())))), own);
@@ -71,9 +67,7 @@ fn a_cross_speaker_track_is_converted_and_an_own_one_is_not() {
     let person = |median_f0_hz, by| SpeakerStats { median_f0_hz, common: Some(map(by)), ..stats() };
     let (ann, bob) = (person(200.0, 0.3), person(100.0, -0.2));
     let vector = [1.0, 0.0, -1.0, 0.5];
-    let new = |voice: &Voice, condition: Condition| {
-        Conditioning::new(voice, &condition, Path::new("test")).unwrap()
-    };
+    let new = |voice: &Voice, condition: Condition| Conditioning::new(voice, &condition).unwrap();
     let who = |voice: &Voice| new(voice, Condition { stats: Some(bob.clone()), ..speaker(vector) });
     let track_of =
         |voice: &Voice, by: &SpeakerStats| new(voice, Condition { stats: Some(by.clone()), ..track(12) });
@@ -145,8 +139,7 @@ fn a_cross_speaker_track_is_converted_and_an_own_one_is_not() {
 
     // And live.
     let live = |voice: &Voice, speaker_stats: &SpeakerStats| {
-        let extractor =
-            voice.extractor(RunningSpeakerStats::known(speaker_stats.clone()), Path::new("test")).unwrap();
+        let extractor = voice.extractor(RunningSpeakerStats::known(speaker_stats.clone())).unwrap();
         let front: Option<Box<dyn FrameSource>> =
             Some(Box::new(Listener::recording(extractor, bursts(3_000))));
         let part = part(Box::new(who(voice)), 3, Length::Samples(3_000));
@@ -164,16 +157,10 @@ fn an_unknown_speakers_map_is_used_as_soon_as_it_is_learned() {
     let speech = bursts(64_000);
     let prior = SpeakerStats { common: Some(Alignment::identity()), ..stats() };
     let bob = SpeakerStats { median_f0_hz: 100.0, ..prior.clone() };
-    let who = || {
-        Conditioning::new(
-            &voice,
-            &Condition { stats: Some(bob.clone()), ..speaker([1.0; 4]) },
-            Path::new("test"),
-        )
-    };
+    let who = || Conditioning::new(&voice, &Condition { stats: Some(bob.clone()), ..speaker([1.0; 4]) });
     let synth = |space: Option<&Codebook>, listener: &dyn Fn(CausalExtractor) -> Listener| {
         let speaker_stats = RunningSpeakerStats::learning(prior.clone(), space);
-        let extractor = voice.extractor(speaker_stats, Path::new("test")).unwrap();
+        let extractor = voice.extractor(speaker_stats).unwrap();
         let part = part(Box::new(who().unwrap()), 3, Length::Samples(64_000));
         Synth::new(&voice, Part { front: Some(Box::new(listener(extractor))), ..part })
     };

@@ -2,7 +2,6 @@
 
 use crate::common::{config, voice};
 use crate::{all, bursts, conditioning, noise, part, stats};
-use std::path::Path;
 use std::time::Duration;
 use wavesynth::synth::{Conditioning, FrameSource, Length, Listener, Pace, Part, Synth};
 use wavesynth::voice::Voice;
@@ -23,7 +22,7 @@ fn window(listener: &Listener) -> Vec<f32> {
 }
 
 fn extractor(voice: &Voice) -> CausalExtractor {
-    voice.extractor(RunningSpeakerStats::known(stats()), Path::new("test")).unwrap()
+    voice.extractor(RunningSpeakerStats::known(stats())).unwrap()
 }
 
 /// Where nothing is voiced, the causal features are those of the whole recording, and so is the sound.
@@ -38,7 +37,7 @@ fn live_speech_sounds_as_its_track_does() {
     };
     let pcm = (0..99).map(|seed| noise(seed, 9_000)).find(unvoiced).expect("some noise without a pitch");
     let raw = Extractor::new().extract(&pcm);
-    let track = Conditioning::from_features(&voice, &raw, Some(&stats()), Path::new("test")).unwrap();
+    let track = Conditioning::from_features(&voice, &raw, Some(&stats())).unwrap();
     let conditioning = conditioning(&voice, [1.0, 0.0, -1.0, 0.5], 0).overlaid(track);
     let want = all(&mut Synth::new(&voice, part(Box::new(conditioning), 3, Length::Track)), &[512]);
     assert_eq!(want.len(), 57 * 160);

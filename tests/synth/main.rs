@@ -8,7 +8,6 @@ mod session;
 
 use common::{config, speaker, track, unconditional, voice};
 use proptest::prelude::*;
-use std::path::Path;
 use wavesynth::synth::{
     Conditioning, Ensemble, Forced, Layer, Length, Part, SamplingPolicy, Synth, UniformSource,
 };
@@ -21,7 +20,7 @@ fn conditioning(voice: &Voice, values: [f32; 4], frames: usize) -> Box<Condition
     if frames > 0 {
         condition.track = track(frames).track;
     }
-    Box::new(Conditioning::new(voice, &condition, Path::new("test")).unwrap())
+    Box::new(Conditioning::new(voice, &condition).unwrap())
 }
 
 fn part(conditioning: Box<Conditioning>, seed: u64, length: Length) -> Part {

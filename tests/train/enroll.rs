@@ -59,7 +59,7 @@ fn speakers_with_enough_speech_are_aligned() {
     let section = |out: &str| {
         let voice = go(&dir.run_file(out, model, train), false, None).unwrap().voice;
         let checkpoint = Checkpoint::read(&voice).unwrap();
-        (VoiceSection::from_header(&checkpoint.header, &voice).unwrap(), checkpoint, voice)
+        (VoiceSection::from_header(&checkpoint.header).unwrap(), checkpoint, voice)
     };
     let common = |stats: &Option<SpeakerStats>| stats.as_ref().unwrap().common.clone();
     long("data/high", 210.0);

@@ -38,7 +38,7 @@ pub fn run_file(dir: &TestDir, out: &str, text: &str, model: &str, train: &str) 
     path
 }
 
-fn eval(dir: &TestDir, more: &[&str]) -> Value {
+pub fn eval(dir: &TestDir, more: &[&str]) -> Value {
     serde_json::from_str(&done(dir, &[&["eval", "--json"][..], more].concat())).unwrap()
 }
 

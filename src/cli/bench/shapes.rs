@@ -30,7 +30,7 @@ pub fn run(args: Args) -> Result<()> {
     if shipped::model(shipped::VOICE).is_some() {
         let (checkpoint, path) = read_checkpoint(None)?;
         let config = FamilyConfig::from_header(&checkpoint.header).at(&path)?;
-        let config = wavenet_config(&config, &path)?.clone();
+        let config = wavenet_config(&config).at(&path)?.clone();
         all.push(Shape { shape: "shipped".into(), config });
     }
     if args.json {

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use wavesynth::recordings;
 use wavesynth::train::enroll;
 use wavesynth::voice::VoiceSection;
+use wavesynth_models::in_file::AtPath;
 
 /// The arguments.
 #[derive(Debug, clap::Args)]
@@ -42,6 +43,6 @@ pub fn run(args: Args) -> Result<()> {
         "held-out: {:.4} nats/sample as {}, the nearest known speaker; {:.4} as {}",
         e.before, e.nearest, e.after, options.name
     );
-    super::hint_at_alignment(&e.condition, &VoiceSection::from_header(&checkpoint.header, &path)?);
+    super::hint_at_alignment(&e.condition, &VoiceSection::from_header(&checkpoint.header).at(&path)?);
     super::write(&e.condition, &args.output)
 }

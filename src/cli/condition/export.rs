@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use wavesynth::voice::{SpeakerSection, VoiceSection};
 use wavesynth_audio::cond::{Condition, SpeakerVector};
 use wavesynth_models::families::wavenet::names;
+use wavesynth_models::in_file::AtPath;
 use wavesynth_models::weights::Checkpoint;
 
 /// The arguments.
@@ -28,7 +29,7 @@ pub struct Args {
 /// Runs the command.
 pub fn run(args: Args) -> Result<()> {
     let (checkpoint, path) = args::read_checkpoint(args.model.as_deref())?;
-    let section = VoiceSection::from_header(&checkpoint.header, &path)?;
+    let section = VoiceSection::from_header(&checkpoint.header).at(&path)?;
     match &args.name {
         Some(name) => {
             let row = row(&section, name)?;

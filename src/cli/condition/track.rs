@@ -10,6 +10,7 @@ use wavesynth::recordings;
 use wavesynth::voice::VoiceSection;
 use wavesynth_audio::cond::Condition;
 use wavesynth_audio::features::Extractor;
+use wavesynth_models::in_file::AtPath;
 
 /// The arguments.
 #[derive(Debug, clap::Args)]
@@ -42,7 +43,7 @@ pub fn run(args: Args) -> Result<()> {
     let output = args.output.unwrap_or_else(|| PathBuf::from(format!("{stem}.bin")));
     let raw = recordings::raw_features(&args.input, &mut Extractor::new())?;
     let (checkpoint, path) = args::read_checkpoint(args.model.as_deref())?;
-    let section = VoiceSection::from_header(&checkpoint.header, &path)?;
+    let section = VoiceSection::from_header(&checkpoint.header).at(&path)?;
     let stats = match &args.like {
         Some(like) => args::stats_like(&section.speakers, like)?,
         None => {

@@ -29,7 +29,7 @@ pub fn run(args: &Args, model: Loaded, path: &Path) -> Result<()> {
     if args.surprise && args.json {
         usage!("--surprise and --json both want stdout; --per-symbol writes the numbers into a file");
     }
-    let model = TextModel::from_loaded(model, path)?;
+    let model = TextModel::from_loaded(model).with_context(|| path.display().to_string())?;
     let bar = Progress::new(args.inputs.len() as u64, "{wide_bar} {pos}/{len} inputs");
     let read = |path: &std::path::PathBuf| {
         let name = path.display().to_string();

@@ -1,7 +1,8 @@
 //! `wavesynth sample` for a series model: sequences of vectors as text, or as a picture.
 
 use super::Args;
-use anyhow::{Context, Result, ensure};
+use crate::cli::output;
+use anyhow::{Result, ensure};
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::Path;
@@ -25,7 +26,7 @@ pub fn run(args: &Args, model: &SeriesModel) -> Result<()> {
     if let Some(path) = picture {
         ensure!(dims == 2, "{}: a picture shows rows of 2 numbers, this model's have {dims}", path.display());
         let png = scatter(&sequences)?;
-        return std::fs::write(path, png).with_context(|| path.display().to_string());
+        return output::whole_file(path, |w| Ok(w.write_all(&png)?));
     }
     let mut text = String::new();
     for (i, sequence) in sequences.iter().enumerate() {
@@ -38,7 +39,7 @@ pub fn run(args: &Args, model: &SeriesModel) -> Result<()> {
         }
     }
     match args.output.as_deref().filter(|o| *o != Path::new("-")) {
-        Some(path) => std::fs::write(path, text).with_context(|| path.display().to_string()),
+        Some(path) => output::whole_file(path, |w| Ok(w.write_all(text.as_bytes())?)),
         None => Ok(std::io::stdout().lock().write_all(text.as_bytes())?),
     }
 }
@@ -59,7 +60,7 @@ fn scatter(sequences: &[Vec<f32>]) -> Result<Vec<u8>> {
         for p in sequence.chunks_exact(2).filter(|p| p[0].is_finite() && p[1].is_finite()) {
             let x = MARGIN + ((p[0] - left) * scale) as usize;
             let y = SIDE - 1 - MARGIN - ((p[1] - bottom) * scale) as usize;
-            for (dx, dy) in [(0, 0), (1, 0), (0, 1), (1, 1)] {
+            for (dx, dy) in (0..9).map(|i| (i % 3, i / 3)) {
                 let at = 3 * ((y + dy).min(SIDE - 1) * SIDE + (x + dx).min(SIDE - 1));
                 pixels[at..at + 3].copy_from_slice(&[c.r, c.g, c.b]);
             }

@@ -65,7 +65,7 @@ pub fn train(
     header.sections = sections(&corpus, json!({ "seconds": seconds }), None, text)?;
     let mut checkpoint = Checkpoint { header, tensors };
     let model = Loaded::from_checkpoint(checkpoint.clone(), Isa::detect()).at(&file)?;
-    let model = TextModel::from_loaded(model, &file)?;
+    let model = TextModel::from_loaded(model).with_context(|| file.display().to_string())?;
     let held_out = (!corpus.held_out.is_empty()).then(|| {
         let nats = model.score(&corpus.held_out);
         nats.iter().map(|&n| f64::from(n)).sum::<f64>() / nats.len() as f64
