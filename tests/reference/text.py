@@ -1,0 +1,201 @@
+"""The families of text models and their tokenisers: Char-RNN, GPT and n-grams of docs/formats.md, in numpy."""
+
+import math
+import re
+import unicodedata
+
+import numpy as np
+
+import likelihoods
+import reference as ref
+
+# Char-RNN: from symbols to logits ------------------------------------------------------------------------------------
+
+
+def sigmoid(x):
+    return 1 / (1 + np.exp(-x))
+
+
+def char_rnn(model, values):
+    """[T, classes], or [T, P] under a likelihood."""
+    config, w = model.config, model.values
+    inputs = likelihoods.entering(config, w("layer.0.input.weight"), values)
+    for l in range(config["layers"]):
+        u = w(f"layer.{l}.bias") + (model.product(inputs, f"layer.{l}.input.weight") if l else inputs)
+        inputs = recurrent(model, l, u)
+    return model.product(inputs, "head.weight") + w("head.bias")
+
+
+def recurrent(model, l, u):
+    """[T, H]: h_l of every row."""
+    size = model.config["hidden"]
+    h, c, out = np.zeros(size), np.zeros(size), np.empty((len(u), size))
+    name = f"layer.{l}.recurrent.weight"
+    whole = None if model.rounded else model.values(name)
+    candidate = model.values(f"layer.{l}.candidate.bias")
+    for t, row in enumerate(u):
+        m = h @ whole if whole is not None else model.product(h, name)
+        if model.config["cell"] == "lstm":
+            i, f, g, o = np.split(row + m, 4)
+            c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
+            h = sigmoid(o) * np.tanh(c)
+        else:
+            (ur, uz, un), (mr, mz, mn) = np.split(row, 3), np.split(m, 3)
+            r, z = sigmoid(ur + mr), sigmoid(uz + mz)
+            h = (1 - z) * np.tanh(un + r * (mn + candidate)) + z * h
+        out[t] = h
+    return out
+
+
+# GPT: from symbols to logits -----------------------------------------------------------------------------------------
+
+
+def normed(model, x, name):
+    x = x - x.mean(1, keepdims=True)
+    x = x / np.sqrt((x**2).mean(1, keepdims=True) + 1e-5) * model.values(name + ".weight")
+    return x + bias(model, name)
+
+
+def bias(model, name):
+    value = model.values(name + ".bias")
+    return 0 if value is None else value
+
+
+def gelu(x):
+    return x * 0.5 * (1 + np.vectorize(math.erf)(x / math.sqrt(2)))
+
+
+def window(model, inputs):
+    """[positions, classes] of the inputs of one window."""
+    config = model.config
+    heads, width = config["heads"], config["width"]
+    linear = lambda x, name: model.product(x, name + ".weight") + bias(model, name)
+    r = model.values("input.embed")[inputs] + model.values("input.position")[: len(inputs)]
+    later = np.triu(np.full((len(inputs), len(inputs)), -np.inf), 1)
+    for l in range(config["layers"]):
+        qkv = linear(normed(model, r, f"layer.{l}.attention.norm"), f"layer.{l}.attention.qkv")
+        q, k, v = (part.reshape(len(r), heads, -1).swapaxes(0, 1) for part in np.split(qkv, 3, 1))
+        scores = q @ k.swapaxes(1, 2) / math.sqrt(width / heads) + later
+        a = np.exp(likelihoods.log_softmax(scores)) @ v
+        r = r + linear(a.swapaxes(0, 1).reshape(len(r), width), f"layer.{l}.attention.out")
+        up = linear(normed(model, r, f"layer.{l}.mlp.norm"), f"layer.{l}.mlp.up")
+        r = r + linear(gelu(up), f"layer.{l}.mlp.down")
+    r = normed(model, r, "output.norm")
+    return r @ model.values("input.embed").T if config["tied_head"] else model.product(r, "output.head.weight")
+
+
+def gpt(model, symbols):
+    context = model.config["context"]
+    step = -(-context // 2)
+    inputs = np.concatenate([[model.config["start"]], symbols[:-1]]).astype(np.int64)
+    out = [window(model, inputs[:context])]
+    done = context
+    while done < len(inputs):
+        first = ((done - context) // step + 1) * step
+        out.append(window(model, inputs[first : first + context])[done - first :])
+        done = first + context
+    return np.concatenate(out)
+
+
+# N-grams: from counts to logits --------------------------------------------------------------------------------------
+
+
+def ngram(model, symbols):
+    config, w = model.config, model.values
+    symbol, children, entries = (w(f"context.{k}").astype(int) for k in ("symbol", "children", "entries"))
+    backoff, x, weight = w("context.backoff"), w("entry.symbol").astype(int), w("entry.weight")
+    history = np.concatenate([np.full(config["order"], config["start"]), symbols]).astype(int)
+    out = np.empty((len(symbols), config["classes"]))
+    for t in range(len(symbols)):
+        p, i = np.full(config["classes"], 1 / config["classes"]), 0
+        for k in range(config["order"]):
+            here = slice(entries[i], entries[i + 1])
+            p *= backoff[i]
+            p[x[here]] += weight[here]
+            a, b = children[i], children[i + 1]
+            at = a + np.searchsorted(symbol[a:b], history[config["order"] + t - 1 - k])
+            if at == b or symbol[at] != history[config["order"] + t - 1 - k]:
+                break
+            i = at
+        out[t] = np.log(p)
+    return out
+
+
+def logits(model, symbols):
+    """[T, classes] of any family."""
+    ways = {"wavenet": ref.logits, "char_rnn": char_rnn, "gpt": gpt, "ngram": ngram}
+    return ways[model.family](model, np.asarray(symbols))
+
+
+def nats(model, rows, symbols):
+    return likelihoods.nats(model.likelihood, rows, symbols) if model.likelihood else ref.nats(rows, symbols)
+
+
+# The tokeniser -------------------------------------------------------------------------------------------------------
+
+PRINTABLE = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+OTHERS = [b for b in range(256) if b not in PRINTABLE]
+LETTER = {b: chr(b) for b in PRINTABLE} | {b: chr(0x100 + i) for i, b in enumerate(OTHERS)}
+BYTE = {letter: b for b, letter in LETTER.items()}
+SPACES = "\t\n\v\f\r\x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000" + "".join(map(chr, range(0x2000, 0x200B)))
+
+
+def encode(text, tokenizer):
+    """Symbols of a text; `tokenizer` is the header's section."""
+    kind = tokenizer["tokenizer"]
+    if kind == "bytes":
+        return list(text.encode())
+    if kind == "chars":
+        return [tokenizer["vocabulary"].index(c) for c in text]
+    model = tokenizer["vocabulary"]["model"]
+    merges = [tuple(pair.split(" ") if isinstance(pair, str) else pair) for pair in model["merges"]]
+    rank, out = {pair: i for i, pair in enumerate(merges)}, []
+    for piece in pieces(text):
+        letters = [LETTER[b] for b in piece.encode()]
+        while len(letters) > 1:
+            best = min(range(len(letters) - 1), key=lambda i: rank.get((letters[i], letters[i + 1]), len(rank)))
+            if (letters[best], letters[best + 1]) not in rank:
+                break
+            letters[best : best + 2] = [letters[best] + letters[best + 1]]
+        out += [model["vocab"][token] for token in letters]
+    return out
+
+
+def pieces(text):
+    """GPT-2's words, each with the space ahead of it."""
+    kinds = "".join(" " if c == " " else "S" if c in SPACES else "OLN"[1 + "LN".find(unicodedata.category(c)[0])] for c in text)
+    at = 0
+    while at < len(text):
+        found = re.compile("'(s|t|re|ve|m|ll|d)").match(text, at)
+        found = found or re.compile(" ?L+| ?N+| ?O+|[ S]+(?![LNO])|[ S]+").match(kinds, at)
+        yield text[at : found.end()]
+        at = found.end()
+
+
+def symbol_bytes(tokenizer):
+    """The bytes of every symbol."""
+    kind = tokenizer["tokenizer"]
+    if kind == "bytes":
+        return [bytes([b]) for b in range(256)]
+    if kind == "chars":
+        return [c.encode() for c in tokenizer["vocabulary"]]
+    vocabulary = tokenizer["vocabulary"]["model"]["vocab"]
+    return [bytes(BYTE[c] for c in token) for token in sorted(vocabulary, key=vocabulary.get)]
+
+
+def decode(symbols, tokenizer):
+    table = symbol_bytes(tokenizer)
+    return b"".join(table[i] for i in symbols).decode(errors="replace")
+
+
+# Sampling ------------------------------------------------------------------------------------------------------------
+
+
+def sample(model, prompt, uniforms, *choice):
+    """The symbols that uniform numbers draw behind the prompt's."""
+    out = list(prompt)
+    for u in uniforms:
+        row = logits(model, out + [0])[-1]
+        row = np.array([0, row[0]]) if model.likelihood else row
+        out.append(ref.draw(row, u, *choice)[0])
+    return out[len(prompt) :]
