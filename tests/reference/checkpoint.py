@@ -64,19 +64,24 @@ class Checkpoint:
         value = self.tensors[name].astype(np.float64)
         return value * self.tensors[name + ".scale"] if name + ".scale" in self.tensors else value
 
-    def product(self, x, *names):
-        """Rows x times the named tensors, one below the other."""
+    def product(self, x, *names, block=4096, most=None):
+        """Rows x times the named tensors, one below the other. `most` stands in for the largest input of a block."""
         flat = [self.tensors[name].reshape(-1, self.tensors[name].shape[-1]) for name in names]
         scale = self.tensors.get(names[0] + ".scale")
         if scale is None or not self.rounded:
             return x @ np.concatenate(flat).astype(np.float64) * (1 if scale is None else scale.astype(np.float64))
         whole, out = np.concatenate(flat).astype(np.float64), 0
-        for at in range(0, x.shape[-1], 4096):
-            part = x[..., at : at + 4096].astype(F32)
-            m = np.abs(part).max(-1, keepdims=True)
+        for at in range(0, x.shape[-1], block):
+            part = x[..., at : at + block].astype(F32)
+            m = np.abs(part).max(-1, keepdims=True) if most is None else np.full((1, 1), most, F32)
             q = np.rint(part * (F32(127) / np.where(m == 0, F32(1), m))).astype(np.float64)
-            out = out + (scale * m.astype(np.float64) / 127) * (q @ whole[at : at + 4096])
+            out = out + (scale * m.astype(np.float64) / 127) * (q @ whole[at : at + block])
         return out
+
+
+    def small(self, names):
+        """Whether all the named tensors that are there are I8."""
+        return all(self.tensors[name].dtype == np.int8 for name in names if name in self.tensors)
 
 
 # Smaller types -------------------------------------------------------------------------------------------------------

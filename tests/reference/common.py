@@ -30,9 +30,10 @@ class Session:
         return os.path.join(self.folder, name)
 
     def run(self, *args):
-        done = subprocess.run([self.program, *map(str, args)], cwd=self.folder, capture_output=True, text=True)
+        """What the program writes to stdout, as bytes."""
+        done = subprocess.run([self.program, *map(str, args)], cwd=self.folder, capture_output=True)
         if done.returncode:
-            sys.exit(f"{' '.join(done.args)}: {done.stderr.strip()}")
+            sys.exit(f"{' '.join(done.args)}: {done.stderr.decode().strip()}")
         return done.stdout
 
     def array(self, name, value=None):

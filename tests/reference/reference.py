@@ -70,15 +70,18 @@ def logits(model, symbols, speaker=None, track=None, flag=1):
         c = condition_rows(model, -(-len(symbols) // hop), speaker, track, flag)
         frame = first // hop
     gated, d = [], config["gate_channels"]
+    layers = range(len(config["dilations"]))
+    between = model.small(f"layer.{l}.{k}.weight" for l in layers for k in ("gate", "residual", "skip"))
+    inputs, gates = ({"block": config["residual_channels"]}, {"most": 1}) if between else ({}, {})
     for l, dilation in enumerate(config["dilations"]):
         taps = [delayed(r, (config["kernel_size"] - 1 - k) * dilation) for k in range(config["kernel_size"])]
-        z = model.product(np.concatenate(taps, 1), f"layer.{l}.gate.weight") + w(f"layer.{l}.gate.bias")
+        z = model.product(np.concatenate(taps, 1), f"layer.{l}.gate.weight", **inputs) + w(f"layer.{l}.gate.bias")
         if model.condition:
             z = z + (c @ w(f"layer.{l}.cond.weight"))[frame]
         gated.append(np.tanh(z[:, :d]) / (1 + np.exp(-z[:, d:])))
         if l + 1 < len(config["dilations"]):
-            r = r + model.product(gated[-1], f"layer.{l}.residual.weight") + w(f"layer.{l}.residual.bias")
-    s = model.product(np.concatenate(gated, 1), *(f"layer.{l}.skip.weight" for l in range(len(gated)))) + w("skip.bias")
+            r = r + model.product(gated[-1], f"layer.{l}.residual.weight", **gates) + w(f"layer.{l}.residual.bias")
+    s = model.product(np.concatenate(gated, 1), *(f"layer.{l}.skip.weight" for l in layers), **gates) + w("skip.bias")
     a = np.zeros((len(symbols), config["head_channels"]))
     for j in range(bunch):
         name = "head.0" if j == 0 else f"head.0.phase.{j}"

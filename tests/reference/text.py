@@ -51,14 +51,22 @@ def recurrent(model, l, u):
 
 
 def normed(model, x, name):
+    """norm(x) without the bias."""
     x = x - x.mean(1, keepdims=True)
-    x = x / np.sqrt((x**2).mean(1, keepdims=True) + 1e-5) * model.values(name + ".weight")
-    return x + bias(model, name)
+    return x / np.sqrt((x**2).mean(1, keepdims=True) + 1e-5) * model.values(name + ".weight")
 
 
 def bias(model, name):
     value = model.values(name + ".bias")
     return 0 if value is None else value
+
+
+def linear(model, x, name, norm=None):
+    """x or norm(x), times a matrix. A rounded product takes norm(x) without its bias, whose own product is exact."""
+    if norm is None:
+        return model.product(x, name + ".weight") + bias(model, name)
+    shift = bias(model, norm) + np.zeros(x.shape[1])
+    return linear(model, normed(model, x, norm), name) + shift @ model.values(name + ".weight")
 
 
 def gelu(x):
@@ -69,19 +77,19 @@ def window(model, inputs):
     """[positions, classes] of the inputs of one window."""
     config = model.config
     heads, width = config["heads"], config["width"]
-    linear = lambda x, name: model.product(x, name + ".weight") + bias(model, name)
     r = model.values("input.embed")[inputs] + model.values("input.position")[: len(inputs)]
     later = np.triu(np.full((len(inputs), len(inputs)), -np.inf), 1)
     for l in range(config["layers"]):
-        qkv = linear(normed(model, r, f"layer.{l}.attention.norm"), f"layer.{l}.attention.qkv")
+        qkv = linear(model, r, f"layer.{l}.attention.qkv", f"layer.{l}.attention.norm")
         q, k, v = (part.reshape(len(r), heads, -1).swapaxes(0, 1) for part in np.split(qkv, 3, 1))
         scores = q @ k.swapaxes(1, 2) / math.sqrt(width / heads) + later
         a = np.exp(likelihoods.log_softmax(scores)) @ v
-        r = r + linear(a.swapaxes(0, 1).reshape(len(r), width), f"layer.{l}.attention.out")
-        up = linear(normed(model, r, f"layer.{l}.mlp.norm"), f"layer.{l}.mlp.up")
-        r = r + linear(gelu(up), f"layer.{l}.mlp.down")
-    r = normed(model, r, "output.norm")
-    return r @ model.values("input.embed").T if config["tied_head"] else model.product(r, "output.head.weight")
+        r = r + linear(model, a.swapaxes(0, 1).reshape(len(r), width), f"layer.{l}.attention.out")
+        up = linear(model, r, f"layer.{l}.mlp.up", f"layer.{l}.mlp.norm")
+        r = r + linear(model, gelu(up), f"layer.{l}.mlp.down")
+    if config["tied_head"]:
+        return (normed(model, r, "output.norm") + bias(model, "output.norm")) @ model.values("input.embed").T
+    return linear(model, r, "output.head", "output.norm")
 
 
 def gpt(model, symbols):
@@ -141,10 +149,11 @@ SPACES = "\t\n\v\f\r\x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000" + "".join(map(
 
 
 def encode(text, tokenizer):
-    """Symbols of a text; `tokenizer` is the header's section."""
+    """Symbols of the bytes of a text; `tokenizer` is the header's section."""
     kind = tokenizer["tokenizer"]
     if kind == "bytes":
-        return list(text.encode())
+        return list(text)
+    text = text.decode()
     if kind == "chars":
         return [tokenizer["vocabulary"].index(c) for c in text]
     model = tokenizer["vocabulary"]["model"]
@@ -184,8 +193,10 @@ def symbol_bytes(tokenizer):
 
 
 def decode(symbols, tokenizer):
+    """What the program writes to a file or a pipe."""
     table = symbol_bytes(tokenizer)
-    return b"".join(table[i] for i in symbols).decode(errors="replace")
+    out = b"".join(table[i] for i in symbols)
+    return out if tokenizer["tokenizer"] == "bytes" else out.decode(errors="replace").encode()
 
 
 # Sampling ------------------------------------------------------------------------------------------------------------
