@@ -16,11 +16,13 @@ import numpy as np
 from common import Checkpoint, random_tensors, report, run
 import features as feat
 import reference as ref
+import sampling
 
 
 def write_f32_wav(path, x, rate):
-    data = np.asarray(x, "<f4").tobytes()
-    fmt = struct.pack("<IHHIIHH", 16, 3, 1, rate, 4 * rate, 4, 32)
+    """Samples [T] or [T, channels]."""
+    data, n = np.asarray(x, "<f4").tobytes(), np.size(x) // len(x)
+    fmt = struct.pack("<IHHIIHH", 16, 3, n, rate, 4 * n * rate, 4 * n, 32)
     head = b"WAVEfmt " + fmt + b"data" + struct.pack("<I", len(data))
     with open(path, "wb") as f:
         f.write(b"RIFF" + struct.pack("<I", len(head) + len(data)) + head + data)
@@ -91,7 +93,7 @@ def check_alignment(session, model, path, recordings):
     """A stranger's way to the common space, from all recordings together."""
     session.run("condition", "track", recordings[0], "-m", path, "--speaker-recordings", *recordings, "-o", "track.bin")
     theirs = ref.read_condition(session.path("track.bin"))[0]["stats"].get("common")
-    rows = [feat.features(ref.resampled(*ref.read_wav(r), 16000)) for r in recordings]
+    rows = [feat.features(ref.recording(r)) for r in recordings]
     stats = feat.statistics(rows)
     frames_of_speech = np.concatenate([feat.speech_rows(feat.normalised(r, stats)) for r in rows])
     if len(frames_of_speech) < 500:
@@ -106,8 +108,7 @@ def check_features(session, recording):
     name = os.path.basename(recording)
     session.run("condition", "track", recording, "-o", "track.bin")
     head, tensors = ref.read_condition(session.path("track.bin"))
-    x, rate = ref.read_wav(recording)
-    rows = feat.features(ref.resampled(x, rate, 16000))
+    rows = feat.features(ref.recording(recording))
     stats = feat.statistics([rows])
     theirs = head["stats"]
     far = max(np.abs(np.subtract(theirs[k], stats[k])).max() for k in ("mean", "std"))
@@ -133,8 +134,7 @@ def revealed_codes(session, preemphasis, wav):
 
 def check_codes(session, recording):
     name = os.path.basename(recording)
-    x, rate = ref.read_wav(recording)
-    x = ref.resampled(x, rate, 16000)
+    x = ref.recording(recording)
     for a in 0.0, 0.85:
         mine, theirs = ref.encode(x, a), revealed_codes(session, a, recording)
         report(f"codes, {name}, pre-emphasis {a}, differing", np.count_nonzero(mine != theirs), 1e-4 * len(mine))
@@ -144,15 +144,21 @@ def check_rates(session, rng):
     for rate in 22050, 44100, 48000, 8000, 47999:
         x = (0.02 * rng.normal(size=rate // 4)).astype(np.float32)
         x[:50] += 0.3
-        write_f32_wav(session.path("rate.wav"), x, rate)
-        mine, theirs = ref.encode(ref.resampled(x, rate, 16000), 0.0), revealed_codes(session, 0.0, "rate.wav")
-        report(f"resampling {rate} Hz, codes apart", np.abs(mine - theirs).max(), 1)
-        report(f"resampling {rate} Hz, codes differing", np.count_nonzero(mine != theirs), 0.001 * len(mine))
+        check_rate(session, f"resampling {rate} Hz", x, rate, 0.0)
+    check_rate(session, "beyond full scale", (0.6 * rng.normal(size=(3000, 2))).astype(np.float32), 16000, 0.85)
+    check_rate(session, "beyond full scale, 48000 Hz", (0.6 * rng.normal(size=6000)).astype(np.float32), 48000, 0.85)
+
+
+def check_rate(session, name, x, rate, preemphasis):
+    write_f32_wav(session.path("rate.wav"), x, rate)
+    mine = ref.encode(ref.recording(session.path("rate.wav")), preemphasis)
+    theirs = revealed_codes(session, preemphasis, "rate.wav")
+    report(f"{name}, codes apart", np.abs(mine - theirs).max(), 1)
+    report(f"{name}, codes differing", np.count_nonzero(mine != theirs), 0.001 * len(mine))
 
 
 def check_eval(session, model, path, recording):
-    x, rate = ref.read_wav(recording)
-    x = ref.resampled(x, rate, 16000)[:32000]
+    x = ref.recording(recording)[:32000]
     write_f32_wav(session.path("part.wav"), x, 16000)
     codes = revealed_codes(session, model.voice["preemphasis"], "part.wav")  # check_codes compares these
     args, kw = [], {}
@@ -181,7 +187,7 @@ def check_sampling(session, model, path, rng, track):
         session.run("render", *args, *how, "-o", "r.wav", "--codes", "c.npy")
         codes = session.array("c.npy").astype(int)
         rows = ref.logits(model, codes, **kw)
-        drawn = [ref.draw(row, u, temperature, k, p, least) for row, u in zip(rows, uniforms)]
+        drawn = [sampling.draw(row, u, temperature, k, p, least) for row, u in zip(rows, uniforms)]
         wrong = [edge for (i, edge), code in zip(drawn, codes) if i != code]
         note = f"nearest interval edge at most {max(wrong):.2g} away" if wrong else ""
         label = f"temperature {temperature}, top-k {k}, top-p {p}, min-p {least}"
@@ -196,7 +202,7 @@ def check_sampling(session, model, path, rng, track):
     report("floating-point samples apart", apart, 1e-6)
     for seed in 0, 7, (1 << 64) - 1:
         session.run("render", *args, "-s", 0.1, "--seed", seed, "-o", "r.wav", "--codes", "c.npy")
-        session.array("u.npy", ref.uniforms(seed, 1600))
+        session.array("u.npy", sampling.uniforms(seed, 1600))
         session.run("render", *args, "-s", 0.1, "--uniforms", "u.npy", "-o", "r.wav", "--codes", "d.npy")
         apart = np.count_nonzero(session.array("c.npy") != session.array("d.npy"))
         report(f"uniform numbers of seed {seed}, symbols differing", apart, 0)

@@ -5,6 +5,8 @@ from statistics import NormalDist
 
 import numpy as np
 
+import sampling
+
 LATER = 2.0**-25  # what drawing adds to a uniform number
 
 # Input ---------------------------------------------------------------------------------------------------------------
@@ -99,20 +101,20 @@ def below(likelihood, shares, mean, wide, levels):
     return np.where(levels >= likelihood["levels"] - 1, 1.0, (shares * under).sum(1))
 
 
-def components(logits, choose):
-    """[T, K]: the components' shares after min-p, top-k and top-p; `choose` gives the weights that remain."""
-    w = np.array([choose(row) for row in logits])
+def components(logits, choice):
+    """[T, K]: the components' shares after temperature, min-p, top-k and top-p."""
+    w = np.array([sampling.weights(row, *choice)[0] for row in logits])
     return w / w.sum(1, keepdims=True)
 
 
-def draw_levels(likelihood, rows, u, temperature, choose):
+def draw_levels(likelihood, rows, u, temperature=1.0, *choice):
     """The levels of one channel that uniform numbers pick, and how far each u lies from its interval's edge."""
     logits, mean, wide, _ = parts(likelihood, rows)
     mean, wide, last = mean[:, :, 0], wide[:, :, 0], likelihood["levels"] - 1
     if temperature == 0:
         at = mean[np.arange(len(mean)), logits.argmax(1)]
-        return nearest_level(likelihood, at), np.full(len(rows), np.inf)
-    shares, wide = components(logits, choose), wide + math.log(temperature)
+        return nearest_level(likelihood, at), np.abs((at + 1) * last / 2 % 1 - 0.5) * 2 / last
+    shares, wide = components(logits, (temperature, *choice)), wide + math.log(temperature)
     u = np.asarray(u, np.float64) + LATER
     low, high = np.full(len(u), -1), np.full(len(u), last)
     while (high - low > 1).any():
@@ -123,21 +125,30 @@ def draw_levels(likelihood, rows, u, temperature, choose):
     return high, np.minimum(np.abs(u - edges), np.abs(below(likelihood, shares, mean, wide, high) - u))
 
 
+def draw_symbol(likelihood, row, u, *choice):
+    if likelihood["name"] == "bernoulli":
+        return sampling.draw(np.array([0, row[0]]), u, *choice)[0]
+    return int(draw_levels(likelihood, row[None], np.array([u]), *choice)[0][0])
+
+
 def nearest_level(likelihood, v):
     last = likelihood["levels"] - 1
     return np.clip(np.floor((np.asarray(v) + 1) * last / 2 + 0.5), 0, last).astype(np.int64)
 
 
-def draw_vector(likelihood, row, u, temperature, pick):
-    """A vector of numbers or levels; u is an iterator of uniform numbers, `pick` the rule for a component."""
+def draw_vector(likelihood, row, u, temperature=1.0, *choice):
+    """A vector of numbers or levels; u is an iterator of uniform numbers."""
     logits, mean, wide, coefficients = parts(likelihood, row[None])
-    k = 0 if likelihood["name"] == "gaussian" else pick(logits[0], u)
-    v = np.zeros((1, mean.shape[2]))
+    k = 0
+    if likelihood["name"] != "gaussian":
+        k, _ = sampling.draw(logits[0], next(u) if temperature else 0, temperature, *choice)
+    v, out = np.zeros((1, mean.shape[2])), np.zeros(mean.shape[2])
     for c in range(mean.shape[2]):
         at = shifted(mean, coefficients, v)[0, k, c] if "levels" in likelihood else mean[0, k, c]
         if temperature:
             p = float(next(u)) + LATER
             wave = math.log(p) - math.log1p(-p) if "levels" in likelihood else NormalDist().inv_cdf(p)
             at += temperature * math.exp(wide[0, k, c]) * wave
-        v[0, c] = numbers(likelihood, nearest_level(likelihood, at)) if "levels" in likelihood else at
-    return v[0]
+        out[c] = nearest_level(likelihood, at) if "levels" in likelihood else at
+        v[0, c] = numbers(likelihood, out[c])
+    return out

@@ -117,72 +117,38 @@ def read_condition(path):
 # Mu-law and pre-emphasis ---------------------------------------------------------------------------------------------
 
 
+def emphasised(x, a):
+    x = np.asarray(x, F32)
+    return np.clip(x - F32(a) * np.concatenate([np.zeros(1, F32), x[:-1]]), F32(-1), F32(1))
+
+
 def encode(x, a):
     """Codes of samples, in single precision throughout."""
-    x = np.asarray(x, F32)
-    e = np.clip(x - F32(a) * np.concatenate([np.zeros(1, F32), x[:-1]]), F32(-1), F32(1))
+    e = emphasised(x, a)
     y = 127 * np.copysign(np.log1p(255 * np.abs(e)) / F32(math.log(256)), e)
     return (128 + np.copysign(np.floor(np.abs(y) + F32(0.5)), y)).astype(np.int64)
 
 
-def decode(codes, a):
-    """Samples of codes, in single precision throughout."""
-    y = np.maximum((np.asarray(codes, F32) - 128) / F32(127), F32(-1))
-    e = np.copysign((F32(256) ** np.abs(y) - 1) / F32(255), y)
+def deemphasised(e, a):
     x, last, a = np.empty_like(e), F32(0), F32(a)
     for t, value in enumerate(e):
         x[t] = last = value + a * last
     return x
 
 
-# Sampling ------------------------------------------------------------------------------------------------------------
+def decode(codes, a):
+    """Samples of codes, in single precision throughout."""
+    y = np.maximum((np.asarray(codes, F32) - 128) / F32(127), F32(-1))
+    return deemphasised(np.copysign((F32(256) ** np.abs(y) - 1) / F32(255), y), a)
 
 
-def weights(row, temperature=1.0, top_k=0, top_p=1.0, min_p=0.0):
-    """What is left of each symbol's weight by step 4."""
-    row = np.asarray(row, F32)
-    w = np.exp((row - row.max()) * (F32(1) / F32(temperature))).astype(np.float64)
-    w[w < F32(min_p)] = 0
-    order = np.argsort(-w, kind="stable")
-    if top_k:
-        w[order[top_k:]] = 0
-    if top_p < 1:
-        reaches = np.flatnonzero(np.cumsum(w[order]) >= top_p * w.sum())
-        w[order[max(reaches[0] + 1, 1) :]] = 0
-    return w
+def encode_levels(x, a):
+    """Symbols of samples in a voice of 65,536 symbols, in single precision throughout."""
+    return np.minimum(np.floor(F32(32768) * (emphasised(x, a) + F32(1)) + F32(0.5)), 65535).astype(np.int64)
 
 
-def draw(row, u, temperature=1.0, *choice):
-    """The symbol that a uniform number picks. Also how far u lies from the nearest edge of that symbol's interval."""
-    if temperature == 0:
-        return int(np.argmax(row)), np.inf
-    w = weights(row, temperature, *choice)
-    sums, total = np.cumsum(w), w.sum()
-    above = np.flatnonzero(sums > u * total)
-    i = int(above[0]) if len(above) else int(w.argmax())
-    low = sums[i - 1] if i else 0.0
-    return i, min(abs(u - low / total), abs(sums[i] / total - u))
-
-
-def uniforms(seed, count):
-    """The uniform numbers of --seed: SplitMix64 fills xoshiro256++."""
-    mask, state, s = (1 << 64) - 1, seed, []
-    for _ in range(4):
-        state = (state + 0x9E3779B97F4A7C15) & mask
-        z = ((state ^ (state >> 30)) * 0xBF58476D1CE4E5B9) & mask
-        z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & mask
-        s.append(z ^ (z >> 31))
-    rotl, out = lambda x, k: ((x << k) | (x >> (64 - k))) & mask, np.empty(count, F32)
-    for i in range(count):
-        out[i] = ((rotl((s[0] + s[3]) & mask, 23) + s[0]) & mask) >> 40
-        t = (s[1] << 17) & mask
-        s[2] ^= s[0]
-        s[3] ^= s[1]
-        s[1] ^= s[2]
-        s[0] ^= s[3]
-        s[2] ^= t
-        s[3] = rotl(s[3], 45)
-    return out / F32(1 << 24)
+def decode_levels(symbols, a):
+    return deemphasised(np.asarray(symbols, F32) / F32(32768) - 1, a)
 
 
 # From codes to PCM, files and rates ----------------------------------------------------------------------------------
@@ -213,6 +179,12 @@ def read_wav(path):
             return x.reshape(-1, channels).mean(1), rate
         at += 8 + size + size % 2
     raise ValueError(path)
+
+
+def recording(path, rate=16000):
+    """Samples of a recording as a voice of this rate reads it: limited, then resampled."""
+    x, source = read_wav(path)
+    return resampled(np.clip(x, F32(-1), F32(1)), source, rate)
 
 
 def resampled(x, source, target, taps=256):

@@ -8,6 +8,7 @@ import numpy as np
 
 import likelihoods
 import reference as ref
+import sampling
 
 # Char-RNN: from symbols to logits ------------------------------------------------------------------------------------
 
@@ -129,6 +130,51 @@ def ngram(model, symbols):
     return out
 
 
+def contexts(model):
+    """A table's contexts by their symbols, the oldest first: (backoff, {symbol: weight})."""
+    t, found, all_of = model.tensors, {0: ()}, {}
+    children, entries = t["context.children"].astype(int), t["context.entries"].astype(int)
+    for i in range(len(t["context.symbol"])):
+        for child in range(children[i], children[i + 1]):
+            found[child] = (int(t["context.symbol"][child]), *found[i])
+        here = slice(entries[i], entries[i + 1])
+        all_of[found[i]] = t["context.backoff"][i], dict(zip(t["entry.symbol"][here].astype(int), t["entry.weight"][here]))
+    return all_of
+
+
+def training_part(words, held_out):
+    at = math.floor(len(words) * (1 - held_out))
+    while at < len(words) and words[at] & 0xC0 == 0x80:
+        at += 1
+    return words[:at]
+
+
+def counted(model, words):
+    """{context: {symbol: count}} of a training text."""
+    ahead = model.config["order"] - 1
+    symbols = [model.config["start"]] * ahead + encode(words, model.head["text"])
+    counts = {(): {}}
+    for t in range(ahead, len(symbols)):
+        for k in range(ahead + 1):
+            here = counts.setdefault(tuple(symbols[t - k : t]), {})
+            here[symbols[t]] = here.get(symbols[t], 0) + 1
+    return counts
+
+
+def limited(counts, most):
+    """Without the rarest contexts, where the table has room for `most` entries."""
+    least = 0
+    while sum(map(len, counts.values())) > most:
+        least += 1
+        counts = {h: c for h, c in counts.items() if h == () or sum(c.values()) > least}
+    return counts
+
+
+def witten_bell(counts):
+    whole = sum(counts.values()) + len(counts)
+    return len(counts) / whole, {x: c / whole for x, c in counts.items()}
+
+
 def logits(model, symbols):
     """[T, classes] of any family."""
     ways = {"wavenet": ref.logits, "char_rnn": char_rnn, "gpt": gpt, "ngram": ngram}
@@ -207,6 +253,8 @@ def sample(model, prompt, uniforms, *choice):
     out = list(prompt)
     for u in uniforms:
         row = logits(model, out + [0])[-1]
-        row = np.array([0, row[0]]) if model.likelihood else row
-        out.append(ref.draw(row, u, *choice)[0])
+        if model.likelihood:
+            out.append(likelihoods.draw_symbol(model.likelihood, row, u, *choice))
+        else:
+            out.append(sampling.draw(row, u, *choice)[0])
     return out[len(prompt) :]
