@@ -32,12 +32,19 @@ def wide_voice(rng, components, preemphasis, narrower=0.0, **changes):
     return model
 
 
-def revealed_levels(session, preemphasis, wav):
-    """The symbols that the program makes of a file, by a fixed distribution whose nats fall from level to level."""
+def fixed_voice(session, row, preemphasis=0.0):
+    """One logistic, whatever comes before."""
     model = wide_voice(np.random.default_rng(0), 1, preemphasis)
     model.tensors = {name: np.zeros_like(value) for name, value in model.tensors.items()}
-    row = model.tensors["head.1.bias"] = np.array([0, 1.01, np.log(0.02)], np.float32)
+    model.tensors["head.1.bias"] = np.array(row, np.float32)
     model.write(session.path("ramp.safetensors"))
+    return model
+
+
+def revealed_levels(session, preemphasis, wav):
+    """The symbols that the program makes of a file, by a fixed distribution whose nats fall from level to level."""
+    row = [0, 1.01, np.log(0.02)]
+    model = fixed_voice(session, row, preemphasis)
     session.run("eval", "-m", "ramp.safetensors", "--per-symbol", "n.npy", wav)
     table = likelihoods.nats(model.likelihood, np.tile(row, (65534, 1)), np.arange(1, 65535))
     higher = np.searchsorted(-table, -session.array("n.npy").astype(float)).clip(1, len(table) - 1)
@@ -52,6 +59,18 @@ def check_levels(session, rng):
             check.write_f32_wav(session.path("x.wav"), x, 16000)
             wrong = np.count_nonzero(revealed_levels(session, a, "x.wav") != ref.encode_levels(x, a))
             report(f"levels, {name}, pre-emphasis {a}, differing", wrong, 0, f"of {len(x)}")
+
+
+def check_limits(session):
+    """The widths at the ends of their range, for levels near the mean."""
+    symbols = np.tile(np.arange(32758, 32778), 3)
+    check.write_f32_wav(session.path("x.wav"), symbols / np.float32(32768) - 1, 16000)
+    for width in -30, 30:
+        row = [0, 0, width]
+        model = fixed_voice(session, row)
+        session.run("eval", "-m", "ramp.safetensors", "--per-symbol", "n.npy", "x.wav")
+        mine = likelihoods.nats(model.likelihood, np.tile(row, (len(symbols), 1)), symbols)
+        report(f"eval, ln s of {width}, nats of a symbol", np.abs(session.array("n.npy") - mine).max(), 1e-4, f"largest {mine.max():.3g}")
 
 
 def check_wide_voice(session, rng, name, model):
@@ -119,8 +138,9 @@ def check_series(session, name, model, count=3, length=6, seed=9):
                 row = text.logits(model, np.concatenate([x, np.zeros((1, columns))]))[-1]
                 x = np.concatenate([x, [likelihoods.draw_vector(model.likelihood, row, uniforms, *choice)]])
             mine.append(x * about["std"] + about["mean"])
-        same = np.shape(theirs) == np.shape(mine)
-        report(f"series, {name}, temperature, top-k, top-p, min-p {choice}", np.abs(np.subtract(theirs, mine)).max() if same else 9, 1e-4)
+        size = np.maximum(1, np.abs(mine))
+        far = np.max(np.abs(np.subtract(theirs, mine)) / size) if np.shape(theirs) == np.shape(mine) else 9
+        report(f"series, {name}, temperature, top-k, top-p, min-p {choice}", far, 1e-4)
     theirs = read_rows(session.run("sample", "-m", "own.safetensors"))
     report(f"series, {name}, rows without a length", abs(len(theirs[0]) - about["rows"]), 0)
 
@@ -149,6 +169,7 @@ def check_trained_series(session, rng):
 def checks(session):
     rng = np.random.default_rng(5)
     check_levels(session, rng)
+    check_limits(session)
     cond = dict(speakers=2, speaker_dim=4, features=3, context=3, hidden=8, hop=37)
     check_wide_voice(session, rng, "wide logistics", wide_voice(rng, 5, 0.85))
     check_wide_voice(session, rng, "narrow logistics under a condition", wide_voice(rng, 3, 0.5, 4.0, condition=cond))
@@ -160,6 +181,10 @@ def checks(session):
         for likelihood in vectors:
             name = " ".join(map(str, [config.get("cell", family), *likelihood.values()]))
             check_series(session, name, series(rng, family, config | {"start": 0}, likelihood))
+    for width in -30, 30:
+        model = series(rng, "char_rnn", families[0][1] | {"start": 0}, vectors[0])
+        model.tensors["head.bias"][2:] = width
+        check_series(session, f"ln sigma of {width}", model, length=3)
     check_trained_series(session, rng)
 
 

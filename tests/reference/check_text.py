@@ -73,13 +73,28 @@ def check_sample(session, name, model, path, prompt, count, seed=1, *choice):
     report(f"sample, {name}, texts differing", int(mine != theirs), 0, note)
 
 
-def check_tokenisers(session, rng, pairs):
-    """Texts that are hard to cut, on Char-RNNs with the symbols of `pairs`, a trained model's section, among others."""
-    hard = "I'll don't 'tis o'REILLY we've\tX\n\n  y 12ab_3 \u00a0q\u2003z\x85 \x1c a\u0301 ½x Ⅷ \u200b₂ 'S\r\n  日本😀 trail   "
-    for name, tokenizer in ("characters", CHARS), ("bytes", BYTES), ("byte pairs", pairs):
+# A text that is hard to cut into pieces.
+HARD = "I'll don't 'tis o'REILLY we've\tX\n\n  y 12ab_3 \u00a0q\u2003z\x85 \x1c a\u0301 ½x Ⅷ \u200b₂ 'S\r\n  日本😀 's٣x \u3000 \x0b.\f-- .\xa0.\xa0a\xa01\x85.\x85a\x851\x1c.\x1ca\x1c1 trail   "
+
+
+def pairs_of(rng, section, words):
+    """A BPE like the trained one with every pair of neighbours in a text as a token: so the symbols tell the cuts."""
+    letters = [text.LETTER[b] for b in words.encode()]
+    merges = sorted(set(zip(letters, letters[1:])))
+    tokens = [text.LETTER[b] for b in range(256)] + ["".join(merges[i]) for i in rng.permutation(len(merges))]
+    merges = [list(merges[i]) for i in rng.permutation(len(merges))]
+    model = section["vocabulary"]["model"] | {"vocab": {t: i for i, t in enumerate(tokens)}, "merges": merges}
+    return section | {"vocabulary": section["vocabulary"] | {"model": model}}
+
+
+def check_tokenisers(session, rng, section):
+    """Texts and samples of Char-RNNs. `section` is that of a BPE."""
+    cases = [("characters", CHARS), ("bytes", BYTES), ("byte pairs", section)]
+    cases += [(f"all byte pairs, {i}", pairs_of(rng, section, HARD)) for i in range(3)]
+    for name, tokenizer in cases:
         model = invented(rng, "char_rnn", dict(cell="lstm", hidden=16, layers=1), tokenizer)
         model.write(session.path("own.safetensors"))
-        words = LETTERS if tokenizer is CHARS else hard
+        words = LETTERS if tokenizer is CHARS else HARD
         inputs = [words.encode(), b"\xff\xc3(\xe6\x97" if tokenizer is BYTES else b"a word\n"]
         check_eval(session, name, model, "own.safetensors", *inputs)
         check_sample(session, name, model, "own.safetensors", "é日 a", 120)

@@ -1,8 +1,10 @@
 """A second implementation of docs/formats.md in numpy, one function or a few for each of its sections.
 
-Written from the document and not from the program's source, so that check.py can compare the two. (Only the 256
-phases of resampled() came later, from a difference found.) It favours reading over speed: whole recordings at once,
-double precision wherever no number depends on single.
+Here are WaveNets, the condition file and samples; checkpoint.py, text.py, likelihoods.py, features.py and sampling.py have the
+other sections. Written from the document and not from the program's source, so that check.py and the other checks can compare
+the two. (A few things came later, from differences found: the 256 phases of resampled(), the limit of recording(), what is
+rounded before a product with I8 weights in a WaveNet and behind a GPT's norms, and what a model of bytes writes.) It favours
+reading over speed: whole recordings at once, double precision wherever no number depends on single.
 """
 
 import json

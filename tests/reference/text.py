@@ -14,7 +14,7 @@ import sampling
 
 
 def sigmoid(x):
-    return 1 / (1 + np.exp(-x))
+    return 0.5 * (1 + np.tanh(x / 2))
 
 
 def char_rnn(model, values):
