@@ -9,52 +9,23 @@ seconds of speech in all of them together, their speaker's way to the common spa
 
 import json
 import os
-import subprocess
-import sys
-import tempfile
+import struct
 
 import numpy as np
 
-sys.dont_write_bytecode = True
+from common import Checkpoint, random_tensors, report, run
+import features as feat
 import reference as ref
-
-failed = 0
-
-
-def report(name, value, limit, note=""):
-    global failed
-    good = value <= limit
-    failed += not good
-    print(f"{'ok  ' if good else 'FAIL'} {name}: {value:.3g}, limit {limit:g}{', ' + note if note else ''}", flush=True)
-
-
-class Session:
-    """Runs the program in a folder of its own."""
-
-    def __init__(self, program, folder):
-        self.program, self.folder = program, folder
-
-    def path(self, name):
-        return os.path.join(self.folder, name)
-
-    def run(self, *args):
-        done = subprocess.run([self.program, *map(str, args)], cwd=self.folder, capture_output=True, text=True)
-        if done.returncode:
-            sys.exit(f"{' '.join(done.args)}: {done.stderr.strip()}")
-        return done.stdout
-
-    def array(self, name, value=None):
-        if value is None:
-            return np.load(self.path(name))
-        np.save(self.path(name), value)
+import sampling
 
 
 def write_f32_wav(path, x, rate):
-    data = np.asarray(x, "<f4").tobytes()
-    fmt = ref.struct.pack("<IHHIIHH", 16, 3, 1, rate, 4 * rate, 4, 32)
-    head = b"WAVEfmt " + fmt + b"data" + ref.struct.pack("<I", len(data))
+    """Samples [T] or [T, channels]."""
+    data, n = np.asarray(x, "<f4").tobytes(), np.size(x) // len(x)
+    fmt = struct.pack("<IHHIIHH", 16, 3, n, rate, 4 * n * rate, 4 * n, 32)
+    head = b"WAVEfmt " + fmt + b"data" + struct.pack("<I", len(data))
     with open(path, "wb") as f:
-        f.write(b"RIFF" + ref.struct.pack("<I", len(head) + len(data)) + head + data)
+        f.write(b"RIFF" + struct.pack("<I", len(head) + len(data)) + head + data)
 
 
 def voice(preemphasis=0.0, speakers=0):
@@ -65,16 +36,11 @@ def voice(preemphasis=0.0, speakers=0):
 
 
 def invented(rng, preemphasis=0.0, **changes):
-    """A checkpoint of random tensors."""
+    """A voice of random tensors."""
     config = dict(classes=256, start=128, residual_channels=8, gate_channels=12, skip_channels=20, head_channels=28)
     config |= dict(kernel_size=3, dilations=[1, 3, 9, 27, 2]) | changes
-    tensors = {}
-    for name, shape in ref.expected_shapes(config).items():
-        scale = 1 / np.sqrt(shape[-2] if len(shape) > 1 else 10)
-        tensors[name] = (scale * rng.normal(size=shape)).astype(np.float32)
     speakers = (config.get("condition") or {}).get("speakers", 0)
-    head = {"version": 1, "family": "wavenet", "config": config, "voice": voice(preemphasis, speakers)}
-    return ref.Checkpoint(head, tensors)
+    return random_tensors(rng, {"version": 1, "family": "wavenet", "config": config, "voice": voice(preemphasis, speakers)})
 
 
 def conditions(session, model, track):
@@ -116,7 +82,7 @@ def check_conversion(session, model, path, symbols, track):
     for label, stats in (("another", other), ("named only", plain), ("a stranger", stranger)):
         ref.write_condition(session.path("what.bin"), track=track, stats=stats, **made)
         session.run("logits", "-m", path, "-c", "who.bin", "-t", "what.bin", "--symbols", "x.npy", "-o", "l.npy")
-        said, frames = ref.converted(model, vector, own, track, stats)
+        said, frames = feat.converted(model, vector, own, track, stats)
         flag = ref.anothers_flag(model)
         mine = ref.logits(model, symbols, speaker=said, track=frames, flag=flag)
         far = np.abs(mine - ref.logits(model, symbols, speaker=vector, track=track, flag=flag)).max()
@@ -127,13 +93,13 @@ def check_alignment(session, model, path, recordings):
     """A stranger's way to the common space, from all recordings together."""
     session.run("condition", "track", recordings[0], "-m", path, "--speaker-recordings", *recordings, "-o", "track.bin")
     theirs = ref.read_condition(session.path("track.bin"))[0]["stats"].get("common")
-    rows = [ref.features(ref.resampled(*ref.read_wav(r), 16000)) for r in recordings]
-    stats = ref.statistics(rows)
-    frames_of_speech = np.concatenate([ref.speech_rows(ref.normalised(r, stats)) for r in rows])
+    rows = [feat.features(ref.recording(r)) for r in recordings]
+    stats = feat.statistics(rows)
+    frames_of_speech = np.concatenate([feat.speech_rows(feat.normalised(r, stats)) for r in rows])
     if len(frames_of_speech) < 500:
         report("alignment of too little speech, found", int(theirs is not None), 0)
         return
-    mine = ref.fit(ref.codebook(frames_of_speech), ref.common_codebook(model.voice))
+    mine = feat.fit(feat.codebook(frames_of_speech), feat.common_codebook(model.voice))
     for key in "matrix", "offset":
         report(f"alignment, {key}", np.abs(mine[key] - theirs[key]).max(), 0.02, f"of {len(frames_of_speech)} frames")
 
@@ -142,14 +108,13 @@ def check_features(session, recording):
     name = os.path.basename(recording)
     session.run("condition", "track", recording, "-o", "track.bin")
     head, tensors = ref.read_condition(session.path("track.bin"))
-    x, rate = ref.read_wav(recording)
-    rows = ref.features(ref.resampled(x, rate, 16000))
-    stats = ref.statistics([rows])
+    rows = feat.features(ref.recording(recording))
+    stats = feat.statistics([rows])
     theirs = head["stats"]
     far = max(np.abs(np.subtract(theirs[k], stats[k])).max() for k in ("mean", "std"))
     report(f"statistics, {name}, mean and std", far, 1e-3)
     report(f"statistics, {name}, median F0 in Hz", abs(theirs["median_f0_hz"] - stats["median_f0_hz"]), 1e-2)
-    d = np.abs(tensors["track"] - ref.normalised(rows, stats))
+    d = np.abs(tensors["track"] - feat.normalised(rows, stats))
     other = (tensors["track"][:, 17] > 0) != (rows[:, 17] > 0)
     report(f"features, {name}, frames voiced in one only", other.sum(), 0.01 * len(rows), f"of {len(rows)}")
     report(f"features, {name}, cepstra", d[:, :16].max(), 2e-3, f"mean {d[:, :16].mean():.2g}")
@@ -169,8 +134,7 @@ def revealed_codes(session, preemphasis, wav):
 
 def check_codes(session, recording):
     name = os.path.basename(recording)
-    x, rate = ref.read_wav(recording)
-    x = ref.resampled(x, rate, 16000)
+    x = ref.recording(recording)
     for a in 0.0, 0.85:
         mine, theirs = ref.encode(x, a), revealed_codes(session, a, recording)
         report(f"codes, {name}, pre-emphasis {a}, differing", np.count_nonzero(mine != theirs), 1e-4 * len(mine))
@@ -180,21 +144,27 @@ def check_rates(session, rng):
     for rate in 22050, 44100, 48000, 8000, 47999:
         x = (0.02 * rng.normal(size=rate // 4)).astype(np.float32)
         x[:50] += 0.3
-        write_f32_wav(session.path("rate.wav"), x, rate)
-        mine, theirs = ref.encode(ref.resampled(x, rate, 16000), 0.0), revealed_codes(session, 0.0, "rate.wav")
-        report(f"resampling {rate} Hz, codes apart", np.abs(mine - theirs).max(), 1)
-        report(f"resampling {rate} Hz, codes differing", np.count_nonzero(mine != theirs), 0.001 * len(mine))
+        check_rate(session, f"resampling {rate} Hz", x, rate, 0.0)
+    check_rate(session, "beyond full scale", (0.6 * rng.normal(size=(3000, 2))).astype(np.float32), 16000, 0.85)
+    check_rate(session, "beyond full scale, 48000 Hz", (0.6 * rng.normal(size=6000)).astype(np.float32), 48000, 0.85)
+
+
+def check_rate(session, name, x, rate, preemphasis):
+    write_f32_wav(session.path("rate.wav"), x, rate)
+    mine = ref.encode(ref.recording(session.path("rate.wav")), preemphasis)
+    theirs = revealed_codes(session, preemphasis, "rate.wav")
+    report(f"{name}, codes apart", np.abs(mine - theirs).max(), 1)
+    report(f"{name}, codes differing", np.count_nonzero(mine != theirs), 0.001 * len(mine))
 
 
 def check_eval(session, model, path, recording):
-    x, rate = ref.read_wav(recording)
-    x = ref.resampled(x, rate, 16000)[:32000]
+    x = ref.recording(recording)[:32000]
     write_f32_wav(session.path("part.wav"), x, 16000)
     codes = revealed_codes(session, model.voice["preemphasis"], "part.wav")  # check_codes compares these
     args, kw = [], {}
     if model.condition:
-        rows = ref.features(x)
-        _, args, kw = conditions(session, model, ref.normalised(rows, ref.statistics([rows])))[-1]
+        rows = feat.features(x)
+        _, args, kw = conditions(session, model, feat.normalised(rows, feat.statistics([rows])))[-1]
     mine = ref.nats(ref.logits(model, codes, **kw), codes)
     ways = [("", args)]
     if "track" in kw:
@@ -217,7 +187,7 @@ def check_sampling(session, model, path, rng, track):
         session.run("render", *args, *how, "-o", "r.wav", "--codes", "c.npy")
         codes = session.array("c.npy").astype(int)
         rows = ref.logits(model, codes, **kw)
-        drawn = [ref.draw(row, u, temperature, k, p, least) for row, u in zip(rows, uniforms)]
+        drawn = [sampling.draw(row, u, temperature, k, p, least) for row, u in zip(rows, uniforms)]
         wrong = [edge for (i, edge), code in zip(drawn, codes) if i != code]
         note = f"nearest interval edge at most {max(wrong):.2g} away" if wrong else ""
         label = f"temperature {temperature}, top-k {k}, top-p {p}, min-p {least}"
@@ -232,43 +202,37 @@ def check_sampling(session, model, path, rng, track):
     report("floating-point samples apart", apart, 1e-6)
     for seed in 0, 7, (1 << 64) - 1:
         session.run("render", *args, "-s", 0.1, "--seed", seed, "-o", "r.wav", "--codes", "c.npy")
-        session.array("u.npy", ref.uniforms(seed, 1600))
+        session.array("u.npy", sampling.uniforms(seed, 1600))
         session.run("render", *args, "-s", 0.1, "--uniforms", "u.npy", "-o", "r.wav", "--codes", "d.npy")
         apart = np.count_nonzero(session.array("c.npy") != session.array("d.npy"))
         report(f"uniform numbers of seed {seed}, symbols differing", apart, 0)
 
 
-def main():
-    if len(sys.argv) < 4:
-        sys.exit(__doc__)
-    program, path, *recordings = map(os.path.abspath, sys.argv[1:])
+def checks(session, path, *recordings):
     rng = np.random.default_rng(1)
-    model = ref.Checkpoint.read(path)
-    with tempfile.TemporaryDirectory() as folder:
-        session = Session(program, folder)
-        width = (model.condition or {}).get("features", 0)
-        track = np.clip(rng.normal(size=(12, width)), -4, 4).astype(np.float32)
-        check_logits(session, "model", model, path, rng.integers(0, 256, 2005), track)
-        cond = dict(speakers=2, speaker_dim=4, features=3, context=3, hidden=0, hop=37)
-        cases = [("kernel 3", {}), ("condition without hidden layers", {"condition": cond})]
-        cases += [("bunches of 3", {"bunch": 3}), ("bunches of 4 under a condition", {"bunch": 4})]
-        cases[-1][1]["condition"] = cond | {"hop": 36}
-        for name, changes in cases:
-            own = invented(rng, **changes)
-            own.write(session.path("own.safetensors"))
-            track3 = rng.normal(size=(9, 3)).astype(np.float32)
-            check_logits(session, name, own, "own.safetensors", rng.integers(0, 256, 1000), track3)
-        if "common" in model.voice:
-            check_conversion(session, model, path, rng.integers(0, 256, 1000), track)
-            check_alignment(session, model, path, recordings)
-        for recording in recordings:
-            check_features(session, recording)
-            check_codes(session, recording)
-        check_rates(session, rng)
-        check_eval(session, model, path, recordings[0])
-        check_sampling(session, model, path, rng, track)
-    print(f"{failed} failed" if failed else "all agree")
-    sys.exit(failed > 0)
+    model = Checkpoint.read(path)
+    width = (model.condition or {}).get("features", 0)
+    track = np.clip(rng.normal(size=(12, width)), -4, 4).astype(np.float32)
+    check_logits(session, "model", model, path, rng.integers(0, 256, 2005), track)
+    cond = dict(speakers=2, speaker_dim=4, features=3, context=3, hidden=0, hop=37)
+    cases = [("kernel 3", {}), ("condition without hidden layers", {"condition": cond})]
+    cases += [("bunches of 3", {"bunch": 3}), ("bunches of 4 under a condition", {"bunch": 4})]
+    cases[-1][1]["condition"] = cond | {"hop": 36}
+    for name, changes in cases:
+        own = invented(rng, **changes)
+        own.write(session.path("own.safetensors"))
+        track3 = rng.normal(size=(9, 3)).astype(np.float32)
+        check_logits(session, name, own, "own.safetensors", rng.integers(0, 256, 1000), track3)
+    if "common" in model.voice:
+        check_conversion(session, model, path, rng.integers(0, 256, 1000), track)
+        check_alignment(session, model, path, recordings)
+    for recording in recordings:
+        check_features(session, recording)
+        check_codes(session, recording)
+    check_rates(session, rng)
+    check_eval(session, model, path, recordings[0])
+    check_sampling(session, model, path, rng, track)
 
 
-main()
+if __name__ == "__main__":
+    run(checks)

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Holds a built program to tests/reference, with the shipped voice and two recordings that it renders itself.
+# Holds a built program to tests/reference, with the shipped models and two recordings that it renders itself.
 #   tests/reference/run.sh target/release/wavesynth
 set -eu
 program=$(realpath "$1")
@@ -11,6 +11,15 @@ folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 "$program" render --condition en_allison --track en_greeting --seconds 1.5 --seed 1 -o "$folder/a.wav" 2>/dev/null
 "$program" render --condition it_carlo --track it_goodbye --seconds 1 --seed 2 -o "$folder/b.wav" 2>/dev/null
-"$python" tests/reference/check.py "$program" models/pretrained/voice.safetensors "$folder/a.wav" "$folder/b.wav" \
-  > "$folder/log" || { cat "$folder/log"; exit 1; }
+compare() {
+  checks=$1
+  shift
+  "$python" -B "tests/reference/$checks.py" "$program" "$@" >> "$folder/log" || { cat "$folder/log"; exit 1; }
+}
+voice=models/pretrained/voice.safetensors
+text=models/pretrained/text.safetensors
+compare check "$voice" "$folder/a.wav" "$folder/b.wav"
+compare check_types "$text" "$voice"
+compare check_text "$text"
+compare check_likelihoods
 echo "docs/formats.md as numpy reads it: $(grep -c '^ok' "$folder/log") comparisons agree"

@@ -1,0 +1,207 @@
+"""The checkpoint: safetensors with values of three types, and the tensors that each family's config asks for."""
+
+import json
+import re
+import struct
+
+import numpy as np
+
+F32 = np.float32
+TYPES = {"F32": "<f4", "F16": "<f2", "I8": "i1"}
+
+# Files ---------------------------------------------------------------------------------------------------------------
+
+
+def read_safetensors(path):
+    """Metadata (a dict of strings) and tensors (a dict of arrays, of the types stored) of a file."""
+    data = open(path, "rb").read()
+    (size,) = struct.unpack("<Q", data[:8])
+    header = json.loads(data[8 : 8 + size])
+    meta = header.pop("__metadata__", {})
+    tensors = {}
+    for name, entry in header.items():
+        a, b = entry["data_offsets"]
+        tensors[name] = np.frombuffer(data[8 + size + a : 8 + size + b], TYPES[entry["dtype"]]).reshape(entry["shape"])
+    return meta, tensors
+
+
+def write_safetensors(path, meta, tensors):
+    header, data = {"__metadata__": meta}, b""
+    for name, value in tensors.items():
+        kind = {"e": "F16", "b": "I8"}.get(np.asarray(value).dtype.char, "F32")
+        at, data = len(data), data + np.ascontiguousarray(value, TYPES[kind]).tobytes()
+        header[name] = {"dtype": kind, "shape": list(np.shape(value)), "data_offsets": [at, len(data)]}
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    with open(path, "wb") as f:
+        f.write(struct.pack("<Q", len(text)) + text + data)
+
+
+class Checkpoint:
+    """`tensors` as stored. With `rounded` the products with I8 weights round their other factor, as the engine does."""
+
+    def __init__(self, head, tensors):
+        self.head, self.tensors, self.rounded = head, tensors, False
+        self.family, self.config, self.voice = head["family"], head["config"], head.get("voice")
+        self.condition, self.likelihood = self.config.get("condition"), self.config.get("likelihood")
+        stored = {name: value.shape for name, value in tensors.items() if not name.endswith(".scale")}
+        assert stored == expected_shapes(head)
+        for name, value in tensors.items():
+            assert value.dtype.char in types_of(self.family, name.removesuffix(".scale"), value.ndim), name
+
+    @staticmethod
+    def read(path):
+        meta, tensors = read_safetensors(path)
+        return Checkpoint(json.loads(meta["wavesynth"]), tensors)
+
+    def write(self, path):
+        write_safetensors(path, {"wavesynth": json.dumps(self.head, ensure_ascii=False)}, self.tensors)
+
+    def values(self, name):
+        """A tensor in double precision; None where it is not there."""
+        if name not in self.tensors:
+            return None
+        value = self.tensors[name].astype(np.float64)
+        return value * self.tensors[name + ".scale"] if name + ".scale" in self.tensors else value
+
+    def product(self, x, *names, block=4096, most=None):
+        """Rows x times the named tensors, one below the other. `most` stands in for the largest input of a block."""
+        flat = [self.tensors[name].reshape(-1, self.tensors[name].shape[-1]) for name in names]
+        scale = self.tensors.get(names[0] + ".scale")
+        if scale is None or not self.rounded:
+            return x @ np.concatenate(flat).astype(np.float64) * (1 if scale is None else scale.astype(np.float64))
+        whole, out = np.concatenate(flat).astype(np.float64), 0
+        for at in range(0, x.shape[-1], block):
+            part = x[..., at : at + block].astype(F32)
+            m = np.abs(part).max(-1, keepdims=True) if most is None else np.full((1, 1), most, F32)
+            q = np.rint(part * (F32(127) / np.where(m == 0, F32(1), m))).astype(np.float64)
+            out = out + (scale * m.astype(np.float64) / 127) * (q @ whole[at : at + block])
+        return out
+
+
+    def small(self, names):
+        """Whether all the named tensors that are there are I8."""
+        return all(self.tensors[name].dtype == np.int8 for name in names if name in self.tensors)
+
+
+# Smaller types -------------------------------------------------------------------------------------------------------
+
+
+def types_of(family, name, axes):
+    """The types that a tensor may have: f, e and b are numpy's letters for F32, F16 and I8."""
+    weight = name.endswith(".weight")
+    if family == "wavenet":
+        small = re.fullmatch(r"(head|layer.*(gate|residual|skip))\b.*\.weight", name)
+        half = name.endswith(".embed") or weight and "cond." in name
+    elif family == "char_rnn":
+        small, half = weight and name != "layer.0.input.weight", weight
+    elif family == "gpt":
+        small, half = weight and axes == 2, name in ("input.embed", "input.position")
+    else:
+        small = half = False
+    return "feb" if small else "fe" if half else "f"
+
+
+def smaller(model, kind):
+    """The checkpoint as `convert` stores it: kind e or b."""
+    out = {}
+    skips = [value for name, value in model.tensors.items() if name.endswith(".skip.weight")]
+    for name, value in model.tensors.items():
+        allowed = types_of(model.family, name, value.ndim)
+        if kind in allowed and kind == "b":
+            columns = skips if name.endswith(".skip.weight") else [value]
+            most = np.max([np.abs(c).reshape(-1, c.shape[-1]).max(0) for c in columns], 0)
+            scale = np.where(most == 0, F32(1), most / F32(127)).astype(F32)
+            out |= {name: np.rint(value / scale).astype(np.int8), name + ".scale": scale}
+        else:
+            out[name] = value.astype(np.float16 if "e" in allowed else F32)
+    return Checkpoint(model.head, out)
+
+
+# Names and shapes ----------------------------------------------------------------------------------------------------
+
+
+def parameters(likelihood):
+    """P"""
+    kind, k, d = likelihood["name"], likelihood.get("components", 1), likelihood.get("dims", 1)
+    c = likelihood.get("channels")
+    if kind == "logistic_mixture":
+        return k * (1 + 2 * c + c * (c - 1) // 2)
+    return {"bernoulli": 1, "gaussian": 2 * d, "gaussian_mixture": k * (1 + 2 * d)}[kind]
+
+
+def input_rows(config):
+    """Rows of E."""
+    likelihood = config.get("likelihood") or {"name": "bernoulli"}
+    if likelihood["name"] == "bernoulli":
+        return config["classes"]
+    return likelihood["dims"] if "dims" in likelihood else likelihood["channels"]
+
+
+def expected_shapes(head):
+    """Name and shape of every tensor that a config asks for."""
+    config = head["config"]
+    out = parameters(config["likelihood"]) if config.get("likelihood") else config["classes"]
+    return {"wavenet": wavenet, "char_rnn": char_rnn, "gpt": gpt, "ngram": ngram}[head["family"]](config, out)
+
+
+def wavenet(config, n):
+    r, d, s, a = (config[k + "_channels"] for k in ("residual", "gate", "skip", "head"))
+    k, last = config["kernel_size"], len(config["dilations"]) - 1
+    shapes = {"input.embed": (input_rows(config), r), "skip.bias": (s,)}
+    shapes |= {"head.0.weight": (s, a), "head.0.bias": (a,), "head.1.weight": (a, n), "head.1.bias": (n,)}
+    for j in range(1, config.get("bunch", 1)):
+        shapes |= {f"input.lag.{j}.embed": (n, r)}
+        shapes |= {f"head.0.phase.{j}.weight": (s, a), f"head.0.phase.{j}.bias": (a,)}
+        shapes |= {f"head.0.phase.{j}.lag.{i}.embed": (n, a) for i in range(j)}
+    cond, width = config.get("condition"), 0
+    if cond:
+        e, f, h = cond["speaker_dim"], cond["features"], cond["hidden"]
+        width = e + (1 + (2 * cond["context"] + 1) * f if f else 0)
+        if e:
+            shapes["cond.speakers"] = (cond["speakers"], e)
+        if h:
+            for net, o in (("hidden", h), ("others", cond.get("others", 0))):
+                if o:
+                    shapes |= {f"cond.{net}.0.weight": (width, o), f"cond.{net}.0.bias": (o,)}
+                    shapes |= {f"cond.{net}.1.weight": (o, h), f"cond.{net}.1.bias": (h,)}
+            width = h
+    for l in range(last + 1):
+        layer = {"gate.weight": (k, r, 2 * d), "gate.bias": (2 * d,), "skip.weight": (d, s)}
+        if cond:
+            layer["cond.weight"] = (width, 2 * d)
+        if l < last:
+            layer |= {"residual.weight": (d, r), "residual.bias": (r,)}
+        shapes |= {f"layer.{l}.{name}": shape for name, shape in layer.items()}
+    return shapes
+
+
+def char_rnn(config, n):
+    h, parts = config["hidden"], {"lstm": 4, "gru": 3}[config["cell"]]
+    shapes = {"head.weight": (h, n), "head.bias": (n,)}
+    for l in range(config["layers"]):
+        shapes[f"layer.{l}.input.weight"] = (h if l else input_rows(config), parts * h)
+        shapes |= {f"layer.{l}.recurrent.weight": (h, parts * h), f"layer.{l}.bias": (parts * h,)}
+        if parts == 3:
+            shapes[f"layer.{l}.candidate.bias"] = (h,)
+    return shapes
+
+
+def gpt(config, n):
+    w = config["width"]
+    shapes = {"input.embed": (n, w), "input.position": (config["context"], w), "output.norm.weight": (w,)}
+    for l in range(config["layers"]):
+        layer = {"attention.norm": (w,), "attention.qkv": (w, 3 * w), "attention.out": (w, w)}
+        layer |= {"mlp.norm": (w,), "mlp.up": (w, 4 * w), "mlp.down": (4 * w, w)}
+        shapes |= {f"layer.{l}.{name}.weight": shape for name, shape in layer.items()}
+    if config["bias"]:
+        shapes |= {name[:-6] + "bias": shape[-1:] for name, shape in shapes.items() if name.endswith(".weight")}
+    if not config["tied_head"]:
+        shapes["output.head.weight"] = (w, n)
+    return shapes
+
+
+def ngram(config, n):
+    c, e = config["contexts"], config["entries"]
+    shapes = {"context.symbol": (c,), "context.children": (c + 1,), "context.backoff": (c,), "context.entries": (c + 1,)}
+    return shapes | {"entry.symbol": (e,), "entry.weight": (e,)}
