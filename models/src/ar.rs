@@ -264,11 +264,12 @@ pub trait Generators: Send {
 /// The teacher-forced reading of the same function.
 #[cfg(feature = "train")]
 pub trait Graph {
-    /// `symbols` [B, T] u32 and `cond` [B, N, cond_len] (one row per frame of the condition, symbol t uses row t / hop)
+    /// `inputs` (symbols [B, T] u32, or f32 [B, T, numbers] where values enter as numbers: see
+    /// [`Input`](crate::likelihood::Input)) and `cond` [B, N, cond_len] (one row per frame of the condition, symbol t uses row t / hop)
     /// give parameters [B, T, P]; row t is p(x_{t+1} | x_≤t).
     fn forward(
         &self,
-        symbols: &candle_core::Tensor,
+        inputs: &candle_core::Tensor,
         cond: Option<&candle_core::Tensor>,
     ) -> candle_core::Result<candle_core::Tensor>;
 }

@@ -91,18 +91,21 @@ pub fn run(args: Args) -> Result<()> {
     Ok(())
 }
 
+/// What a graph reads: x_{t−1} in row t, the start symbol first.
+#[cfg(feature = "train")]
+fn window(start: Symbol, symbols: &[Symbol]) -> wavesynth_models::objective::Window {
+    let inputs = [&[start], &symbols[..symbols.len() - 1]].concat();
+    wavesynth_models::objective::Window { inputs, targets: symbols.to_vec(), ..Default::default() }
+}
+
 /// The same without a condition, of any family that has a graph.
 #[cfg(feature = "train")]
 fn unconditioned_graph(model: &ModelArgs, loaded: &Loaded, symbols: &[Symbol]) -> Result<Vec<f32>> {
     use anyhow::Context;
     use wavesynth::train::{config::Engine, device::Device, objective};
-    use wavesynth_models::objective::Window;
-
     let (checkpoint, _) = model.checkpoint()?;
     let objective = objective(&loaded.config, Engine::Graph, Device::Cpu, 0.0, &|_| true)?;
-    let start = loaded.config.facts().start;
-    let inputs = [&[start], &symbols[..symbols.len() - 1]].concat();
-    let window = Window { inputs, targets: symbols.to_vec(), ..Window::default() };
+    let window = window(loaded.config.facts().start, symbols);
     let params = objective.layout().flatten(&checkpoint.tensors);
     objective.parameters(&params, &window)?.context("--path graph: the family has no plain graph")
 }
@@ -124,14 +127,14 @@ fn graph(
     use wavesynth_models::candle_core::{Device, Tensor};
     use wavesynth_models::families::wavenet::ConditionConfig;
     use wavesynth_models::families::wavenet::graph::WaveNetGraph;
+    use wavesynth_models::graph::PaddedBatch;
 
     let device = Device::Cpu;
     let (checkpoint, _) = model.checkpoint()?;
     let graph = WaveNetGraph::new(&voice.config, &checkpoint.tensors, &device)?;
-    // The graph reads x_{t−1} in row t: the start symbol, then all but the last.
-    let mut inputs = vec![u32::from(voice.config.start)];
-    inputs.extend(symbols[..symbols.len() - 1].iter().map(|&x| u32::from(x)));
-    let inputs = Tensor::from_vec(inputs, (1, symbols.len()), &device)?;
+    let likelihood = voice.config.likelihood();
+    let PaddedBatch { inputs, .. } =
+        PaddedBatch::new(&[window(voice.config.start, symbols)], symbols.len(), &likelihood, &device)?;
     let frames = wavesynth::synth::frame_table(voice, conditioning, symbols.len());
     let cond = match voice.config.condition.as_ref().map_or(0, ConditionConfig::len) {
         0 => None,

@@ -81,8 +81,10 @@ def check_wide_voice(session, rng, name, model):
     symbols = rng.integers(0, 65536, 300)
     symbols[:4] = 0, 65535, 0, 32768
     session.array("x.npy", symbols)
-    session.run("logits", "-m", path, *args, "--symbols", "x.npy", "-o", "l.npy")
-    report(f"parameters, {name}, step", np.abs(session.array("l.npy") - ref.logits(model, symbols, **kw)).max(), 1e-4)
+    for way in "step", "graph":
+        session.run("logits", "-m", path, *args, "--symbols", "x.npy", "--path", way, "-o", "l.npy")
+        worst = np.abs(session.array("l.npy") - ref.logits(model, symbols, **kw)).max()
+        report(f"parameters, {name}, {way}", worst, 1e-4)
 
     x = (0.3 * rng.normal(size=2000)).astype(np.float32)
     check.write_f32_wav(session.path("x.wav"), x, 16000)
@@ -143,6 +145,15 @@ def check_series(session, name, model, count=3, length=6, seed=9):
         report(f"series, {name}, temperature, top-k, top-p, min-p {choice}", far, 1e-4)
     theirs = read_rows(session.run("sample", "-m", "own.safetensors"))
     report(f"series, {name}, rows without a length", abs(len(theirs[0]) - about["rows"]), 0)
+    with open(session.path("rows.csv"), "w") as f:
+        f.write("\n".join(",".join(repr(float(v)) for v in row) for row in theirs[0]) + "\n")
+    found = json.loads(session.run("eval", "-m", "own.safetensors", "--per-symbol", "n.npy", "--json", "rows.csv"))
+    x = (theirs[0] - about["mean"]) / about["std"]
+    mine = likelihoods.nats(model.likelihood, text.logits(model, x), x)
+    size = max(1, np.abs(mine).max())
+    scaled = mine + np.log(about["std"]).sum()
+    report(f"eval, series, {name}, nats of a row", np.abs(session.array("n.npy") - scaled).max() / size, 1e-4)
+    report(f"eval, series, {name}, mean nats", abs(found["nats_per_normalised_row"] - mine.mean()) / size, 1e-5)
 
 
 def check_trained_series(session, rng):
