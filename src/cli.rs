@@ -47,11 +47,11 @@ enum Command {
     Play(play::Args),
     /// Render a voice into a WAV file or a pipe
     Render(render::Args),
-    /// Write text on from a prompt, with a text model
+    /// Write text on from a prompt, or draw sequences of vectors
     Sample(sample::Args),
     /// Make, show and mix condition files: speaker vectors and feature tracks
     Condition(condition::Args),
-    /// Learn a voice from a folder of recordings, or a text model from a text file
+    /// Learn a voice from recordings, a text model from a text, a series model from rows of numbers
     #[cfg(feature = "train")]
     Train(train::Args),
     /// Exact nats and bits per symbol of recordings under a voice, or of texts under a text model

@@ -24,7 +24,7 @@ impl Speech {
         let tracked = conditioning.has_track();
         let part = Part {
             conditioning: Box::new(conditioning),
-            policy: SamplingPolicy::usual(tracked),
+            policy: SamplingPolicy::usual(voice, tracked),
             uniforms: UniformSource::seed(seed),
             length: if tracked { Length::Track } else { Length::Samples(u64::MAX) },
             record: false,

@@ -224,7 +224,7 @@ impl SamplingArgs {
 
 /// How a voice draws its samples.
 #[derive(Debug, Args)]
-#[command(mut_arg("temperature", |a| instead(a, "[default: 1]", "[default: 0.9 with a track, else 1]")))]
+#[command(mut_arg("temperature", |a| instead(a, "[default: 1]", "[default: 0.9; 1 for babble]")))]
 pub struct PolicyArgs {
     #[command(flatten)]
     sampling: SamplingArgs,
@@ -234,10 +234,9 @@ pub struct PolicyArgs {
 }
 
 impl PolicyArgs {
-    /// The checked values for a voice that begins with a track, or without.
-    pub fn get(&self, tracked: bool) -> Result<SamplingPolicy> {
-        let usual = SamplingPolicy::usual(tracked).sampling.temperature;
-        let (sampling, sharpen) = (self.sampling.get(usual)?, self.sharpen);
+    /// The checked values; `usual` gives the temperature where none is asked for.
+    pub fn get(&self, usual: SamplingPolicy) -> Result<SamplingPolicy> {
+        let (sampling, sharpen) = (self.sampling.get(usual.sampling.temperature)?, self.sharpen);
         if !(0.0..=1.0).contains(&sharpen) {
             usage!("--sharpen {sharpen}: wanted 0 to 1");
         }

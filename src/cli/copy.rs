@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use wavesynth::lookup;
 use wavesynth::progress::Progress;
 use wavesynth::quality::{self, Difference};
-use wavesynth::synth::{Conditioning, Length, Part, Synth, UniformSource, without_denormals};
+use wavesynth::synth::{Conditioning, Length, Part, SamplingPolicy, Synth, UniformSource, without_denormals};
 use wavesynth::voice::Voice;
 use wavesynth_audio::features::{self, Extractor, SpeakerStats};
 use wavesynth_audio::sink::{FileSink, Format, Sink};
@@ -21,7 +21,7 @@ use wavesynth_models::in_file::AtPath;
 
 /// Copy-synthesis: render recordings from their own tracks, and measure how near the copies come
 #[derive(Debug, clap::Args)]
-#[command(mut_arg("temperature", |a| args::instead(a, "[default: 0.9 with a track, else 1]", "[default: 0.9]")))]
+#[command(mut_arg("temperature", |a| args::instead(a, "[default: 0.9; 1 for babble]", "[default: 0.9]")))]
 pub struct Args {
     #[command(flatten)]
     model: ModelArgs,
@@ -139,7 +139,7 @@ fn copy(
     let part = Part {
         conditioning: Box::new(speaker.clone().overlaid(track)),
         front: None,
-        policy: args.policy.get(true)?,
+        policy: args.policy.get(SamplingPolicy::usual(voice, true))?,
         uniforms: UniformSource::seed(args.policy.seed()),
         length: Length::Track,
         record: false,

@@ -107,7 +107,7 @@ struct Played {
 /// Runs the command.
 pub fn run(args: Args) -> Result<()> {
     // Errors of the command line come before a voice is read.
-    args.policy.get(true)?;
+    args.policy.get(SamplingPolicy::default())?;
     let latency_ms = args.latency.unwrap_or(if args.input.is_live() { LIVE_MS } else { RING_MS });
     if !(1.0..=2000.0).contains(&latency_ms) {
         usage!("--latency {latency_ms}: wanted 1 to 2000 ms");
@@ -115,7 +115,8 @@ pub fn run(args: Args) -> Result<()> {
     let voice = args.model.voice()?;
     let mut input = args.input.open(&voice, &args.model.name())?;
     let conditioning = args.input.conditioning(&args.condition, &voice)?;
-    let policy = args.policy.get(conditioning.has_track() || input.is_some())?;
+    let policy =
+        args.policy.get(SamplingPolicy::usual(&voice, conditioning.has_track() || input.is_some()))?;
     let length = args.input.length(&args.length, &conditioning, voice.section.sample_rate)?;
     let part = Part {
         conditioning: Box::new(conditioning),

@@ -12,7 +12,7 @@ use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use wavesynth::progress::Progress;
-use wavesynth::synth::{Length, Part, Synth, UniformSource, without_denormals};
+use wavesynth::synth::{Length, Part, SamplingPolicy, Synth, UniformSource, without_denormals};
 use wavesynth_audio::sink::{FileSink, Format, PipeSink, Sink};
 
 /// Samples between two looks at the clock and the interrupt flag.
@@ -100,7 +100,7 @@ pub fn run(args: Args) -> Result<()> {
 
 fn one(args: &Args, path: &Path) -> Result<()> {
     // Errors of the command line come before a voice is read.
-    args.policy.get(true)?;
+    args.policy.get(SamplingPolicy::default())?;
     let to_stdout = path.as_os_str() == "-";
     if to_stdout && args.json {
         usage!("--json and -o - both want stdout; write the sound to a file");
@@ -117,7 +117,8 @@ fn one(args: &Args, path: &Path) -> Result<()> {
     let voice = args.model.voice()?;
     let mut input = args.input.open(&voice, &args.model.name())?;
     let conditioning = args.input.conditioning(&args.condition, &voice)?;
-    let policy = args.policy.get(conditioning.has_track() || input.is_some())?;
+    let policy =
+        args.policy.get(SamplingPolicy::usual(&voice, conditioning.has_track() || input.is_some()))?;
     let sample_rate = voice.section.sample_rate;
     let mut length = args.input.length(&args.length, &conditioning, sample_rate)?;
     let mut uniforms = UniformSource::seed(args.policy.seed());

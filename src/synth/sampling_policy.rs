@@ -1,5 +1,6 @@
 //! The sampling policy of a voice.
 
+use crate::voice::Voice;
 use wavesynth_models::ar::Sampling;
 
 /// How a voice draws its samples: as any model does, at a lower temperature where the sound is voiced.
@@ -15,13 +16,14 @@ pub struct SamplingPolicy {
     pub sharpen: f32,
 }
 
-/// Default temperature of a voice with a track: see docs/voice.md.
-const TRACKED: f32 = 0.9;
+/// Default temperature, unless a voice that wants a track has none: see docs/voice.md and the music model's card.
+const CALM: f32 = 0.9;
 
 impl SamplingPolicy {
-    /// The default policy of a voice that begins with a track, or without.
-    pub fn usual(tracked: bool) -> Self {
-        let temperature = if tracked { TRACKED } else { Sampling::default().temperature };
+    /// The default policy of `voice`, which begins with a track or without.
+    pub fn usual(voice: &Voice, tracked: bool) -> Self {
+        let babbles = voice.track_shape().is_some() && !tracked;
+        let temperature = if babbles { Sampling::default().temperature } else { CALM };
         Sampling { temperature, ..Sampling::default() }.into()
     }
 

@@ -39,7 +39,7 @@ fn defaults_are_those_of_the_command() {
         let (_, default) = rest.split_once("[default: ").unwrap();
         default.split_once(']').unwrap().0.to_string()
     };
-    assert_eq!(temperature("render"), "0.9 with a track, else 1");
+    assert_eq!(temperature("render"), "0.9; 1 for babble");
     assert_eq!(temperature("copy"), "0.9");
     assert_eq!(temperature("sample"), "1");
     assert!(text(&f, "sample -h").contains("[default: text]"));

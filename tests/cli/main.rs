@@ -56,6 +56,10 @@ fn the_shipped_music_plays_without_a_condition() {
     let message = f.json("render -m music --seconds 2 --seed 3 -o a.wav");
     assert_eq!(number(&message, "seconds"), 2.0);
     assert!(number(&message, "peak_dbfs") > -40.0, "it is silent: {message}");
+    // At a temperature of 1 it is mostly noise.
+    f.ok("render -m music --seconds 2 --seed 3 --temperature 0.9 -o b.wav");
+    let read = |name| std::fs::read(f.path(name)).unwrap();
+    assert_eq!(read("a.wav"), read("b.wav"));
     refuses(&f, "render -m music --condition en_allison --seconds 0.1 -o x.wav", 2, &["takes no condition"]);
 }
 

@@ -5,7 +5,7 @@ use crate::cli::usage;
 use anyhow::{Context, Result};
 use std::path::PathBuf;
 use std::str::FromStr;
-use wavesynth::synth::{Layer, Part, UniformSource};
+use wavesynth::synth::{Layer, Part, SamplingPolicy, UniformSource};
 use wavesynth::voice::Voice;
 
 /// Softest and loudest gain.
@@ -92,7 +92,7 @@ impl LayerArg {
         let Some(seed) = self.seed.or(base_seed.checked_add(number)) else {
             usage!("--layer {number}: wanted seed=, as --seed {base_seed} leaves none above it");
         };
-        let policy = base.policy.get(conditioning.has_track())?;
+        let policy = base.policy.get(SamplingPolicy::usual(voice, conditioning.has_track()))?;
         let part = Part {
             conditioning: Box::new(conditioning),
             front: None,

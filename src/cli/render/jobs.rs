@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 use wavesynth::progress::Progress;
 use wavesynth::ranks::Ranks;
-use wavesynth::synth::{Ensemble, Length, Part, UniformSource, without_denormals};
+use wavesynth::synth::{Ensemble, Length, Part, SamplingPolicy, UniformSource, without_denormals};
 use wavesynth::voice::Voice;
 use wavesynth_audio::sink::{FileSink, Format, Sink};
 
@@ -173,7 +173,10 @@ impl Job {
 
     fn part(&self, args: &Args, voice: &Voice) -> Result<Part> {
         let conditioning = Box::new(self.condition.conditioning(voice)?);
-        let (policy, uniforms) = (args.policy.get(conditioning.has_track())?, UniformSource::seed(self.seed));
+        let (policy, uniforms) = (
+            args.policy.get(SamplingPolicy::usual(voice, conditioning.has_track()))?,
+            UniformSource::seed(self.seed),
+        );
         Ok(Part { conditioning, front: None, policy, uniforms, length: self.length, record: false })
     }
 }
