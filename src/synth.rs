@@ -71,6 +71,9 @@ pub struct Part {
     pub length: Length,
     /// Whether to keep the symbols drawn, for [`Synth::codes`]: two bytes a sample, allocated at once.
     pub record: bool,
+    /// Whether the sound goes through a [`PostFilter`](wavesynth_audio::post_filter::PostFilter). A voice whose frames it
+    /// does not know stays as it is. All layers of a sound want the same.
+    pub post_filter: bool,
 }
 
 impl Part {
@@ -100,8 +103,10 @@ pub struct Synth {
     /// By layer, in the order of the streams.
     states: Vec<LayerState>,
     gain: Gain,
-    /// Samples generated so far.
+    /// Steps taken so far: samples generated, and [`Synth::delay`] more.
     position: u64,
+    /// Samples from a step to its sound.
+    delay: u64,
     peak: f32,
     sample_rate: u32,
 }
@@ -138,8 +143,9 @@ impl Synth {
             LayerState { start: layer.start, begun: false, share: layer.gain / total }
         });
         let sample_rate = voice.section.sample_rate;
-        let states = states.collect();
-        Self { ensemble, states, gain: Gain::new(sample_rate), position: 0, peak: 0.0, sample_rate }
+        let states: Vec<_> = states.collect();
+        let delay = (0..states.len()).filter_map(|at| ensemble.line(at)).map(Line::delay).max().unwrap_or(0);
+        Self { ensemble, states, gain: Gain::new(sample_rate), position: 0, delay, peak: 0.0, sample_rate }
     }
 
     /// Samples, of up to `wanted`, that [`Synth::fill`] can make at once; fewer only where they wait for a [`Listener`].
@@ -147,7 +153,22 @@ impl Synth {
     /// # Real-time
     /// Yes.
     pub fn ready(&mut self, wanted: usize) -> usize {
-        if self.gain.is_paused() { wanted } else { self.ensemble.ready(0, wanted) }
+        if self.gain.is_paused() {
+            return wanted;
+        }
+        while self.position < self.delay && !self.is_over() {
+            if self.ensemble.ready(0, 1) == 0 {
+                return 0;
+            }
+            self.step();
+        }
+        self.ensemble.ready(0, wanted)
+    }
+
+    /// One step of every layer that runs. Whether the last one has ended in its place.
+    fn step(&mut self) -> Option<f32> {
+        let over = self.ensemble.advance() && self.is_over();
+        (!over).then(|| self.next_sample())
     }
 
     /// What brings the first layer's frames in place of its conditioning's track.
@@ -170,10 +191,11 @@ impl Synth {
                 *sample = 0.0;
                 continue;
             }
-            if self.ensemble.advance() && self.is_over() {
-                return n;
+            while self.position < self.delay && !self.is_over() {
+                self.step();
             }
-            *sample = self.next_sample() * self.gain.next();
+            let Some(next) = self.step() else { return n };
+            *sample = next * self.gain.next();
             self.peak = self.peak.max(sample.abs());
         }
         out.len()
@@ -251,13 +273,13 @@ impl Synth {
 
     /// Samples generated so far.
     pub fn position(&self) -> u64 {
-        self.position
+        self.position.saturating_sub(self.delay)
     }
 
     /// Samples after which it ends, as far as is known now.
     pub fn end(&self) -> u64 {
         if self.gain.is_stopped() {
-            return self.position;
+            return self.position();
         }
         (0..self.states.len()).map(|at| self.layer_end(at)).max().unwrap_or(0)
     }

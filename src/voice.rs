@@ -197,16 +197,16 @@ impl Voice {
         let (Some(shape), Some(c)) = (self.track_shape(), &self.config.condition) else {
             return Err(VoiceError::NoTrack);
         };
-        let own = cond::TrackShape {
-            recipe: features::RECIPE,
-            sample_rate: features::SAMPLE_RATE,
-            hop: features::HOP as u32,
-            features: features::FEATURES,
-        };
+        let own = own_shape();
         if shape != own {
             return Err(VoiceError::LiveTrack { wanted: shape.to_string(), found: own.to_string() });
         }
         Ok(features::CausalExtractor::new(c.context, speaker_stats))
+    }
+
+    /// Whether its track is what this program makes of recordings.
+    pub(crate) fn follows_own_recipe(&self) -> bool {
+        self.track_shape() == Some(own_shape()) && self.section.sample_rate == features::SAMPLE_RATE
     }
 
     /// The statistics of the voice's speaker with just this vector.
@@ -214,5 +214,15 @@ impl Voice {
         let mut table = self.model.embeddings().chunks_exact(vector.len().max(1));
         let row = table.position(|row| row == vector)?;
         self.section.speakers.get(row)?.stats.as_ref()
+    }
+}
+
+/// The track that this program makes of recordings.
+fn own_shape() -> cond::TrackShape<'static> {
+    cond::TrackShape {
+        recipe: features::RECIPE,
+        sample_rate: features::SAMPLE_RATE,
+        hop: features::HOP as u32,
+        features: features::FEATURES,
     }
 }

@@ -44,6 +44,7 @@ fn part(voice: &Voice, policy: SamplingPolicy) -> Part {
         uniforms: UniformSource::seed(1),
         length: Length::Samples(8000),
         record: true,
+        post_filter: false,
     }
 }
 
@@ -84,6 +85,33 @@ fn the_synth_does_not_allocate() {
         forced.parameters(9, &mut row);
     });
     assert_eq!((n, synth.position()), (0, 8000));
+}
+
+/// The shipped voice, whose speakers' statistics the filter knows.
+#[test]
+fn the_post_filter_does_not_allocate() {
+    let _one = ONE.lock().unwrap();
+    let voice = Voice::open("voice").unwrap();
+    let conditioning = |name| Box::new(Conditioning::read(&voice, Some(name), Some("en_greeting")).unwrap());
+    let (first, next) = (conditioning("en_allison"), conditioning("it_carlo"));
+    let part = Part {
+        conditioning: first,
+        front: None,
+        policy: SamplingPolicy::default(),
+        uniforms: UniformSource::seed(1),
+        length: Length::Samples(6000),
+        record: true,
+        post_filter: true,
+    };
+    let mut synth = Synth::new(&voice, part);
+    let mut block = [0.0; 333];
+    let mut old = None;
+    let n = violations(|| {
+        synth.fill(&mut block);
+        old = Some(synth.change(next, 50));
+        while synth.fill(&mut block) == block.len() {}
+    });
+    assert_eq!((n, synth.position()), (0, 6000));
 }
 
 #[test]

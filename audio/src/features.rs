@@ -18,7 +18,7 @@
 
 pub mod causal;
 pub mod common;
-mod dct;
+pub(crate) mod dct;
 pub mod f0;
 mod running_stats;
 pub mod spectrum;

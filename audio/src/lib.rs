@@ -17,6 +17,7 @@
 //! |---|---|---|
 //! | [`mulaw`], [`pcm`] | sample <-> code | any, real-time |
 //! | [`resample`] | rate changes: whole signals, and streams | any; the stream form is real-time |
+//! | [`post_filter`] | less noise in a voice, by its track | real-time |
 //! | [`ring`] | engine -> callback, with its own underrun count | real-time |
 //! | [`wav`], [`sink`], [`cond`] | files and pipes | main |
 //! | [`features`] | the local conditioning track, the speaker taken out of it | main, trainer |
@@ -33,6 +34,7 @@ pub mod features;
 pub mod file;
 pub mod mulaw;
 pub mod pcm;
+pub mod post_filter;
 pub mod resample;
 pub mod ring;
 pub mod sink;

@@ -32,6 +32,7 @@ pub fn change_to_sound(voice: &Voice, latency_ms: u32) -> Result<Option<Percenti
         uniforms: UniformSource::seed(1),
         length: Length::Samples(u64::MAX),
         record: false,
+        post_filter: false,
     };
     let ring_samples = (DEVICE_RATE * latency_ms / 1000).max(3);
     let setup =

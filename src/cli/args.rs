@@ -231,9 +231,25 @@ pub struct PolicyArgs {
     /// Lower the temperature by this fraction where speech is fully voiced: less noise in it
     #[arg(long, value_name = "S", default_value_t = 0.0, allow_negative_numbers = true)]
     sharpen: f32,
+    /// Filter the sound towards the track: less noise, 10 ms later
+    #[arg(long)]
+    post_filter: bool,
 }
 
 impl PolicyArgs {
+    /// Whether the sound shall go through the post-filter, if the voice has a track.
+    pub fn asks_for_post_filter(&self) -> bool {
+        self.post_filter
+    }
+
+    /// Whether the sound of `voice` goes through the post-filter.
+    pub fn post_filter(&self, voice: &Voice) -> Result<bool> {
+        if self.post_filter && voice.track_shape().is_none() {
+            usage!("--post-filter: this voice takes no track that it could follow");
+        }
+        Ok(self.post_filter)
+    }
+
     /// The checked values; `usual` gives the temperature where none is asked for.
     pub fn get(&self, usual: SamplingPolicy) -> Result<SamplingPolicy> {
         let (sampling, sharpen) = (self.sampling.get(usual.sampling.temperature)?, self.sharpen);

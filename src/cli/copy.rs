@@ -143,6 +143,7 @@ fn copy(
         uniforms: UniformSource::seed(args.policy.seed()),
         length: Length::Track,
         record: false,
+        post_filter: args.policy.post_filter(voice)?,
     };
     let mut synth = Synth::new(voice, part);
     let mut copy = vec![0.0; synth.end() as usize];

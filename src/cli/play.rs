@@ -125,6 +125,7 @@ pub fn run(args: Args) -> Result<()> {
         uniforms: UniformSource::seed(args.policy.seed()),
         length,
         record: false,
+        post_filter: args.policy.post_filter(&voice)?,
     };
     let mut layers = vec![Layer { part, start: 0, gain: 1.0 }];
     let track = args.condition.track.as_ref();
@@ -196,13 +197,14 @@ fn play(
         input,
         status: Status::new(voice.section.sample_rate, setup, total),
         policy,
+        post_filter: args.policy.asks_for_post_filter(),
         paused: false,
         interrupts: 0,
     };
     player.run()?;
     drop(player);
     let device_stats = session.output().stats();
-    let live = input.and_then(|input| Latency::measured(input, &session));
+    let live = input.and_then(|input| Latency::measured(input, &session, args.policy.asks_for_post_filter()));
     let report = session.end()?;
     let ms = |samples: f64| samples * 1000.0 / f64::from(device_rate);
     Ok(Played {
@@ -226,6 +228,7 @@ struct Player<'a> {
     input: Option<&'a Input>,
     status: Status,
     policy: SamplingPolicy,
+    post_filter: bool,
     paused: bool,
     interrupts: usize,
 }
@@ -266,7 +269,9 @@ impl Player<'_> {
             }
             if !stated && start.elapsed() > STEADY_AFTER {
                 stated = true;
-                if let Some(latency) = self.input.and_then(|i| Latency::measured(i, self.session)) {
+                if let Some(latency) =
+                    self.input.and_then(|i| Latency::measured(i, self.session, self.post_filter))
+                {
                     self.status.print(&latency.line());
                 }
             }

@@ -132,7 +132,15 @@ fn one(args: &Args, path: &Path) -> Result<()> {
     let given = uniforms.len();
     let record = args.codes.is_some();
     let front = input.as_mut().and_then(Input::front);
-    let part = Part { conditioning: Box::new(conditioning), front, policy, uniforms, length, record };
+    let part = Part {
+        conditioning: Box::new(conditioning),
+        front,
+        policy,
+        uniforms,
+        length,
+        record,
+        post_filter: args.policy.post_filter(&voice)?,
+    };
     let mut synth = Synth::new(&voice, part);
     if let (Some(path), Some(there), Some(wanted)) = (&args.uniforms, given, synth.wanted(length))
         && there < wanted

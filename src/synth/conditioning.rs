@@ -27,6 +27,8 @@ struct SpeakerPart {
     values: Vec<f32>,
     /// Identity of the speaker, where it is known.
     id: Option<SpeakerId>,
+    /// What normalises this speaker's features, where it is known.
+    stats: Option<SpeakerStats>,
     /// For cross-speaker tracks, of a voice whose speakers have a common space.
     conversion: Option<SpeakerConversion>,
 }
@@ -183,7 +185,7 @@ impl Conditioning {
                 let conversion =
                     common.and_then(|(_, common)| SpeakerConversion::new(voice, &values, common));
                 let id = by.map(|(id, _)| id);
-                Some(SpeakerPart { values, id, conversion })
+                Some(SpeakerPart { values, id, stats: stats.cloned(), conversion })
             }
             _ => None,
         };
@@ -222,7 +224,7 @@ impl Conditioning {
     #[cfg(any(feature = "cli", feature = "train"))]
     pub(crate) fn of(speaker: Option<Vec<f32>>, track: Option<Vec<f32>>) -> Self {
         Self {
-            speaker: speaker.map(|values| SpeakerPart { values, id: None, conversion: None }),
+            speaker: speaker.map(|values| SpeakerPart { values, id: None, stats: None, conversion: None }),
             track: track.map(|values| TrackPart { values: values.into(), by: None }),
         }
     }
@@ -279,6 +281,11 @@ impl Conditioning {
     /// This and what follows: yes, no memory but the stack's.
     pub(super) fn speaker(&self) -> Option<&[f32]> {
         self.speaker.as_ref().map(|part| &part.values[..])
+    }
+
+    /// The statistics that normalise the features of the vector's speaker, where they are known.
+    pub(super) fn speaker_stats(&self) -> Option<&SpeakerStats> {
+        self.speaker.as_ref()?.stats.as_ref()
     }
 
     /// The track's features [N, F]; empty without one.

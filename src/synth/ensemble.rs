@@ -108,8 +108,10 @@ impl Ensemble {
         }
         streams.next(uniforms, symbols);
         for (at, line) in lines.iter_mut().enumerate() {
-            if let Some(line) = line.as_mut().filter(|_| streams.is_running(at)) {
-                emit(at, line.decode(symbols[at]));
+            if let Some(line) = line.as_mut().filter(|_| streams.is_running(at))
+                && let Some(sample) = line.decode(symbols[at])
+            {
+                emit(at, sample);
             }
         }
     }

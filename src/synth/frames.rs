@@ -3,7 +3,7 @@
 use super::conditioning::Conditioning;
 use super::front_end::{FrameSource, TrackFront};
 use wavesynth_audio::features::common::Alignment;
-use wavesynth_audio::features::{RunningSpeakerStats, VOICING};
+use wavesynth_audio::features::{RunningSpeakerStats, SpeakerStats, VOICING};
 use wavesynth_models::ar::Generator;
 use wavesynth_models::condition::{Condition, ConditionSpec, FrameSpec, FrameWindow};
 use wavesynth_models::family::Facts;
@@ -55,6 +55,8 @@ pub(super) struct Frames {
     written: (Vec<f32>, Vec<f32>),
     /// Of the frame in force.
     voicing: f32,
+    /// The frame in force, without its neighbours; empty without a track.
+    centre: Vec<f32>,
 }
 
 impl Frames {
@@ -80,6 +82,7 @@ impl Frames {
             fade: (0, 0),
             track_start: 0,
             voicing: 0.0,
+            centre: Vec::with_capacity(shown.features),
             conversion: None,
             alignments: 0,
             conditioning,
@@ -153,6 +156,16 @@ impl Frames {
         self.voicing
     }
 
+    /// The frame in force; `None` without a track.
+    pub(super) fn centre(&self) -> Option<&[f32]> {
+        (!self.centre.is_empty()).then_some(&self.centre)
+    }
+
+    /// The statistics of the speaker whom the vector names, where they are known.
+    pub(super) fn speaker_stats(&self) -> Option<&SpeakerStats> {
+        self.conditioning.speaker_stats()
+    }
+
     /// Announces the frame that begins at sample `position` or next after it, as far as is known by then.
     pub(super) fn announce(&mut self, position: u64, stream: &mut impl Conditioned) {
         // What is still to be heard can't be announced.
@@ -186,6 +199,8 @@ impl Frames {
         if in_force {
             let centre = spec.filter(|_| shown).map(|s| s.centre(rows));
             self.voicing = centre.and_then(|f| f.get(VOICING)).copied().unwrap_or(0.0);
+            self.centre.clear();
+            self.centre.extend_from_slice(centre.unwrap_or(&[]));
         }
         vector.copy_from_slice(&self.speaker);
         if self.conditioning.has_speaker() {

@@ -4,6 +4,7 @@ use super::frames::{Conditioned, Frames};
 use super::{Conditioning, FrameSource, Length, Part, SamplingPolicy, UniformSource};
 use crate::voice::Voice;
 use wavesynth_audio::pcm::Decoder;
+use wavesynth_audio::post_filter::{DELAY, PostFilter};
 use wavesynth_models::ar::{Generators, Symbol};
 use wavesynth_models::condition::Condition;
 
@@ -14,11 +15,14 @@ pub(super) struct Line {
     uniforms: UniformSource,
     policy: SamplingPolicy,
     follow_track: bool,
-    /// Samples generated so far.
+    /// Symbols drawn so far.
     position: u64,
-    /// Sample at which it ends.
+    /// Symbol at which it ends.
     end: u64,
     codes: Option<Vec<Symbol>>,
+    post: Option<PostFilter>,
+    /// Symbols drawn beyond those whose sound has come out of the post-filter.
+    delay: u64,
 }
 
 /// One stream of several.
@@ -48,9 +52,13 @@ impl Line {
             Length::Samples(n) => n,
             Length::Track => frames.samples().unwrap_or(unbounded),
         };
+        let post = (part.post_filter && voice.follows_own_recipe()).then(PostFilter::new);
+        let delay = if post.is_some() { DELAY as u64 } else { 0 };
+        // What is empty stays so.
+        let end = if end == 0 { 0 } else { end.saturating_add(delay) };
         let end = end.min(uniforms.len().unwrap_or(u64::MAX));
         // What has no known end is not kept.
-        let kept = if end == u64::MAX { 0 } else { end as usize };
+        let kept = if end == u64::MAX { 0 } else { end.saturating_sub(delay) as usize };
         Self {
             decoder: Decoder::new(voice.section.preemphasis, voice.encoding),
             codes: part.record.then(|| Vec::with_capacity(kept)),
@@ -60,6 +68,8 @@ impl Line {
             policy: part.policy,
             frames,
             end,
+            post,
+            delay,
         }
     }
 
@@ -77,15 +87,18 @@ impl Line {
     pub(super) fn advance(&mut self) -> bool {
         let ends = !self.is_over() && !self.frames.advance(self.position) && self.follow_track;
         if ends {
-            self.end = self.position;
+            self.end = self.end.min(self.position + self.delay);
         }
-        ends
+        ends && self.is_over()
     }
 
     /// Conditions stream `at` of `streams` for the next sample; returns the uniform number that draws it.
     pub(super) fn condition(&mut self, streams: &mut dyn Generators, at: usize) -> f32 {
         if self.frames.condition(self.position, &mut Lane { streams: &mut *streams, at }) {
             self.set_policy(self.policy, streams, at);
+            if let Some(post) = &mut self.post {
+                post.begin_frame(self.frames.centre(), self.frames.speaker_stats());
+            }
         }
         self.uniforms.next_uniform()
     }
@@ -100,15 +113,22 @@ impl Line {
         streams.set_sampling(at, policy.at(self.frames.voicing()));
     }
 
-    /// The sample that `code` stands for.
-    pub(super) fn decode(&mut self, code: Symbol) -> f32 {
+    /// The sample that `code` stands for; behind a post-filter that of an earlier code, none at first.
+    pub(super) fn decode(&mut self, code: Symbol) -> Option<f32> {
         if let Some(codes) = &mut self.codes
             && codes.len() < codes.capacity()
         {
             codes.push(code);
         }
         self.position += 1;
-        self.decoder.decode(code)
+        let sample = self.decoder.decode(code);
+        match &mut self.post {
+            None => Some(sample),
+            Some(post) => {
+                let sample = post.process(sample);
+                (self.position > self.delay).then_some(sample)
+            }
+        }
     }
 
     /// See [`super::Synth::change`].
@@ -129,7 +149,7 @@ impl Line {
             && let Some(samples) = self.frames.samples()
         {
             let end = self.frames.track_start() + samples;
-            self.end = end.min(self.uniforms.len().unwrap_or(u64::MAX));
+            self.end = (end + self.delay).min(self.uniforms.len().unwrap_or(u64::MAX));
         }
         old
     }
@@ -140,7 +160,12 @@ impl Line {
 
     /// Samples after which it ends, as far as is known now.
     pub(super) fn end(&self) -> u64 {
-        self.end
+        if self.end == u64::MAX { self.end } else { self.end.saturating_sub(self.delay) }
+    }
+
+    /// Samples from a symbol to its sound.
+    pub(super) fn delay(&self) -> u64 {
+        self.delay
     }
 
     pub(super) fn samples(&self) -> Option<u64> {

@@ -131,6 +131,36 @@ fn uniforms_and_codes_replay_a_render() {
     refuses(&f, &format!("{plain} ann.bin"), 1, &["ann.bin", ".npy"]);
 }
 
+/// How alike `a` is to what `b` has `shift` samples later: a correlation.
+fn correlation(a: &[f32], b: &[f32], shift: usize) -> f32 {
+    let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f32>();
+    let (a, b) = (&a[..a.len() - shift], &b[shift..]);
+    dot(a, b) / (dot(a, a) * dot(b, b)).sqrt()
+}
+
+#[test]
+fn the_post_filter_follows_the_track_and_keeps_time() {
+    let f = Folder::new();
+    let render = "render --condition it_carlo --track it_goodbye --seed 3";
+    let sound = |name: &str| -> Vec<f32> {
+        let reader = hound::WavReader::open(f.path(name)).unwrap();
+        reader.into_samples::<i16>().map(|s| f32::from(s.unwrap())).collect()
+    };
+    f.ok(&format!("{render} --codes a.npy -o a.wav"));
+    f.ok(&format!("{render} --post-filter --codes b.npy -o b.wav"));
+    let (plain, filtered) = (sound("a.wav"), sound("b.wav"));
+    assert_eq!(plain.len(), filtered.len());
+    // It comes after the draw: the symbols are the same, and the sound is nearly so, at the same time.
+    assert_eq!(read_npy::<u16>(&f, "a.npy"), read_npy::<u16>(&f, "b.npy"));
+    let at = |shift| correlation(&plain, &filtered, shift);
+    assert!((0.8..0.999).contains(&at(0)) && at(0) > at(2) && at(0) > correlation(&filtered, &plain, 2));
+    // As one of many, and as one of two layers.
+    std::fs::write(f.path("jobs.tsv"), "it_carlo\tit_goodbye\t3\tc.wav\n").unwrap();
+    f.ok("render --jobs jobs.tsv --post-filter");
+    assert_eq!(sound("b.wav"), sound("c.wav"));
+    refuses(&f, "render -m music --post-filter --seconds 1 -o x.wav", 2, &["--post-filter", "no track"]);
+}
+
 #[cfg(all(target_os = "linux", feature = "device"))]
 #[test]
 fn play_without_a_device_writes_the_same_seconds() {

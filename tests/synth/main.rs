@@ -33,6 +33,7 @@ fn part(conditioning: Box<Conditioning>, seed: u64, length: Length) -> Part {
         uniforms: UniformSource::seed(seed),
         length,
         record,
+        post_filter: false,
     }
 }
 

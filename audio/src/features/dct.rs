@@ -1,6 +1,6 @@
 //! The orthonormal DCT-II: c_k = s_k sum_b e_b cos(pi k (b + 1/2) / B), s_0 = sqrt(1/B), else sqrt(2/B).
 
-pub(super) struct Dct {
+pub(crate) struct Dct {
     /// `[coefficients x bands]`
     table: Vec<f32>,
     bands: usize,
@@ -14,19 +14,19 @@ fn basis(bands: usize, k: usize, place: f64) -> f32 {
 }
 
 impl Dct {
-    pub(super) fn new(bands: usize, coefficients: usize) -> Self {
+    pub(crate) fn new(bands: usize, coefficients: usize) -> Self {
         let table =
             (0..coefficients).flat_map(|k| (0..bands).map(move |j| basis(bands, k, j as f64))).collect();
         Self { table, bands }
     }
 
     /// Value of basis function `k` at position `place`, counted in bands.
-    pub(super) fn basis(&self, k: usize, place: f32) -> f32 {
+    pub(crate) fn basis(&self, k: usize, place: f32) -> f32 {
         basis(self.bands, k, place.into())
     }
 
     /// `input` [bands] -> `out` [coefficients].
-    pub(super) fn transform(&self, input: &[f32], out: &mut [f32]) {
+    pub(crate) fn transform(&self, input: &[f32], out: &mut [f32]) {
         for (row, c) in self.table.chunks_exact(self.bands).zip(out) {
             *c = row.iter().zip(input).map(|(w, x)| w * x).sum();
         }

@@ -5,6 +5,7 @@ use serde::Serialize;
 use wavesynth::synth::Session;
 use wavesynth_audio::device::Playing;
 use wavesynth_audio::features::{HOP, SAMPLE_RATE, spectrum};
+use wavesynth_audio::post_filter::DELAY;
 
 /// Parts of the way, in ms.
 #[derive(Debug, Serialize)]
@@ -17,6 +18,8 @@ pub(super) struct Latency {
     window_ms: f64,
     /// The frames of context ahead.
     context_ms: f64,
+    /// In the post-filter, where it is on.
+    post_filter_ms: f64,
     /// For the engine and in the ring, the mean so far.
     ring_ms: f64,
     /// In the device's own buffer, as it reports it.
@@ -26,7 +29,7 @@ pub(super) struct Latency {
 
 impl Latency {
     /// As measured up to now; `None` where nothing is live, or nothing has come in yet.
-    pub(super) fn measured(input: &Input, session: &Session<Playing>) -> Option<Self> {
+    pub(super) fn measured(input: &Input, session: &Session<Playing>, post_filter: bool) -> Option<Self> {
         let capture_ms = input.capture_ms()?;
         if input.counters().frames() == 0 {
             return None;
@@ -38,6 +41,7 @@ impl Latency {
             resampling_ms: resampled_ms + session.resampling_ms(),
             window_ms,
             context_ms: features_ms - window_ms,
+            post_filter_ms: if post_filter { DELAY as f64 * 1000.0 / f64::from(SAMPLE_RATE) } else { 0.0 },
             ring_ms: input.counters().waiting_ms(),
             device_ms: f64::from(session.output().stats().latency_ms),
             total_ms: 0.0,
@@ -46,6 +50,7 @@ impl Latency {
             + latency.resampling_ms
             + latency.window_ms
             + latency.context_ms
+            + latency.post_filter_ms
             + latency.ring_ms
             + latency.device_ms;
         Some(latency)
@@ -54,12 +59,13 @@ impl Latency {
     /// The same for people.
     pub(super) fn line(&self) -> String {
         format!(
-            "latency {:.0} ms: capture {:.1} + resampling {:.1} + window {:.1} + context {:.1} + ring {:.1} + device {:.1}",
+            "latency {:.0} ms: capture {:.1} + resampling {:.1} + window {:.1} + context {:.1} + post-filter {:.1} + ring {:.1} + device {:.1}",
             self.total_ms,
             self.capture_ms,
             self.resampling_ms,
             self.window_ms,
             self.context_ms,
+            self.post_filter_ms,
             self.ring_ms,
             self.device_ms
         )

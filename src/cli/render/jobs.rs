@@ -177,7 +177,15 @@ impl Job {
             args.policy.get(SamplingPolicy::usual(voice, conditioning.has_track()))?,
             UniformSource::seed(self.seed),
         );
-        Ok(Part { conditioning, front: None, policy, uniforms, length: self.length, record: false })
+        Ok(Part {
+            conditioning,
+            front: None,
+            policy,
+            uniforms,
+            length: self.length,
+            record: false,
+            post_filter: args.policy.post_filter(voice)?,
+        })
     }
 }
 
