@@ -12,7 +12,7 @@
 
 use crate::features::spectrum::{BINS, Filterbank, POINTS, mel_place};
 use crate::features::{
-    BANDS, CEPSTRA, FEATURES, HOP, PITCH, PITCH_SCALE, SAMPLE_RATE, SpeakerStats, VOICING, dct,
+    BANDS, CEPSTRA, CLAMP, FEATURES, HOP, PITCH, PITCH_SCALE, SAMPLE_RATE, SpeakerStats, VOICING, dct,
 };
 use realfft::num_complex::Complex;
 use realfft::{ComplexToReal, RealFftPlanner, RealToComplex};
@@ -58,6 +58,8 @@ const FRAMES: usize = 8;
 struct Target {
     /// `None` where nothing is known: the envelope stays.
     cepstra: Option<[f32; CEPSTRA]>,
+    /// 0 where the level is the least that a track can say, so that it may be lower; else 1.
+    raise: f32,
     /// Samples; 0 where unvoiced.
     period: f32,
 }
@@ -148,6 +150,7 @@ impl PostFilter {
             let voiced = f[VOICING] > 0.0 && (2.0..=LONGEST).contains(&period);
             Target {
                 cepstra: Some(std::array::from_fn(|k| stats.mean[k] + stats.std[k] * f[k])),
+                raise: if f[0] > -CLAMP { 1.0 } else { 0.0 },
                 period: if voiced { period } else { 0.0 },
             }
         });
@@ -199,12 +202,12 @@ impl PostFilter {
 
     /// Taps for the envelope that the newest samples want.
     fn next_taps(&mut self) {
-        let gains = self.measure();
+        let (gains, raise) = self.measure();
         let most = MOST_DB / 20.0 * LN_10;
         for (z, basis) in self.spectrum.iter_mut().zip(&self.basis) {
             // Of the logarithm of the power, half is that of the amplitude.
             let log: f32 = gains.iter().zip(basis).map(|(g, b)| g * b).sum();
-            *z = Complex::new((0.5 * log).clamp(-most, most).exp(), 0.0);
+            *z = Complex::new((0.5 * log).clamp(-most, raise * most).exp(), 0.0);
         }
         let done = self.inverse.process_with_scratch(&mut self.spectrum, &mut self.time, &mut self.scratch);
         debug_assert!(done.is_ok(), "the buffers come from the plan");
@@ -214,14 +217,17 @@ impl PostFilter {
         }
     }
 
-    /// What the track's cepstra have beyond those of the newest samples, at the middle of the window.
-    fn measure(&mut self) -> [f32; CEPSTRA] {
+    /// What the track's cepstra have beyond those of the newest samples, at the middle of the window; and how much of
+    /// [`MOST_DB`] may be added.
+    fn measure(&mut self) -> ([f32; CEPSTRA], f32) {
         let centre = self.count as f32 - self.centre;
         let at = (centre - (HOP / 2) as f32) / HOP as f32;
         let last = self.begun.saturating_sub(1) as f32;
         let place = at.clamp((last - (FRAMES - 1) as f32).max(0.0), last.max(0.0));
-        let target = |i: f32| self.targets[i as usize % FRAMES].cepstra;
-        let (Some(a), Some(b)) = (target(place.floor()), target(place.ceil())) else { return [0.0; CEPSTRA] };
+        let target = |i: f32| self.targets[i as usize % FRAMES];
+        let (a, b, part) = (target(place.floor()), target(place.ceil()), place.fract());
+        let raise = a.raise + (b.raise - a.raise) * part;
+        let (Some(a), Some(b)) = (a.cepstra, b.cepstra) else { return ([0.0; CEPSTRA], 0.0) };
         for (i, (t, w)) in self.time.iter_mut().zip(&self.window).enumerate() {
             *t = w * self.combed[(self.count as usize + KEPT - WINDOW + i) % KEPT];
         }
@@ -234,7 +240,7 @@ impl PostFilter {
         let (mut bands, mut own) = ([0.0; BANDS], [0.0; CEPSTRA]);
         self.bank.log_energies(&self.power, &mut bands);
         self.dct.transform(&bands, &mut own);
-        std::array::from_fn(|k| a[k] + (b[k] - a[k]) * place.fract() - own[k])
+        (std::array::from_fn(|k| a[k] + (b[k] - a[k]) * part - own[k]), raise)
     }
 }
 
@@ -332,6 +338,17 @@ mod tests {
             let found = found / size * 10.0 / LN_10;
             assert!((found - db).abs() < 0.2 * db.abs(), "c{k}: {found} dB, wanted {db}");
         }
+    }
+
+    #[test]
+    fn silence_is_not_raised_to_the_least_that_a_track_can_say() {
+        let x = noise(8000, 1e-4);
+        let quiet = |level: f32| {
+            let mut f = [0.0; FEATURES];
+            f[0] = level;
+            power(&filtered(&x, |_| Some(f))[1600..6400]) / power(&x)
+        };
+        assert!(quiet(-CLAMP) <= 1.1 && quiet(-CLAMP + 0.01) > 4.0);
     }
 
     #[test]
