@@ -10,8 +10,8 @@ use wavesynth_models::weights::Checkpoint;
 /// Checkpoints end in this.
 const EXTENSION: &str = "safetensors";
 
-/// What resuming reads lies beside a run's checkpoint, and is none itself.
-const STATE: &str = "state";
+/// What resuming reads: it lies beside a run's checkpoint, and is none itself.
+pub(crate) const STATE_FILE: &str = "state.safetensors";
 
 /// The checkpoint that `path` names, and how errors call it: a file, the one checkpoint in a run's folder or, where there
 /// is neither, the shipped model of that name.
@@ -53,7 +53,7 @@ fn in_run(folder: &Path) -> Result<Option<PathBuf>> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder).with_context(at)? {
         let path = entry.with_context(at)?.path();
-        let is_state = path.file_stem().is_some_and(|stem| stem == STATE);
+        let is_state = path.file_name().is_some_and(|name| name == STATE_FILE);
         if path.extension().is_some_and(|e| e == EXTENSION) && !is_state {
             found.push(path);
         }

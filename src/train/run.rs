@@ -8,8 +8,9 @@ use super::run_file::Run;
 use super::setup::RunSetup;
 use super::state::TrainingState;
 use super::text::counted;
+use crate::lookup;
 use crate::ranks::Ranks;
-use anyhow::{Result, anyhow, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
@@ -65,6 +66,10 @@ pub fn train(path: &Path, options: &TrainOptions, stop: &AtomicBool, ranks: &Ran
     {
         return counted::train(run, &text, &out, options, ranks);
     }
+    // Before hours of recordings are read. A run that goes on has weights of its own.
+    if let Some(path) = run.train().start_from.as_ref().filter(|_| !options.resume) {
+        lookup::checkpoint(path).context("train.start_from")?;
+    }
     let pool = rayon::ThreadPoolBuilder::new().num_threads(run.train().threads).build()?;
     pool.install(|| {
         let mut setup = RunSetup::open(run, text, out, options.device, ranks)?;
@@ -98,8 +103,7 @@ fn steps(
         let mut batch = batches(s.step);
         setup.mix_own_symbols(&s, &mut batch)?;
         // A copy, for a checkpoint of this step is written before the step is taken.
-        let mut carry =
-            if setup.source.carries() { s.carry.clone() } else { vec![Vec::new(); s.carry.len()] };
+        let mut carry = setup.carry(&s);
         let loss = setup.objective.loss_carried(&s.params, &batch, &mut carry, Some(&mut grads))?;
         let (loss, samples) = ranks.mean(loss, in_loss(&batch), &mut grads);
         optimizer.silence(&mut grads);
@@ -139,8 +143,7 @@ fn steps(
     }
     // The last step's weights have not been judged yet.
     let batch = batches(s.step);
-    let mut carry = if setup.source.carries() { s.carry.clone() } else { vec![Vec::new(); s.carry.len()] };
-    let loss = setup.objective.loss_carried(&s.params, &batch, &mut carry, None)?;
+    let loss = setup.objective.loss_carried(&s.params, &batch, &mut setup.carry(&s), None)?;
     let (loss, _) = ranks.mean(loss, in_loss(&batch), &mut []);
     Guard::check(s.step, loss, 0.0, most)?;
     setup.save(&s)?;

@@ -80,9 +80,6 @@ impl<'a> RunSetup<'a> {
         ranks.same(text.as_bytes(), "run file")?;
         // Before hours of recordings are read.
         device.open()?;
-        if let Some(path) = &run.train().start_from {
-            lookup::checkpoint(path).context("train.start_from")?;
-        }
         writable(&out)?;
         let source: Box<dyn Source> = match &run {
             Run::Voice(run) => Box::new(Speech::open(run, ranks)?),
@@ -118,7 +115,7 @@ impl<'a> RunSetup<'a> {
 
     /// The file that resuming reads.
     pub fn state_file(&self) -> PathBuf {
-        self.out.join("state.safetensors")
+        self.out.join(lookup::STATE_FILE)
     }
 
     /// The log.
@@ -328,6 +325,14 @@ impl<'a> RunSetup<'a> {
         Ok(self.part(state))
     }
 
+    /// The states that the windows of the step after `state` begin from.
+    pub fn carry(&self, state: &TrainingState) -> Vec<Vec<f32>> {
+        match self.source.carries() {
+            true => state.carry.clone(),
+            false => vec![Vec::new(); state.carry.len()],
+        }
+    }
+
     /// Where the last good checkpoint is, for a run that failed.
     pub fn last_good(&self) -> String {
         match self.model_file().exists() {
@@ -338,6 +343,6 @@ impl<'a> RunSetup<'a> {
 
     /// Whether `out` holds a run already.
     pub fn is_begun(out: &Path) -> bool {
-        out.join("state.safetensors").exists()
+        out.join(lookup::STATE_FILE).exists()
     }
 }

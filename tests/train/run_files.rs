@@ -144,6 +144,12 @@ fn a_run_starts_from_a_runs_folder_and_what_is_missing_is_said_before_the_data_i
         wavesynth_models::weights::Checkpoint::read(&path).unwrap().tensors
     };
     assert_eq!(weights("a"), weights("b"));
+    // Once begun, it needs that no more.
+    let from = train(&format!("steps = 3\nstart_from = {:?}", dir.path("a")));
+    let stopped = run_file(&dir, "f", "", cnn, &from);
+    go(&stopped, false, Some(1)).unwrap();
+    std::fs::remove_dir_all(dir.path("a")).unwrap();
+    go(&stopped, true, None).unwrap();
 
     let message = failure(&run_file(&dir, "c", "", cnn, &train("steps = 1\nstart_from = \"nobody\"")), false);
     assert!(message.contains("train.start_from") && message.contains("shipped models"), "{message}");
