@@ -45,30 +45,25 @@ skip_channels = 32
 dilations = { cycle = 6, layers = 12 }
 speaker_dim = 8
 hidden = 24'
-run lstm "$characters" 'family = "char_rnn"
-cell = "lstm"
+for cell in lstm gru; do
+  run $cell "$characters" "family = \"char_rnn\"
+cell = \"$cell\"
 hidden = 64
-layers = 2' "$learn
+layers = 2" "$learn
 window = 50"
-run gru "$characters" 'family = "char_rnn"
-cell = "gru"
-hidden = 64
-layers = 2' "$learn
-window = 50"
+done
 run cnn "$characters" 'family = "wavenet"
 residual_channels = 32
 skip_channels = 32
 dilations = { cycle = 5, layers = 5 }' "$learn
 window = 128"
-run gpt "$characters" 'family = "gpt"
+gpt='family = "gpt"
 layers = 3
 heads = 4
-width = 64' "$learn
+width = 64'
+run gpt "$characters" "$gpt" "$learn
 window = 64"
-run muon "$characters" 'family = "gpt"
-layers = 3
-heads = 4
-width = 64' "$learn
+run muon "$characters" "$gpt" "$learn
 window = 64
 optimizer = \"muon\""
 run gaussians "$points" 'family = "char_rnn"

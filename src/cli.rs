@@ -104,7 +104,7 @@ struct Lacking {
 }
 
 /// What this build lacks, and what brings it.
-#[allow(dead_code, reason = "a build with every feature lacks nothing")]
+#[cfg(not(all(feature = "train", feature = "device")))]
 fn lacks<T>(what: &str, feature: &str) -> Result<T> {
     usage!(
         "{what}: this program was built without the feature `{feature}`; build it with `cargo build --release \

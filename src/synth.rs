@@ -165,7 +165,7 @@ impl Synth {
         self.ensemble.ready(0, wanted)
     }
 
-    /// One step of every layer that runs. Whether the last one has ended in its place.
+    /// One step of every layer that runs; `None` where the last one has ended in its place.
     fn step(&mut self) -> Option<f32> {
         let over = self.ensemble.advance() && self.is_over();
         (!over).then(|| self.next_sample())

@@ -31,3 +31,8 @@ pub fn range(
         Err(ConfigError { field, found: found.to_string(), want: want.into() })
     }
 }
+
+/// Whether a config's file leaves the number out.
+pub(crate) fn is_zero(n: &usize) -> bool {
+    *n == 0
+}

@@ -238,6 +238,7 @@ pub struct PolicyArgs {
 
 impl PolicyArgs {
     /// Whether the sound shall go through the post-filter, if the voice has a track.
+    #[cfg(feature = "device")]
     pub fn asks_for_post_filter(&self) -> bool {
         self.post_filter
     }

@@ -5,7 +5,7 @@ use super::{npy, output, usage};
 use anyhow::Result;
 use clap::ValueEnum;
 use serde_json::json;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use wavesynth::synth::{Conditioning, Forced, without_denormals};
 use wavesynth::voice::{self, Voice};
 use wavesynth_models::ar::{Sampling, Symbol};
@@ -62,22 +62,17 @@ pub fn run(args: Args) -> Result<()> {
     };
     let conditioning = voice.as_ref().map(|v| args.condition.conditioning(v)).transpose()?;
     let given = voice.as_ref().zip(conditioning);
-    match args.path {
-        Evaluator::Step => npy::write::<f32>(&args.output, &shape, |push| {
+    let (output, read) = (&args.output, &symbols);
+    match (args.path, given) {
+        (Evaluator::Step, Some((voice, conditioning))) => {
+            let mut forced = Forced::new(voice, conditioning);
+            write_steps(output, shape, read, |x, row| forced.parameters(x, row))?;
+        }
+        (Evaluator::Step, None) => {
             let mut stream = model.generator(Sampling::default());
-            let mut forced = given.map(|(voice, conditioning)| Forced::new(voice, conditioning));
-            let mut row = vec![0.0; params];
-            without_denormals(|| {
-                symbols.iter().try_for_each(|&x| {
-                    match &mut forced {
-                        Some(forced) => forced.parameters(x, &mut row),
-                        None => stream.parameters(x.into(), &mut row),
-                    }
-                    Ok(row.iter().copied().try_for_each(&mut *push)?)
-                })
-            })
-        })?,
-        Evaluator::Graph => {
+            write_steps(output, shape, read, |x, row| stream.parameters(x.into(), row))?;
+        }
+        (Evaluator::Graph, given) => {
             let rows = match given {
                 Some((voice, conditioning)) => graph(&args.model, voice, conditioning, &symbols)?,
                 None => unconditioned_graph(&args.model, &model, &symbols)?,
@@ -89,6 +84,24 @@ pub fn run(args: Args) -> Result<()> {
         output::json(&json!({ "symbols": symbols.len(), "classes": classes, "output": args.output }))?;
     }
     Ok(())
+}
+
+/// Writes the row that `next` gives for every symbol, before it absorbs that.
+fn write_steps(
+    output: &Path,
+    shape: [u64; 2],
+    symbols: &[Symbol],
+    mut next: impl FnMut(Symbol, &mut [f32]),
+) -> Result<()> {
+    let mut row = vec![0.0; shape[1] as usize];
+    npy::write::<f32>(output, &shape, |push| {
+        without_denormals(|| {
+            symbols.iter().try_for_each(|&x| {
+                next(x, &mut row);
+                Ok(row.iter().copied().try_for_each(&mut *push)?)
+            })
+        })
+    })
 }
 
 /// What a graph reads: x_{t−1} in row t, the start symbol first.

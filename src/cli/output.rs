@@ -40,6 +40,19 @@ pub fn whole_file(path: &Path, fill: impl FnOnce(&mut BufWriter<File>) -> Result
     pending.commit().with_context(name)
 }
 
+/// A picture of `pixels` [height, width, 3], as a PNG.
+///
+/// # Errors
+/// One too large.
+pub fn png(width: usize, height: usize, pixels: &[u8]) -> Result<Vec<u8>> {
+    let mut encoded = Vec::new();
+    let mut encoder = png::Encoder::new(&mut encoded, width as u32, height as u32);
+    encoder.set_color(png::ColorType::Rgb);
+    encoder.set_depth(png::BitDepth::Eight);
+    encoder.write_header()?.write_image_data(pixels)?;
+    Ok(encoded)
+}
+
 /// CPU time of the whole process so far, all threads.
 pub fn cpu_time() -> Duration {
     cpu_time::ProcessTime::try_now().map_or(Duration::ZERO, |t| t.as_duration())

@@ -53,8 +53,6 @@ pub(super) struct Frames {
     track_start: u64,
     /// The condition written last: speaker vector, and frames with their neighbours.
     written: (Vec<f32>, Vec<f32>),
-    /// Of the frame in force.
-    voicing: f32,
     /// The frame in force, without its neighbours; empty without a track.
     centre: Vec<f32>,
 }
@@ -81,7 +79,6 @@ impl Frames {
             target: vec![0.0; dim],
             fade: (0, 0),
             track_start: 0,
-            voicing: 0.0,
             centre: Vec::with_capacity(shown.features),
             conversion: None,
             alignments: 0,
@@ -153,7 +150,7 @@ impl Frames {
 
     /// Voicing of the frame in force, 0 to 1; 0 without a track.
     pub(super) fn voicing(&self) -> f32 {
-        self.voicing
+        self.centre.get(VOICING).copied().unwrap_or(0.0)
     }
 
     /// The frame in force; `None` without a track.
@@ -198,7 +195,6 @@ impl Frames {
         }
         if in_force {
             let centre = spec.filter(|_| shown).map(|s| s.centre(rows));
-            self.voicing = centre.and_then(|f| f.get(VOICING)).copied().unwrap_or(0.0);
             self.centre.clear();
             self.centre.extend_from_slice(centre.unwrap_or(&[]));
         }

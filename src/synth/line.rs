@@ -21,8 +21,6 @@ pub(super) struct Line {
     end: u64,
     codes: Option<Vec<Symbol>>,
     post: Option<PostFilter>,
-    /// Symbols drawn beyond those whose sound has come out of the post-filter.
-    delay: u64,
 }
 
 /// One stream of several.
@@ -69,7 +67,6 @@ impl Line {
             frames,
             end,
             post,
-            delay,
         }
     }
 
@@ -87,7 +84,7 @@ impl Line {
     pub(super) fn advance(&mut self) -> bool {
         let ends = !self.is_over() && !self.frames.advance(self.position) && self.follow_track;
         if ends {
-            self.end = self.end.min(self.position + self.delay);
+            self.end = self.end.min(self.position + self.delay());
         }
         ends && self.is_over()
     }
@@ -126,7 +123,7 @@ impl Line {
             None => Some(sample),
             Some(post) => {
                 let sample = post.process(sample);
-                (self.position > self.delay).then_some(sample)
+                (self.position > DELAY as u64).then_some(sample)
             }
         }
     }
@@ -149,7 +146,7 @@ impl Line {
             && let Some(samples) = self.frames.samples()
         {
             let end = self.frames.track_start() + samples;
-            self.end = (end + self.delay).min(self.uniforms.len().unwrap_or(u64::MAX));
+            self.end = (end + self.delay()).min(self.uniforms.len().unwrap_or(u64::MAX));
         }
         old
     }
@@ -160,12 +157,12 @@ impl Line {
 
     /// Samples after which it ends, as far as is known now.
     pub(super) fn end(&self) -> u64 {
-        if self.end == u64::MAX { self.end } else { self.end.saturating_sub(self.delay) }
+        if self.end == u64::MAX { self.end } else { self.end.saturating_sub(self.delay()) }
     }
 
     /// Samples from a symbol to its sound.
     pub(super) fn delay(&self) -> u64 {
-        self.delay
+        if self.post.is_some() { DELAY as u64 } else { 0 }
     }
 
     pub(super) fn samples(&self) -> Option<u64> {

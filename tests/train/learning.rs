@@ -1,8 +1,8 @@
 //! Learning, shown: three speakers, each one tone; the speaker vector alone selects which of them sounds.
 
 use crate::common::{RATE, TestDir, failure, go};
+use std::path::Path;
 use wavesynth::voice::Voice;
-use wavesynth_audio::mulaw;
 use wavesynth_models::ar::{Sampling, Uniforms};
 use wavesynth_models::condition::Condition;
 use wavesynth_models::families::wavenet::names;
@@ -48,6 +48,23 @@ fn bunches_are_learnt_and_go_on_after_a_stop() {
     assert!(odd.ends_with("model.bunch is 3, wanted a divisor of condition.hop"), "{odd}");
 }
 
+/// Every speaker of the voice plays the own tone ten times as loud as the others.
+fn check_tones(voice_file: &Path) {
+    let voice = Voice::open(voice_file).unwrap();
+    let speakers = &Checkpoint::read(voice_file).unwrap().tensors[names::SPEAKERS];
+    for (speaker, vector) in speakers.data.chunks_exact(4).enumerate() {
+        let mut stream = voice.model.generator(Sampling::default());
+        stream.condition(&Condition { embedding: vector, ..Condition::default() });
+        let mut uniforms = Uniforms::new(7);
+        let sound: Vec<f32> =
+            (0..RATE).map(|_| voice.encoding.decode(stream.next(uniforms.next_uniform()))).collect();
+        let levels = TONES.map(|f| magnitude(&sound[RATE as usize / 4..], f));
+        for (other, level) in levels.into_iter().enumerate() {
+            assert!(other == speaker || levels[speaker] >= 10.0 * level, "speaker {speaker}: {levels:?}");
+        }
+    }
+}
+
 #[test]
 fn the_selected_tone_stands_ten_times_above_the_others() {
     let dir = TestDir::with_tones(TONES);
@@ -62,19 +79,7 @@ fn the_selected_tone_stands_ten_times_above_the_others() {
     let held_out = outcome.held_out.unwrap();
     assert!(held_out < 3.0, "{held_out}");
 
-    let voice = Voice::open(&outcome.voice).unwrap();
-    let speakers = &Checkpoint::read(&outcome.voice).unwrap().tensors[names::SPEAKERS];
-    for (speaker, vector) in speakers.data.chunks_exact(4).enumerate() {
-        let mut stream = voice.model.generator(Sampling::default());
-        stream.condition(&Condition { embedding: vector, ..Condition::default() });
-        let mut uniforms = Uniforms::new(7);
-        let sound: Vec<f32> =
-            (0..RATE).map(|_| mulaw::decode(stream.next(uniforms.next_uniform()))).collect();
-        let levels = TONES.map(|f| magnitude(&sound[RATE as usize / 4..], f));
-        for (other, level) in levels.into_iter().enumerate() {
-            assert!(other == speaker || levels[speaker] >= 10.0 * level, "speaker {speaker}: {levels:?}");
-        }
-    }
+    check_tones(&outcome.voice);
 }
 
 /// The same by a mixture of ten logistics over 65,536 levels, samples entering as numbers.
@@ -95,17 +100,5 @@ fn sixteen_bits_are_learnt_by_logistics() {
     let held_out = outcome.held_out.unwrap();
     assert!((7.0..8.0).contains(&held_out), "{held_out}");
 
-    let voice = Voice::open(&outcome.voice).unwrap();
-    let speakers = &Checkpoint::read(&outcome.voice).unwrap().tensors[names::SPEAKERS];
-    for (speaker, vector) in speakers.data.chunks_exact(4).enumerate() {
-        let mut stream = voice.model.generator(Sampling::default());
-        stream.condition(&Condition { embedding: vector, ..Condition::default() });
-        let mut uniforms = Uniforms::new(7);
-        let sound: Vec<f32> =
-            (0..RATE).map(|_| voice.encoding.decode(stream.next(uniforms.next_uniform()))).collect();
-        let levels = TONES.map(|f| magnitude(&sound[RATE as usize / 4..], f));
-        for (other, level) in levels.into_iter().enumerate() {
-            assert!(other == speaker || levels[speaker] >= 10.0 * level, "speaker {speaker}: {levels:?}");
-        }
-    }
+    check_tones(&outcome.voice);
 }

@@ -93,16 +93,19 @@ fn hertz(mel: f64) -> f64 {
 pub(super) fn warped_band(band: usize, factor: f32, bands: usize) -> f32 {
     let (low, high) = (mel(LOW_HZ.into()), mel(HIGH_HZ.into()));
     let step = (high - low) / (bands + 1) as f64;
-    let from = mel(hertz(low + step * (band + 1) as f64) / f64::from(factor));
-    ((from - low) / step - 1.0).clamp(-0.5, bands as f64 - 0.5) as f32
+    place(hertz(low + step * (band + 1) as f64) / f64::from(factor), bands)
+}
+
+/// Where `hz` stands among `bands` bands, counted from 0; at most half a band beyond the outer ones.
+fn place(hz: f64, bands: usize) -> f32 {
+    let (low, high) = (mel(LOW_HZ.into()), mel(HIGH_HZ.into()));
+    let step = (high - low) / (bands + 1) as f64;
+    ((mel(hz) - low) / step - 1.0).clamp(-0.5, bands as f64 - 0.5) as f32
 }
 
 /// Place of a bin among `bands` bands, counted in bands from 0; at most half a band beyond the outer ones.
 pub(crate) fn mel_place(bin: usize, bands: usize) -> f32 {
-    let (low, high) = (mel(LOW_HZ.into()), mel(HIGH_HZ.into()));
-    let step = (high - low) / (bands + 1) as f64;
-    let hz = bin as f64 * f64::from(SAMPLE_RATE) / POINTS as f64;
-    ((mel(hz) - low) / step - 1.0).clamp(-0.5, bands as f64 - 0.5) as f32
+    place(bin as f64 * f64::from(SAMPLE_RATE) / POINTS as f64, bands)
 }
 
 /// Triangular mel bands.

@@ -2,7 +2,7 @@
 
 use super::{Generator, Model, Sampler, Sampling};
 use crate::condition::Condition;
-use crate::likelihood::{Domain, LikelihoodConfig, Value};
+use crate::likelihood::{LikelihoodConfig, Value};
 use std::sync::Arc;
 
 /// One stream of a model.
@@ -42,15 +42,11 @@ impl<M: Model> Stream<M> {
     /// A fresh stream of `model`.
     pub fn new(model: Arc<M>, sampling: Sampling) -> Self {
         let likelihood = model.likelihood();
-        let dims = match likelihood.domain() {
-            Domain::Symbols(_) => 0,
-            Domain::Vectors(n) => n,
-        };
         Self {
             state: model.state(),
             sampler: likelihood.sampler(sampling),
             likelihood,
-            last: Last { symbol: model.start(), vector: vec![0.0; dims] },
+            last: Last { symbol: model.start(), vector: vec![0.0; likelihood.dims()] },
             model,
         }
     }

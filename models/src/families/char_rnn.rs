@@ -28,7 +28,7 @@
 //! and U_l, its `bias_ih + bias_hh` is b_l, but for a GRU's part n, whose `bias_ih` is b_l's and whose `bias_hh` is a_l
 //! (the GRU as first published multiplies r into h before the product; this one can do all products at once).
 
-use crate::config::{ConfigError, range};
+use crate::config::{ConfigError, is_zero, range};
 use crate::likelihood::LikelihoodConfig;
 use crate::weights::{Dtype, Init, TensorSpec};
 use serde::{Deserialize, Serialize};
@@ -91,10 +91,6 @@ pub struct Config {
     /// What the outputs mean; softmax over the symbols where a file leaves it out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub likelihood: Option<LikelihoodConfig>,
-}
-
-fn is_zero(n: &usize) -> bool {
-    *n == 0
 }
 
 impl Config {

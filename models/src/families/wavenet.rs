@@ -46,7 +46,7 @@
 //! before the first are the start symbol. The condition changes between bunches, so `hop` is a multiple of B. Vipperla
 //! et al. 2020, arXiv:2008.04574, bunch the samples of an LPCNet in this way.
 
-use crate::config::{ConfigError, range};
+use crate::config::{ConfigError, is_zero, range};
 use crate::likelihood::{Input, LikelihoodConfig};
 use crate::weights::{Dtype, Init, TensorSpec};
 use serde::{Deserialize, Serialize};
@@ -113,10 +113,6 @@ fn one() -> usize {
 
 fn is_one(n: &usize) -> bool {
     *n == 1
-}
-
-fn is_zero(n: &usize) -> bool {
-    *n == 0
 }
 
 /// What conditions a model, and the frame-rate network that reads it.

@@ -1,5 +1,6 @@
 //! The picture that `copy` draws.
 
+use crate::cli::output;
 use anyhow::Result;
 use wavesynth::quality::{DB_PER_NAT, RANGE_DB};
 use wavesynth_audio::features::spectrum::log_mel;
@@ -35,12 +36,7 @@ pub fn spectrograms(signals: &[&[f32]]) -> Result<Vec<u8>> {
             }
         }
     }
-    let mut encoded = Vec::new();
-    let mut encoder = png::Encoder::new(&mut encoded, width as u32, height as u32);
-    encoder.set_color(png::ColorType::Rgb);
-    encoder.set_depth(png::BitDepth::Eight);
-    encoder.write_header()?.write_image_data(&pixels)?;
-    Ok(encoded)
+    output::png(width, height, &pixels)
 }
 
 #[cfg(test)]

@@ -66,10 +66,5 @@ fn scatter(sequences: &[Vec<f32>]) -> Result<Vec<u8>> {
             }
         }
     }
-    let mut encoded = Vec::new();
-    let mut encoder = png::Encoder::new(&mut encoded, SIDE as u32, SIDE as u32);
-    encoder.set_color(png::ColorType::Rgb);
-    encoder.set_depth(png::BitDepth::Eight);
-    encoder.write_header()?.write_image_data(&pixels)?;
-    Ok(encoded)
+    output::png(SIDE, SIDE, &pixels)
 }

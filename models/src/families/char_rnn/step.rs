@@ -5,7 +5,7 @@
 use super::{Cell, Config, cell, names};
 use crate::ar::{Model, Symbol};
 use crate::kernels::aligned::Aligned;
-use crate::kernels::panel::{Matrix, Panels, Then, accumulate, add_scaled, product};
+use crate::kernels::panel::{Matrix, Panels, Then, accumulate, add_weighted, product};
 use crate::kernels::{Isa, Kernel, Simd};
 use crate::likelihood::{Input, LikelihoodConfig, Value};
 use crate::weights::{Tensors, WeightsError, check};
@@ -201,11 +201,8 @@ impl Kernel for Step<'_> {
                     gates.copy_from_slice(&net.table[x * width..][..width]);
                 }
                 None => {
-                    let width = gates.len();
                     gates.copy_from_slice(&layer.bias);
-                    for (&v, row) in numbers.iter().zip(net.table.chunks_exact(width)) {
-                        add_scaled(s, gates, row, v);
-                    }
+                    add_weighted(s, gates, &net.table, numbers);
                 }
             }
             match net.config.cell {

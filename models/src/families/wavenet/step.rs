@@ -20,7 +20,7 @@ use crate::ar::{Model, Symbol};
 use crate::condition::Condition;
 use crate::kernels::affine::Affine;
 use crate::kernels::aligned::Aligned;
-use crate::kernels::panel::{Rows, Then, accumulate_many, add, add_scaled, copy, gated_many};
+use crate::kernels::panel::{Rows, Then, accumulate_many, add, add_weighted, copy, gated_many};
 use crate::kernels::{Kernel, Simd};
 use crate::likelihood::{Input, LikelihoodConfig, Value, Values};
 
@@ -246,9 +246,7 @@ impl WaveNet {
                 }
             } else {
                 x.fill(0.0);
-                for (&v, row) in state.numbers.iter().zip(self.embed[0].chunks_exact(x_width)) {
-                    add_scaled(s, x, row, v);
-                }
+                add_weighted(s, x, &self.embed[0], &state.numbers);
             }
             count += 1;
         }

@@ -7,7 +7,7 @@ use crate::families::char_rnn::{Cell, Config, cell};
 use crate::fused::padded::Weights;
 use crate::fused::rows::{add_rows, broadcast};
 use crate::kernels::aligned::Aligned;
-use crate::kernels::panel::{add, add_scaled};
+use crate::kernels::panel::{add, add_outer, add_weighted};
 use crate::kernels::tile::{Strided, multiply_with};
 use crate::kernels::{Isa, Kernel, Simd};
 use crate::objective::Window;
@@ -252,9 +252,7 @@ impl<'a> GroupPass<'a> {
                         add(s, u, &input[x * g..][..g]);
                     } else if t < window.rows() {
                         enters.write(window.input(t), &mut numbers);
-                        for (&v, row) in numbers.iter().zip(input.chunks_exact(g)) {
-                            add_scaled(s, u, row, v);
-                        }
+                        add_weighted(s, u, input, &numbers);
                     }
                 }
             }
@@ -412,9 +410,7 @@ impl<'a> GroupPass<'a> {
                         add(s, &mut d_input[window.inputs[t] as usize * g..][..g], d_u);
                     } else {
                         enters.write(window.input(t), &mut numbers);
-                        for (&v, row) in numbers.iter().zip(d_input.chunks_exact_mut(g)) {
-                            add_scaled(s, row, d_u, v);
-                        }
+                        add_outer(s, d_input, &numbers, d_u);
                     }
                 }
             }

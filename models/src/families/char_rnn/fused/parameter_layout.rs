@@ -4,7 +4,7 @@ use crate::families::char_rnn::{Cell, Config, names};
 use crate::fused::padded::{Matrix, PaddedTable};
 use std::ops::Range;
 
-/// ParameterLayout of a layer's tensors.
+/// Places of a layer's tensors.
 #[derive(Debug)]
 pub struct LayerLayout {
     /// W_l [H or classes, gates · H padded].

@@ -6,11 +6,10 @@ use super::phase_timer::{Phase, PhaseTimer};
 use super::tiles::{TILE, span, tiles};
 use crate::condition::Condition;
 use crate::families::wavenet::{ConditionConfig, Config};
-use crate::fused::padded::Matrix;
-use crate::fused::padded::Weights;
+use crate::fused::padded::{Matrix, Weights};
 use crate::fused::rows::add_rows;
 use crate::kernels::aligned::Aligned;
-use crate::kernels::panel::{add, add_scaled};
+use crate::kernels::panel::{add, add_outer, add_weighted};
 use crate::kernels::tile::{Strided, multiply};
 use crate::kernels::{Kernel, Simd, math};
 use crate::likelihood::Input;
@@ -208,9 +207,7 @@ impl WindowPass<'_> {
             for (n, to) in self.scratch.residual[0].chunks_exact_mut(r).take(rows).enumerate() {
                 input.write(window.input(n), &mut numbers);
                 to.fill(0.0);
-                for (&v, row) in numbers.iter().zip(table.chunks_exact(r)) {
-                    add_scaled(s, to, row, v);
-                }
+                add_weighted(s, to, table, &numbers);
             }
             return;
         }
@@ -236,9 +233,7 @@ impl WindowPass<'_> {
             let mut numbers = vec![0.0; count];
             for (n, from) in self.scratch.d_residual.chunks_exact(r).take(rows).enumerate() {
                 input.write(window.input(n), &mut numbers);
-                for (&v, row) in numbers.iter().zip(table.chunks_exact_mut(r)) {
-                    add_scaled(s, row, from, v);
-                }
+                add_outer(s, table, &numbers, from);
             }
             return;
         }
