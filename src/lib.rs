@@ -54,6 +54,7 @@
 
 #[cfg(feature = "cli")]
 pub mod bench;
+pub mod copy_synthesis;
 pub mod lookup;
 pub mod progress;
 pub mod quality;

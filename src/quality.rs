@@ -18,6 +18,8 @@ pub struct Difference {
     /// Root mean square over [`BANDS`] mel bands of the difference in dB, averaged over the frames; both sides
     /// limited to [`RANGE_DB`] below the original's loudest band.
     pub log_mel_db: f64,
+    /// Correlation of the same bands over all frames; `None` where one side never changes.
+    pub spectral_correlation: Option<f64>,
     /// Correlation of log F0 over the frames that are voiced in both; `None` for fewer than ten.
     pub f0_correlation: Option<f64>,
     /// Root mean square of the F0 difference over the same frames, in cents.
@@ -26,6 +28,25 @@ pub struct Difference {
     pub voicing_error: f64,
     /// Frames compared.
     pub frames: usize,
+}
+
+impl Difference {
+    /// The mean over several copies, each weighing by its frames.
+    pub fn mean(all: &[Self]) -> Self {
+        let over = |of: &dyn Fn(&Self) -> Option<f64>| {
+            let known = all.iter().filter_map(|d| Some((of(d)?, d.frames as f64)));
+            let (sum, weight) = known.fold((0.0, 0.0), |(s, w), (v, n)| (s + v * n, w + n));
+            (weight > 0.0).then(|| sum / weight)
+        };
+        Self {
+            log_mel_db: over(&|d| Some(d.log_mel_db)).unwrap_or(0.0),
+            spectral_correlation: over(&|d| d.spectral_correlation),
+            f0_correlation: over(&|d| d.f0_correlation),
+            f0_cents: over(&|d| d.f0_cents),
+            voicing_error: over(&|d| Some(d.voicing_error)).unwrap_or(0.0),
+            frames: all.iter().map(|d| d.frames).sum(),
+        }
+    }
 }
 
 /// Compares two signals at 16 kHz that start together; the longer one is cut.
@@ -41,6 +62,8 @@ pub fn compare(original: &[f32], copy: &[f32]) -> Difference {
         let square = |(a, b): (&f32, &f32)| f64::from((a.max(floor) - b.max(floor)) * DB_PER_NAT).powi(2);
         distance += (a.iter().zip(b).map(square).sum::<f64>() / BANDS as f64).sqrt();
     }
+    let limited = |v: &f32| f64::from(v.max(floor));
+    let cells: Vec<(f64, f64)> = a.iter().map(limited).zip(b.iter().map(limited)).collect();
     let mut extractor = Extractor::new();
     let (f, g) = (extractor.extract(original), extractor.extract(copy));
     let both: Vec<(f64, f64)> = octaves(&f, &g).collect();
@@ -49,6 +72,7 @@ pub fn compare(original: &[f32], copy: &[f32]) -> Difference {
     let square = both.iter().map(|(a, b)| (a - b).powi(2)).sum::<f64>() / both.len().max(1) as f64;
     Difference {
         log_mel_db: distance / frames.max(1) as f64,
+        spectral_correlation: correlation(&cells),
         f0_correlation: enough.then(|| correlation(&both)).flatten(),
         f0_cents: enough.then(|| 1200.0 * square.sqrt()),
         voicing_error: differs as f64 / frames.max(1) as f64,

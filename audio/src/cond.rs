@@ -14,10 +14,12 @@
 //! |---|---|---|
 //! | `speaker` | `[E]`, 1..=4096 | a point in the model's speaker space, which `space` names |
 //! | `track` | `[N, F]`, N in 1..=2^20, F in 1..=128 | normalised local features, one row per `hop` samples at `sample_rate` |
+//! | `adaptation.*` | any, 2^22 values in all | beside `speaker`: what adapts the model to the speaker, by the name of the model's tensor |
 //!
 //! `space` is empty without `speaker`; `recipe` is empty and `sample_rate` and `hop` are 0 without
 //! `track`; `stats`, the statistics the track was normalised with, may be null, and hold a
-//! [`common`](SpeakerStats::common), too. Unknown JSON fields are ignored, unknown tensors are an error.
+//! [`common`](SpeakerStats::common), too. With `speaker` there may be `reads`: statistics in whose numbers the model reads
+//! this speaker's tracks. Unknown JSON fields are ignored, unknown tensors are an error.
 
 mod mix;
 
@@ -26,7 +28,7 @@ pub use mix::mix;
 use crate::features::SpeakerStats;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -40,12 +42,17 @@ pub const VERSION: u32 = 1;
 pub const MAX_SPEAKER: usize = 4_096;
 /// Most frames of a track: almost three hours.
 pub const MAX_FRAMES: usize = 1 << 20;
+/// Most values of an adaptation.
+pub const MAX_ADAPTATION: usize = 1 << 22;
+/// What stands before the names of its tensors.
+const ADAPTATION: &str = "adaptation.";
 /// Most features per frame.
 pub const MAX_FEATURES: usize = 128;
 /// Most bytes of the safetensors header, and of each text in it.
 const MAX_HEADER: usize = 1 << 20;
 const MAX_TEXT: usize = 1 << 16;
-const MAX_FILE: u64 = 8 + MAX_HEADER as u64 + 4 * (MAX_SPEAKER + MAX_FRAMES * MAX_FEATURES) as u64;
+const MAX_FILE: u64 =
+    8 + MAX_HEADER as u64 + 4 * (MAX_SPEAKER + MAX_ADAPTATION + MAX_FRAMES * MAX_FEATURES) as u64;
 
 /// What a model is conditioned on.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -69,6 +76,26 @@ pub struct SpeakerVector {
     pub space: String,
     /// `[E]`
     pub values: Vec<f32>,
+    /// What adapts the model to this speaker: small tensors by the names of the model's.
+    pub adaptation: BTreeMap<String, AdaptationTensor>,
+    /// The statistics in whose numbers the model reads this speaker's tracks; the speaker's own without.
+    pub reads: Option<SpeakerStats>,
+}
+
+/// A tensor of an adaptation.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AdaptationTensor {
+    /// Length of each axis.
+    pub shape: Vec<usize>,
+    /// As many values as the shape says.
+    pub values: Vec<f32>,
+}
+
+impl SpeakerVector {
+    /// A vector alone.
+    pub fn new(space: String, values: Vec<f32>) -> Self {
+        Self { space, values, adaptation: BTreeMap::new(), reads: None }
+    }
 }
 
 /// A local feature track and what it is made of.
@@ -204,6 +231,8 @@ struct Header {
     sample_rate: u32,
     hop: u32,
     stats: Option<SpeakerStats>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    reads: Option<SpeakerStats>,
     source: String,
 }
 
@@ -255,17 +284,26 @@ impl Condition {
             ));
         }
         let header: Header = serde_json::from_str(json).map_err(bad_json)?;
-        if let Some(name) = tensors.names().into_iter().find(|n| !matches!(*n, "speaker" | "track")) {
-            return Err(format!("tensor {name:?} is unknown, wanted speaker and track"));
+        let known = |n: &str| matches!(n, "speaker" | "track") || n.starts_with(ADAPTATION);
+        if let Some(name) = tensors.names().into_iter().find(|n| !known(n)) {
+            return Err(format!("tensor {name:?} is unknown, wanted speaker, track and {ADAPTATION}*"));
+        }
+        let mut adaptation = BTreeMap::new();
+        for (name, tensor) in tensors.iter().filter(|(n, _)| n.starts_with(ADAPTATION)) {
+            let (shape, values) = floats(name, &tensor)?;
+            adaptation.insert(name[ADAPTATION.len()..].to_owned(), AdaptationTensor { shape, values });
         }
         let speaker = match tensors.tensor("speaker") {
+            Err(_) if !adaptation.is_empty() => {
+                return Err("it has an adaptation without a tensor speaker".into());
+            }
             Err(_) => None,
             Ok(t) => {
                 let (shape, values) = floats("speaker", &t)?;
                 if shape.len() != 1 {
                     return Err(format!("tensor speaker has shape {shape:?}, wanted [E]"));
                 }
-                Some(SpeakerVector { space: header.space, values })
+                Some(SpeakerVector { space: header.space, values, adaptation, reads: header.reads })
             }
         };
         let track = match tensors.tensor("track") {
@@ -303,18 +341,26 @@ impl Condition {
             sample_rate: track.map_or(0, |t| t.sample_rate),
             hop: track.map_or(0, |t| t.hop),
             stats: self.stats.clone(),
+            reads: speaker.and_then(|s| s.reads.clone()),
             source: self.source.clone(),
         };
         let json = serde_json::to_string(&header).map_err(|e| content(e.to_string()))?;
         let bytes_of = |v: &[f32]| v.iter().flat_map(|x| x.to_le_bytes()).collect::<Vec<u8>>();
-        let speaker = speaker.map(|s| (vec![s.values.len()], bytes_of(&s.values)));
-        let track = track.map(|t| (vec![t.len(), t.features], bytes_of(&t.frames)));
+        let mut tensors = Vec::new();
+        if let Some(s) = speaker {
+            tensors.push(("speaker".to_owned(), vec![s.values.len()], bytes_of(&s.values)));
+            let named = s.adaptation.iter();
+            tensors.extend(
+                named.map(|(n, t)| (format!("{ADAPTATION}{n}"), t.shape.clone(), bytes_of(&t.values))),
+            );
+        }
+        if let Some(t) = track {
+            tensors.push(("track".to_owned(), vec![t.len(), t.features], bytes_of(&t.frames)));
+        }
         let mut views = Vec::new();
-        for (name, tensor) in [("speaker", &speaker), ("track", &track)] {
-            if let Some((shape, bytes)) = tensor {
-                let view = TensorView::new(Dtype::F32, shape.clone(), bytes);
-                views.push((name, view.map_err(|e| content(e.to_string()))?));
-            }
+        for (name, shape, bytes) in &tensors {
+            let view = TensorView::new(Dtype::F32, shape.clone(), bytes);
+            views.push((name, view.map_err(|e| content(e.to_string()))?));
         }
         let metadata = HashMap::from([(KEY.to_owned(), json)]);
         safetensors::serialize(views, Some(metadata)).map_err(|e| content(e.to_string()))
@@ -341,6 +387,16 @@ impl Condition {
                 return Err("tensor speaker is there but \"space\" does not name its space".into());
             }
             finite("speaker", &s.values)?;
+            let size = s.adaptation.values().map(|t| t.values.len()).sum::<usize>();
+            if size > MAX_ADAPTATION {
+                return Err(format!("its adaptation has {size} values, at most {MAX_ADAPTATION}"));
+            }
+            for (name, t) in &s.adaptation {
+                finite(&format!("{ADAPTATION}{name}"), &t.values)?;
+            }
+            if s.reads.as_ref().is_some_and(|r| !r.is_valid()) {
+                return Err(format!("its reads hold {}", SpeakerStats::INVALID));
+            }
         }
         if let Some(t) = &self.track {
             let n = t.len();

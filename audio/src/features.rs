@@ -20,12 +20,14 @@ pub mod causal;
 pub mod common;
 pub(crate) mod dct;
 pub mod f0;
+mod frame_map;
 mod running_stats;
 pub mod spectrum;
 mod stats;
 pub mod warp;
 
 pub use causal::CausalExtractor;
+pub use frame_map::FrameMap;
 pub use running_stats::RunningSpeakerStats;
 pub use stats::{FeatureError, SPEECH_RANGE_DB, SpeakerStats};
 
@@ -89,6 +91,16 @@ impl RawFeatures {
         self.cepstra.extend(&other.cepstra);
         self.f0_hz.extend(&other.f0_hz);
         self.voicing.extend(&other.voicing);
+    }
+
+    /// Cuts off the frames from `at` on.
+    pub fn split_off(&mut self, at: usize) -> Self {
+        let at = at.min(self.len());
+        Self {
+            cepstra: self.cepstra.split_off(at),
+            f0_hz: self.f0_hz.split_off(at),
+            voicing: self.voicing.split_off(at),
+        }
     }
 
     /// True without a frame.

@@ -22,7 +22,8 @@ import corpus
 from corpus import RATE
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "tests" / "reference"))
-import reference  # noqa: E402  the features of docs/formats.md
+import features  # noqa: E402  of docs/formats.md
+import reference  # noqa: E402
 
 RANGE_DB = 60.0  # what lies further below the original's loudest point counts as silence
 MEL_BANDS = 80
@@ -49,7 +50,7 @@ def log_spectrum(x, size):
 
 
 def log_mel(x):
-    return 10 / np.log(10) * reference.log_mel(x, MEL_BANDS)
+    return 10 / np.log(10) * features.log_mel(x, MEL_BANDS)
 
 
 def f0(x):

@@ -22,11 +22,11 @@ import pyworld
 
 import corpus
 from corpus import RATE
-from measure import reference
+from measure import features, reference
 
 PREEMPHASIS = 0.85
 FFT, WINDOW, ITERATIONS, MOMENTUM = 512, 400, 60, 0.99  # window and transform are the track's
-HOP = reference.HOP
+HOP = features.HOP
 
 
 def mulaw(x):
@@ -38,8 +38,8 @@ def mulaw(x):
 
 def envelope(rows):
     """[257, frames] magnitudes: each band's mean power stands at its centre, straight lines in dB between."""
-    triangles = reference.triangles(reference.BANDS)
-    bands = rows[:, : reference.CEPSTRA] @ reference.dct(reference.BANDS).T - np.log(triangles.sum(1))
+    triangles = features.triangles(features.BANDS)
+    bands = rows[:, : features.CEPSTRA] @ features.dct(features.BANDS).T - np.log(triangles.sum(1))
     bins = np.arange(FFT // 2 + 1)
     centres = triangles @ bins / triangles.sum(1)
     return np.exp(0.5 * np.array([np.interp(bins, centres, row) for row in bands])).T
@@ -69,7 +69,7 @@ def phases(magnitude, start):
 
 
 def griffin_lim(x, with_f0, seed=0):
-    rows, noise = reference.features(x), np.random.default_rng(seed)
+    rows, noise = features.features(x), np.random.default_rng(seed)
     magnitude = envelope(rows)
     if with_f0:
         start = stft(excitation(rows, noise))[:, : len(rows)]

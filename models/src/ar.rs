@@ -17,8 +17,10 @@ pub use stream::Stream;
 pub use streams::Streams;
 pub use uniforms::Uniforms;
 
+use crate::adaptation::Adaptation;
 use crate::condition::Condition;
 use crate::likelihood::{LikelihoodConfig, Value, Values};
+use crate::weights::Tensors;
 
 /// A mu-law code, a byte, a token id or a pixel level.
 pub type Symbol = u16;
@@ -57,6 +59,19 @@ pub trait Model: Send + Sync {
     /// # Real-time
     /// Yes.
     fn announce(&self, _state: &mut Self::State, _condition: &Condition) {}
+
+    /// Packs an adaptation, whose tensors are those of the family's table. `None` where the family knows none.
+    fn adaptation(&self, _tensors: &Tensors) -> Option<Adaptation> {
+        None
+    }
+
+    /// Has `state` turn conditions into numbers as `adaptation` says from the next [`Model::condition`] on; `None` as the
+    /// model itself does. One that was packed for another model changes nothing. The condition announced last has to be
+    /// announced again.
+    ///
+    /// # Real-time
+    /// Yes, where the adaptation before is still held elsewhere.
+    fn adapt(&self, _state: &mut Self::State, _adaptation: Option<&Adaptation>) {}
 
     /// Absorbs x_t and returns the parameters of p(x_{t+1} | x_≤t, c), `likelihood().params()` of them: the symbol
     /// clock.
@@ -135,6 +150,12 @@ pub trait Generator: Send {
     /// # Real-time
     /// Yes.
     fn announce(&mut self, condition: &Condition);
+
+    /// Adapts the stream from its next condition on: see [`Model::adapt`].
+    ///
+    /// # Real-time
+    /// As [`Model::adapt`].
+    fn adapt(&mut self, adaptation: Option<&Adaptation>);
 
     /// Changes how symbols are drawn from the next one on.
     ///
@@ -234,6 +255,12 @@ pub trait Generators: Send {
     /// # Real-time
     /// Yes.
     fn announce(&mut self, stream: usize, condition: &Condition);
+
+    /// Adapts `stream` from its next condition on: see [`Model::adapt`].
+    ///
+    /// # Real-time
+    /// As [`Model::adapt`].
+    fn adapt(&mut self, stream: usize, adaptation: Option<&Adaptation>);
 
     /// Changes how `stream`'s symbols are drawn from the next one on.
     ///

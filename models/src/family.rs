@@ -10,6 +10,7 @@ mod registry;
 pub use keys::{Given, GivenCondition, Keys, ModelKeys};
 pub use registry::Registered;
 
+use crate::adaptation::Adaptation;
 use crate::ar::{Generator, Generators, Model, Sampling, Stream, Streams, Symbol};
 use crate::condition::ConditionSpec;
 use crate::config::ConfigError;
@@ -95,6 +96,12 @@ pub trait Family: Clone + PartialEq + Debug + Serialize + DeserializeOwned + Sen
     /// The first field that is out of range.
     fn validate(&self) -> Result<(), ConfigError>;
 
+    /// The tensors of an [adaptation](crate::adaptation) of rank `rank`; none where the family knows no adaptations.
+    fn adaptation_table(&self, rank: usize) -> Vec<TensorSpec> {
+        let _ = rank;
+        Vec::new()
+    }
+
     /// Every tensor, in the order in which the trainer lays them out.
     fn table(&self) -> Vec<TensorSpec>;
 
@@ -131,6 +138,7 @@ pub trait Family: Clone + PartialEq + Debug + Serialize + DeserializeOwned + Sen
 trait ErasedFamily: Debug + Send + Sync {
     fn name(&self) -> &'static str;
     fn table(&self) -> Vec<TensorSpec>;
+    fn adaptation_table(&self, rank: usize) -> Vec<TensorSpec>;
     fn pack(&self, tensors: &Tensors, isa: Isa) -> Result<Arc<dyn ErasedModel>, PackError>;
     fn describe(&self, sample_rate: Option<u32>) -> Description;
     fn to_json(&self) -> serde_json::Result<Value>;
@@ -149,6 +157,10 @@ impl<F: Family> ErasedFamily for F {
 
     fn table(&self) -> Vec<TensorSpec> {
         Family::table(self)
+    }
+
+    fn adaptation_table(&self, rank: usize) -> Vec<TensorSpec> {
+        Family::adaptation_table(self, rank)
     }
 
     fn pack(&self, tensors: &Tensors, isa: Isa) -> Result<Arc<dyn ErasedModel>, PackError> {
@@ -217,6 +229,11 @@ impl FamilyConfig {
         self.config.table()
     }
 
+    /// The tensors of an [adaptation](crate::adaptation) of rank `rank`; none where the family knows no adaptations.
+    pub fn adaptation_table(&self, rank: usize) -> Vec<TensorSpec> {
+        self.config.adaptation_table(rank)
+    }
+
     /// The family's tensors, laid out for the trainer.
     pub fn layout(&self) -> Layout {
         Layout::new(self.table())
@@ -267,6 +284,7 @@ impl FamilyConfig {
 /// [`Model`] with its type forgotten.
 trait ErasedModel: Send + Sync {
     fn embeddings(&self) -> &[f32];
+    fn adaptation(&self, tensors: &Tensors) -> Option<Adaptation>;
     fn generator(self: Arc<Self>, sampling: Sampling) -> Box<dyn Generator>;
     fn generators(self: Arc<Self>, most: usize, sampling: Sampling) -> Box<dyn Generators>;
 }
@@ -274,6 +292,10 @@ trait ErasedModel: Send + Sync {
 impl<M: Model + 'static> ErasedModel for M {
     fn embeddings(&self) -> &[f32] {
         Model::embeddings(self)
+    }
+
+    fn adaptation(&self, tensors: &Tensors) -> Option<Adaptation> {
+        Model::adaptation(self, tensors)
     }
 
     fn generator(self: Arc<Self>, sampling: Sampling) -> Box<dyn Generator> {
@@ -292,6 +314,10 @@ pub(crate) struct Packed(Arc<dyn ErasedModel>);
 impl Packed {
     pub fn embeddings(&self) -> &[f32] {
         self.0.embeddings()
+    }
+
+    pub fn adaptation(&self, tensors: &Tensors) -> Option<Adaptation> {
+        self.0.adaptation(tensors)
     }
 
     pub fn generator(&self, sampling: Sampling) -> Box<dyn Generator> {

@@ -26,6 +26,7 @@
 #[cfg(feature = "train")]
 pub use candle_core;
 
+pub mod adaptation;
 pub mod ar;
 pub mod condition;
 pub mod config;

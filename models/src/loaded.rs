@@ -1,11 +1,12 @@
 //! A checkpoint of any family as a model: read, checked, packed.
 
+use crate::adaptation::{self, Adaptation};
 use crate::ar::{Generator, Generators, Sampling};
 use crate::families;
 use crate::family::{FamilyConfig, PackError, Packed};
 use crate::in_file::{AtPath, InFile};
 use crate::kernels::Isa;
-use crate::weights::{self, Checkpoint, CheckpointError, Dtype, Header, WeightsError};
+use crate::weights::{self, Checkpoint, CheckpointError, Dtype, Header, Tensors, WeightsError};
 use std::path::Path;
 
 /// Why a checkpoint is no model.
@@ -26,6 +27,14 @@ pub enum ModelError {
         family: &'static str,
         /// The smallest type that its weights have.
         found: Dtype,
+    },
+    /// Tensors of an adaptation for a model that takes none, or of a rank that none has.
+    #[error("an adaptation of rank {rank}: {why}")]
+    Adaptation {
+        /// The rank; 0 where no tensor has one.
+        rank: usize,
+        /// What was wanted.
+        why: String,
     },
     /// The tensors are not those of the config.
     #[error(transparent)]
@@ -125,6 +134,27 @@ impl Loaded {
     /// The embedding table of the condition (a voice's speakers), row by row; empty without one.
     pub fn embeddings(&self) -> &[f32] {
         self.packed.embeddings()
+    }
+
+    /// Packs the adaptation `tensors` for this model.
+    ///
+    /// # Errors
+    /// A family without adaptations, a rank out of range, tensors that are missing, too many or of other shapes.
+    pub fn adaptation(&self, tensors: &Tensors) -> Result<Adaptation, ModelError> {
+        let rank = adaptation::rank(tensors).unwrap_or(0);
+        let wrong = |why| Err(ModelError::Adaptation { rank, why });
+        if !(1..=adaptation::MAX_RANK).contains(&rank) {
+            return wrong(format!("wanted a rank from 1 to {}", adaptation::MAX_RANK));
+        }
+        let table = self.config.adaptation_table(rank);
+        if table.is_empty() {
+            return wrong("this model takes no adaptation".into());
+        }
+        weights::check(tensors, &table)?;
+        match self.packed.adaptation(tensors) {
+            Some(adaptation) => Ok(adaptation),
+            None => wrong("this model takes no adaptation".into()),
+        }
     }
 
     /// A fresh stream.

@@ -9,14 +9,15 @@ use rayon::prelude::*;
 use serde::Serialize;
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use wavesynth::copy_synthesis::{self, Drawing};
 use wavesynth::lookup;
 use wavesynth::progress::Progress;
 use wavesynth::quality::{self, Difference};
-use wavesynth::synth::{Conditioning, Length, Part, SamplingPolicy, Synth, UniformSource, without_denormals};
+use wavesynth::synth::{Conditioning, SamplingPolicy, without_denormals};
 use wavesynth::voice::Voice;
 use wavesynth_audio::features::{self, Extractor, SpeakerStats};
 use wavesynth_audio::sink::{FileSink, Format, Sink};
-use wavesynth_audio::{resample, wav};
+use wavesynth_audio::wav;
 use wavesynth_models::in_file::AtPath;
 
 /// Copy-synthesis: render recordings from their own tracks, and measure how near the copies come
@@ -58,36 +59,22 @@ struct Row {
     input: Option<PathBuf>,
     frames: usize,
     log_mel_db: f64,
+    spectral_correlation: Option<f64>,
     f0_correlation: Option<f64>,
     f0_cents: Option<f64>,
     voicing_error: f64,
 }
 
 impl Row {
-    fn new(path: &Path, d: &Difference) -> Self {
+    fn new(input: Option<&Path>, d: &Difference) -> Self {
         Self {
-            input: Some(path.into()),
+            input: input.map(Path::to_path_buf),
             frames: d.frames,
             log_mel_db: d.log_mel_db,
+            spectral_correlation: d.spectral_correlation,
             f0_correlation: d.f0_correlation,
             f0_cents: d.f0_cents,
             voicing_error: d.voicing_error,
-        }
-    }
-
-    fn mean(rows: &[Row]) -> Self {
-        let over = |of: &dyn Fn(&Row) -> Option<f64>| {
-            let known = rows.iter().filter_map(|r| Some((of(r)?, r.frames as f64)));
-            let (sum, weight) = known.fold((0.0, 0.0), |(s, w), (v, n)| (s + v * n, w + n));
-            (weight > 0.0).then(|| sum / weight)
-        };
-        Self {
-            input: None,
-            frames: rows.iter().map(|r| r.frames).sum(),
-            log_mel_db: over(&|r| Some(r.log_mel_db)).unwrap_or(0.0),
-            f0_correlation: over(&|r| r.f0_correlation),
-            f0_cents: over(&|r| r.f0_cents),
-            voicing_error: over(&|r| Some(r.voicing_error)).unwrap_or(0.0),
         }
     }
 }
@@ -105,7 +92,7 @@ pub fn run(args: Args) -> Result<()> {
         std::fs::create_dir_all(dir).with_context(|| format!("cannot make {}", dir.display()))?;
     }
     let bar = Progress::new(args.inputs.len() as u64, "{wide_bar} {pos}/{len} inputs");
-    let copies: Vec<(Row, Vec<f32>, Vec<f32>)> = args
+    let copies: Vec<(Difference, Vec<f32>, Vec<f32>)> = args
         .inputs
         .par_iter()
         .map(|path| {
@@ -120,8 +107,9 @@ pub fn run(args: Args) -> Result<()> {
         let png = picture::spectrograms(&[original, copy])?;
         output::whole_file(path, |w| Ok(w.write_all(&png)?))?;
     }
-    let inputs: Vec<Row> = copies.into_iter().map(|(row, ..)| row).collect();
-    let report = Report { mean: Row::mean(&inputs), inputs };
+    let differences: Vec<Difference> = copies.into_iter().map(|(d, ..)| d).collect();
+    let rows = args.inputs.iter().zip(&differences).map(|(path, d)| Row::new(Some(path), d));
+    let report = Report { inputs: rows.collect(), mean: Row::new(None, &Difference::mean(&differences)) };
     if args.json { output::json(&report) } else { output::text(&table(&report)) }
 }
 
@@ -132,23 +120,16 @@ fn copy(
     speaker: &Conditioning,
     stats: Option<&SpeakerStats>,
     path: &Path,
-) -> Result<(Row, Vec<f32>, Vec<f32>)> {
+) -> Result<(Difference, Vec<f32>, Vec<f32>)> {
     let original = wav::read_at(path, features::SAMPLE_RATE)?;
     let raw = Extractor::new().extract(&original);
     let track = Conditioning::from_features(voice, &raw, stats).at(path)?;
-    let part = Part {
-        conditioning: Box::new(speaker.clone().overlaid(track)),
-        front: None,
+    let drawing = Drawing {
         policy: args.policy.get(SamplingPolicy::usual(voice, true))?,
-        uniforms: UniformSource::seed(args.policy.seed()),
-        length: Length::Track,
-        record: false,
+        seed: args.policy.seed(),
         post_filter: args.policy.post_filter(voice)?,
     };
-    let mut synth = Synth::new(voice, part);
-    let mut copy = vec![0.0; synth.end() as usize];
-    let n = synth.fill(&mut copy);
-    copy.truncate(n);
+    let copy = copy_synthesis::copy(voice, speaker.clone().overlaid(track), &drawing);
     if let Some(dir) = &args.output {
         let to = dir.join(path.with_extension("wav").file_name().unwrap_or_default());
         let mut sink: Box<dyn Sink> =
@@ -156,8 +137,8 @@ fn copy(
         sink.write(&copy)?;
         sink.finish()?;
     }
-    let copy = resample::resample(&copy, voice.section.sample_rate, features::SAMPLE_RATE)?;
-    Ok((Row::new(path, &quality::compare(&original, &copy)), original, copy))
+    let copy = copy_synthesis::comparable(voice, &copy)?;
+    Ok((quality::compare(&original, &copy), original, copy))
 }
 
 fn table(report: &Report) -> String {

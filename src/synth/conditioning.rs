@@ -8,11 +8,14 @@ use std::path::Path;
 use std::sync::Arc;
 use wavesynth_audio::cond::{CondError, Condition};
 use wavesynth_audio::features::common::Alignment;
-use wavesynth_audio::features::{FeatureError, RawFeatures, SpeakerStats};
+use wavesynth_audio::features::{FeatureError, FrameMap, RawFeatures, SpeakerStats};
+use wavesynth_models::adaptation::Adaptation;
 #[cfg(feature = "train")]
 use wavesynth_models::condition::FeatureTrack;
 use wavesynth_models::condition::TrackSource;
 use wavesynth_models::in_file::AtPath;
+use wavesynth_models::loaded::ModelError;
+use wavesynth_models::weights::{Tensor, Tensors};
 
 /// A speaker vector, a feature track, or both.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -31,6 +34,10 @@ struct SpeakerPart {
     stats: Option<SpeakerStats>,
     /// For cross-speaker tracks, of a voice whose speakers have a common space.
     conversion: Option<SpeakerConversion>,
+    /// What adapts the voice to the speaker.
+    adaptation: Option<Adaptation>,
+    /// The statistics in whose numbers the voice reads the speaker's tracks, and the map to them.
+    reads: Option<(SpeakerStats, FrameMap)>,
 }
 
 /// A track.
@@ -98,6 +105,9 @@ pub enum ConditioningError {
         /// The voice's.
         wanted: usize,
     },
+    /// An adaptation of another model.
+    #[error("its adaptation: {0}")]
+    Adaptation(ModelError),
     /// A track of another recipe, rate or hop.
     #[error(transparent)]
     Track(#[from] CondError),
@@ -121,6 +131,17 @@ fn speaker_vector(voice: &Voice, condition: &Condition) -> Result<Vec<f32>, Cond
         found if found != wanted => Err(ConditioningError::VectorLength { found, wanted }),
         _ => Ok(vector.values.clone()),
     }
+}
+
+/// What adapts `voice` to the speaker of `condition`; `None` where the vector does it alone.
+fn adaptation(voice: &Voice, condition: &Condition) -> Result<Option<Adaptation>, ConditioningError> {
+    let tensors: Tensors = (condition.speaker.iter().flat_map(|s| &s.adaptation))
+        .map(|(name, t)| (name.clone(), Tensor::new(&t.shape, t.values.clone())))
+        .collect();
+    if tensors.is_empty() {
+        return Ok(None);
+    }
+    voice.model.adaptation(&tensors).map(Some).map_err(ConditioningError::Adaptation)
 }
 
 impl Conditioning {
@@ -185,7 +206,16 @@ impl Conditioning {
                 let conversion =
                     common.and_then(|(_, common)| SpeakerConversion::new(voice, &values, common));
                 let id = by.map(|(id, _)| id);
-                Some(SpeakerPart { values, id, stats: stats.cloned(), conversion })
+                let vector = condition.speaker.as_ref();
+                let reads = vector.and_then(|v| v.reads.as_ref()).zip(stats);
+                Some(SpeakerPart {
+                    values,
+                    id,
+                    stats: stats.cloned(),
+                    conversion,
+                    adaptation: adaptation(voice, condition)?,
+                    reads: reads.map(|(reads, own)| (reads.clone(), FrameMap::between(own, reads))),
+                })
             }
             _ => None,
         };
@@ -224,7 +254,14 @@ impl Conditioning {
     #[cfg(any(feature = "cli", feature = "train"))]
     pub(crate) fn of(speaker: Option<Vec<f32>>, track: Option<Vec<f32>>) -> Self {
         Self {
-            speaker: speaker.map(|values| SpeakerPart { values, id: None, stats: None, conversion: None }),
+            speaker: speaker.map(|values| SpeakerPart {
+                values,
+                id: None,
+                stats: None,
+                conversion: None,
+                adaptation: None,
+                reads: None,
+            }),
             track: track.map(|values| TrackPart { values: values.into(), by: None }),
         }
     }
@@ -283,9 +320,15 @@ impl Conditioning {
         self.speaker.as_ref().map(|part| &part.values[..])
     }
 
-    /// The statistics that normalise the features of the vector's speaker, where they are known.
-    pub(super) fn speaker_stats(&self) -> Option<&SpeakerStats> {
-        self.speaker.as_ref()?.stats.as_ref()
+    /// What adapts the voice to the vector's speaker.
+    pub(super) fn adaptation(&self) -> Option<&Adaptation> {
+        self.speaker.as_ref()?.adaptation.as_ref()
+    }
+
+    /// The statistics in whose numbers the voice reads the tracks of the vector's speaker, where they are known.
+    pub(super) fn read_stats(&self) -> Option<&SpeakerStats> {
+        let part = self.speaker.as_ref()?;
+        part.reads.as_ref().map(|(stats, _)| stats).or(part.stats.as_ref())
     }
 
     /// The track's features [N, F]; empty without one.
@@ -305,17 +348,24 @@ impl Conditioning {
         }
     }
 
-    /// The map from the track's speaker (the one with the statistics `source` or, without, the track's own) to the
-    /// vector's speaker, and the speaker vector that goes with it. `None` where both are the same, or one of them is
-    /// not known.
-    pub(super) fn conversion(&self, source: Option<&SpeakerStats>) -> Option<(Alignment, &[f32])> {
-        let part = self.speaker.as_ref()?;
-        let conversion = part.conversion.as_ref()?;
-        let (id, common) = match source {
-            Some(stats) => (SpeakerId::of(stats), stats.common.clone().unwrap_or_else(Alignment::identity)),
-            None => self.track.as_ref()?.by.clone()?,
+    /// The map from the frames of the track's speaker (the one with the statistics `source` or, without, the track's own)
+    /// to those that the voice reads for the vector's speaker, `None` where they stay as they are; and the vector that
+    /// goes with it, `None` where that is the speaker's own.
+    pub(super) fn conversion(&self, source: Option<&SpeakerStats>) -> (Option<FrameMap>, Option<&[f32]>) {
+        let Some(part) = &self.speaker else { return (None, None) };
+        let reads = part.reads.as_ref().map(|(_, map)| map);
+        let by = match source {
+            Some(s) => Some((SpeakerId::of(s), s.common.clone().unwrap_or_else(Alignment::identity))),
+            None => self.track.as_ref().and_then(|t| t.by.clone()),
         };
-        (part.id != Some(id)).then(|| (conversion.map_from(&common), conversion.vector_for(id)))
+        match part.conversion.as_ref().zip(by.filter(|(id, _)| part.id != Some(*id))) {
+            None => (reads.cloned(), None),
+            Some((conversion, (id, common))) => {
+                let map = conversion.map_from(&common);
+                let map = reads.map_or_else(|| map.clone().into(), |reads| reads.behind(&map));
+                (Some(map), Some(conversion.vector_for(id)))
+            }
+        }
     }
 
     /// Takes from `old` what this one lacks.

@@ -70,6 +70,7 @@ impl Ensemble {
         self.streams.end(at);
         let mut line = Line::new(voice, part);
         line.set_policy(line.policy(), self.streams.as_mut(), at);
+        line.adapt(self.streams.as_mut(), at);
         self.lines[at] = Some(line);
     }
 

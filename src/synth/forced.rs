@@ -15,11 +15,10 @@ pub struct Forced {
 impl Forced {
     /// `voice`, before the first symbol, under `conditioning`.
     pub fn new(voice: &Voice, conditioning: Conditioning) -> Self {
-        Self {
-            generator: voice.model.generator(Sampling::default()),
-            frames: Frames::new(voice.model.config.facts(), Box::new(conditioning), None),
-            position: 0,
-        }
+        let mut generator = voice.model.generator(Sampling::default());
+        let frames = Frames::new(voice.model.config.facts(), Box::new(conditioning), None);
+        generator.adapt(frames.adaptation());
+        Self { generator, frames, position: 0 }
     }
 
     fn advance(&mut self) {

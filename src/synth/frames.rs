@@ -2,8 +2,8 @@
 
 use super::conditioning::Conditioning;
 use super::front_end::{FrameSource, TrackFront};
-use wavesynth_audio::features::common::Alignment;
-use wavesynth_audio::features::{RunningSpeakerStats, SpeakerStats, VOICING};
+use wavesynth_audio::features::{FrameMap, RunningSpeakerStats, SpeakerStats, VOICING};
+use wavesynth_models::adaptation::Adaptation;
 use wavesynth_models::ar::Generator;
 use wavesynth_models::condition::{Condition, ConditionSpec, FrameSpec, FrameWindow};
 use wavesynth_models::family::Facts;
@@ -38,8 +38,8 @@ pub(super) struct Frames {
     front: Option<Box<dyn FrameSource>>,
     /// Frames that the front end has gone on to.
     begun: u64,
-    /// Makes the conditioning's speaker of another who is heard or whose track it is.
-    conversion: Option<Alignment>,
+    /// Makes the conditioning's speaker of another who is heard or whose track it is, in the numbers that the voice reads.
+    conversion: Option<FrameMap>,
     /// [`RunningSpeakerStats::alignments`] when it was made.
     alignments: u64,
     /// The conditioning's speaker vector.
@@ -101,7 +101,7 @@ impl Frames {
         let speaker_stats = self.front.as_ref().and_then(|f| f.speaker_stats());
         self.alignments = speaker_stats.map_or(0, RunningSpeakerStats::alignments);
         let (conversion, vector) =
-            self.conditioning.conversion(speaker_stats.map(RunningSpeakerStats::stats)).unzip();
+            self.conditioning.conversion(speaker_stats.map(RunningSpeakerStats::stats));
         self.conversion = conversion;
         if let Some(vector) = vector.or_else(|| self.conditioning.speaker()) {
             self.target.copy_from_slice(vector);
@@ -158,9 +158,14 @@ impl Frames {
         (!self.centre.is_empty()).then_some(&self.centre)
     }
 
-    /// The statistics of the speaker whom the vector names, where they are known.
-    pub(super) fn speaker_stats(&self) -> Option<&SpeakerStats> {
-        self.conditioning.speaker_stats()
+    /// The statistics in whose numbers the frames are, where they are known.
+    pub(super) fn read_stats(&self) -> Option<&SpeakerStats> {
+        self.conditioning.read_stats()
+    }
+
+    /// What adapts the voice to the speaker whom the vector names.
+    pub(super) fn adaptation(&self) -> Option<&Adaptation> {
+        self.conditioning.adaptation()
     }
 
     /// Announces the frame that begins at sample `position` or next after it, as far as is known by then.

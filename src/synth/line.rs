@@ -94,7 +94,7 @@ impl Line {
         if self.frames.condition(self.position, &mut Lane { streams: &mut *streams, at }) {
             self.set_policy(self.policy, streams, at);
             if let Some(post) = &mut self.post {
-                post.begin_frame(self.frames.centre(), self.frames.speaker_stats());
+                post.begin_frame(self.frames.centre(), self.frames.read_stats());
             }
         }
         self.uniforms.next_uniform()
@@ -108,6 +108,11 @@ impl Line {
     pub(super) fn set_policy(&mut self, policy: SamplingPolicy, streams: &mut dyn Generators, at: usize) {
         self.policy = policy;
         streams.set_sampling(at, policy.at(self.frames.voicing()));
+    }
+
+    /// Adapts stream `at`, which is this line's, to the speaker of its conditioning.
+    pub(super) fn adapt(&self, streams: &mut dyn Generators, at: usize) {
+        streams.adapt(at, self.frames.adaptation());
     }
 
     /// The sample that `code` stands for; behind a post-filter that of an earlier code, none at first.
@@ -139,6 +144,8 @@ impl Line {
     ) -> Box<Conditioning> {
         let starts_track = conditioning.has_track() && self.frames.front().is_none();
         let old = self.frames.change(conditioning, self.position, fade_ms, sample_rate);
+        // While `old` still holds what the stream lets go.
+        self.adapt(streams, at);
         // The frame that was announced no longer comes.
         self.frames.announce(self.position, &mut Lane { streams, at });
         if starts_track

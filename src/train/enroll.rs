@@ -1,46 +1,54 @@
-//! A new speaker for a trained voice: only the speaker vector is learned, every weight stays as it is.
+//! A new speaker for a trained voice: the shipped speaker who is nearest, and a small adaptation.
+//!
+//! A vector alone does not bring a stranger. The voice's few speakers span no space of voices, and their tracks are
+//! normalised, so the network never reads how a stranger's spectrum lies. So the new speaker takes the vector of the voice's
+//! speaker whose copies of him are likeliest, and his tracks are read in that speaker's numbers: then the network meets what
+//! it knows. What is left is learned as a low-rank change of the products that the condition alone reaches
+//! ([`wavesynth_models::adaptation`]).
 
-use super::config::{Engine, Train};
+mod judge;
+mod low_rank;
+
+pub use judge::Figures;
+
+use super::config::Engine;
 use super::device::Device;
-use super::held_out::HeldOutSpeech;
 use super::objective;
-use super::optim::{AdamW, Moments, Schedule};
-use super::recording::{Extracted, FrontEnd, Recording, unit_hash};
+use super::recording::{FrontEnd, Recording, unit_hash};
 use super::window::{Cutter, Pool};
-use crate::progress::Progress;
-use crate::ranks::Ranks;
 use crate::recordings;
-use crate::voice::{VoiceSection, wavenet_config};
+use crate::voice::{Voice, wavenet_config};
 use anyhow::{Context, Result, bail, ensure};
+use judge::Judge;
 use rayon::prelude::*;
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
-use wavesynth_audio::cond::{Condition, SpeakerVector};
-use wavesynth_audio::features::{self, Extractor, SpeakerStats};
-use wavesynth_audio::pcm::Encoding;
-use wavesynth_models::ar::Uniforms;
-use wavesynth_models::families::wavenet::{self, names};
-use wavesynth_models::family::{Family, FamilyConfig};
+use std::sync::atomic::AtomicBool;
+use wavesynth_audio::cond::{AdaptationTensor, Condition, SpeakerVector};
+use wavesynth_audio::features::common::Alignment;
+use wavesynth_audio::features::{self, Extractor, RawFeatures, SpeakerStats};
+use wavesynth_audio::pcm::Codes;
+use wavesynth_models::family::FamilyConfig;
 use wavesynth_models::in_file::AtPath;
-use wavesynth_models::objective::Objective;
-use wavesynth_models::weights::{self, Checkpoint};
+use wavesynth_models::kernels::Isa;
+use wavesynth_models::loaded::Loaded;
+use wavesynth_models::weights::{Checkpoint, Layout, Tensors};
 
 /// Fraction of the recordings that is held out.
 const HELD_OUT: f64 = 0.2;
-/// Most seconds of it that are read to compare vectors.
-const JUDGED_SECONDS: f64 = 20.0;
-/// Windows of a step.
-const BATCH: usize = 8;
+/// Most seconds of it that are read.
+const JUDGED_SECONDS: f64 = 15.0;
 /// Samples of a window in the loss.
 const WINDOW: usize = 4800;
-/// Vectors have a spread of some tenths; this is a small part of it.
-const LEARNING_RATE: f64 = 0.02;
+/// Rank of the changes.
+const RANK: usize = 8;
 
 /// How a speaker is enrolled.
 #[derive(Debug, Clone)]
 pub struct EnrollOptions {
     /// The speaker's name.
     pub name: String,
-    /// Steps of learning.
+    /// Steps of learning; with none the voice is not adapted.
     pub steps: u64,
     /// Where all random numbers come from.
     pub seed: u64,
@@ -49,18 +57,28 @@ pub struct EnrollOptions {
 /// A speaker that was enrolled.
 #[derive(Debug, Clone)]
 pub struct Enrolled {
-    /// Vector and statistics.
+    /// Vector, statistics and adaptation.
     pub condition: Condition,
-    /// The trained speaker that came nearest.
+    /// The voice's speaker who came nearest.
     pub nearest: String,
-    /// Held-out nats per sample with the nearest speaker's vector.
-    pub before: f64,
-    /// Held-out nats per sample with the new one.
-    pub after: f64,
+    /// That speaker as he would be played on the held-out recordings.
+    pub before: Figures,
+    /// The new one on them; `None` where no adaptation gave fewer nats, and `condition` is the nearest speaker.
+    pub after: Option<Figures>,
 }
 
-/// Learns the vector of the speaker of `files` for the voice in `checkpoint`; `model` is used in errors only. Runs in
-/// the current rayon pool.
+/// A recording, or a part of one.
+struct Piece {
+    path: PathBuf,
+    /// Sample of the recording at which it begins, at the voice's rate.
+    from: usize,
+    codes: Codes,
+    /// Empty for a voice without local conditioning.
+    raw: RawFeatures,
+}
+
+/// Makes the speaker of `files` one of the voice in `checkpoint`; `model` is used in errors only. Runs in the current rayon
+/// pool. Once `stop` is set it ends with the best so far.
 ///
 /// # Errors
 /// A model without speakers, recordings that can't be read or are too short.
@@ -69,161 +87,157 @@ pub fn enroll(
     model: &Path,
     files: &[PathBuf],
     options: &EnrollOptions,
+    stop: &AtomicBool,
 ) -> Result<Enrolled> {
+    let voice = Loaded::from_checkpoint(checkpoint.clone(), Isa::detect()).at(model)?;
+    let voice = Voice::from_loaded(voice).at(model)?;
     let config = FamilyConfig::from_header(&checkpoint.header).at(model)?;
-    let config = wavenet_config(&config).at(model)?.clone();
-    let section = VoiceSection::from_header(&checkpoint.header).at(model)?;
-    weights::check(&checkpoint.tensors, &config.table()).with_context(|| model.display().to_string())?;
-    let dim = config.condition.as_ref().map_or(0, |c| c.speaker_dim);
-    if dim == 0 {
+    let Some(dim) =
+        wavenet_config(&config).at(model)?.condition.as_ref().map(|c| c.speaker_dim).filter(|d| *d > 0)
+    else {
         bail!("{}: this voice has no speakers, so none can be added", model.display());
-    }
-    let table = &checkpoint.tensors[names::SPEAKERS].data;
-
-    // The same network with a table of one row.
-    let mut one = config.clone();
-    if let Some(c) = &mut one.condition {
-        c.speakers = 1;
-    }
-    let objective =
-        objective(&one.clone().into(), Engine::Fused, Device::Cpu, 0.0, &|name| name == names::SPEAKERS)?;
-    let mut tensors = checkpoint.tensors.clone();
-    if let Some(t) = tensors.get_mut(names::SPEAKERS) {
-        t.shape[0] = 1;
-        t.data.truncate(dim);
-    }
-    let mut params = objective.layout().flatten(&tensors);
-    let place = objective.layout().range(names::SPEAKERS);
-
-    let (recordings, stats) = read(&section, &one, files)?;
-    let (known, judged) = split(recordings, one.hop(), section.sample_rate)?;
-    let cutter = Cutter::new(&one.facts(), WINDOW, None);
-    let judge = |params: &mut [f32], vector: &[f32]| {
-        params[place.clone()].copy_from_slice(vector);
-        judged.by_trainer(objective.as_ref(), params, &cutter, BATCH, &Ranks::solo())
     };
-    let mut nearest = (f64::MAX, 0);
-    for (i, vector) in table.chunks_exact(dim).enumerate() {
-        let nats = judge(&mut params, vector)?;
-        if nats < nearest.0 {
-            nearest = (nats, i);
+    let pieces = read(&voice, files)?;
+    let section = &voice.section;
+    let local = voice.track_shape().is_some();
+    let stats = local
+        .then(|| recordings::statistics(pieces.iter().map(|p| &p.raw), section.common.as_ref()))
+        .transpose()?;
+    let stats = stats.map(held_to_identity);
+    let (known, judged) = split(pieces, voice.config.hop(), section.sample_rate)?;
+    let judge = Judge { voice: &voice, pieces: &judged };
+
+    let as_speaker = |i: usize| Condition {
+        name: options.name.clone(),
+        source: String::new(),
+        speaker: Some(SpeakerVector {
+            reads: section.speakers[i].stats.clone().filter(|_| local),
+            ..SpeakerVector::new(section.space.clone(), voice.model.embeddings()[i * dim..][..dim].to_vec())
+        }),
+        stats: stats.clone(),
+        track: None,
+    };
+    let nats: Result<Vec<f64>> =
+        (0..section.speakers.len()).into_par_iter().map(|i| judge.nats(&as_speaker(i))).collect();
+    let nats = nats?;
+    let nearest = (0..nats.len()).min_by(|&a, &b| nats[a].total_cmp(&nats[b])).context("no speaker")?;
+    let mut condition = as_speaker(nearest);
+    let before = judge.figures(&condition)?;
+
+    let table = config.adaptation_table(RANK);
+    let mut after = None;
+    if options.steps > 0 && !table.is_empty() {
+        let changed: HashSet<String> =
+            table.iter().map(|s| s.name.trim_end_matches(".down").to_owned()).collect();
+        let objective = objective(&config, Engine::Fused, Device::Cpu, 0.0, &|name| changed.contains(name))?;
+        let reads = condition.speaker.as_ref().and_then(|s| s.reads.as_ref());
+        let known: Vec<Recording> = known.into_iter().map(|p| p.recording(nearest, reads)).collect();
+        let pool: Pool = known.iter().collect();
+        let cutter = Cutter::new(config.facts(), WINDOW, None);
+        let adapted = |factors: &Tensors| {
+            let mut adapted = condition.clone();
+            if let Some(speaker) = &mut adapted.speaker {
+                speaker.adaptation = (factors.iter())
+                    .map(|(name, t)| {
+                        (name.clone(), AdaptationTensor { shape: t.shape.clone(), values: t.data.clone() })
+                    })
+                    .collect();
+            }
+            adapted
+        };
+        let best = low_rank::learn(
+            objective.as_ref(),
+            &checkpoint.tensors,
+            (&pool, &cutter),
+            &Layout::new(table),
+            options,
+            before.nats,
+            &|factors| judge.nats(&adapted(factors)),
+            stop,
+        )?;
+        if let Some((factors, _)) = best {
+            condition = adapted(&factors);
+            after = Some(judge.figures(&condition)?);
         }
     }
-    let start = &table[nearest.1 * dim..][..dim];
-    params[place.clone()].copy_from_slice(start);
-    let learned = learn(objective.as_ref(), &mut params, &place, &known, &cutter, options)?;
-    let after = judge(&mut params, &learned)?;
-    // Too little material can make the new vector worse on held-out recordings.
-    let (after, values) = if after <= nearest.0 { (after, learned) } else { (nearest.0, start.to_vec()) };
-    let space = section.space.clone();
-    Ok(Enrolled {
-        condition: Condition {
-            name: options.name.clone(),
-            source: String::new(),
-            speaker: Some(SpeakerVector { space, values }),
-            stats,
-            track: None,
-        },
-        nearest: section.speakers[nearest.1].name.clone(),
-        before: nearest.0,
-        after,
-    })
+    Ok(Enrolled { condition, nearest: section.speakers[nearest].name.clone(), before, after })
 }
 
-/// Codes and tracks of the new speaker's recordings, and the statistics that normalise them.
-fn read(
-    section: &VoiceSection,
-    config: &wavenet::Config,
-    files: &[PathBuf],
-) -> Result<(Vec<Recording>, Option<SpeakerStats>)> {
-    let local = config.condition.as_ref().is_some_and(|c| c.features > 0);
+/// With a map to the common space that is held half-way to the identity: one from little speech is nearly singular, and what
+/// is said by its inverse is garbled.
+fn held_to_identity(mut stats: SpeakerStats) -> SpeakerStats {
+    stats.common = stats.common.map(|map| Alignment::mixed(&[(&map, 0.5), (&Alignment::identity(), 0.5)]));
+    stats
+}
+
+/// Codes and features of the new speaker's recordings.
+fn read(voice: &Voice, files: &[PathBuf]) -> Result<Vec<Piece>> {
     let front = FrontEnd {
-        sample_rate: section.sample_rate,
-        preemphasis: section.preemphasis,
-        encoding: Encoding::of_classes(config.likelihood().classes()).unwrap_or(Encoding::MuLaw),
-        features: local,
+        sample_rate: voice.section.sample_rate,
+        preemphasis: voice.section.preemphasis,
+        encoding: voice.encoding,
+        features: voice.track_shape().is_some(),
     };
-    let extracted: Result<Vec<Extracted>> =
-        files.par_iter().map_init(Extractor::new, |extractor, path| front.extract(path, extractor)).collect();
-    let extracted = extracted?;
-    let stats = local
-        .then(|| recordings::statistics(extracted.iter().map(|h| &h.raw), section.common.as_ref()))
-        .transpose()?;
-    let recordings = files
-        .iter()
-        .zip(extracted)
-        .map(|(path, extracted)| {
-            let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-            extracted.recording(name, 0, stats.as_ref(), false)
+    files
+        .par_iter()
+        .map_init(Extractor::new, |extractor, path| {
+            let extracted = front.extract(path, extractor)?;
+            Ok(Piece { path: path.clone(), from: 0, codes: extracted.codes, raw: extracted.raw })
         })
-        .collect();
-    Ok((recordings, stats))
+        .collect()
 }
 
-/// Recordings to learn from and to judge by: by file where there are several, else by time.
-fn split(mut all: Vec<Recording>, hop: usize, rate: u32) -> Result<(Vec<Recording>, HeldOutSpeech)> {
+impl Piece {
+    fn name(&self) -> String {
+        self.path.file_stem().unwrap_or_default().to_string_lossy().into_owned()
+    }
+
+    /// For the trainer: of speaker `speaker` of the voice, its track in the numbers of `stats`.
+    fn recording(self, speaker: usize, stats: Option<&SpeakerStats>) -> Recording {
+        Recording {
+            name: self.name(),
+            speaker,
+            track: stats.map_or(Vec::new(), |s| features::normalise(&self.raw, s).frames),
+            codes: self.codes,
+            cross_tracks: Vec::new(),
+            held_out: false,
+        }
+    }
+
+    /// Cuts off what lies from frame `at` on.
+    fn split_off(&mut self, at: usize, hop: usize) -> Self {
+        let rest = Self {
+            path: self.path.clone(),
+            from: self.from + at * hop,
+            codes: self.codes.from_on(at * hop),
+            raw: self.raw.split_off(at),
+        };
+        self.codes.truncate(at * hop);
+        rest
+    }
+}
+
+/// Recordings to learn from and to judge by: by file where there are several, else by time. Held out are whole recordings,
+/// the last of them cut, of at most [`JUDGED_SECONDS`] together.
+fn split(mut all: Vec<Piece>, hop: usize, rate: u32) -> Result<(Vec<Piece>, Vec<Piece>)> {
     let samples: usize = all.iter().map(|r| r.codes.len()).sum();
     let seconds = samples as f64 / f64::from(rate);
     ensure!(seconds >= 2.0, "{seconds:.1} s of recordings, wanted at least 2 s, better a minute");
     if let [only] = &mut all[..] {
-        let frames = only.codes.len() / hop;
-        let at = (frames as f64 * (1.0 - HELD_OUT)) as usize;
-        let mut rest = only.clone();
-        rest.codes = rest.codes.from_on(at * hop);
-        rest.track.drain(..(at * features::FEATURES).min(only.track.len()));
-        only.codes.truncate(at * hop);
+        let rest = only.split_off((only.codes.len() as f64 / hop as f64 * (1.0 - HELD_OUT)) as usize, hop);
         all.push(rest);
     } else {
-        all.sort_by(|a, b| unit_hash(&b.name).total_cmp(&unit_hash(&a.name)));
+        all.sort_by(|a, b| unit_hash(&b.name()).total_cmp(&unit_hash(&a.name())));
     }
     let mut judged = vec![];
-    let mut room = (seconds * HELD_OUT).min(JUDGED_SECONDS) * f64::from(rate);
-    while all.len() > 1 && room > 0.0 {
-        let last = all.len() - 1;
-        room -= all[last].codes.len() as f64;
-        judged.extend(all.pop());
-    }
-    Ok((all, HeldOutSpeech::of(judged)))
-}
-
-/// Adam on the vector alone; the result is the mean over the second half of the steps.
-fn learn(
-    objective: &dyn Objective,
-    params: &mut [f32],
-    place: &std::ops::Range<usize>,
-    known: &[Recording],
-    cutter: &Cutter,
-    options: &EnrollOptions,
-) -> Result<Vec<f32>> {
-    let train =
-        Train { learning_rate: LEARNING_RATE, warmup_steps: 10, final_fraction: 0.1, ..Train::default() };
-    let adam = AdamW::without_decay(&train, place.len());
-    let schedule = Schedule::new(&train, options.steps);
-    let mut moments = Moments::new(place.len());
-    let mut grads = vec![0.0; params.len()];
-    let mut vector = params[place.clone()].to_vec();
-    let mut sum = vec![0.0f64; vector.len()];
-    let mut counted = 0;
-    let pool: Pool = known.iter().collect();
-    let bar = Progress::new(options.steps, "enrolling {wide_bar} {pos}/{len} steps, {eta} left");
-    for step in 0..options.steps {
-        let mut uniforms = Uniforms::keyed(options.seed, step);
-        let batch: Vec<_> = (0..BATCH)
-            .map(|_| {
-                let recording = pool.pick(&mut uniforms);
-                cutter.cut(recording, cutter.place(recording, &mut uniforms), Some(recording.own_track()))
-            })
-            .collect();
-        params[place.clone()].copy_from_slice(&vector);
-        objective.loss(params, &batch, Some(&mut grads))?;
-        adam.update(&mut vector, &grads[place.clone()], &mut moments, step, schedule.at(step));
-        if step >= options.steps / 2 {
-            sum.iter_mut().zip(&vector).for_each(|(s, v)| *s += f64::from(*v));
-            counted += 1;
+    let mut room = ((seconds * HELD_OUT).min(JUDGED_SECONDS) * f64::from(rate)) as usize;
+    while all.len() > 1 && room > 0 {
+        let Some(mut last) = all.pop() else { break };
+        if last.codes.len() > room + hop {
+            last.split_off(room.div_ceil(hop), hop);
         }
-        bar.inc(1);
+        room = room.saturating_sub(last.codes.len());
+        judged.push(last);
     }
-    bar.finish();
-    ensure!(vector.iter().all(|v| v.is_finite()), "the vector diverged; check the recordings");
-    Ok(sum.iter().map(|s| (s / f64::from(counted.max(1))) as f32).collect())
+    Ok((all, judged))
 }

@@ -112,7 +112,7 @@ pub fn voice(config: &Config) -> Voice {
 pub fn speaker(values: [f32; 4]) -> Condition {
     Condition {
         name: "speaker".into(),
-        speaker: Some(SpeakerVector { space: SPACE.into(), values: values.into() }),
+        speaker: Some(SpeakerVector::new(SPACE.into(), values.into())),
         ..Condition::default()
     }
 }

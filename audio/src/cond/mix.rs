@@ -12,7 +12,12 @@ pub fn mix(parts: &[(&Condition, f32)]) -> Result<Condition, CondError> {
         return Err(CondError::Mix(format!("the weights sum to {sum}, wanted a number above 0")));
     }
     let mut mixed: Option<(SpeakerVector, Vec<f64>)> = None;
+    let is_plain = |s: &SpeakerVector| s.adaptation.is_empty() && s.reads.is_none();
     for (c, weight) in parts {
+        if c.speaker.as_ref().is_some_and(|s| !is_plain(s)) {
+            let what = "is an adapted speaker; only plain vectors can be mixed (enroll with --steps 0)";
+            return Err(CondError::Mix(format!("{:?} {what}", c.name)));
+        }
         let vector = c
             .speaker
             .as_ref()
@@ -43,7 +48,7 @@ pub fn mix(parts: &[(&Condition, f32)]) -> Result<Condition, CondError> {
     Ok(Condition {
         name: "mix".into(),
         source: parts.join(" + "),
-        speaker: Some(SpeakerVector { space: first.space, values }),
+        speaker: Some(SpeakerVector::new(first.space, values)),
         stats,
         track: None,
     })

@@ -6,7 +6,7 @@ fn sample() -> Condition {
     Condition {
         name: "Ada \"ü\"".into(),
         source: "ada.wav".into(),
-        speaker: Some(SpeakerVector { space: "s-1".into(), values: vec![0.25, -1.5, 3.0e-8] }),
+        speaker: Some(SpeakerVector::new("s-1".into(), vec![0.25, -1.5, 3.0e-8])),
         stats: Some(SpeakerStats {
             mean: [0.1; 16],
             std: [1.7; 16],
@@ -143,7 +143,7 @@ proptest! {
 fn voice(name: &str, space: &str, values: &[f32]) -> Condition {
     Condition {
         name: name.into(),
-        speaker: Some(SpeakerVector { space: space.into(), values: values.to_vec() }),
+        speaker: Some(SpeakerVector::new(space.into(), values.to_vec())),
         ..Condition::default()
     }
 }

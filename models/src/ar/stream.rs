@@ -1,6 +1,7 @@
 //! A model, its state and a sampler: one stream of values.
 
 use super::{Generator, Model, Sampler, Sampling};
+use crate::adaptation::Adaptation;
 use crate::condition::Condition;
 use crate::likelihood::{LikelihoodConfig, Value};
 use std::sync::Arc;
@@ -86,6 +87,10 @@ impl<M: Model + 'static> Generator for Stream<M> {
 
     fn announce(&mut self, condition: &Condition) {
         self.model.announce(&mut self.state, condition);
+    }
+
+    fn adapt(&mut self, adaptation: Option<&Adaptation>) {
+        self.model.adapt(&mut self.state, adaptation);
     }
 
     fn set_sampling(&mut self, sampling: Sampling) {

@@ -1,6 +1,7 @@
 //! Several streams of one model in lockstep: each with its own condition, sampler and life.
 
 use super::{Generators, Model, Sampler, Sampling, Symbol};
+use crate::adaptation::Adaptation;
 use crate::condition::Condition;
 use crate::kernels::aligned::Aligned;
 use crate::likelihood::{LikelihoodConfig, Values};
@@ -96,6 +97,10 @@ impl<M: Model> Generators for Streams<M> {
 
     fn announce(&mut self, stream: usize, condition: &Condition) {
         self.model.announce(&mut self.states[self.place_of[stream]], condition);
+    }
+
+    fn adapt(&mut self, stream: usize, adaptation: Option<&Adaptation>) {
+        self.model.adapt(&mut self.states[self.place_of[stream]], adaptation);
     }
 
     fn set_sampling(&mut self, stream: usize, sampling: Sampling) {

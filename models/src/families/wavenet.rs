@@ -51,6 +51,7 @@ use crate::likelihood::{Input, LikelihoodConfig};
 use crate::weights::{Dtype, Init, TensorSpec};
 use serde::{Deserialize, Serialize};
 
+mod adaptation;
 mod bunch;
 mod cross_speaker;
 mod family;

@@ -1,5 +1,6 @@
 //! What is WaveNet's own of its engine: dot products of bytes, the receptive field, and frames that were announced.
 
+mod adaptation;
 #[cfg(feature = "train")]
 mod readings;
 

@@ -1,11 +1,11 @@
 //! `wavesynth condition enroll`: see [`wavesynth::train::enroll`].
 
 use super::file_names;
-use crate::cli::args;
+use crate::cli::{args, interrupt};
 use anyhow::Result;
 use std::path::PathBuf;
 use wavesynth::recordings;
-use wavesynth::train::enroll;
+use wavesynth::train::enroll::{self, Enrolled, Figures};
 use wavesynth::voice::VoiceSection;
 use wavesynth_models::in_file::AtPath;
 
@@ -21,10 +21,10 @@ pub struct Args {
     /// Name of the speaker
     #[arg(long)]
     name: String,
-    /// Steps of learning
-    #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u64).range(1..=100_000))]
+    /// Steps of learning; 0 only finds the nearest speaker
+    #[arg(long, value_name = "N", default_value_t = 150, value_parser = clap::value_parser!(u64).range(0..=100_000))]
     steps: u64,
-    /// Seed of the random numbers: equal seeds give equal vectors
+    /// Seed of the random numbers: equal seeds give equal files
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
     /// Condition file to write
@@ -36,13 +36,50 @@ pub struct Args {
 pub fn run(args: Args) -> Result<()> {
     let files = recordings::named(&args.recordings)?;
     let (checkpoint, path) = args::read_checkpoint(args.model.as_deref())?;
-    let options = enroll::EnrollOptions { name: args.name, steps: args.steps, seed: args.seed };
-    let mut e = enroll::enroll(&checkpoint, &path, &files, &options)?;
+    let options = enroll::EnrollOptions { name: args.name.clone(), steps: args.steps, seed: args.seed };
+    let stop = interrupt::flag("stopping; the best so far is written")?;
+    let mut e = enroll::enroll(&checkpoint, &path, &files, &options, &stop)?;
     e.condition.source = format!("enrolled from {}", file_names(&files));
-    eprintln!(
-        "held-out: {:.4} nats/sample as {}, the nearest known speaker; {:.4} as {}",
-        e.before, e.nearest, e.after, options.name
-    );
+    eprintln!("{}", report(&e, &options.name));
     super::hint_at_alignment(&e.condition, &VoiceSection::from_header(&checkpoint.header).at(&path)?);
-    super::write(&e.condition, &args.output)
+    super::write(&e.condition, &args.output)?;
+    eprintln!("{}", next_commands(&args));
+    Ok(())
+}
+
+/// The figures of the speaker before and after.
+fn report(e: &Enrolled, name: &str) -> String {
+    let known = |v: Option<f64>, digits| v.map_or("-".into(), |v: f64| format!("{v:.digits$}"));
+    let row = |who: &str, f: &Figures| {
+        let c = f.copies.as_ref();
+        format!(
+            "\n{:>11.4}  {:>10}  {:>7}  {:>8}  {who}",
+            f.nats,
+            known(c.map(|c| c.log_mel_db), 2),
+            known(c.and_then(|c| c.spectral_correlation), 3),
+            known(c.and_then(|c| c.f0_cents), 0),
+        )
+    };
+    let mut t = String::from("held-out recordings:\nnats/sample  log-mel dB  spectra  F0 cents");
+    t += &row(&format!("{}, the nearest speaker, as he is played", e.nearest), &e.before);
+    match &e.after {
+        Some(after) => t += &row(name, after),
+        None => {
+            t += &format!(
+                "\nno adaptation was better: {name} is played as {}; more recordings may help",
+                e.nearest
+            )
+        }
+    }
+    t
+}
+
+/// What to type next.
+fn next_commands(args: &Args) -> String {
+    let file = args.output.display();
+    let model = args.model.as_ref().map_or(String::new(), |m| format!(" -m {}", m.display()));
+    format!(
+        "next: wavesynth play{model} --condition {file} --track en_greeting\n\
+         or:   wavesynth copy{model} --condition {file} RECORDING.wav -o copies"
+    )
 }

@@ -66,7 +66,7 @@ fn speaker(checkpoint: &Checkpoint, section: &VoiceSection, row: usize, path: &P
     Ok(Condition {
         source: format!("trained with the voice {}", section.space),
         name,
-        speaker: Some(SpeakerVector { space: section.space.clone(), values: values.to_vec() }),
+        speaker: Some(SpeakerVector::new(section.space.clone(), values.to_vec())),
         stats,
         track: None,
     })

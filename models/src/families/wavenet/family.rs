@@ -28,6 +28,10 @@ impl Family for Config {
         Self::table(self)
     }
 
+    fn adaptation_table(&self, rank: usize) -> Vec<TensorSpec> {
+        Self::adaptation_table(self, rank)
+    }
+
     fn facts(&self) -> Facts {
         Facts {
             likelihood: self.likelihood(),

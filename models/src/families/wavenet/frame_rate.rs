@@ -5,11 +5,14 @@
 //! slow; one that was not is computed at once, by the same units.
 
 use super::ConditionConfig;
+use super::adaptation::Changes;
+use crate::adaptation::{Adaptation, MAX_RANK};
 use crate::condition::Condition;
 use crate::kernels::affine::Affine;
 use crate::kernels::aligned::Aligned;
 use crate::kernels::panel::{Panels, Then, product};
 use crate::kernels::{Kernel, Simd, math};
+use std::sync::Arc;
 
 /// The weights of the frame rate.
 pub(super) struct FrameNet {
@@ -31,6 +34,12 @@ pub(super) struct Biases {
     hidden: Vec<[Aligned; 2]>,
     /// Units of `next` that are done; `None` when no frame was announced.
     done: Option<usize>,
+    /// What adapts this stream.
+    changes: Option<Arc<Changes>>,
+    /// Whether `held` was computed otherwise than `changes` says.
+    is_stale: bool,
+    /// What the first factor of a change gives.
+    low: Aligned,
 }
 
 #[derive(Clone)]
@@ -54,6 +63,7 @@ impl Biases {
         side(&self.held)
             + side(&self.next)
             + self.given.len()
+            + self.low.len()
             + self.hidden.iter().map(|h| sum(h)).sum::<usize>()
     }
 }
@@ -71,7 +81,17 @@ impl FrameNet {
             next: side,
             hidden: self.networks.iter().map(|net| net.each_ref().map(|layer| layer.bias.clone())).collect(),
             done: None,
+            changes: None,
+            is_stale: false,
+            low: Aligned::zeros(MAX_RANK),
         }
+    }
+
+    /// See [`crate::ar::Model::adapt`].
+    pub fn adapt(&self, biases: &mut Biases, adaptation: Option<&Adaptation>) {
+        biases.changes = adaptation.and_then(Adaptation::get);
+        biases.is_stale = true;
+        biases.done = None;
     }
 
     fn units(&self) -> usize {
@@ -86,9 +106,9 @@ impl FrameNet {
     /// Notes that `condition` will be the next. Whether it differs from the one that is held.
     pub fn announce(&self, biases: &mut Biases, condition: &Condition) -> bool {
         let Some(config) = &self.condition else { return false };
-        let Biases { held, next, given, done, .. } = biases;
+        let Biases { held, next, given, done, is_stale, .. } = biases;
         config.write(condition, given);
-        if *given == held.frame {
+        if *given == held.frame && !*is_stale {
             return false;
         }
         if done.is_none() || *given != next.frame {
@@ -112,15 +132,19 @@ impl FrameNet {
     /// Product number `unit` of the next frame.
     #[inline(always)]
     fn unit<S: Simd>(&self, s: S, biases: &mut Biases, unit: usize) {
-        let Biases { next, hidden, .. } = biases;
+        let Biases { next, hidden, changes, low, .. } = biases;
         let reads = self.condition.as_ref().map_or(0, |c| c.network(&next.frame));
         let layers = self.networks.get(reads).map_or(&[][..], |net| net);
+        let change = changes.as_deref().and_then(|c| c.of(unit, layers.len(), reads == 0));
         let hidden = hidden.get_mut(reads).map_or(&mut [][..], |h| h);
         if let Some(layer) = layers.get(unit) {
             let (before, here) = hidden.split_at_mut(unit);
             let out = &mut here[0];
             let x = before.last().map_or(&next.frame[..], |h| &h[..layer.weight.inputs()]);
-            product(s, &layer.weight, x, &layer.bias, out, Then::Store);
+            match change {
+                None => product(s, &layer.weight, x, &layer.bias, out, Then::Store),
+                Some(change) => change.product(s, &layer.weight, x, low, out),
+            }
             for v in out.chunks_exact_mut(S::LANES) {
                 s.store(v, math::tanh(s, s.load(v)));
             }
@@ -129,7 +153,11 @@ impl FrameNet {
         let l = unit - layers.len();
         if let (Some(cond), bias) = &self.gates[l] {
             let c = hidden.last().map_or(&next.frame[..], |h| &h[..cond.inputs()]);
-            product(s, cond, c, bias, &mut next.bias[l], Then::Store);
+            let out = &mut next.bias[l];
+            match change {
+                None => product(s, cond, c, bias, out, Then::Store),
+                Some(change) => change.product(s, cond, c, low, out),
+            }
         }
     }
 }
@@ -165,5 +193,6 @@ impl Kernel for SetFrame<'_> {
         }
         std::mem::swap(&mut biases.held, &mut biases.next);
         biases.done = None;
+        biases.is_stale = false;
     }
 }

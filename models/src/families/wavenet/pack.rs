@@ -103,6 +103,7 @@ impl WaveNet {
             Phase { drawn: drawn.collect(), product }
         };
         Ok(Self {
+            config: config.clone(),
             isa,
             likelihood: config.likelihood(),
             start: config.start,

@@ -1,5 +1,6 @@
 //! Packed weights, in the order in which a step reads them.
 
+use super::Config;
 use super::bunch::Head;
 use super::frame_rate::FrameNet;
 use crate::ar::Symbol;
@@ -40,6 +41,7 @@ pub(super) struct PastTaps {
 
 /// Packed weights.
 pub struct WaveNet {
+    pub(super) config: Config,
     pub(super) isa: Isa,
     pub(super) likelihood: LikelihoodConfig,
     pub(super) start: Symbol,

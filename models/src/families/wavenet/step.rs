@@ -16,6 +16,7 @@ use super::bunch::BunchPosition;
 use super::frame_rate::{Biases, SetFrame};
 use super::packed::{Gate, Layer, PastTaps, WaveNet};
 use super::queues::Queues;
+use crate::adaptation::Adaptation;
 use crate::ar::{Model, Symbol};
 use crate::condition::Condition;
 use crate::kernels::affine::Affine;
@@ -23,6 +24,7 @@ use crate::kernels::aligned::Aligned;
 use crate::kernels::panel::{Rows, Then, accumulate_many, add, add_weighted, copy, gated_many};
 use crate::kernels::{Kernel, Simd};
 use crate::likelihood::{Input, LikelihoodConfig, Value, Values};
+use crate::weights::Tensors;
 
 /// What changes while a stream runs.
 #[derive(Clone)]
@@ -134,6 +136,14 @@ impl Model for WaveNet {
 
     fn announce(&self, state: &mut State, condition: &Condition) {
         self.frame.announce(&mut state.biases, condition);
+    }
+
+    fn adaptation(&self, tensors: &Tensors) -> Option<Adaptation> {
+        self.config.condition.as_ref().map(|_| self.changes(tensors))
+    }
+
+    fn adapt(&self, state: &mut State, adaptation: Option<&Adaptation>) {
+        self.frame.adapt(&mut state.biases, adaptation);
     }
 
     fn step<'s>(&self, state: &'s mut State, x: Value) -> &'s [f32] {

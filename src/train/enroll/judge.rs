@@ -1,0 +1,86 @@
+//! What a speaker is worth on recordings that were not learned from: as `eval` and `copy` would say.
+
+use super::Piece;
+use crate::copy_synthesis::{self, Drawing};
+use crate::quality::{self, Difference};
+use crate::synth::{Conditioning, Forced, SamplingPolicy, without_denormals};
+use crate::voice::Voice;
+use anyhow::{Context, Result};
+use rayon::prelude::*;
+use wavesynth_audio::cond::Condition;
+use wavesynth_audio::features::SAMPLE_RATE;
+use wavesynth_audio::wav;
+
+/// The figures of a speaker.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Figures {
+    /// Nats per sample, as `eval` has them.
+    pub nats: f64,
+    /// Of copies, as `copy` makes them; `None` for a voice that takes no track.
+    pub copies: Option<Difference>,
+}
+
+/// A voice and held-out pieces.
+pub(super) struct Judge<'a> {
+    pub voice: &'a Voice,
+    pub pieces: &'a [Piece],
+}
+
+impl Judge<'_> {
+    fn conditioning(&self, condition: &Condition, piece: &Piece) -> Result<Conditioning> {
+        let speaker = Conditioning::new(self.voice, condition)?;
+        let local = self.voice.track_shape().is_some();
+        let track =
+            local.then(|| Conditioning::from_features(self.voice, &piece.raw, condition.stats.as_ref()));
+        Ok(match track.transpose().with_context(|| piece.path.display().to_string())? {
+            Some(track) => speaker.overlaid(track),
+            None => speaker,
+        })
+    }
+
+    /// Nats per sample with the speaker of `condition`.
+    ///
+    /// # Errors
+    /// A condition that is not the voice's.
+    pub fn nats(&self, condition: &Condition) -> Result<f64> {
+        let sums: Result<Vec<f64>> = (self.pieces.par_iter())
+            .map(|piece| {
+                let conditioning = self.conditioning(condition, piece)?.unconverted();
+                Ok(without_denormals(|| {
+                    let mut forced = Forced::new(self.voice, conditioning);
+                    piece.codes.iter().map(|c| f64::from(forced.score(c))).sum::<f64>()
+                }))
+            })
+            .collect();
+        let samples: usize = self.pieces.iter().map(|p| p.codes.len()).sum();
+        Ok(sums?.iter().sum::<f64>() / samples.max(1) as f64)
+    }
+
+    /// All figures with the speaker of `condition`.
+    ///
+    /// # Errors
+    /// A condition that is not the voice's, a recording that is gone.
+    pub fn figures(&self, condition: &Condition) -> Result<Figures> {
+        let nats = self.nats(condition)?;
+        let voice = self.voice;
+        if voice.track_shape().is_none() {
+            return Ok(Figures { nats, copies: None });
+        }
+        let copies: Result<Vec<Difference>> = (self.pieces.par_iter())
+            .map(|piece| {
+                let signal = wav::read_at(&piece.path, SAMPLE_RATE)?;
+                let from = piece.from * SAMPLE_RATE as usize / voice.section.sample_rate as usize;
+                let drawing = Drawing {
+                    policy: SamplingPolicy::usual(voice, true),
+                    seed: 0,
+                    post_filter: voice.follows_own_recipe(),
+                };
+                let conditioning = self.conditioning(condition, piece)?;
+                let copy = without_denormals(|| copy_synthesis::copy(voice, conditioning, &drawing));
+                let copy = copy_synthesis::comparable(voice, &copy)?;
+                Ok(quality::compare(&signal[from.min(signal.len())..], &copy))
+            })
+            .collect();
+        Ok(Figures { nats, copies: Some(Difference::mean(&copies?)) })
+    }
+}
