@@ -28,7 +28,7 @@ impl Speech {
             uniforms: UniformSource::seed(seed),
             length: if tracked { Length::Track } else { Length::Samples(u64::MAX) },
             record: false,
-            post_filter: false,
+            post_filter: true,
             front: None,
         };
         Ok(Self { synth: Synth::new(voice, part) })

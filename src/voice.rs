@@ -9,8 +9,8 @@ use wavesynth_models::families::wavenet;
 use wavesynth_models::family::FamilyConfig;
 use wavesynth_models::in_file::AtPath;
 use wavesynth_models::kernels::Isa;
-use wavesynth_models::loaded::Loaded;
-use wavesynth_models::weights::Header;
+use wavesynth_models::loaded::{self, Loaded, ModelError};
+use wavesynth_models::weights::{Checkpoint, Dtype, Header};
 
 /// The checkpoint section `voice`: the audio front end of a model.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -140,14 +140,27 @@ impl VoiceSection {
     }
 }
 
+/// Stores the weights of `file` as they play: what a sample reads as i8, which says the same a few times as fast. A family
+/// that keeps its weights in larger types, and weights that are smaller already, stay as they are.
+///
+/// # Errors
+/// As [`loaded::quantise`], but for the family's own types.
+pub fn for_playing(file: &mut Checkpoint) -> Result<(), ModelError> {
+    match loaded::quantise(file, Dtype::I8) {
+        Err(ModelError::Dtype { .. }) => Ok(()),
+        done => done,
+    }
+}
+
 impl Voice {
-    /// Opens a voice by the path of a checkpoint or of a run's folder, or by the name of a shipped one, for the fastest
-    /// instruction set of this machine.
+    /// Opens a voice [for playing](for_playing) by the path of a checkpoint or of a run's folder, or by the name of a shipped
+    /// one, for the fastest instruction set of this machine.
     ///
     /// # Errors
     /// As [`lookup::checkpoint`] and [`Loaded::from_checkpoint`], or a model that is no voice.
     pub fn open(path: impl AsRef<Path>) -> anyhow::Result<Self> {
-        let (file, path) = lookup::checkpoint(path.as_ref())?;
+        let (mut file, path) = lookup::checkpoint(path.as_ref())?;
+        for_playing(&mut file).at(&path)?;
         Ok(Self::from_loaded(Loaded::from_checkpoint(file, Isa::detect()).at(&path)?).at(&path)?)
     }
 

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use wavesynth::lookup;
 use wavesynth::shipped::{self, TEXT, VOICE};
 use wavesynth::synth::{Conditioning, Length, SamplingPolicy};
-use wavesynth::voice::{SpeakerSection, Voice};
+use wavesynth::voice::{self, SpeakerSection, Voice};
 use wavesynth_audio::cond::Condition;
 use wavesynth_audio::features::SpeakerStats;
 use wavesynth_models::ar::Sampling;
@@ -88,9 +88,14 @@ impl ModelArgs {
         Ok((Loaded::from_checkpoint(checkpoint, isa).at(&path)?, path))
     }
 
-    /// The model as a voice.
+    /// The model as a voice that plays: with i8 weights unless another type was asked for.
     pub fn voice(&self) -> Result<Voice> {
-        let (model, path) = self.load()?;
+        let isa = self.isa.get()?;
+        let (mut checkpoint, path) = self.checkpoint()?;
+        if self.dtype.is_none() {
+            voice::for_playing(&mut checkpoint).at(&path)?;
+        }
+        let model = Loaded::from_checkpoint(checkpoint, isa).at(&path)?;
         Ok(Voice::from_loaded(model).at(&path)?)
     }
 
@@ -231,24 +236,15 @@ pub struct PolicyArgs {
     /// Lower the temperature by this fraction where speech is fully voiced: less noise in it
     #[arg(long, value_name = "S", default_value_t = 0.0, allow_negative_numbers = true)]
     sharpen: f32,
-    /// Filter the sound towards the track: less noise, 10 ms later
+    /// Leave the sound as it was drawn: by default it is filtered towards the track, for less noise, 10 ms later
     #[arg(long)]
-    post_filter: bool,
+    no_post_filter: bool,
 }
 
 impl PolicyArgs {
-    /// Whether the sound shall go through the post-filter, if the voice has a track.
-    #[cfg(feature = "device")]
-    pub fn asks_for_post_filter(&self) -> bool {
-        self.post_filter
-    }
-
-    /// Whether the sound of `voice` goes through the post-filter.
-    pub fn post_filter(&self, voice: &Voice) -> Result<bool> {
-        if self.post_filter && voice.track_shape().is_none() {
-            usage!("--post-filter: this voice takes no track that it could follow");
-        }
-        Ok(self.post_filter)
+    /// Whether the sound goes through the post-filter, where the voice has a track.
+    pub fn post_filter(&self) -> bool {
+        !self.no_post_filter
     }
 
     /// The checked values; `usual` gives the temperature where none is asked for.

@@ -22,6 +22,7 @@ use wavesynth_models::in_file::AtPath;
 
 /// Copy-synthesis: render recordings from their own tracks, and measure how near the copies come
 #[derive(Debug, clap::Args)]
+#[command(mut_arg("dtype", |a| args::instead(a, "[default: the file's own]", "[default: i8]")))]
 #[command(mut_arg("temperature", |a| args::instead(a, "[default: 0.9; 1 for babble]", "[default: 0.9]")))]
 pub struct Args {
     #[command(flatten)]
@@ -127,7 +128,7 @@ fn copy(
     let drawing = Drawing {
         policy: args.policy.get(SamplingPolicy::usual(voice, true))?,
         seed: args.policy.seed(),
-        post_filter: args.policy.post_filter(voice)?,
+        post_filter: args.policy.post_filter(),
     };
     let copy = copy_synthesis::copy(voice, speaker.clone().overlaid(track), &drawing);
     if let Some(dir) = &args.output {

@@ -5,7 +5,7 @@ mod latency;
 mod layers;
 mod status;
 
-use super::args::{ConditionArgs, LengthArgs, ModelArgs, PolicyArgs};
+use super::args::{self, ConditionArgs, LengthArgs, ModelArgs, PolicyArgs};
 use super::input::{Input, InputArgs};
 use super::quiet::quietly;
 use super::render::{Summary, write_all};
@@ -45,6 +45,7 @@ const FALLBACK: &str = "wavesynth-play.wav";
 
 /// Play a voice through a sound device
 #[derive(Debug, clap::Args)]
+#[command(mut_arg("dtype", |a| args::instead(a, "[default: the file's own]", "[default: i8]")))]
 #[command(after_help = controls::HELP)]
 pub struct Args {
     #[command(flatten)]
@@ -125,7 +126,7 @@ pub fn run(args: Args) -> Result<()> {
         uniforms: UniformSource::seed(args.policy.seed()),
         length,
         record: false,
-        post_filter: args.policy.post_filter(&voice)?,
+        post_filter: args.policy.post_filter(),
     };
     let mut layers = vec![Layer { part, start: 0, gain: 1.0 }];
     let track = args.condition.track.as_ref();
@@ -197,14 +198,14 @@ fn play(
         input,
         status: Status::new(voice.section.sample_rate, setup, total),
         policy,
-        post_filter: args.policy.asks_for_post_filter(),
+        post_filter: args.policy.post_filter(),
         paused: false,
         interrupts: 0,
     };
     player.run()?;
     drop(player);
     let device_stats = session.output().stats();
-    let live = input.and_then(|input| Latency::measured(input, &session, args.policy.asks_for_post_filter()));
+    let live = input.and_then(|input| Latency::measured(input, &session, args.policy.post_filter()));
     let report = session.end()?;
     let ms = |samples: f64| samples * 1000.0 / f64::from(device_rate);
     Ok(Played {

@@ -2,7 +2,7 @@
 
 mod jobs;
 
-use super::args::{ConditionArgs, LengthArgs, ModelArgs, PolicyArgs};
+use super::args::{self, ConditionArgs, LengthArgs, ModelArgs, PolicyArgs};
 use super::input::{Input, InputArgs};
 use super::{interrupt, npy, output, together, usage};
 use anyhow::{Result, bail};
@@ -20,6 +20,7 @@ const BLOCK: usize = 1024;
 
 /// Render a voice into a WAV file or a pipe
 #[derive(Debug, clap::Args)]
+#[command(mut_arg("dtype", |a| args::instead(a, "[default: the file's own]", "[default: i8]")))]
 pub struct Args {
     #[command(flatten)]
     model: ModelArgs,
@@ -139,7 +140,7 @@ fn one(args: &Args, path: &Path) -> Result<()> {
         uniforms,
         length,
         record,
-        post_filter: args.policy.post_filter(&voice)?,
+        post_filter: args.policy.post_filter(),
     };
     let mut synth = Synth::new(&voice, part);
     if let (Some(path), Some(there), Some(wanted)) = (&args.uniforms, given, synth.wanted(length))

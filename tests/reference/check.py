@@ -91,6 +91,25 @@ def check_conversion(session, model, path, symbols, track):
         report(f"logits, track of {label}", np.abs(session.array("l.npy") - mine).max(), 1e-3, f"unconverted {far:.2g} away")
 
 
+def check_adaptation(session, model, path, rng, symbols, track):
+    """The first speaker, adapted, says a track of his own that the voice reads in the second one's numbers."""
+    own, reads = (s["stats"] for s in model.voice["speakers"][:2])
+    vector, change = model.tensors["cond.speakers"][0], {}
+    for name in [n for n in model.tensors if n.startswith("cond.hidden.") or ".cond." in n or n.endswith(".gate.bias")]:
+        shape = model.tensors[name].shape
+        factors = {".down": (shape[0], 3), ".up": (3, shape[-1])} if name.endswith(".weight") else {"": shape}
+        change |= {name + end: (0.05 * rng.normal(size=s)).astype(np.float32) for end, s in factors.items()}
+    made = dict(recipe=model.voice["recipe"], sample_rate=model.voice["sample_rate"], hop=model.condition["hop"])
+    who = dict(space=model.voice["space"], speaker=vector, stats=own)
+    ref.write_condition(session.path("who.bin"), **who, adaptation=change, reads=reads)
+    ref.write_condition(session.path("what.bin"), track=track, stats=own, **made)
+    session.array("x.npy", symbols)
+    session.run("logits", "-m", path, "-c", "who.bin", "-t", "what.bin", "--symbols", "x.npy", "-o", "l.npy")
+    mine = ref.logits(ref.adapted(model, change), symbols, speaker=vector, track=feat.renumbered(track, own, reads))
+    far = np.abs(mine - ref.logits(model, symbols, speaker=vector, track=track)).max()
+    report("logits, adapted", np.abs(session.array("l.npy") - mine).max(), 1e-3, f"unadapted {far:.2g} away")
+
+
 def check_alignment(session, model, path, recordings):
     """A stranger's way to the common space, from all recordings together."""
     session.run("condition", "track", recordings[0], "-m", path, "--speaker-recordings", *recordings, "-o", "track.bin")
@@ -183,7 +202,8 @@ def check_sampling(session, model, path, rng, track):
     uniforms[:2] = 0, np.nextafter(np.float32(1), np.float32(0))
     session.array("u.npy", uniforms)
     _, args, kw = conditions(session, model, track)[-1]
-    args = ["-m", path, *args]
+    # As it is stored, and as it is drawn.
+    args = ["-m", path, "--dtype", model.smallest_type(), "--no-post-filter", *args]
     for temperature, k, p, least in (1, 0, 1, 0), (0.8, 0, 1, 0), (1.3, 5, 1, 0), (1, 0, 0.9, 0), (0.7, 40, 0.5, 0), (0.9, 0, 1, 0.15), (0, 0, 1, 0):
         how = ["--temperature", temperature, "--top-k", k, "--top-p", p, "--min-p", least, "-s", count / 16000, "--uniforms", "u.npy"]
         session.run("render", *args, *how, "-o", "r.wav", "--codes", "c.npy")
@@ -227,6 +247,7 @@ def checks(session, path, *recordings):
         check_logits(session, name, own, "own.safetensors", rng.integers(0, 256, 1000), track3)
     if "common" in model.voice:
         check_conversion(session, model, path, rng.integers(0, 256, 1000), track)
+        check_adaptation(session, model, path, rng, rng.integers(0, 256, 1000), track)
         check_alignment(session, model, path, recordings)
     for recording in recordings:
         check_features(session, recording)

@@ -99,7 +99,7 @@ def check_wide_voice(session, rng, name, model):
     session.array("u.npy", uniforms)
     for choice in CHOICES:
         how = [*said(choice), "-s", count / 16000, "--uniforms", "u.npy", "--format", "f32", "--codes", "c.npy"]
-        session.run("render", "-m", path, *args, *how, "-o", "r.wav")
+        session.run("render", "-m", path, "--dtype", model.smallest_type(), "--no-post-filter", *args, *how, "-o", "r.wav")
         theirs = session.array("c.npy").astype(int)
         mine, near = likelihoods.draw_levels(model.likelihood, ref.logits(model, theirs, **kw), uniforms, *choice)
         wrong, label = mine != theirs, f"{name}, temperature, top-k, top-p, min-p {choice}"

@@ -54,6 +54,10 @@ class Checkpoint:
         meta, tensors = read_safetensors(path)
         return Checkpoint(json.loads(meta["wavesynth"]), tensors)
 
+    def smallest_type(self):
+        """As the program calls it."""
+        return {"b": "i8", "e": "f16"}.get(min((value.dtype.char for value in self.tensors.values()), key="bef".find), "f32")
+
     def write(self, path):
         write_safetensors(path, {"wavesynth": json.dumps(self.head, ensure_ascii=False)}, self.tensors)
 

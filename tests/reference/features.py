@@ -133,6 +133,15 @@ def normalised(rows, stats):
     return np.clip(out, -4, 4)
 
 
+def renumbered(track, own, reads):
+    """A track in the numbers of `own` as a model that reads `reads` reads it."""
+    out = np.array(track, np.float64)
+    out[:, :CEPSTRA] = (out[:, :CEPSTRA] * own["std"] + np.subtract(own["mean"], reads["mean"])) / reads["std"]
+    if own["median_f0_hz"] > 0 and reads["median_f0_hz"] > 0:
+        out[:, 16] += 2 * np.log2(own["median_f0_hz"] / reads["median_f0_hz"])
+    return np.clip(out, -4, 4)
+
+
 # The space common to speakers ----------------------------------------------------------------------------------------
 
 SIDE = np.repeat([0.6, 1.0, 0.6], CEPSTRA)

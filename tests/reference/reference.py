@@ -14,7 +14,7 @@ import struct
 import numpy as np
 
 import likelihoods
-from checkpoint import F32, read_safetensors, write_safetensors
+from checkpoint import F32, Checkpoint, read_safetensors, write_safetensors
 
 # WaveNet: from symbols to logits -------------------------------------------------------------------------------------
 
@@ -104,11 +104,23 @@ def nats(rows, symbols):
 # The condition file --------------------------------------------------------------------------------------------------
 
 
-def write_condition(path, speaker=None, track=None, space="", recipe="", sample_rate=0, hop=0, stats=None, name="x"):
+def write_condition(path, speaker=None, track=None, space="", recipe="", sample_rate=0, hop=0, stats=None, name="x",
+                    adaptation=None, reads=None):
     head = {"version": 1, "name": name, "space": space, "recipe": recipe, "sample_rate": sample_rate, "hop": hop}
-    head |= {"stats": stats, "source": ""}
+    head |= {"stats": stats, "source": ""} | ({"reads": reads} if reads else {})
     tensors = {key: value for key, value in (("speaker", speaker), ("track", track)) if value is not None}
+    tensors |= {"adaptation." + key: value for key, value in (adaptation or {}).items()}
     write_safetensors(path, {"wavesynth.condition": json.dumps(head)}, tensors)
+
+
+def adapted(model, adaptation):
+    """The model with W + D U for each W, and b + d for each b."""
+    tensors = dict(model.tensors)
+    for name in (n for n in adaptation if not n.endswith(".up")):
+        own = name.removesuffix(".down")
+        change = adaptation[name] if own == name else adaptation[name] @ adaptation[own + ".up"]
+        tensors[own] = (model.values(own) + change).astype(np.float32)
+    return Checkpoint(model.head, tensors)
 
 
 def read_condition(path):

@@ -100,7 +100,7 @@ impl LayerArg {
             uniforms: UniformSource::seed(seed),
             length,
             record: false,
-            post_filter: base.policy.post_filter(voice)?,
+            post_filter: base.policy.post_filter(),
         };
         Ok(Layer { part, start: (self.start * f64::from(rate)).round() as u64, gain: self.gain })
     }

@@ -184,7 +184,7 @@ impl Job {
             uniforms,
             length: self.length,
             record: false,
-            post_filter: args.policy.post_filter(voice)?,
+            post_filter: args.policy.post_filter(),
         })
     }
 }
