@@ -54,7 +54,10 @@
 
 #[cfg(feature = "cli")]
 pub mod bench;
+pub mod kind;
 pub mod lookup;
+#[cfg(feature = "cli")]
+pub mod npy;
 pub mod progress;
 pub mod quality;
 pub mod ranks;

@@ -259,6 +259,9 @@ impl Condition {
             return Err(format!("tensor {name:?} is unknown, wanted speaker and track"));
         }
         let speaker = match tensors.tensor("speaker") {
+            Err(_) if !header.space.is_empty() => {
+                return Err("its \"space\" names the space of a tensor speaker that is not there".into());
+            }
             Err(_) => None,
             Ok(t) => {
                 let (shape, values) = floats("speaker", &t)?;
@@ -269,6 +272,9 @@ impl Condition {
             }
         };
         let track = match tensors.tensor("track") {
+            Err(_) if (&header.recipe[..], header.sample_rate, header.hop) != ("", 0, 0) => {
+                return Err("its \"recipe\", \"sample_rate\" and \"hop\" are those of a tensor track that is not there".into());
+            }
             Err(_) => None,
             Ok(t) => {
                 let (shape, frames) = floats("track", &t)?;

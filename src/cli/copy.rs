@@ -148,6 +148,7 @@ fn copy(
     let mut synth = Synth::new(voice, part);
     let mut copy = vec![0.0; synth.end() as usize];
     let n = synth.fill(&mut copy);
+    synth.check_finite()?;
     copy.truncate(n);
     if let Some(dir) = &args.output {
         let to = dir.join(path.with_extension("wav").file_name().unwrap_or_default());
