@@ -20,6 +20,9 @@ const MOST_MERGES: usize = 2 * MOST;
 /// Pieces of a text, but for what [`pieces`] does with white space (Radford et al. 2019).
 const PIECES: &str = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+";
 
+/// Two symbols side by side.
+type Pair = (Symbol, Symbol);
+
 /// A vocabulary, ready to encode.
 pub struct Bpe {
     /// As the trainer writes it.
@@ -27,7 +30,7 @@ pub struct Bpe {
     /// Symbol of each byte.
     letters: Vec<Symbol>,
     /// Rank of a pair among the merges, and the symbol that it becomes.
-    merges: HashMap<(Symbol, Symbol), (u32, Symbol)>,
+    merges: HashMap<Pair, (u32, Symbol)>,
     pattern: Regex,
 }
 
@@ -169,7 +172,7 @@ fn pieces<'t>(pattern: &Regex, text: &'t str) -> impl Iterator<Item = &'t str> {
 struct Word {
     nodes: Vec<Node>,
     /// Rank and left node, with the pair as it was: it may have changed since.
-    pairs: BinaryHeap<Reverse<(u32, u32, (Symbol, Symbol))>>,
+    pairs: BinaryHeap<Reverse<(u32, u32, Pair)>>,
 }
 
 /// A symbol; the first node's is always in the list.
@@ -198,13 +201,13 @@ impl Word {
     }
 
     /// The pair whose left node is `left`.
-    fn pair(&self, left: u32) -> Option<(Symbol, Symbol)> {
+    fn pair(&self, left: u32) -> Option<Pair> {
         let node = self.nodes.get(left as usize).filter(|n| n.stands)?;
         Some((node.symbol, self.nodes.get(node.behind as usize)?.symbol))
     }
 
     /// Merges the pair of the lowest rank, the leftmost first, until there is none.
-    fn merge(&mut self, merges: &HashMap<(Symbol, Symbol), (u32, Symbol)>) {
+    fn merge(&mut self, merges: &HashMap<Pair, (u32, Symbol)>) {
         let offer = |word: &mut Self, left: u32| {
             if let Some(pair) = word.pair(left)
                 && let Some(&(rank, _)) = merges.get(&pair)
@@ -268,8 +271,31 @@ pub fn learn(symbols: usize, text: &str) -> Result<Value> {
     let mut learner = Learner::new(BPE::default());
     learner.with_pre_tokenizer(Some(ByteLevel::new(false, false, true)));
     learner.with_decoder(Some(ByteLevel::new(false, false, true)));
-    learner.train(&mut trainer, text.split_inclusive('\n')).map_err(library)?;
+    learner.train(&mut trainer, text.split_inclusive('\n').flat_map(short_words)).map_err(library)?;
     Ok(serde_json::to_value(&learner)?)
+}
+
+/// Bytes of a word, without white space in it, that pairs are learned from: the library's time grows with their square.
+#[cfg(feature = "train")]
+const LONGEST_WORD: usize = 4096;
+
+/// `line` in pieces, cut within words that are longer.
+#[cfg(feature = "train")]
+fn short_words(line: &str) -> impl Iterator<Item = &str> {
+    let (mut from, mut word) = (0, 0);
+    let mut cuts = Vec::new();
+    if line.len() > LONGEST_WORD {
+        for (at, c) in line.char_indices() {
+            if c.is_whitespace() {
+                word = at;
+            } else if at - word >= LONGEST_WORD {
+                cuts.push(at);
+                word = at;
+            }
+        }
+    }
+    cuts.push(line.len());
+    cuts.into_iter().map(move |to| &line[std::mem::replace(&mut from, to)..to])
 }
 
 /// As above, in a build without the library.
@@ -332,6 +358,19 @@ mod tests {
         let word = "tobeornottobe".repeat(80_000);
         assert!(own.encode(&word).len() < word.len() / 2);
         assert!(began.elapsed().as_secs() < 10, "a word of a megabyte took {:?}", began.elapsed());
+    }
+
+    #[test]
+    fn long_words_are_learned_from_in_pieces() {
+        let word = "é".repeat(3 * LONGEST_WORD);
+        let line = format!("to {word} be\n");
+        let pieces: Vec<&str> = short_words(&line).collect();
+        assert_eq!(pieces.concat(), line);
+        assert_eq!(pieces.len(), 6);
+        assert_eq!(short_words(TEXT).collect::<Vec<_>>(), [TEXT]);
+        let began = std::time::Instant::now();
+        learn(300, &"ab".repeat(100_000)).unwrap();
+        assert!(began.elapsed().as_secs() < 10, "a word of 200 kB took {:?}", began.elapsed());
     }
 
     #[test]

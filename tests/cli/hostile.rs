@@ -4,7 +4,6 @@ use super::common::{self, Folder};
 use super::refuses;
 use serde_json::{Value, json};
 use std::io::Write;
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 use wavesynth::shipped;
 use wavesynth_models::weights::{Checkpoint, Tensor};
@@ -47,12 +46,17 @@ fn a_shipped_name_always_means_the_shipped_thing() {
         match i % 2 {
             0 => {
                 std::fs::create_dir(f.path(name)).unwrap();
-                std::fs::copy(f.path("plain.safetensors"), f.path(&format!("{name}/text.safetensors"))).unwrap();
+                std::fs::copy(f.path("plain.safetensors"), f.path(&format!("{name}/text.safetensors")))
+                    .unwrap();
             }
-            _ => drop(std::fs::copy(f.path("plain.safetensors"), f.path(name)).unwrap()),
+            _ => {
+                std::fs::copy(f.path("plain.safetensors"), f.path(name)).unwrap();
+            }
         }
     }
-    conditions.iter().for_each(|(name, _)| drop(std::fs::copy(f.path("ann.bin"), f.path(name)).unwrap()));
+    for (name, _) in &conditions {
+        std::fs::copy(f.path("ann.bin"), f.path(name)).unwrap();
+    }
     for (name, before) in shipped::models().zip(before) {
         assert_eq!(info(&f, name), before, "{name}");
         assert_ne!(info(&f, &format!("./{name}")), before, "./{name}");
@@ -81,7 +85,8 @@ fn damaged_weights_are_noticed() {
     for command in ["info", "render -o x.wav", "convert --dtype f16 -o y.safetensors"] {
         let said = "flipped.safetensors: damaged: its content does not match the checksum in its head";
         refuses(&f, &format!("{command} -m flipped.safetensors"), 1, &[said]);
-        let said = format!("cut.safetensors: a file of {} bytes, its head says {n}: cut off or damaged", n - 7);
+        let said =
+            format!("cut.safetensors: a file of {} bytes, its head says {n}: cut off or damaged", n - 7);
         refuses(&f, &format!("{command} -m cut.safetensors"), 1, &[&said]);
     }
 }
@@ -157,9 +162,17 @@ fn small_files_take_little_memory() {
     let would = "of memory, at most 2.0 GB are allowed; --max-memory raises the limit";
     config.residual_channels = 32;
     common::checkpoint(&config).write(&f.path("longer.safetensors")).unwrap();
-    refuses_cheaply(&f, "render -m longer.safetensors -o x.wav", &["longer.safetensors", "streams (1 of 2", would]);
+    refuses_cheaply(
+        &f,
+        "render -m longer.safetensors -o x.wav",
+        &["longer.safetensors", "streams (1 of 2", would],
+    );
     let small = "at most 100 MB are allowed";
-    refuses_cheaply(&f, "--max-memory 100MB render -m long.safetensors -o x.wav", &["long.safetensors", small]);
+    refuses_cheaply(
+        &f,
+        "--max-memory 100MB render -m long.safetensors -o x.wav",
+        &["long.safetensors", small],
+    );
     refuses_cheaply(&f, "render --max-memory 100kB -m voice -o x.wav", &["at most 100 kB are allowed"]);
     refuses_cheaply(&f, "render --max-memory 7 -m voice -o x.wav", &["no amount of memory"]);
     // Devices, and files without data.
@@ -246,7 +259,8 @@ fn what_contradicts_itself_is_refused() {
     both.header.sections.insert("text".into(), json!({ "tokenizer": "bytes" }));
     both.write(&f.path("both.safetensors")).unwrap();
     for command in ["info", "render -o x.wav", "eval ann.bin", "sample"] {
-        let said = ["both.safetensors: its header has the sections `voice` and `text`, a model is of one kind"];
+        let said =
+            ["both.safetensors: its header has the sections `voice` and `text`, a model is of one kind"];
         refuses(&f, &format!("{command} -m both.safetensors"), 1, &said);
     }
     for preemphasis in [0.995, 1.0, -0.1] {
@@ -266,7 +280,12 @@ fn what_contradicts_itself_is_refused() {
     let mut file = (to as u64).to_le_bytes().to_vec();
     file.extend(&spaced);
     std::fs::write(f.path("spaced.bin"), file).unwrap();
-    refuses(&f, "condition info spaced.bin", 1, &["spaced.bin", "\"space\" names the space of a tensor speaker"]);
+    refuses(
+        &f,
+        "condition info spaced.bin",
+        1,
+        &["spaced.bin", "\"space\" names the space of a tensor speaker"],
+    );
 }
 
 #[test]
@@ -279,6 +298,5 @@ fn a_byte_order_mark_is_no_symbol() {
     let mut tsv = std::fs::File::create(f.path("jobs.tsv")).unwrap();
     write!(tsv, "\u{feff}condition\ttrack\tseed\toutput\tseconds\n-\t-\t1\tx.wav\t0.1\n").unwrap();
     f.ok("render -m plain.safetensors --jobs jobs.tsv");
-    let _: PathBuf = f.path("x.wav");
     assert!(f.path("x.wav").exists());
 }

@@ -106,7 +106,7 @@ impl Checkpoint {
             let file = File::open(path).map_err(CheckpointError::Io)?;
             let metadata = file.metadata().map_err(CheckpointError::Io)?;
             // A pipe has no length that is known, a folder none that means anything.
-            let len = metadata.is_file().then(|| metadata.len());
+            let len = metadata.is_file().then_some(metadata.len());
             Self::from_reader(file, len)
         };
         read().at(path)
