@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use std::io::Write;
 use std::time::{Duration, Instant};
 use wavesynth::shipped;
+use wavesynth_models::ar::Uniforms;
 use wavesynth_models::weights::{Checkpoint, Tensor};
 
 /// A sparse file of so many bytes that begins with `head`.
@@ -91,7 +92,8 @@ fn damaged_weights_are_noticed() {
     }
 }
 
-/// A text model of 270 tokens whose `text` section `change` changes.
+/// A text model of 256 tokens, after `change` has changed its vocabulary.
+#[cfg(all(unix, feature = "bpe"))]
 fn with_tokenizer(f: &Folder, name: &str, change: impl FnOnce(&mut Value)) {
     let mut file = common::text_model(256);
     let letters: serde_json::Map<String, Value> = (0u32..)
@@ -299,4 +301,49 @@ fn a_byte_order_mark_is_no_symbol() {
     write!(tsv, "\u{feff}condition\ttrack\tseed\toutput\tseconds\n-\t-\t1\tx.wav\t0.1\n").unwrap();
     f.ok("render -m plain.safetensors --jobs jobs.tsv");
     assert!(f.path("x.wav").exists());
+}
+
+/// Lists of jobs that chance has changed, for so long.
+fn mutated_lists(seconds: f64) {
+    let f = Folder::new();
+    let seed = "condition\ttrack\tseed\toutput\tseconds\nann.bin\ttrack.bin\t1\ta.wav\t0.01\n# no job\nboth.bin\t-\t2\tb.wav\n";
+    let pieces: [&[u8]; 12] = [
+        b"\t",
+        b"\n",
+        b"-",
+        b"1e9",
+        b"-1",
+        b"\xff",
+        b"\r",
+        b"nan",
+        b"../",
+        b"\0",
+        b"voice.safetensors",
+        b"18446744073709551616",
+    ];
+    let (began, mut uniforms) = (Instant::now(), Uniforms::new(1));
+    while began.elapsed().as_secs_f64() < seconds {
+        let mut list = seed.as_bytes().to_vec();
+        for _ in 0..1 + uniforms.below(4) {
+            let at = uniforms.below(list.len() as u64) as usize;
+            let to = (at + uniforms.below(6) as usize).min(list.len());
+            list.splice(at..to, pieces[uniforms.below(pieces.len() as u64) as usize].iter().copied());
+        }
+        std::fs::write(f.path("jobs.tsv"), &list).unwrap();
+        let out = f.run("render -m voice.safetensors --seconds 0.01 --jobs jobs.tsv");
+        let message = String::from_utf8_lossy(&out.stderr);
+        assert!(matches!(out.status.code(), Some(0..=2)), "{:?}: {message}", String::from_utf8_lossy(&list));
+        assert_eq!(message.trim_end().lines().count(), 1, "{:?}: {message}", String::from_utf8_lossy(&list));
+    }
+}
+
+#[test]
+fn a_list_of_jobs_is_refused_in_one_line_or_rendered() {
+    mutated_lists(2.0);
+}
+
+#[test]
+#[ignore = "takes ten minutes"]
+fn a_list_of_jobs_is_refused_or_rendered_for_ten_minutes() {
+    mutated_lists(600.0);
 }
