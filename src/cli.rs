@@ -31,11 +31,15 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use wavesynth::ranks::Ranks;
+use wavesynth_models::memory::{self, Bytes};
 
 /// A neural synthesizer: learns from recordings and generates sound sample by sample in real time; learns texts, too.
 #[derive(Parser)]
 #[command(name = "wavesynth", version, arg_required_else_help = true)]
 struct Cli {
+    /// Most memory that a model may take with its weights and streams; one that would take more is refused
+    #[arg(long, global = true, value_name = "AMOUNT", default_value = "2 GB", hide_short_help = true)]
+    max_memory: Bytes,
     #[command(subcommand)]
     command: Command,
 }
@@ -131,6 +135,7 @@ pub fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(e) => return refuse(&e),
     };
+    memory::set_limit(cli.max_memory.0 as u64);
     let done = match cli.command {
         #[cfg(feature = "device")]
         Command::Play(a) => play::run(a),

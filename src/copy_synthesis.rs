@@ -4,6 +4,7 @@ use crate::synth::{Conditioning, Length, Part, SamplingPolicy, Synth, UniformSou
 use crate::voice::Voice;
 use wavesynth_audio::features::SAMPLE_RATE;
 use wavesynth_audio::resample::{self, ResampleError};
+use wavesynth_models::ar::NotFinite;
 
 /// How a copy is drawn.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -17,7 +18,10 @@ pub struct Drawing {
 }
 
 /// What `voice` makes of `conditioning`, a speaker with a track, at the voice's rate: as long as the track.
-pub fn copy(voice: &Voice, conditioning: Conditioning, drawing: &Drawing) -> Vec<f32> {
+///
+/// # Errors
+/// As [`Synth::check_finite`].
+pub fn copy(voice: &Voice, conditioning: Conditioning, drawing: &Drawing) -> Result<Vec<f32>, NotFinite> {
     let part = Part {
         conditioning: Box::new(conditioning),
         front: None,
@@ -30,8 +34,9 @@ pub fn copy(voice: &Voice, conditioning: Conditioning, drawing: &Drawing) -> Vec
     let mut synth = Synth::new(voice, part);
     let mut copy = vec![0.0; synth.end() as usize];
     let n = synth.fill(&mut copy);
+    synth.check_finite()?;
     copy.truncate(n);
-    copy
+    Ok(copy)
 }
 
 /// `copy`, a sound of `voice`, at the rate at which sounds are [compared](crate::quality::compare).

@@ -55,7 +55,10 @@
 #[cfg(feature = "cli")]
 pub mod bench;
 pub mod copy_synthesis;
+pub mod kind;
 pub mod lookup;
+#[cfg(feature = "cli")]
+pub mod npy;
 pub mod progress;
 pub mod quality;
 pub mod ranks;

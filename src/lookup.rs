@@ -1,6 +1,9 @@
 //! Models and conditions as a person names them: a path, a run's folder, or the name of a shipped one.
+//!
+//! A shipped name always means the shipped thing, whatever lies in the working folder. A file or folder of that name is
+//! reached by a path with a separator or a suffix, as in `./voice`.
 
-use crate::shipped;
+use crate::{kind, shipped};
 use anyhow::{Context, Result, anyhow, bail};
 use std::path::{Path, PathBuf};
 use wavesynth_audio::cond::Condition;
@@ -13,38 +16,48 @@ const EXTENSION: &str = "safetensors";
 /// What resuming reads: it lies beside a run's checkpoint, and is none itself.
 pub(crate) const STATE_FILE: &str = "state.safetensors";
 
-/// The checkpoint that `path` names, and how errors call it: a file, the one checkpoint in a run's folder or, where there
-/// is neither, the shipped model of that name.
+/// How a file of a shipped name is reached, for errors.
+const RULE: &str = "a shipped name always means the shipped one, a file of that name is ./NAME";
+
+/// The shipped name that `path` is, if it is one.
+fn shipped_name(path: &Path, is_shipped: fn(&str) -> bool) -> Option<&str> {
+    path.to_str().filter(|name| is_shipped(name))
+}
+
+/// The checkpoint that `path` names, and how errors call it: the shipped model of that name, else a file, or the one
+/// checkpoint in a run's folder.
 ///
 /// # Errors
 /// Nothing of that name, several checkpoints in the folder, or a damaged file.
 pub fn checkpoint(path: &Path) -> Result<(Checkpoint, PathBuf)> {
-    let shipped = path.to_str().and_then(|name| Some((name, shipped::model(name)?)));
-    let found = match path.is_dir() {
-        true => in_run(path)?,
-        false if path.exists() => Some(path.into()),
-        false => None,
-    };
-    match (found, shipped) {
-        (Some(path), _) => {
-            let file = Checkpoint::read(&path).at(&path)?;
-            Ok((file, path))
-        }
-        (None, Some((name, bytes))) => {
-            let called = PathBuf::from(format!("the shipped {name}"));
-            Ok((Checkpoint::from_bytes(bytes).at(&called)?, called))
-        }
-        (None, None) => {
-            let name = path.display();
-            if path.exists() {
-                bail!(
-                    "{name}: no checkpoint in this folder; wanted a file *.{EXTENSION}, as training writes it"
-                );
-            }
-            let models = list(shipped::models());
-            bail!("{name}: no such file, and no shipped model of that name; shipped models: {models}")
-        }
+    let name = path.display();
+    if let Some(name) = shipped_name(path, shipped::is_model_name) {
+        let bytes = shipped::model(name).with_context(|| {
+            format!(
+                "{name}: this program was built without its model `{name}`; a file of that name is ./{name}"
+            )
+        })?;
+        let called = PathBuf::from(format!("the shipped {name}"));
+        return whole(Checkpoint::from_bytes(bytes).at(&called)?, called);
     }
+    let file = match path.is_dir() {
+        true => in_run(path)?.with_context(|| {
+            format!(
+                "{name}: no checkpoint in this folder; wanted a file *.{EXTENSION}, as training writes it"
+            )
+        })?,
+        false if path.exists() => path.into(),
+        false => {
+            let models = list(shipped::models());
+            bail!("{name}: no such file, and no shipped model of that name; shipped models: {models}; {RULE}")
+        }
+    };
+    whole(Checkpoint::read(&file)?, file)
+}
+
+fn whole(checkpoint: Checkpoint, path: PathBuf) -> Result<(Checkpoint, PathBuf)> {
+    kind::check(&checkpoint.header).at(&path)?;
+    Ok((checkpoint, path))
 }
 
 /// The checkpoint in the folder of a run, if there is one.
@@ -66,8 +79,7 @@ fn in_run(folder: &Path) -> Result<Option<PathBuf>> {
     Ok(found.pop())
 }
 
-/// The condition that `path` names: a file or, where there is no such file, the shipped condition of that name, speakers
-/// first.
+/// The condition that `path` names: the shipped condition of that name, speakers first, else a file.
 ///
 /// # Errors
 /// Nothing of that name, or a damaged file.
@@ -84,20 +96,18 @@ pub fn track(path: &Path) -> Result<Condition> {
 }
 
 fn find(path: &Path, shipped: fn(&str) -> Option<&'static [u8]>) -> Result<Condition> {
-    // A folder of that name is not what is meant: speakers' recordings often lie in one.
-    if (!path.exists() || path.is_dir())
-        && let Some(name) = path.to_str()
-    {
-        if let Some(bytes) = shipped(name) {
-            return Condition::from_bytes(bytes).map_err(|e| anyhow!("shipped {name}: {e}"));
-        }
-        if path.exists() {
-            bail!("{name}: not a file; wanted a condition file");
-        }
+    let name = path.display();
+    if let Some(bytes) = path.to_str().and_then(shipped) {
+        return Condition::from_bytes(bytes).map_err(|e| anyhow!("shipped {name}: {e}"));
+    }
+    if path.is_dir() {
+        bail!("{name}: not a file; wanted a condition file");
+    }
+    if !path.exists() {
         let (speakers, tracks) = (list(shipped::speakers()), list(shipped::tracks()));
         bail!(
             "{name}: no such file, and no shipped condition of that name; shipped speakers: {speakers}; shipped tracks: \
-             {tracks}"
+             {tracks}; {RULE}"
         );
     }
     Condition::read(path).context("condition")

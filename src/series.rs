@@ -1,15 +1,20 @@
 //! A series model: a loaded model over vectors, with the scale of the rows that it was trained on.
 
+use crate::kind;
 use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
-use wavesynth_models::ar::{Sampling, Uniforms};
+use wavesynth_models::ar::{NotFinite, Sampling, Uniforms};
+use wavesynth_models::in_file;
 use wavesynth_models::likelihood::Value;
 use wavesynth_models::loaded::Loaded;
 use wavesynth_models::weights::Header;
 
 /// The key of [`SeriesSection`] in a checkpoint's header.
 pub const SECTION: &str = "series";
+
+/// Bytes of the longest file of rows that is read, 256 MiB.
+pub const MOST_ROWS: u64 = 1 << 28;
 
 /// The checkpoint section `series`: what a model's vectors mean.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -56,7 +61,7 @@ impl Sequences {
     /// A file that can't be read, a line that is no row of numbers or has another count of them, or no row at all.
     pub fn read(path: &Path) -> Result<Self> {
         let name = path.display().to_string();
-        let text = std::fs::read_to_string(path).with_context(|| name.clone())?;
+        let text = in_file::read_text(path, MOST_ROWS).with_context(|| name.clone())?;
         let (mut all, mut dims) = (vec![Vec::new()], 0);
         for (number, line) in text.lines().enumerate() {
             if line.trim().is_empty() {
@@ -105,6 +110,7 @@ impl SeriesModel {
     /// # Errors
     /// No such section, or one that does not fit the model.
     pub fn from_loaded(model: Loaded) -> Result<Self> {
+        kind::check(&model.header)?;
         let section = model.header.sections.get(SECTION);
         let section = section.with_context(|| format!("its header has no `{SECTION}` section"))?;
         let section: SeriesSection =
@@ -134,7 +140,15 @@ impl SeriesModel {
     }
 
     /// A sequence of `rows` rows [rows, D], in the scale of the data.
-    pub fn draw(&self, rows: usize, sampling: Sampling, uniforms: &mut Uniforms) -> Vec<f32> {
+    ///
+    /// # Errors
+    /// Numbers that are none.
+    pub fn draw(
+        &self,
+        rows: usize,
+        sampling: Sampling,
+        uniforms: &mut Uniforms,
+    ) -> Result<Vec<f32>, NotFinite> {
         let mut stream = self.model.generator(sampling);
         let mut drawn = Vec::with_capacity(rows * self.dims());
         let mut u = vec![0.0; stream.likelihood().get().uniforms()];
@@ -143,7 +157,10 @@ impl SeriesModel {
             let row = stream.draw(&u).vector();
             let scaled = row.iter().zip(&self.section.mean).zip(&self.section.std);
             drawn.extend(scaled.map(|((x, mean), std)| x * std + mean));
+            if !stream.is_finite() {
+                return Err(NotFinite);
+            }
         }
-        drawn
+        Ok(drawn)
     }
 }

@@ -9,6 +9,14 @@ pub const VOICE: &str = "voice";
 /// Name of the default text model.
 pub const TEXT: &str = "text";
 
+/// Name of the music model.
+pub const MUSIC: &str = "music";
+
+/// Whether `name` is that of a shipped model, also of one that this build lacks.
+pub fn is_model_name(name: &str) -> bool {
+    [VOICE, TEXT, MUSIC].contains(&name) || model(name).is_some()
+}
+
 /// Names of the models.
 pub fn models() -> impl Iterator<Item = &'static str> {
     MODELS.iter().map(|(name, _)| *name)

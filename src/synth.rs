@@ -43,7 +43,7 @@ pub use worker::{BLOCK, Command, Event, Progress, Worker};
 use crate::voice::Voice;
 use gain::Gain;
 use line::Line;
-use wavesynth_models::ar::Symbol;
+use wavesynth_models::ar::{NotFinite, Symbol};
 
 /// Ramp of pause and resume, in ms: short enough to feel immediate, long enough not to click.
 const PAUSE_MS: u32 = 8;
@@ -199,6 +199,20 @@ impl Synth {
             self.peak = self.peak.max(sample.abs());
         }
         out.len()
+    }
+
+    /// Whether all samples so far came from finite numbers. They are noise otherwise, of damaged weights.
+    ///
+    /// # Errors
+    /// When they did not.
+    ///
+    /// # Real-time
+    /// Yes.
+    pub fn check_finite(&self) -> Result<(), NotFinite> {
+        match (0..self.states.len()).all(|at| self.ensemble.is_finite(at)) {
+            true => Ok(()),
+            false => Err(NotFinite),
+        }
     }
 
     /// Whether every layer has ended.

@@ -1,19 +1,38 @@
 //! A text model: a loaded model with the tokeniser that it was trained with.
 
+#[cfg(feature = "bpe")]
+mod bpe;
 #[cfg(feature = "cli")]
 pub mod compare;
 mod stream;
 mod tokenizer;
 
 pub use stream::Utf8Stream;
-pub use tokenizer::{SECTION, Tokenizer, TokenizerKind};
+pub use tokenizer::{SECTION, Tokenizer, TokenizerKind, without_mark};
 
+use crate::kind;
 use anyhow::{Context, Result, ensure};
 use std::path::Path;
 use wavesynth_models::ar::{Sampling, Symbol};
+use wavesynth_models::in_file;
 use wavesynth_models::kernels::Isa;
 use wavesynth_models::loaded::Loaded;
 use wavesynth_models::weights::Header;
+
+/// Bytes of the longest text that is read, 1 GiB; from a pipe at most [`MOST_OF_PIPE`](in_file::MOST_OF_PIPE).
+pub const MOST_TEXT: u64 = 1 << 30;
+
+/// The bytes of the text at `path`, without a byte order mark.
+///
+/// # Errors
+/// A file that can't be read, is empty or too long; it names the file.
+pub fn read(path: &Path) -> Result<Vec<u8>> {
+    let name = || path.display().to_string();
+    let mut text = in_file::read(path, MOST_TEXT).with_context(name)?;
+    text.drain(..text.len() - without_mark(&text).len());
+    ensure!(!text.is_empty(), "{}: the file is empty", name());
+    Ok(text)
+}
 
 /// A text model.
 pub struct TextModel {
@@ -42,6 +61,7 @@ impl TextModel {
     /// # Errors
     /// As [`TextModel::open`].
     pub fn from_loaded(model: Loaded) -> Result<Self> {
+        kind::check(&model.header)?;
         let tokenizer = Tokenizer::from_header(&model.header)?;
         let (classes, known) = (model.config.facts().likelihood.classes(), tokenizer.classes());
         ensure!(classes == known, "{classes} classes, its tokeniser has {known} symbols");

@@ -1,9 +1,10 @@
 //! A voice: a loaded model with the audio front end that it was trained for.
 
-use crate::{lookup, text};
+use crate::kind::SeveralKinds;
+use crate::{kind, lookup, text};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
-use wavesynth_audio::pcm::Encoding;
+use wavesynth_audio::pcm::{Encoding, MAX_COEFFICIENT};
 use wavesynth_audio::{cond, features};
 use wavesynth_models::families::wavenet;
 use wavesynth_models::family::FamilyConfig;
@@ -58,6 +59,9 @@ pub struct Voice {
 /// Why a model is no voice, or what does not fit one.
 #[derive(Debug, thiserror::Error)]
 pub enum VoiceError {
+    /// A model of two kinds.
+    #[error(transparent)]
+    Kinds(#[from] SeveralKinds),
     /// A model of text.
     #[error("a text model, no voice; `sample` generates text with it")]
     Text,
@@ -133,8 +137,8 @@ impl VoiceSection {
         if let Some(s) = section.speakers.iter().find(|s| s.stats.as_ref().is_some_and(|s| !s.is_valid())) {
             return Err(VoiceError::Stats(s.name.clone()));
         }
-        if !(0.0..1.0).contains(&section.preemphasis) {
-            return value("preemphasis", section.preemphasis.into(), "0 up to below 1");
+        if !(0.0..=MAX_COEFFICIENT).contains(&section.preemphasis) {
+            return value("preemphasis", section.preemphasis.into(), "0 to 0.99");
         }
         Ok(section)
     }
@@ -169,6 +173,7 @@ impl Voice {
     /// # Errors
     /// A model that is no voice, or a damaged section.
     pub fn from_loaded(model: Loaded) -> Result<Self, VoiceError> {
+        kind::check(&model.header)?;
         if text::is_text(&model.header) {
             return Err(VoiceError::Text);
         }

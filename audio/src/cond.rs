@@ -26,7 +26,7 @@ mod mix;
 pub use mix::mix;
 
 use crate::features::SpeakerStats;
-use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use safetensors::tensor::{Dtype, Metadata, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
@@ -246,10 +246,17 @@ impl Condition {
     /// Reads a condition file.
     pub fn read(path: &Path) -> Result<Self, CondError> {
         let fail = |source| CondError::Read { path: path.into(), source };
-        let file = File::open(path).map_err(fail)?;
+        let mut file = File::open(path).map_err(fail)?;
         let mut bytes = Vec::new();
-        let limit = MAX_FILE + 1;
-        file.take(limit).read_to_end(&mut bytes).map_err(fail)?;
+        // No more than the header says that there is, and one byte that tells whether the file goes on.
+        let mut read = |bytes: &mut Vec<u8>, n| file.by_ref().take(n).read_to_end(bytes).map_err(fail);
+        read(&mut bytes, 8)?;
+        if let Some(n) = header_len(&bytes).filter(|n| *n <= MAX_HEADER as u64) {
+            read(&mut bytes, n)?;
+            let metadata = serde_json::from_slice::<Metadata>(&bytes[8..]).ok();
+            let tensors = metadata.and_then(|m| m.tensors().values().map(|t| t.data_offsets.1 as u64).max());
+            read(&mut bytes, tensors.unwrap_or(0).min(MAX_FILE) + 1)?;
+        }
         Self::from_bytes(&bytes).map_err(|what| CondError::Format { path: path.into(), what })
     }
 
@@ -264,9 +271,7 @@ impl Condition {
         if bytes.len() as u64 > MAX_FILE {
             return Err(format!("it has more than {MAX_FILE} bytes"));
         }
-        if let Some(Ok(n)) = bytes.get(..8).map(<[u8; 8]>::try_from)
-            && u64::from_le_bytes(n) > MAX_HEADER as u64
-        {
+        if header_len(bytes).is_some_and(|n| n > MAX_HEADER as u64) {
             return Err(format!("its header has more than {MAX_HEADER} bytes"));
         }
         let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(|e| e.to_string())?;
@@ -297,6 +302,9 @@ impl Condition {
             Err(_) if !adaptation.is_empty() => {
                 return Err("it has an adaptation without a tensor speaker".into());
             }
+            Err(_) if !header.space.is_empty() => {
+                return Err("its \"space\" names the space of a tensor speaker that is not there".into());
+            }
             Err(_) => None,
             Ok(t) => {
                 let (shape, values) = floats("speaker", &t)?;
@@ -307,6 +315,9 @@ impl Condition {
             }
         };
         let track = match tensors.tensor("track") {
+            Err(_) if (&header.recipe[..], header.sample_rate, header.hop) != ("", 0, 0) => {
+                return Err("its \"recipe\", \"sample_rate\" and \"hop\" are those of a tensor track that is not there".into());
+            }
             Err(_) => None,
             Ok(t) => {
                 let (shape, frames) = floats("track", &t)?;
@@ -425,6 +436,11 @@ impl Condition {
         }
         Ok(())
     }
+}
+
+/// Bytes of the header, as a file says in front of it.
+fn header_len(bytes: &[u8]) -> Option<u64> {
+    Some(u64::from_le_bytes(*bytes.first_chunk()?))
 }
 
 fn finite(name: &str, values: &[f32]) -> Result<(), String> {

@@ -7,7 +7,7 @@
 use crate::mulaw;
 
 /// Highest usable coefficient: at 1 de-emphasis would integrate and never forget an error.
-const MAX_COEFFICIENT: f32 = 0.99;
+pub const MAX_COEFFICIENT: f32 = 0.99;
 
 fn usable(a: f32) -> f32 {
     if a.is_nan() { 0.0 } else { a.clamp(0.0, MAX_COEFFICIENT) }

@@ -25,6 +25,11 @@ use crate::weights::Tensors;
 /// A mu-law code, a byte, a token id or a pixel level.
 pub type Symbol = u16;
 
+/// Numbers that are none, where a model should give logits or other parameters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the model's outputs are infinite or no numbers: its weights are damaged, or its training diverged")]
+pub struct NotFinite;
+
 /// Weights: packed, immutable, shared by any number of streams through an `Arc`.
 pub trait Model: Send + Sync {
     /// All that changes while a stream runs. Allocated by [`Model::state`], never grown afterwards. A clone is a fork:
@@ -196,6 +201,12 @@ pub trait Generator: Send {
     /// Yes.
     fn parameters(&mut self, x: Value, out: &mut [f32]);
 
+    /// Whether everything that was drawn since the stream began came from finite parameters. What was not means nothing.
+    ///
+    /// # Real-time
+    /// Yes.
+    fn is_finite(&self) -> bool;
+
     /// Another stream with the same past.
     fn fork(&self) -> Box<dyn Generator>;
 
@@ -267,6 +278,12 @@ pub trait Generators: Send {
     /// # Real-time
     /// Yes.
     fn set_sampling(&mut self, stream: usize, sampling: Sampling);
+
+    /// Whether everything that `stream` drew since it started came from finite parameters.
+    ///
+    /// # Real-time
+    /// Yes.
+    fn is_finite(&self, stream: usize) -> bool;
 
     /// Draws the next symbol of every stream that runs: stream i takes `uniforms\[i\]`, uniform in [0, 1), and leaves its
     /// symbol in `symbols\[i\]`. What belongs to the others stays as it is.

@@ -114,6 +114,16 @@ pub trait Family: Clone + PartialEq + Debug + Serialize + DeserializeOwned + Sen
     /// Tensors that are not those of [`Family::table`].
     fn pack(&self, tensors: &Tensors, isa: Isa) -> Result<Self::Model, PackError>;
 
+    /// Columns that a tensor of the table with so many has when it is packed, at most.
+    fn packed_columns(&self, columns: usize) -> usize {
+        // Each half of a gated unit is padded to whole vectors of 16.
+        columns.next_multiple_of(32)
+    }
+
+    /// Bytes of one stream's state, at most, whatever the instruction set. They are computed from the sizes alone, before
+    /// anything is allocated.
+    fn stream_bytes(&self) -> u64;
+
     /// The network in words; `sample_rate`, in Hz, where its symbols are sound.
     fn describe(&self, sample_rate: Option<u32>) -> Description;
 
@@ -140,6 +150,8 @@ trait ErasedFamily: Debug + Send + Sync {
     fn table(&self) -> Vec<TensorSpec>;
     fn adaptation_table(&self, rank: usize) -> Vec<TensorSpec>;
     fn pack(&self, tensors: &Tensors, isa: Isa) -> Result<Arc<dyn ErasedModel>, PackError>;
+    fn packed_columns(&self, columns: usize) -> usize;
+    fn stream_bytes(&self) -> u64;
     fn describe(&self, sample_rate: Option<u32>) -> Description;
     fn to_json(&self) -> serde_json::Result<Value>;
     fn as_any(&self) -> &dyn Any;
@@ -165,6 +177,14 @@ impl<F: Family> ErasedFamily for F {
 
     fn pack(&self, tensors: &Tensors, isa: Isa) -> Result<Arc<dyn ErasedModel>, PackError> {
         Ok(Arc::new(Family::pack(self, tensors, isa)?))
+    }
+
+    fn packed_columns(&self, columns: usize) -> usize {
+        Family::packed_columns(self, columns)
+    }
+
+    fn stream_bytes(&self) -> u64 {
+        Family::stream_bytes(self)
     }
 
     fn describe(&self, sample_rate: Option<u32>) -> Description {
@@ -237,6 +257,16 @@ impl FamilyConfig {
     /// The family's tensors, laid out for the trainer.
     pub fn layout(&self) -> Layout {
         Layout::new(self.table())
+    }
+
+    /// See [`Family::packed_columns`].
+    pub(crate) fn packed_columns(&self, columns: usize) -> usize {
+        self.config.packed_columns(columns)
+    }
+
+    /// See [`Family::stream_bytes`].
+    pub(crate) fn stream_bytes(&self) -> u64 {
+        self.config.stream_bytes()
     }
 
     /// The network in words; `sample_rate`, in Hz, where its symbols are sound.

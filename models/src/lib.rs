@@ -14,6 +14,7 @@
 //! condition, order
 //!           what a network is given beside the past, and which variable each step fills
 //! loaded    a checkpoint of any family as a model
+//! memory    how much memory a model takes, known before it is taken, and its limit
 //! weights   tensors by name: table, initial values, checkpoint file, the check that binds them
 //! kernels   matrix-vector products and gates, plain and for each instruction set; the only `unsafe`
 //! objective, graph, fused, dropout
@@ -42,6 +43,7 @@ pub mod in_file;
 pub mod kernels;
 pub mod likelihood;
 pub mod loaded;
+pub mod memory;
 #[cfg(feature = "train")]
 pub mod objective;
 pub mod order;

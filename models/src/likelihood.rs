@@ -299,6 +299,17 @@ impl LikelihoodConfig {
         key.unwrap_or(Self::Categorical(Categorical { classes }))
     }
 
+    /// Has `sampler` remember parameters that are no numbers. Those of a softmax, which are many, it checks itself.
+    ///
+    /// # Real-time
+    /// Yes.
+    #[inline]
+    pub(crate) fn watch(&self, params: &[f32], sampler: &mut Sampler) {
+        if !matches!(self, Self::Categorical(_)) && !params.iter().all(|p| p.is_finite()) {
+            sampler.set_not_finite();
+        }
+    }
+
     /// Checks a config's `classes` and `start` beside its likelihood.
     ///
     /// # Errors

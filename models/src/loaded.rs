@@ -6,6 +6,7 @@ use crate::families;
 use crate::family::{FamilyConfig, PackError, Packed};
 use crate::in_file::{AtPath, InFile};
 use crate::kernels::Isa;
+use crate::memory::{Memory, MemoryError, bytes};
 use crate::weights::{self, Checkpoint, CheckpointError, Dtype, Header, Tensors, WeightsError};
 use std::path::Path;
 
@@ -39,6 +40,9 @@ pub enum ModelError {
     /// The tensors are not those of the config.
     #[error(transparent)]
     Weights(#[from] WeightsError),
+    /// More memory than a model may take.
+    #[error(transparent)]
+    Memory(#[from] MemoryError),
 }
 
 /// Why a file can't be opened as a model.
@@ -99,6 +103,12 @@ pub fn quantise(file: &mut Checkpoint, dtype: Dtype) -> Result<(), ModelError> {
     }
 }
 
+fn check_room(memory: &Memory, streams: usize) -> Result<(), MemoryError> {
+    let (weights, each) = (bytes(memory.weights), bytes(memory.stream));
+    let what = format!("the model's weights ({weights}) and streams ({streams} of {each})");
+    crate::memory::check(what, memory.total(streams))
+}
+
 /// A model, loaded, checked and packed: any number of streams can be started from it.
 #[derive(Clone)]
 pub struct Loaded {
@@ -108,6 +118,8 @@ pub struct Loaded {
     pub config: FamilyConfig,
     /// The smallest type that weights are packed as.
     pub dtype: Dtype,
+    /// The most memory that it takes.
+    pub memory: Memory,
     packed: Packed,
 }
 
@@ -126,9 +138,20 @@ impl Loaded {
     /// What in it is wrong.
     pub fn from_checkpoint(file: Checkpoint, isa: Isa) -> Result<Self, ModelError> {
         let config = FamilyConfig::from_header(&file.header)?;
+        let memory = Memory::of(&config);
+        check_room(&memory, 1)?;
         let packed = config.pack(&file.tensors, isa)?;
         let dtype = weights::dtype(&file.tensors);
-        Ok(Self { header: file.header, config, dtype, packed })
+        Ok(Self { header: file.header, config, dtype, memory, packed })
+    }
+
+    /// Checks that so many streams at a time are within the [limit of memory](crate::memory::limit). One is, as far as
+    /// the limit was the same when the model was loaded.
+    ///
+    /// # Errors
+    /// When they are not.
+    pub fn check_room(&self, streams: usize) -> Result<(), MemoryError> {
+        check_room(&self.memory, streams)
     }
 
     /// The embedding table of the condition (a voice's speakers), row by row; empty without one.

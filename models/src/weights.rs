@@ -2,10 +2,13 @@
 //! holds them.
 
 mod checkpoint;
+mod container;
 mod stored;
 mod table;
+mod unique_keys;
 
 pub use checkpoint::{Checkpoint, CheckpointError, HEADER_KEY, Header, VERSION};
+pub use container::{CHECKSUM_KEY, MOST_HEAD};
 pub use stored::{Dtype, Stored, dtype, nearest_i8, quantise};
 pub use table::{Init, Layout, TensorSpec};
 

@@ -26,7 +26,8 @@ const DEFAULT_SECONDS: f64 = 10.0;
 /// Which model, run how.
 #[derive(Debug, Args)]
 pub struct ModelArgs {
-    /// Checkpoint, the folder of a run, or `voice`, `music` or `text` for a shipped one [default: voice]
+    /// Checkpoint, the folder of a run, or `voice`, `music` or `text`, which always mean the shipped one: a file of that
+    /// name is `./voice` [default: voice]
     #[arg(short, long, value_name = "MODEL")]
     model: Option<PathBuf>,
     /// Type of the weights in memory: f32, f16 or i8 [default: the file's own]
@@ -122,7 +123,7 @@ impl ModelArgs {
 pub fn read_checkpoint(path: Option<&Path>) -> Result<(Checkpoint, PathBuf)> {
     let path = path.unwrap_or(Path::new(VOICE));
     match path.to_str() {
-        Some(name @ (VOICE | TEXT)) if !path.exists() && shipped::model(name).is_none() => {
+        Some(name) if shipped::is_model_name(name) && shipped::model(name).is_none() => {
             usage!("this program was built without its model `{name}`; pass a checkpoint with -m MODEL")
         }
         _ => lookup::checkpoint(path),
@@ -132,10 +133,11 @@ pub fn read_checkpoint(path: Option<&Path>) -> Result<(Checkpoint, PathBuf)> {
 /// Speaker and track.
 #[derive(Debug, Args)]
 pub struct ConditionArgs {
-    /// Condition file, or the name of a shipped one: the speaker, and the track if it holds one
+    /// Condition file, or the name of a shipped one: the speaker, and the track if it holds one. A shipped name always
+    /// means the shipped one: a file of that name is `./NAME`
     #[arg(short, long, value_name = "C.bin")]
     pub condition: Option<PathBuf>,
-    /// Condition file, or the name of a shipped one, whose track is used
+    /// Condition file, or the name of a shipped one, whose track is used; a file of a shipped name is `./NAME`
     #[arg(short, long, value_name = "T.bin")]
     pub track: Option<PathBuf>,
 }

@@ -2,15 +2,15 @@
 
 use super::args::IsaArgs;
 use super::{output, usage};
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use serde::Serialize;
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use wavesynth::bench::plot;
 use wavesynth::progress::Progress;
-use wavesynth::text::TextModel;
 use wavesynth::text::compare::{CompareRow, Exposure, exposure, row};
+use wavesynth::text::{self, TextModel};
 use wavesynth_models::in_file::AtPath;
 use wavesynth_models::loaded::Loaded;
 
@@ -59,13 +59,13 @@ pub fn run(args: Args) -> Result<()> {
             .with_context(|| path.display().to_string())
     };
     let name = args.text.display().to_string();
-    let text = std::fs::read(&args.text).with_context(|| name.clone())?;
-    ensure!(!text.is_empty(), "{name}: the file is empty");
+    let text = text::read(&args.text)?;
     let judge = args.judge.as_ref().map(open).transpose()?;
     let mut report = Report { text_symbols: 0, rows: Vec::new(), exposure: Vec::new() };
     let bar = Progress::new(args.models.len() as u64, "comparing {wide_bar} {pos}/{len} models");
     for path in &args.models {
         let model = open(path)?;
+        model.model.check_room(rayon::current_num_threads())?;
         let symbols = model.tokenizer.encode(&text, &name)?;
         let called = title(path);
         if let Some(judge) = &judge {

@@ -130,7 +130,7 @@ fn copy(
         seed: args.policy.seed(),
         post_filter: args.policy.post_filter(),
     };
-    let copy = copy_synthesis::copy(voice, speaker.clone().overlaid(track), &drawing);
+    let copy = copy_synthesis::copy(voice, speaker.clone().overlaid(track), &drawing)?;
     if let Some(dir) = &args.output {
         let to = dir.join(path.with_extension("wav").file_name().unwrap_or_default());
         let mut sink: Box<dyn Sink> =

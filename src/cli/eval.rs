@@ -5,7 +5,7 @@ mod text;
 
 use super::args::{ConditionArgs, ModelArgs};
 use super::{npy, output, usage};
-use anyhow::Result;
+use anyhow::{Result, bail};
 use rayon::prelude::*;
 use serde::Serialize;
 use std::f64::consts::LN_2;
@@ -16,6 +16,7 @@ use wavesynth::synth::{Conditioning, Forced, without_denormals};
 use wavesynth::voice::Voice;
 use wavesynth_audio::features::{Extractor, SpeakerStats};
 use wavesynth_audio::{pcm, wav};
+use wavesynth_models::ar::NotFinite;
 use wavesynth_models::in_file::AtPath;
 
 /// Exact nats and bits per symbol of recordings under a voice, of texts under a text model, of rows under a series model
@@ -92,6 +93,7 @@ pub fn run(args: Args) -> Result<()> {
             args.inputs.len()
         );
     }
+    voice.model.check_room(rayon::current_num_threads().min(args.inputs.len()))?;
     let stats = args.condition.condition()?.and_then(|c| c.stats);
     let bar = Progress::new(args.inputs.len() as u64, "{wide_bar} {pos}/{len} inputs");
     let nats: Vec<Vec<f32>> = args
@@ -137,7 +139,15 @@ fn score(
     };
     let mut forced = Forced::new(voice, conditioning.unconverted());
     let codes = pcm::encode_signal(&pcm, voice.section.preemphasis, voice.encoding);
-    Ok(codes.into_iter().map(|x| forced.score(x)).collect())
+    finite(codes.into_iter().map(|x| forced.score(x)).collect(), path)
+}
+
+/// The `nats` of an input's symbols, which are numbers.
+fn finite(nats: Vec<f32>, path: &Path) -> Result<Vec<f32>> {
+    match nats.iter().position(|n| !n.is_finite()) {
+        Some(at) => bail!("{}: {} nats for symbol {at}: {NotFinite}", path.display(), nats[at]),
+        None => Ok(nats),
+    }
 }
 
 fn table(report: &Report) -> String {

@@ -200,6 +200,7 @@ fn pump(synth: &mut Synth, sink: &mut dyn Sink, mut shown: impl FnMut(&Synth)) -
     loop {
         let ready = synth.ready(BLOCK);
         let n = without_denormals(|| synth.fill(&mut block[..ready]));
+        synth.check_finite()?;
         sink.write(&block[..n])?;
         if n < ready {
             return Ok(());

@@ -4,13 +4,14 @@ mod series;
 
 use super::args::{self, ModelArgs, SamplingArgs};
 use super::usage;
-use anyhow::{Context, Result};
-use std::io::{self, IsTerminal, Read, Write};
+use anyhow::{Context, Result, ensure};
+use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
 use wavesynth::series::{SeriesModel, is_series};
 use wavesynth::synth::without_denormals;
 use wavesynth::text::{TextModel, Utf8Stream};
-use wavesynth_models::ar::Uniforms;
+use wavesynth_models::ar::{NotFinite, Uniforms};
+use wavesynth_models::in_file::{self, MOST_OF_PIPE};
 
 /// Write text on from a prompt, symbol by symbol, or draw sequences by a series model
 #[derive(Debug, clap::Args)]
@@ -60,11 +61,7 @@ pub fn run(args: Args) -> Result<()> {
     let TextModel { model, tokenizer } =
         TextModel::from_loaded(model).with_context(|| path.display().to_string())?;
     let prompt = match args.prompt.as_str() {
-        "-" => {
-            let mut bytes = Vec::new();
-            io::stdin().lock().read_to_end(&mut bytes).context("the prompt on stdin")?;
-            bytes
-        }
+        "-" => in_file::read_from(io::stdin().lock(), MOST_OF_PIPE).context("the prompt on stdin")?,
         text => text.as_bytes().to_vec(),
     };
     let symbols = tokenizer.encode(&prompt, "the prompt")?;
@@ -96,6 +93,7 @@ pub fn run(args: Args) -> Result<()> {
         let mut uniforms = Uniforms::new(args.sampling.seed);
         for _ in 0..args.length.unwrap_or(500) {
             let bytes = tokenizer.bytes(stream.next(uniforms.next_uniform()));
+            ensure!(stream.is_finite(), "{}: {NotFinite}", path.display());
             write(bytes, &text.push(bytes))?;
         }
         write(&[], &text.finish())

@@ -133,6 +133,14 @@ impl Ensemble {
         }
     }
 
+    /// Whether all samples of stream `at` came from finite numbers.
+    ///
+    /// # Real-time
+    /// Yes.
+    pub fn is_finite(&self, at: usize) -> bool {
+        self.streams.is_finite(at)
+    }
+
     /// What brings the frames of stream `at` in place of its conditioning's track.
     pub(super) fn front(&mut self, at: usize) -> Option<&mut (dyn FrameSource + 'static)> {
         self.lines[at].as_mut()?.front()

@@ -1,5 +1,7 @@
 //! Tokenisers: text to symbols and back. The vocabulary travels in the checkpoint's section `text`.
 
+#[cfg(feature = "bpe")]
+use super::bpe::{self, Bpe};
 use anyhow::{Context, Result, anyhow, ensure};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeSet, HashMap};
@@ -48,7 +50,7 @@ enum Coder {
     Chars(HashMap<char, Symbol>),
     Bytes,
     #[cfg(feature = "bpe")]
-    Bpe(Box<tokenizers::Tokenizer>),
+    Bpe(Box<Bpe>),
 }
 
 /// Symbols must fit [`Symbol`] and a config's `classes`.
@@ -63,11 +65,14 @@ impl Tokenizer {
     pub fn learn(kind: TokenizerKind, text: &[u8], training: usize, name: &str) -> Result<Self> {
         match kind {
             TokenizerKind::Chars => {
-                let all: BTreeSet<char> = utf8(text, name)?.chars().collect();
+                let all: BTreeSet<char> = utf8(without_mark(text), name)?.chars().collect();
                 Self::of_characters(all.into_iter().collect()).with_context(|| name.to_string())
             }
             TokenizerKind::Bytes => Ok(Self::of_bytes()),
-            TokenizerKind::Bpe(symbols) => bpe::learn(symbols, &utf8(text, name)?[..training]),
+            TokenizerKind::Bpe(symbols) => {
+                let training = &utf8(text, name)?[..training];
+                Self::of_pairs(&bpe::learn(symbols, training.trim_start_matches('\u{feff}'))?)
+            }
         }
     }
 
@@ -82,6 +87,17 @@ impl Tokenizer {
 
     fn of_bytes() -> Self {
         Self { coder: Coder::Bytes, bytes: (0..=u8::MAX).map(|b| vec![b]).collect() }
+    }
+
+    #[cfg(feature = "bpe")]
+    fn of_pairs(vocabulary: &serde_json::Value) -> Result<Self> {
+        let (pairs, bytes) = Bpe::from_json(vocabulary)?;
+        Ok(Self { coder: Coder::Bpe(Box::new(pairs)), bytes })
+    }
+
+    #[cfg(not(feature = "bpe"))]
+    fn of_pairs(_: &serde_json::Value) -> Result<Self> {
+        bpe::learn(0, "").map(|_| Self::of_bytes())
     }
 
     /// The tokeniser that a header holds; `path` is used in errors only.
@@ -101,7 +117,7 @@ impl Tokenizer {
                 Self::of_characters(vocabulary.chars().collect()).with_context(at)
             }
             Section::Bytes {} => Ok(Self::of_bytes()),
-            Section::Bpe { vocabulary } => bpe::from_json(&vocabulary).with_context(at),
+            Section::Bpe { vocabulary } => Self::of_pairs(&vocabulary).with_context(at),
         }
     }
 
@@ -117,7 +133,7 @@ impl Tokenizer {
             }
             Coder::Bytes => Section::Bytes {},
             #[cfg(feature = "bpe")]
-            Coder::Bpe(library) => Section::Bpe { vocabulary: serde_json::to_value(library)? },
+            Coder::Bpe(pairs) => Section::Bpe { vocabulary: pairs.json().clone() },
         };
         Ok(serde_json::to_value(section)?)
     }
@@ -150,9 +166,12 @@ impl Tokenizer {
 
     /// The symbols of `text`; `name` says in errors what the text is.
     ///
+    /// A byte order mark at its beginning is no symbol.
+    ///
     /// # Errors
     /// A character outside the vocabulary, or no UTF-8 where it must be.
     pub fn encode(&self, text: &[u8], name: &str) -> Result<Vec<Symbol>> {
+        let text = without_mark(text);
         match &self.coder {
             Coder::Bytes => Ok(text.iter().map(|&b| b.into()).collect()),
             Coder::Chars(codes) => {
@@ -171,7 +190,7 @@ impl Tokenizer {
                 text.char_indices().map(code).collect()
             }
             #[cfg(feature = "bpe")]
-            Coder::Bpe(library) => bpe::encode(library, utf8(text, name)?),
+            Coder::Bpe(pairs) => Ok(pairs.encode(utf8(text, name)?)),
         }
     }
 
@@ -181,6 +200,11 @@ impl Tokenizer {
         let more = if self.classes() > 100 { " …" } else { "" };
         format!("{all:?}{more}")
     }
+}
+
+/// `text` without the UTF-8 byte order mark that some editors put in front.
+pub fn without_mark(text: &[u8]) -> &[u8] {
+    text.strip_prefix("\u{feff}".as_bytes()).unwrap_or(text)
 }
 
 /// `text` as UTF-8.
@@ -201,81 +225,17 @@ fn place(text: &str) -> (usize, usize) {
     (line, text.rsplit('\n').next().unwrap_or("").chars().count() + 1)
 }
 
-#[cfg(feature = "bpe")]
-mod bpe {
-    //! Byte-pair encoding by the library `tokenizers`.
-
-    use super::*;
-    use tokenizers::models::bpe::{BPE, BpeTrainer};
-    use tokenizers::pre_tokenizers::byte_level::ByteLevel;
-    use tokenizers::{
-        DecoderWrapper, NormalizerWrapper, PostProcessorWrapper, PreTokenizerWrapper, TokenizerImpl,
-    };
-
-    /// The library's tokeniser while it learns.
-    type Learner =
-        TokenizerImpl<BPE, NormalizerWrapper, PreTokenizerWrapper, PostProcessorWrapper, DecoderWrapper>;
-
-    pub fn learn(symbols: usize, text: &str) -> Result<Tokenizer> {
-        let library = |e: tokenizers::Error| anyhow!("byte-pair encoding: {e}");
-        ensure!((257..=MOST).contains(&symbols), "text.tokenizer: bpe is {symbols}, wanted 257 to {MOST}");
-        let mut trainer = BpeTrainer::builder()
-            .show_progress(false)
-            .vocab_size(symbols)
-            .min_frequency(2)
-            .initial_alphabet(ByteLevel::alphabet().into_iter().collect())
-            .build();
-        let mut learner = Learner::new(BPE::default());
-        learner.with_pre_tokenizer(Some(ByteLevel::new(false, false, true)));
-        learner.with_decoder(Some(ByteLevel::new(false, false, true)));
-        learner.train(&mut trainer, text.split_inclusive('\n')).map_err(library)?;
-        from_json(&serde_json::to_value(&learner)?)
-    }
-
-    pub fn from_json(json: &serde_json::Value) -> Result<Tokenizer> {
-        let library: tokenizers::Tokenizer = serde_json::from_value(json.clone())?;
-        let classes = library.get_vocab_size(true);
-        ensure!((2..=MOST).contains(&classes), "{classes} symbols, wanted 2 to {MOST}");
-        let letters: HashMap<char, u8> = alphabet();
-        let bytes = (0..classes as u32).map(|id| {
-            let token = library.id_to_token(id).with_context(|| format!("no token has the number {id}"))?;
-            let byte =
-                |c| letters.get(&c).copied().with_context(|| format!("token {token:?} is not byte-level"));
-            token.chars().map(byte).collect()
-        });
-        let bytes = bytes.collect::<Result<_>>()?;
-        Ok(Tokenizer { coder: Coder::Bpe(Box::new(library)), bytes })
-    }
-
-    pub fn encode(library: &tokenizers::Tokenizer, text: &str) -> Result<Vec<Symbol>> {
-        let coded = library.encode_fast(text, false).map_err(|e| anyhow!("byte-pair encoding: {e}"))?;
-        Ok(coded.get_ids().iter().map(|&id| id as Symbol).collect())
-    }
-
-    /// The byte that each letter of a byte-level vocabulary stands for: printable Latin-1 for itself, the other bytes,
-    /// in order, from U+0100 on (Radford et al. 2019, `bytes_to_unicode`).
-    fn alphabet() -> HashMap<char, u8> {
-        let printable = |b: &u8| matches!(b, b'!'..=b'~' | 0xA1..=0xAC | 0xAE..=0xFF);
-        let others = (0..=u8::MAX).filter(|b| !printable(b));
-        let shifted = (0x100u32..).filter_map(char::from_u32).zip(others);
-        (0..=u8::MAX).filter(printable).map(|b| (char::from(b), b)).chain(shifted).collect()
-    }
-}
-
 #[cfg(not(feature = "bpe"))]
 mod bpe {
-    //! Stands in where the library is left out.
+    //! Stands in where byte-pair encoding is left out.
 
-    use super::*;
+    use anyhow::{Result, bail};
+    use serde_json::Value;
 
-    pub fn learn(_: usize, _: &str) -> Result<Tokenizer> {
-        anyhow::bail!(
+    pub fn learn(_: usize, _: &str) -> Result<Value> {
+        bail!(
             "byte-pair encoding: this program was built without the feature `bpe`; build it with --features bpe"
         )
-    }
-
-    pub fn from_json(_: &serde_json::Value) -> Result<Tokenizer> {
-        learn(0, "")
     }
 }
 
@@ -309,7 +269,7 @@ mod tests {
         assert_eq!(bytes.encode(b"\xff\x00", "t").unwrap(), [255, 0]);
     }
 
-    #[cfg(feature = "bpe")]
+    #[cfg(feature = "train")]
     #[test]
     fn pairs_are_fewer_and_learned_the_same_every_time() {
         let pairs = round_trip(TokenizerKind::Bpe(264));
@@ -319,6 +279,16 @@ mod tests {
         assert_eq!(again.to_json().unwrap(), pairs.to_json().unwrap());
         // Any byte has a symbol of its own, whatever the text was.
         assert_eq!(pairs.encode("zß".as_bytes(), "t").unwrap().len(), 3);
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_no_symbol() {
+        for kind in [TokenizerKind::Chars, TokenizerKind::Bytes] {
+            let tokenizer = round_trip(kind);
+            let marked = ["\u{feff}", TEXT].concat();
+            let plain = tokenizer.encode(TEXT.as_bytes(), "t").unwrap();
+            assert_eq!(tokenizer.encode(marked.as_bytes(), "t").unwrap(), plain, "{kind:?}");
+        }
     }
 
     #[test]

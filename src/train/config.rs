@@ -11,7 +11,7 @@ use check::{parse_toml, range, read_text};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use wavesynth_audio::features;
-use wavesynth_audio::pcm::Encoding;
+use wavesynth_audio::pcm::{Encoding, MAX_COEFFICIENT};
 use wavesynth_models::family::{FamilyConfig, Given, GivenCondition, ModelKeys};
 use wavesynth_models::likelihood::{LikelihoodConfig, LogisticMixture};
 pub use wavesynth_models::objective::Engine;
@@ -289,7 +289,7 @@ impl RunFile {
         range("corpus.min_seconds", c.min_seconds, 0.0, 60.0)?;
         range("corpus.balance", c.balance, 0.0, 1.0)?;
         range("audio.sample_rate", f64::from(self.audio.sample_rate), 1000.0, 384_000.0)?;
-        range("audio.preemphasis", f64::from(self.audio.preemphasis), 0.0, 0.99)?;
+        range("audio.preemphasis", f64::from(self.audio.preemphasis), 0.0, f64::from(MAX_COEFFICIENT))?;
         t.validate()?;
         // The speakers are not counted yet; one stands for them.
         let network = self.network(1)?;

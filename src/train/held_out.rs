@@ -176,6 +176,12 @@ impl HeldOutNats {
     /// They differ.
     pub fn check(self) -> Result<Self> {
         ensure!(
+            self.engine.is_finite() && self.trainer.is_finite(),
+            "the engine reads {} nats, the trainer {}: the training diverged, or what it began with is damaged",
+            self.engine,
+            self.trainer
+        );
+        ensure!(
             (self.engine - self.trainer).abs() <= TOLERANCE,
             "the engine reads {:.5} nats where the trainer reads {:.5}: they must agree to {TOLERANCE}; this is a \
              bug of the program, please report it with the run file",

@@ -87,12 +87,20 @@ impl<'a> RunSetup<'a> {
             Run::Series(run) => Box::new(SeriesSource::open(run, ranks)?),
         };
         let train = run.train();
+        let len = source.config().layout().len();
+        let vectors = memory::VECTORS * 4 * len;
+        wavesynth_models::memory::check(format!("training {len} parameters"), vectors as u64)?;
         let learns = |name: &str| train.learns(name);
         let objective = objective(source.config(), train.engine, device, run.dropout(), &learns)?;
         let windows = run.train().windows();
         let mut setup = Self { ranks, run, source, objective, windows, text, out };
-        if let Some(max) = setup.train().max_memory {
-            setup.windows = memory::largest_batch(max, windows, |n| setup.forecast(n))?;
+        match setup.train().max_memory {
+            Some(max) => setup.windows = memory::largest_batch(max, windows, |n| setup.forecast(n))?,
+            None => {
+                let forecast = setup.forecast(windows);
+                let step = (forecast.total() - forecast.corpus) as u64;
+                wavesynth_models::memory::check(format!("training with steps of {windows} windows"), step)?;
+            }
         }
         Ok(setup)
     }

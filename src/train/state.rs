@@ -199,7 +199,7 @@ impl TrainingState {
             );
             Ok(t.data)
         };
-        Ok(Self {
+        let state = Self {
             step: section.step,
             steps: section.steps,
             windows: section.windows,
@@ -212,6 +212,13 @@ impl TrainingState {
             moments: Moments { m: take("adam.m")?, v: take("adam.v")? },
             ema: take("ema")?,
             carry,
-        })
+        };
+        let carried = state.carry.iter().flatten().all(|x| x.is_finite());
+        ensure!(
+            state.is_finite() && carried && state.moments.v.iter().all(|v| *v >= 0.0),
+            "{}: holds values that no run has: damaged; begin anew in another train.out",
+            path.display()
+        );
+        Ok(state)
     }
 }

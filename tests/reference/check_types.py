@@ -18,6 +18,8 @@ ROWS = 300
 def check_conversion(session, name, model, path, kind, dtype):
     """The values that `convert` stores."""
     session.run("convert", "-m", path, "--dtype", dtype, "-o", "small.safetensors")
+    meta, _ = checkpoint.read_safetensors(session.path("small.safetensors"))
+    report(f"{dtype} of {name}, no checksum", "wavesynth.checksum" not in meta, 0)
     theirs, mine = Checkpoint.read(session.path("small.safetensors")), checkpoint.smaller(model, kind)
     same = lambda a, b: a.dtype == b.dtype and a.shape == b.shape
     other = mine.tensors.keys() ^ theirs.tensors.keys()

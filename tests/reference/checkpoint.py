@@ -3,6 +3,7 @@
 import json
 import re
 import struct
+import zlib
 
 import numpy as np
 
@@ -22,7 +23,14 @@ def read_safetensors(path):
     for name, entry in header.items():
         a, b = entry["data_offsets"]
         tensors[name] = np.frombuffer(data[8 + size + a : 8 + size + b], TYPES[entry["dtype"]]).reshape(entry["shape"])
+    if "wavesynth.checksum" in meta:
+        assert json.loads(meta["wavesynth.checksum"]) == checksum(meta["wavesynth"], data[8 + size :]), path
     return meta, tensors
+
+
+def checksum(header, data):
+    """What a checkpoint says of its content: the header's text, and the bytes of all tensors."""
+    return {"bytes": len(data), "crc32": zlib.crc32(header.encode() + data)}
 
 
 def write_safetensors(path, meta, tensors):
@@ -31,6 +39,8 @@ def write_safetensors(path, meta, tensors):
         kind = {"e": "F16", "b": "I8"}.get(np.asarray(value).dtype.char, "F32")
         at, data = len(data), data + np.ascontiguousarray(value, TYPES[kind]).tobytes()
         header[name] = {"dtype": kind, "shape": list(np.shape(value)), "data_offsets": [at, len(data)]}
+    if "wavesynth" in meta:
+        meta["wavesynth.checksum"] = json.dumps(checksum(meta["wavesynth"], data))
     text = json.dumps(header).encode()
     text += b" " * (-len(text) % 8)
     with open(path, "wb") as f:

@@ -70,6 +70,8 @@ pub struct Sampler {
     /// Σ w of each block.
     masses: Vec<f64>,
     order: Vec<Symbol>,
+    /// Whether the largest logit was a finite number in every draw.
+    finite: bool,
 }
 
 impl Sampler {
@@ -84,7 +86,26 @@ impl Sampler {
             weights: vec![0.0; blocks * BLOCK],
             masses: vec![0.0; blocks],
             order: (0..classes).map(|i| i as Symbol).collect(),
+            finite: true,
         }
+    }
+
+    /// Whether every draw was from finite logits: at least the largest was.
+    ///
+    /// # Real-time
+    /// Yes.
+    pub(crate) fn is_finite(&self) -> bool {
+        self.finite
+    }
+
+    /// Remembers that a draw was from parameters that are no numbers.
+    pub(crate) fn set_not_finite(&mut self) {
+        self.finite = false;
+    }
+
+    /// Forgets what was drawn.
+    pub(crate) fn reset(&mut self) {
+        self.finite = true;
     }
 
     /// What divides the logits.
@@ -119,6 +140,8 @@ impl Sampler {
         let Sampling { temperature, top_k, top_p, .. } = self.sampling;
         let logits = &logits[..self.classes];
         let max = self.isa.run(Largest(logits));
+        // Overflow in a network ends in an infinite logit, or leaves no number at all.
+        self.finite &= max.is_finite();
         if temperature == 0.0 {
             return first(logits, max);
         }
@@ -324,7 +347,12 @@ mod tests {
         s.set(Sampling { temperature: 1e-30, ..Default::default() });
         assert_eq!(s.pick(&LOGITS, 0.0), 1);
         s.set(Sampling::default());
-        assert_eq!(s.pick(&[f32::NAN; 6], 0.5), 0);
+        assert!(s.is_finite());
+        for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+            assert_eq!(s.pick(&[bad; 6], 0.5), 0);
+            assert!(!s.is_finite());
+            s.reset();
+        }
         assert!(s.pick(&LOGITS, 1.0 - f32::EPSILON / 2.0) < 6);
     }
 

@@ -72,12 +72,14 @@ impl<M: Model + 'static> Generator for Stream<M> {
 
     fn reset(&mut self) {
         self.model.reset(&mut self.state);
+        self.sampler.reset();
         self.last.symbol = self.model.start();
         self.last.vector.fill(0.0);
     }
 
     fn reset_after(&mut self, x: Value) {
         self.model.reset(&mut self.state);
+        self.sampler.reset();
         self.last.set(x);
     }
 
@@ -99,6 +101,7 @@ impl<M: Model + 'static> Generator for Stream<M> {
 
     fn draw(&mut self, uniforms: &[f32]) -> Value<'_> {
         let params = self.model.step(&mut self.state, self.last.get());
+        self.likelihood.watch(params, &mut self.sampler);
         let drawn = self.likelihood.get().draw(params, &mut self.sampler, uniforms, &mut self.last.vector);
         if let Value::Symbol(x) = drawn {
             self.last.symbol = x;
@@ -116,6 +119,10 @@ impl<M: Model + 'static> Generator for Stream<M> {
     fn parameters(&mut self, x: Value, out: &mut [f32]) {
         out.copy_from_slice(self.model.step(&mut self.state, self.last.get()));
         self.last.set(x);
+    }
+
+    fn is_finite(&self) -> bool {
+        self.sampler.is_finite()
     }
 
     fn fork(&self) -> Box<dyn Generator> {

@@ -76,6 +76,7 @@ impl<M: Model> Generators for Streams<M> {
     fn start(&mut self, stream: usize) {
         let at = self.place_of[stream];
         self.model.reset(&mut self.states[at]);
+        self.samplers[at].reset();
         self.last[at] = self.model.start();
         if at >= self.running {
             self.swap(at, self.running);
@@ -107,6 +108,10 @@ impl<M: Model> Generators for Streams<M> {
         self.samplers[self.place_of[stream]].set(sampling);
     }
 
+    fn is_finite(&self, stream: usize) -> bool {
+        self.samplers[self.place_of[stream]].is_finite()
+    }
+
     fn next(&mut self, uniforms: &[f32], symbols: &mut [Symbol]) {
         let n = self.running;
         if n == 0 {
@@ -118,6 +123,7 @@ impl<M: Model> Generators for Streams<M> {
         let rows = rows.chunks_exact(rows.len() / n);
         for (((row, last), sampler), &stream) in rows.zip(last).zip(samplers).zip(&*stream_at) {
             let uniform = &uniforms[stream..=stream];
+            self.likelihood.watch(&row[..params], sampler);
             *last = self.likelihood.get().draw(&row[..params], sampler, uniform, &mut []).symbol();
             symbols[stream] = *last;
         }

@@ -47,6 +47,7 @@
 //! et al. 2020, arXiv:2008.04574, bunch the samples of an LPCNet in this way.
 
 use crate::config::{ConfigError, is_zero, range};
+use crate::kernels::panel::BLOCK;
 use crate::likelihood::{Input, LikelihoodConfig};
 use crate::weights::{Dtype, Init, TensorSpec};
 use serde::{Deserialize, Serialize};
@@ -75,6 +76,12 @@ mod widen;
 pub use cross_speaker::half_way;
 pub use family::Keys;
 pub use packed::WaveNet;
+
+/// Most layers.
+const MOST_LAYERS: usize = 1024;
+
+/// The same for errors.
+const LAYERS: &str = "1 to 1024 layers";
 
 /// Every size that the equations above leave open.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -221,7 +228,7 @@ impl Config {
         range("skip_channels", self.skip_channels, 1, 4096, WIDTH)?;
         range("head_channels", self.head_channels, 1, 4096, WIDTH)?;
         range("kernel_size", self.kernel_size, 1, 64, "a number from 1 to 64")?;
-        range("dilations", self.dilations.len(), 1, 1024, "1 to 1024 layers")?;
+        range("dilations", self.dilations.len(), 1, MOST_LAYERS, LAYERS)?;
         for &d in &self.dilations {
             range("dilations", d, 1, 1 << 20, "dilations from 1 to 1048576")?;
         }
@@ -291,6 +298,14 @@ impl Config {
         trunk.div_ceil(self.bunch) + head
     }
 
+    /// The smallest type of the skip weights. Beyond a block of codes the layers' padding, which is the instruction set's,
+    /// would decide which of them are rounded together.
+    fn smallest_skip(&self) -> Dtype {
+        let padded = self.gate_channels.next_multiple_of(16);
+        let whole = padded == self.gate_channels || padded * self.dilations.len() <= BLOCK;
+        if whole { Dtype::I8 } else { Dtype::F16 }
+    }
+
     /// Every tensor, in the order in which the trainer lays them out. What is read at every sample can be i8; the
     /// tables of rows and what is read once a frame f16; vectors are always f32.
     pub fn table(&self) -> Vec<TensorSpec> {
@@ -340,7 +355,7 @@ impl Config {
                 table.push(spec(names::residual_bias(l), F32, &[r], Init::Zeros));
             }
             // The engine multiplies the gated outputs of all layers at once.
-            let skip = spec(names::skip(l), I8, &[d, s], Init::fan_in(d * layers, 2.0));
+            let skip = spec(names::skip(l), self.smallest_skip(), &[d, s], Init::fan_in(d * layers, 2.0));
             table.push(skip.scaled_with("skip"));
         }
         table.push(spec(names::SKIP_BIAS.into(), F32, &[s], Init::Zeros));

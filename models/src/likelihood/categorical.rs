@@ -51,7 +51,8 @@ impl Likelihood for Categorical {
         let logits = &params[..self.classes];
         let max = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
         let sum: f64 = logits.iter().map(|&l| f64::from((l - max).exp())).sum();
-        (f64::from(max) + sum.ln() - f64::from(logits[usize::from(x.symbol())])) as f32
+        // In this order nothing cancels, however large the logits are.
+        (f64::from(max) - f64::from(logits[usize::from(x.symbol())]) + sum.ln()) as f32
     }
 
     fn draw<'a>(

@@ -32,12 +32,21 @@ impl LogSum {
     }
 }
 
+/// What is taken off all logits, which changes no probability: 0 but for logits so large that their sums would lose the
+/// differences between them.
+fn shift(logits: &[f32]) -> f64 {
+    let max = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    if max.abs() > 1e6 { f64::from(max) } else { 0.0 }
+}
+
 /// −ln p(x), `log_p(k)` being ln p_k(x).
 pub fn nll(logits: &[f32], log_p: impl Fn(usize) -> f64) -> f64 {
     let (mut prior, mut joint) = (LogSum::new(), LogSum::new());
+    let shift = shift(logits);
     for (k, &l) in logits.iter().enumerate() {
-        prior.add(f64::from(l));
-        joint.add(f64::from(l) + log_p(k));
+        let l = f64::from(l) - shift;
+        prior.add(l);
+        joint.add(l + log_p(k));
     }
     prior.value() - joint.value()
 }
@@ -47,13 +56,15 @@ pub fn nll(logits: &[f32], log_p: impl Fn(usize) -> f64) -> f64 {
 #[cfg(feature = "train")]
 pub fn loss_and_gradient(logits: &mut [f32], log_p: &mut [f64], scale: f32) -> f64 {
     let (mut prior, mut joint) = (LogSum::new(), LogSum::new());
+    let shift = shift(logits);
     for (&l, &p) in logits.iter().zip(&*log_p) {
-        prior.add(f64::from(l));
-        joint.add(f64::from(l) + p);
+        let l = f64::from(l) - shift;
+        prior.add(l);
+        joint.add(l + p);
     }
     let (prior, joint, scale) = (prior.value(), joint.value(), f64::from(scale));
     for (logit, p) in logits.iter_mut().zip(log_p) {
-        let l = f64::from(*logit);
+        let l = f64::from(*logit) - shift;
         let posterior = math::exp(l + *p - joint);
         *logit = (scale * (math::exp(l - prior) - posterior)) as f32;
         *p = -scale * posterior;

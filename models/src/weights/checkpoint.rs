@@ -1,12 +1,16 @@
 //! The checkpoint: one safetensors file whose header says what the tensors are. Written down in `docs/formats.md`.
 
+use super::container::{CHECKSUM_KEY, Checksum, Head};
+use super::unique_keys::unique_keys;
 use super::{Stored, Tensor, Tensors, nearest_i8};
 use crate::in_file::{AtPath, InFile};
+use crate::memory::MemoryError;
 use half::f16;
-use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use safetensors::tensor::{Dtype, TensorView};
 use serde::{Deserialize, Serialize};
-use std::collections::HashMap;
-use std::io::Write;
+use serde_json::json;
+use std::fs::File;
+use std::io::{Read, Write};
 use std::path::Path;
 
 /// The metadata key that holds [`Header`] as JSON.
@@ -44,6 +48,20 @@ pub enum CheckpointError {
     /// The file system said no.
     #[error("{0}")]
     Io(std::io::Error),
+    /// A file of another length than its head says.
+    #[error("a file of {found} bytes, its head says {wanted}: cut off or damaged")]
+    Size {
+        /// Its bytes, or as many as were read.
+        found: u64,
+        /// As its head says.
+        wanted: u64,
+    },
+    /// Other bytes than were written.
+    #[error("damaged: its content does not match the checksum in its head")]
+    Checksum,
+    /// More memory than a model may take.
+    #[error(transparent)]
+    Memory(#[from] MemoryError),
     /// Not a safetensors file, or cut off.
     #[error("not a safetensors file, or damaged ({0})")]
     Container(String),
@@ -84,8 +102,14 @@ impl Checkpoint {
     /// # Errors
     /// [`CheckpointError`], with the file.
     pub fn read(path: &Path) -> Result<Self, InFile<CheckpointError>> {
-        let bytes = std::fs::read(path).map_err(CheckpointError::Io);
-        bytes.and_then(|bytes| Self::from_bytes(&bytes)).at(path)
+        let read = || {
+            let file = File::open(path).map_err(CheckpointError::Io)?;
+            let metadata = file.metadata().map_err(CheckpointError::Io)?;
+            // A pipe has no length that is known, a folder none that means anything.
+            let len = metadata.is_file().then_some(metadata.len());
+            Self::from_reader(file, len)
+        };
+        read().at(path)
     }
 
     /// Reads a checkpoint from memory.
@@ -93,39 +117,43 @@ impl Checkpoint {
     /// # Errors
     /// As [`Checkpoint::read`].
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, CheckpointError> {
-        let container = |e: safetensors::SafeTensorError| CheckpointError::Container(e.to_string());
-        let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(container)?;
-        let file = SafeTensors::deserialize(bytes).map_err(container)?;
-        let json =
-            metadata.metadata().as_ref().and_then(|m| m.get(HEADER_KEY)).ok_or(CheckpointError::NoHeader)?;
-        let header: Header =
-            serde_json::from_str(json).map_err(|e| CheckpointError::Header(e.to_string()))?;
+        Self::from_reader(bytes, Some(bytes.len() as u64))
+    }
+
+    /// Nothing is read, and no memory taken, beyond what the head says and the limit of memory allows.
+    fn from_reader(mut from: impl Read, len: Option<u64>) -> Result<Self, CheckpointError> {
+        let head = Head::read(&mut from, len)?;
+        let damaged = |e: serde_json::Error| CheckpointError::Header(e.to_string());
+        unique_keys(&head.header).map_err(damaged)?;
+        let header: Header = serde_json::from_str(&head.header).map_err(damaged)?;
         if header.version != VERSION {
             return Err(CheckpointError::Version(header.version));
         }
+        head.check_memory()?;
+        let bytes = head.read_tensors(&mut from)?;
         let mut tensors = Tensors::new();
         let mut codes = Vec::new();
-        for (name, view) in file.iter() {
-            let data = view.data();
+        for (name, info) in head.tensors.tensors() {
+            let data = &bytes[info.data_offsets.0..info.data_offsets.1];
             let halves = || data.chunks_exact(2).map(|b| f16::from_le_bytes([b[0], b[1]]).to_f32()).collect();
-            let (data, stored) = match view.dtype() {
+            let (data, stored) = match info.dtype {
                 Dtype::F32 => (floats(data), Stored::F32),
                 Dtype::F16 => (halves(), Stored::F16),
                 Dtype::I8 => {
-                    codes.push(name);
+                    codes.push(name.clone());
                     (data.iter().map(|&b| f32::from(b as i8)).collect(), Stored::F32)
                 }
                 found => {
                     let found = format!("{found:?}");
-                    return Err(CheckpointError::Dtype { name: name.into(), found });
+                    return Err(CheckpointError::Dtype { name, found });
                 }
             };
-            tensors.insert(name.to_string(), Tensor { stored, ..Tensor::new(view.shape(), data) });
+            tensors.insert(name, Tensor { stored, ..Tensor::new(&info.shape, data) });
         }
         for name in codes {
             let scales = tensors.remove(&format!("{name}{SCALE}"));
-            if let Some(t) = tensors.get_mut(name) {
-                scale(t, scales).map_err(|reason| CheckpointError::I8 { name: name.into(), reason })?;
+            if let Some(t) = tensors.get_mut(&name) {
+                scale(t, scales).map_err(|reason| CheckpointError::I8 { name, reason })?;
             }
         }
         Ok(Self { header, tensors })
@@ -163,8 +191,29 @@ impl Checkpoint {
             })
             .collect();
         let header = serde_json::to_string(&self.header).map_err(safetensors::SafeTensorError::JsonError)?;
-        safetensors::serialize(views?, Some(HashMap::from([(HEADER_KEY.to_string(), header)])))
+        let mut bytes = safetensors::serialize(views?, None)?;
+        insert_metadata(&mut bytes, &header)?;
+        Ok(bytes)
     }
+}
+
+/// Puts the header and a checksum into the head of a file without metadata, always in this order.
+fn insert_metadata(file: &mut Vec<u8>, header: &str) -> Result<(), safetensors::SafeTensorError> {
+    let (length, rest) = file.split_first_chunk::<8>().ok_or(safetensors::SafeTensorError::HeaderTooSmall)?;
+    let (head, tensors) = rest.split_at(u64::from_le_bytes(*length) as usize);
+    let text = std::str::from_utf8(head).map_err(safetensors::SafeTensorError::InvalidHeader)?;
+    let json = |value: &serde_json::Value| serde_json::to_string(value);
+    let checksum = serde_json::to_value(Checksum::of(header, tensors)).and_then(|c| json(&c));
+    let metadata = checksum.and_then(|c| json(&json!({ HEADER_KEY: header, CHECKSUM_KEY: c })));
+    let metadata = metadata.map_err(safetensors::SafeTensorError::JsonError)?;
+    let entries = text.trim_end();
+    let entries = entries.strip_prefix('{').and_then(|e| e.strip_suffix('}')).unwrap_or(entries);
+    let comma = if entries.is_empty() { "" } else { "," };
+    let mut head = format!("{{\"__metadata__\":{metadata}{comma}{entries}}}").into_bytes();
+    head.resize(head.len().next_multiple_of(8), b' ');
+    let old = length.len() + text.len();
+    file.splice(..old, (head.len() as u64).to_le_bytes().into_iter().chain(head));
+    Ok(())
 }
 
 /// Writes `bytes` beside `path`, then moves them into place.

@@ -89,7 +89,7 @@ pub fn dtype(tensors: &Tensors) -> Dtype {
 }
 
 /// Stores `tensors` as `dtype`, or as the smallest type that `table` allows each if that is wider. Those of the type
-/// already stay as they are, so doing it twice is doing it once. To a wider type no value changes; to f16 each goes to
+/// already stay as they are, so doing it twice is doing it once. To f32 no value changes; to f16 each goes to
 /// the nearest, halves to even; to i8 to the nearest multiple of its output channel's largest magnitude / 127.
 ///
 /// # Errors

@@ -7,7 +7,7 @@ use wavesynth_models::ar::{Sampling, Uniforms};
 use wavesynth_models::in_file::AtPath;
 use wavesynth_models::kernels::Isa;
 use wavesynth_models::loaded::{Loaded, quantise};
-use wavesynth_models::weights::{Checkpoint, Dtype, Header, Stored};
+use wavesynth_models::weights::{CHECKSUM_KEY, Checkpoint, Dtype, Header, Stored};
 
 fn checkpoint() -> Checkpoint {
     let config = config(5, 7, 3, 9, 11, 2, &[1, 2], 1);
@@ -27,6 +27,13 @@ fn bytes(file: &Checkpoint) -> Vec<u8> {
     let path = dir.path().join("x.safetensors");
     file.write(&path).unwrap();
     std::fs::read(path).unwrap()
+}
+
+/// The same file without its checksum, as earlier versions wrote it.
+fn without_checksum(mut bytes: Vec<u8>) -> Vec<u8> {
+    let at = bytes.windows(CHECKSUM_KEY.len()).position(|w| w == CHECKSUM_KEY.as_bytes()).unwrap();
+    bytes[at] = b'x';
+    bytes
 }
 
 fn load(bytes: &[u8]) -> Result<Loaded, String> {
@@ -109,7 +116,7 @@ fn codes_that_mean_nothing_are_refused() {
     );
     refused_i8(|f| scales(f, "skip.bias", vec![1.0; 3]), "skip.bias is stored as i8, f32 is the smallest");
     // The scales renamed, the same length: no tensor is theirs.
-    let whole = bytes(&quantised(Dtype::I8));
+    let whole = without_checksum(bytes(&quantised(Dtype::I8)));
     let at = whole.windows(19).position(|w| w == b"head.0.weight.scale").unwrap();
     let mut lost = whole.clone();
     lost[at..at + 19].copy_from_slice(b"head.0.weight.stale");
@@ -155,7 +162,7 @@ fn what_differs_from_the_config_is_named() {
 
 #[test]
 fn damage_is_refused_and_never_panics() {
-    let whole = bytes(&checkpoint());
+    let whole = without_checksum(bytes(&checkpoint()));
     for n in (0..whole.len()).step_by(7) {
         assert!(load(&whole[..n]).is_err(), "cut to {n} bytes");
     }
@@ -168,6 +175,89 @@ fn damage_is_refused_and_never_panics() {
         let _ = load(&damaged);
     }
     assert!(load(b"RIFF....WAVEfmt ").is_err());
+}
+
+/// Whatever bit of a file flips, it is refused or means the same.
+#[test]
+fn no_flipped_bit_changes_a_model_in_silence() {
+    let config = config(1, 1, 1, 1, 2, 1, &[1], 0);
+    let header = Header {
+        version: 1,
+        family: "wavenet".into(),
+        config: serde_json::to_value(&config).unwrap(),
+        sections: Default::default(),
+    };
+    let file = Checkpoint { header, tensors: random_tensors(&config, 1) };
+    let whole = bytes(&file);
+    let mut noticed = 0;
+    for bit in 0..8 * whole.len() {
+        let mut damaged = whole.clone();
+        damaged[bit / 8] ^= 1 << (bit % 8);
+        match load(&damaged) {
+            Ok(_) => assert_eq!(Checkpoint::from_bytes(&damaged).unwrap(), file, "bit {bit}"),
+            Err(_) => noticed += 1,
+        }
+    }
+    assert!(noticed > 7 * whole.len(), "{noticed} of {}", 8 * whole.len());
+}
+
+#[test]
+fn a_damaged_file_says_what_it_is() {
+    let whole = bytes(&checkpoint());
+    let n = whole.len();
+    let refused = |bytes: &[u8], words: &str| {
+        let message = load(bytes).err().expect("refused");
+        assert!(message.contains(words), "`{message}` does not say `{words}`");
+    };
+    refused(&whole[..n - 1], &format!("a file of {} bytes, its head says {n}: cut off or damaged", n - 1));
+    refused(&[&whole[..], b"\n"].concat(), &format!("a file of {} bytes, its head says {n}", n + 1));
+    let mut flipped = whole.clone();
+    flipped[n - 3] ^= 4;
+    refused(&flipped, "damaged: its content does not match the checksum in its head");
+    let old = Checkpoint::from_bytes(&without_checksum(whole.clone())).unwrap();
+    assert_eq!(old, checkpoint(), "files of earlier versions open");
+    let mut long = whole.clone();
+    long[..8].copy_from_slice(&(1u64 << 40).to_le_bytes());
+    refused(&long, "a head of 1099511627776 bytes, at most 16777216 are read");
+    let twice = |from: &str, to: &str| {
+        let head = u64::from_le_bytes(whole[..8].try_into().unwrap()) as usize;
+        let text = String::from_utf8(whole[8..8 + head].to_vec()).unwrap().replacen(from, to, 1);
+        [&(text.len() as u64).to_le_bytes(), text.as_bytes(), &whole[8 + head..]].concat()
+    };
+    refused(&twice(r#"\"classes\""#, r#"\"classes\":3,\"classes\""#), r#"the key "classes" stands twice"#);
+    refused(&twice(r#""skip.bias""#, r#""skip.bias":{},"skip.bias""#), r#"the key "skip.bias" stands twice"#);
+}
+
+#[test]
+fn a_model_of_more_memory_than_allowed_is_refused_by_its_sizes() {
+    // 11 kB of file, gigabytes of queues.
+    let mut long = config(64, 1, 1, 1, 2, 64, &[1], 0);
+    long.dilations = vec![1 << 17];
+    let file = Checkpoint {
+        header: Header { config: serde_json::to_value(&long).unwrap(), ..checkpoint().header },
+        tensors: random_tensors(&long, 1),
+    };
+    let message = load(&bytes(&file)).err().expect("refused");
+    let words = "would take 2.1 GB of memory, at most 2.0 GB are allowed; --max-memory raises the limit";
+    assert!(message.contains(words), "{message}");
+    // A head alone says how much its tensors would take.
+    let head = format!(
+        "{{\"__metadata__\":{{\"wavesynth\":{}}},\"a\":{{\"dtype\":\"I8\",\"shape\":[{n}],\"data_offsets\":[0,{n}]}}}}",
+        serde_json::to_string(&serde_json::to_string(&file.header).unwrap()).unwrap(),
+        n = 1u64 << 40
+    );
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("sparse.safetensors");
+    let bytes = [&(head.len() as u64).to_le_bytes(), head.as_bytes()].concat();
+    std::fs::write(&path, &bytes).unwrap();
+    std::fs::File::options()
+        .write(true)
+        .open(&path)
+        .unwrap()
+        .set_len((1 << 40) + bytes.len() as u64)
+        .unwrap();
+    let message = Checkpoint::read(&path).unwrap_err().to_string();
+    assert!(message.contains("sparse.safetensors: reading its tensors would take 5497.6 GB"), "{message}");
 }
 
 #[test]

@@ -33,6 +33,26 @@ fn near(got: f32, want: f32, within: f32, what: &str) {
 }
 
 #[test]
+fn large_logits_cancel_nothing() {
+    for scale in [1.0f32, 1e8, 1e20, 1e38] {
+        let nats = |config: &LikelihoodConfig, params: &[f32], x: Value| config.get().nll(params, x);
+        let even = LikelihoodConfig::of(None, 4);
+        near(nats(&even, &[scale; 4], Value::Symbol(2)), 4f32.ln(), 1e-6, "four equal logits");
+        let one = [scale, 0.0, -scale, 0.0];
+        near(
+            nats(&even, &one, Value::Symbol(2)),
+            2.0 * scale + if scale == 1.0 { 0.626 } else { 0.0 },
+            1e-3,
+            "far below",
+        );
+        let mixture = LikelihoodConfig::gaussians(2, 1);
+        let normal = 0.5 * (2.0 * std::f32::consts::PI).ln();
+        let params = [scale, scale, 0.0, 0.0, 0.0, 0.0];
+        near(nats(&mixture, &params, Value::Vector(&[0.0])), normal, 1e-6, "a mixture of two alike");
+    }
+}
+
+#[test]
 fn probabilities_are_the_independent_ones() {
     for name in NAMES {
         let (config, rows) = golden(name);

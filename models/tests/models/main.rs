@@ -11,6 +11,7 @@ mod half_way;
 mod likelihood;
 #[cfg(feature = "train")]
 mod likelihoods;
+mod memory;
 mod ngram;
 mod suite;
 mod wavenet;

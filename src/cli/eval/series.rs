@@ -1,6 +1,6 @@
 //! `wavesynth eval` for a series model: the density of every row.
 
-use super::Args;
+use super::{Args, finite};
 use crate::cli::{npy, output, usage};
 use anyhow::{Context, Result, ensure};
 use serde::Serialize;
@@ -51,7 +51,7 @@ pub fn run(args: &Args, model: Loaded, path: &Path) -> Result<()> {
         let from = all.len();
         for sequence in &mut sequences {
             model.section.normalise(sequence);
-            all.extend(without_denormals(|| model.score(sequence)));
+            all.extend(finite(without_denormals(|| model.score(sequence)), input)?);
         }
         inputs.push(score(Some(input.clone()), &all[from..]));
         bar.inc(1);

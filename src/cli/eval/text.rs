@@ -1,8 +1,8 @@
 //! The exact likelihood of text files, and the surprise of each symbol.
 
-use super::{Args, Report, Score, table};
+use super::{Args, Report, Score, finite, table};
 use crate::cli::{npy, output, usage};
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use crossterm::style::{Color, Stylize};
 use rayon::prelude::*;
 use std::f64::consts::LN_2;
@@ -10,7 +10,7 @@ use std::io::IsTerminal;
 use std::path::Path;
 use wavesynth::progress::Progress;
 use wavesynth::synth::without_denormals;
-use wavesynth::text::{TextModel, Utf8Stream};
+use wavesynth::text::{self, TextModel, Utf8Stream};
 use wavesynth_models::ar::Symbol;
 use wavesynth_models::loaded::Loaded;
 
@@ -30,13 +30,13 @@ pub fn run(args: &Args, model: Loaded, path: &Path) -> Result<()> {
         usage!("--surprise and --json both want stdout; --per-symbol writes the numbers into a file");
     }
     let model = TextModel::from_loaded(model).with_context(|| path.display().to_string())?;
+    model.model.check_room(rayon::current_num_threads().min(args.inputs.len()))?;
     let bar = Progress::new(args.inputs.len() as u64, "{wide_bar} {pos}/{len} inputs");
     let read = |path: &std::path::PathBuf| {
         let name = path.display().to_string();
-        let text = std::fs::read(path).with_context(|| name.clone())?;
-        ensure!(!text.is_empty(), "{name}: the file is empty");
+        let text = text::read(path)?;
         let symbols = model.tokenizer.encode(&text, &name)?;
-        let nats = without_denormals(|| model.score(&symbols));
+        let nats = finite(without_denormals(|| model.score(&symbols)), path)?;
         bar.inc(1);
         Ok(Scored { symbols, nats, bytes: text.len() })
     };

@@ -15,12 +15,17 @@ use wavesynth::ranks::Ranks;
 use wavesynth::synth::{Ensemble, Length, Part, SamplingPolicy, UniformSource, without_denormals};
 use wavesynth::voice::Voice;
 use wavesynth_audio::sink::{FileSink, Format, Sink};
+use wavesynth_models::ar::NotFinite;
+use wavesynth_models::in_file;
 
 /// A first line that names the columns.
 const COLUMNS: [&str; 5] = ["condition", "track", "seed", "output", "seconds"];
 
 /// Streams that a thread renders in lockstep, at most: beyond it, little is gained by reading weights for more at once.
 const STREAMS: usize = 8;
+
+/// Bytes of the longest list that is read, 16 MiB.
+const MOST_LIST: u64 = 1 << 24;
 
 /// One line of a list.
 struct Job {
@@ -73,6 +78,7 @@ pub fn run(args: &Args, path: &Path, ranks: &Ranks) -> Result<()> {
     let crew = Crew { args, voice: &voice, format, jobs: &own, next: AtomicUsize::new(0), bar: &bar };
     let threads = rayon::current_num_threads().min(own.len());
     let streams = own.len().div_ceil(threads.max(1)).min(STREAMS);
+    voice.model.check_room(threads * streams)?;
     let done = (0..threads).into_par_iter().try_for_each(|_| crew.work(streams));
     bar.finish();
     if interrupt::count() > 0 {
@@ -114,7 +120,8 @@ fn share<'a>(mut jobs: Vec<&'a Job>, ranks: &Ranks) -> Vec<&'a Job> {
 
 /// Reads the list at `path` and checks all of it: nothing is rendered for a list with a mistake in its last line.
 fn read(args: &Args, path: &Path, voice: &Voice) -> Result<Vec<Job>> {
-    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let text =
+        in_file::read_text(path, MOST_LIST).with_context(|| format!("cannot read {}", path.display()))?;
     let lines =
         text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty() && !line.starts_with('#'));
     let rows = lines.map(|(i, line)| (i + 1, line.split('\t').map(str::trim).collect::<Vec<_>>()));
@@ -228,8 +235,9 @@ impl Crew<'_> {
                 return Ok(());
             }
             ensemble.fill(BLOCK, &mut blocks, &mut written);
-            for ((sink, block), &n) in sinks.iter_mut().zip(&blocks).zip(&written) {
+            for (at, ((sink, block), &n)) in sinks.iter_mut().zip(&blocks).zip(&written).enumerate() {
                 if let Some(sink) = sink {
+                    ensure!(n == 0 || ensemble.is_finite(at), NotFinite);
                     sink.write(&block[..n])?;
                 }
                 self.bar.inc(n as u64);

@@ -19,8 +19,9 @@ pub fn run(args: &Args, model: &SeriesModel) -> Result<()> {
     let sampling = args.sampling.get(1.0)?;
     let rows = args.length.map_or(model.section.rows, |n| n as usize);
     let mut uniforms = Uniforms::new(args.sampling.seed);
-    let sequences: Vec<Vec<f32>> =
-        without_denormals(|| (0..args.count).map(|_| model.draw(rows, sampling, &mut uniforms)).collect());
+    let sequences: Vec<Vec<f32>> = without_denormals(|| {
+        (0..args.count).map(|_| model.draw(rows, sampling, &mut uniforms)).collect::<Result<_, _>>()
+    })?;
     let dims = model.dims();
     let picture = args.output.as_deref().filter(|o| o.extension().is_some_and(|e| e == "png"));
     if let Some(path) = picture {

@@ -5,6 +5,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::path::Path;
+use wavesynth_models::in_file;
 
 /// Keys that may change between a run and its resumption: none of them moves a weight. The state itself
 /// holds the number of windows of all ranks, which `train.batch` makes up.
@@ -48,12 +49,16 @@ pub fn range(key: &str, found: f64, low: f64, high: f64) -> Result<()> {
     Ok(())
 }
 
+/// Bytes of the longest run file that is read, 1 MiB.
+const MOST_RUN_FILE: u64 = 1 << 20;
+
 /// The text of the run file at `path`.
 ///
 /// # Errors
 /// A file that can't be read.
 pub fn read_text(path: &Path) -> Result<String> {
-    std::fs::read_to_string(path).with_context(|| format!("{}: can't read the run file", path.display()))
+    in_file::read_text(path, MOST_RUN_FILE)
+        .with_context(|| format!("{}: can't read the run file", path.display()))
 }
 
 /// The first key in which two run files differ so much that one can't continue the other, with both values.

@@ -76,7 +76,7 @@ impl Judge<'_> {
                     post_filter: voice.follows_own_recipe(),
                 };
                 let conditioning = self.conditioning(condition, piece)?;
-                let copy = without_denormals(|| copy_synthesis::copy(voice, conditioning, &drawing));
+                let copy = without_denormals(|| copy_synthesis::copy(voice, conditioning, &drawing))?;
                 let copy = copy_synthesis::comparable(voice, &copy)?;
                 Ok(quality::compare(&signal[from.min(signal.len())..], &copy))
             })

@@ -33,8 +33,7 @@ impl TextCorpus {
     /// A file that can't be read, is empty, or is no text that the tokeniser can read.
     pub fn load(text: &Text) -> Result<Self> {
         let name = format!("text.file {}", text.file.display());
-        let bytes = std::fs::read(&text.file).with_context(|| name.clone())?;
-        ensure!(!bytes.is_empty(), "{name}: the file is empty");
+        let bytes = crate::text::read(&text.file).context("text.file")?;
         // Not inside a UTF-8 sequence: 10xxxxxx goes on with a character.
         let mut cut = (bytes.len() as f64 * (1.0 - text.held_out)) as usize;
         while cut < bytes.len() && bytes[cut] & 0xC0 == 0x80 {

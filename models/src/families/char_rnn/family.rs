@@ -4,6 +4,7 @@ use super::{Cell, CharRnn, Config};
 use crate::config::ConfigError;
 use crate::family::{self, Description, Facts, Family, Given, NamedShape, PackError};
 use crate::kernels::Isa;
+use crate::memory::padded;
 #[cfg(feature = "train")]
 use crate::objective::{Learning, Objective, ObjectiveOptions, WindowPast};
 use crate::order::Order;
@@ -40,6 +41,22 @@ impl Family for Config {
 
     fn pack(&self, tensors: &Tensors, isa: Isa) -> Result<CharRnn, PackError> {
         Ok(CharRnn::new(self, tensors, isa)?)
+    }
+
+    fn packed_columns(&self, columns: usize) -> usize {
+        // Each gate is padded.
+        let gates = self.cell.gates();
+        match columns == gates * self.hidden {
+            true => gates * padded(self.hidden) as usize,
+            false => columns.next_multiple_of(32),
+        }
+    }
+
+    fn stream_bytes(&self) -> u64 {
+        let (h, layers) = (padded(self.hidden), self.layers as u64);
+        let likelihood = self.likelihood();
+        let values = padded(likelihood.params()) + padded(likelihood.input().numbers());
+        4 * (2 * layers * h + 2 * self.cell.gates() as u64 * h + values)
     }
 
     fn describe(&self, _: Option<u32>) -> Description {

@@ -34,6 +34,11 @@ impl CacheShape {
     pub fn scores(self) -> usize {
         self.context.next_multiple_of(self.lanes * AT_ONCE)
     }
+
+    /// Values of a [`Cache`].
+    pub fn floats(self) -> usize {
+        self.scores() * self.head + self.context * self.head_padded()
+    }
 }
 
 /// Keys and values of one head.

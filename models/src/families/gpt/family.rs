@@ -1,10 +1,12 @@
 //! What the family says of itself, and its keys in a run file.
 
+use super::attention::CacheShape;
 use super::{Config, Gpt};
 use crate::config::ConfigError;
 use crate::family::{self, Description, Facts, Family, Given, NamedShape, PackError};
 use crate::kernels::Isa;
 use crate::likelihood::LikelihoodConfig;
+use crate::memory::{LANES, padded};
 #[cfg(feature = "train")]
 use crate::objective::{Learning, Objective, ObjectiveOptions, WindowPast};
 use crate::order::Order;
@@ -41,6 +43,23 @@ impl Family for Config {
 
     fn pack(&self, tensors: &Tensors, isa: Isa) -> Result<Gpt, PackError> {
         Ok(Gpt::new(self, tensors, isa)?)
+    }
+
+    fn packed_columns(&self, columns: usize) -> usize {
+        // Each head is padded.
+        match columns == 3 * self.width {
+            true => 3 * self.heads * padded(self.head_width()) as usize,
+            false => columns.next_multiple_of(32),
+        }
+    }
+
+    fn stream_bytes(&self) -> u64 {
+        let (heads, layers) = (self.heads as u64, self.layers as u64);
+        let shape = CacheShape { context: self.context, head: self.head_width(), lanes: LANES };
+        let (w, head) = (padded(self.width), shape.head_padded() as u64);
+        let caches = 2 * layers * heads * (shape.floats() as u64 + 32);
+        let work = 2 * (3 * w + 3 * heads * head + padded(self.mlp_width())) + head + shape.scores() as u64;
+        4 * (caches + work + padded(self.classes))
     }
 
     fn describe(&self, _: Option<u32>) -> Description {

@@ -46,6 +46,10 @@ impl Family for Config {
         Ok(Ngram::new(self, tensors))
     }
 
+    fn stream_bytes(&self) -> u64 {
+        size_of::<Symbol>() as u64 * self.order as u64 + 4 * self.classes as u64
+    }
+
     fn describe(&self, _: Option<u32>) -> Description {
         let lines = vec![
             ("order", self.order.to_string()),

@@ -1,11 +1,13 @@
 //! What the family says of itself, and its keys in a run file.
 
-use super::{ConditionConfig, Config, WaveNet};
+use super::packed::LARGEST_BATCH;
+use super::{ConditionConfig, Config, LAYERS, MOST_LAYERS, WaveNet};
 use crate::condition::{ConditionSpec, EmbeddingSpec, FrameSpec};
-use crate::config::ConfigError;
+use crate::config::{ConfigError, range};
 use crate::family;
 use crate::family::{Description, Facts, Family, Given, NamedShape, PackError};
 use crate::kernels::Isa;
+use crate::memory::padded;
 #[cfg(feature = "train")]
 use crate::objective::{Learning, Objective, ObjectiveOptions, WindowPast};
 use crate::order::Order;
@@ -46,6 +48,25 @@ impl Family for Config {
 
     fn pack(&self, tensors: &Tensors, isa: Isa) -> Result<WaveNet, PackError> {
         Ok(WaveNet::new(self, tensors, isa)?)
+    }
+
+    fn stream_bytes(&self) -> u64 {
+        let (r, d) = (padded(self.residual_channels), padded(self.gate_channels));
+        let (s, a) = (padded(self.skip_channels), padded(self.head_channels));
+        let (k, layers) = (self.kernel_size as u64, self.dilations.len() as u64);
+        let batch = LARGEST_BATCH as u64;
+        // A row of each queue has a scale where its values are codes.
+        let rows = (k - 1) * self.dilations.iter().map(|&d| d as u64).sum::<u64>();
+        let taps = padded(self.kernel_size * self.residual_channels);
+        // Of each layer: the products that are ready, the biases held and announced, the gated outputs.
+        let per_layer = batch * 2 * d + 4 * d + d;
+        let scratch = r + (1 + batch) * taps + 2 * d + s + 2 * a + padded(self.likelihood().params());
+        let codes = (1 + batch) * k * (r + 1);
+        let frame = self.condition.as_ref().map_or(0, |c| {
+            3 * c.len() as u64 + c.networks().map(|(_, width)| padded(width) + padded(c.hidden)).sum::<u64>()
+        });
+        let numbers = padded(self.likelihood().input().numbers()) + self.bunch as u64;
+        4 * (rows * (r + 1) + layers * per_layer + scratch + codes + frame + s + numbers) + 512 * layers
     }
 
     fn describe(&self, sample_rate: Option<u32>) -> Description {
@@ -203,13 +224,17 @@ pub struct Cycle {
 
 impl Dilations {
     /// One number a layer.
-    pub fn get(&self) -> Vec<usize> {
-        match self {
+    ///
+    /// # Errors
+    /// More layers than a network has.
+    pub fn get(&self) -> Result<Vec<usize>, ConfigError> {
+        Ok(match self {
             Self::List(list) => list.clone(),
             Self::Cycle(c) => {
+                range("dilations", c.layers, 1, MOST_LAYERS, LAYERS)?;
                 (0..c.layers).map(|l| 1usize.checked_shl((l % c.cycle.max(1)) as u32).unwrap_or(0)).collect()
             }
-        }
+        })
     }
 }
 
@@ -250,7 +275,7 @@ impl family::Keys for Keys {
             skip_channels: self.skip_channels,
             head_channels: self.head_channels.unwrap_or(self.skip_channels),
             kernel_size: self.kernel_size,
-            dilations: self.dilations.get(),
+            dilations: self.dilations.get()?,
             bunch: self.bunch.unwrap_or(1),
             condition,
             likelihood: given.likelihood,

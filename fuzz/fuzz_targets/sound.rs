@@ -1,0 +1,12 @@
+//! Recordings, of any format that is read.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+
+include!("file.rs");
+
+fuzz_target!(|data: &[u8]| {
+    if let Ok(samples) = wavesynth::audio::wav::read_at(&file(data), 16_000) {
+        assert!(samples.iter().all(|x| x.is_finite()));
+    }
+});

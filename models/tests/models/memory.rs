@@ -1,0 +1,67 @@
+//! The memory that a model takes is known from its sizes: never less than it takes, and not much more.
+
+use crate::common::{bunched, config};
+use wavesynth_models::ar::Sampling;
+use wavesynth_models::families::{char_rnn, gpt};
+use wavesynth_models::family::FamilyConfig;
+use wavesynth_models::kernels::Isa;
+use wavesynth_models::likelihood::{GaussianMixture, LikelihoodConfig};
+use wavesynth_models::loaded::{Loaded, quantise};
+use wavesynth_models::memory::Memory;
+use wavesynth_models::weights::{Checkpoint, Dtype};
+
+fn compare(config: impl Into<FamilyConfig>) {
+    let config: FamilyConfig = config.into();
+    let known = Memory::of(&config);
+    let layout = config.layout();
+    for dtype in Dtype::ALL {
+        for isa in Isa::available() {
+            let tensors = layout.tensors(&layout.init(1));
+            let mut file = Checkpoint { header: config.to_header().unwrap(), tensors };
+            quantise(&mut file, dtype).unwrap();
+            let model = Loaded::from_checkpoint(file, isa).unwrap();
+            let stream = model.generator(Sampling::default());
+            let (weights, state) = (stream.weight_bytes() as u64, stream.state_bytes() as u64);
+            assert!(weights <= known.weights, "{config:?} {dtype}: weights {weights} of {known:?}");
+            assert!(state <= known.stream, "{config:?} {dtype}: state {state} of {known:?}");
+            if dtype == Dtype::F32 && isa.lanes() == 16 {
+                let near = 2 * state + 4096 * (layout.table().len() as u64 + 4);
+                assert!(known.stream <= near, "{config:?}: state {state} of {known:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_memory_of_every_family_is_known_before_it_is_taken() {
+    for cond in 0..5 {
+        compare(config(5, 7, 3, 9, 11, 2, &[1, 2], cond));
+        compare(config(1, 1, 1, 1, 2, 5, &[1, 64, 1000], cond));
+        compare(bunched(config(33, 17, 40, 65, 256, 3, &[1, 2, 4, 8, 512], cond), 3));
+    }
+    let rnn = |cell, hidden, likelihood: Option<LikelihoodConfig>| {
+        let classes = if likelihood.is_some() { 0 } else { 65 };
+        char_rnn::Config { classes, start: 0, cell, hidden, layers: 3, likelihood }
+    };
+    let mixture = LikelihoodConfig::GaussianMixture(GaussianMixture { components: 5, dims: 3 });
+    for cell in [char_rnn::Cell::Lstm, char_rnn::Cell::Gru] {
+        for hidden in [1, 12, 100] {
+            compare(rnn(cell, hidden, None));
+            compare(rnn(cell, hidden, Some(mixture)));
+        }
+    }
+    for (heads, width, context) in [(1, 8, 4), (8, 8, 100), (3, 48, 1000)] {
+        for tied_head in [true, false] {
+            compare(gpt::Config {
+                classes: 65,
+                start: 0,
+                layers: 2,
+                heads,
+                width,
+                context,
+                bias: true,
+                tied_head,
+            });
+        }
+    }
+}
