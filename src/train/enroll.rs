@@ -9,7 +9,7 @@ use super::recording::{Extracted, FrontEnd, Recording, unit_hash};
 use super::window::{Cutter, Pool};
 use crate::progress::Progress;
 use crate::ranks::Ranks;
-use crate::recordings;
+use crate::recordings::{self, Notes};
 use crate::voice::{VoiceSection, wavenet_config};
 use anyhow::{Context, Result, bail, ensure};
 use rayon::prelude::*;
@@ -60,7 +60,8 @@ pub struct Enrolled {
 }
 
 /// Learns the vector of the speaker of `files` for the voice in `checkpoint`; `model` is used in errors only. Runs in
-/// the current rayon pool.
+/// the current rayon pool. What is wrong with the recordings is
+/// said on stderr.
 ///
 /// # Errors
 /// A model without speakers, recordings that can't be read or are too short.
@@ -143,9 +144,13 @@ fn read(
         encoding: Encoding::of_classes(config.likelihood().classes()).unwrap_or(Encoding::MuLaw),
         features: local,
     };
-    let extracted: Result<Vec<Extracted>> =
-        files.par_iter().map_init(Extractor::new, |extractor, path| front.extract(path, extractor)).collect();
+    let notes = Notes::default();
+    let extracted: Result<Vec<Extracted>> = files
+        .par_iter()
+        .map_init(Extractor::new, |extractor, path| front.extract(path, extractor, &notes))
+        .collect();
     let extracted = extracted?;
+    notes.say();
     let stats = local
         .then(|| recordings::statistics(extracted.iter().map(|h| &h.raw), section.common.as_ref()))
         .transpose()?;

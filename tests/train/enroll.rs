@@ -2,7 +2,7 @@
 
 use crate::common::{TestDir, babble, go, write_wav};
 use std::path::PathBuf;
-use wavesynth::recordings;
+use wavesynth::recordings::{self, Notes};
 use wavesynth::train::enroll::{EnrollOptions, enroll};
 use wavesynth::voice::VoiceSection;
 use wavesynth_audio::features::{Extractor, SpeakerStats};
@@ -79,7 +79,7 @@ fn speakers_with_enough_speech_are_aligned() {
     assert_eq!(common(&enrolled(&[dir.path("crumb.wav")])), None);
 
     // A track of an unknown speaker is made with a map of its own.
-    let raw = recordings::raw_features(&new, &mut Extractor::new()).unwrap();
+    let raw = recordings::raw_features(&new, &mut Extractor::new(), &Notes::default()).unwrap();
     let stats = recordings::statistics([&raw].into_iter(), section.common.as_ref()).unwrap();
     assert_eq!(stats.common, Some(way));
 }
