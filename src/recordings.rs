@@ -1,55 +1,70 @@
-//! Recordings on disk, and their features: the one way from a WAV file to features, for training, enrolling, evaluating
+//! Recordings on disk, and their features: the one way from a file to features, for training, enrolling, evaluating
 //! and making tracks.
 
-use anyhow::{Context, Result, ensure};
+mod folder;
+mod notes;
+
+pub use folder::{Folder, in_folder, names};
+pub use notes::{Notes, say};
+
+use anyhow::{Result, ensure};
 use std::path::{Path, PathBuf};
 use wavesynth_audio::cond::TrackInfo;
 use wavesynth_audio::features::common::Codebook;
 use wavesynth_audio::features::{self, Extractor, FeatureError, RawFeatures, SpeakerStats};
-use wavesynth_audio::wav;
+use wavesynth_audio::recording::{self, Recording, RecordingError, STDIN};
 
-/// The WAV files of a folder, sorted by name; none at all is no error.
+/// The recordings that a command line names: files themselves, and all of each folder. What is left out of folders is
+/// noted.
 ///
 /// # Errors
-/// A folder that can't be read.
-pub fn in_folder(folder: &Path) -> Result<Vec<PathBuf>> {
-    let at = || format!("folder {}", folder.display());
-    let mut paths = Vec::new();
-    for entry in std::fs::read_dir(folder).with_context(at)? {
-        let path = entry.with_context(at)?.path();
-        if path.extension().is_some_and(|e| e.eq_ignore_ascii_case("wav")) && path.is_file() {
-            paths.push(path);
-        }
-    }
-    paths.sort();
-    Ok(paths)
-}
-
-/// The files that a command line names: files themselves, and each folder's WAV files.
-///
-/// # Errors
-/// A path that does not exist, a folder without a WAV file.
-pub fn named(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
+/// A path that does not exist, a folder without a recording.
+pub fn named(paths: &[PathBuf], notes: &Notes) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for path in paths {
         if path.is_dir() {
-            let own = in_folder(path)?;
-            ensure!(!own.is_empty(), "{}: no WAV file in this folder", path.display());
-            files.extend(own);
+            let folder = in_folder(path)?;
+            folder.left_out(path).into_iter().for_each(|line| notes.line(line));
+            ensure!(
+                !folder.recordings.is_empty(),
+                "{}: no recording in this folder ({}){}",
+                path.display(),
+                recording::KINDS,
+                folder.reason()
+            );
+            files.extend(folder.recordings);
         } else {
-            ensure!(path.exists(), "{}: no such file or folder", path.display());
+            ensure!(path.as_os_str() == STDIN || path.exists(), "{}: no such file or folder", path.display());
             files.push(path.clone());
         }
     }
     Ok(files)
 }
 
-/// Features of a recording, not normalised yet.
+/// Reads and mends a recording that is wanted at `rate` Hz, and notes what is wrong with it.
 ///
 /// # Errors
-/// A WAV file that can't be read.
-pub fn raw_features(path: &Path, extractor: &mut Extractor) -> Result<RawFeatures> {
-    Ok(extractor.extract(&wav::read_at(path, features::SAMPLE_RATE)?))
+/// A file that can't be read.
+pub fn read(path: &Path, rate: u32, notes: &Notes) -> Result<Recording, RecordingError> {
+    let recording = recording::read(path)?;
+    notes.add(path, recording.findings.iter().cloned().chain(recording.low_rate(rate)));
+    Ok(recording)
+}
+
+/// The samples of a recording at `rate` Hz; what is wrong with it is noted.
+///
+/// # Errors
+/// A file that can't be read.
+pub fn read_at(path: &Path, rate: u32, notes: &Notes) -> Result<Vec<f32>, RecordingError> {
+    read(path, rate, notes)?.at(rate)
+}
+
+/// Features of a recording, not normalised yet; what is wrong with it is noted.
+///
+/// # Errors
+/// A file that can't be read.
+pub fn raw_features(path: &Path, extractor: &mut Extractor, notes: &Notes) -> Result<RawFeatures> {
+    Ok(extractor.extract(&read_at(path, features::SAMPLE_RATE, notes)?))
 }
 
 /// The statistics of a speaker over several recordings and, with five seconds of speech, the map to the space `common`.

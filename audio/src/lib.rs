@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! in training
-//!   wav --read--> PCM f32 --resample--> 16 kHz --+--> pre-emphasis --> mu-law code     (pcm, mulaw)
+//!   file --read--> PCM f32 --resample--> 16 kHz --+--> pre-emphasis --> mu-law code     (pcm, mulaw)
 //!                                                +--> cepstra, F0, voicing             (features)
 //!                                                        | minus the speaker's own statistics
 //!                                                        v
@@ -19,7 +19,8 @@
 //! | [`resample`] | rate changes: whole signals, and streams | any; the stream form is real-time |
 //! | [`post_filter`] | less noise in a voice, by its track | real-time |
 //! | [`ring`] | engine -> callback, with its own underrun count | real-time |
-//! | [`wav`], [`sink`], [`cond`] | files and pipes | main |
+//! | [`recording`] | recordings of all formats, from files and pipes | main |
+//! | [`sink`], [`cond`] | files and pipes | main |
 //! | [`features`] | the local conditioning track, the speaker taken out of it | main, trainer |
 //! | [`features::CausalExtractor`] | the same track while the sound comes in | real-time |
 //! | `device` | sound devices, out and in (feature `device`) | main; its callbacks are real-time |
@@ -35,7 +36,8 @@ pub mod file;
 pub mod mulaw;
 pub mod pcm;
 pub mod post_filter;
+pub mod recording;
 pub mod resample;
 pub mod ring;
 pub mod sink;
-pub mod wav;
+mod wav;

@@ -64,6 +64,14 @@ pub fn resample(x: &[f32], from: u32, to: u32) -> Result<Vec<f32>, ResampleError
     Ok(out)
 }
 
+/// Makes sure that both rates are within [`RATES`].
+pub(crate) fn check(from: u32, to: u32) -> Result<(), ResampleError> {
+    match RATES.contains(&from) && RATES.contains(&to) {
+        true => Ok(()),
+        false => Err(ResampleError::Rate { from, to }),
+    }
+}
+
 /// round(n * to / from), halves upwards.
 pub(crate) fn output_len(n: u64, from: u32, to: u32) -> u64 {
     let (n, from, to) = (n as u128, from as u128, to as u128);
@@ -107,9 +115,7 @@ impl StreamResampler {
     }
 
     fn with_taps(from: u32, to: u32, max_block_in: usize, taps: usize) -> Result<Self, ResampleError> {
-        if !RATES.contains(&from) || !RATES.contains(&to) {
-            return Err(ResampleError::Rate { from, to });
-        }
+        check(from, to)?;
         let core = if from == to {
             None
         } else {

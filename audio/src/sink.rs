@@ -84,8 +84,14 @@ pub enum SinkError {
 
 /// Takes PCM block by block. Dropped without [`Sink::finish`], a file never appears.
 pub trait Sink: Send {
+    /// Says how many samples will come, before the first: the header of a pipe holds it.
+    fn expect(&mut self, _samples: u64) {}
+
     /// Writes a block, -1..1; integers clamp, floats keep what exceeds it.
     fn write(&mut self, block: &[f32]) -> Result<(), SinkError>;
+
+    /// Samples so far that were beyond -1..1 and are clamped.
+    fn clipped(&self) -> u64;
 
     /// Writes what is buffered and puts the file in its place.
     fn finish(self: Box<Self>) -> Result<(), SinkError>;
@@ -100,6 +106,25 @@ pub trait Sink: Send {
 pub fn to_s16(x: f32) -> i16 {
     // A saturating cast: NaN becomes 0.
     (x.clamp(-1.0, 1.0) * 32_767.0).round() as i16
+}
+
+/// What is said of so many samples that were clamped, of `all`.
+pub fn clipped_line(clipped: u64, all: u64) -> Option<String> {
+    let percent = 100.0 * clipped as f64 / all.max(1) as f64;
+    (clipped > 0).then(|| {
+        format!(
+            "{clipped} samples ({percent:.2} %) are beyond full scale and were clipped; --format f32 keeps them, a lower \
+             --temperature has fewer"
+        )
+    })
+}
+
+/// How many samples of a block will be clamped.
+fn beyond(format: Format, block: &[f32]) -> u64 {
+    match format.is_float() {
+        true => 0,
+        false => block.iter().filter(|x| x.abs() > 1.0).count() as u64,
+    }
 }
 
 fn put(out: &mut dyn Write, format: Format, block: &[f32]) -> io::Result<()> {
@@ -121,6 +146,7 @@ pub struct FileSink {
     pending: Pending,
     body: Body,
     samples: u64,
+    clipped: u64,
 }
 
 enum Body {
@@ -145,7 +171,7 @@ impl FileSink {
             }
             false => Body::Raw(out),
         };
-        Ok(Self { format, path: path.into(), pending, body, samples: 0 })
+        Ok(Self { format, path: path.into(), pending, body, samples: 0, clipped: 0 })
     }
 }
 
@@ -163,6 +189,7 @@ fn from_hound(e: hound::Error) -> io::Error {
 impl Sink for FileSink {
     fn write(&mut self, block: &[f32]) -> Result<(), SinkError> {
         self.samples += block.len() as u64;
+        self.clipped += beyond(self.format, block);
         if self.format.is_wav() && self.samples > most_samples(self.format) {
             return Err(SinkError::TooLong { path: self.path.clone() });
         }
@@ -177,6 +204,10 @@ impl Sink for FileSink {
         done.map_err(|e| file_error(&self.path, e))
     }
 
+    fn clipped(&self) -> u64 {
+        self.clipped
+    }
+
     fn finish(self: Box<Self>) -> Result<(), SinkError> {
         let this = *self;
         let done = match this.body {
@@ -187,47 +218,54 @@ impl Sink for FileSink {
     }
 }
 
-/// A pipe or any other writer. WAV goes out with a header of unknown length (sizes 0xffffffff), which
-/// players and this crate read to the end. Every block is flushed, so that it can be played at once.
+/// A pipe or any other writer. The header of WAV holds the length where it is known ([`Sink::expect`]), else the sizes
+/// 0xffffffff, which players and this crate read to the end. Every block is flushed, so that it can be played at once.
 pub struct PipeSink<W: Write> {
     format: Format,
     out: W,
     bytes: Vec<u8>,
-    /// Sent ahead of the first block.
-    header: Vec<u8>,
+    /// Of the header.
+    rate: u32,
+    /// Samples that will come, if that is known.
+    expected: Option<u64>,
+    /// Whether the header is sent: that is done ahead of the first block.
+    begun: bool,
+    clipped: u64,
 }
 
 impl<W: Write> PipeSink<W> {
     /// A sink to `out`; `rate` in Hz goes into the header, where there is one. Nothing is written yet.
     pub fn new(out: W, format: Format, rate: u32) -> Self {
-        let header = match format.is_wav() {
-            true => stream_header(format, rate),
-            false => Vec::new(),
-        };
-        Self { format, out, bytes: Vec::new(), header }
+        Self { format, out, bytes: Vec::new(), rate, expected: None, begun: false, clipped: 0 }
     }
 
     fn send(&mut self) -> Result<(), SinkError> {
-        if !self.header.is_empty() {
-            self.out.write_all(&self.header).map_err(pipe_error)?;
-            self.header.clear();
+        if self.format.is_wav() && !self.begun {
+            let header = stream_header(self.format, self.rate, self.expected);
+            self.out.write_all(&header).map_err(pipe_error)?;
         }
+        self.begun = true;
         self.out.write_all(&self.bytes).map_err(pipe_error)?;
         self.out.flush().map_err(pipe_error)
     }
 }
 
 /// A plain 44-byte header: float needs no extensible one, and more programs read this.
-fn stream_header(format: Format, rate: u32) -> Vec<u8> {
+fn stream_header(format: Format, rate: u32, samples: Option<u64>) -> Vec<u8> {
     let (tag, bytes): (u16, u16) = if format.is_float() { (3, 4) } else { (1, 2) };
-    let mut h = b"RIFF\xff\xff\xff\xffWAVEfmt \x10\0\0\0".to_vec();
+    let samples = samples.filter(|n| *n <= most_samples(format));
+    let data = samples.map_or(u32::MAX, |n| n as u32 * u32::from(bytes));
+    let mut h = b"RIFF".to_vec();
+    h.extend(data.saturating_add(36).to_le_bytes());
+    h.extend(b"WAVEfmt \x10\0\0\0");
     h.extend(tag.to_le_bytes());
     h.extend(1u16.to_le_bytes());
     h.extend(rate.to_le_bytes());
     h.extend((rate.wrapping_mul(bytes as u32)).to_le_bytes());
     h.extend(bytes.to_le_bytes());
     h.extend((8 * bytes).to_le_bytes());
-    h.extend(b"data\xff\xff\xff\xff");
+    h.extend(b"data");
+    h.extend(data.to_le_bytes());
     h
 }
 
@@ -239,11 +277,20 @@ fn pipe_error(e: io::Error) -> SinkError {
 }
 
 impl<W: Write + Send> Sink for PipeSink<W> {
+    fn expect(&mut self, samples: u64) {
+        self.expected = Some(samples);
+    }
+
     fn write(&mut self, block: &[f32]) -> Result<(), SinkError> {
         self.bytes.clear();
+        self.clipped += beyond(self.format, block);
         let done = put(&mut self.bytes, self.format, block);
         done.map_err(SinkError::Pipe)?;
         self.send()
+    }
+
+    fn clipped(&self) -> u64 {
+        self.clipped
     }
 
     fn finish(mut self: Box<Self>) -> Result<(), SinkError> {

@@ -1,102 +1,17 @@
-//! Reading WAV files, as strictly as their content demands and as leniently as recorders require.
+//! WAV files: their header, and their samples front to back.
 //!
-//! Integer PCM of 8, 16, 24 and 32 bits and float PCM of 32 and 64 bits, plain or extensible headers, any
-//! number of channels (averaged). A header that does not know the length of the data, as streaming
-//! programs write it, means "to the end of the file"; any other length that the file does not have is an
-//! error. Memory is bounded by what the file really holds. [`WavStream`] reads the same from a pipe, as it comes.
+//! Integer PCM of 8, 16, 24 and 32 bits and float PCM of 32 and 64 bits, plain or extensible headers, RIFF, RF64 and BW64.
+//! A header that does not know the length of the data, as streaming programs and recorders that were cut off leave it,
+//! means "to the end of the file"; any other length that the file does not have is an error. Memory is bounded by what
+//! the file really holds. [`crate::recording`] reads these files for everyone.
 
-mod stream;
-
-pub use stream::WavStream;
-
-use crate::resample::{self, ResampleError};
+use crate::recording::RecordingError;
 use std::fs::File;
-use std::io::{self, BufReader, Read, Seek, SeekFrom};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
-use thiserror::Error;
-
-/// A mono recording.
-#[derive(Clone, Debug, PartialEq)]
-pub struct WavData {
-    /// PCM, -1..1, at least one sample.
-    pub samples: Vec<f32>,
-    /// Hz.
-    pub sample_rate: u32,
-}
-
-/// Why a WAV file could not be read.
-#[derive(Debug, Error)]
-#[non_exhaustive]
-pub enum WavError {
-    /// The file can't be read.
-    #[error("cannot read {}: {source}", path.display())]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// The system's error.
-        source: io::Error,
-    },
-    /// Not a WAV file, or a broken one.
-    #[error("{} is no usable WAV file: {what}", path.display())]
-    Format {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        what: String,
-    },
-    /// A kind of WAV file this reader does not know.
-    #[error(
-        "{} holds {found}: wanted 8, 16, 24 or 32-bit integer or 32 or 64-bit float PCM; convert it first",
-        path.display()
-    )]
-    Unsupported {
-        /// The file.
-        path: PathBuf,
-        /// What it holds.
-        found: String,
-    },
-    /// The file ends before its data does.
-    #[error(
-        "{} is cut off: its header promises {wanted} bytes of sound, {found} are there; record or copy it again",
-        path.display()
-    )]
-    Truncated {
-        /// The file.
-        path: PathBuf,
-        /// Bytes of sound in the file.
-        found: u64,
-        /// Bytes of sound promised.
-        wanted: u64,
-    },
-    /// No samples.
-    #[error("{} holds no sound: 0 samples", path.display())]
-    Empty {
-        /// The file.
-        path: PathBuf,
-    },
-    /// NaN or infinity.
-    #[error("{}: sample {index} is {value}: wanted a finite number", path.display())]
-    NotFinite {
-        /// The file.
-        path: PathBuf,
-        /// Index of the sample, counted over one channel.
-        index: u64,
-        /// What it is.
-        value: f64,
-    },
-    /// The rate could not be changed.
-    #[error("{}: {source}", path.display())]
-    Resample {
-        /// The file.
-        path: PathBuf,
-        /// The resampler's error.
-        source: ResampleError,
-    },
-}
 
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Encoding {
+pub(crate) enum Encoding {
     U8,
     I16,
     I24,
@@ -106,7 +21,7 @@ enum Encoding {
 }
 
 impl Encoding {
-    fn bytes(self) -> usize {
+    pub fn bytes(self) -> usize {
         match self {
             Self::U8 => 1,
             Self::I16 => 2,
@@ -127,136 +42,185 @@ impl Encoding {
             _ => f64::NAN,
         }
     }
-
-    /// Mean of a frame's channels, limited to -1..1; or what it is if that is no finite number.
-    fn mono(self, frame: &[u8], channels: usize) -> Result<f32, f64> {
-        let sum: f64 = frame.chunks_exact(self.bytes()).map(|b| self.sample(b)).sum();
-        let value = sum / channels as f64;
-        if value.is_finite() { Ok(value.clamp(-1.0, 1.0) as f32) } else { Err(value) }
-    }
 }
+
+/// Bytes read at a time, at most.
+const BLOCK: usize = 1 << 14;
+
+/// Lengths from here on are what streaming programs write for "unknown": 0xffffffff, or something near 2^31.
+const UNKNOWN: u64 = 0x7fff_0000;
+
+/// Chunks that can stand behind a data chunk that is truly empty.
+const LATER_CHUNKS: [&[u8; 4]; 9] =
+    [b"LIST", b"id3 ", b"ID3 ", b"cue ", b"smpl", b"bext", b"PEAK", b"fact", b"JUNK"];
 
 /// What stands ahead of the data.
-struct Head {
-    encoding: Encoding,
-    channels: usize,
-    rate: u32,
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Head {
+    pub encoding: Encoding,
+    pub channels: usize,
+    pub rate: u32,
+    /// Where the data begin.
     data_start: u64,
-    /// Bytes of data promised; `None` for "to the end".
-    data_len: Option<u64>,
+    /// Bytes of data that are promised.
+    claim: Claim,
 }
 
-struct Layout {
-    encoding: Encoding,
-    channels: usize,
-    rate: u32,
-    data_start: u64,
-    frames: u64,
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Claim {
+    /// So many.
+    Bytes(u64),
+    /// None at all, or the writer did not get to say how many.
+    Zero,
+    /// As many as there are; or so many, in a file that is as long as that.
+    Unknown(u64),
 }
 
-/// Reads a WAV file, channels averaged, float samples beyond -1..1 clamped.
-pub fn read(path: &Path) -> Result<WavData, WavError> {
-    let mut file = open(path)?;
-    let layout = layout(path, &mut file)?;
-    let io = |source| io_error(path, source);
-    file.seek(SeekFrom::Start(layout.data_start)).map_err(io)?;
+/// A WAV file that is read front to back.
+pub(crate) struct WavReader<R> {
+    reader: R,
+    path: PathBuf,
+    pub head: Head,
+    /// Bytes of data promised and not yet read.
+    left: Option<u64>,
+    /// Whether the header does not say how long the data are.
+    pub unfinished: bool,
+    block: Vec<u8>,
+    /// Bytes of the block that have been read: the beginning of a frame.
+    filled: usize,
+    /// Bytes of data so far.
+    bytes: u64,
+}
 
-    let width = layout.encoding.bytes();
-    let frame_bytes = width * layout.channels;
-    // The layout has made sure that the file is long enough for this.
-    let mut samples = Vec::with_capacity(layout.frames as usize);
-    let mut block = vec![0u8; frame_bytes * 4_096.min(layout.frames as usize)];
-    let mut left = layout.frames;
-    while left > 0 {
-        let n = left.min(4_096) as usize;
-        let bytes = &mut block[..n * frame_bytes];
-        file.read_exact(bytes).map_err(io)?;
-        for frame in bytes.chunks_exact(frame_bytes) {
-            samples.push(layout.encoding.mono(frame, layout.channels).map_err(|value| {
-                WavError::NotFinite { path: path.into(), index: samples.len() as u64, value }
-            })?);
+impl<R: Read> WavReader<R> {
+    /// Takes what stands behind `head` in a file of `size` bytes, or in a pipe.
+    ///
+    /// # Errors
+    /// A file that is shorter than its header promises, or holds nothing.
+    pub fn new(reader: R, head: Head, size: Option<u64>, path: &Path) -> Result<Self, RecordingError> {
+        let there = size.map(|size| size.saturating_sub(head.data_start));
+        let (left, unfinished) = match (head.claim, there) {
+            (Claim::Bytes(wanted), Some(found)) if wanted > found => return Err(cut(path, found, wanted)),
+            (Claim::Bytes(wanted), _) => (Some(wanted), false),
+            // An honest length of some gigabytes.
+            (Claim::Unknown(wanted), Some(found)) if wanted <= found => (Some(wanted), false),
+            // A pipe has no other header.
+            (Claim::Unknown(_), found) => (found, found.is_some()),
+            (Claim::Zero, found) => (found, true),
+        };
+        let frame = head.frame();
+        // As much as is there, for a lying header asks for no more than that.
+        let block = vec![0; (BLOCK / frame).max(1) * frame];
+        Ok(Self { reader, path: path.into(), head, left, unfinished, block, filled: 0, bytes: 0 })
+    }
+
+    /// Frames that are promised; in a file they are there.
+    pub fn promise(&self) -> Option<u64> {
+        self.left.map(|left| (self.bytes + left) / self.head.frame() as u64)
+    }
+
+    /// Waits for some frames and puts them into `out`, interleaved; none at the end only.
+    ///
+    /// # Errors
+    /// An error of the reader, an end before all the data promised.
+    pub fn next(&mut self, out: &mut Vec<f64>) -> Result<(), RecordingError> {
+        out.clear();
+        let (frame, width) = (self.head.frame(), self.head.encoding.bytes());
+        loop {
+            let room = (self.block.len() - self.filled) as u64;
+            let most = self.left.map_or(room, |left| left.min(room)) as usize;
+            let n = match self.reader.read(&mut self.block[self.filled..self.filled + most]) {
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
+                done => done.map_err(|e| io_error(&self.path, e))?,
+            };
+            if n == 0 {
+                return self.end();
+            }
+            if self.bytes == 0 && self.head.claim == Claim::Zero && n >= 4 {
+                // Something else stands behind a data chunk that is truly empty.
+                if LATER_CHUNKS.iter().any(|chunk| self.block.starts_with(*chunk)) {
+                    return Err(RecordingError::Empty { path: self.path.clone() });
+                }
+            }
+            self.bytes += n as u64;
+            self.filled += n;
+            self.left = self.left.map(|left| left - n as u64);
+            let whole = self.filled / frame * frame;
+            let encoding = self.head.encoding;
+            out.extend(self.block[..whole].chunks_exact(width).map(|b| encoding.sample(b)));
+            self.block.copy_within(whole..self.filled, 0);
+            self.filled -= whole;
+            if whole > 0 {
+                return Ok(());
+            }
         }
-        left -= n as u64;
     }
-    Ok(WavData { samples, sample_rate: layout.rate })
+
+    fn end(&self) -> Result<(), RecordingError> {
+        match (self.head.claim, self.left) {
+            (Claim::Bytes(_), Some(left)) if left > 0 => Err(cut(&self.path, self.bytes, self.bytes + left)),
+            _ if self.bytes < self.head.frame() as u64 => {
+                Err(RecordingError::Empty { path: self.path.clone() })
+            }
+            _ => Ok(()),
+        }
+    }
 }
 
-/// Reads a WAV file and resamples it to `rate` Hz. The result may exceed -1..1 a little where the
-/// recording touches full scale.
-pub fn read_at(path: &Path, rate: u32) -> Result<Vec<f32>, WavError> {
-    let r = read(path)?;
-    if r.sample_rate == rate {
-        return Ok(r.samples);
+impl Head {
+    /// Bytes of a frame.
+    pub fn frame(&self) -> usize {
+        self.encoding.bytes() * self.channels
     }
-    let samples = resample::resample(&r.samples, r.sample_rate, rate)
-        .map_err(|source| WavError::Resample { path: path.into(), source })?;
-    if samples.is_empty() {
-        return Err(WavError::Empty { path: path.into() });
-    }
-    Ok(samples)
-}
-
-/// Length of a WAV file, from its header and its size alone.
-pub fn duration(path: &Path) -> Result<Duration, WavError> {
-    let l = layout(path, &mut open(path)?)?;
-    Ok(Duration::from_secs_f64(l.frames as f64 / l.rate as f64))
-}
-
-/// Samples that [`read_at`] gives for a WAV file, from its header and its size alone.
-pub fn samples_at(path: &Path, rate: u32) -> Result<u64, WavError> {
-    let l = layout(path, &mut open(path)?)?;
-    Ok(resample::output_len(l.frames, l.rate, rate))
 }
 
 /// Whether a WAV file holds exactly `samples` mono samples of `rate` Hz, in so many bits, and all of its data are there.
 pub(crate) fn holds(path: &Path, bits: usize, rate: u32, samples: u64) -> bool {
-    let layout = open(path).and_then(|mut file| layout(path, &mut file));
-    layout.is_ok_and(|l| (8 * l.encoding.bytes(), l.channels, l.rate, l.frames) == (bits, 1, rate, samples))
-}
-
-fn io_error(path: &Path, source: io::Error) -> WavError {
-    WavError::Io { path: path.into(), source }
-}
-
-fn open(path: &Path) -> Result<BufReader<File>, WavError> {
-    let file = File::open(path).map_err(|e| io_error(path, e))?;
-    Ok(BufReader::with_capacity(1 << 16, file))
-}
-
-fn layout(path: &Path, file: &mut BufReader<File>) -> Result<Layout, WavError> {
-    let io = |e: io::Error| io_error(path, e);
-    let size = file.seek(SeekFrom::End(0)).map_err(io)?;
-    file.rewind().map_err(io)?;
-    let Head { encoding, channels, rate, data_start, data_len } = head(path, file)?;
-    let there = size.saturating_sub(data_start);
-    let bytes = match data_len {
-        None => there,
-        Some(len) if len > there => {
-            return Err(WavError::Truncated { path: path.into(), found: there, wanted: len });
-        }
-        Some(len) => len,
+    let opened = || {
+        let file = File::open(path).ok()?;
+        let size = file.metadata().ok()?.len();
+        let mut file = io::BufReader::new(file);
+        let Start::Pcm(head) = head(path, &mut file).ok()? else { return None };
+        let found = WavReader::new(file, head, Some(size), path).ok()?.promise()?;
+        Some((8 * head.encoding.bytes(), head.channels, head.rate, found))
     };
-    let frames = bytes / (encoding.bytes() * channels) as u64;
-    if frames == 0 {
-        return Err(WavError::Empty { path: path.into() });
-    }
-    Ok(Layout { encoding, channels, rate, data_start, frames })
+    opened() == Some((bits, 1, rate, samples))
 }
 
-/// Reads up to the data.
-fn head(path: &Path, file: &mut impl Read) -> Result<Head, WavError> {
-    let bad = |what: &str| WavError::Format { path: path.into(), what: what.into() };
+fn cut(path: &Path, found: u64, wanted: u64) -> RecordingError {
+    RecordingError::Truncated {
+        path: path.into(),
+        found: format!("{found} bytes"),
+        wanted: format!("{wanted} bytes of sound"),
+    }
+}
+
+fn io_error(path: &Path, source: io::Error) -> RecordingError {
+    RecordingError::Io { path: path.into(), source }
+}
+
+/// What a header leads to.
+pub(crate) enum Start {
+    /// Samples that [`WavReader`] knows.
+    Pcm(Head),
+    /// Another encoding: the tag of its format, and its bits.
+    Encoded(u16, u16),
+}
+
+/// Reads up to the data; up to the format only if that is an encoding that [`WavReader`] does not know.
+pub(crate) fn head(path: &Path, file: &mut impl Read) -> Result<Start, RecordingError> {
+    let bad = |what: &str| bad(path, what.into());
     let io = |e: io::Error| match e.kind() {
         io::ErrorKind::UnexpectedEof => bad("the file ends within its header"),
         _ => io_error(path, e),
     };
     let mut riff = [0; 12];
     file.read_exact(&mut riff).map_err(io)?;
-    if &riff[..4] != b"RIFF" || &riff[8..] != b"WAVE" {
+    if !matches!(&riff[..4], b"RIFF" | b"RF64" | b"BW64") || &riff[8..] != b"WAVE" {
         return Err(bad("it does not begin with RIFF....WAVE"));
     }
     let mut at = riff.len() as u64;
-    let mut format = None;
+    let (mut format, mut long) = (None, None);
     loop {
         let mut head = [0; 8];
         file.read_exact(&mut head).map_err(|e| match e.kind() {
@@ -264,22 +228,37 @@ fn head(path: &Path, file: &mut impl Read) -> Result<Head, WavError> {
             _ => io(e),
         })?;
         at += 8;
-        let len = u32::from_le_bytes([head[4], head[5], head[6], head[7]]) as u64;
+        let len = u64::from(u32::from_le_bytes([head[4], head[5], head[6], head[7]]));
         let mut read = 0;
         match &head[..4] {
+            // The length of the data in 64 bits, of RF64 and BW64.
+            b"ds64" => {
+                let mut ds64 = [0; 16];
+                read = len.min(16);
+                file.read_exact(&mut ds64[..read as usize]).map_err(io)?;
+                let [.., a, b, c, d, e, f, g, h] = ds64;
+                long = Some(u64::from_le_bytes([a, b, c, d, e, f, g, h]));
+            }
             b"fmt " => {
                 let mut fmt = [0; 40];
                 read = len.min(40);
                 file.read_exact(&mut fmt[..read as usize]).map_err(io)?;
-                format = Some(parse_format(path, &fmt[..read as usize])?);
+                match parse_format(path, &fmt[..read as usize])? {
+                    Format::Pcm(encoding, channels, rate) => format = Some((encoding, channels, rate)),
+                    Format::Encoded(tag, bits) => return Ok(Start::Encoded(tag, bits)),
+                }
             }
             b"data" => {
                 let Some((encoding, channels, rate)) = format else {
                     return Err(bad("its data come before their format"));
                 };
-                // Streams write 0xffffffff or something near 2^31, and ours is one of them.
-                let data_len = (len < 0x7fff_0000).then_some(len);
-                return Ok(Head { encoding, channels, rate, data_start: at, data_len });
+                let claim = match (len, long) {
+                    (0, _) | (0xffff_ffff, Some(0)) => Claim::Zero,
+                    (0xffff_ffff, Some(long)) if long < u64::MAX >> 1 => Claim::Bytes(long),
+                    (UNKNOWN.., _) => Claim::Unknown(len),
+                    _ => Claim::Bytes(len),
+                };
+                return Ok(Start::Pcm(Head { encoding, channels, rate, data_start: at, claim }));
             }
             _ => {}
         }
@@ -289,8 +268,17 @@ fn head(path: &Path, file: &mut impl Read) -> Result<Head, WavError> {
     }
 }
 
-fn parse_format(path: &Path, fmt: &[u8]) -> Result<(Encoding, usize, u32), WavError> {
-    let bad = |what: String| WavError::Format { path: path.into(), what };
+fn bad(path: &Path, what: String) -> RecordingError {
+    RecordingError::Format { path: path.into(), kind: "WAV", what }
+}
+
+enum Format {
+    Pcm(Encoding, usize, u32),
+    Encoded(u16, u16),
+}
+
+fn parse_format(path: &Path, fmt: &[u8]) -> Result<Format, RecordingError> {
+    let bad = |what| bad(path, what);
     let u16_at = |i: usize| fmt.get(i..i + 2).map_or(0, |b| u16::from_le_bytes([b[0], b[1]]));
     if fmt.len() < 16 {
         return Err(bad(format!("its format chunk has {} bytes, wanted 16", fmt.len())));
@@ -302,6 +290,12 @@ fn parse_format(path: &Path, fmt: &[u8]) -> Result<(Encoding, usize, u32), WavEr
     };
     let (channels, align, bits) = (u16_at(2) as usize, u16_at(12) as usize, u16_at(14));
     let rate = u32::from_le_bytes([fmt[4], fmt[5], fmt[6], fmt[7]]);
+    if channels == 0 {
+        return Err(bad("it has 0 channels".into()));
+    }
+    if rate == 0 {
+        return Err(bad("its sample rate is 0 Hz".into()));
+    }
     let encoding = match (tag, bits) {
         (1, 8) => Encoding::U8,
         (1, 16) => Encoding::I16,
@@ -309,27 +303,13 @@ fn parse_format(path: &Path, fmt: &[u8]) -> Result<(Encoding, usize, u32), WavEr
         (1, 32) => Encoding::I32,
         (3, 32) => Encoding::F32,
         (3, 64) => Encoding::F64,
-        _ => {
-            return Err(WavError::Unsupported {
-                path: path.into(),
-                found: format!("format {tag:#06x} with {bits} bits"),
-            });
-        }
+        _ => return Ok(Format::Encoded(tag, bits)),
     };
-    if channels == 0 {
-        return Err(bad("it has 0 channels".into()));
-    }
-    if rate == 0 {
-        return Err(bad("its sample rate is 0 Hz".into()));
-    }
     if align != channels * encoding.bytes() {
         return Err(bad(format!(
             "its frames have {align} bytes, {channels} x {bits} bits want {}",
             channels * encoding.bytes()
         )));
     }
-    Ok((encoding, channels, rate))
+    Ok(Format::Pcm(encoding, channels, rate))
 }
-
-#[cfg(test)]
-mod tests;

@@ -284,6 +284,7 @@ fn random_corpus(config: &wavenet::Config, window: usize) -> SpeechCorpus {
         common: None,
         speakers: (0..speakers).map(|s| SpeakerSection { name: s.to_string(), stats: None }).collect(),
         skipped: 0,
+        notes: Vec::new(),
         sample_rate: 16_000,
         id: String::new(),
         frequency_nats: 0.0,

@@ -1,5 +1,6 @@
 //! `wavesynth condition`: makes, shows and mixes condition files.
 
+mod check;
 #[cfg(feature = "train")]
 mod enroll;
 mod export;
@@ -32,6 +33,8 @@ enum Command {
     Enroll(super::Lacking),
     /// Extract the feature track of a recording, for any speaker
     Track(track::Args),
+    /// List what is wrong with recordings, before anything is learned from them
+    Check(check::Args),
     /// Mix speaker vectors
     Mix(mix::Args),
     /// List the speakers and tracks embedded in the program
@@ -50,6 +53,7 @@ pub fn run(args: Args) -> Result<()> {
         #[cfg(not(feature = "train"))]
         Command::Enroll(_) => super::lacks("condition enroll", "train"),
         Command::Track(a) => track::run(a),
+        Command::Check(a) => check::run(a),
         Command::Mix(a) => mix::run(a),
         Command::List => list(),
         Command::Info(a) => show::run(a),

@@ -13,11 +13,11 @@ use wavesynth::copy_synthesis::{self, Drawing};
 use wavesynth::lookup;
 use wavesynth::progress::Progress;
 use wavesynth::quality::{self, Difference};
+use wavesynth::recordings::{self, Notes};
 use wavesynth::synth::{Conditioning, SamplingPolicy, without_denormals};
 use wavesynth::voice::Voice;
 use wavesynth_audio::features::{self, Extractor, SpeakerStats};
-use wavesynth_audio::sink::{FileSink, Format, Sink};
-use wavesynth_audio::wav;
+use wavesynth_audio::sink::{self, FileSink, Format, Sink};
 use wavesynth_models::in_file::AtPath;
 
 /// Copy-synthesis: render recordings from their own tracks, and measure how near the copies come
@@ -30,7 +30,7 @@ pub struct Args {
     /// Condition file, or the name of a shipped one, of the recordings' speaker
     #[arg(short, long, value_name = "C.bin")]
     condition: PathBuf,
-    /// WAV files
+    /// Recordings, or - for one on stdin
     #[arg(value_name = "INPUT", required = true)]
     inputs: Vec<PathBuf>,
     #[command(flatten)]
@@ -89,21 +89,25 @@ pub fn run(args: Args) -> Result<()> {
     debug_assert_eq!(c.features, features::FEATURES);
     let condition = lookup::condition(&args.condition)?;
     let conditioning = Conditioning::new(&voice, &condition).at(&args.condition)?;
+    let notes = Notes::default();
     if let Some(dir) = &args.output {
         std::fs::create_dir_all(dir).with_context(|| format!("cannot make {}", dir.display()))?;
     }
     let bar = Progress::new(args.inputs.len() as u64, "{wide_bar} {pos}/{len} inputs");
-    let copies: Vec<(Difference, Vec<f32>, Vec<f32>)> = args
+    let copies: Result<Vec<(Difference, Vec<f32>, Vec<f32>)>> = args
         .inputs
         .par_iter()
         .map(|path| {
-            let done =
-                without_denormals(|| copy(&args, &voice, &conditioning, condition.stats.as_ref(), path));
+            let done = without_denormals(|| {
+                copy(&args, &voice, &conditioning, condition.stats.as_ref(), path, &notes)
+            });
             bar.inc(1);
             done
         })
-        .collect::<Result<_>>()?;
+        .collect();
     bar.finish();
+    let copies = copies?;
+    notes.say();
     if let (Some(path), Some((_, original, copy))) = (&args.picture, copies.first()) {
         let png = picture::spectrograms(&[original, copy])?;
         output::whole_file(path, |w| Ok(w.write_all(&png)?))?;
@@ -121,8 +125,9 @@ fn copy(
     speaker: &Conditioning,
     stats: Option<&SpeakerStats>,
     path: &Path,
+    notes: &Notes,
 ) -> Result<(Difference, Vec<f32>, Vec<f32>)> {
-    let original = wav::read_at(path, features::SAMPLE_RATE)?;
+    let original = recordings::read_at(path, features::SAMPLE_RATE, notes)?;
     let raw = Extractor::new().extract(&original);
     let track = Conditioning::from_features(voice, &raw, stats).at(path)?;
     let drawing = Drawing {
@@ -136,6 +141,9 @@ fn copy(
         let mut sink: Box<dyn Sink> =
             Box::new(FileSink::create(&to, Format::Wav16, voice.section.sample_rate)?);
         sink.write(&copy)?;
+        if let Some(line) = sink::clipped_line(sink.clipped(), copy.len() as u64) {
+            notes.line(format!("{}: {line}", to.display()));
+        }
         sink.finish()?;
     }
     let copy = copy_synthesis::comparable(voice, &copy)?;

@@ -11,11 +11,11 @@ use serde::Serialize;
 use std::f64::consts::LN_2;
 use std::path::{Path, PathBuf};
 use wavesynth::progress::Progress;
-use wavesynth::recordings;
+use wavesynth::recordings::{self, Notes};
 use wavesynth::synth::{Conditioning, Forced, without_denormals};
 use wavesynth::voice::Voice;
-use wavesynth_audio::features::{Extractor, SpeakerStats};
-use wavesynth_audio::{pcm, wav};
+use wavesynth_audio::features::{self, Extractor, SpeakerStats};
+use wavesynth_audio::pcm;
 use wavesynth_models::ar::NotFinite;
 use wavesynth_models::in_file::AtPath;
 
@@ -26,7 +26,7 @@ pub struct Args {
     model: ModelArgs,
     #[command(flatten)]
     condition: ConditionArgs,
-    /// WAV files; text files for a text model; rows of numbers for a series model
+    /// Recordings, or - for one on stdin; text files for a text model; rows of numbers for a series model
     #[arg(value_name = "INPUT", required = true)]
     inputs: Vec<PathBuf>,
     /// Also write the nats of every symbol, all inputs end to end, as an array of 32-bit floats
@@ -87,6 +87,7 @@ pub fn run(args: Args) -> Result<()> {
     }
     let voice = Voice::from_loaded(model).at(&path)?;
     let conditioning = args.condition.conditioning(&voice)?;
+    let notes = Notes::default();
     if conditioning.has_track() && args.inputs.len() > 1 {
         usage!(
             "one track can't be that of {} inputs; leave it out to extract one from each",
@@ -96,16 +97,19 @@ pub fn run(args: Args) -> Result<()> {
     voice.model.check_room(rayon::current_num_threads().min(args.inputs.len()))?;
     let stats = args.condition.condition()?.and_then(|c| c.stats);
     let bar = Progress::new(args.inputs.len() as u64, "{wide_bar} {pos}/{len} inputs");
-    let nats: Vec<Vec<f32>> = args
+    let nats: Result<Vec<Vec<f32>>> = args
         .inputs
         .par_iter()
         .map(|path| {
-            let nats = without_denormals(|| score(&voice, conditioning.clone(), stats.as_ref(), path));
+            let nats =
+                without_denormals(|| score(&voice, conditioning.clone(), stats.as_ref(), path, &notes));
             bar.inc(1);
             nats
         })
-        .collect::<Result<_>>()?;
+        .collect();
     bar.finish();
+    let nats = nats?;
+    notes.say();
 
     let sums: Vec<f64> = nats.iter().map(|n| n.iter().map(|&v| f64::from(v)).sum()).collect();
     let symbols = nats.iter().map(Vec::len).sum();
@@ -128,16 +132,18 @@ fn score(
     conditioning: Conditioning,
     stats: Option<&SpeakerStats>,
     path: &Path,
+    notes: &Notes,
 ) -> Result<Vec<f32>> {
-    let pcm = wav::read_at(path, voice.section.sample_rate)?;
+    let recording = recordings::read(path, voice.section.sample_rate, notes)?;
     let conditioning = match &voice.config.condition {
         Some(shape) if shape.features > 0 && !conditioning.has_track() => {
-            let raw = recordings::raw_features(path, &mut Extractor::new())?;
+            let raw = Extractor::new().extract(&recording.at(features::SAMPLE_RATE)?);
             conditioning.overlaid(Conditioning::from_features(voice, &raw, stats).at(path)?)
         }
         _ => conditioning,
     };
     let mut forced = Forced::new(voice, conditioning.unconverted());
+    let pcm = recording.at(voice.section.sample_rate)?;
     let codes = pcm::encode_signal(&pcm, voice.section.preemphasis, voice.encoding);
     finite(codes.into_iter().map(|x| forced.score(x)).collect(), path)
 }

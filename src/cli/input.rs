@@ -6,16 +6,17 @@ use super::quiet::quietly;
 use super::{interrupt, usage};
 use anyhow::{Context, Result, bail};
 use crossbeam_channel::{Receiver, bounded};
-use std::io::{IsTerminal, stdin};
+use std::io::{IsTerminal, Read, stdin};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
+use wavesynth::recordings::{self, Notes};
 use wavesynth::synth::{Conditioning, FrameSource, Length, Listener, ListenerCounters, Pace};
 use wavesynth::voice::Voice;
 use wavesynth_audio::features::{CausalExtractor, RunningSpeakerStats, SAMPLE_RATE, SpeakerStats};
+use wavesynth_audio::recording::{Finding, RecordingError, STDIN as DASH, Stream};
 use wavesynth_audio::resample::RATES;
 use wavesynth_audio::ring::{self, Producer};
-use wavesynth_audio::wav::{self, WavError};
 
 /// The name of the microphone.
 const MIC: &str = "mic";
@@ -30,7 +31,7 @@ const PERIOD_MS: f32 = 5.0;
 /// The live speech, and its speaker.
 #[derive(Debug, clap::Args)]
 pub struct InputArgs {
-    /// Speech to convert: a WAV file, - for WAV on stdin, or mic (mic:DEVICE for another than the system's), in real time
+    /// Speech to convert: a recording, - for one on stdin, or mic (mic:DEVICE for another than the system's), in real time
     #[arg(long, value_name = "mic|FILE|-", conflicts_with = "track")]
     input: Option<String>,
     /// Speaker of the input: one of the voice's, or the condition file of another one [default: learned on the way]
@@ -41,6 +42,8 @@ pub struct InputArgs {
 enum Source<'a> {
     Mic(Option<&'a str>),
     Stdin,
+    /// A named pipe, which is read as it comes.
+    Pipe(&'a Path),
     File(&'a Path),
 }
 
@@ -56,8 +59,8 @@ pub struct Input {
 
 enum Kind {
     File,
-    /// The result of its thread.
-    Stdin(Receiver<Result<(), WavError>>),
+    /// The result of its thread, and its name.
+    Pipe(Receiver<Result<Vec<Finding>, RecordingError>>, PathBuf),
     #[cfg(feature = "device")]
     Mic(Mic),
 }
@@ -75,8 +78,11 @@ impl InputArgs {
         Some(match input.strip_prefix(MIC).map(|rest| (rest, rest.strip_prefix(':'))) {
             Some(("", _)) => Source::Mic(None),
             Some((_, Some(name))) => Source::Mic(Some(name)),
-            _ if input == "-" => Source::Stdin,
-            _ => Source::File(Path::new(input)),
+            _ if input == DASH => Source::Stdin,
+            _ => match std::fs::metadata(input) {
+                Ok(m) if !m.is_file() && !m.is_dir() => Source::Pipe(Path::new(input)),
+                _ => Source::File(Path::new(input)),
+            },
         })
     }
 
@@ -87,7 +93,7 @@ impl InputArgs {
 
     /// Whether its length is unknown.
     pub fn is_stream(&self) -> bool {
-        matches!(self.source(), Some(Source::Mic(_) | Source::Stdin))
+        matches!(self.source(), Some(Source::Mic(_) | Source::Stdin | Source::Pipe(_)))
     }
 
     /// The conditioning of `condition`, with no track but the input's.
@@ -115,10 +121,17 @@ impl InputArgs {
         let extractor = voice.extractor(self.speaker_stats(voice)?).with_context(|| name.to_string())?;
         let input = match source {
             Source::File(path) => {
-                let listener = Listener::recording(extractor, wav::read_at(path, SAMPLE_RATE)?);
-                Input::new(listener, Kind::File)
+                let notes = Notes::default();
+                let samples = recordings::read_at(path, SAMPLE_RATE, &notes)?;
+                notes.say();
+                Input::new(Listener::recording(extractor, samples), Kind::File)
             }
             Source::Stdin => from_stdin(extractor)?,
+            Source::Pipe(path) => {
+                let pipe =
+                    std::fs::File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
+                from_pipe(extractor, pipe, path)?
+            }
             Source::Mic(device) => from_mic(extractor, device)?,
         };
         Ok(Some(input))
@@ -163,7 +176,7 @@ impl Input {
     /// Whether stdin is its own.
     #[cfg(feature = "device")]
     pub fn takes_stdin(&self) -> bool {
-        matches!(self.kind, Kind::Stdin(_))
+        matches!(&self.kind, Kind::Pipe(_, name) if name.as_os_str() == STDIN)
     }
 
     /// The time that the microphone takes to hand over a sample, in ms; `None` for other inputs.
@@ -181,15 +194,19 @@ impl Input {
         matches!(&self.kind, Kind::Mic(mic) if mic.capturing.stats().lost)
     }
 
-    /// The error of reading it, to be asked for at the end.
+    /// The error of reading it, to be asked for at the end. What was wrong with a pipe is said.
     ///
     /// # Errors
     /// A stream that broke off.
     pub fn check(&self) -> Result<()> {
-        match &self.kind {
-            Kind::Stdin(end) => Ok(end.try_recv().unwrap_or(Ok(()))?),
-            _ => Ok(()),
+        if let Kind::Pipe(end, name) = &self.kind
+            && let Ok(read) = end.try_recv()
+        {
+            let notes = Notes::default();
+            notes.add(name, read?);
+            notes.say();
         }
+        Ok(())
     }
 }
 
@@ -204,11 +221,19 @@ fn from_stdin(extractor: CausalExtractor) -> Result<Input> {
             "--input -: stdin is a terminal; pipe WAV into it, as in `arecord | wavesynth play --input -`"
         );
     }
-    let mut stream = wav::WavStream::open(stdin(), Path::new(STDIN))?;
+    from_pipe(extractor, stdin(), Path::new(STDIN))
+}
+
+fn from_pipe(
+    extractor: CausalExtractor,
+    pipe: impl Read + Send + Sync + 'static,
+    name: &Path,
+) -> Result<Input> {
+    let mut stream = Stream::open(pipe, name)?;
     let rate = stream.sample_rate();
     let (mut producer, consumer) = ring::ring(room(rate));
-    let mut listener =
-        Listener::stream(extractor, consumer, rate, Pace::Patient).with_context(|| STDIN.to_owned())?;
+    let mut listener = Listener::stream(extractor, consumer, rate, Pace::Patient)
+        .with_context(|| name.display().to_string())?;
     let (result, end) = bounded(1);
     std::thread::Builder::new()
         .name("input".into())
@@ -224,14 +249,23 @@ fn from_stdin(extractor: CausalExtractor) -> Result<Input> {
             bail!("interrupted");
         }
     }
-    if let Ok(Err(e)) = end.try_recv() {
-        return Err(e.into());
-    }
-    Ok(Input::new(listener, Kind::Stdin(end)))
+    let end = match end.try_recv() {
+        Ok(read) => again(read?),
+        Err(_) => end,
+    };
+    Ok(Input::new(listener, Kind::Pipe(end, name.into())))
 }
 
-/// All of `stream` into `ring`, as fast as that has room.
-fn pass_on(stream: &mut wav::WavStream<std::io::Stdin>, ring: &mut Producer) -> Result<(), WavError> {
+/// A channel that holds what was taken from one.
+fn again<T>(value: T) -> Receiver<Result<T, RecordingError>> {
+    let (result, end) = bounded(1);
+    // It has room for one.
+    let _ = result.send(Ok(value));
+    end
+}
+
+/// All of `stream` into `ring`, as fast as that has room; what is wrong with it.
+fn pass_on(stream: &mut Stream, ring: &mut Producer) -> Result<Vec<Finding>, RecordingError> {
     let mut samples = Vec::new();
     while stream.read(&mut samples)? > 0 {
         let mut at = 0;
@@ -243,7 +277,7 @@ fn pass_on(stream: &mut wav::WavStream<std::io::Stdin>, ring: &mut Producer) -> 
         }
         samples.clear();
     }
-    Ok(())
+    Ok(stream.findings())
 }
 
 #[cfg(feature = "device")]

@@ -358,6 +358,7 @@ impl Played {
             times_real_time: seconds(busy_samples) / busy.as_secs_f64().max(1e-9),
             seed,
             peak_dbfs: output::dbfs(report.peak),
+            clipped: None,
         };
         Self {
             missing_samples: report.missing_samples,

@@ -12,8 +12,9 @@ use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use wavesynth::progress::Progress;
+use wavesynth::recordings;
 use wavesynth::synth::{Length, Part, SamplingPolicy, Synth, UniformSource, without_denormals};
-use wavesynth_audio::sink::{FileSink, Format, PipeSink, Sink};
+use wavesynth_audio::sink::{self, FileSink, Format, PipeSink, Sink};
 
 /// Samples between two looks at the clock and the interrupt flag.
 const BLOCK: usize = 1024;
@@ -87,6 +88,9 @@ pub struct Summary {
     pub seed: u64,
     /// Largest magnitude; null for silence.
     pub peak_dbfs: Option<f64>,
+    /// Samples beyond full scale that were clamped on the way to a file or a pipe.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub clipped: Option<u64>,
 }
 
 /// Runs the command.
@@ -227,6 +231,10 @@ pub fn write_all(
     let bar = Progress::new(synth.end(), "{wide_bar} {percent:>3} %  {msg}  {eta} left");
     let (start, cpu) = (Instant::now(), output::cpu_time());
     let mut shown = start;
+    // A live input has no end yet.
+    if synth.end() != u64::MAX {
+        sink.expect(synth.end());
+    }
     pump(synth, sink.as_mut(), |synth| {
         if shown.elapsed() > Duration::from_millis(100) {
             shown = Instant::now();
@@ -237,8 +245,10 @@ pub fn write_all(
     })
     .inspect_err(|_| bar.finish())?;
     before_it_appears(synth)?;
+    let clipped = sink.clipped();
     sink.finish()?;
     bar.finish();
+    recordings::say(sink::clipped_line(clipped, synth.position()).as_slice());
     let wall_s = start.elapsed().as_secs_f64();
     let seconds = synth.position() as f64 / rate;
     Ok(Summary {
@@ -250,6 +260,7 @@ pub fn write_all(
         times_real_time: seconds / wall_s,
         seed,
         peak_dbfs: output::dbfs(synth.peak()),
+        clipped: Some(clipped),
     })
 }
 

@@ -20,6 +20,9 @@ pub struct Args {
     /// Stop after so many steps, as Ctrl-C does
     #[arg(long, value_name = "STEPS")]
     stop_after: Option<u64>,
+    /// Leave recordings out that can't be read, and name them, as with corpus.skip_bad = true
+    #[arg(long)]
+    skip_bad: bool,
     /// Where to compute: cpu, or cuda[:N], an NVIDIA GPU, with the plain graph
     #[arg(long, value_name = "DEVICE", default_value_t = train::device::Device::Cpu)]
     device: train::device::Device,
@@ -45,8 +48,12 @@ fn train(args: &Args, ranks: &Ranks) -> Result<()> {
         }
     })
     .context("Ctrl-C can't be caught")?;
-    let options =
-        train::TrainOptions { resume: args.resume, stop_after: args.stop_after, device: args.device };
+    let options = train::TrainOptions {
+        resume: args.resume,
+        stop_after: args.stop_after,
+        skip_bad: args.skip_bad,
+        device: args.device,
+    };
     let outcome = train::train(&args.run, &options, &stop, ranks)?;
     if !ranks.is_first() {
         return Ok(());

@@ -42,7 +42,7 @@ pub struct RunFile {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct CorpusConfig {
-    /// A folder with one sub-folder of WAV files for each speaker.
+    /// A folder with one sub-folder of recordings for each speaker.
     pub root: Option<PathBuf>,
     /// Only these sub-folders of `root`, in this order; all of them, sorted by name, when empty.
     pub speakers: Vec<String>,
@@ -50,13 +50,23 @@ pub struct CorpusConfig {
     pub held_out: f64,
     /// Shorter files are skipped.
     pub min_seconds: f64,
+    /// Recordings that can't be read are left out, where without it the first of them is an error. All are read once
+    /// ahead to know them.
+    pub skip_bad: bool,
     /// A speaker is drawn in proportion to (seconds of speech)^balance: 1 is by length, 0 is all alike.
     pub balance: f64,
 }
 
 impl Default for CorpusConfig {
     fn default() -> Self {
-        Self { root: None, speakers: Vec::new(), held_out: 0.05, min_seconds: 0.3, balance: 0.5 }
+        Self {
+            root: None,
+            speakers: Vec::new(),
+            held_out: 0.05,
+            min_seconds: 0.3,
+            skip_bad: false,
+            balance: 0.5,
+        }
     }
 }
 
@@ -66,7 +76,7 @@ impl Default for CorpusConfig {
 pub struct Speaker {
     /// Its name in the checkpoint.
     pub name: String,
-    /// A folder of WAV files.
+    /// A folder of recordings.
     pub folder: PathBuf,
 }
 

@@ -1,22 +1,23 @@
 //! The recordings of a run, as codes and feature tracks. Every rank knows of all files; it reads those that its windows
 //! come from, and those held out.
 
+mod listing;
+mod transcripts;
+
 use super::config::RunFile;
-use super::recording::{Extracted, FrontEnd, Recording, short_hex, unit_hash};
+use super::recording::{Extracted, FrontEnd, Recording, short_hex};
 use super::slots::FileWeights;
 use crate::progress::Progress;
 use crate::ranks::Ranks;
-use crate::recordings;
+use crate::recordings::Notes;
 use crate::voice::SpeakerSection;
-use anyhow::{Context, Result, anyhow, bail, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
-use std::collections::HashMap;
 use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use wavesynth_audio::features::common::{self, Codebook};
 use wavesynth_audio::features::{Extractor, FEATURES, RawFeatures, SpeakerStats};
-use wavesynth_audio::wav;
 
 /// The bar while they are read.
 const READING: &str = "reading recordings {wide_bar} {pos}/{len} files, {eta} left";
@@ -39,6 +40,8 @@ pub struct SpeechCorpus {
     pub recordings: Vec<Recording>,
     /// Files that were too short.
     pub skipped: usize,
+    /// Lines about what is left out and what is wrong with recordings; on the first rank only.
+    pub notes: Vec<String>,
     /// Samples per second.
     pub sample_rate: u32,
     /// Names the content: equal for equal names, codes and split.
@@ -51,7 +54,7 @@ pub struct SpeechCorpus {
 /// A recording that may be another rank's.
 #[derive(Debug, Clone, PartialEq)]
 pub struct File {
-    /// `SPEAKER/FILE` without `.wav`.
+    /// `SPEAKER/FILE` without the ending.
     pub name: String,
     /// Where it is.
     pub path: PathBuf,
@@ -61,15 +64,6 @@ pub struct File {
     pub samples: u64,
     /// Kept away from training.
     pub held_out: bool,
-}
-
-/// A file whose part of the split is not known yet.
-struct Found {
-    name: String,
-    path: PathBuf,
-    samples: u64,
-    /// Its part by `transcripts.tsv`.
-    held_out: Option<bool>,
 }
 
 impl SpeechCorpus {
@@ -93,14 +87,16 @@ impl SpeechCorpus {
             own: 0..0,
             recordings: Vec::new(),
             skipped: 0,
+            notes: Vec::new(),
             sample_rate: front.sample_rate,
             id: String::new(),
             frequency_nats: 0.0,
         };
-        let folders = folders(run)?;
+        let notes = Notes::default();
+        let folders = listing::folders(run, &notes)?;
         let at = |(name, folder): &(String, PathBuf)| format!("speaker {name} ({})", folder.display());
         for (speaker, named) in folders.iter().enumerate() {
-            corpus.list(speaker, named, run).with_context(|| at(named))?;
+            corpus.list(speaker, named, run, &notes).with_context(|| at(named))?;
         }
         if run.corpus.held_out > 0.0 && !corpus.files.iter().any(|f| f.held_out) {
             bail!(
@@ -122,10 +118,13 @@ impl SpeechCorpus {
         let mut books = Vec::new();
         for (speaker, named) in folders.iter().enumerate() {
             books.extend(
-                corpus.read(speaker, &named.0, &kept, &front, ranks, &bar).with_context(|| at(named))?,
+                corpus
+                    .read(speaker, &named.0, &kept, (&front, &notes), ranks, &bar)
+                    .with_context(|| at(named))?,
             );
         }
         bar.finish();
+        corpus.notes = gathered(&notes, ranks)?;
         if books.len() == folders.len()
             && let Some((maps, reference)) = common::align(&books)
         {
@@ -146,14 +145,20 @@ impl SpeechCorpus {
     }
 
     /// Lists the files of the next speaker.
-    fn list(&mut self, speaker: usize, named: &(String, PathBuf), run: &RunFile) -> Result<()> {
+    fn list(
+        &mut self,
+        speaker: usize,
+        named: &(String, PathBuf),
+        run: &RunFile,
+        notes: &Notes,
+    ) -> Result<()> {
         let (name, folder) = named;
-        let found = files(name, folder, self.sample_rate)?;
+        let found = listing::files(folder, self.sample_rate, &run.corpus, notes)?;
         let total = found.len();
         let least = (run.corpus.min_seconds * f64::from(self.sample_rate)).max(1.0);
-        let found: Vec<Found> = found.into_iter().filter(|f| f.samples as f64 >= least).collect();
+        let found: Vec<listing::Found> = found.into_iter().filter(|f| f.samples as f64 >= least).collect();
         self.skipped += total - found.len();
-        let held = split(&found, run.corpus.held_out);
+        let held = listing::split(&found, run.corpus.held_out);
         ensure!(
             held.contains(&false),
             "no recording to train on: {} are at least {} s long, {} of them held out",
@@ -188,7 +193,7 @@ impl SpeechCorpus {
         speaker: usize,
         name: &str,
         kept: &Range<usize>,
-        front: &FrontEnd,
+        (front, notes): (&FrontEnd, &Notes),
         ranks: &Ranks,
         bar: &Progress,
     ) -> Result<Option<Codebook>> {
@@ -196,7 +201,7 @@ impl SpeechCorpus {
         let extracted: Result<Vec<Extracted>> = wanted
             .par_iter()
             .map_init(Extractor::new, |extractor, (_, f)| {
-                let extracted = front.extract(&f.path, extractor)?;
+                let extracted = front.extract(&f.path, extractor, notes)?;
                 bar.inc(1);
                 ensure!(
                     extracted.codes.len() as u64 == f.samples,
@@ -249,92 +254,18 @@ impl SpeechCorpus {
     }
 }
 
-/// Name and folder of each speaker, in the order of the speaker table.
-fn folders(run: &RunFile) -> Result<Vec<(String, PathBuf)>> {
-    let mut folders = Vec::new();
-    if let Some(root) = &run.corpus.root {
-        let mut names = run.corpus.speakers.clone();
-        if names.is_empty() {
-            let entries =
-                std::fs::read_dir(root).with_context(|| format!("corpus.root {}", root.display()))?;
-            for entry in entries {
-                let entry = entry.with_context(|| format!("corpus.root {}", root.display()))?;
-                if entry.path().is_dir() && !recordings::in_folder(&entry.path())?.is_empty() {
-                    names.push(entry.file_name().to_string_lossy().into_owned());
-                }
+/// The notes of all ranks, on the first. What ranks note about the same files is said once.
+fn gathered(notes: &Notes, ranks: &Ranks) -> Result<Vec<String>> {
+    let own = notes.take().join("\n").into_bytes();
+    let mut lines = Vec::new();
+    for rank in ranks.gather(own)? {
+        for line in String::from_utf8_lossy(&rank).lines() {
+            if ranks.is_first() && !lines.iter().any(|l| l == line) {
+                lines.push(line.to_owned());
             }
-            names.sort();
         }
-        ensure!(
-            !names.is_empty(),
-            "corpus.root {}: no sub-folder with WAV files; wanted one for each speaker",
-            root.display()
-        );
-        folders.extend(names.into_iter().map(|n| (n.clone(), root.join(n))));
     }
-    folders.extend(run.speakers.iter().map(|s| (s.name.clone(), s.folder.clone())));
-    for (i, (name, _)) in folders.iter().enumerate() {
-        ensure!(!folders[..i].iter().any(|(n, _)| n == name), "speaker {name} is named twice");
-    }
-    Ok(folders)
-}
-
-fn files(name: &str, folder: &Path, rate: u32) -> Result<Vec<Found>> {
-    let splits = transcripts(&folder.join("transcripts.tsv"))?;
-    let paths = recordings::in_folder(folder).with_context(|| format!("speaker {name}"))?;
-    ensure!(!paths.is_empty(), "speaker {name}: no WAV files in {}", folder.display());
-    paths
-        .into_par_iter()
-        .map(|path| {
-            let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-            let held_out = splits.get(&name).map(|s| s == "test");
-            Ok(Found { samples: wav::samples_at(&path, rate)?, name, path, held_out })
-        })
-        .collect()
-}
-
-/// Column `split` by column `utt` of a `transcripts.tsv`; nothing if there is no such file.
-fn transcripts(path: &Path) -> Result<HashMap<String, String>> {
-    let text = match std::fs::read_to_string(path) {
-        Ok(text) => text,
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(HashMap::new()),
-        Err(e) => {
-            return Err(e).with_context(|| {
-                format!("{}: can't be read as text (UTF-8); correct or remove it", path.display())
-            });
-        }
-    };
-    let mut lines = text.lines();
-    let head: Vec<&str> = lines.next().unwrap_or("").split('\t').collect();
-    let column = |name: &str| {
-        head.iter().position(|h| *h == name).ok_or_else(|| {
-            anyhow!("{}: no column `{name}` in its first line; correct or remove it", path.display())
-        })
-    };
-    let (utt, split) = (column("utt")?, column("split")?);
-    Ok(lines
-        .filter_map(|line| {
-            let cells: Vec<&str> = line.split('\t').collect();
-            Some((cells.get(utt)?.to_string(), cells.get(split)?.to_string()))
-        })
-        .collect())
-}
-
-/// Which files of one speaker are held out: as `transcripts.tsv` says, otherwise those whose name's hash falls into
-/// the fraction, and at least one where there are several.
-fn split(files: &[Found], fraction: f64) -> Vec<bool> {
-    let (mut held, draws): (Vec<bool>, Vec<f64>) = files
-        .iter()
-        .map(|f| {
-            let draw = unit_hash(&f.name);
-            (fraction > 0.0 && f.held_out.unwrap_or(draw < fraction), draw)
-        })
-        .unzip();
-    if fraction > 0.0 && held.len() > 1 && !held.contains(&true) {
-        let least = (0..held.len()).min_by(|&a, &b| draws[a].total_cmp(&draws[b]));
-        held[least.unwrap_or(0)] = true;
-    }
-    held
+    Ok(lines)
 }
 
 /// The frames of a speaker's recordings on all ranks, one after the other in the order of the ranks: as one process has

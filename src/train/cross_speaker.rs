@@ -11,7 +11,7 @@
 use super::config::check::range;
 use super::recording::Recording;
 use crate::ranks::Ranks;
-use crate::recordings;
+use crate::recordings::{self, Notes};
 use crate::voice::SpeakerSection;
 use anyhow::{Context, Result, ensure};
 use rayon::prelude::*;
@@ -113,7 +113,8 @@ fn track(
     path: &Path,
     extractor: &mut Extractor,
 ) -> Result<Vec<f32>> {
-    let raw = recordings::raw_features(path, extractor)?;
+    // What a voice rendered has nothing to note.
+    let raw = recordings::raw_features(path, extractor, &Notes::default())?;
     let mut frames = features::normalise(&raw, other.stats).frames;
     ensure!(
         frames.len() == own.track.len(),

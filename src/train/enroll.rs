@@ -16,7 +16,7 @@ use super::device::Device;
 use super::objective;
 use super::recording::{FrontEnd, Recording, unit_hash};
 use super::window::{Cutter, Pool};
-use crate::recordings;
+use crate::recordings::{self, Notes};
 use crate::voice::{Voice, wavenet_config};
 use anyhow::{Context, Result, bail, ensure};
 use judge::Judge;
@@ -78,7 +78,7 @@ struct Piece {
 }
 
 /// Makes the speaker of `files` one of the voice in `checkpoint`; `model` is used in errors only. Runs in the current rayon
-/// pool. Once `stop` is set it ends with the best so far.
+/// pool. Once `stop` is set it ends with the best so far. What is wrong with the recordings is said on stderr.
 ///
 /// # Errors
 /// A model without speakers, recordings that can't be read or are too short.
@@ -178,13 +178,16 @@ fn read(voice: &Voice, files: &[PathBuf]) -> Result<Vec<Piece>> {
         encoding: voice.encoding,
         features: voice.track_shape().is_some(),
     };
-    files
+    let notes = Notes::default();
+    let pieces = files
         .par_iter()
         .map_init(Extractor::new, |extractor, path| {
-            let extracted = front.extract(path, extractor)?;
+            let extracted = front.extract(path, extractor, &notes)?;
             Ok(Piece { path: path.clone(), from: 0, codes: extracted.codes, raw: extracted.raw })
         })
-        .collect()
+        .collect::<Result<_>>()?;
+    notes.say();
+    Ok(pieces)
 }
 
 impl Piece {

@@ -1,18 +1,17 @@
 //! One recording, as the trainer holds it.
 
-use crate::recordings;
+use crate::recordings::{self, Notes};
 use anyhow::Result;
 use sha2::{Digest, Sha256};
 use std::path::Path;
 use wavesynth_audio::features::{self, Extractor, RawFeatures, SpeakerStats};
 use wavesynth_audio::pcm::{self, Codes, Encoding};
-use wavesynth_audio::wav;
 use wavesynth_models::condition::FeatureTrack;
 
 /// One recording.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Recording {
-    /// `SPEAKER/FILE` without `.wav`.
+    /// `SPEAKER/FILE` without the ending.
     pub name: String,
     /// Row of the speaker table.
     pub speaker: usize,
@@ -33,7 +32,7 @@ impl Recording {
     }
 }
 
-/// The front end between a WAV file and the network.
+/// The front end between a recording and the network.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct FrontEnd {
     /// Samples per second of the model.
@@ -56,17 +55,18 @@ pub struct Extracted {
 }
 
 impl FrontEnd {
-    /// Reads, resamples and encodes the recording at `path`.
+    /// Reads, resamples and encodes the recording at `path`; what is wrong with it is noted.
     ///
     /// # Errors
     /// A file that can't be read.
-    pub fn extract(&self, path: &Path, extractor: &mut Extractor) -> Result<Extracted> {
-        let signal = wav::read_at(path, self.sample_rate)?;
+    pub fn extract(&self, path: &Path, extractor: &mut Extractor, notes: &Notes) -> Result<Extracted> {
+        let recording = recordings::read(path, self.sample_rate, notes)?;
+        let signal = recording.at(self.sample_rate)?;
         let codes = pcm::encode_signal(&signal, self.preemphasis, self.encoding);
         let raw = match (self.features, self.sample_rate == features::SAMPLE_RATE) {
             (false, _) => RawFeatures::default(),
             (true, true) => extractor.extract(&signal),
-            (true, false) => recordings::raw_features(path, extractor)?,
+            (true, false) => extractor.extract(&recording.at(features::SAMPLE_RATE)?),
         };
         Ok(Extracted { codes: Codes::new(codes, self.encoding), raw })
     }

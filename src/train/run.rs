@@ -26,6 +26,8 @@ pub struct TrainOptions {
     pub resume: bool,
     /// Stop after so many steps of this session, as Ctrl-C would.
     pub stop_after: Option<u64>,
+    /// Leave out recordings that can't be read, as with `corpus.skip_bad`.
+    pub skip_bad: bool,
     /// Where losses are computed. A run may go on on another one, though not with the same bits.
     pub device: Device,
 }
@@ -52,7 +54,10 @@ pub struct Outcome {
 /// A bad run file or corpus, a state that belongs to another run, a diverging loss (the last good checkpoint stays), a
 /// file that can't be written.
 pub fn train(path: &Path, options: &TrainOptions, stop: &AtomicBool, ranks: &Ranks) -> Result<Outcome> {
-    let (run, text) = Run::read(path)?;
+    let (mut run, text) = Run::read(path)?;
+    if let Run::Voice(run) = &mut run {
+        run.corpus.skip_bad |= options.skip_bad;
+    }
     let stem = path.file_stem().unwrap_or_default();
     let out = run.train().out.clone().unwrap_or_else(|| Path::new("runs").join(stem));
     if !options.resume && RunSetup::is_begun(&out) {

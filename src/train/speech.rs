@@ -10,6 +10,7 @@ use super::state::TrainingState;
 use super::window::{Cutter, SpeechWindows};
 use super::{product, report};
 use crate::ranks::Ranks;
+use crate::recordings;
 use crate::voice::{SpeakerSection, Voice, VoiceSection, wavenet_config};
 use anyhow::{Context, Result};
 use serde_json::{Map, Value};
@@ -42,6 +43,7 @@ impl Speech {
     /// A corpus that can't be used.
     pub fn open(run: &RunFile, ranks: &Ranks) -> Result<Self> {
         let corpus = SpeechCorpus::load(run, ranks)?;
+        recordings::say(&corpus.notes);
         let family = run.network(corpus.speakers.len())?;
         let config = wavenet_config(&family).context("model")?.clone();
         let cutter = Cutter::new(family.facts(), run.train.window, run.train.max_warmup);

@@ -129,8 +129,8 @@ fn wrong_inputs_are_refused() {
     fast[24..28].copy_from_slice(&1_000_000u32.to_le_bytes());
     std::fs::write(f.path("fast.wav"), fast).unwrap();
     refuses(&f, &format!("{render} none.wav"), 1, &["none.wav"]);
-    refuses(&f, &format!("{render} ann.bin"), 1, &["ann.bin", "RIFF"]);
-    refuses(&f, &format!("{render} empty.wav"), 1, &["empty.wav", "header"]);
+    refuses(&f, &format!("{render} ann.bin"), 1, &["ann.bin", "safetensors", "WAV"]);
+    refuses(&f, &format!("{render} empty.wav"), 1, &["empty.wav", "empty file"]);
     refuses(&f, &format!("{render} cut.wav"), 1, &["cut.wav", "cut off"]);
     refuses(&f, &format!("{render} fast.wav"), 1, &["fast.wav", "1000000 Hz", "384000"]);
     refuses(&f, &format!("{render} mic"), 2, &["--input mic"]);
@@ -155,7 +155,7 @@ fn wrong_inputs_are_refused() {
     for (file, words) in [
         ("empty.wav", "stdin"),
         ("head.wav", "stdin"),
-        ("ann.bin", "RIFF"),
+        ("ann.bin", "safetensors"),
         ("fast.wav", "1000000 Hz"),
         ("cut.wav", "cut off"),
     ] {

@@ -7,6 +7,7 @@ mod hostile;
 mod input;
 mod jobs;
 mod measure;
+mod recordings;
 mod refusals;
 mod sound;
 

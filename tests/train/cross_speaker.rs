@@ -3,7 +3,7 @@
 use crate::common::{TestDir, babble, failure, go, write_wav};
 use std::collections::HashSet;
 use wavesynth::ranks::Ranks;
-use wavesynth::recordings::raw_features;
+use wavesynth::recordings::{Notes, raw_features};
 use wavesynth::train::config::{RunFile, Train};
 use wavesynth::train::corpus::SpeechCorpus;
 use wavesynth::train::held_out::HeldOutSpeech;
@@ -45,7 +45,7 @@ fn a_cross_speaker_track_is_converted_as_in_the_engine_and_keeps_the_pitch() {
     let stats = |i: usize| corpus.speakers[i].stats.as_ref().unwrap();
     let [high, low] = [stats(0), stats(1)];
     let way = low.common.as_ref().unwrap().then(&high.common.as_ref().unwrap().inverse().unwrap());
-    let raw = raw_features(&made, &mut Extractor::new()).unwrap();
+    let raw = raw_features(&made, &mut Extractor::new(), &Notes::default()).unwrap();
     let mut wanted = features::normalise(&raw, low).frames;
     wanted.chunks_exact_mut(FEATURES).for_each(|frame| way.apply(frame));
     for recording in &corpus.recordings {

@@ -3,7 +3,7 @@
 use crate::common::{TestDir, babble, go, write_wav};
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
-use wavesynth::recordings;
+use wavesynth::recordings::{self, Notes};
 use wavesynth::train::enroll::{EnrollOptions, enroll};
 use wavesynth::voice::VoiceSection;
 use wavesynth_audio::features::common::Alignment;
@@ -29,7 +29,7 @@ fn a_new_speaker_gets_a_vector_of_the_voices_own_space() {
             path
         })
         .collect();
-    let options = EnrollOptions { name: "new".into(), steps: 20, seed: 1 };
+    let options = EnrollOptions { name: "new".into(), steps: 12, seed: 1 };
     let enroll = |files: &[PathBuf], options: &EnrollOptions, stop: bool| {
         enroll(&checkpoint, &voice, files, options, &AtomicBool::new(stop))
     };
@@ -101,7 +101,7 @@ fn speakers_with_enough_speech_are_aligned() {
     assert_eq!(common(&enrolled(&[dir.path("crumb.wav")])), None);
 
     // A track of an unknown speaker is made with a map of its own.
-    let raw = recordings::raw_features(&new, &mut Extractor::new()).unwrap();
+    let raw = recordings::raw_features(&new, &mut Extractor::new(), &Notes::default()).unwrap();
     let stats = recordings::statistics([&raw].into_iter(), section.common.as_ref()).unwrap();
     // An enrolled speaker's is held half-way to the identity.
     let held = Alignment::mixed(&[(&stats.common.unwrap(), 0.5), (&Alignment::identity(), 0.5)]);

@@ -58,7 +58,7 @@ fn a_missing_or_empty_corpus_is_named() {
     let message = failure(&run, false);
     assert!(message.contains("corpus.root") && message.contains("data"), "{message}");
     std::fs::create_dir_all(dir.path("data/someone")).unwrap();
-    assert!(failure(&run, false).contains("no sub-folder with WAV files"));
+    assert!(failure(&run, false).contains("no sub-folder with recordings"));
     std::fs::write(dir.path("data/someone/a.wav"), b"RIFF no").unwrap();
     let message = failure(&run, false);
     assert!(message.contains("a.wav is no usable WAV file"), "{message}");
@@ -260,4 +260,84 @@ fn a_run_can_start_from_a_voice_of_other_speakers() {
     for (i, v) in begun.data[dim..].iter().enumerate() {
         assert!((v - (known.data[i] + known.data[dim + i]) / 2.0).abs() < 1e-6);
     }
+}
+
+/// What a run takes of `data`, with `corpus` in its section of the run file.
+fn load(dir: &TestDir, corpus: &str) -> anyhow::Result<wavesynth::train::corpus::SpeechCorpus> {
+    let run = dir.run_file("out", MODEL, TRAIN);
+    let text = std::fs::read_to_string(&run).unwrap().replace("[corpus]", &format!("[corpus]\n{corpus}"));
+    wavesynth::train::corpus::SpeechCorpus::load(&RunFile::parse(&text, "run.toml").unwrap(), &Ranks::solo())
+}
+
+#[test]
+fn recordings_of_all_formats_and_sub_folders_count_and_the_rest_is_named() {
+    let dir = TestDir::with_voices();
+    let flac = Path::new(env!("CARGO_MANIFEST_DIR")).join("audio/tests/recordings/tone.flac");
+    for name in [
+        "low/tone.flac",
+        "low/0.flac",
+        "low/deep/er/tone.flac",
+        "flacs/tone.flac",
+        "flacs/two.flac",
+        "loose.flac",
+    ] {
+        let to = dir.path(&format!("data/{name}"));
+        std::fs::create_dir_all(to.parent().unwrap()).unwrap();
+        std::fs::copy(&flac, to).unwrap();
+    }
+    // What systems leave on sticks, what can't be read, and what holds nothing.
+    std::fs::write(dir.path("data/low/._0.wav"), b"\0\x05\x16\x07").unwrap();
+    std::fs::create_dir_all(dir.path("data/empty")).unwrap();
+    std::fs::create_dir_all(dir.path("data/.git")).unwrap();
+    std::fs::create_dir_all(dir.path("data/chat")).unwrap();
+    std::fs::write(dir.path("data/chat/voice.opus"), b"OggS").unwrap();
+    let corpus = load(&dir, "").unwrap();
+    let names: Vec<&str> = corpus.speakers.iter().map(|s| s.name.as_str()).collect();
+    assert_eq!(names, ["flacs", "high", "low"]);
+    let low: Vec<&str> =
+        corpus.files.iter().map(|f| f.name.as_str()).filter(|n| n.starts_with("low")).collect();
+    assert_eq!(low, ["low/0", "low/1", "low/2", "low/3", "low/deep/er/tone", "low/tone"]);
+    for words in [
+        "2 folders hold no recording: chat; 1 are of formats",
+        "1 recordings left out that are in no speaker's folder: loose.flac",
+        "1 left out (named like another recording but for the ending): 0.flac",
+    ] {
+        assert!(corpus.notes.iter().any(|l| l.contains(words)), "{words}: {:?}", corpus.notes);
+    }
+}
+
+#[test]
+fn a_bad_recording_is_an_error_or_is_left_out_by_name() {
+    let dir = TestDir::with_voices();
+    let whole = load(&dir, "").unwrap();
+    write_wav(&dir.path("data/low/9.wav"), &babble(100.0, 1.0, 1));
+    let good = std::fs::read(dir.path("data/low/9.wav")).unwrap();
+    std::fs::write(dir.path("data/low/9.wav"), &good[..good.len() / 2]).unwrap();
+    let flac = std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("audio/tests/recordings/tone.flac"))
+        .unwrap();
+    // Its header is whole.
+    std::fs::write(dir.path("data/low/8.flac"), &flac[..flac.len() - 500]).unwrap();
+    let e = format!("{:#}", load(&dir, "").unwrap_err());
+    assert!(e.contains("low") && (e.contains("9.wav is cut off") || e.contains("8.flac")), "{e}");
+    let corpus = load(&dir, "skip_bad = true").unwrap();
+    assert_eq!(corpus.id, whole.id);
+    for words in ["2 recordings left out that can't be read", "9.wav is cut off", "8.flac"] {
+        assert!(corpus.notes.iter().any(|l| l.contains(words)), "{words}: {:?}", corpus.notes);
+    }
+}
+
+#[test]
+fn words_of_the_split_are_understood_or_refused() {
+    let dir = TestDir::with_voices();
+    let table = |text: &str| std::fs::write(dir.path("data/low/transcripts.tsv"), text).unwrap();
+    table("\u{feff}utt\tsplit\r\n0\tDev\r\n1.wav\tvalidation\r\n2\ttrain\r\ngone\ttest\r\n");
+    let corpus = load(&dir, "").unwrap();
+    let held = |name: &str| corpus.files.iter().find(|f| f.name == name).unwrap().held_out;
+    assert!(held("low/0") && held("low/1") && !held("low/2"));
+    for words in ["1 rows name no recording: gone", "1 recordings have no row", ": 3"] {
+        assert!(corpus.notes.iter().any(|l| l.contains(words)), "{words}: {:?}", corpus.notes);
+    }
+    table("utt\tsplit\n0\ttraining set\n");
+    let e = format!("{:#}", load(&dir, "").unwrap_err());
+    assert!(e.contains("transcripts.tsv line 2: split `training set`") && e.contains("eval"), "{e}");
 }

@@ -1,5 +1,5 @@
 use super::*;
-use crate::wav;
+use crate::recording;
 use std::fs;
 
 fn signal() -> Vec<f32> {
@@ -29,7 +29,7 @@ fn files_hold_what_was_written() {
         sink.finish().unwrap();
         let raw: Vec<f32> = match format {
             Format::Wav16 | Format::WavF32 => {
-                let r = wav::read(&path).unwrap();
+                let r = recording::read(&path).unwrap();
                 assert_eq!(r.sample_rate, 16_000);
                 r.samples
             }
@@ -79,15 +79,50 @@ fn pipes_and_files_agree_and_streamed_headers_are_read() {
         sink.finish().unwrap();
         fs::write(&path, &bytes).unwrap();
         if format.is_wav() {
-            let streamed = wav::read(&path).unwrap();
+            let streamed = recording::read(&path).unwrap().samples;
             let mut sink = Box::new(FileSink::create(&path, format, 22_050).unwrap());
             sink.write(&signal()).unwrap();
             sink.finish().unwrap();
-            assert_eq!(wav::read(&path).unwrap(), streamed);
+            assert_eq!(recording::read(&path).unwrap().samples, streamed);
         } else {
             assert_eq!(bytes.len(), if format.is_float() { 4_000 } else { 2_000 });
         }
     }
+}
+
+#[test]
+fn the_header_of_a_pipe_holds_a_length_that_is_known() {
+    for (format, width) in [(Format::Wav16, 2u32), (Format::WavF32, 4)] {
+        for expected in [None, Some(1_000), Some(1 << 40)] {
+            let mut bytes = Vec::new();
+            let mut sink = Box::new(PipeSink::new(&mut bytes, format, 16_000));
+            if let Some(n) = expected {
+                sink.expect(n);
+            }
+            sink.write(&signal()).unwrap();
+            sink.finish().unwrap();
+            let at = |i: usize| u32::from_le_bytes(bytes[i..i + 4].try_into().unwrap());
+            let data = if expected == Some(1_000) { 1_000 * width } else { u32::MAX };
+            assert_eq!((at(4), at(40)), (data.saturating_add(36), data));
+        }
+    }
+}
+
+#[test]
+fn what_is_clamped_is_counted() {
+    let dir = tempfile::tempdir().unwrap();
+    for format in ALL {
+        let mut file: Box<dyn Sink> =
+            Box::new(FileSink::create(&dir.path().join("out"), format, 16_000).unwrap());
+        let mut pipe: Box<dyn Sink> = Box::new(PipeSink::new(Vec::new(), format, 16_000));
+        for sink in [&mut file, &mut pipe] {
+            sink.write(&[0.5, 1.0, -1.0, 1.01]).unwrap();
+            sink.write(&[-3.0]).unwrap();
+            assert_eq!(sink.clipped(), if format.is_float() { 0 } else { 2 });
+        }
+    }
+    assert_eq!(clipped_line(0, 5), None);
+    assert!(clipped_line(2, 5).unwrap().starts_with("2 samples (40.00 %)"));
 }
 
 #[test]

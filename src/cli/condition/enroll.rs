@@ -4,7 +4,7 @@ use super::file_names;
 use crate::cli::{args, interrupt};
 use anyhow::Result;
 use std::path::PathBuf;
-use wavesynth::recordings;
+use wavesynth::recordings::{self, Notes};
 use wavesynth::train::enroll::{self, Enrolled, Figures};
 use wavesynth::voice::VoiceSection;
 use wavesynth_models::in_file::AtPath;
@@ -34,7 +34,9 @@ pub struct Args {
 
 /// Runs the command.
 pub fn run(args: Args) -> Result<()> {
-    let files = recordings::named(&args.recordings)?;
+    let notes = Notes::default();
+    let files = recordings::named(&args.recordings, &notes)?;
+    notes.say();
     let (checkpoint, path) = args::read_checkpoint(args.model.as_deref())?;
     let options = enroll::EnrollOptions { name: args.name.clone(), steps: args.steps, seed: args.seed };
     let stop = interrupt::flag("stopping; the best so far is written")?;

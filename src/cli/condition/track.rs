@@ -4,19 +4,20 @@ use super::file_names;
 use crate::cli::{args, usage};
 use anyhow::{Context, Result};
 use rayon::prelude::*;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use wavesynth::lookup;
-use wavesynth::recordings;
+use wavesynth::recordings::{self, Notes};
 use wavesynth::voice::VoiceSection;
 use wavesynth_audio::cond::Condition;
 use wavesynth_audio::features::Extractor;
+use wavesynth_audio::recording::STDIN;
 use wavesynth_models::in_file::AtPath;
 
 /// The arguments.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Recording
-    #[arg(value_name = "INPUT.wav")]
+    /// Recording, or - for stdin
+    #[arg(value_name = "INPUT")]
     input: PathBuf,
     /// Recordings of the same speaker (files or folders) for the speaker's statistics, instead of INPUT
     /// alone; name INPUT among them to count it too
@@ -39,18 +40,24 @@ pub struct Args {
 
 /// Runs the command.
 pub fn run(args: Args) -> Result<()> {
-    let stem = args.input.file_stem().context("INPUT.wav: wanted a file")?.to_string_lossy();
+    let stdin = args.input.as_os_str() == STDIN;
+    if stdin && args.output.is_none() {
+        usage!("-: sound from stdin has no name for the file; pass -o T.bin");
+    }
+    let input = if stdin { Path::new("stdin") } else { &args.input };
+    let stem = input.file_stem().context("INPUT: wanted a file")?.to_string_lossy();
     let output = args.output.unwrap_or_else(|| PathBuf::from(format!("{stem}.bin")));
-    let raw = recordings::raw_features(&args.input, &mut Extractor::new())?;
+    let notes = Notes::default();
+    let raw = recordings::raw_features(&args.input, &mut Extractor::new(), &notes)?;
     let (checkpoint, path) = args::read_checkpoint(args.model.as_deref())?;
     let section = VoiceSection::from_header(&checkpoint.header).at(&path)?;
     let stats = match &args.like {
         Some(like) => args::stats_like(&section.speakers, like)?,
         None => {
-            let files = recordings::named(&args.speaker_recordings)?;
+            let files = recordings::named(&args.speaker_recordings, &notes)?;
             let more: Result<Vec<_>> = files
                 .par_iter()
-                .map_init(Extractor::new, |e, path| recordings::raw_features(path, e))
+                .map_init(Extractor::new, |e, path| recordings::raw_features(path, e, &notes))
                 .collect();
             let more = more?;
             let all = more.iter().chain(files.is_empty().then_some(&raw));
@@ -58,6 +65,7 @@ pub fn run(args: Args) -> Result<()> {
                 .with_context(|| args.input.display().to_string())?
         }
     };
+    notes.say();
     let mut condition = Condition {
         name: stem.into_owned(),
         source: file_names(std::slice::from_ref(&args.input)),

@@ -8,13 +8,14 @@ use rayon::prelude::*;
 use serde::Serialize;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Instant;
 use wavesynth::progress::Progress;
 use wavesynth::ranks::Ranks;
+use wavesynth::recordings;
 use wavesynth::synth::{Ensemble, Length, Part, SamplingPolicy, UniformSource, without_denormals};
 use wavesynth::voice::Voice;
-use wavesynth_audio::sink::{FileSink, Format, Sink};
+use wavesynth_audio::sink::{self, FileSink, Format, Sink};
 use wavesynth_models::ar::NotFinite;
 use wavesynth_models::in_file;
 
@@ -51,6 +52,8 @@ struct Summary {
     wall_s: f64,
     /// Seconds of sound made in a second of work.
     times_real_time: f64,
+    /// Samples beyond full scale that were clamped.
+    clipped: u64,
     /// Processes that shared the list.
     ranks: usize,
 }
@@ -75,7 +78,8 @@ pub fn run(args: &Args, path: &Path, ranks: &Ranks) -> Result<()> {
 
     let total: u64 = own.iter().map(|j| j.samples).sum();
     let bar = Progress::new(total, "{wide_bar} {percent:>3} %  {eta} left");
-    let crew = Crew { args, voice: &voice, format, jobs: &own, next: AtomicUsize::new(0), bar: &bar };
+    let (next, clipped) = (AtomicUsize::new(0), AtomicU64::new(0));
+    let crew = Crew { args, voice: &voice, format, jobs: &own, next, clipped, bar: &bar };
     let threads = rayon::current_num_threads().min(own.len());
     let streams = own.len().div_ceil(threads.max(1)).min(STREAMS);
     voice.model.check_room(threads * streams)?;
@@ -85,12 +89,15 @@ pub fn run(args: &Args, path: &Path, ranks: &Ranks) -> Result<()> {
         bail!("interrupted; the same command makes the files that are missing");
     }
     done?;
-    let mut sums = [own.len() as u64, total];
+    let mut sums = [own.len() as u64, total, crew.clipped.into_inner()];
     ranks.sum(&mut sums);
     let (seconds, wall_s) = (sums[1] as f64 / f64::from(rate), start.elapsed().as_secs_f64());
     let times_real_time = seconds / wall_s;
-    let summary =
-        Summary { rendered: sums[0], skipped, seconds, wall_s, times_real_time, ranks: ranks.size() };
+    let (rendered, clipped, ranks_size) = (sums[0], sums[2], ranks.size());
+    if ranks.is_first() {
+        recordings::say(sink::clipped_line(clipped, sums[1]).as_slice());
+    }
+    let summary = Summary { rendered, skipped, seconds, wall_s, times_real_time, clipped, ranks: ranks_size };
     match (ranks.is_first(), args.json) {
         (false, _) => Ok(()),
         (true, true) => output::json(&summary),
@@ -204,6 +211,8 @@ struct Crew<'a> {
     jobs: &'a [&'a Job],
     /// The first job that no thread has taken.
     next: AtomicUsize,
+    /// Samples that were clamped.
+    clipped: AtomicU64,
     bar: &'a Progress,
 }
 
@@ -224,6 +233,7 @@ impl Crew<'_> {
             for (at, sink) in sinks.iter_mut().enumerate() {
                 while sink.is_none() || !ensemble.is_running(at) {
                     if let Some(whole) = sink.take() {
+                        self.clipped.fetch_add(whole.clipped(), Ordering::Relaxed);
                         Box::new(whole).finish()?;
                     }
                     let Some(job) = self.take() else { break };

@@ -9,7 +9,8 @@ use wavesynth_models::in_file;
 
 /// Keys that may change between a run and its resumption: none of them moves a weight. The state itself
 /// holds the number of windows of all ranks, which `train.batch` makes up.
-const FREE: [&str; 11] = [
+const FREE: [&str; 12] = [
+    "corpus.skip_bad",
     "corpus.root",
     "text.file",
     "text.eval_symbols",

@@ -3,13 +3,13 @@
 use super::Piece;
 use crate::copy_synthesis::{self, Drawing};
 use crate::quality::{self, Difference};
+use crate::recordings::{self, Notes};
 use crate::synth::{Conditioning, Forced, SamplingPolicy, without_denormals};
 use crate::voice::Voice;
 use anyhow::{Context, Result};
 use rayon::prelude::*;
 use wavesynth_audio::cond::Condition;
 use wavesynth_audio::features::SAMPLE_RATE;
-use wavesynth_audio::wav;
 
 /// The figures of a speaker.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -68,7 +68,8 @@ impl Judge<'_> {
         }
         let copies: Result<Vec<Difference>> = (self.pieces.par_iter())
             .map(|piece| {
-                let signal = wav::read_at(&piece.path, SAMPLE_RATE)?;
+                // What is wrong with it has been said.
+                let signal = recordings::read_at(&piece.path, SAMPLE_RATE, &Notes::default())?;
                 let from = piece.from * SAMPLE_RATE as usize / voice.section.sample_rate as usize;
                 let drawing = Drawing {
                     policy: SamplingPolicy::usual(voice, true),

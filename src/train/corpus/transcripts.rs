@@ -1,0 +1,154 @@
+//! `transcripts.tsv`: which recordings of a speaker are held out.
+
+use anyhow::{Context, Result, anyhow, bail};
+use std::collections::HashMap;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+/// Words of the column `split` for recordings that are kept away from training; any case will do.
+const HELD_OUT: [&str; 6] = ["test", "dev", "val", "valid", "validation", "eval"];
+/// The word for the others.
+const TRAIN: &str = "train";
+
+/// The split of a speaker's recordings.
+#[derive(Debug, Default, PartialEq)]
+pub struct Transcripts {
+    path: PathBuf,
+    /// Whether a recording is held out, by the column `utt`.
+    held_out: HashMap<String, bool>,
+    /// The column `utt`, in order.
+    rows: Vec<String>,
+}
+
+impl Transcripts {
+    /// Reads the file at `path`; without one there are no rows.
+    ///
+    /// # Errors
+    /// A file that can't be read as such a table, a word that is no part of a split.
+    pub fn read(path: &Path) -> Result<Self> {
+        let name = path.display();
+        let text = match std::fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(e) if e.kind() == ErrorKind::NotFound => return Ok(Self::default()),
+            Err(e) => {
+                return Err(e)
+                    .with_context(|| format!("{name}: can't be read as text (UTF-8); correct or remove it"));
+            }
+        };
+        let mut lines = text.strip_prefix('\u{feff}').unwrap_or(&text).lines().enumerate();
+        let head: Vec<&str> = lines.next().map_or("", |(_, line)| line).split('\t').map(str::trim).collect();
+        let column = |column: &str| {
+            head.iter().position(|h| *h == column).ok_or_else(|| {
+                anyhow!("{name}: no column `{column}` in its first line; correct or remove it")
+            })
+        };
+        let (utt, split) = (column("utt")?, column("split")?);
+        let mut this = Self { path: path.into(), ..Self::default() };
+        for (i, line) in lines.filter(|(_, line)| !line.trim().is_empty()) {
+            let cells: Vec<&str> = line.split('\t').map(str::trim).collect();
+            let (utt, word) = (cells.get(utt).unwrap_or(&""), cells.get(split).unwrap_or(&""));
+            let held_out = match word.to_lowercase().as_str() {
+                TRAIN => false,
+                word if HELD_OUT.contains(&word) => true,
+                _ => bail!(
+                    "{name} line {}: split `{word}`: wanted {TRAIN}, or, for recordings that are held out, {}",
+                    i + 1,
+                    HELD_OUT.join(", ")
+                ),
+            };
+            match this.held_out.insert((*utt).into(), held_out) {
+                Some(before) if before != held_out => {
+                    bail!("{name} line {}: `{utt}` is held out in one line and trained on in another", i + 1)
+                }
+                Some(_) => {}
+                None => this.rows.push((*utt).into()),
+            }
+        }
+        Ok(this)
+    }
+
+    /// Whether a recording is held out, by its name without and with its ending; `None` if no row names it.
+    pub fn held_out(&self, name: &str, file: &str) -> Option<bool> {
+        self.held_out.get(name).or_else(|| self.held_out.get(file)).copied()
+    }
+
+    /// Where recordings and rows do not meet, a line for each: rows without a recording, recordings without a row.
+    /// `files` are names without and with their endings.
+    pub fn strays(&self, files: &[(String, String)]) -> Vec<String> {
+        if self.rows.is_empty() {
+            return Vec::new();
+        }
+        let names: std::collections::HashSet<&str> =
+            files.iter().flat_map(|(name, file)| [name.as_str(), file]).collect();
+        let idle: Vec<_> = self.rows.iter().filter(|utt| !names.contains(utt.as_str())).cloned().collect();
+        let bare = files.iter().filter(|(name, file)| self.held_out(name, file).is_none());
+        let bare: Vec<String> = bare.map(|(name, _)| name.clone()).collect();
+        let line = |names: Vec<String>, what: &str| {
+            (!names.is_empty()).then(|| {
+                let n = names.len();
+                format!(
+                    "{}: {n} {what}: {}",
+                    self.path.display(),
+                    crate::recordings::names(names.into_iter())
+                )
+            })
+        };
+        let idle = line(idle, "rows name no recording");
+        idle.into_iter()
+            .chain(line(bare, "recordings have no row, so a hash of their names decides"))
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<Transcripts> {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("transcripts.tsv");
+        std::fs::write(&path, text).unwrap();
+        Transcripts::read(&path)
+    }
+
+    #[test]
+    fn words_of_the_split_are_understood_or_refused() {
+        for word in ["test", "Test", "TEST", "dev", "val", "valid", "Validation", "eval", " test "] {
+            let t = read(&format!("utt\tsplit\na\t{word}\nb\ttrain\n")).unwrap();
+            assert_eq!(
+                (t.held_out("a", "a.wav"), t.held_out("b", "b.wav")),
+                (Some(true), Some(false)),
+                "{word}"
+            );
+        }
+        for word in ["", "tset", "trainings", "1"] {
+            let e = read(&format!("utt\tsplit\nb\tTrain\na\t{word}\n")).unwrap_err().to_string();
+            assert!(
+                e.contains("transcripts.tsv line 3") && e.contains("train") && e.contains("validation"),
+                "{e}"
+            );
+        }
+        let e = read("utt\tsplit\na\ttrain\na\ttest\n").unwrap_err().to_string();
+        assert!(e.contains("line 3") && e.contains("`a`"), "{e}");
+        assert!(read("utt\tsplit\na\n").is_err());
+    }
+
+    #[test]
+    fn what_editors_add_is_no_part_of_it() {
+        let t = read("\u{feff}utt\tseconds\tsplit\r\na\t1\ttest\r\n\r\nb.flac\t2\ttrain\r\n").unwrap();
+        assert_eq!(t.held_out("a", "a.wav"), Some(true));
+        assert_eq!(t.held_out("b", "b.flac"), Some(false));
+        assert_eq!(t.held_out("c", "c.wav"), None);
+    }
+
+    #[test]
+    fn rows_and_recordings_that_do_not_meet_are_named() {
+        let file = |name: &str| (name.to_owned(), format!("{name}.wav"));
+        let t = read("utt\tsplit\na\ttrain\nb.wav\ttrain\ngone\ttest\n").unwrap();
+        let lines = t.strays(&["a", "b", "new"].map(file));
+        assert!(lines[0].contains("1 rows name no recording: gone"), "{lines:?}");
+        assert!(lines[1].contains("1 recordings have no row") && lines[1].ends_with(": new"), "{lines:?}");
+        assert!(t.strays(&["a", "b", "gone"].map(file)).is_empty());
+        assert!(Transcripts::default().strays(&[file("a")]).is_empty());
+    }
+}
