@@ -6,6 +6,7 @@ use super::quiet::quietly;
 use super::{interrupt, usage};
 use anyhow::{Context, Result, bail};
 use crossbeam_channel::{Receiver, bounded};
+use std::ffi::OsString;
 use std::io::{IsTerminal, stdin};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -32,7 +33,7 @@ const PERIOD_MS: f32 = 5.0;
 pub struct InputArgs {
     /// Speech to convert: a WAV file, - for WAV on stdin, or mic (mic:DEVICE for another than the system's), in real time
     #[arg(long, value_name = "mic|FILE|-", conflicts_with = "track")]
-    input: Option<String>,
+    input: Option<OsString>,
     /// Speaker of the input: one of the voice's, or the condition file of another one [default: learned on the way]
     #[arg(long, value_name = "NAME|C.bin", requires = "input")]
     like: Option<PathBuf>,
@@ -72,10 +73,12 @@ pub struct Mic {
 impl InputArgs {
     fn source(&self) -> Option<Source<'_>> {
         let input = self.input.as_deref()?;
-        Some(match input.strip_prefix(MIC).map(|rest| (rest, rest.strip_prefix(':'))) {
+        // A path need not be UTF-8; the other two are.
+        let text = input.to_str().unwrap_or_default();
+        Some(match text.strip_prefix(MIC).map(|rest| (rest, rest.strip_prefix(':'))) {
             Some(("", _)) => Source::Mic(None),
             Some((_, Some(name))) => Source::Mic(Some(name)),
-            _ if input == "-" => Source::Stdin,
+            _ if text == "-" => Source::Stdin,
             _ => Source::File(Path::new(input)),
         })
     }
@@ -204,7 +207,8 @@ fn from_stdin(extractor: CausalExtractor) -> Result<Input> {
             "--input -: stdin is a terminal; pipe WAV into it, as in `arecord | wavesynth play --input -`"
         );
     }
-    let mut stream = wav::WavStream::open(stdin(), Path::new(STDIN))?;
+    // Whoever writes there may never do so.
+    let mut stream = interrupt::wait_for(None, || wav::WavStream::open(stdin(), Path::new(STDIN)))??;
     let rate = stream.sample_rate();
     let (mut producer, consumer) = ring::ring(room(rate));
     let mut listener =

@@ -5,9 +5,11 @@ mod commands;
 mod common;
 mod input;
 mod jobs;
+mod lines;
 mod measure;
 mod refusals;
 mod sound;
+mod stopping;
 
 use common::Folder;
 use serde_json::Value;

@@ -39,7 +39,9 @@ pub struct Args {
 
 /// Runs the command.
 pub fn run(args: Args) -> Result<()> {
-    let stem = args.input.file_stem().context("INPUT.wav: wanted a file")?.to_string_lossy();
+    let not_a_file = || format!("{}: wanted a recording, this is a folder", args.input.display());
+    let stem = args.input.file_stem().filter(|_| !args.input.is_dir()).with_context(not_a_file)?;
+    let stem = stem.to_string_lossy();
     let output = args.output.unwrap_or_else(|| PathBuf::from(format!("{stem}.bin")));
     let raw = recordings::raw_features(&args.input, &mut Extractor::new())?;
     let (checkpoint, path) = args::read_checkpoint(args.model.as_deref())?;
