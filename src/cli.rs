@@ -174,7 +174,26 @@ pub fn main() -> ExitCode {
 }
 
 fn report(e: &anyhow::Error) {
-    eprintln!("error: {}", one_line(&causes(e)));
+    let see = if e.is::<Usage>() { format!("; {}", see_help()) } else { String::new() };
+    output::message(&format!("error: {}{see}", one_line(&causes(e))));
+}
+
+/// Where the command that was typed is explained.
+fn see_help() -> String {
+    format!("see `{} --help`", command_of(std::env::args_os().skip(1)))
+}
+
+/// What the standard library says of a number that is none, as a person would.
+fn in_plain_words(text: &str) -> String {
+    let said = [
+        ("invalid digit found in string", "wanted a whole number, not below 0"),
+        ("cannot parse integer from empty string", "wanted a whole number, not below 0"),
+        ("number too large to fit in target type", "a number too large"),
+        ("number too small to fit in target type", "a number too small"),
+        ("invalid float literal", "wanted a number"),
+        ("cannot parse float from empty string", "wanted a number"),
+    ];
+    said.iter().fold(text.to_string(), |text, (theirs, ours)| text.replace(theirs, ours))
 }
 
 fn status(e: &anyhow::Error) -> u8 {
@@ -211,8 +230,12 @@ fn refuse(e: &clap::Error) -> ExitCode {
             ExitCode::from(2)
         }
         _ => {
-            let command = command_of(std::env::args_os().skip(1));
-            eprintln!("{}; see `{command} --help`", with_hints(&e.to_string()));
+            let strange = std::env::args_os().find(|a| a.to_str().is_none());
+            let named = match (e.kind(), strange) {
+                (ErrorKind::InvalidUtf8, Some(arg)) => format!(" ({arg:?})"),
+                _ => String::new(),
+            };
+            eprintln!("{}{named}; {}", in_plain_words(&with_hints(&e.to_string())), see_help());
             ExitCode::from(2)
         }
     }
@@ -260,8 +283,10 @@ fn causes(e: &anyhow::Error) -> String {
     text
 }
 
+/// The lines of `text` as one. Blanks within a line stay: a name may hold two in a row.
 fn one_line(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
+    let lines: Vec<_> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    lines.join(" ").replace('\t', " ")
 }
 
 #[cfg(test)]
@@ -279,6 +304,23 @@ mod tests {
         let e = anyhow::Error::from(io).context("cannot read a: no such thing").context("model");
         assert_eq!(causes(&e), "model: cannot read a: no such thing");
         assert_eq!(one_line("a\n  b:\tc \n"), "a b: c");
+        assert_eq!(one_line("no two  blanks.bin\n\nhere"), "no two  blanks.bin here");
+    }
+
+    #[test]
+    fn numbers_that_are_none_are_told_in_plain_words() {
+        for (args, want) in [
+            (["--seed", "-1"], "a seed is a whole number from 0 to 18446744073709551615"),
+            (["--seed", "1.5"], "a seed is a whole number"),
+            (["--seed", "18446744073709551616"], "a seed is a whole number"),
+            (["--top-k", "-3"], "wanted a whole number, not below 0"),
+            (["--seconds", "soon"], "wanted a number"),
+        ] {
+            let args = ["wavesynth", "render", "-o", "x.wav"].into_iter().chain(args);
+            let said = in_plain_words(&Cli::try_parse_from(args).err().unwrap().to_string());
+            assert!(said.contains(want), "{said}");
+            assert!(!said.contains("literal") && !said.contains("digit"), "{said}");
+        }
     }
 
     /// `command` and all below it, each with its path.

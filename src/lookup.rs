@@ -87,6 +87,29 @@ pub fn condition(path: &Path) -> Result<Condition> {
     find(path, shipped::condition)
 }
 
+/// The same, where a voice's `own` speaker goes by that name, too: after a file, and after a shipped condition of the same
+/// space.
+///
+/// # Errors
+/// As [`condition`].
+pub fn condition_or(path: &Path, own: Option<Condition>) -> Result<Condition> {
+    match own {
+        Some(own) if !path.is_file() => {
+            let space = own.speaker.as_ref().map(|s| s.space.clone());
+            match path.to_str().and_then(shipped_space) {
+                shipped if shipped.is_some() && shipped == space => condition(path),
+                _ => Ok(own),
+            }
+        }
+        _ => condition(path),
+    }
+}
+
+/// The space of the shipped speaker called `name`.
+pub(crate) fn shipped_space(name: &str) -> Option<String> {
+    Some(Condition::from_bytes(shipped::condition(name)?).ok()?.speaker?.space)
+}
+
 /// The same, tracks first.
 ///
 /// # Errors

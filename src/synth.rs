@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! Conditioning --Frames--> frame, once a hop --+                              (other layers) --+
-//! uniform, once a sample ----------------------+-> Generators -> code -> mu-law -> de-emphasis -> share --> sum -> gain
+//! uniform, once a sample ----------------------+-> Generators -> code -> mu-law -> de-emphasis -> limit -> share --> sum -> gain
 //! ```
 //!
 //! A [`Synth`] generates one part, or several at once as layers of one sound; an [`Ensemble`] generates many that stay
@@ -36,9 +36,9 @@ pub use forced::{Forced, frame_table};
 pub use front_end::FrameSource;
 pub use listener::{Listener, ListenerCounters, Pace};
 pub use sampling_policy::SamplingPolicy;
-pub use session::{Session, SessionReport, SessionSetup};
+pub use session::{Counts, Session, SessionReport, SessionSetup};
 pub use uniforms::{NotUniform, UniformSource};
-pub use worker::{BLOCK, Command, Event, Progress, Worker};
+pub use worker::{BLOCK, Command, Event, Outlet, Progress, Worker};
 
 use crate::voice::Voice;
 use gain::Gain;
@@ -48,10 +48,13 @@ use wavesynth_models::ar::{NotFinite, Symbol};
 /// Ramp of pause and resume, in ms: short enough to feel immediate, long enough not to click.
 const PAUSE_MS: u32 = 8;
 
+/// Time in which a sound fades that is cut off at its end, in ms. One that ends with its track is not.
+pub const CUT_MS: u32 = 20;
+
 /// How long a synth generates.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Length {
-    /// So many samples at the voice's rate.
+    /// So many samples at the voice's rate, the last [`CUT_MS`] of them a fade unless the track ends there, too.
     Samples(u64),
     /// As long as the track lasts; a track brought by [`Synth::change`] starts the count anew.
     Track,

@@ -1,7 +1,7 @@
 //! A voice: a loaded model with the audio front end that it was trained for.
 
 use crate::kind::SeveralKinds;
-use crate::{kind, lookup, text};
+use crate::{kind, lookup, shipped, text};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 use wavesynth_audio::pcm::{Encoding, MAX_COEFFICIENT};
@@ -156,6 +156,23 @@ pub fn for_playing(file: &mut Checkpoint) -> Result<(), ModelError> {
     }
 }
 
+impl VoiceSection {
+    /// The condition of speaker `row`, whose vector is `values`.
+    ///
+    /// # Panics
+    /// Without such a speaker.
+    pub fn condition(&self, row: usize, values: &[f32]) -> cond::Condition {
+        let SpeakerSection { name, stats } = self.speakers[row].clone();
+        cond::Condition {
+            source: format!("trained with the voice {}", self.space),
+            name,
+            speaker: Some(cond::SpeakerVector::new(self.space.clone(), values.to_vec())),
+            stats,
+            track: None,
+        }
+    }
+}
+
 impl Voice {
     /// Opens a voice [for playing](for_playing) by the path of a checkpoint or of a run's folder, or by the name of a shipped
     /// one, for the fastest instruction set of this machine.
@@ -225,6 +242,26 @@ impl Voice {
     /// Whether its track is what this program makes of recordings.
     pub(crate) fn follows_own_recipe(&self) -> bool {
         self.track_shape() == Some(own_shape()) && self.section.sample_rate == features::SAMPLE_RATE
+    }
+
+    /// The condition of the voice's own speaker called `name`.
+    pub fn speaker(&self, name: &str) -> Option<cond::Condition> {
+        let row = self.section.speakers.iter().position(|s| s.name == name)?;
+        let dim = self.config.condition.as_ref().map_or(0, |c| c.speaker_dim).max(1);
+        Some(self.section.condition(row, self.model.embeddings().chunks_exact(dim).nth(row)?))
+    }
+
+    /// Names that [`crate::synth::Conditioning::read`] takes for a speaker of this voice: its own, and the shipped ones that
+    /// are in its space.
+    pub fn speaker_names(&self) -> Vec<&str> {
+        let own = |name: &str| self.section.speakers.iter().any(|s| s.name == name);
+        let shipped = shipped::speakers().filter(move |name| {
+            let space = lookup::shipped_space(name);
+            !own(name) && space.is_some_and(|space| space == self.section.space)
+        });
+        let mut names: Vec<&str> = self.section.speakers.iter().map(|s| s.name.as_str()).collect();
+        shipped.for_each(|name| names.push(name));
+        names
     }
 
     /// The statistics of the voice's speaker with just this vector.

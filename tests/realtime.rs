@@ -3,12 +3,12 @@
 mod common;
 
 use assert_no_alloc::{AllocDisabler, assert_no_alloc, violation_count};
-use common::{common as space, config, speaker, track, voice};
+use common::{checkpoint, common as space, config, speaker, track, voice};
 use crossbeam_channel::bounded;
 use std::hint::black_box;
 use std::sync::Mutex;
 use wavesynth::synth::{
-    Command, Conditioning, Ensemble, Forced, FrameSource, Layer, Length, Listener, Pace, Part,
+    Command, Conditioning, Ensemble, Forced, FrameSource, Layer, Length, Listener, Outlet, Pace, Part,
     SamplingPolicy, Synth, UniformSource, Worker,
 };
 use wavesynth::voice::Voice;
@@ -16,6 +16,9 @@ use wavesynth_audio::cond::Condition;
 use wavesynth_audio::features::{Extractor, RunningSpeakerStats, SpeakerStats};
 use wavesynth_audio::ring::ring;
 use wavesynth_models::ar::Sampling;
+use wavesynth_models::kernels::Isa;
+use wavesynth_models::loaded::{Loaded, quantise};
+use wavesynth_models::weights::Dtype;
 
 /// Counts what happens inside `assert_no_alloc`.
 #[global_allocator]
@@ -284,5 +287,75 @@ fn a_worker_that_listens_does_not_allocate() {
                 counters.skipped()
             );
         }
+    }
+}
+
+/// Everything at once, in every type of weights: live input at another rate, two layers, the post-filter, changes, fades, a
+/// pause, another device at another rate, and a stop.
+#[test]
+fn nothing_allocates_in_any_type_of_weights() {
+    let _one = ONE.lock().unwrap();
+    for dtype in [Dtype::F32, Dtype::F16, Dtype::I8] {
+        let mut file = checkpoint(&config());
+        quantise(&mut file, dtype).unwrap();
+        let voice = Voice::from_loaded(Loaded::from_checkpoint(file, Isa::detect()).unwrap()).unwrap();
+        assert_eq!(voice.model.dtype, dtype);
+        let extractor = voice.extractor(RunningSpeakerStats::learning(stats(), None)).unwrap();
+        let (mut input, heard) = ring(48_000);
+        let listener = Listener::stream(extractor, heard, 48_000, Pace::Live).unwrap();
+        let endless = |front| Part {
+            front,
+            length: Length::Samples(u64::MAX),
+            record: false,
+            post_filter: true,
+            ..part(&voice, SamplingPolicy::default())
+        };
+        let layers = vec![
+            Layer { part: endless(Some(Box::new(listener))), start: 0, gain: 1.0 },
+            Layer { part: endless(None), start: 2000, gain: 0.5 },
+        ];
+        let (producer, mut consumer) = ring(2000);
+        let (commands, inbox) = bounded(8);
+        let (outbox, events) = bounded(8);
+        let synth = Synth::layered(&voice, layers);
+        let mut worker = Worker::new(synth, 44_100, producer, inbox, outbox).unwrap();
+        worker.outlive_outlet();
+        let (first, second) = (conditioning(&voice, [3.0; 4]), conditioning(&voice, [-1.0; 4]));
+        let other = std::thread::spawn(move || {
+            let mut block = vec![0.0; 480];
+            let speech: Vec<f32> = (0..480).map(|i| (i as f32 * 0.05).sin()).collect();
+            let (mut first, mut second) = (Some(first), Some(second));
+            let mut seen = 0;
+            for round in 0..120 {
+                input.push_slice(&speech);
+                consumer.fill(&mut block);
+                let change = |conditioning: &mut Option<_>, fade_ms| Command::Change {
+                    conditioning: conditioning.take().unwrap(),
+                    fade_ms,
+                };
+                let sampling = Sampling { temperature: 0.7, top_k: 9, top_p: 0.8, min_p: 0.02 };
+                let command = match round {
+                    10 => Some(change(&mut first, 200)),
+                    20 => Some(Command::Policy(SamplingPolicy { sampling, sharpen: 0.4 })),
+                    30 => Some(Command::Pause),
+                    40 => Some(Command::Resume),
+                    50 => {
+                        let (producer, next) = ring(3000);
+                        consumer = next;
+                        Some(Command::Outlet(Box::new(Outlet::new(16_000, 48_000, producer).unwrap())))
+                    }
+                    70 => Some(change(&mut second, 0)),
+                    90 => Some(Command::Stop { fade_ms: 50 }),
+                    _ => None,
+                };
+                command.into_iter().for_each(|command| commands.send(command).unwrap());
+                seen += events.try_iter().count();
+                std::thread::sleep(std::time::Duration::from_millis(5));
+            }
+            (seen + events.try_iter().count(), consumer.stats().finished())
+        });
+        assert_eq!(violations(|| worker.run()), 0, "{dtype}");
+        let (seen, finished) = other.join().unwrap();
+        assert!(seen == 3 && finished, "{dtype}: {seen} events, finished: {finished}");
     }
 }

@@ -18,6 +18,7 @@
 //! | [`mulaw`], [`pcm`] | sample <-> code | any, real-time |
 //! | [`resample`] | rate changes: whole signals, and streams | any; the stream form is real-time |
 //! | [`post_filter`] | less noise in a voice, by its track | real-time |
+//! | [`limit`] | peaks stay below full scale | real-time |
 //! | [`ring`] | engine -> callback, with its own underrun count | real-time |
 //! | [`recording`] | recordings of all formats, from files and pipes | main |
 //! | [`sink`], [`cond`] | files and pipes | main |
@@ -33,6 +34,7 @@ pub mod cond;
 pub mod device;
 pub mod features;
 pub mod file;
+pub mod limit;
 pub mod mulaw;
 pub mod pcm;
 pub mod post_filter;

@@ -5,7 +5,7 @@ use crate::synth::{
     Session, SessionSetup, Synth, UniformSource,
 };
 use crate::voice::Voice;
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use std::time::{Duration, Instant};
 use wavesynth_audio::ring;
 
@@ -35,8 +35,12 @@ pub fn change_to_sound(voice: &Voice, latency_ms: u32) -> Result<Option<Percenti
         post_filter: false,
     };
     let ring_samples = (DEVICE_RATE * latency_ms / 1000).max(3);
-    let setup =
-        SessionSetup { device_rate: DEVICE_RATE, ring_samples: ring_samples as usize, realtime: true };
+    let setup = SessionSetup {
+        device_rate: DEVICE_RATE,
+        ring_samples: ring_samples as usize,
+        realtime: true,
+        patient: false,
+    };
     let session = Session::start(Synth::new(voice, part), setup, |consumer| {
         Ok(ClockDevice::start(
             consumer,
@@ -55,11 +59,14 @@ pub fn change_to_sound(voice: &Voice, latency_ms: u32) -> Result<Option<Percenti
         let mut watching = false;
         loop {
             ensure!(sent.elapsed() < PATIENCE, "the engine did not answer within 5 s");
-            for Event::Changed { at_sample, .. } in session.events() {
-                session.output().watch(at_sample);
-                watching = true;
+            let output = session.output().context("there is an output from the start")?;
+            for event in session.events() {
+                if let Event::Changed { at_sample, .. } = event {
+                    output.watch(at_sample);
+                    watching = true;
+                }
             }
-            if watching && let Some(taken) = session.output().taken_at() {
+            if watching && let Some(taken) = output.taken_at() {
                 times.record(taken - sent);
                 break;
             }

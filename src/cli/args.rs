@@ -1,6 +1,6 @@
 //! Arguments that several commands share: model, condition, sampling, length.
 
-use super::usage;
+use super::{causes, usage};
 use anyhow::{Result, anyhow};
 use clap::Args;
 use std::path::{Path, PathBuf};
@@ -160,7 +160,7 @@ impl ConditionArgs {
         }
         let conditioning = Conditioning::read(voice, self.condition.as_ref(), self.track.as_ref())?;
         if conditioning.check_speaker(voice).is_err() {
-            let names: Vec<_> = shipped::speakers().collect();
+            let names = voice.speaker_names();
             let known = if names.is_empty() {
                 "a condition file".into()
             } else {
@@ -178,9 +178,12 @@ pub fn stats_like(speakers: &[SpeakerSection], like: &Path) -> Result<SpeakerSta
         Some(own) => own.stats.clone(),
         None => {
             let known: Vec<_> = speakers.iter().map(|s| s.name.as_str()).collect();
-            lookup::condition(like)
-                .map_err(|e| anyhow!("--like {e}; the voice's speakers: {}", known.join(", ")))?
-                .stats
+            let named = |e| {
+                let why = causes(&e);
+                let why = why.strip_prefix("condition: ").unwrap_or(&why);
+                anyhow!("--like {why}; the voice's speakers: {}", known.join(", "))
+            };
+            lookup::condition(like).map_err(named)?.stats
         }
     };
     stats.ok_or_else(|| {
@@ -197,11 +200,16 @@ pub fn instead(arg: clap::Arg, old: &str, new: &str) -> clap::Arg {
     arg.help(help.replace(old, new))
 }
 
+/// A seed as typed.
+pub fn seed(text: &str) -> Result<u64, String> {
+    text.trim().parse().map_err(|_| format!("a seed is a whole number from 0 to {}", u64::MAX))
+}
+
 /// How symbols are drawn.
 #[derive(Debug, Args)]
 pub struct SamplingArgs {
     /// Seed of the uniform numbers: equal seeds give equal bytes
-    #[arg(long, value_name = "N", default_value_t = 0, allow_negative_numbers = true)]
+    #[arg(long, value_name = "N", default_value_t = 0, allow_negative_numbers = true, value_parser = seed)]
     pub seed: u64,
     /// Divides the logits: below 1 less random, above 1 more, 0 always the likeliest symbol [default: 1]
     #[arg(long, value_name = "T", allow_negative_numbers = true)]

@@ -56,7 +56,7 @@ struct Report {
 /// One input's figures, or the mean over all, each recording weighing by its frames.
 #[derive(Debug, Clone, Serialize)]
 struct Row {
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "output::path")]
     input: Option<PathBuf>,
     frames: usize,
     log_mel_db: f64,

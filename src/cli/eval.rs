@@ -49,7 +49,7 @@ struct Report {
 
 #[derive(Debug, Default, Serialize)]
 struct Score {
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "output::path")]
     input: Option<PathBuf>,
     symbols: usize,
     nats_per_symbol: f64,

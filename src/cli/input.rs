@@ -6,6 +6,7 @@ use super::quiet::quietly;
 use super::{interrupt, usage};
 use anyhow::{Context, Result, bail};
 use crossbeam_channel::{Receiver, bounded};
+use std::ffi::OsString;
 use std::io::{IsTerminal, Read, stdin};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -33,7 +34,7 @@ const PERIOD_MS: f32 = 5.0;
 pub struct InputArgs {
     /// Speech to convert: a recording, - for one on stdin, or mic (mic:DEVICE for another than the system's), in real time
     #[arg(long, value_name = "mic|FILE|-", conflicts_with = "track")]
-    input: Option<String>,
+    input: Option<OsString>,
     /// Speaker of the input: one of the voice's, or the condition file of another one [default: learned on the way]
     #[arg(long, value_name = "NAME|C.bin", requires = "input")]
     like: Option<PathBuf>,
@@ -75,10 +76,12 @@ pub struct Mic {
 impl InputArgs {
     fn source(&self) -> Option<Source<'_>> {
         let input = self.input.as_deref()?;
-        Some(match input.strip_prefix(MIC).map(|rest| (rest, rest.strip_prefix(':'))) {
+        // A path need not be UTF-8; the other two are.
+        let text = input.to_str().unwrap_or_default();
+        Some(match text.strip_prefix(MIC).map(|rest| (rest, rest.strip_prefix(':'))) {
             Some(("", _)) => Source::Mic(None),
             Some((_, Some(name))) => Source::Mic(Some(name)),
-            _ if input == DASH => Source::Stdin,
+            _ if text == DASH => Source::Stdin,
             _ => match std::fs::metadata(input) {
                 Ok(m) if !m.is_file() && !m.is_dir() => Source::Pipe(Path::new(input)),
                 _ => Source::File(Path::new(input)),
@@ -229,7 +232,9 @@ fn from_pipe(
     pipe: impl Read + Send + Sync + 'static,
     name: &Path,
 ) -> Result<Input> {
-    let mut stream = Stream::open(pipe, name)?;
+    // Whoever writes there may never do so.
+    let path = name.to_path_buf();
+    let mut stream = interrupt::wait_for(None, move || Stream::open(pipe, &path))??;
     let rate = stream.sample_rate();
     let (mut producer, consumer) = ring::ring(room(rate));
     let mut listener = Listener::stream(extractor, consumer, rate, Pace::Patient)

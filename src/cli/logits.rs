@@ -81,7 +81,9 @@ pub fn run(args: Args) -> Result<()> {
         }
     }
     if args.json {
-        output::json(&json!({ "symbols": symbols.len(), "classes": classes, "output": args.output }))?;
+        output::json(
+            &json!({ "symbols": symbols.len(), "classes": classes, "output": args.output.to_string_lossy() }),
+        )?;
     }
     Ok(())
 }

@@ -4,7 +4,7 @@ use anyhow::{Context, Result};
 use serde::Serialize;
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 use wavesynth_audio::file::Pending;
 use wavesynth_audio::sink::SinkError;
@@ -20,6 +20,19 @@ pub fn text(lines: &str) -> Result<()> {
     writeln!(out, "{lines}")?;
     out.flush()?;
     Ok(())
+}
+
+/// A line on standard error. Where that is gone the line is lost, and nothing else.
+pub fn message(line: &str) {
+    let _ = writeln!(io::stderr().lock(), "{line}");
+}
+
+/// Serialises a path that need not be UTF-8, as JSON has to be.
+///
+/// # Errors
+/// The serialiser's.
+pub fn path<S: serde::Serializer>(path: &Option<PathBuf>, to: S) -> Result<S::Ok, S::Error> {
+    path.as_deref().map(Path::to_string_lossy).serialize(to)
 }
 
 /// Whether an error only means that the reader of a pipe has gone.

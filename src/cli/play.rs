@@ -1,45 +1,36 @@
 //! `wavesynth play`: a voice through a sound device, with commands while it plays.
 
 mod controls;
+mod file;
+mod keys;
 mod latency;
 mod layers;
+mod player;
+mod report;
+mod screen;
+mod speaker;
 mod status;
+mod strain;
+mod terminal;
+
+pub(super) use terminal::restore as restore_terminal;
 
 use super::args::{self, ConditionArgs, LengthArgs, ModelArgs, PolicyArgs};
 use super::input::{Input, InputArgs};
-use super::quiet::quietly;
-use super::render::{Summary, write_all};
 use super::{interrupt, output, usage};
 use anyhow::{Result, bail};
-use controls::{Action, Controls};
-use latency::Latency;
 use layers::{Base, LayerArg};
-use serde::Serialize;
-use status::Status;
-use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
-use wavesynth::lookup;
-use wavesynth::synth::{
-    BLOCK, Command, Conditioning, Event, Layer, Length, Part, Percentiles, SamplingPolicy, Session,
-    SessionReport, SessionSetup, Synth, UniformSource,
-};
-use wavesynth::voice::Voice;
-use wavesynth_audio::device::{self, DeviceError, Playing};
+use player::Player;
+use speaker::{Out, Speaker, Wanted};
+use std::path::PathBuf;
+use std::time::Duration;
+use wavesynth::synth::{Layer, Length, Part, SamplingPolicy, Session, SessionSetup, Synth, UniformSource};
+use wavesynth_audio::device::{self, DeviceError};
 use wavesynth_audio::sink::{FileSink, Format};
-use wavesynth_models::ar::Sampling;
-use wavesynth_models::in_file::AtPath;
 
-/// Time to fade out on Ctrl-C or `stop`, in ms.
-const FADE_OUT_MS: u32 = 200;
-/// How often main looks at commands, events and the clock.
-const TICK: Duration = Duration::from_millis(20);
-/// A device that has not called back for so long has stopped working.
-const STALL: Duration = Duration::from_secs(5);
 /// Sound kept ready in the ring, in ms: usually, and with live input, where it adds to the delay.
 const RING_MS: f32 = 60.0;
 const LIVE_MS: f32 = 15.0;
-/// Time after which the latency of live input is printed: by then the devices have reported theirs.
-const STEADY_AFTER: Duration = Duration::from_secs(2);
 /// Where the sound goes when there is no device.
 const FALLBACK: &str = "wavesynth-play.wav";
 
@@ -70,39 +61,15 @@ pub struct Args {
     /// [default: 60, with --input mic 15]
     #[arg(long, value_name = "MS", allow_negative_numbers = true)]
     latency: Option<f32>,
-    /// Where the sound goes when there is no output device
+    /// End when the output device goes away, where it or another one would be waited for
+    #[arg(long)]
+    no_reconnect: bool,
+    /// Where the sound goes when there is no output device: in real time while commands can come, else as fast as it can
     #[arg(short, long, value_name = "OUT.wav", default_value = FALLBACK)]
     output: PathBuf,
     /// Print the result as one JSON object on stdout
     #[arg(long)]
     json: bool,
-}
-
-#[derive(Debug, Serialize)]
-struct Played {
-    #[serde(flatten)]
-    summary: Summary,
-    /// Times that silence was played for want of sound: an empty ring, or a glitch of the device's own.
-    underruns: u64,
-    device_xruns: u64,
-    missing_samples: u64,
-    device: Option<String>,
-    device_rate: Option<u32>,
-    /// Of the ring and the device together, as the device reports it.
-    latency_ms: Option<f64>,
-    ring_ms: Option<f64>,
-    period_ms: Option<f64>,
-    /// Whether the engine thread had a real-time priority.
-    realtime_priority: bool,
-    block_us: Percentiles,
-    block_deadline_us: f64,
-    /// Frames of 10 ms of the input that did not come in time, and that were left out to catch up.
-    frames_held: u64,
-    frames_skipped: u64,
-    /// From the microphone to the loudspeaker.
-    live: Option<Latency>,
-    /// The file written in place of playing.
-    output: Option<PathBuf>,
 }
 
 /// Runs the command.
@@ -113,6 +80,7 @@ pub fn run(args: Args) -> Result<()> {
     if !(1.0..=2000.0).contains(&latency_ms) {
         usage!("--latency {latency_ms}: wanted 1 to 2000 ms");
     }
+    interrupt::watch()?;
     let voice = args.model.voice()?;
     let mut input = args.input.open(&voice, &args.model.name())?;
     let conditioning = args.input.conditioning(&args.condition, &voice)?;
@@ -134,28 +102,21 @@ pub fn run(args: Args) -> Result<()> {
     for (number, layer) in (1..).zip(&args.layers) {
         layers.push(layer.layer(number, &voice, &base)?);
     }
-    let mut synth = Synth::layered(&voice, layers);
-    interrupt::watch()?;
-    let request =
-        device::Request { name: args.device.as_deref(), rate: voice.section.sample_rate, latency_ms };
-    let mut played = match quietly(|| device::open(request)) {
-        Ok(device) => play(&voice, synth, device, length, policy, input.as_ref(), &args)?,
+    let synth = Synth::layered(&voice, layers);
+    let total = (length != Length::Track).then(|| synth.end());
+    let wanted = Wanted { name: args.device.clone(), rate: voice.section.sample_rate, latency_ms };
+    let (session, speaker) = match wanted.first()? {
+        Ok(device) => on_device(synth, device, wanted, &args)?,
         // A default device that can't be opened is as good as none.
         Err(e @ (DeviceError::None(_) | DeviceError::Unusable { .. } | DeviceError::Host(_)))
             if args.device.is_none() =>
         {
-            let path = &args.output;
-            let why = match e {
-                DeviceError::None(_) => "there is none".into(),
-                e => e.to_string(),
-            };
-            eprintln!("no output device ({why}); writing {} instead", path.display());
-            let sink = FileSink::create(path, Format::Wav16, synth.sample_rate())?;
-            let summary = write_all(&mut synth, Box::new(sink), args.policy.seed(), |_| Ok(()))?;
-            Played::rendered(summary, path)
+            (into_file(synth, &e, &args)?, None)
         }
         Err(e) => return Err(e.into()),
     };
+    let player = Player::new(&voice, session, speaker, input.as_ref(), total, policy, &args);
+    let mut played = player.play(&args)?;
     if let Some(input) = &input {
         input.check()?;
         played.frames_held = input.counters().held();
@@ -164,250 +125,48 @@ pub fn run(args: Args) -> Result<()> {
     if args.json {
         output::json(&played)
     } else {
-        eprintln!("{}", played.line());
+        output::message(&played.line());
         Ok(())
     }
 }
 
-fn play(
-    voice: &Voice,
+fn on_device(
     synth: Synth,
     device: device::Output,
-    length: Length,
-    policy: SamplingPolicy,
-    input: Option<&Input>,
+    wanted: Wanted,
     args: &Args,
-) -> Result<Played> {
-    let (name, device_rate) = (device.name.clone(), device.rate);
-    let ring_samples = device.ring_frames();
-    let period = device.period_frames;
-    let cpu = output::cpu_time();
-    let total = (length != Length::Track).then(|| synth.end());
-    let setup = SessionSetup { device_rate, ring_samples, realtime: true };
-    let session = Session::start(synth, setup, |ring| {
-        quietly(|| {
-            let playing = device.start(ring)?;
-            playing.play()?;
-            Ok(playing)
-        })
-    })?;
-    let mut player = Player {
-        voice,
-        session: &session,
-        controls: Controls::new(input.is_none_or(|i| !i.takes_stdin())),
-        input,
-        status: Status::new(voice.section.sample_rate, setup, total),
-        policy,
-        post_filter: args.policy.post_filter(),
-        paused: false,
-        interrupts: 0,
+) -> Result<(Session<Out>, Option<Speaker>)> {
+    let speaker = Speaker::new(wanted, !args.no_reconnect, &device);
+    let (mut session, ring) = Session::prepare(synth, speaker::setup(&device))?;
+    while !session.is_primed() {
+        wait()?;
+    }
+    session.connect(speaker::begin(device, ring)?);
+    Ok((session, Some(speaker)))
+}
+
+/// The same into the file that stands in for a device that can't be had because of `why`.
+fn into_file(synth: Synth, why: &DeviceError, args: &Args) -> Result<Session<Out>> {
+    let path = &args.output;
+    let why = match why {
+        DeviceError::None(_) => "there is none".into(),
+        e => e.to_string(),
     };
-    player.run()?;
-    drop(player);
-    let device_stats = session.output().stats();
-    let live = input.and_then(|input| Latency::measured(input, &session, args.policy.post_filter()));
-    let report = session.end()?;
-    let ms = |samples: f64| samples * 1000.0 / f64::from(device_rate);
-    Ok(Played {
-        underruns: report.underruns + device_stats.xruns,
-        device_xruns: device_stats.xruns,
-        device: Some(name),
-        device_rate: Some(device_rate),
-        latency_ms: Some(ms(ring_samples as f64) + f64::from(device_stats.latency_ms)),
-        ring_ms: Some(ms(ring_samples as f64)),
-        period_ms: Some(ms(f64::from(period))),
-        live,
-        ..Played::reported(&report, voice, args.policy.seed(), output::cpu_time() - cpu)
-    })
+    output::message(&format!("no output device ({why}); writing {} instead", path.display()));
+    let rate = synth.sample_rate();
+    let sink = Box::new(FileSink::create(path, Format::Wav16, rate)?);
+    let ring_samples = (rate as f32 * RING_MS / 1000.0) as usize;
+    let setup = SessionSetup { device_rate: rate, ring_samples, realtime: false, patient: true };
+    let (mut session, ring) = Session::prepare(synth, setup)?;
+    session.connect(Out::File(file::FileOutput::start(ring, rate, sink)?));
+    Ok(session)
 }
 
-/// Main's side of a session: commands in, reports out.
-struct Player<'a> {
-    voice: &'a Voice,
-    session: &'a Session<Playing>,
-    controls: Controls,
-    input: Option<&'a Input>,
-    status: Status,
-    policy: SamplingPolicy,
-    post_filter: bool,
-    paused: bool,
-    interrupts: usize,
-}
-
-impl Player<'_> {
-    /// Until the last sample has left the loudspeaker.
-    fn run(&mut self) -> Result<()> {
-        let mut callbacks = (0, Instant::now());
-        let start = Instant::now();
-        let mut stated = false;
-        while !self.session.is_finished() {
-            for action in self.controls.wait(TICK) {
-                if let Err(e) = action.map_err(anyhow::Error::msg).and_then(|a| self.handle(a)) {
-                    self.status.print(&format!("{e:#}"));
-                }
-            }
-            let interrupts = interrupt::count() + self.controls.interrupts();
-            if interrupts > self.interrupts {
-                // The second one is meant.
-                if self.interrupts > 0 {
-                    return Ok(());
-                }
-                self.interrupts = interrupts;
-                self.send(Command::Stop { fade_ms: FADE_OUT_MS })?;
-            }
-            self.drop_retired();
-            let stats = self.session.output().stats();
-            if stats.lost {
-                bail!("the output device has gone; play again on another one");
-            }
-            if self.input.is_some_and(Input::is_lost) {
-                bail!("the input device has gone; play again with another one");
-            }
-            if stats.callbacks != callbacks.0 {
-                callbacks = (stats.callbacks, Instant::now());
-            } else if callbacks.1.elapsed() > STALL {
-                bail!("the output device has stopped asking for sound");
-            }
-            if !stated && start.elapsed() > STEADY_AFTER {
-                stated = true;
-                if let Some(latency) =
-                    self.input.and_then(|i| Latency::measured(i, self.session, self.post_filter))
-                {
-                    self.status.print(&latency.line());
-                }
-            }
-            let prompt = self.controls.prompt();
-            self.status.show(self.session, stats.xruns, self.paused, prompt.as_deref());
-        }
-        self.drop_retired();
-        // The device still has to play its own buffer, and the period that ended the stream.
-        let stats = self.session.output().stats();
-        let rest = self.status.setup().ring_samples as f64 / f64::from(self.status.setup().device_rate);
-        let rest = rest + f64::from(stats.latency_ms.clamp(0.0, 1000.0)) / 1000.0;
-        std::thread::sleep(Duration::from_secs_f64(rest));
-        self.status.end();
-        Ok(())
+/// A moment, for what is not there yet.
+fn wait() -> Result<()> {
+    std::thread::sleep(Duration::from_millis(1));
+    if interrupt::count() > 0 {
+        bail!("interrupted");
     }
-
-    fn drop_retired(&self) {
-        for Event::Changed { retired, .. } in self.session.events() {
-            drop(retired);
-        }
-    }
-
-    fn send(&self, command: Command) -> Result<()> {
-        if !self.session.send(command) {
-            bail!("too many commands at once; try again");
-        }
-        Ok(())
-    }
-
-    fn handle(&mut self, action: Action) -> Result<()> {
-        match action {
-            Action::Change { path, fade_ms } => {
-                let condition = lookup::condition(&path)?;
-                let mut conditioning = Conditioning::new(self.voice, &condition).at(&path)?;
-                if self.input.is_some() {
-                    conditioning = conditioning.without_track();
-                }
-                if !conditioning.has_speaker() && !conditioning.has_track() {
-                    bail!(
-                        "{}: holds neither a speaker vector nor a track that this voice takes",
-                        path.display()
-                    );
-                }
-                self.send(Command::Change { conditioning: Box::new(conditioning), fade_ms })?;
-                self.status.print(&format!("condition {}", path.display()));
-            }
-            Action::Temperature(temperature) => {
-                self.policy.sampling = Sampling { temperature, ..self.policy.sampling }.checked()?;
-                self.send(Command::Policy(self.policy))?;
-                self.status.print(&format!("temperature {temperature:.2}"));
-            }
-            Action::Warmer(by) => {
-                // Rounded, or a hundred steps of 0.05 would drift.
-                let t = ((self.policy.sampling.temperature + by) * 100.0).round() / 100.0;
-                self.handle(Action::Temperature(t.max(0.0)))?;
-            }
-            Action::Pause => self.pause(true)?,
-            Action::Resume => self.pause(false)?,
-            Action::TogglePause => self.pause(!self.paused)?,
-            Action::Stop => self.send(Command::Stop { fade_ms: FADE_OUT_MS })?,
-            Action::Help => self.status.print(controls::HELP),
-        }
-        Ok(())
-    }
-
-    fn pause(&mut self, paused: bool) -> Result<()> {
-        self.paused = paused;
-        self.send(if paused { Command::Pause } else { Command::Resume })
-    }
-}
-
-impl Played {
-    fn reported(report: &SessionReport, voice: &Voice, seed: u64, cpu: Duration) -> Self {
-        let rate = voice.section.sample_rate;
-        let seconds = |samples: u64| samples as f64 / f64::from(rate);
-        let (busy, busy_samples) = report.busy;
-        let summary = Summary {
-            seconds: seconds(report.samples),
-            samples: report.samples,
-            sample_rate: rate,
-            wall_s: report.wall.as_secs_f64(),
-            cpu_s: cpu.as_secs_f64(),
-            times_real_time: seconds(busy_samples) / busy.as_secs_f64().max(1e-9),
-            seed,
-            peak_dbfs: output::dbfs(report.peak),
-            clipped: None,
-        };
-        Self {
-            missing_samples: report.missing_samples,
-            realtime_priority: report.realtime,
-            block_us: report.block_times.percentiles().scaled(1e-3),
-            block_deadline_us: seconds(BLOCK as u64) * 1e6,
-            ..Self::new(summary)
-        }
-    }
-
-    fn rendered(summary: Summary, path: &Path) -> Self {
-        Self { output: Some(path.into()), ..Self::new(summary) }
-    }
-
-    fn new(summary: Summary) -> Self {
-        Self {
-            summary,
-            underruns: 0,
-            device_xruns: 0,
-            missing_samples: 0,
-            device: None,
-            device_rate: None,
-            latency_ms: None,
-            ring_ms: None,
-            period_ms: None,
-            realtime_priority: false,
-            block_us: Percentiles::default(),
-            block_deadline_us: 0.0,
-            frames_held: 0,
-            frames_skipped: 0,
-            live: None,
-            output: None,
-        }
-    }
-
-    fn line(&self) -> String {
-        let s = &self.summary;
-        match (&self.output, &self.device) {
-            (Some(path), _) => format!("{}: {}", path.display(), s.line()),
-            (None, device) => format!(
-                "{:.2} s played on {} at {} Hz, {} underruns; engine {:.2} x real time, slowest block {:.1} of {:.1} ms",
-                s.seconds,
-                device.as_deref().unwrap_or("a device"),
-                self.device_rate.unwrap_or(s.sample_rate),
-                self.underruns,
-                s.times_real_time,
-                self.block_us.max / 1000.0,
-                self.block_deadline_us / 1000.0
-            ),
-        }
-    }
+    Ok(())
 }

@@ -19,7 +19,8 @@ pub fn quietly<T>(work: impl FnOnce() -> T) -> T {
 
 impl Quiet {
     #[cfg(unix)]
-    fn new() -> Self {
+    /// From now on.
+    pub fn new() -> Self {
         use rustix::stdio::{dup2_stderr, stderr};
         let alone = alone();
         let stderr = rustix::io::dup(stderr()).ok().filter(|_| {
@@ -30,7 +31,8 @@ impl Quiet {
     }
 
     #[cfg(not(unix))]
-    fn new() -> Self {
+    /// From now on.
+    pub fn new() -> Self {
         Self { _alone: alone() }
     }
 }

@@ -119,6 +119,7 @@ fn one(args: &Args, path: &Path) -> Result<()> {
     if args.codes.is_some() && args.input.is_stream() && !args.length.is_given() {
         usage!("--codes with --input -: how many is not known ahead; pass --seconds, or a file");
     }
+    interrupt::watch()?;
     let voice = args.model.voice()?;
     let mut input = args.input.open(&voice, &args.model.name())?;
     let conditioning = args.input.conditioning(&args.condition, &voice)?;
@@ -158,7 +159,6 @@ fn one(args: &Args, path: &Path) -> Result<()> {
     } else {
         Box::new(FileSink::create(path, format, sample_rate)?)
     };
-    interrupt::watch()?;
     // Before the sound appears, so that there is never the one without the other.
     let keep_codes = |synth: &Synth| {
         input.as_ref().map_or(Ok(()), Input::check)?;

@@ -1,7 +1,7 @@
 //! `wavesynth train`: see [`wavesynth::train`].
 
-use super::together;
-use anyhow::{Context, Result};
+use super::{interrupt, together};
+use anyhow::Result;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -37,17 +37,17 @@ fn train(args: &Args, ranks: &Ranks) -> Result<()> {
     let alone = ranks.size() == 1;
     let stop = Arc::new(AtomicBool::new(false));
     let flag = stop.clone();
-    ctrlc::set_handler(move || {
+    interrupt::on_signal(move |nth, _| {
         // A second Ctrl-C means now; the files on disk are whole at any time.
-        if flag.swap(true, Ordering::Relaxed) {
+        if nth > 1 {
             std::process::exit(130);
         }
+        flag.store(true, Ordering::Relaxed);
         // A launcher also sends this when another rank has died, and then there is no next checkpoint.
         if alone {
             eprintln!("stopping after this step; the checkpoint is written first");
         }
-    })
-    .context("Ctrl-C can't be caught")?;
+    })?;
     let options = train::TrainOptions {
         resume: args.resume,
         stop_after: args.stop_after,

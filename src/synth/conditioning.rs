@@ -145,8 +145,8 @@ fn adaptation(voice: &Voice, condition: &Condition) -> Result<Option<Adaptation>
 }
 
 impl Conditioning {
-    /// The speaker and the track that two files bring to `voice`, each named as [`lookup::condition`] says. The first one
-    /// may hold a track too, which the second one replaces.
+    /// The speaker and the track that two files bring to `voice`, each named as [`lookup::condition`] says; the first one may
+    /// also be the name of a speaker of the voice. It may hold a track too, which the second one replaces.
     ///
     /// # Errors
     /// As [`lookup::condition`] and [`Conditioning::new`], or no track where one is named or for a voice that takes none.
@@ -154,7 +154,8 @@ impl Conditioning {
         let mut conditioning = Self::default();
         if let Some(path) = &speaker {
             let path = path.as_ref();
-            conditioning = Self::new(voice, &lookup::condition(path)?).at(path)?;
+            let own = path.to_str().and_then(|name| voice.speaker(name));
+            conditioning = Self::new(voice, &lookup::condition_or(path, own)?).at(path)?;
         }
         if let Some(path) = &track {
             let path = path.as_ref();

@@ -1,8 +1,9 @@
 //! What belongs to one stream beside the model's state: conditioning, uniforms, decoder and length.
 
 use super::frames::{Conditioned, Frames};
-use super::{Conditioning, FrameSource, Length, Part, SamplingPolicy, UniformSource};
+use super::{CUT_MS, Conditioning, FrameSource, Length, Part, SamplingPolicy, UniformSource};
 use crate::voice::Voice;
+use wavesynth_audio::limit::limit;
 use wavesynth_audio::pcm::Decoder;
 use wavesynth_audio::post_filter::{DELAY, PostFilter};
 use wavesynth_models::ar::{Generators, Symbol};
@@ -19,6 +20,8 @@ pub(super) struct Line {
     position: u64,
     /// Symbol at which it ends.
     end: u64,
+    /// Samples over which it fades at its end, where that cuts it off; else 0.
+    fade: u64,
     codes: Option<Vec<Symbol>>,
     post: Option<PostFilter>,
 }
@@ -44,7 +47,8 @@ impl Line {
     /// When the conditioning was made for another voice.
     pub(super) fn new(voice: &Voice, part: Part) -> Self {
         let (facts, uniforms) = (voice.model.config.facts(), part.uniforms);
-        let unbounded = if part.front.is_some() { u64::MAX } else { 0 };
+        let listens = part.front.is_some();
+        let unbounded = if listens { u64::MAX } else { 0 };
         let frames = Frames::new(facts, part.conditioning, part.front);
         let end = match part.length {
             Length::Samples(n) => n,
@@ -55,6 +59,13 @@ impl Line {
         // What is empty stays so.
         let end = if end == 0 { 0 } else { end.saturating_add(delay) };
         let end = end.min(uniforms.len().unwrap_or(u64::MAX));
+        // A sound that lasts as long as its track is not cut off; one without an end neither. Of what is heard the end is
+        // not always known, so that a length given for it is a cut.
+        let tracked = part.length == Length::Track || !listens;
+        let natural = frames.samples().filter(|_| tracked).map(|n| n.saturating_add(delay));
+        let whole = natural == Some(end) || end == u64::MAX;
+        let cut = u64::from(voice.section.sample_rate) * u64::from(CUT_MS) / 1000;
+        let fade = if whole { 0 } else { cut.min(end.saturating_sub(delay)) };
         // What has no known end is not kept.
         let kept = if end == u64::MAX { 0 } else { end.saturating_sub(delay) as usize };
         Self {
@@ -66,6 +77,7 @@ impl Line {
             policy: part.policy,
             frames,
             end,
+            fade,
             post,
         }
     }
@@ -124,13 +136,21 @@ impl Line {
         }
         self.position += 1;
         let sample = self.decoder.decode(code);
-        match &mut self.post {
-            None => Some(sample),
-            Some(post) => {
-                let sample = post.process(sample);
-                (self.position > DELAY as u64).then_some(sample)
-            }
+        let sample = match &mut self.post {
+            None => sample,
+            Some(post) => post.process(sample),
+        };
+        (self.position > self.delay()).then(|| self.faded(limit(sample)))
+    }
+
+    /// `sample`, which the last symbol has brought, softer shortly before the sound is cut off.
+    fn faded(&self, sample: f32) -> f32 {
+        let left = self.end.saturating_sub(self.position);
+        if left < self.fade {
+            // A zero of no sign, as sums of layers have.
+            return sample * (left as f32 / self.fade as f32) + 0.0;
         }
+        sample
     }
 
     /// See [`super::Synth::change`].
@@ -153,6 +173,7 @@ impl Line {
             && let Some(samples) = self.frames.samples()
         {
             let end = self.frames.track_start() + samples;
+            self.fade = 0;
             self.end = (end + self.delay()).min(self.uniforms.len().unwrap_or(u64::MAX));
         }
         old

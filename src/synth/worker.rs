@@ -34,6 +34,37 @@ pub enum Command {
         /// Time to fade out, in ms.
         fade_ms: u32,
     },
+    /// From the next block on, samples go there. What the outlet so far still holds is lost.
+    Outlet(Box<Outlet>),
+}
+
+/// Where samples go: a ring, and what brings them to its rate.
+pub struct Outlet {
+    resampler: StreamResampler,
+    ring: Producer,
+    rate: u32,
+    out: Vec<f32>,
+}
+
+impl Outlet {
+    /// For samples at `voice_rate` Hz into `ring` at `rate` Hz.
+    ///
+    /// # Errors
+    /// Rates that can't be resampled between.
+    pub fn new(voice_rate: u32, rate: u32, ring: Producer) -> Result<Self, ResampleError> {
+        let resampler = StreamResampler::new(voice_rate, rate, BLOCK)?;
+        Ok(Self { out: Vec::with_capacity(resampler.max_block_out()), resampler, ring, rate })
+    }
+
+    /// Time by which what comes out lags behind what goes in, in ms.
+    pub fn resampling_ms(&self) -> f64 {
+        self.resampler.delay_out_samples() as f64 * 1000.0 / f64::from(self.rate)
+    }
+
+    /// Samples at `voice_rate` Hz that last as long as `n` in the ring.
+    fn at_voice_rate(&self, n: usize, voice_rate: u32) -> usize {
+        n * voice_rate as usize / self.rate as usize
+    }
 }
 
 /// A report from the worker to main.
@@ -45,6 +76,8 @@ pub enum Event {
         /// Samples handed to the ring before the first block under the new conditioning, at the device's rate.
         at_sample: u64,
     },
+    /// The outlet that was replaced, to be dropped here.
+    Replaced(Box<Outlet>),
 }
 
 /// The worker's progress. Readable from any thread.
@@ -55,6 +88,8 @@ pub struct Progress {
     busy_samples: AtomicU64,
     primed: AtomicBool,
     done: AtomicBool,
+    stop: AtomicBool,
+    realtime: AtomicBool,
 }
 
 impl Progress {
@@ -74,24 +109,43 @@ impl Progress {
         self.primed.load(Ordering::Acquire)
     }
 
+    /// Whether the system granted the engine thread a real-time priority.
+    pub fn is_realtime(&self) -> bool {
+        self.realtime.load(Ordering::Relaxed)
+    }
+
+    /// Notes what [`Progress::is_realtime`] tells.
+    pub(super) fn set_realtime(&self, realtime: bool) {
+        self.realtime.store(realtime, Ordering::Relaxed);
+    }
+
+    /// Has the worker end as soon as it can.
+    pub fn stop(&self) {
+        self.stop.store(true, Ordering::Release);
+    }
+
     /// Whether the worker has handed everything to the ring, or given up.
     pub fn is_done(&self) -> bool {
         self.done.load(Ordering::Acquire)
     }
 }
 
+/// Naps without a sample taken after which commands are looked at all the same: the device may hang.
+const STUCK: u32 = 200;
+
 /// Everything that the engine thread owns.
 pub struct Worker {
     synth: Synth,
-    resampler: StreamResampler,
-    ring: Producer,
-    device_rate: u32,
+    outlet: Box<Outlet>,
+    /// Whether it waits for another outlet when the other end of the ring is gone.
+    outlives_outlet: bool,
+    /// Whether it waits for input that is late.
+    patient: bool,
     commands: Receiver<Command>,
     events: Sender<Event>,
     progress: Arc<Progress>,
     block_times: Deadlines,
     block: Box<[f32]>,
-    out: Vec<f32>,
     /// Samples pushed so far.
     pushed: u64,
 }
@@ -110,20 +164,29 @@ impl Worker {
         commands: Receiver<Command>,
         events: Sender<Event>,
     ) -> Result<Self, ResampleError> {
-        let resampler = StreamResampler::new(synth.sample_rate(), device_rate, BLOCK)?;
         Ok(Self {
-            out: Vec::with_capacity(resampler.max_block_out()),
+            outlet: Box::new(Outlet::new(synth.sample_rate(), device_rate, ring)?),
+            outlives_outlet: false,
+            patient: false,
             block: vec![0.0; BLOCK].into(),
             progress: Arc::default(),
             block_times: Deadlines::new(),
             pushed: 0,
             synth,
-            resampler,
-            ring,
-            device_rate,
             commands,
             events,
         })
+    }
+
+    /// When the other end of the ring is gone it stands still until there is another outlet or [`Progress::stop`], where
+    /// it would have ended.
+    pub fn outlive_outlet(&mut self) {
+        self.outlives_outlet = true;
+    }
+
+    /// Input that is late is waited for, where the voice would have gone on without: for what is not heard as it is made.
+    pub fn wait_for_input(&mut self) {
+        self.patient = true;
     }
 
     /// Progress, for other threads to watch.
@@ -133,7 +196,7 @@ impl Worker {
 
     /// Time by which the resampler's output lags behind the synth's, in ms.
     pub fn resampling_ms(&self) -> f64 {
-        self.resampler.delay_out_samples() as f64 * 1000.0 / f64::from(self.device_rate)
+        self.outlet.resampling_ms()
     }
 
     /// The synth, once the worker has stopped.
@@ -146,7 +209,7 @@ impl Worker {
         &self.block_times
     }
 
-    /// Plays to the end, or until the other end of the ring is gone.
+    /// Plays to the end, or until nobody takes what is played.
     ///
     /// # Real-time
     /// This is the engine thread.
@@ -155,15 +218,17 @@ impl Worker {
             let start = Instant::now();
             let before = self.synth.position();
             let n = self.synth.fill(&mut self.block[..wanted]);
-            self.out.clear();
-            self.resampler.process(&self.block[..n], &mut self.out);
+            let outlet = self.outlet.as_mut();
+            outlet.out.clear();
+            outlet.resampler.process(&self.block[..n], &mut outlet.out);
             let ended = n < wanted;
             if ended {
                 if !self.push() {
                     break;
                 }
-                self.out.clear();
-                self.resampler.flush(&mut self.out);
+                let outlet = self.outlet.as_mut();
+                outlet.out.clear();
+                outlet.resampler.flush(&mut outlet.out);
             }
             let took = start.elapsed();
             let written = self.synth.position() - before;
@@ -177,20 +242,25 @@ impl Worker {
                 break;
             }
         }
-        self.ring.close();
+        self.outlet.ring.close();
         self.progress.primed.store(true, Ordering::Release);
         self.progress.done.store(true, Ordering::Release);
     }
 
     /// Handles commands, and waits until samples can be generated: how many, a block unless they wait for a listener.
     /// When its input has not come by the time that the ring holds too little for the next callback, the listener goes
-    /// on without. `None` when the other end of the ring is gone.
+    /// on without. `None` when nobody takes them.
     fn wait(&mut self) -> Option<usize> {
         loop {
             self.handle();
-            let enough = period(self.ring.capacity() as u32) as usize + BLOCK / 2;
-            let at_voice_rate = |n: usize| n * self.synth.sample_rate() as usize / self.device_rate as usize;
-            let (ahead, least) = (at_voice_rate(self.ring.fill()), at_voice_rate(enough));
+            if self.is_to_end() {
+                return None;
+            }
+            let outlet = &self.outlet;
+            let enough = period(outlet.ring.capacity() as u32) as usize + BLOCK / 2;
+            let rate = self.synth.sample_rate();
+            let (ahead, least) =
+                (outlet.at_voice_rate(outlet.ring.fill(), rate), outlet.at_voice_rate(enough, rate));
             if let Some(front) = self.synth.front() {
                 front.set_ahead(ahead, least);
             }
@@ -200,8 +270,7 @@ impl Worker {
             }
             let primed = self.progress.is_primed();
             match self.synth.front() {
-                Some(front) if ahead < least && (primed || front.is_live()) => front.hold(),
-                _ if self.ring.is_abandoned() => return None,
+                Some(front) if !self.patient && ahead < least && (primed || front.is_live()) => front.hold(),
                 _ => {
                     // Live input will not fill the ring any further.
                     let full = ahead >= least;
@@ -212,9 +281,17 @@ impl Worker {
         }
     }
 
-    fn handle(&mut self) {
+    /// Whether nobody takes what is played any more.
+    fn is_to_end(&self) -> bool {
+        let gone = !self.outlives_outlet && self.outlet.ring.is_abandoned();
+        gone || self.progress.stop.load(Ordering::Acquire)
+    }
+
+    /// Whether the outlet was replaced.
+    fn handle(&mut self) -> bool {
+        let mut replaced = false;
         while !self.events.is_full() {
-            let Ok(command) = self.commands.try_recv() else { return };
+            let Ok(command) = self.commands.try_recv() else { break };
             match command {
                 Command::Change { conditioning, fade_ms } => {
                     let retired = self.synth.change(conditioning, fade_ms);
@@ -226,23 +303,37 @@ impl Worker {
                 Command::Pause => self.synth.pause(),
                 Command::Resume => self.synth.resume(),
                 Command::Stop { fade_ms } => self.synth.stop(fade_ms),
+                Command::Outlet(outlet) => {
+                    let old = std::mem::replace(&mut self.outlet, outlet);
+                    self.progress.primed.store(false, Ordering::Release);
+                    let _ = self.events.try_send(Event::Replaced(old));
+                    replaced = true;
+                }
             }
         }
+        replaced
     }
 
-    /// Hands `out` to the ring, sleeping while it is full. False when its other end is gone.
+    /// Hands what came out to the ring, sleeping while it is full. False when nobody takes it.
     fn push(&mut self) -> bool {
-        let mut at = 0;
+        let (mut at, mut naps) = (0, 0);
         loop {
-            let n = self.ring.push_slice(&self.out[at..]);
+            let Outlet { ring, out, .. } = self.outlet.as_mut();
+            let n = ring.push_slice(&out[at..]);
             at += n;
             self.pushed += n as u64;
-            if at == self.out.len() {
+            if at == out.len() {
                 return true;
             }
+            let gone = ring.is_abandoned();
             self.progress.primed.store(true, Ordering::Release);
-            if self.ring.is_abandoned() {
+            naps = if n > 0 { 0 } else { naps + 1 };
+            if self.is_to_end() {
                 return false;
+            }
+            // The rest was made for another rate.
+            if (gone || naps > STUCK) && self.handle() {
+                return true;
             }
             std::thread::sleep(self.nap());
         }

@@ -56,7 +56,9 @@ fn a_recording_and_a_pipe_sound_alike() {
     let both = RENDER.replace("bob.bin", "both.bin");
     f.ok(&format!("{both} --input speech.wav --seconds 0.1 -o c.wav"));
     f.ok("render -m voice.safetensors --condition ann.bin --like source.bin --seed 5 --input speech.wav -o d.wav");
-    assert_eq!(read("c.wav")[44..], read("d.wav")[44..44 + 3_200]);
+    // All but the fade of what is cut off.
+    assert_eq!(read("c.wav").len(), 44 + 3_200);
+    assert_eq!(read("c.wav")[44..44 + 2_560], read("d.wav")[44..44 + 2_560]);
     assert_ne!(read("a.wav"), read("d.wav"));
     f.ok(&format!("{RENDER} --input wide.wav -o e.wav"));
     assert!(piped(&f, &format!("{RENDER} --input - -o g.wav"), "wide.wav").status.success());

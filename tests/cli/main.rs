@@ -6,10 +6,12 @@ mod common;
 mod hostile;
 mod input;
 mod jobs;
+mod lines;
 mod measure;
 mod recordings;
 mod refusals;
 mod sound;
+mod stopping;
 
 use common::Folder;
 use serde_json::Value;

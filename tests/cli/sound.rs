@@ -30,7 +30,8 @@ fn render_is_decided_by_its_arguments() {
     assert_eq!(a, b);
     assert_ne!(a, read("c.wav"));
     assert_ne!(a, read("d.wav"));
-    assert_eq!(a[..1600], read("e.wav")[..]);
+    // All but the fade of what is cut off.
+    assert_eq!((read("e.wav").len(), &a[..1280]), (1600, &read("e.wav")[..1280]));
     // A condition with a track of its own, and a track in its place.
     assert_eq!(
         number(&f.json("render -m voice.safetensors --condition both.bin -o f.wav"), "samples"),

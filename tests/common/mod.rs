@@ -117,6 +117,11 @@ pub fn speaker(values: [f32; 4]) -> Condition {
     }
 }
 
+/// Statistics of a speaker.
+pub fn statistics() -> features::SpeakerStats {
+    features::SpeakerStats { mean: [-10.0; 16], std: [6.0; 16], median_f0_hz: 130.0, common: None }
+}
+
 /// A track of `frames` random frames.
 pub fn track(frames: usize) -> Condition {
     let mut uniforms = Uniforms::new(frames as u64);

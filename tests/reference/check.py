@@ -204,6 +204,7 @@ def check_sampling(session, model, path, rng, track):
     _, args, kw = conditions(session, model, track)[-1]
     # As it is stored, and as it is drawn.
     args = ["-m", path, "--dtype", model.smallest_type(), "--no-post-filter", *args]
+    sound = lambda codes: ref.cut_off(ref.limited(ref.decode(codes, a)), 16000)
     for temperature, k, p, least in (1, 0, 1, 0), (0.8, 0, 1, 0), (1.3, 5, 1, 0), (1, 0, 0.9, 0), (0.7, 40, 0.5, 0), (0.9, 0, 1, 0.15), (0, 0, 1, 0):
         how = ["--temperature", temperature, "--top-k", k, "--top-p", p, "--min-p", least, "-s", count / 16000, "--uniforms", "u.npy"]
         session.run("render", *args, *how, "-o", "r.wav", "--codes", "c.npy")
@@ -215,12 +216,12 @@ def check_sampling(session, model, path, rng, track):
         label = f"temperature {temperature}, top-k {k}, top-p {p}, min-p {least}"
         report(f"sampling, {label}, differing", len(wrong), 0.002 * count, note)
         report(f"sampling, {label}, furthest edge of those", max(wrong, default=0), 1e-4)
-        mine = ref.to_s16(ref.decode(codes, a)).astype(int)
+        mine = ref.to_s16(sound(codes)).astype(int)
         theirs = np.rint(32768 * ref.read_wav(session.path("r.wav"))[0]).astype(int)
         note = f"{np.count_nonzero(mine != theirs)} of {count} differ"
         report(f"16-bit samples, {label}, LSB apart", np.abs(mine - theirs).max(), 1, note)
     session.run("render", *args, "-s", 0.2, "--format", "f32", "-o", "r.wav", "--codes", "c.npy")
-    apart = np.abs(ref.decode(session.array("c.npy"), a) - ref.read_wav(session.path("r.wav"))[0]).max()
+    apart = np.abs(sound(session.array("c.npy")) - ref.read_wav(session.path("r.wav"))[0]).max()
     report("floating-point samples apart", apart, 1e-6)
     for seed in 0, 7, (1 << 64) - 1:
         session.run("render", *args, "-s", 0.1, "--seed", seed, "-o", "r.wav", "--codes", "c.npy")

@@ -168,6 +168,20 @@ def decode_levels(symbols, a):
 # From codes to PCM, files and rates ----------------------------------------------------------------------------------
 
 
+def limited(x):
+    """Samples below full scale."""
+    knee = F32(0.8912509)
+    u = np.maximum(np.abs(x) - knee, F32(0)) / (1 - knee)
+    return np.where(np.abs(x) > knee, np.copysign(knee + (1 - knee) * (u / (1 + u)), x), x)
+
+
+def cut_off(x, rate):
+    """Samples that end before their track does, and so fade."""
+    n = min(len(x), rate * 20 // 1000)
+    left = np.arange(len(x) - 1, -1, -1, dtype=F32)
+    return np.where(left < n, x * (left / F32(n)), x)
+
+
 def to_s16(x):
     y = F32(32767) * np.clip(x, F32(-1), F32(1))
     return np.copysign(np.floor(np.abs(y) + F32(0.5)), y).astype(np.int16)

@@ -45,7 +45,9 @@ fn live_speech_sounds_as_its_track_does() {
         let listener = Listener::recording(extractor(&voice), pcm.clone());
         let mut synth = listening(&voice, length, listener);
         let got = all(&mut synth, sizes);
-        assert_eq!(got, want[..got.len()]);
+        // A length that is given is a cut, and fades.
+        let fade = if length == Length::Track { 0 } else { 320 };
+        assert_eq!(got[..got.len() - fade], want[..got.len() - fade]);
         assert!(got.len() >= 9_119 && synth.position() == got.len() as u64);
     }
 }

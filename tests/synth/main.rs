@@ -3,6 +3,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod conversion;
+mod ending;
 mod listening;
 mod session;
 
@@ -202,7 +203,8 @@ fn a_change_is_the_first_layers() {
 fn the_seed_decides_and_the_length_is_the_tracks() {
     let a = all(&mut synth(1, Length::Track), &[512]);
     assert_eq!(a.len(), 12 * 160);
-    assert_eq!(all(&mut synth(1, Length::Samples(1000)), &[77]), a[..1000]);
+    let cut = all(&mut synth(1, Length::Samples(1000)), &[77]);
+    assert_eq!((cut.len(), &cut[..680]), (1000, &a[..680]));
     assert_ne!(all(&mut synth(2, Length::Track), &[512]), a);
     assert!(a.iter().any(|x| *x != 0.0));
 }

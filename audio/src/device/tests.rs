@@ -1,12 +1,54 @@
 use super::*;
+use assert_no_alloc::{AllocDisabler, assert_no_alloc, violation_count};
+use std::hint::black_box;
 use std::sync::atomic::Ordering;
+
+/// Counts what happens inside `assert_no_alloc`.
+#[global_allocator]
+static ALLOCATOR: AllocDisabler = AllocDisabler;
+
+/// The device's thread, with a ring that is full, runs dry, comes back and ends, and a device that reports glitches.
+#[test]
+fn the_callback_does_not_allocate() {
+    let violations = |work: &mut dyn FnMut()| {
+        let before = violation_count();
+        assert_no_alloc(work);
+        violation_count() - before
+    };
+    assert!(violations(&mut || drop(black_box(vec![0u8; 100]))) >= 2, "the counter does not count");
+    let (mut producer, mut consumer) = ring::ring(2_880);
+    consumer.fade_over(480);
+    let stats = consumer.stats();
+    let counters = Arc::new(Counters::default());
+    let mut errors = ErrorLog::new(counters.clone());
+    let mut feed = Feed::new(consumer, 2, 48_000, 1_920, counters.clone());
+    let mut out = vec![0i16; 2 * 960];
+    let block = [0.5; 960];
+    let found = violations(&mut || {
+        for round in 0..40 {
+            if !(12..20).contains(&round) && round < 35 {
+                producer.push_slice(&block);
+            }
+            if round == 25 {
+                errors.note(ErrorKind::Xrun, Instant::now());
+                errors.note(ErrorKind::BackendError, Instant::now());
+            }
+            if round == 35 {
+                producer.close();
+            }
+            feed.callback(&mut out, Duration::from_millis(20));
+        }
+    });
+    assert_eq!(found, 0);
+    assert!(stats.underruns() == 1 && stats.finished() && counters.read().xruns >= 1);
+}
 
 #[test]
 fn a_burst_of_reports_is_one_glitch() {
     let c = Arc::new(Counters::default());
     let mut log = ErrorLog::new(c.clone());
     let now = Instant::now();
-    for _ in 0..1_000 {
+    for _ in 0..100 {
         log.note(ErrorKind::BackendError, now);
         log.note(ErrorKind::Xrun, now);
     }
@@ -19,7 +61,7 @@ fn a_burst_of_reports_is_one_glitch() {
 }
 
 #[test]
-fn a_device_is_lost_when_it_says_so_or_only_errs_for_a_second() {
+fn a_device_is_lost_when_it_says_so_or_only_errs_for_a_while() {
     let now = Instant::now();
     let c = Arc::new(Counters::default());
     ErrorLog::new(c.clone()).note(ErrorKind::DeviceNotAvailable, now);
@@ -31,10 +73,10 @@ fn a_device_is_lost_when_it_says_so_or_only_errs_for_a_second() {
     log.note(ErrorKind::BackendError, now);
     c.callbacks.fetch_add(1, Ordering::Relaxed);
     // A callback has run in between, so this burst begins anew.
-    log.note(ErrorKind::BackendError, later(900));
-    log.note(ErrorKind::BackendError, later(1_500));
+    log.note(ErrorKind::BackendError, later(250));
+    log.note(ErrorKind::BackendError, later(500));
     assert!(!c.lost.load(Ordering::Relaxed));
-    log.note(ErrorKind::BackendError, later(2_000));
+    log.note(ErrorKind::BackendError, later(600));
     assert!(c.lost.load(Ordering::Relaxed));
 }
 

@@ -3,8 +3,8 @@
 use crate::cli::{args, usage};
 use anyhow::{Context, Result};
 use std::path::{Path, PathBuf};
-use wavesynth::voice::{SpeakerSection, VoiceSection};
-use wavesynth_audio::cond::{Condition, SpeakerVector};
+use wavesynth::voice::VoiceSection;
+use wavesynth_audio::cond::Condition;
 use wavesynth_models::families::wavenet::names;
 use wavesynth_models::in_file::AtPath;
 use wavesynth_models::weights::Checkpoint;
@@ -62,12 +62,5 @@ fn speaker(checkpoint: &Checkpoint, section: &VoiceSection, row: usize, path: &P
     let values = table.data.chunks_exact(table.shape[1].max(1)).nth(row);
     let values =
         values.with_context(|| format!("{}: tensor {} has no row {row}", path.display(), names::SPEAKERS))?;
-    let SpeakerSection { name, stats } = section.speakers[row].clone();
-    Ok(Condition {
-        source: format!("trained with the voice {}", section.space),
-        name,
-        speaker: Some(SpeakerVector::new(section.space.clone(), values.to_vec())),
-        stats,
-        track: None,
-    })
+    Ok(section.condition(row, values))
 }

@@ -45,7 +45,9 @@ pub fn run(args: Args) -> Result<()> {
         usage!("-: sound from stdin has no name for the file; pass -o T.bin");
     }
     let input = if stdin { Path::new("stdin") } else { &args.input };
-    let stem = input.file_stem().context("INPUT: wanted a file")?.to_string_lossy();
+    let not_a_file = || format!("{}: wanted a recording, this is a folder", args.input.display());
+    let stem = input.file_stem().filter(|_| !args.input.is_dir()).with_context(not_a_file)?;
+    let stem = stem.to_string_lossy();
     let output = args.output.unwrap_or_else(|| PathBuf::from(format!("{stem}.bin")));
     let notes = Notes::default();
     let raw = recordings::raw_features(&args.input, &mut Extractor::new(), &notes)?;

@@ -13,7 +13,7 @@ use wavesynth_models::loaded::Loaded;
 /// Densities have a unit: that of the data, and that of columns of deviation 1, which the trainer prints.
 #[derive(Debug, Serialize)]
 struct Score {
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "output::path")]
     input: Option<PathBuf>,
     rows: usize,
     nats_per_row: f64,

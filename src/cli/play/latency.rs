@@ -2,8 +2,6 @@
 
 use super::super::input::Input;
 use serde::Serialize;
-use wavesynth::synth::Session;
-use wavesynth_audio::device::Playing;
 use wavesynth_audio::features::{HOP, SAMPLE_RATE, spectrum};
 use wavesynth_audio::post_filter::DELAY;
 
@@ -29,7 +27,12 @@ pub(super) struct Latency {
 
 impl Latency {
     /// As measured up to now; `None` where nothing is live, or nothing has come in yet.
-    pub(super) fn measured(input: &Input, session: &Session<Playing>, post_filter: bool) -> Option<Self> {
+    pub(super) fn measured(
+        input: &Input,
+        resampling_ms: f64,
+        device_ms: f32,
+        post_filter: bool,
+    ) -> Option<Self> {
         let capture_ms = input.capture_ms()?;
         if input.counters().frames() == 0 {
             return None;
@@ -38,12 +41,12 @@ impl Latency {
         let window_ms = (HOP / 2 + spectrum::WINDOW / 2) as f64 * 1000.0 / f64::from(SAMPLE_RATE);
         let mut latency = Self {
             capture_ms,
-            resampling_ms: resampled_ms + session.resampling_ms(),
+            resampling_ms: resampled_ms + resampling_ms,
             window_ms,
             context_ms: features_ms - window_ms,
             post_filter_ms: if post_filter { DELAY as f64 * 1000.0 / f64::from(SAMPLE_RATE) } else { 0.0 },
             ring_ms: input.counters().waiting_ms(),
-            device_ms: f64::from(session.output().stats().latency_ms),
+            device_ms: f64::from(device_ms),
             total_ms: 0.0,
         };
         latency.total_ms = latency.capture_ms

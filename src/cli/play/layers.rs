@@ -1,6 +1,6 @@
 //! `play --layer`: more voices in the same sound.
 
-use crate::cli::args::{ConditionArgs, LengthArgs, MAX_SECONDS, PolicyArgs};
+use crate::cli::args::{ConditionArgs, LengthArgs, MAX_SECONDS, PolicyArgs, seed};
 use crate::cli::usage;
 use anyhow::{Context, Result};
 use std::path::PathBuf;
@@ -56,9 +56,7 @@ impl FromStr for LayerArg {
                 "condition" => layer.condition = Some(value.into()),
                 "track" => layer.track = Some(value.into()),
                 "seed" => {
-                    let seed =
-                        value.parse().map_err(|_| format!("seed `{value}`: wanted a whole number from 0"))?;
-                    layer.seed = Some(seed);
+                    layer.seed = Some(seed(value).map_err(|e| format!("seed `{value}`: {e}"))?);
                 }
                 "start" => layer.start = number(0.0, MAX_SECONDS)?,
                 // The upper bound and zero are --seconds' own.
