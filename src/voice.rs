@@ -54,6 +54,9 @@ pub struct Voice {
     pub section: VoiceSection,
     /// How its symbols become samples.
     pub encoding: Encoding,
+    /// How far a vector moves away from the source's in speaker conversion, as a multiple of their distance: 0 for the clearest
+    /// words, 1 for the most of the target. `None` is what the voice was measured with.
+    pub likeness: Option<f32>,
 }
 
 /// Why a model is no voice, or what does not fit one.
@@ -207,7 +210,7 @@ impl Voice {
                 return Err(VoiceError::Recipe(section.recipe));
             }
         }
-        Ok(Self { model, config, section, encoding })
+        Ok(Self { model, config, section, encoding, likeness: None })
     }
 
     /// The track that the voice takes; `None` for a voice that takes none.

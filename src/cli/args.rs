@@ -172,6 +172,26 @@ impl ConditionArgs {
     }
 }
 
+/// How another speaker's track becomes the target's.
+#[derive(Debug, Args)]
+pub struct ConversionArgs {
+    /// Of another speaker's track or speech: 0 for the clearest words, 1 for the most of the target's voice
+    /// [default: 0.7 for the shipped voice]
+    #[arg(long, value_name = "L", allow_negative_numbers = true)]
+    likeness: Option<f32>,
+}
+
+impl ConversionArgs {
+    /// `voice`, converting so.
+    pub fn of(&self, mut voice: Voice) -> Result<Voice> {
+        if let Some(l) = self.likeness.filter(|l| !(0.0..=1.0).contains(l)) {
+            usage!("--likeness {l}: wanted 0 to 1");
+        }
+        voice.likeness = self.likeness;
+        Ok(voice)
+    }
+}
+
 /// Statistics of the speaker that `--like` names: one of a voice's `speakers`, or that of a condition file.
 pub fn stats_like(speakers: &[SpeakerSection], like: &Path) -> Result<SpeakerStats> {
     let stats = match speakers.iter().find(|s| like.to_str() == Some(s.name.as_str())) {

@@ -17,6 +17,9 @@ pub struct Args {
     /// Checkpoint [default: the shipped voice]
     #[arg(value_name = "MODEL")]
     model: Option<PathBuf>,
+    /// The same, as other commands take it
+    #[arg(short = 'm', long = "model", value_name = "MODEL", conflicts_with = "model")]
+    named: Option<PathBuf>,
     /// Print the result as one JSON object on stdout
     #[arg(long)]
     json: bool,
@@ -24,7 +27,7 @@ pub struct Args {
 
 /// Runs the command.
 pub fn run(args: Args) -> Result<()> {
-    let (checkpoint, path) = read_checkpoint(args.model.as_deref())?;
+    let (checkpoint, path) = read_checkpoint(args.named.or(args.model).as_deref())?;
     let config = FamilyConfig::from_header(&checkpoint.header).at(&path)?;
     weights::check(&checkpoint.tensors, &config.table()).at(&path)?;
     let voice = VoiceSection::from_header(&checkpoint.header).ok();

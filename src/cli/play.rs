@@ -15,7 +15,7 @@ mod terminal;
 
 pub(super) use terminal::restore as restore_terminal;
 
-use super::args::{self, ConditionArgs, LengthArgs, ModelArgs, PolicyArgs};
+use super::args::{self, ConditionArgs, ConversionArgs, LengthArgs, ModelArgs, PolicyArgs};
 use super::input::{Input, InputArgs};
 use super::{interrupt, output, usage};
 use anyhow::{Result, bail};
@@ -43,6 +43,8 @@ pub struct Args {
     model: ModelArgs,
     #[command(flatten)]
     condition: ConditionArgs,
+    #[command(flatten)]
+    conversion: ConversionArgs,
     #[command(flatten)]
     input: InputArgs,
     #[command(flatten)]
@@ -81,7 +83,7 @@ pub fn run(args: Args) -> Result<()> {
         usage!("--latency {latency_ms}: wanted 1 to 2000 ms");
     }
     interrupt::watch()?;
-    let voice = args.model.voice()?;
+    let voice = args.conversion.of(args.model.voice()?)?;
     let mut input = args.input.open(&voice, &args.model.name())?;
     let conditioning = args.input.conditioning(&args.condition, &voice)?;
     let policy =

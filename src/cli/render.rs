@@ -2,7 +2,7 @@
 
 mod jobs;
 
-use super::args::{self, ConditionArgs, LengthArgs, ModelArgs, PolicyArgs};
+use super::args::{self, ConditionArgs, ConversionArgs, LengthArgs, ModelArgs, PolicyArgs};
 use super::input::{Input, InputArgs};
 use super::{interrupt, npy, output, together, usage};
 use anyhow::{Result, bail};
@@ -27,6 +27,8 @@ pub struct Args {
     model: ModelArgs,
     #[command(flatten)]
     condition: ConditionArgs,
+    #[command(flatten)]
+    conversion: ConversionArgs,
     #[command(flatten)]
     input: InputArgs,
     #[command(flatten)]
@@ -120,7 +122,7 @@ fn one(args: &Args, path: &Path) -> Result<()> {
         usage!("--codes with --input -: how many is not known ahead; pass --seconds, or a file");
     }
     interrupt::watch()?;
-    let voice = args.model.voice()?;
+    let voice = args.conversion.of(args.model.voice()?)?;
     let mut input = args.input.open(&voice, &args.model.name())?;
     let conditioning = args.input.conditioning(&args.condition, &voice)?;
     let policy =

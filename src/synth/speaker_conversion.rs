@@ -35,7 +35,8 @@ impl SpeakerConversion {
         let mut middle = vec![0.0; vector.len()];
         table.clone().for_each(|row| middle.iter_mut().zip(row).for_each(|(m, v)| *m += v / count));
         let has_cross_speaker = voice.config.condition.as_ref().is_some_and(|c| c.others > 0);
-        let away = if has_cross_speaker { AWAY_WITH_CROSS_SPEAKER } else { AWAY };
+        let measured = if has_cross_speaker { AWAY_WITH_CROSS_SPEAKER } else { AWAY };
+        let away = voice.likeness.unwrap_or(measured);
         let away_from = |other: &[f32]| vector.iter().zip(other).map(|(v, o)| v + away * (v - o)).collect();
         let stats = voice.section.speakers.iter().map(|s| s.stats.as_ref());
         let known = stats.zip(table).filter_map(|(stats, row)| Some((SpeakerId::of(stats?), away_from(row))));

@@ -42,8 +42,12 @@ fn defaults_are_those_of_the_command() {
     assert_eq!(temperature("render"), "0.9; 1 for babble");
     assert_eq!(temperature("copy"), "0.9");
     assert_eq!(temperature("sample"), "1");
-    assert!(text(&f, "sample -h").contains("[default: text]"));
-    assert!(text(&f, "render -h").contains("[default: voice]"));
+    let help = |args: &str| text(&f, args).split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(help("sample -h").contains("[default: text]"));
+    assert!(help("render -h").contains("[default: voice]"));
+    assert!(
+        help("render -h").contains("[default: i8]") && help("eval -h").contains("[default: the file's own]")
+    );
 }
 
 #[test]

@@ -214,7 +214,7 @@ fn a_converted_voice_is_the_same_voice_with_smaller_weights() {
             f.ok(&format!("render {args} --condition ann.bin --seconds 0.2 -o a.wav"));
             std::fs::read(f.path("a.wav")).unwrap()
         };
-        let own = render(&format!("-m {name}"));
+        let own = render(&format!("-m {name} --dtype {dtype}"));
         assert!(own == render(&format!("-m voice.safetensors --dtype {dtype}")), "{dtype}");
         let rows = f.json(&format!("bench throughput -m {name} --seconds 0.1"));
         assert_eq!(rows[0]["dtype"].as_str(), Some(dtype));

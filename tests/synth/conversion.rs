@@ -95,6 +95,12 @@ fn a_cross_speaker_track_is_converted_and_an_own_one_is_not() {
     let nearer = new(&plain_told, nearer).overlaid(new(&plain_told, moved.clone()));
     let converted = render(&aligned_told, who(&aligned_told).overlaid(track_of(&aligned_told, &ann)));
     assert_eq!(converted, render(&plain_told, nearer));
+    // As far as somebody wants it.
+    let as_wanted = Voice { likeness: Some(0.25), ..aligned_told.clone() };
+    let quarter =
+        new(&plain_told, speaker(by(0.25, middle_of(&plain_told)))).overlaid(new(&plain_told, moved.clone()));
+    let converted = render(&as_wanted, who(&as_wanted).overlaid(track_of(&as_wanted, &ann)));
+    assert_eq!(converted, render(&plain_told, quarter));
     // For a source without a vector the mean of the speakers stands in.
     let converted = render(&aligned, who(&aligned).overlaid(track_of(&aligned, &ann)));
     let as_it_is = render(&plain, who(&plain).overlaid(track_of(&plain, &ann)));
@@ -178,4 +184,45 @@ fn an_unknown_speakers_map_is_used_as_soon_as_it_is_learned() {
         Listener::stream(extractor, output, 16_000, Pace::Patient).unwrap()
     };
     assert_eq!(all(&mut synth(Some(&common()), &pipe), &[77, 512]), learned);
+}
+
+/// A speaker whose tracks are read in another's numbers: an own track is what it would be, normalised by those; another's is
+/// converted first.
+#[test]
+fn tracks_are_read_in_the_numbers_that_the_condition_names() {
+    let voice = with_common(&voice(&with_others()));
+    let raw = Extractor::new().extract(&bursts(9_000));
+    let own = SpeakerStats { median_f0_hz: 180.0, common: Some(map(0.1)), ..stats() };
+    let reads = SpeakerStats {
+        mean: own.mean.map(|m| m + 0.3),
+        std: own.std.map(|s| 1.2 * s),
+        median_f0_hz: 120.0,
+        common: None,
+    };
+    let who = |reads: Option<SpeakerStats>| {
+        let mut condition = Condition { stats: Some(own.clone()), ..speaker([1.0, 0.0, -1.0, 0.5]) };
+        condition.speaker.as_mut().unwrap().reads = reads;
+        Conditioning::new(&voice, &condition).unwrap()
+    };
+    let table = |who: Conditioning, stats: &SpeakerStats| {
+        let track = Conditioning::from_features(&voice, &raw, Some(stats)).unwrap();
+        let samples = raw.len() * 160;
+        wavesynth::synth::frame_table(&voice, who.overlaid(track), samples)
+    };
+    let near =
+        |a: &[f32], b: &[f32]| a.len() == b.len() && a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-4);
+    let renumbered = table(who(Some(reads.clone())), &own);
+    assert!(!near(&renumbered, &table(who(None), &own)));
+    // The speaker without numbers of its own, over the track that these normalise.
+    let by_reads = Conditioning::from_features(&voice, &raw, Some(&reads)).unwrap().unconverted();
+    let plain = Conditioning::new(&voice, &speaker([1.0, 0.0, -1.0, 0.5])).unwrap();
+    let mut wanted = wavesynth::synth::frame_table(&voice, plain.overlaid(by_reads), raw.len() * 160);
+    // The flag says whose it is, and stands behind the vector.
+    let width = voice.config.cond_len();
+    wanted.chunks_exact_mut(width).zip(renumbered.chunks_exact(width)).for_each(|(w, r)| w[4] = r[4]);
+    assert!(near(&renumbered, &wanted));
+    assert!(renumbered.chunks_exact(width).all(|row| row[4] == 1.0));
+    let other = SpeakerStats { median_f0_hz: 99.0, common: Some(map(-0.2)), ..stats() };
+    let converted = table(who(Some(reads)), &other);
+    assert!(converted.chunks_exact(width).all(|row| row[4] == 2.0) && !near(&converted, &renumbered));
 }

@@ -60,7 +60,7 @@ struct Summary {
 
 /// Renders the list at `path`.
 pub fn run(args: &Args, path: &Path, ranks: &Ranks) -> Result<()> {
-    let voice = args.model.voice()?;
+    let voice = args.conversion.of(args.model.voice()?)?;
     let format = format(args.format, false);
     let rate = voice.section.sample_rate;
     let jobs = read(args, path, &voice)?;
