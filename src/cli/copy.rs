@@ -94,7 +94,7 @@ pub fn run(args: Args) -> Result<()> {
         std::fs::create_dir_all(dir).with_context(|| format!("cannot make {}", dir.display()))?;
     }
     let bar = Progress::new(args.inputs.len() as u64, "{wide_bar} {pos}/{len} inputs");
-    let copies: Result<Vec<(Difference, Vec<f32>, Vec<f32>)>> = args
+    let copies = args
         .inputs
         .par_iter()
         .map(|path| {
@@ -104,7 +104,7 @@ pub fn run(args: Args) -> Result<()> {
             bar.inc(1);
             done
         })
-        .collect();
+        .collect::<Result<Vec<_>>>();
     bar.finish();
     let copies = copies?;
     notes.say();

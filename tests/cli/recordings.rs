@@ -1,6 +1,6 @@
 //! Recordings as people have them: every format, from files and pipes, and what is said about them.
 
-use super::common::Folder;
+use super::common::{Folder, speaker};
 use super::{number, refuses};
 use std::f64::consts::TAU;
 use std::path::Path;
@@ -16,6 +16,8 @@ fn folder() -> Folder {
         let path = entry.unwrap().path();
         std::fs::copy(&path, f.path(path.file_name().unwrap().to_str().unwrap())).unwrap();
     }
+    speech(&f, "speech.wav", 1, |x| vec![x]);
+    f.ok("condition track speech.wav -o like.bin");
     f
 }
 
@@ -32,7 +34,7 @@ fn speech(f: &Folder, name: &str, channels: u16, frame: impl Fn(f64) -> Vec<f64>
         let t = f64::from(i) / 16_000.0;
         let vowel: f64 =
             (1..20).map(|h| (TAU * 130.0 * t * f64::from(h) + f64::from(h * h)).sin() / f64::from(h)).sum();
-        let loud = 0.25 * (0.6 + 0.4 * (TAU * 3.0 * t).sin());
+        let loud = 0.3 * (0.6 + 0.4 * (TAU * 3.0 * t).sin());
         frame(loud * vowel).iter().for_each(|x| wav.write_sample(*x as f32).unwrap());
     }
     wav.finalize().unwrap();
@@ -43,7 +45,8 @@ fn said(f: &Folder, args: &str) -> Vec<String> {
     let out = f.run(args);
     let message = String::from_utf8(out.stderr).unwrap();
     assert!(out.status.success(), "{args}: {message}");
-    message.lines().map(str::to_owned).collect()
+    // That a second of speech is not aligned is no matter of the recording.
+    message.lines().filter(|l| !l.starts_with("less than five seconds")).map(str::to_owned).collect()
 }
 
 #[test]
@@ -60,9 +63,9 @@ fn every_command_reads_every_format() {
     for name in ["tone.flac", "tone.aiff", "tone.caf"] {
         assert_eq!(score(name), wanted, "{name}");
     }
-    f.ok("condition track rf64.wav -o want.bin");
+    f.ok("condition track rf64.wav --like like.bin -o want.bin");
     let track = |name: &str| {
-        f.ok(&format!("condition track {name} -o t.bin"));
+        f.ok(&format!("condition track {name} --like like.bin -o t.bin"));
         Condition::read(&f.path("t.bin")).unwrap().track
     };
     let wanted = Condition::read(&f.path("want.bin")).unwrap().track;
@@ -72,9 +75,11 @@ fn every_command_reads_every_format() {
     {
         assert!(track(name).unwrap().len() >= 20, "{name}");
     }
-    f.ok("copy -m voice.safetensors --condition ann.bin tone.mp3 -o copies");
+    let stats = Condition::read(&f.path("like.bin")).unwrap().stats;
+    Condition { stats, ..speaker([1.0; 4]) }.write(&f.path("own.bin")).unwrap();
+    f.ok("copy -m voice.safetensors --condition own.bin tone.mp3 -o copies");
     assert!(f.path("copies/tone.wav").exists());
-    let render = "render -m voice.safetensors --condition bob.bin --like want.bin --input";
+    let render = "render -m voice.safetensors --condition bob.bin --like like.bin --input";
     f.ok(&format!("{render} rf64.wav -o a.wav"));
     f.ok(&format!("{render} tone.flac -o b.wav"));
     let read = |name: &str| std::fs::read(f.path(name)).unwrap();
@@ -84,15 +89,15 @@ fn every_command_reads_every_format() {
 #[test]
 fn pipes_give_what_files_give() {
     let f = folder();
-    f.ok("condition track rf64.wav -o want.bin");
+    f.ok("condition track rf64.wav --like like.bin -o want.bin");
     let wanted = Condition::read(&f.path("want.bin")).unwrap().track;
     for name in ["rf64.wav", "tone.flac", "lossless.m4a"] {
-        f.ok(&format!("condition track {name} -o file.bin"));
+        f.ok(&format!("condition track {name} --like like.bin -o file.bin"));
         let stdin = std::fs::File::open(f.path(name)).unwrap();
         // A pipe, and not the file that stdin is.
         let mut cat = std::process::Command::new("cat").stdin(stdin).stdout(Stdio::piped()).spawn().unwrap();
         let pipe = cat.stdout.take().unwrap();
-        let out = f.command("condition track - -o t.bin").stdin(pipe).output().unwrap();
+        let out = f.command("condition track - --like like.bin -o t.bin").stdin(pipe).output().unwrap();
         assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
         cat.wait().unwrap();
         let read = |name: &str| Condition::read(&f.path(name)).unwrap().track;
@@ -103,13 +108,13 @@ fn pipes_give_what_files_give() {
     if cfg!(unix) {
         let made = std::process::Command::new("mkfifo").arg(f.path("fifo")).status().unwrap();
         assert!(made.success());
-        let render = "render -m voice.safetensors --condition bob.bin --like want.bin --input";
+        let render = "render -m voice.safetensors --condition bob.bin --like like.bin --input";
         f.ok(&format!("{render} tone.flac -o a.wav"));
         for (args, with) in [
             ("eval -m plain.safetensors fifo", "tone.flac"),
-            ("condition track fifo -o t.bin", "tone.m4a"),
+            ("condition track fifo --like like.bin -o t.bin", "tone.m4a"),
             (
-                "render -m voice.safetensors --condition bob.bin --like want.bin --input fifo -o b.wav",
+                "render -m voice.safetensors --condition bob.bin --like like.bin --input fifo -o b.wav",
                 "tone.flac",
             ),
         ] {
