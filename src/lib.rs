@@ -54,6 +54,7 @@
 
 #[cfg(feature = "cli")]
 pub mod bench;
+pub mod kinds;
 pub mod lookup;
 pub mod progress;
 pub mod quality;
@@ -71,4 +72,4 @@ pub mod voice;
 pub use speech::Speech;
 pub use synth::Conditioning;
 pub use voice::Voice;
-pub use {wavesynth_audio as audio, wavesynth_models as models};
+pub use {wavesynth_audio as audio, wavesynth_models as models, wavesynth_output as output};

@@ -5,7 +5,7 @@ mod checkpoint;
 mod stored;
 mod table;
 
-pub use checkpoint::{Checkpoint, CheckpointError, HEADER_KEY, Header, VERSION};
+pub use checkpoint::{Checkpoint, CheckpointError, HEADER_KEY, Header, VERSION, header_of};
 pub use stored::{Dtype, Stored, dtype, nearest_i8, quantise};
 pub use table::{Init, Layout, TensorSpec};
 

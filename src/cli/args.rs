@@ -60,6 +60,11 @@ impl IsaArgs {
 }
 
 impl ModelArgs {
+    /// The file or the folder that was named, which may be the name of a shipped model.
+    pub fn file(&self) -> Option<&Path> {
+        self.model.as_deref()
+    }
+
     /// The checkpoint with the type of weights asked for, and the path that errors call it by.
     pub fn checkpoint(&self) -> Result<(Checkpoint, PathBuf)> {
         self.checkpoint_or(VOICE)
@@ -136,6 +141,11 @@ pub struct ConditionArgs {
 }
 
 impl ConditionArgs {
+    /// The files that were named, which may be names of shipped ones.
+    pub fn files(&self) -> impl Iterator<Item = &Path> {
+        self.condition.as_deref().into_iter().chain(self.track.as_deref())
+    }
+
     /// Whether --condition or --track was given.
     pub fn is_given(&self) -> bool {
         self.condition.is_some() || self.track.is_some()

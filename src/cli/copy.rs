@@ -3,11 +3,11 @@
 mod picture;
 
 use super::args::{self, ModelArgs, PolicyArgs};
+use super::output::{ForceArg, PNG, RULE};
 use super::{output, usage};
-use anyhow::{Context, Result};
+use anyhow::Result;
 use rayon::prelude::*;
 use serde::Serialize;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use wavesynth::lookup;
 use wavesynth::progress::Progress;
@@ -15,13 +15,15 @@ use wavesynth::quality::{self, Difference};
 use wavesynth::synth::{Conditioning, Length, Part, SamplingPolicy, Synth, UniformSource, without_denormals};
 use wavesynth::voice::Voice;
 use wavesynth_audio::features::{self, Extractor, SpeakerStats};
-use wavesynth_audio::sink::{FileSink, Format, Sink};
+use wavesynth_audio::sink::{self, Format};
 use wavesynth_audio::{resample, wav};
 use wavesynth_models::in_file::AtPath;
+use wavesynth_output::{Output, shown};
 
 /// Copy-synthesis: render recordings from their own tracks, and measure how near the copies come
 #[derive(Debug, clap::Args)]
 #[command(mut_arg("temperature", |a| args::instead(a, "[default: 0.9; 1 for babble]", "[default: 0.9]")))]
+#[command(after_long_help = RULE)]
 pub struct Args {
     #[command(flatten)]
     model: ModelArgs,
@@ -39,6 +41,8 @@ pub struct Args {
     /// Draw mel spectrograms of the first input: the original above, the copy below
     #[arg(long, value_name = "P.png")]
     picture: Option<PathBuf>,
+    #[command(flatten)]
+    force: ForceArg,
     /// Print the result as one JSON object on stdout
     #[arg(long)]
     json: bool,
@@ -94,6 +98,7 @@ impl Row {
 
 /// Runs the command.
 pub fn run(args: Args) -> Result<()> {
+    let (outputs, picture) = outputs(&args)?;
     let voice = args.model.voice()?;
     let Some(c) = voice.config.condition.as_ref().filter(|c| c.features > 0) else {
         usage!("{}: this voice takes no track, so it can't copy", args.model.name());
@@ -101,28 +106,45 @@ pub fn run(args: Args) -> Result<()> {
     debug_assert_eq!(c.features, features::FEATURES);
     let condition = lookup::condition(&args.condition)?;
     let conditioning = Conditioning::new(&voice, &condition).at(&args.condition)?;
-    if let Some(dir) = &args.output {
-        std::fs::create_dir_all(dir).with_context(|| format!("cannot make {}", dir.display()))?;
-    }
     let bar = Progress::new(args.inputs.len() as u64, "{wide_bar} {pos}/{len} inputs");
     let copies: Vec<(Row, Vec<f32>, Vec<f32>)> = args
         .inputs
         .par_iter()
-        .map(|path| {
-            let done =
-                without_denormals(|| copy(&args, &voice, &conditioning, condition.stats.as_ref(), path));
+        .zip(outputs)
+        .map(|(path, output)| {
+            let stats = condition.stats.as_ref();
+            let done = without_denormals(|| copy(&args, &voice, &conditioning, stats, path, output));
             bar.inc(1);
             done
         })
         .collect::<Result<_>>()?;
     bar.finish();
-    if let (Some(path), Some((_, original, copy))) = (&args.picture, copies.first()) {
+    if let (Some(output), Some((_, original, copy))) = (picture, copies.first()) {
         let png = picture::spectrograms(&[original, copy])?;
-        output::whole_file(path, |w| Ok(w.write_all(&png)?))?;
+        output.write(&png)?;
     }
     let inputs: Vec<Row> = copies.into_iter().map(|(row, ..)| row).collect();
     let report = Report { mean: Row::mean(&inputs), inputs };
     if args.json { output::json(&report) } else { output::text(&table(&report)) }
+}
+
+/// The copies' places, one for each input, and the picture's.
+fn outputs(args: &Args) -> Result<(Vec<Option<Output>>, Option<Output>)> {
+    let mut plan = args.force.plan();
+    let inputs = args.inputs.iter().map(PathBuf::as_path);
+    inputs.chain(args.model.file()).chain([&*args.condition]).for_each(|file| plan.reads(file));
+    plan.prints(if args.json { "--json" } else { "the table" })?;
+    let picture = args.picture.as_ref().map(|path| plan.writes("--picture", path, &PNG)).transpose()?;
+    let Some(dir) = &args.output else {
+        return Ok((args.inputs.iter().map(|_| None).collect(), picture));
+    };
+    plan.folder("-o", dir)?;
+    let copy = |input: &PathBuf| {
+        let to = dir.join(input.with_extension("wav").file_name().unwrap_or_default());
+        let name = format!("the copy of {}", shown::path(input));
+        Ok(Some(plan.writes(&name, &to, Format::Wav16.kind())?))
+    };
+    Ok((args.inputs.iter().map(copy).collect::<Result<_>>()?, picture))
 }
 
 /// Figures, original and copy, both at 16 kHz.
@@ -132,6 +154,7 @@ fn copy(
     speaker: &Conditioning,
     stats: Option<&SpeakerStats>,
     path: &Path,
+    output: Option<Output>,
 ) -> Result<(Row, Vec<f32>, Vec<f32>)> {
     let original = wav::read_at(path, features::SAMPLE_RATE)?;
     let raw = Extractor::new().extract(&original);
@@ -149,10 +172,8 @@ fn copy(
     let mut copy = vec![0.0; synth.end() as usize];
     let n = synth.fill(&mut copy);
     copy.truncate(n);
-    if let Some(dir) = &args.output {
-        let to = dir.join(path.with_extension("wav").file_name().unwrap_or_default());
-        let mut sink: Box<dyn Sink> =
-            Box::new(FileSink::create(&to, Format::Wav16, voice.section.sample_rate)?);
+    if let Some(output) = output {
+        let mut sink = sink::open(&output, Format::Wav16, voice.section.sample_rate)?;
         sink.write(&copy)?;
         sink.finish()?;
     }

@@ -7,6 +7,7 @@ mod status;
 
 use super::args::{ConditionArgs, LengthArgs, ModelArgs, PolicyArgs};
 use super::input::{Input, InputArgs};
+use super::output::{ForceArg, RULE};
 use super::quiet::quietly;
 use super::render::{Summary, write_all};
 use super::{interrupt, output, usage};
@@ -25,9 +26,10 @@ use wavesynth::synth::{
 };
 use wavesynth::voice::Voice;
 use wavesynth_audio::device::{self, DeviceError, Playing};
-use wavesynth_audio::sink::{FileSink, Format};
+use wavesynth_audio::sink::{self, Format};
 use wavesynth_models::ar::Sampling;
 use wavesynth_models::in_file::AtPath;
+use wavesynth_output::{say, shown};
 
 /// Time to fade out on Ctrl-C or `stop`, in ms.
 const FADE_OUT_MS: u32 = 200;
@@ -45,7 +47,7 @@ const FALLBACK: &str = "wavesynth-play.wav";
 
 /// Play a voice through a sound device
 #[derive(Debug, clap::Args)]
-#[command(after_help = controls::HELP)]
+#[command(after_help = controls::HELP, after_long_help = format!("{}\n\n{RULE}", controls::HELP))]
 pub struct Args {
     #[command(flatten)]
     model: ModelArgs,
@@ -72,6 +74,8 @@ pub struct Args {
     /// Where the sound goes when there is no output device
     #[arg(short, long, value_name = "OUT.wav", default_value = FALLBACK)]
     output: PathBuf,
+    #[command(flatten)]
+    force: ForceArg,
     /// Print the result as one JSON object on stdout
     #[arg(long)]
     json: bool,
@@ -148,9 +152,16 @@ pub fn run(args: Args) -> Result<()> {
                 DeviceError::None(_) => "there is none".into(),
                 e => e.to_string(),
             };
-            eprintln!("no output device ({why}); writing {} instead", path.display());
-            let sink = FileSink::create(path, Format::Wav16, synth.sample_rate())?;
-            let summary = write_all(&mut synth, Box::new(sink), args.policy.seed(), |_| Ok(()))?;
+            say!("no output device ({why}); writing {} instead", shown::path(path));
+            let mut plan = args.force.plan();
+            let inputs = args.model.file().into_iter().chain(args.condition.files());
+            inputs.chain(args.input.files()).for_each(|file| plan.reads(file));
+            if args.json {
+                plan.prints("--json")?;
+            }
+            let output = plan.writes("-o", path, Format::Wav16.kind())?;
+            let sink = sink::open(&output, Format::Wav16, synth.sample_rate())?;
+            let summary = write_all(&mut synth, sink, args.policy.seed(), |_| Ok(()))?;
             Played::rendered(summary, path)
         }
         Err(e) => return Err(e.into()),
@@ -163,7 +174,7 @@ pub fn run(args: Args) -> Result<()> {
     if args.json {
         output::json(&played)
     } else {
-        eprintln!("{}", played.line());
+        say!("{}", played.line());
         Ok(())
     }
 }

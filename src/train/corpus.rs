@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
 use wavesynth_audio::features::common::{self, Codebook};
 use wavesynth_audio::features::{Extractor, FEATURES, RawFeatures, SpeakerStats};
 use wavesynth_audio::wav;
+use wavesynth_output::name;
 
 /// The bar while they are read.
 const READING: &str = "reading recordings {wide_bar} {pos}/{len} files, {eta} left";
@@ -275,6 +276,7 @@ fn folders(run: &RunFile) -> Result<Vec<(String, PathBuf)>> {
     folders.extend(run.speakers.iter().map(|s| (s.name.clone(), s.folder.clone())));
     for (i, (name, _)) in folders.iter().enumerate() {
         ensure!(!folders[..i].iter().any(|(n, _)| n == name), "speaker {name} is named twice");
+        name::check(name).map_err(|e| anyhow!("speaker {name:?}: its name {e}; give it another one"))?;
     }
     Ok(folders)
 }

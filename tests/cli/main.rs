@@ -6,6 +6,7 @@ mod common;
 mod input;
 mod jobs;
 mod measure;
+mod outputs;
 mod refusals;
 mod sound;
 

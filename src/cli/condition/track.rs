@@ -1,6 +1,7 @@
 //! `wavesynth condition track`.
 
 use super::file_names;
+use crate::cli::output::{ForceArg, RULE};
 use crate::cli::{args, usage};
 use anyhow::{Context, Result};
 use rayon::prelude::*;
@@ -8,12 +9,14 @@ use std::path::PathBuf;
 use wavesynth::lookup;
 use wavesynth::recordings;
 use wavesynth::voice::VoiceSection;
-use wavesynth_audio::cond::Condition;
+use wavesynth_audio::cond::{self, Condition};
 use wavesynth_audio::features::Extractor;
 use wavesynth_models::in_file::AtPath;
+use wavesynth_output::name;
 
 /// The arguments.
 #[derive(Debug, clap::Args)]
+#[command(after_long_help = RULE)]
 pub struct Args {
     /// Recording
     #[arg(value_name = "INPUT.wav")]
@@ -35,19 +38,26 @@ pub struct Args {
     /// Condition file to write [default: INPUT's name with .bin, in the current folder]
     #[arg(short, long, value_name = "T.bin")]
     output: Option<PathBuf>,
+    #[command(flatten)]
+    force: ForceArg,
 }
 
 /// Runs the command.
 pub fn run(args: Args) -> Result<()> {
     let stem = args.input.file_stem().context("INPUT.wav: wanted a file")?.to_string_lossy();
+    let files = recordings::named(&args.speaker_recordings)?;
+    let mut plan = args.force.plan();
+    let named = [Some(&args.input), args.like.as_ref(), args.model.as_ref(), args.condition.as_ref()];
+    files.iter().chain(named.into_iter().flatten()).for_each(|file| plan.reads(file));
     let output = args.output.unwrap_or_else(|| PathBuf::from(format!("{stem}.bin")));
+    let kind = if args.condition.is_some() { &cond::BOTH } else { &cond::TRACK };
+    let output = plan.writes("-o", &output, kind)?;
     let raw = recordings::raw_features(&args.input, &mut Extractor::new())?;
     let (checkpoint, path) = args::read_checkpoint(args.model.as_deref())?;
     let section = VoiceSection::from_header(&checkpoint.header).at(&path)?;
     let stats = match &args.like {
         Some(like) => args::stats_like(&section.speakers, like)?,
         None => {
-            let files = recordings::named(&args.speaker_recordings)?;
             let more: Result<Vec<_>> = files
                 .par_iter()
                 .map_init(Extractor::new, |e, path| recordings::raw_features(path, e))
@@ -59,7 +69,7 @@ pub fn run(args: Args) -> Result<()> {
         }
     };
     let mut condition = Condition {
-        name: stem.into_owned(),
+        name: name::nearest(&stem),
         source: file_names(std::slice::from_ref(&args.input)),
         track: Some(recordings::track(&raw, &stats)),
         stats: Some(stats),
@@ -73,5 +83,5 @@ pub fn run(args: Args) -> Result<()> {
         condition.speaker = who.speaker;
     }
     super::hint_at_alignment(&condition, &section);
-    super::write(&condition, &output)
+    super::write(&condition, output)
 }

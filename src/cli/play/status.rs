@@ -3,6 +3,7 @@
 use std::io::{IsTerminal, Write, stderr};
 use std::time::{Duration, Instant};
 use wavesynth::synth::{Session, SessionSetup};
+use wavesynth_output::shown;
 
 /// On a terminal, one line rewritten in place.
 const REFRESH: Duration = Duration::from_millis(200);
@@ -81,12 +82,13 @@ impl Status {
 
     /// A message of its own line (or lines), above the status.
     pub(super) fn print(&mut self, message: &str) {
+        let message = shown::lines(message.trim_end());
         let mut err = stderr().lock();
         // A terminal in raw mode needs an explicit carriage return. A closed stderr is no reason to stop playing.
         let _ = if self.terminal {
-            write!(err, "\r\x1b[K{}\r\n", message.trim_end().replace('\n', "\r\n"))
+            write!(err, "\r\x1b[K{}\r\n", message.replace('\n', "\r\n"))
         } else {
-            writeln!(err, "{}", message.trim_end())
+            writeln!(err, "{message}")
         };
         drop(err);
         // A line that was typed has been handled by now.
