@@ -69,7 +69,7 @@ impl Output {
                     fs::create_dir_all(place::folder(target))?;
                 }
                 let temp = leftover::beside(target, mode(old.as_ref()))?;
-                Body::Beside { temp, target: target.clone(), old }
+                Body::Beside { temp, target: target.clone(), old: old.map(Box::new) }
             }
             Goal::Stream(file) => Body::Stream(file.try_clone()?),
             Goal::Stdout => Body::Stdout,
@@ -138,7 +138,7 @@ pub struct Pending(Body);
 
 #[derive(Debug)]
 enum Body {
-    Beside { temp: NamedTempFile, target: PathBuf, old: Option<Metadata> },
+    Beside { temp: NamedTempFile, target: PathBuf, old: Option<Box<Metadata>> },
     Stream(File),
     Stdout,
 }

@@ -37,9 +37,9 @@ pub struct Args {
     /// File to write, or - for stdout
     #[arg(short, long, value_name = "OUT.wav", required_unless_present = "jobs")]
     output: Option<PathBuf>,
-    /// Make the files of a list instead: condition, track, seed, output and, if wanted, seconds on each line, tabs between,
-    /// - for none. A file that the same line made, with the same model and options, is skipped, as `wavesynth-jobs.tsv` beside
-    /// it says; --force makes all again. mpirun shares the list among processes
+    /// Make the files of a list instead: on each line condition, track, seed, output and, if wanted, seconds, tabs
+    /// between, - for none. A file that the same line made, with the same model and options, is skipped (`wavesynth-jobs.tsv` beside
+    /// it tells); --force makes all again. mpirun shares the list among processes
     #[arg(
         long,
         value_name = "LIST.tsv",

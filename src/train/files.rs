@@ -5,10 +5,13 @@ use super::run_file::Run;
 use crate::{kinds, lookup};
 use anyhow::{Context, Result, ensure};
 use std::path::Path;
-use wavesynth_output::Plan;
+use wavesynth_output::{Kind, Plan};
 
 /// The log's name in the folder of a run.
 pub const LOG_FILE: &str = "log.csv";
+
+/// A state that is resumed: what it is shows when it is read.
+const RESUMED: Kind = Kind { is: |_| true, ..kinds::STATE };
 
 /// Checks that `run`, whose file is at `path`, can be written into the folder `out`, and clears what a killed run left there. A
 /// run that is not `resumed` replaces no checkpoint.
@@ -32,7 +35,8 @@ pub fn check(path: &Path, run: &Run, out: &Path, resumed: bool) -> Result<()> {
         "{} is there already, without the state of a run; another train.out keeps both",
         model.display()
     );
-    for (name, kind) in [(name, kind), (lookup::STATE_FILE, &kinds::STATE), (LOG_FILE, &LOG)] {
+    let state = if resumed { &RESUMED } else { &kinds::STATE };
+    for (name, kind) in [(name, kind), (lookup::STATE_FILE, state), (LOG_FILE, &LOG)] {
         plan.writes("train.out", &out.join(name), kind).with_context(at)?;
     }
     Ok(())
