@@ -13,6 +13,7 @@ mod info;
 mod input;
 mod interrupt;
 mod logits;
+mod man;
 mod npy;
 mod output;
 #[cfg(feature = "device")]
@@ -24,14 +25,14 @@ mod sample;
 #[cfg(feature = "train")]
 mod train;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use wavesynth::ranks::Ranks;
 use wavesynth_models::memory::{self, Bytes};
+use wavesynth_output::{OutputError, message, say};
 
 /// A neural synthesizer: learns from recordings and generates sound sample by sample in real time; learns texts, too.
 #[derive(Parser)]
@@ -82,11 +83,7 @@ enum Command {
         shell: Shell,
     },
     /// Write man pages, one for each command
-    Man {
-        /// Folder to write into
-        #[arg(value_name = "DIR")]
-        folder: PathBuf,
-    },
+    Man(man::Args),
     /// Not in this build, which lacks the feature `device`: play a voice through a sound device
     #[cfg(not(feature = "device"))]
     Play(Lacking),
@@ -131,6 +128,7 @@ use usage;
 
 /// Runs the program on the arguments of this process.
 pub fn main() -> ExitCode {
+    message::watch_panics();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(e) => return refuse(&e),
@@ -154,7 +152,7 @@ pub fn main() -> ExitCode {
         #[cfg(feature = "device")]
         Command::Devices(a) => devices::run(a),
         Command::Completions { shell } => completions(shell),
-        Command::Man { folder } => man(&folder),
+        Command::Man(a) => man::run(&a),
         #[cfg(not(feature = "device"))]
         Command::Play(_) => lacks("play", "device"),
         #[cfg(not(feature = "device"))]
@@ -175,7 +173,7 @@ pub fn main() -> ExitCode {
 
 fn report(e: &anyhow::Error) {
     let see = if e.is::<Usage>() { format!("; {}", see_help()) } else { String::new() };
-    output::message(&format!("error: {}{see}", one_line(&causes(e))));
+    say!("error: {}{see}", one_line(&causes(e)));
 }
 
 /// Where the command that was typed is explained.
@@ -197,7 +195,8 @@ fn in_plain_words(text: &str) -> String {
 }
 
 fn status(e: &anyhow::Error) -> u8 {
-    if e.is::<Usage>() { 2 } else { 1 }
+    let is_usage = e.is::<Usage>() || e.downcast_ref().is_some_and(OutputError::is_usage);
+    if is_usage { 2 } else { 1 }
 }
 
 /// Does `work` with the processes that were started together with this one. If it fails on one rank it ends on all, with
@@ -220,11 +219,14 @@ fn together(work: impl FnOnce(&Ranks) -> Result<()>) -> Result<()> {
 fn refuse(e: &clap::Error) -> ExitCode {
     use clap::error::ErrorKind;
     match e.kind() {
-        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => match e.print() {
             // A closed stdout is the reader's decision.
-            let _ = e.print();
-            ExitCode::SUCCESS
-        }
+            Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => {
+                say!("error: stdout can't be written: {e}");
+                ExitCode::FAILURE
+            }
+            _ => ExitCode::SUCCESS,
+        },
         ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
             let _ = e.print();
             ExitCode::from(2)
@@ -235,7 +237,7 @@ fn refuse(e: &clap::Error) -> ExitCode {
                 (ErrorKind::InvalidUtf8, Some(arg)) => format!(" ({arg:?})"),
                 _ => String::new(),
             };
-            eprintln!("{}{named}; {}", in_plain_words(&with_hints(&e.to_string())), see_help());
+            say!("{}{named}; {}", in_plain_words(&with_hints(&e.to_string())), see_help());
             ExitCode::from(2)
         }
     }
@@ -262,12 +264,7 @@ fn command_of(args: impl Iterator<Item = OsString>) -> String {
 fn completions(shell: Shell) -> Result<()> {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "wavesynth", &mut script);
-    output::text(String::from_utf8(script)?.trim_end())
-}
-
-fn man(folder: &Path) -> Result<()> {
-    std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
-    clap_mangen::generate_to(Cli::command(), folder).with_context(|| folder.display().to_string())
+    output::raw_text(String::from_utf8(script)?.trim_end())
 }
 
 /// An error and its causes, each printed once: many an error already quotes its cause.
@@ -348,6 +345,25 @@ mod tests {
             }
         });
         assert!(count > 25, "{count} commands");
+    }
+
+    #[test]
+    fn every_command_that_writes_says_the_rule_and_can_be_forced() {
+        const OUTPUTS: [&str; 8] =
+            ["output", "codes", "per_symbol", "picture", "plot", "table", "folder", "run"];
+        let mut count = 0;
+        walk(&Cli::command(), &["wavesynth".into()], &mut |command, path| {
+            let has = |name: &str| command.get_arguments().any(|a| a.get_id() == name);
+            if !OUTPUTS.into_iter().any(has) {
+                return;
+            }
+            count += 1;
+            assert!(has("force") || has("resume"), "{path:?} has no --force");
+            let help = command.clone().render_long_help().to_string();
+            let said = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+            assert!(said(&help).contains(&said(output::RULE)), "{path:?} does not say the rule");
+        });
+        assert!(count >= if cfg!(feature = "train") { 14 } else { 12 }, "{count} commands");
     }
 
     #[test]

@@ -56,6 +56,7 @@
 pub mod bench;
 pub mod copy_synthesis;
 pub mod kind;
+pub mod kinds;
 pub mod lookup;
 #[cfg(feature = "cli")]
 pub mod npy;
@@ -75,4 +76,4 @@ pub mod voice;
 pub use speech::Speech;
 pub use synth::Conditioning;
 pub use voice::Voice;
-pub use {wavesynth_audio as audio, wavesynth_models as models};
+pub use {wavesynth_audio as audio, wavesynth_models as models, wavesynth_output as output};

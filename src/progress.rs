@@ -2,6 +2,7 @@
 
 #[cfg(feature = "cli")]
 use indicatif::{ProgressBar, ProgressStyle};
+use wavesynth_output::say;
 
 /// A bar on stderr. It draws nothing where stderr is no terminal, and nothing in a build without the feature `cli`.
 #[derive(Debug, Clone)]
@@ -63,9 +64,9 @@ impl Progress {
     /// A line on stderr, above the bar.
     pub fn print(&self, line: &str) {
         #[cfg(feature = "cli")]
-        self.bar.suspend(|| eprintln!("{line}"));
+        self.bar.suspend(|| say!("{line}"));
         #[cfg(not(feature = "cli"))]
-        eprintln!("{line}");
+        say!("{line}");
     }
 
     /// Takes the bar away.

@@ -14,6 +14,7 @@
 //!              schedules     scheduled sampling and curriculum, for both
 //!              device        the processor that computes losses
 //!              memory        memory that a run will take, and how many windows fit
+//!              files         what it writes, checked before its work
 //!              setup         the parts of a run that its steps do not change
 //!              run           the loop: loss, clip, optimiser, average; logs, checkpoints, stops
 //!              optim         AdamW, learning rate, average
@@ -35,6 +36,7 @@ pub mod corpus;
 pub mod cross_speaker;
 pub mod device;
 pub mod enroll;
+mod files;
 pub mod guard;
 pub mod held_out;
 pub mod memory;

@@ -12,6 +12,7 @@ use wavesynth_models::in_file::AtPath;
 use wavesynth_models::kernels::Isa;
 use wavesynth_models::loaded::{self, Loaded, ModelError};
 use wavesynth_models::weights::{Checkpoint, Dtype, Header};
+use wavesynth_output::name::{self, NameError};
 
 /// The checkpoint section `voice`: the audio front end of a model.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -87,6 +88,27 @@ pub enum VoiceError {
         /// What it may be.
         wanted: &'static str,
     },
+    /// The name of a speaker that is none.
+    #[error("the name of speaker {row}, {name:?}, {error}")]
+    Name {
+        /// Row of the speaker table.
+        row: usize,
+        /// The name.
+        name: String,
+        /// What is wrong.
+        error: NameError,
+    },
+    /// Two speakers of one name.
+    #[error("two speakers are called {0:?}")]
+    Twice(String),
+    /// A text of the section with a control character in it.
+    #[error("{key} {error}")]
+    Line {
+        /// The key.
+        key: &'static str,
+        /// What is wrong.
+        error: NameError,
+    },
     /// Statistics that normalise nothing.
     #[error("speaker {0}: its stats hold {invalid}", invalid = features::SpeakerStats::INVALID)]
     Stats(String),
@@ -133,6 +155,15 @@ impl VoiceSection {
     pub fn from_header(header: &Header) -> Result<Self, VoiceError> {
         let value = header.sections.get(SECTION).ok_or(VoiceError::NoSection)?;
         let section: Self = serde_json::from_value(value.clone()).map_err(VoiceError::Section)?;
+        for (row, s) in section.speakers.iter().enumerate() {
+            name::check(&s.name).map_err(|error| VoiceError::Name { row, name: s.name.clone(), error })?;
+            if section.speakers[..row].iter().any(|before| before.name == s.name) {
+                return Err(VoiceError::Twice(s.name.clone()));
+            }
+        }
+        for (key, text) in [("recipe", &section.recipe), ("space", &section.space)] {
+            name::check_text(text, name::MAX_BYTES).map_err(|error| VoiceError::Line { key, error })?;
+        }
         let value = |key, found, wanted| Err(VoiceError::Value { key, found, wanted });
         if !wavesynth_audio::resample::RATES.contains(&section.sample_rate) {
             return value("sample_rate", section.sample_rate.into(), "4000 to 384000");

@@ -33,6 +33,8 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use thiserror::Error;
+use wavesynth_output::name::{self, NameError};
+use wavesynth_output::{Kind, Output, OutputError, kind};
 
 /// Name of the metadata entry.
 pub const KEY: &str = "wavesynth.condition";
@@ -53,6 +55,34 @@ const MAX_HEADER: usize = 1 << 20;
 const MAX_TEXT: usize = 1 << 16;
 const MAX_FILE: u64 =
     8 + MAX_HEADER as u64 + 4 * (MAX_SPEAKER + MAX_ADAPTATION + MAX_FRAMES * MAX_FEATURES) as u64;
+
+const ENDINGS: &[&str] = &["bin", "safetensors"];
+
+/// Files with a speaker vector alone.
+pub const SPEAKER: Kind = Kind {
+    name: "a speaker alone",
+    endings: ENDINGS,
+    is_text: false,
+    is: |p| parts(p) == Some((true, false)),
+};
+/// Files with a track alone.
+pub const TRACK: Kind =
+    Kind { name: "a track alone", endings: ENDINGS, is_text: false, is: |p| parts(p) == Some((false, true)) };
+/// Files with both.
+pub const BOTH: Kind = Kind {
+    name: "a track with its speaker",
+    endings: ENDINGS,
+    is_text: false,
+    is: |p| parts(p) == Some((true, true)),
+};
+
+/// Whether there is a speaker and a track in the condition file at `path`, by its header alone.
+fn parts(path: &Path) -> Option<(bool, bool)> {
+    let json = kind::metadata(path)?.remove(KEY)?;
+    let header: serde_json::Value = serde_json::from_str(&json).ok()?;
+    let has = |key: &str| header[key].as_str().is_some_and(|text| !text.is_empty());
+    Some((has("space"), has("recipe")))
+}
 
 /// What a model is conditioned on.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -186,13 +216,8 @@ pub enum CondError {
         source: io::Error,
     },
     /// The file can't be written. The file that was there before, if any, is as it was.
-    #[error("cannot write {}: {source}", path.display())]
-    Write {
-        /// The file.
-        path: PathBuf,
-        /// The system's error.
-        source: io::Error,
-    },
+    #[error(transparent)]
+    Write(#[from] OutputError),
     /// Not a condition file, or a broken one.
     #[error("{} is no usable condition file: {what}", path.display())]
     Format {
@@ -262,8 +287,12 @@ impl Condition {
 
     /// Writes a condition file, whole or not at all. Equal conditions give equal bytes.
     pub fn write(&self, path: &Path) -> Result<(), CondError> {
-        let bytes = self.to_bytes()?;
-        crate::file::write(path, &bytes).map_err(|source| CondError::Write { path: path.into(), source })
+        self.write_to(Output::at(path)?)
+    }
+
+    /// Writes a condition file to an output that is checked already.
+    pub fn write_to(&self, output: Output) -> Result<(), CondError> {
+        Ok(output.write(&self.to_bytes()?)?)
     }
 
     /// Parses the bytes of a condition file; the error says what was found and what was wanted.
@@ -379,10 +408,15 @@ impl Condition {
 
     /// What the format asks of a condition, read or to be written.
     fn check(&self) -> Result<(), String> {
-        for (what, text) in [("name", &self.name), ("source", &self.source)] {
-            if text.len() > MAX_TEXT {
-                return Err(format!("its {what} has {} bytes, at most {MAX_TEXT}", text.len()));
-            }
+        // A condition need not have a name.
+        if !self.name.is_empty() {
+            name::check(&self.name).map_err(|e| format!("its name {e}"))?;
+        }
+        let (track, speaker) = (self.track.as_ref(), self.speaker.as_ref());
+        let recipe = track.map(|t| ("recipe", &t.recipe));
+        let space = speaker.map(|s| ("space", &s.space));
+        for (what, text) in [("source", &self.source)].into_iter().chain(recipe).chain(space) {
+            name::check_text(text, MAX_TEXT).map_err(|e: NameError| format!("its {what} {e}"))?;
         }
         if self.speaker.is_none() && self.track.is_none() {
             return Err("it has neither a tensor speaker nor a tensor track".into());

@@ -10,7 +10,7 @@
 //!
 //! in playback
 //!   code --mu-law--> --de-emphasis--> PCM f32 --+--> StreamResampler --> ring --> callback --> device
-//!                                               +--> FileSink or PipeSink
+//!                                               +--> sink: files and pipes
 //! ```
 //!
 //! | module | job | thread |
@@ -33,7 +33,6 @@ pub mod cond;
 #[cfg(feature = "device")]
 pub mod device;
 pub mod features;
-pub mod file;
 pub mod limit;
 pub mod mulaw;
 pub mod pcm;

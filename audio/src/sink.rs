@@ -2,12 +2,12 @@
 //!
 //! Mono only, like everything else here. All integer output goes through [`to_s16`].
 
-use crate::file::Pending;
 use crate::wav;
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use thiserror::Error;
+use wavesynth_output::{Kind, Output, OutputError, Pending, kind};
 
 /// The format of the bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +23,15 @@ pub enum Format {
 }
 
 impl Format {
+    /// The kind of file that it makes.
+    pub fn kind(self) -> &'static Kind {
+        match self {
+            Self::Wav16 | Self::WavF32 => &WAV,
+            Self::RawS16 => &RAW_S16,
+            Self::RawF32 => &RAW_F32,
+        }
+    }
+
     fn is_float(self) -> bool {
         matches!(self, Self::WavF32 | Self::RawF32)
     }
@@ -56,10 +65,44 @@ impl Format {
     }
 }
 
+/// WAV files.
+pub const WAV: Kind = Kind {
+    name: "a WAV file",
+    endings: &["wav", "wave"],
+    is_text: false,
+    is: |path| kind::head(path).get(8..12) == Some(b"WAVE") && kind::begins(path, b"RIFF"),
+};
+
+const RAW_S16: Kind = Kind {
+    name: "sound without a header in 16-bit integers",
+    endings: &["raw", "pcm", "s16", "s16le", "bin"],
+    is_text: false,
+    is: |path| may_be_raw(path, &RAW_S16),
+};
+
+const RAW_F32: Kind = Kind {
+    name: "sound without a header in 32-bit floats",
+    endings: &["raw", "pcm", "f32", "f32le", "bin"],
+    is_text: false,
+    is: |path| may_be_raw(path, &RAW_F32),
+};
+
+/// Sound without a header is told by its name, and by not being anything that is told by its content.
+fn may_be_raw(path: &Path, kind: &Kind) -> bool {
+    let ending = path.extension().and_then(|e| e.to_str()).map(str::to_ascii_lowercase);
+    ending.is_some_and(|e| e != "bin" && kind.endings.contains(&e.as_str()))
+        && !(WAV.is)(path)
+        && kind::lines(path).is_none()
+        && kind::metadata(path).is_none()
+}
+
 /// Why PCM could not be written.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum SinkError {
+    /// There is no such place.
+    #[error(transparent)]
+    Output(#[from] OutputError),
     /// The file can't be written. The file that was there before, if any, is as it was.
     #[error("cannot write {}: {source}", path.display())]
     File {
@@ -138,9 +181,8 @@ fn put(out: &mut dyn Write, format: Format, block: &[f32]) -> io::Result<()> {
     Ok(())
 }
 
-/// A file, written beside its target and renamed over it by [`Sink::finish`], so that an aborted render
-/// leaves the old file.
-pub struct FileSink {
+/// A file that an aborted render leaves as it was.
+struct FileSink {
     format: Format,
     path: PathBuf,
     pending: Pending,
@@ -159,20 +201,24 @@ fn most_samples(format: Format) -> u64 {
     (u32::MAX as u64 - 128) / if format.is_float() { 4 } else { 2 }
 }
 
-impl FileSink {
-    /// Opens a temporary file beside `path`. `rate` in Hz goes into the header, where there is one.
-    pub fn create(path: &Path, format: Format, rate: u32) -> Result<Self, SinkError> {
-        let fail = |source| file_error(path, source);
-        let pending = Pending::create(path).map_err(fail)?;
-        let out = BufWriter::with_capacity(1 << 16, pending.handle().map_err(fail)?);
-        let body = match format.is_wav() {
-            true => {
-                Body::Wav(hound::WavWriter::new(out, format.spec(rate)).map_err(|e| fail(from_hound(e)))?)
-            }
-            false => Body::Raw(out),
-        };
-        Ok(Self { format, path: path.into(), pending, body, samples: 0, clipped: 0 })
-    }
+/// A sink to `output`: a file where it is one, which appears when it is finished, else a pipe. `rate` in Hz goes into the
+/// header, where there is one.
+///
+/// # Errors
+/// The system's.
+pub fn open(output: &Output, format: Format, rate: u32) -> Result<Box<dyn Sink>, SinkError> {
+    let path = output.path().to_path_buf();
+    let fail = |source| file_error(&path, source);
+    let pending = output.create().map_err(fail)?;
+    let Some(file) = pending.seekable() else {
+        return Ok(Box::new(PipeSink { path: Some(path), ..PipeSink::new(pending, format, rate) }));
+    };
+    let out = BufWriter::with_capacity(1 << 16, file.map_err(fail)?);
+    let body = match format.is_wav() {
+        true => Body::Wav(hound::WavWriter::new(out, format.spec(rate)).map_err(|e| fail(from_hound(e)))?),
+        false => Body::Raw(out),
+    };
+    Ok(Box::new(FileSink { format, path: path.clone(), pending, body, samples: 0, clipped: 0 }))
 }
 
 fn file_error(path: &Path, source: io::Error) -> SinkError {
@@ -231,22 +277,28 @@ pub struct PipeSink<W: Write> {
     /// Whether the header is sent: that is done ahead of the first block.
     begun: bool,
     clipped: u64,
+    /// For errors, where it has a name.
+    path: Option<PathBuf>,
 }
 
 impl<W: Write> PipeSink<W> {
     /// A sink to `out`; `rate` in Hz goes into the header, where there is one. Nothing is written yet.
     pub fn new(out: W, format: Format, rate: u32) -> Self {
-        Self { format, out, bytes: Vec::new(), rate, expected: None, begun: false, clipped: 0 }
+        Self { format, out, bytes: Vec::new(), rate, expected: None, begun: false, clipped: 0, path: None }
     }
 
     fn send(&mut self) -> Result<(), SinkError> {
-        if self.format.is_wav() && !self.begun {
-            let header = stream_header(self.format, self.rate, self.expected);
-            self.out.write_all(&header).map_err(pipe_error)?;
-        }
+        let header = match self.format.is_wav() && !self.begun {
+            true => stream_header(self.format, self.rate, self.expected).to_vec(),
+            false => Vec::new(),
+        };
         self.begun = true;
-        self.out.write_all(&self.bytes).map_err(pipe_error)?;
-        self.out.flush().map_err(pipe_error)
+        let done = self.out.write_all(&header).and_then(|()| self.out.write_all(&self.bytes));
+        done.and_then(|()| self.out.flush()).map_err(|e| match (e.kind(), &self.path) {
+            (io::ErrorKind::BrokenPipe, _) => SinkError::BrokenPipe,
+            (_, Some(path)) => file_error(path, e),
+            (_, None) => SinkError::Pipe(e),
+        })
     }
 }
 
@@ -267,13 +319,6 @@ fn stream_header(format: Format, rate: u32, samples: Option<u64>) -> Vec<u8> {
     h.extend(b"data");
     h.extend(data.to_le_bytes());
     h
-}
-
-fn pipe_error(e: io::Error) -> SinkError {
-    match e.kind() {
-        io::ErrorKind::BrokenPipe => SinkError::BrokenPipe,
-        _ => SinkError::Pipe(e),
-    }
 }
 
 impl<W: Write + Send> Sink for PipeSink<W> {

@@ -7,7 +7,7 @@ mod stored;
 mod table;
 mod unique_keys;
 
-pub use checkpoint::{Checkpoint, CheckpointError, HEADER_KEY, Header, VERSION};
+pub use checkpoint::{Checkpoint, CheckpointError, HEADER_KEY, Header, VERSION, header_of};
 pub use container::{CHECKSUM_KEY, MOST_HEAD};
 pub use stored::{Dtype, Stored, dtype, nearest_i8, quantise};
 pub use table::{Init, Layout, TensorSpec};

@@ -61,6 +61,11 @@ impl IsaArgs {
 }
 
 impl ModelArgs {
+    /// The file or the folder that was named, which may be the name of a shipped model.
+    pub fn file(&self) -> Option<&Path> {
+        self.model.as_deref()
+    }
+
     /// The checkpoint with the type of weights asked for, and the path that errors call it by.
     pub fn checkpoint(&self) -> Result<(Checkpoint, PathBuf)> {
         self.checkpoint_or(VOICE)
@@ -89,13 +94,19 @@ impl ModelArgs {
         Ok((Loaded::from_checkpoint(checkpoint, isa).at(&path)?, path))
     }
 
-    /// The model as a voice that plays: with i8 weights unless another type was asked for.
-    pub fn voice(&self) -> Result<Voice> {
-        let isa = self.isa.get()?;
+    /// The checkpoint of a voice that plays: with i8 weights unless another type was asked for.
+    pub fn playing(&self) -> Result<(Checkpoint, PathBuf)> {
         let (mut checkpoint, path) = self.checkpoint()?;
         if self.dtype.is_none() {
             voice::for_playing(&mut checkpoint).at(&path)?;
         }
+        Ok((checkpoint, path))
+    }
+
+    /// The same as a voice.
+    pub fn voice(&self) -> Result<Voice> {
+        let isa = self.isa.get()?;
+        let (checkpoint, path) = self.playing()?;
         let model = Loaded::from_checkpoint(checkpoint, isa).at(&path)?;
         Ok(Voice::from_loaded(model).at(&path)?)
     }
@@ -143,6 +154,11 @@ pub struct ConditionArgs {
 }
 
 impl ConditionArgs {
+    /// The files that were named, which may be names of shipped ones.
+    pub fn files(&self) -> impl Iterator<Item = &Path> {
+        self.condition.as_deref().into_iter().chain(self.track.as_deref())
+    }
+
     /// Whether --condition or --track was given.
     pub fn is_given(&self) -> bool {
         self.condition.is_some() || self.track.is_some()

@@ -1,11 +1,11 @@
 //! `wavesynth compare`: text models side by side on one text.
 
 use super::args::IsaArgs;
-use super::{output, usage};
+use super::output::{self, ForceArg, RULE, SVG};
+use super::usage;
 use anyhow::{Context, Result};
 use serde::Serialize;
 use std::fmt::Write as _;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use wavesynth::bench::plot;
 use wavesynth::progress::Progress;
@@ -13,9 +13,11 @@ use wavesynth::text::compare::{CompareRow, Exposure, exposure, row};
 use wavesynth::text::{self, TextModel};
 use wavesynth_models::in_file::AtPath;
 use wavesynth_models::loaded::Loaded;
+use wavesynth_output::{Kind, kind};
 
 /// Text models side by side on one text: loss, time, memory, reach, and exposure bias
 #[derive(Debug, clap::Args)]
+#[command(after_long_help = RULE)]
 pub struct Args {
     /// Checkpoints, or `text` for the shipped one; all with the same symbols
     #[arg(value_name = "MODEL", required = true)]
@@ -40,6 +42,8 @@ pub struct Args {
     /// Draw the judge's loss against the symbols since the prompt
     #[arg(long, value_name = "FILE.svg", requires = "judge")]
     plot: Option<PathBuf>,
+    #[command(flatten)]
+    force: ForceArg,
 }
 
 #[derive(Debug, Serialize)]
@@ -52,6 +56,11 @@ struct Report {
 
 /// Runs the command.
 pub fn run(args: Args) -> Result<()> {
+    let mut plan = args.force.plan();
+    args.models.iter().chain([&args.text]).chain(&args.judge).for_each(|file| plan.reads(file));
+    plan.prints(if args.json { "--json" } else { "the tables" })?;
+    let plot = args.plot.as_ref().map(|path| plan.writes("--plot", path, &SVG)).transpose()?;
+    let markdown = args.table.as_ref().map(|path| plan.writes("--table", path, &TABLE)).transpose()?;
     let isa = args.isa.get()?;
     let open = |path: &PathBuf| {
         let (file, path) = super::args::read_checkpoint(Some(path))?;
@@ -84,16 +93,19 @@ pub fn run(args: Args) -> Result<()> {
         bar.inc(1);
     }
     bar.finish();
-    if let Some(path) = &args.plot {
-        let svg = plot::exposure(&report.exposure)?;
-        output::whole_file(path, |w| Ok(w.write_all(svg.as_bytes())?))?;
+    if let Some(output) = plot {
+        output.write(plot::exposure(&report.exposure)?.as_bytes())?;
     }
-    if let Some(path) = &args.table {
-        let tables = tables(&report, true);
-        output::whole_file(path, |w| Ok(writeln!(w, "{tables}")?))?;
+    if let Some(output) = markdown {
+        output.write(format!("{}\n", tables(&report, true)).as_bytes())?;
     }
     if args.json { output::json(&report) } else { output::text(&tables(&report, false)) }
 }
+
+/// The tables, told by the head of their first.
+const TABLE: Kind = output::table(|path| {
+    output::has_head(path, "| model ") && kind::head(path).windows(13).any(|w| w == b"| nats/symbol")
+});
 
 /// The name of a run's folder, where a checkpoint has the name that the trainer gives it; else that of the file.
 fn title(path: &Path) -> String {

@@ -15,6 +15,7 @@ use wavesynth::lookup;
 use wavesynth::shipped;
 use wavesynth::voice::VoiceSection;
 use wavesynth_audio::cond::Condition;
+use wavesynth_output::{Output, name, say, shown};
 
 /// The arguments.
 #[derive(Debug, clap::Args)]
@@ -71,16 +72,30 @@ fn list() -> Result<()> {
     super::output::text(&lines.join("\n"))
 }
 
-/// Writes `condition` and prints a line about it.
-fn write(condition: &Condition, path: &Path) -> Result<()> {
-    condition.write(path)?;
-    super::output::text(&format!("{}: {}", path.display(), show::line(condition)))
+/// Writes `condition` and prints a line about it, on stderr where the condition itself goes to stdout.
+fn write(condition: &Condition, output: Output) -> Result<()> {
+    let line = format!("{}: {}", shown::path(output.path()), show::line(condition));
+    let is_stdout = output.is_stdout();
+    condition.write_to(output)?;
+    if is_stdout {
+        say!("{line}");
+        return Ok(());
+    }
+    super::output::text(&line)
+}
+
+/// The speaker's name as `--name` has it.
+fn speaker_name(name: &str) -> Result<()> {
+    match name::check(name) {
+        Ok(()) => Ok(()),
+        Err(e) => super::usage!("--name {name:?}: {e}; wanted a name that can be part of a file's name"),
+    }
 }
 
 /// Prints a warning where a speaker could not be aligned with the voice's speakers, who are aligned with one another.
 fn hint_at_alignment(condition: &Condition, section: &VoiceSection) {
     if section.common.is_some() && condition.stats.as_ref().is_some_and(|s| s.common.is_none()) {
-        eprintln!(
+        say!(
             "less than five seconds of speech: not aligned with the voice's speakers, so that a conversion from \
              this speaker sounds more like the source; name more recordings"
         );
@@ -89,7 +104,8 @@ fn hint_at_alignment(condition: &Condition, section: &VoiceSection) {
 
 /// File names of recordings, for the field `source`: enough to recognise them, without folders.
 fn file_names(paths: &[PathBuf]) -> String {
-    let names: Vec<_> = paths.iter().filter_map(|p| p.file_name()).map(|n| n.to_string_lossy()).collect();
+    let names: Vec<_> =
+        paths.iter().filter_map(|p| p.file_name()).map(|n| name::nearest(&n.to_string_lossy())).collect();
     match &names[..] {
         [first, .., last] if names.len() > 3 => {
             format!("{} recordings, {first} to {last}", names.len())

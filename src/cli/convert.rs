@@ -1,8 +1,10 @@
 //! `wavesynth convert`: a checkpoint with smaller weights, or with the network for cross-speaker tracks averaged.
 
 use super::args::read_checkpoint;
+use super::output::{ForceArg, RULE};
 use anyhow::Result;
 use std::path::PathBuf;
+use wavesynth::kinds;
 use wavesynth_models::families::wavenet::half_way;
 use wavesynth_models::in_file::AtPath;
 use wavesynth_models::loaded;
@@ -11,6 +13,7 @@ use wavesynth_models::weights::Dtype;
 /// Write a checkpoint with another type of weights, or with cross-speaker tracks read half-way as own ones
 #[derive(Debug, clap::Args)]
 #[command(group(clap::ArgGroup::new("change").required(true).multiple(true).args(["dtype", "half_way"])))]
+#[command(after_long_help = RULE)]
 pub struct Args {
     /// Checkpoint [default: the shipped voice]
     #[arg(short, long, value_name = "MODEL")]
@@ -25,16 +28,21 @@ pub struct Args {
     /// Checkpoint to write
     #[arg(short, long, value_name = "OUT")]
     output: PathBuf,
+    #[command(flatten)]
+    force: ForceArg,
 }
 
 /// Runs the command.
 pub fn run(args: Args) -> Result<()> {
+    let mut plan = args.force.plan();
+    args.model.iter().for_each(|model| plan.reads(model));
     let (mut checkpoint, path) = read_checkpoint(args.model.as_deref())?;
+    let output = plan.writes("-o", &args.output, kinds::of(&checkpoint.header))?;
     if args.half_way {
         half_way(&mut checkpoint).at(&path)?;
     }
     if let Some(dtype) = args.dtype {
         loaded::quantise(&mut checkpoint, dtype).at(&path)?;
     }
-    Ok(checkpoint.write(&args.output)?)
+    Ok(checkpoint.write_to(output)?)
 }

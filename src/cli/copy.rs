@@ -3,11 +3,11 @@
 mod picture;
 
 use super::args::{self, ModelArgs, PolicyArgs};
+use super::output::{ForceArg, PNG, RULE};
 use super::{output, usage};
-use anyhow::{Context, Result};
+use anyhow::Result;
 use rayon::prelude::*;
 use serde::Serialize;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use wavesynth::copy_synthesis::{self, Drawing};
 use wavesynth::lookup;
@@ -17,13 +17,15 @@ use wavesynth::recordings::{self, Notes};
 use wavesynth::synth::{Conditioning, SamplingPolicy, without_denormals};
 use wavesynth::voice::Voice;
 use wavesynth_audio::features::{self, Extractor, SpeakerStats};
-use wavesynth_audio::sink::{self, FileSink, Format, Sink};
+use wavesynth_audio::sink::{self, Format};
 use wavesynth_models::in_file::AtPath;
+use wavesynth_output::{Output, shown};
 
 /// Copy-synthesis: render recordings from their own tracks, and measure how near the copies come
 #[derive(Debug, clap::Args)]
 #[command(mut_arg("dtype", |a| args::instead(a, "[default: the file's own]", "[default: i8]")))]
 #[command(mut_arg("temperature", |a| args::instead(a, "[default: 0.9; 1 for babble]", "[default: 0.9]")))]
+#[command(after_long_help = RULE)]
 pub struct Args {
     #[command(flatten)]
     model: ModelArgs,
@@ -41,6 +43,8 @@ pub struct Args {
     /// Draw mel spectrograms of the first input: the original above, the copy below
     #[arg(long, value_name = "P.png")]
     picture: Option<PathBuf>,
+    #[command(flatten)]
+    force: ForceArg,
     /// Print the result as one JSON object on stdout
     #[arg(long)]
     json: bool,
@@ -82,6 +86,7 @@ impl Row {
 
 /// Runs the command.
 pub fn run(args: Args) -> Result<()> {
+    let (outputs, picture) = outputs(&args)?;
     let voice = args.model.voice()?;
     let Some(c) = voice.config.condition.as_ref().filter(|c| c.features > 0) else {
         usage!("{}: this voice takes no track, so it can't copy", args.model.name());
@@ -90,17 +95,15 @@ pub fn run(args: Args) -> Result<()> {
     let condition = lookup::condition(&args.condition)?;
     let conditioning = Conditioning::new(&voice, &condition).at(&args.condition)?;
     let notes = Notes::default();
-    if let Some(dir) = &args.output {
-        std::fs::create_dir_all(dir).with_context(|| format!("cannot make {}", dir.display()))?;
-    }
     let bar = Progress::new(args.inputs.len() as u64, "{wide_bar} {pos}/{len} inputs");
     let copies = args
         .inputs
         .par_iter()
-        .map(|path| {
-            let done = without_denormals(|| {
-                copy(&args, &voice, &conditioning, condition.stats.as_ref(), path, &notes)
-            });
+        .zip(outputs)
+        .map(|(path, output)| {
+            let stats = condition.stats.as_ref();
+            let done =
+                without_denormals(|| copy(&args, &voice, &conditioning, stats, path, (output, &notes)));
             bar.inc(1);
             done
         })
@@ -108,14 +111,33 @@ pub fn run(args: Args) -> Result<()> {
     bar.finish();
     let copies = copies?;
     notes.say();
-    if let (Some(path), Some((_, original, copy))) = (&args.picture, copies.first()) {
+    if let (Some(output), Some((_, original, copy))) = (picture, copies.first()) {
         let png = picture::spectrograms(&[original, copy])?;
-        output::whole_file(path, |w| Ok(w.write_all(&png)?))?;
+        output.write(&png)?;
     }
     let differences: Vec<Difference> = copies.into_iter().map(|(d, ..)| d).collect();
     let rows = args.inputs.iter().zip(&differences).map(|(path, d)| Row::new(Some(path), d));
     let report = Report { inputs: rows.collect(), mean: Row::new(None, &Difference::mean(&differences)) };
     if args.json { output::json(&report) } else { output::text(&table(&report)) }
+}
+
+/// The copies' places, one for each input, and the picture's.
+fn outputs(args: &Args) -> Result<(Vec<Option<Output>>, Option<Output>)> {
+    let mut plan = args.force.plan();
+    let inputs = args.inputs.iter().map(PathBuf::as_path);
+    inputs.chain(args.model.file()).chain([&*args.condition]).for_each(|file| plan.reads(file));
+    plan.prints(if args.json { "--json" } else { "the table" })?;
+    let picture = args.picture.as_ref().map(|path| plan.writes("--picture", path, &PNG)).transpose()?;
+    let Some(dir) = &args.output else {
+        return Ok((args.inputs.iter().map(|_| None).collect(), picture));
+    };
+    plan.folder("-o", dir)?;
+    let copy = |input: &PathBuf| {
+        let to = dir.join(input.with_extension("wav").file_name().unwrap_or_default());
+        let name = format!("the copy of {}", shown::path(input));
+        Ok(Some(plan.writes(&name, &to, Format::Wav16.kind())?))
+    };
+    Ok((args.inputs.iter().map(copy).collect::<Result<_>>()?, picture))
 }
 
 /// Figures, original and copy, both at 16 kHz.
@@ -125,7 +147,7 @@ fn copy(
     speaker: &Conditioning,
     stats: Option<&SpeakerStats>,
     path: &Path,
-    notes: &Notes,
+    (output, notes): (Option<Output>, &Notes),
 ) -> Result<(Difference, Vec<f32>, Vec<f32>)> {
     let original = recordings::read_at(path, features::SAMPLE_RATE, notes)?;
     let raw = Extractor::new().extract(&original);
@@ -136,13 +158,12 @@ fn copy(
         post_filter: args.policy.post_filter(),
     };
     let copy = copy_synthesis::copy(voice, speaker.clone().overlaid(track), &drawing)?;
-    if let Some(dir) = &args.output {
-        let to = dir.join(path.with_extension("wav").file_name().unwrap_or_default());
-        let mut sink: Box<dyn Sink> =
-            Box::new(FileSink::create(&to, Format::Wav16, voice.section.sample_rate)?);
+    if let Some(output) = output {
+        let to = shown::path(output.path());
+        let mut sink = sink::open(&output, Format::Wav16, voice.section.sample_rate)?;
         sink.write(&copy)?;
         if let Some(line) = sink::clipped_line(sink.clipped(), copy.len() as u64) {
-            notes.line(format!("{}: {line}", to.display()));
+            notes.line(format!("{to}: {line}"));
         }
         sink.finish()?;
     }

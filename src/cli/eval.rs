@@ -4,6 +4,8 @@ mod series;
 mod text;
 
 use super::args::{ConditionArgs, ModelArgs};
+use super::npy::NPY;
+use super::output::{ForceArg, RULE};
 use super::{npy, output, usage};
 use anyhow::{Result, bail};
 use rayon::prelude::*;
@@ -21,6 +23,7 @@ use wavesynth_models::in_file::AtPath;
 
 /// Exact nats and bits per symbol of recordings under a voice, of texts under a text model, of rows under a series model
 #[derive(Debug, clap::Args)]
+#[command(after_long_help = RULE)]
 pub struct Args {
     #[command(flatten)]
     model: ModelArgs,
@@ -32,6 +35,8 @@ pub struct Args {
     /// Also write the nats of every symbol, all inputs end to end, as an array of 32-bit floats
     #[arg(long, value_name = "N.npy")]
     per_symbol: Option<PathBuf>,
+    #[command(flatten)]
+    force: ForceArg,
     /// Show a text coloured by how much each symbol surprises; a table where stdout is no terminal or NO_COLOR is set
     #[arg(long)]
     surprise: bool,
@@ -75,12 +80,18 @@ impl Score {
 
 /// Runs the command.
 pub fn run(args: Args) -> Result<()> {
+    let mut plan = args.force.plan();
+    let inputs = args.inputs.iter().map(PathBuf::as_path);
+    inputs.chain(args.model.file()).chain(args.condition.files()).for_each(|file| plan.reads(file));
+    plan.prints(if args.json { "--json" } else { "the table" })?;
+    let per_symbol = args.per_symbol.as_ref().map(|path| plan.writes("--per-symbol", path, &NPY));
+    let per_symbol = per_symbol.transpose()?;
     let (model, path) = args.model.load()?;
     if wavesynth::text::is_text(&model.header) {
-        return text::run(&args, model, &path);
+        return text::run(&args, model, &path, per_symbol);
     }
     if wavesynth::series::is_series(&model.header) {
-        return series::run(&args, model, &path);
+        return series::run(&args, model, &path, per_symbol);
     }
     if args.surprise {
         usage!("--surprise: {} is no text model", args.model.name());
@@ -113,8 +124,8 @@ pub fn run(args: Args) -> Result<()> {
 
     let sums: Vec<f64> = nats.iter().map(|n| n.iter().map(|&v| f64::from(v)).sum()).collect();
     let symbols = nats.iter().map(Vec::len).sum();
-    if let Some(path) = &args.per_symbol {
-        npy::write::<f32>(path, &[symbols as u64], |push| {
+    if let Some(output) = per_symbol {
+        npy::write::<f32>(output, &[symbols as u64], |push| {
             Ok(nats.iter().flatten().copied().try_for_each(push)?)
         })?;
     }

@@ -10,6 +10,7 @@ use wavesynth::voice::{SECTION, VoiceSection};
 use wavesynth_models::family::FamilyConfig;
 use wavesynth_models::in_file::AtPath;
 use wavesynth_models::weights::{self, Checkpoint};
+use wavesynth_output::shown;
 
 /// Show what a checkpoint holds
 #[derive(Debug, clap::Args)]
@@ -30,7 +31,8 @@ pub fn run(args: Args) -> Result<()> {
     let (checkpoint, path) = read_checkpoint(args.named.or(args.model).as_deref())?;
     let config = FamilyConfig::from_header(&checkpoint.header).at(&path)?;
     weights::check(&checkpoint.tensors, &config.table()).at(&path)?;
-    let voice = VoiceSection::from_header(&checkpoint.header).ok();
+    let is_voice = checkpoint.header.sections.contains_key(SECTION);
+    let voice = is_voice.then(|| VoiceSection::from_header(&checkpoint.header)).transpose().at(&path)?;
     if args.json {
         output::json(&value(&checkpoint, &config, voice.as_ref())?)
     } else {
@@ -82,8 +84,10 @@ fn page(checkpoint: &Checkpoint, config: &FamilyConfig, voice: Option<&VoiceSect
             other => lines.push((name, plain(other))),
         }
     }
-    let lines: Vec<_> =
-        lines.iter().map(|(k, v)| format!("{k:<16} {v}").trim_end().into()).collect::<Vec<String>>();
+    let lines: Vec<_> = lines
+        .iter()
+        .map(|(k, v)| format!("{:<16} {v}", shown::line(k)).trim_end().into())
+        .collect::<Vec<String>>();
     lines.join("\n")
 }
 
@@ -96,6 +100,16 @@ fn tokeniser(section: &Value) -> String {
     }
 }
 
+/// A value of a file: a text of several lines behind a bar, so that none of them looks like one of this page.
 fn plain(v: &Value) -> String {
-    v.as_str().map_or_else(|| v.to_string(), Into::into)
+    let text = v.as_str().map_or_else(|| v.to_string(), Into::into);
+    let mut lines = text.lines().map(shown::line);
+    match (lines.next(), lines.next()) {
+        (Some(first), Some(second)) => {
+            let bar = format!("\n{:16} | ", "");
+            let all = [first, second].into_iter().chain(lines);
+            format!("{bar}{}", all.collect::<Vec<_>>().join(&bar))
+        }
+        (first, _) => first.unwrap_or_default().into_owned(),
+    }
 }

@@ -89,6 +89,15 @@ impl InputArgs {
         })
     }
 
+    /// The files that it names; --like may be the name of a speaker.
+    pub fn files(&self) -> impl Iterator<Item = &Path> {
+        let input = match self.source() {
+            Some(Source::File(path)) => Some(path),
+            _ => None,
+        };
+        input.into_iter().chain(self.like.as_deref())
+    }
+
     /// Whether it is a microphone.
     pub fn is_live(&self) -> bool {
         matches!(self.source(), Some(Source::Mic(_)))

@@ -64,7 +64,7 @@ pub fn flag(message: &'static str) -> Result<Arc<AtomicBool>> {
             leave(signal);
         }
         set.store(true, Ordering::Relaxed);
-        eprintln!("{message}");
+        wavesynth_output::say!("{message}");
     })?;
     Ok(flag)
 }

@@ -1,19 +1,23 @@
 //! `wavesynth logits`: the network's outputs for given symbols, through either reading of the model.
 
 use super::args::{ConditionArgs, ModelArgs};
+use super::npy::NPY;
+use super::output::{ForceArg, RULE};
 use super::{npy, output, usage};
 use anyhow::Result;
 use clap::ValueEnum;
 use serde_json::json;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use wavesynth::synth::{Conditioning, Forced, without_denormals};
 use wavesynth::voice::{self, Voice};
 use wavesynth_models::ar::{Sampling, Symbol};
 use wavesynth_models::in_file::AtPath;
 use wavesynth_models::loaded::Loaded;
+use wavesynth_output::Output;
 
 /// The logits of every next symbol, as an array
 #[derive(Debug, clap::Args)]
+#[command(after_long_help = RULE)]
 pub struct Args {
     #[command(flatten)]
     model: ModelArgs,
@@ -29,6 +33,8 @@ pub struct Args {
     /// its mixture in their place
     #[arg(short, long, value_name = "OUT.npy")]
     output: PathBuf,
+    #[command(flatten)]
+    force: ForceArg,
     /// Print the result as one JSON object on stdout
     #[arg(long)]
     json: bool,
@@ -45,6 +51,13 @@ enum Evaluator {
 
 /// Runs the command.
 pub fn run(args: Args) -> Result<()> {
+    let mut plan = args.force.plan();
+    let inputs = args.model.file().into_iter().chain(args.condition.files());
+    inputs.chain([&*args.symbols]).for_each(|file| plan.reads(file));
+    if args.json {
+        plan.prints("--json")?;
+    }
+    let output = plan.writes("-o", &args.output, &NPY)?;
     let (model, path) = args.model.load()?;
     let likelihood = &model.config.facts().likelihood;
     let (classes, params) = (likelihood.classes(), likelihood.params());
@@ -62,7 +75,7 @@ pub fn run(args: Args) -> Result<()> {
     };
     let conditioning = voice.as_ref().map(|v| args.condition.conditioning(v)).transpose()?;
     let given = voice.as_ref().zip(conditioning);
-    let (output, read) = (&args.output, &symbols);
+    let read = &symbols;
     match (args.path, given) {
         (Evaluator::Step, Some((voice, conditioning))) => {
             let mut forced = Forced::new(voice, conditioning);
@@ -77,7 +90,7 @@ pub fn run(args: Args) -> Result<()> {
                 Some((voice, conditioning)) => graph(&args.model, voice, conditioning, &symbols)?,
                 None => unconditioned_graph(&args.model, &model, &symbols)?,
             };
-            npy::write::<f32>(&args.output, &shape, |push| Ok(rows.into_iter().try_for_each(push)?))?;
+            npy::write::<f32>(output, &shape, |push| Ok(rows.into_iter().try_for_each(push)?))?;
         }
     }
     if args.json {
@@ -90,7 +103,7 @@ pub fn run(args: Args) -> Result<()> {
 
 /// Writes the row that `next` gives for every symbol, before it absorbs that.
 fn write_steps(
-    output: &Path,
+    output: Output,
     shape: [u64; 2],
     symbols: &[Symbol],
     mut next: impl FnMut(Symbol, &mut [f32]),

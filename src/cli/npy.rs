@@ -3,18 +3,20 @@
 use super::output;
 use anyhow::Result;
 use npyz::WriterBuilder;
-use std::fs::File;
-use std::io::BufWriter;
-use std::path::Path;
 pub use wavesynth::npy::{read_symbols, read_uniforms};
+use wavesynth_output::{Kind, Output, kind};
 
-/// Writes an array of `shape` in C order, element by element through `fill`, whole or not at all.
+/// Arrays in this format.
+pub const NPY: Kind =
+    Kind { name: "a .npy array", endings: &["npy"], is_text: false, is: |p| kind::begins(p, b"\x93NUMPY") };
+
+/// Writes an array of `shape` in C order, element by element through `fill`.
 pub fn write<T: npyz::AutoSerialize>(
-    path: &Path,
+    output: Output,
     shape: &[u64],
     fill: impl FnOnce(&mut dyn FnMut(T) -> std::io::Result<()>) -> Result<()>,
 ) -> Result<()> {
-    output::whole_file(path, |file: &mut BufWriter<File>| {
+    output::whole_file(output, |file| {
         let mut npy = npyz::WriteOptions::new().default_dtype().shape(shape).writer(file).begin_nd()?;
         fill(&mut |value| npy.push(&value))?;
         npy.finish()?;
@@ -30,12 +32,16 @@ mod tests {
     fn symbols_of_any_integer_type() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a.npy");
-        write::<i64>(&path, &[3], |push| Ok([0, 255, 7].into_iter().try_for_each(push)?)).unwrap();
+        write::<i64>(Output::at(&path).unwrap(), &[3], |push| {
+            Ok([0, 255, 7].into_iter().try_for_each(push)?)
+        })
+        .unwrap();
         assert_eq!(read_symbols(&path, 256).unwrap(), [0, 255, 7]);
         let message = format!("{:#}", read_symbols(&path, 255).unwrap_err());
         assert!(message.ends_with("symbol 1 is 255, wanted 0 to 254"), "{message}");
         assert!(format!("{:#}", read_uniforms(&path).unwrap_err()).contains("wanted floats"));
-        write::<u8>(&path, &[1, 2], |push| Ok([1, 2].into_iter().try_for_each(push)?)).unwrap();
+        write::<u8>(Output::at(&path).unwrap(), &[1, 2], |push| Ok([1, 2].into_iter().try_for_each(push)?))
+            .unwrap();
         assert!(format!("{:#}", read_symbols(&path, 256).unwrap_err()).contains("one dimension"));
     }
 
@@ -44,7 +50,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("u.npy");
         let values = [0.25, 1.0 - 1e-12, 1.0];
-        write::<f64>(&path, &[3], |push| Ok(values.into_iter().try_for_each(push)?)).unwrap();
+        write::<f64>(Output::at(&path).unwrap(), &[3], |push| Ok(values.into_iter().try_for_each(push)?))
+            .unwrap();
         let below_one = 1.0 - 1.0 / (1u32 << 24) as f32;
         assert_eq!(read_uniforms(&path).unwrap(), [0.25, below_one, 1.0]);
     }
@@ -53,7 +60,8 @@ mod tests {
     fn a_cut_off_file_is_an_error() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("u.npy");
-        write::<f32>(&path, &[3], |push| Ok([0.5; 3].into_iter().try_for_each(push)?)).unwrap();
+        write::<f32>(Output::at(&path).unwrap(), &[3], |push| Ok([0.5; 3].into_iter().try_for_each(push)?))
+            .unwrap();
         let bytes = std::fs::read(&path).unwrap();
         for n in [0, 5, 20, bytes.len() - 1] {
             std::fs::write(&path, &bytes[..n]).unwrap();

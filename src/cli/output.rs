@@ -2,29 +2,31 @@
 
 use anyhow::{Context, Result};
 use serde::Serialize;
-use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use wavesynth_audio::file::Pending;
+use wavesynth_audio::cond::CondError;
 use wavesynth_audio::sink::SinkError;
+use wavesynth_models::in_file::InFile;
+use wavesynth_models::weights::CheckpointError;
+use wavesynth_output::{Kind, Output, OutputError, Pending, Plan, kind, plan::Why, shown};
 
 /// One JSON value, on one line.
 pub fn json(value: &impl Serialize) -> Result<()> {
-    text(&serde_json::to_string(value)?)
+    raw_text(&shown::json(&serde_json::to_string(value)?))
 }
 
-/// A line or several on stdout. Unlike `println!`, a closed pipe is an error and no panic.
+/// A line or several on stdout, without what a terminal would obey.
 pub fn text(lines: &str) -> Result<()> {
+    raw_text(&shown::lines(lines))
+}
+
+/// As [`text`], but all as it is. Unlike `println!`, a closed pipe is an error and no panic.
+pub fn raw_text(lines: &str) -> Result<()> {
     let mut out = io::stdout().lock();
     writeln!(out, "{lines}")?;
     out.flush()?;
     Ok(())
-}
-
-/// A line on standard error. Where that is gone the line is lost, and nothing else.
-pub fn message(line: &str) {
-    let _ = writeln!(io::stderr().lock(), "{line}");
 }
 
 /// Serialises a path that need not be UTF-8, as JSON has to be.
@@ -37,19 +39,77 @@ pub fn path<S: serde::Serializer>(path: &Option<PathBuf>, to: S) -> Result<S::Ok
 
 /// Whether an error only means that the reader of a pipe has gone.
 pub fn is_broken_pipe(e: &anyhow::Error) -> bool {
+    let to_output = |e: &OutputError| matches!(&e.why, Why::Io(e) if is_broken(e));
     e.chain().any(|cause| {
-        cause.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe)
+        cause.downcast_ref::<io::Error>().is_some_and(is_broken)
             || matches!(cause.downcast_ref(), Some(SinkError::BrokenPipe))
+            || cause.downcast_ref().is_some_and(to_output)
+            || matches!(cause.downcast_ref(), Some(CondError::Write(e)) if to_output(e))
+            || matches!(
+                cause.downcast_ref(),
+                Some(InFile { error: CheckpointError::Output(Why::Io(e)), .. }) if is_broken(e)
+            )
     })
 }
 
-/// Writes `path` through `fill`, beside its place first, so that a failure leaves what was there.
-pub fn whole_file(path: &Path, fill: impl FnOnce(&mut BufWriter<File>) -> Result<()>) -> Result<()> {
-    let name = || format!("cannot write {}", path.display());
-    let pending = Pending::create(path).with_context(name)?;
-    let mut out = BufWriter::new(pending.handle().with_context(name)?);
+fn is_broken(e: &io::Error) -> bool {
+    e.kind() == io::ErrorKind::BrokenPipe
+}
+
+/// What every command says in its `--help` about the files that it writes.
+pub const RULE: &str = "\
+Files that are written:
+  A file appears whole or not at all: it is written beside its place, then renamed. It keeps the permissions of a file that it
+  replaces. Links are followed. Pipes and devices are written into. - is stdout, where one result alone goes there. An input
+  is never written to, nor is one file written twice. A file of another kind (a speaker by a track, a text by sound) or one
+  that is read-only is replaced with --force only. A name that promises another format (x.mp3) is refused. All of this is
+  checked before the work.";
+
+/// Whether more than a file of the same kind may be replaced.
+#[derive(Debug, Clone, Copy, clap::Args)]
+pub struct ForceArg {
+    /// Replace files of another kind, and those that are read-only, too
+    #[arg(long)]
+    pub force: bool,
+}
+
+impl ForceArg {
+    /// A plan that goes by it.
+    pub fn plan(self) -> Plan {
+        Plan::new(self.force)
+    }
+}
+
+/// Pictures.
+pub const PNG: Kind =
+    Kind { name: "a PNG picture", endings: &["png"], is_text: false, is: |p| kind::begins(p, b"\x89PNG") };
+
+/// Plots.
+pub const SVG: Kind =
+    Kind { name: "an SVG plot", endings: &["svg"], is_text: true, is: |p| kind::begins(p, b"<svg ") };
+
+/// A table in Markdown, told from other texts by a line among its first: the head of the table.
+pub const fn table(is: fn(&Path) -> bool) -> Kind {
+    Kind { name: "such a table", endings: &["md", "txt"], is_text: true, is }
+}
+
+/// Whether one of the first lines of the file at `path` begins with `head`.
+pub fn has_head(path: &Path, head: &str) -> bool {
+    kind::lines(path).is_some_and(|lines| lines.iter().take(4).any(|line| line.starts_with(head)))
+}
+
+/// Writes `output` through `fill`.
+pub fn whole_file(
+    output: Output,
+    fill: impl FnOnce(&mut BufWriter<&mut Pending>) -> Result<()>,
+) -> Result<()> {
+    let path = shown::path(output.path());
+    let name = || format!("cannot write {path}");
+    let mut pending = output.create().with_context(name)?;
+    let mut out = BufWriter::new(&mut pending);
     fill(&mut out).with_context(name)?;
     out.flush().with_context(name)?;
+    drop(out);
     pending.commit().with_context(name)
 }
 
@@ -84,8 +144,8 @@ mod tests {
     fn a_failure_leaves_the_old_file_and_nothing_else() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a");
-        whole_file(&path, |w| Ok(w.write_all(b"old")?)).unwrap();
-        whole_file(&path, |w| {
+        whole_file(Output::at(&path).unwrap(), |w| Ok(w.write_all(b"old")?)).unwrap();
+        whole_file(Output::at(&path).unwrap(), |w| {
             w.write_all(b"half")?;
             anyhow::bail!("no")
         })

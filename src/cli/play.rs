@@ -17,6 +17,7 @@ pub(super) use terminal::restore as restore_terminal;
 
 use super::args::{self, ConditionArgs, ConversionArgs, LengthArgs, ModelArgs, PolicyArgs};
 use super::input::{Input, InputArgs};
+use super::output::{ForceArg, RULE};
 use super::{interrupt, output, usage};
 use anyhow::{Result, bail};
 use layers::{Base, LayerArg};
@@ -26,7 +27,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 use wavesynth::synth::{Layer, Length, Part, SamplingPolicy, Session, SessionSetup, Synth, UniformSource};
 use wavesynth_audio::device::{self, DeviceError};
-use wavesynth_audio::sink::{FileSink, Format};
+use wavesynth_audio::sink::{self, Format};
+use wavesynth_output::{say, shown};
 
 /// Sound kept ready in the ring, in ms: usually, and with live input, where it adds to the delay.
 const RING_MS: f32 = 60.0;
@@ -37,7 +39,7 @@ const FALLBACK: &str = "wavesynth-play.wav";
 /// Play a voice through a sound device
 #[derive(Debug, clap::Args)]
 #[command(mut_arg("dtype", |a| args::instead(a, "[default: the file's own]", "[default: i8]")))]
-#[command(after_help = controls::HELP)]
+#[command(after_help = controls::HELP, after_long_help = format!("{}\n\n{RULE}", controls::HELP))]
 pub struct Args {
     #[command(flatten)]
     model: ModelArgs,
@@ -69,6 +71,8 @@ pub struct Args {
     /// Where the sound goes when there is no output device: in real time while commands can come, else as fast as it can
     #[arg(short, long, value_name = "OUT.wav", default_value = FALLBACK)]
     output: PathBuf,
+    #[command(flatten)]
+    force: ForceArg,
     /// Print the result as one JSON object on stdout
     #[arg(long)]
     json: bool,
@@ -127,7 +131,7 @@ pub fn run(args: Args) -> Result<()> {
     if args.json {
         output::json(&played)
     } else {
-        output::message(&played.line());
+        say!("{}", played.line());
         Ok(())
     }
 }
@@ -154,9 +158,16 @@ fn into_file(synth: Synth, why: &DeviceError, args: &Args) -> Result<Session<Out
         DeviceError::None(_) => "there is none".into(),
         e => e.to_string(),
     };
-    output::message(&format!("no output device ({why}); writing {} instead", path.display()));
+    say!("no output device ({why}); writing {} instead", shown::path(path));
+    let mut plan = args.force.plan();
+    let inputs = args.model.file().into_iter().chain(args.condition.files());
+    inputs.chain(args.input.files()).for_each(|file| plan.reads(file));
+    if args.json {
+        plan.prints("--json")?;
+    }
     let rate = synth.sample_rate();
-    let sink = Box::new(FileSink::create(path, Format::Wav16, rate)?);
+    let output = plan.writes("-o", path, Format::Wav16.kind())?;
+    let sink = sink::open(&output, Format::Wav16, rate)?;
     let ring_samples = (rate as f32 * RING_MS / 1000.0) as usize;
     let setup = SessionSetup { device_rate: rate, ring_samples, realtime: false, patient: true };
     let (mut session, ring) = Session::prepare(synth, setup)?;

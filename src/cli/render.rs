@@ -1,20 +1,22 @@
 //! `wavesynth render`: a voice into a file or a pipe, as fast as possible.
 
 mod jobs;
+mod record;
 
 use super::args::{self, ConditionArgs, ConversionArgs, LengthArgs, ModelArgs, PolicyArgs};
 use super::input::{Input, InputArgs};
+use super::output::{ForceArg, RULE};
 use super::{interrupt, npy, output, together, usage};
 use anyhow::{Result, bail};
 use clap::ValueEnum;
 use serde::Serialize;
-use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use wavesynth::progress::Progress;
 use wavesynth::recordings;
 use wavesynth::synth::{Length, Part, SamplingPolicy, Synth, UniformSource, without_denormals};
-use wavesynth_audio::sink::{self, FileSink, Format, PipeSink, Sink};
+use wavesynth_audio::sink::{self, Format, Sink};
+use wavesynth_output::{Output, Plan, say};
 
 /// Samples between two looks at the clock and the interrupt flag.
 const BLOCK: usize = 1024;
@@ -22,6 +24,7 @@ const BLOCK: usize = 1024;
 /// Render a voice into a WAV file or a pipe
 #[derive(Debug, clap::Args)]
 #[command(mut_arg("dtype", |a| args::instead(a, "[default: the file's own]", "[default: i8]")))]
+#[command(after_long_help = RULE)]
 pub struct Args {
     #[command(flatten)]
     model: ModelArgs,
@@ -38,8 +41,9 @@ pub struct Args {
     /// File to write, or - for stdout
     #[arg(short, long, value_name = "OUT.wav", required_unless_present = "jobs")]
     output: Option<PathBuf>,
-    /// Make the files of a list instead, those that are not whole yet: condition, track, seed, output and, if wanted,
-    /// seconds on each line, tabs between, - for none; mpirun shares it among processes
+    /// Make the files of a list instead: on each line condition, track, seed, output and, if wanted, seconds, tabs
+    /// between, - for none. A file that the same line made, with the same model and options, is skipped (`wavesynth-jobs.tsv` beside
+    /// it tells); --force makes all again. mpirun shares the list among processes
     #[arg(
         long,
         value_name = "LIST.tsv",
@@ -55,6 +59,8 @@ pub struct Args {
     /// Also write the symbols drawn, as an array of 16-bit integers
     #[arg(long, value_name = "X.npy")]
     codes: Option<PathBuf>,
+    #[command(flatten)]
+    force: ForceArg,
     /// Print the result as one JSON object on stdout
     #[arg(long)]
     json: bool,
@@ -108,19 +114,14 @@ pub fn run(args: Args) -> Result<()> {
 fn one(args: &Args, path: &Path) -> Result<()> {
     // Errors of the command line come before a voice is read.
     args.policy.get(SamplingPolicy::default())?;
-    let to_stdout = path.as_os_str() == "-";
-    if to_stdout && args.json {
-        usage!("--json and -o - both want stdout; write the sound to a file");
-    }
-    if to_stdout && std::io::stdout().is_terminal() {
-        usage!("-o -: stdout is a terminal; pipe it into a player, as in `| aplay`");
-    }
     if args.input.is_live() {
         usage!("--input mic: a microphone has no end; render a recording of it, or play it");
     }
     if args.codes.is_some() && args.input.is_stream() && !args.length.is_given() {
         usage!("--codes with --input -: how many is not known ahead; pass --seconds, or a file");
     }
+    let (sound, codes) = outputs(args, path)?;
+    let format = format(args.format, sound.is_stdout());
     interrupt::watch()?;
     let voice = args.conversion.of(args.model.voice()?)?;
     let mut input = args.input.open(&voice, &args.model.name())?;
@@ -155,17 +156,12 @@ fn one(args: &Args, path: &Path) -> Result<()> {
     {
         bail!("{}: {there} numbers, {wanted} samples want one each", path.display());
     }
-    let format = format(args.format, to_stdout);
-    let sink: Box<dyn Sink> = if to_stdout {
-        Box::new(PipeSink::new(std::io::stdout(), format, sample_rate))
-    } else {
-        Box::new(FileSink::create(path, format, sample_rate)?)
-    };
+    let sink = sink::open(&sound, format, sample_rate)?;
     // Before the sound appears, so that there is never the one without the other.
     let keep_codes = |synth: &Synth| {
         input.as_ref().map_or(Ok(()), Input::check)?;
-        match (&args.codes, synth.codes()) {
-            (Some(path), Some(codes)) => npy::write::<u16>(path, &[codes.len() as u64], |push| {
+        match (codes, synth.codes()) {
+            (Some(output), Some(codes)) => npy::write::<u16>(output, &[codes.len() as u64], |push| {
                 Ok(codes.iter().copied().try_for_each(push)?)
             }),
             _ => Ok(()),
@@ -175,9 +171,28 @@ fn one(args: &Args, path: &Path) -> Result<()> {
     if args.json {
         output::json(&summary)
     } else {
-        eprintln!("{}", summary.line());
+        say!("{}", summary.line());
         Ok(())
     }
+}
+
+/// Where sound and codes go.
+fn outputs(args: &Args, path: &Path) -> Result<(Output, Option<Output>)> {
+    let mut plan = args.force.plan();
+    inputs(args, &mut plan);
+    args.condition.files().for_each(|file| plan.reads(file));
+    if args.json {
+        plan.prints("--json")?;
+    }
+    let sound = plan.writes("-o", path, format(args.format, path == Path::new("-")).kind())?;
+    let codes = args.codes.as_ref().map(|path| plan.writes("--codes", path, &npy::NPY));
+    Ok((sound, codes.transpose()?))
+}
+
+/// Adds what is read for every sound.
+fn inputs(args: &Args, plan: &mut Plan) {
+    let files = args.model.file().into_iter().chain(args.input.files());
+    files.chain(args.uniforms.as_deref()).chain(args.jobs.as_deref()).for_each(|file| plan.reads(file));
 }
 
 fn format(name: FormatName, to_stdout: bool) -> Format {

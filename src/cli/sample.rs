@@ -3,6 +3,7 @@
 mod series;
 
 use super::args::{self, ModelArgs, SamplingArgs};
+use super::output::{ForceArg, RULE};
 use super::usage;
 use anyhow::{Context, Result, ensure};
 use std::io::{self, IsTerminal, Write};
@@ -12,10 +13,12 @@ use wavesynth::synth::without_denormals;
 use wavesynth::text::{TextModel, Utf8Stream};
 use wavesynth_models::ar::{NotFinite, Uniforms};
 use wavesynth_models::in_file::{self, MOST_OF_PIPE};
+use wavesynth_output::{say, shown};
 
 /// Write text on from a prompt, symbol by symbol, or draw sequences by a series model
 #[derive(Debug, clap::Args)]
 #[command(mut_arg("model", |a| args::instead(a, "[default: voice]", "[default: text]")))]
+#[command(after_long_help = RULE)]
 pub struct Args {
     #[command(flatten)]
     model: ModelArgs,
@@ -32,6 +35,8 @@ pub struct Args {
     /// File for the sequences of a series model: rows of numbers, or a picture of 2 columns where it ends in .png [default: -]
     #[arg(short, long, value_name = "OUT")]
     output: Option<PathBuf>,
+    #[command(flatten)]
+    force: ForceArg,
     /// Leave the prompt out of the output
     #[arg(long)]
     no_echo: bool,
@@ -67,7 +72,7 @@ pub fn run(args: Args) -> Result<()> {
     let symbols = tokenizer.encode(&prompt, "the prompt")?;
     if let Some(past_len) = model.config.facts().past.filter(|m| symbols.len() > *m) {
         let unit = tokenizer.unit();
-        eprintln!("the prompt has {} {unit}s; the model sees the last {past_len}", symbols.len());
+        say!("the prompt has {} {unit}s; the model sees the last {past_len}", symbols.len());
     }
 
     let mut out = io::stdout().lock();
@@ -77,7 +82,8 @@ pub fn run(args: Args) -> Result<()> {
     let raw = tokenizer.unit() == "byte" && !io::stdout().is_terminal();
     let mut write = |bytes: &[u8], text: &str| -> Result<()> {
         last = text.chars().next_back().unwrap_or(last);
-        out.write_all(if raw { bytes } else { text.as_bytes() })?;
+        let shown = if io::stdout().is_terminal() { shown::lines(text) } else { text.into() };
+        out.write_all(if raw { bytes } else { shown.as_bytes() })?;
         Ok(out.flush()?)
     };
     without_denormals(|| -> Result<()> {

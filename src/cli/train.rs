@@ -1,5 +1,6 @@
 //! `wavesynth train`: see [`wavesynth::train`].
 
+use super::output::RULE;
 use super::{interrupt, together};
 use anyhow::Result;
 use std::path::PathBuf;
@@ -7,9 +8,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use wavesynth::ranks::Ranks;
 use wavesynth::train;
+use wavesynth_output::say;
 
 /// The arguments.
 #[derive(clap::Args)]
+#[command(after_long_help = RULE)]
 pub struct Args {
     /// Run file, in TOML; see examples/train
     #[arg(value_name = "RUN.toml")]
@@ -45,7 +48,7 @@ fn train(args: &Args, ranks: &Ranks) -> Result<()> {
         flag.store(true, Ordering::Relaxed);
         // A launcher also sends this when another rank has died, and then there is no next checkpoint.
         if alone {
-            eprintln!("stopping after this step; the checkpoint is written first");
+            say!("stopping after this step; the checkpoint is written first");
         }
     })?;
     let options = train::TrainOptions {
@@ -59,9 +62,9 @@ fn train(args: &Args, ranks: &Ranks) -> Result<()> {
         return Ok(());
     }
     let verdict = if outcome.verdict.is_empty() { String::new() } else { format!(", {}", outcome.verdict) };
-    eprintln!("{}: step {} of {}{verdict}", outcome.voice.display(), outcome.step, outcome.steps);
+    say!("{}: step {} of {}{verdict}", outcome.voice.display(), outcome.step, outcome.steps);
     if outcome.step < outcome.steps {
-        eprintln!("continue with: wavesynth train {} --resume", args.run.display());
+        say!("continue with: wavesynth train {} --resume", args.run.display());
     }
     Ok(())
 }

@@ -8,11 +8,20 @@ use anyhow::{Context, Result};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
+use wavesynth_output::{Kind, kind, say};
 
 /// First line of the log, where a symbol is called `unit`.
 fn columns(unit: &str) -> String {
     format!("step,seconds,{unit}s,loss,smoothed_loss,grad_norm,learning_rate,held_out_nats,{unit}s_per_s")
 }
+
+/// Logs of runs.
+pub const LOG: Kind = Kind {
+    name: "the log of a training run",
+    endings: &["csv"],
+    is_text: true,
+    is: |path| kind::begins(path, b"step,seconds,"),
+};
 
 /// The meaning of nats per sample for 256 mu-law symbols at 16 kHz: (above, meaning), from high to low. Measured on this
 /// project's own speech; quiet or clean recordings reach lower numbers with the same quality, so a number compares two
@@ -74,7 +83,7 @@ impl Reporter {
             text.push_str(row);
             text.push('\n');
         });
-        wavesynth_audio::file::write(path, text.as_bytes()).with_context(at)?;
+        wavesynth_output::file::write(path, text.as_bytes()).with_context(at)?;
         let csv = std::fs::OpenOptions::new().append(true).open(path).with_context(at)?;
         let bar = Progress::new(state.steps, "{wide_bar} {pos}/{len} {msg}");
         bar.set(state.step, String::new());
@@ -145,7 +154,7 @@ impl Reporter {
             let at = || format!("log {}", self.path.display());
             self.csv.write_all(row.as_bytes()).with_context(at)?;
             if self.bar.is_hidden() {
-                eprintln!("step {}/{}: {message}", state.step, state.steps);
+                say!("step {}/{}: {message}", state.step, state.steps);
             }
         }
         self.bar.set(state.step, message);

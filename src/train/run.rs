@@ -1,6 +1,7 @@
 //! The loop.
 
 use super::device::Device;
+use super::files;
 use super::guard::Guard;
 use super::optim::{self, Optimizer, Schedule};
 use super::report::{Reporter, StepLog};
@@ -66,6 +67,7 @@ pub fn train(path: &Path, options: &TrainOptions, stop: &AtomicBool, ranks: &Ran
             out.display()
         );
     }
+    files::check(path, &run, &out, options.resume)?;
     if let Run::Text(run) = &run
         && run.is_counted()?
     {

@@ -10,6 +10,7 @@ use super::schedules::dropout_key;
 use super::slots::Slots;
 use super::source::{Batches, Source};
 use super::state::TrainingState;
+use crate::kinds;
 use crate::ranks::Ranks;
 use crate::series::{SECTION, Sequences, SeriesModel, SeriesSection};
 use anyhow::{Context, Result, anyhow, bail, ensure};
@@ -181,7 +182,7 @@ impl Source for SeriesSource {
     }
 
     fn file_name(&self) -> &'static str {
-        "series.safetensors"
+        kinds::SERIES_FILE
     }
 
     fn describe(&self) -> Vec<String> {

@@ -2,6 +2,7 @@
 
 use super::config::{Engine, Train};
 use super::device::Device;
+use super::files;
 use super::held_out::Evaluation;
 use super::memory::{self, Forecast};
 use super::run_file::Run;
@@ -24,6 +25,7 @@ use wavesynth_models::kernels::Isa;
 use wavesynth_models::loaded::Loaded;
 use wavesynth_models::objective::{Objective, ObjectiveOptions, Window};
 use wavesynth_models::weights::{self, Checkpoint};
+use wavesynth_output::say;
 
 /// Steps that are timed to turn hours into steps; the first of them only warms caches.
 const TIMED: u64 = 4;
@@ -44,15 +46,6 @@ pub fn objective(
     config
         .objective(&options)?
         .with_context(|| format!("family {}: counted, not trained by steps", config.family()))
-}
-
-/// Checks that a run could be written into `folder`, without making it.
-fn writable(folder: &Path) -> Result<()> {
-    let there = folder.ancestors().find(|f| f.exists()).unwrap_or(Path::new("."));
-    let there = if there.as_os_str().is_empty() { Path::new(".") } else { there };
-    tempfile::Builder::new().prefix(".wavesynth-").tempfile_in(there).map(drop).with_context(|| {
-        format!("train.out {}: nothing can be written into {}", folder.display(), there.display())
-    })
 }
 
 /// A run, without what its steps change.
@@ -80,7 +73,6 @@ impl<'a> RunSetup<'a> {
         ranks.same(text.as_bytes(), "run file")?;
         // Before hours of recordings are read.
         device.open()?;
-        writable(&out)?;
         let source: Box<dyn Source> = match &run {
             Run::Voice(run) => Box::new(Speech::open(run, ranks)?),
             Run::Text(run) => Box::new(TextSource::open(run, ranks)?),
@@ -128,7 +120,7 @@ impl<'a> RunSetup<'a> {
 
     /// The log.
     pub fn log_file(&self) -> PathBuf {
-        self.out.join("log.csv")
+        self.out.join(files::LOG_FILE)
     }
 
     /// Prints on stderr what will be trained, on what, and how much memory it takes.
@@ -138,11 +130,11 @@ impl<'a> RunSetup<'a> {
         }
         let source = &self.source;
         let len = self.objective.layout().len();
-        source.describe().iter().for_each(|line| eprintln!("{line}"));
-        eprintln!("model: {len} parameters ({} as f32)", units::bytes(4 * len));
+        source.describe().iter().for_each(|line| say!("{line}"));
+        say!("model: {len} parameters ({} as f32)", units::bytes(4 * len));
         let threads = rayon::current_num_threads();
         let forecast = self.forecast(self.windows);
-        eprintln!(
+        say!(
             "memory: about {} expected{}: {} for the {}s, {} for the step ({} windows of {} {}s, {threads} threads), {} \
              for weights and moments, {} more while a checkpoint is written",
             units::bytes(forecast.total()),
@@ -159,7 +151,7 @@ impl<'a> RunSetup<'a> {
             units::bytes(forecast.weights),
             units::bytes(forecast.saving)
         );
-        eprintln!("to beat: {:.3} nats/{}, by the frequencies alone", source.frequency_nats(), source.unit());
+        say!("to beat: {:.3} nats/{}, by the frequencies alone", source.frequency_nats(), source.unit());
     }
 
     /// The state before the first step; makes the run's folder.
@@ -177,7 +169,7 @@ impl<'a> RunSetup<'a> {
                 let (mut file, _) = lookup::checkpoint(path).context("train.start_from")?;
                 let changed = self.source.adopt(&mut file, path).context("train.start_from")?;
                 if let Some(changed) = changed.filter(|_| self.ranks.is_first()) {
-                    eprintln!("train.start_from {}: {changed}", path.display());
+                    say!("train.start_from {}: {changed}", path.display());
                 }
                 weights::check(&file.tensors, layout.table())
                     .with_context(|| format!("train.start_from {}", path.display()))?;
@@ -238,7 +230,7 @@ impl<'a> RunSetup<'a> {
         let mut steps = [if self.ranks.is_first() { (seconds / one.max(1e-9)).max(1.0) as u64 } else { 0 }];
         self.ranks.sum(&mut steps);
         if self.ranks.is_first() {
-            eprintln!("plan: {} steps in {}, {one:.2} s each", steps[0], units::span(seconds));
+            say!("plan: {} steps in {}, {one:.2} s each", steps[0], units::span(seconds));
         }
         Ok(steps[0])
     }

@@ -9,6 +9,7 @@ use super::source::{Batches, Source};
 use super::state::TrainingState;
 use super::window::{Cutter, SpeechWindows};
 use super::{product, report};
+use crate::kinds;
 use crate::ranks::Ranks;
 use crate::recordings;
 use crate::voice::{SpeakerSection, Voice, VoiceSection, wavenet_config};
@@ -91,7 +92,7 @@ impl Source for Speech {
     }
 
     fn file_name(&self) -> &'static str {
-        "voice.safetensors"
+        kinds::VOICE_FILE
     }
 
     fn describe(&self) -> Vec<String> {

@@ -4,6 +4,7 @@ use super::guard::Guard;
 use super::optim::Moments;
 use super::run_file::Run;
 use super::source::Source;
+use crate::kinds;
 use anyhow::{Context, Result, bail, ensure};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -119,7 +120,7 @@ impl TrainingState {
             run: run_text.into(),
         };
         let mut sections = serde_json::Map::new();
-        sections.insert("state".into(), serde_json::to_value(section)?);
+        sections.insert(kinds::STATE_SECTION.into(), serde_json::to_value(section)?);
         let header = Header {
             version: VERSION,
             family: family(source.config()),
@@ -150,8 +151,11 @@ impl TrainingState {
             bail!("{}: no state to resume from; run without --resume to begin", path.display());
         }
         let file = Checkpoint::read(path)?;
-        let section =
-            file.header.sections.get("state").filter(|_| file.header.family == family(source.config()));
+        let section = file
+            .header
+            .sections
+            .get(kinds::STATE_SECTION)
+            .filter(|_| file.header.family == family(source.config()));
         let Some(section) = section else {
             bail!("{}: not a training state", path.display());
         };

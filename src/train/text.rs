@@ -19,6 +19,7 @@ use super::schedules::Lengths;
 use super::slots::Slots;
 use super::source::{Batches, Source};
 use super::state::TrainingState;
+use crate::kinds;
 use crate::ranks::Ranks;
 use crate::text::{SECTION, TextModel};
 use anyhow::{Context, Result, bail};
@@ -105,7 +106,7 @@ impl Source for TextSource {
     }
 
     fn file_name(&self) -> &'static str {
-        "text.safetensors"
+        kinds::TEXT_FILE
     }
 
     fn describe(&self) -> Vec<String> {

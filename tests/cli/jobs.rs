@@ -34,7 +34,7 @@ fn same(f: &Folder) {
 }
 
 #[test]
-fn a_list_is_its_lines_and_what_is_whole_stays() {
+fn a_list_is_its_lines_and_what_it_made_stays() {
     let f = Folder::new();
     list(&f, &LINES);
     singles(&f);
@@ -43,21 +43,69 @@ fn a_list_is_its_lines_and_what_is_whole_stays() {
     assert!((number(&first, "seconds") - (0.3 + 0.25 + 0.1)).abs() < 1e-9);
     same(&f);
 
-    // One is cut off, one has another length, one is kept as it is though its last sample is another.
+    // Nothing to do.
+    let modified = |name: &str| std::fs::metadata(f.path(name)).unwrap().modified().unwrap();
+    let before = modified("c.wav");
+    assert_eq!(number(&f.json(JOBS), "skipped"), 3.0);
+    assert_eq!(modified("c.wav"), before);
+    // One is cut off, one has another length, one has another last sample.
     let whole = std::fs::read(f.path("a.wav")).unwrap();
     std::fs::write(f.path("a.wav"), &whole[..whole.len() - 2]).unwrap();
     f.ok(&format!("{RENDER} --condition both.bin --seconds 0.1 -o b.wav"));
     let mut other = std::fs::read(f.path("c.wav")).unwrap();
     *other.last_mut().unwrap() ^= 1;
     std::fs::write(f.path("c.wav"), &other).unwrap();
-    let again = f.json(JOBS);
-    assert_eq!((number(&again, "rendered"), number(&again, "skipped")), (2.0, 1.0));
-    assert_eq!(std::fs::read(f.path("c.wav")).unwrap(), other);
+    assert_eq!(number(&f.json(JOBS), "rendered"), 3.0);
+    same(&f);
     std::fs::remove_file(f.path("c.wav")).unwrap();
     assert_eq!(number(&f.json(JOBS), "rendered"), 1.0);
     same(&f);
     assert_eq!(number(&f.json(&format!("{JOBS} --format f32")), "rendered"), 3.0);
     assert_eq!(number(&f.json(&format!("{JOBS} --format f32")), "skipped"), 3.0);
+    // A half-written line in the record counts for nothing.
+    let mut record = std::fs::read(f.path("wavesynth-jobs.tsv")).unwrap();
+    record.truncate(record.len() - 10);
+    std::fs::write(f.path("wavesynth-jobs.tsv"), record).unwrap();
+    assert_eq!(number(&f.json(&format!("{JOBS} --format f32")), "rendered"), 1.0);
+    assert_eq!(number(&f.json(&format!("{JOBS} --format f32")), "skipped"), 3.0);
+}
+
+#[test]
+fn whatever_decides_the_bytes_makes_a_file_again() {
+    let f = Folder::new();
+    let rendered = |lines: &[&str], how: &str| {
+        list(&f, lines);
+        number(&f.json(&format!("{JOBS} {how}")), "rendered")
+    };
+    let line = ["ann.bin track.bin 1 a.wav 0.05"];
+    assert_eq!(rendered(&line, ""), 1.0);
+    assert_eq!(rendered(&line, ""), 0.0);
+    let mut last = std::fs::read(f.path("a.wav")).unwrap();
+    for (lines, how) in [
+        (["bob.bin track.bin 1 a.wav 0.05"], ""),
+        (["bob.bin both.bin 1 a.wav 0.05"], ""),
+        (["bob.bin both.bin 2 a.wav 0.05"], ""),
+        (["bob.bin both.bin 2 a.wav 0.05"], "--temperature 0.7"),
+        (["bob.bin both.bin 2 a.wav 0.05"], "--temperature 0.7 --top-k 9"),
+        (["bob.bin both.bin 2 a.wav 0.05"], "--sharpen 0.5"),
+        (["bob.bin both.bin 2 a.wav 0.05"], "--dtype i8"),
+    ] {
+        assert_eq!(rendered(&lines, how), 1.0, "{lines:?} {how}");
+        assert_eq!(rendered(&lines, how), 0.0, "{lines:?} {how}");
+        let now = std::fs::read(f.path("a.wav")).unwrap();
+        assert!(now.len() == last.len() && now != last, "{lines:?} {how}");
+        last = now;
+    }
+    // A condition file of another content under the same name.
+    std::fs::copy(f.path("ann.bin"), f.path("bob.bin")).unwrap();
+    assert_eq!(rendered(&["bob.bin both.bin 2 a.wav 0.05"], "--dtype i8"), 1.0);
+    // Somebody else's file at the place of an output.
+    f.ok(&format!("{RENDER} --condition ann.bin --seed 5 --seconds 0.05 -o a.wav"));
+    assert_eq!(rendered(&["bob.bin both.bin 2 a.wav 0.05"], "--dtype i8"), 1.0);
+    assert_eq!(rendered(&["bob.bin both.bin 2 a.wav 0.05"], "--dtype i8 --force"), 1.0);
+    // The record is nobody else's file.
+    std::fs::write(f.path("wavesynth-jobs.tsv"), "my own table\n").unwrap();
+    refuses(&f, JOBS, 1, &["wavesynth-jobs.tsv", "--force"]);
 }
 
 /// More lines than are rendered at once, no two of one length.

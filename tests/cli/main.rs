@@ -8,6 +8,7 @@ mod input;
 mod jobs;
 mod lines;
 mod measure;
+mod outputs;
 mod recordings;
 mod refusals;
 mod sound;

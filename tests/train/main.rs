@@ -6,6 +6,7 @@ mod cross_speaker;
 mod enroll;
 mod learning;
 mod memory;
+mod outputs;
 #[cfg(feature = "mpi")]
 mod ranks;
 mod resume;

@@ -8,6 +8,10 @@ fn signal() -> Vec<f32> {
 
 const ALL: [Format; 4] = [Format::Wav16, Format::WavF32, Format::RawS16, Format::RawF32];
 
+fn create(path: &Path, format: Format, rate: u32) -> Result<Box<dyn Sink>, SinkError> {
+    open(&Output::at(path)?, format, rate)
+}
+
 #[test]
 fn s16_is_symmetric_clamped_and_exact_at_zero() {
     assert_eq!(to_s16(0.0), 0);
@@ -22,7 +26,7 @@ fn files_hold_what_was_written() {
     let dir = tempfile::tempdir().unwrap();
     for format in ALL {
         let path = dir.path().join("out");
-        let mut sink = Box::new(FileSink::create(&path, format, 16_000).unwrap());
+        let mut sink = create(&path, format, 16_000).unwrap();
         for block in signal().chunks(77) {
             sink.write(block).unwrap();
         }
@@ -58,7 +62,7 @@ fn an_aborted_render_leaves_the_old_file() {
     let path = dir.path().join("out.wav");
     fs::write(&path, b"old").unwrap();
     for format in ALL {
-        let mut sink = FileSink::create(&path, format, 16_000).unwrap();
+        let mut sink = create(&path, format, 16_000).unwrap();
         sink.write(&signal()).unwrap();
         drop(sink);
         assert_eq!(fs::read(&path).unwrap(), b"old");
@@ -80,7 +84,7 @@ fn pipes_and_files_agree_and_streamed_headers_are_read() {
         fs::write(&path, &bytes).unwrap();
         if format.is_wav() {
             let streamed = recording::read(&path).unwrap().samples;
-            let mut sink = Box::new(FileSink::create(&path, format, 22_050).unwrap());
+            let mut sink = create(&path, format, 22_050).unwrap();
             sink.write(&signal()).unwrap();
             sink.finish().unwrap();
             assert_eq!(recording::read(&path).unwrap().samples, streamed);
@@ -112,8 +116,7 @@ fn the_header_of_a_pipe_holds_a_length_that_is_known() {
 fn what_is_clamped_is_counted() {
     let dir = tempfile::tempdir().unwrap();
     for format in ALL {
-        let mut file: Box<dyn Sink> =
-            Box::new(FileSink::create(&dir.path().join("out"), format, 16_000).unwrap());
+        let mut file: Box<dyn Sink> = create(&dir.path().join("out"), format, 16_000).unwrap();
         let mut pipe: Box<dyn Sink> = Box::new(PipeSink::new(Vec::new(), format, 16_000));
         for sink in [&mut file, &mut pipe] {
             sink.write(&[0.5, 1.0, -1.0, 1.01]).unwrap();
@@ -156,6 +159,6 @@ fn a_reader_that_left_is_no_ordinary_error() {
 fn a_folder_that_is_not_there_is_an_error_with_the_path() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("no").join("out.wav");
-    let e = FileSink::create(&path, Format::Wav16, 16_000).err().unwrap();
+    let e = create(&path, Format::Wav16, 16_000).err().unwrap();
     assert!(e.to_string().contains("out.wav"));
 }

@@ -10,8 +10,10 @@ use safetensors::tensor::{Dtype, TensorView};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::Read;
 use std::path::Path;
+use wavesynth_output::plan::Why;
+use wavesynth_output::{Output, kind};
 
 /// The metadata key that holds [`Header`] as JSON.
 pub const HEADER_KEY: &str = "wavesynth";
@@ -42,9 +44,17 @@ pub struct Checkpoint {
     pub tensors: Tensors,
 }
 
+/// The header of the checkpoint at `path`, as far as there is one that can be read.
+pub fn header_of(path: &Path) -> Option<Header> {
+    serde_json::from_str(&kind::metadata(path)?.remove(HEADER_KEY)?).ok()
+}
+
 /// Why a checkpoint can't be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum CheckpointError {
+    /// It can't be written there.
+    #[error(transparent)]
+    Output(Why),
     /// The file system said no.
     #[error("{0}")]
     Io(std::io::Error),
@@ -159,15 +169,25 @@ impl Checkpoint {
         Ok(Self { header, tensors })
     }
 
-    /// Writes the checkpoint beside `path`, then moves it into place, so that a failure leaves what was there.
+    /// Writes the checkpoint to `path`, whole or not at all.
     ///
     /// # Errors
     /// [`CheckpointError`], with the file.
     pub fn write(&self, path: &Path) -> Result<(), InFile<CheckpointError>> {
-        let bytes = self.to_bytes().map_err(|e| CheckpointError::Container(e.to_string()));
-        bytes.and_then(|bytes| replace(path, &bytes).map_err(CheckpointError::Io)).at(path)
+        Output::at(path).map_err(|e| CheckpointError::Output(e.why)).at(path).and_then(|to| self.write_to(to))
     }
 
+    /// Writes the checkpoint to an output that is checked already.
+    ///
+    /// # Errors
+    /// As [`Checkpoint::write`].
+    pub fn write_to(&self, output: Output) -> Result<(), InFile<CheckpointError>> {
+        let path = output.path().to_path_buf();
+        let bytes = self.to_bytes().map_err(|e| CheckpointError::Container(e.to_string()));
+        bytes.and_then(|b| output.write(&b).map_err(|e| CheckpointError::Output(e.why))).at(&path)
+    }
+
+    /// The bytes of the file.
     fn to_bytes(&self) -> Result<Vec<u8>, safetensors::SafeTensorError> {
         let mut raw: Vec<(String, Dtype, Vec<usize>, Vec<u8>)> = Vec::new();
         for (name, t) in &self.tensors {
@@ -213,23 +233,6 @@ fn insert_metadata(file: &mut Vec<u8>, header: &str) -> Result<(), safetensors::
     head.resize(head.len().next_multiple_of(8), b' ');
     let old = length.len() + text.len();
     file.splice(..old, (head.len() as u64).to_le_bytes().into_iter().chain(head));
-    Ok(())
-}
-
-/// Writes `bytes` beside `path`, then moves them into place.
-fn replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let dir = match path.parent() {
-        Some(p) if !p.as_os_str().is_empty() => p,
-        _ => Path::new("."),
-    };
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".checkpoint-");
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644));
-    let mut file = builder.tempfile_in(dir)?;
-    file.write_all(bytes)?;
-    file.as_file().sync_all()?;
-    file.persist(path)?;
     Ok(())
 }
 

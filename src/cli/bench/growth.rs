@@ -2,14 +2,19 @@
 
 use super::check_seconds;
 use crate::cli::args::IsaArgs;
-use crate::cli::{output, usage};
+use crate::cli::output::{self, ForceArg, RULE, SVG};
+use crate::cli::usage;
 use anyhow::Result;
 use std::fmt::Write as _;
-use std::io::Write as _;
 use std::path::PathBuf;
 use wavesynth::bench::{BASE, GrowthRow, growth, plot};
+use wavesynth_output::Kind;
+
+/// The table, told by its head.
+const TABLE: Kind = output::table(|path| output::has_head(path, "|   varied |"));
 
 #[derive(Debug, clap::Args)]
+#[command(after_long_help = RULE)]
 pub struct Args {
     #[command(flatten)]
     isa: IsaArgs,
@@ -28,6 +33,8 @@ pub struct Args {
     /// Write the table as Markdown
     #[arg(long, value_name = "FILE.md")]
     table: Option<PathBuf>,
+    #[command(flatten)]
+    force: ForceArg,
 }
 
 /// Runs the command.
@@ -36,14 +43,17 @@ pub fn run(args: Args) -> Result<()> {
     if !(args.longest > 0.0 && args.longest <= 3600.0) {
         usage!("--longest {}: wanted more than 0 and at most 3600", args.longest);
     }
+    let mut plan = args.force.plan();
+    plan.prints(if args.json { "--json" } else { "the table" })?;
+    let plot = args.plot.as_ref().map(|path| plan.writes("--plot", path, &SVG)).transpose()?;
+    let markdown = args.table.as_ref().map(|path| plan.writes("--table", path, &TABLE)).transpose()?;
     let rows = growth(args.isa.get()?, args.seconds, args.longest)?;
-    if let Some(path) = &args.plot {
-        let svg = plot::growth(&rows)?;
-        output::whole_file(path, |w| Ok(w.write_all(svg.as_bytes())?))?;
+    if let Some(output) = plot {
+        output.write(plot::growth(&rows)?.as_bytes())?;
     }
-    if let Some(path) = &args.table {
+    if let Some(output) = markdown {
         let table = table(&rows, "| ", " | ", " |", "\n|---|---|---|---|---|---|---|");
-        output::whole_file(path, |w| Ok(writeln!(w, "{table}")?))?;
+        output.write(format!("{table}\n").as_bytes())?;
     }
     if args.json {
         return output::json(&rows);

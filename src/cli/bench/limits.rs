@@ -2,16 +2,20 @@
 //! asked for.
 
 use super::{SubjectArgs, check_seconds};
-use crate::cli::output;
+use crate::cli::output::{self, ForceArg, RULE, SVG};
 use anyhow::Result;
 use std::fmt::Write as _;
-use std::io::Write as _;
 use std::path::PathBuf;
 use wavesynth::bench::{LimitRow, Limits, Machine, plot};
 use wavesynth::progress::Progress;
 use wavesynth_models::weights::Dtype;
+use wavesynth_output::Kind;
+
+/// The tables, told by their first.
+const TABLE: Kind = output::table(|path| output::has_head(path, "| level | size, KiB | read, GB/s |"));
 
 #[derive(Debug, clap::Args)]
+#[command(after_long_help = RULE)]
 pub struct Args {
     #[command(flatten)]
     subject: SubjectArgs,
@@ -27,11 +31,18 @@ pub struct Args {
     /// Write the tables as Markdown
     #[arg(long, value_name = "FILE.md")]
     table: Option<PathBuf>,
+    #[command(flatten)]
+    force: ForceArg,
 }
 
 /// Runs the command.
 pub fn run(args: Args) -> Result<()> {
     check_seconds(args.seconds)?;
+    let mut plan = args.force.plan();
+    args.subject.model.file().into_iter().for_each(|file| plan.reads(file));
+    plan.prints(if args.json { "--json" } else { "the table" })?;
+    let plot = args.plot.as_ref().map(|path| plan.writes("--plot", path, &SVG)).transpose()?;
+    let table = args.table.as_ref().map(|path| plan.writes("--table", path, &TABLE)).transpose()?;
     let isa = args.subject.model.isa()?;
     let dtypes = args.subject.model.dtype().map_or(Dtype::ALL.to_vec(), |d| vec![d]);
     let subjects: Vec<_> =
@@ -44,13 +55,12 @@ pub fn run(args: Args) -> Result<()> {
         bar.inc(1);
     }
     bar.finish();
-    if let Some(path) = &args.plot {
-        let svg = plot::limits(&limits)?;
-        output::whole_file(path, |w| Ok(w.write_all(svg.as_bytes())?))?;
+    if let Some(output) = plot {
+        output.write(plot::limits(&limits)?.as_bytes())?;
     }
-    if let Some(path) = &args.table {
+    if let Some(output) = table {
         let tables = format!("{}\n\n{}\n", machine_markdown(&limits.machine), markdown(&limits.rows));
-        output::whole_file(path, |w| Ok(w.write_all(tables.as_bytes())?))?;
+        output.write(tables.as_bytes())?;
     }
     if args.json {
         return output::json(&limits);

@@ -1,16 +1,20 @@
 //! `wavesynth condition enroll`: see [`wavesynth::train::enroll`].
 
 use super::file_names;
+use crate::cli::output::{ForceArg, RULE};
 use crate::cli::{args, interrupt};
 use anyhow::Result;
 use std::path::PathBuf;
 use wavesynth::recordings::{self, Notes};
 use wavesynth::train::enroll::{self, Enrolled, Figures};
 use wavesynth::voice::VoiceSection;
+use wavesynth_audio::cond;
 use wavesynth_models::in_file::AtPath;
+use wavesynth_output::say;
 
 /// The arguments.
 #[derive(Debug, clap::Args)]
+#[command(after_long_help = RULE)]
 pub struct Args {
     /// Recordings of the speaker: files, or folders of them; a minute is good, more is better
     #[arg(value_name = "PATH", required = true)]
@@ -30,22 +34,28 @@ pub struct Args {
     /// Condition file to write
     #[arg(short, long, value_name = "C.bin")]
     output: PathBuf,
+    #[command(flatten)]
+    force: ForceArg,
 }
 
 /// Runs the command.
 pub fn run(args: Args) -> Result<()> {
+    super::speaker_name(&args.name)?;
     let notes = Notes::default();
     let files = recordings::named(&args.recordings, &notes)?;
+    let mut plan = args.force.plan();
+    files.iter().map(PathBuf::as_path).chain(args.model.as_deref()).for_each(|file| plan.reads(file));
+    let output = plan.writes("-o", &args.output, &cond::SPEAKER)?;
     notes.say();
     let (checkpoint, path) = args::read_checkpoint(args.model.as_deref())?;
     let options = enroll::EnrollOptions { name: args.name.clone(), steps: args.steps, seed: args.seed };
     let stop = interrupt::flag("stopping; the best so far is written")?;
     let mut e = enroll::enroll(&checkpoint, &path, &files, &options, &stop)?;
     e.condition.source = format!("enrolled from {}", file_names(&files));
-    eprintln!("{}", report(&e, &options.name));
+    say!("{}", report(&e, &options.name));
     super::hint_at_alignment(&e.condition, &VoiceSection::from_header(&checkpoint.header).at(&path)?);
-    super::write(&e.condition, &args.output)?;
-    eprintln!("{}", next_commands(&args));
+    super::write(&e.condition, output)?;
+    say!("{}", next_commands(&args));
     Ok(())
 }
 

@@ -1,16 +1,19 @@
 //! `wavesynth condition export`.
 
+use crate::cli::output::{ForceArg, RULE};
 use crate::cli::{args, usage};
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use std::path::{Path, PathBuf};
 use wavesynth::voice::VoiceSection;
-use wavesynth_audio::cond::Condition;
+use wavesynth_audio::cond::{self, Condition};
 use wavesynth_models::families::wavenet::names;
 use wavesynth_models::in_file::AtPath;
 use wavesynth_models::weights::Checkpoint;
+use wavesynth_output::name;
 
 /// The arguments.
 #[derive(Debug, clap::Args)]
+#[command(after_long_help = RULE)]
 pub struct Args {
     /// Checkpoint [default: the shipped voice]
     #[arg(short, long, value_name = "MODEL")]
@@ -24,23 +27,38 @@ pub struct Args {
     /// Condition file to write, or with --all a folder
     #[arg(short, long, value_name = "PATH")]
     output: PathBuf,
+    #[command(flatten)]
+    force: ForceArg,
 }
 
 /// Runs the command.
 pub fn run(args: Args) -> Result<()> {
+    let mut plan = args.force.plan();
+    args.model.iter().for_each(|model| plan.reads(model));
     let (checkpoint, path) = args::read_checkpoint(args.model.as_deref())?;
     let section = VoiceSection::from_header(&checkpoint.header).at(&path)?;
     match &args.name {
         Some(name) => {
             let row = row(&section, name)?;
-            super::write(&speaker(&checkpoint, &section, row, &path)?, &args.output)
+            let output = plan.writes("-o", &args.output, &cond::SPEAKER)?;
+            super::write(&speaker(&checkpoint, &section, row, &path)?, output)
         }
         None => {
             let folder = &args.output;
-            std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
-            for (row, s) in section.speakers.iter().enumerate() {
-                let condition = speaker(&checkpoint, &section, row, &path)?;
-                super::write(&condition, &folder.join(format!("{}.bin", s.name)))?;
+            plan.folder("-o", folder)?;
+            let names = section.speakers.iter().map(|s| s.name.as_str());
+            if let Some((a, b)) = name::clash(names.clone()) {
+                bail!(
+                    "{}: the speakers {a} and {b} would fall on one file; export them one by one",
+                    path.display()
+                );
+            }
+            let outputs = names.map(|name| {
+                plan.writes(&format!("speaker {name}"), &folder.join(format!("{name}.bin")), &cond::SPEAKER)
+            });
+            let outputs: Vec<_> = outputs.collect::<Result<_, _>>()?;
+            for (row, output) in outputs.into_iter().enumerate() {
+                super::write(&speaker(&checkpoint, &section, row, &path)?, output)?;
             }
             Ok(())
         }

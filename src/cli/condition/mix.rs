@@ -1,5 +1,6 @@
 //! `wavesynth condition mix`.
 
+use crate::cli::output::{ForceArg, RULE};
 use crate::cli::usage;
 use anyhow::Result;
 use std::path::{Path, PathBuf};
@@ -8,6 +9,7 @@ use wavesynth_audio::cond::{self, Condition};
 
 /// The arguments.
 #[derive(Debug, clap::Args)]
+#[command(after_long_help = RULE)]
 pub struct Args {
     /// Speakers with weights, such as a.bin=0.7 b.bin=0.3; 1 where no weight is given, all scaled to sum 1
     #[arg(value_name = "C.bin[=WEIGHT]", required = true)]
@@ -18,10 +20,16 @@ pub struct Args {
     /// Condition file to write
     #[arg(short, long, value_name = "M.bin")]
     output: PathBuf,
+    #[command(flatten)]
+    force: ForceArg,
 }
 
 /// Runs the command.
 pub fn run(args: Args) -> Result<()> {
+    args.name.as_deref().map_or(Ok(()), super::speaker_name)?;
+    let mut plan = args.force.plan();
+    args.parts.iter().for_each(|part| plan.reads(Path::new(split(part).0)));
+    let output = plan.writes("-o", &args.output, &cond::SPEAKER)?;
     let mut parts: Vec<(Condition, f32)> = Vec::new();
     for part in &args.parts {
         let (path, weight) = split(part);
@@ -35,7 +43,7 @@ pub fn run(args: Args) -> Result<()> {
     if let Some(name) = args.name {
         mixed.name = name;
     }
-    super::write(&mixed, &args.output)
+    super::write(&mixed, output)
 }
 
 /// Path and weight; no weight if what stands there is not a number.

@@ -1,6 +1,7 @@
 //! `wavesynth condition track`.
 
 use super::file_names;
+use crate::cli::output::{ForceArg, RULE};
 use crate::cli::{args, usage};
 use anyhow::{Context, Result};
 use rayon::prelude::*;
@@ -8,13 +9,15 @@ use std::path::{Path, PathBuf};
 use wavesynth::lookup;
 use wavesynth::recordings::{self, Notes};
 use wavesynth::voice::VoiceSection;
-use wavesynth_audio::cond::Condition;
+use wavesynth_audio::cond::{self, Condition};
 use wavesynth_audio::features::Extractor;
 use wavesynth_audio::recording::STDIN;
 use wavesynth_models::in_file::AtPath;
+use wavesynth_output::name;
 
 /// The arguments.
 #[derive(Debug, clap::Args)]
+#[command(after_long_help = RULE)]
 pub struct Args {
     /// Recording, or - for stdin
     #[arg(value_name = "INPUT")]
@@ -36,6 +39,8 @@ pub struct Args {
     /// Condition file to write [default: INPUT's name with .bin, in the current folder]
     #[arg(short, long, value_name = "T.bin")]
     output: Option<PathBuf>,
+    #[command(flatten)]
+    force: ForceArg,
 }
 
 /// Runs the command.
@@ -48,15 +53,20 @@ pub fn run(args: Args) -> Result<()> {
     let not_a_file = || format!("{}: wanted a recording, this is a folder", args.input.display());
     let stem = input.file_stem().filter(|_| !args.input.is_dir()).with_context(not_a_file)?;
     let stem = stem.to_string_lossy();
-    let output = args.output.unwrap_or_else(|| PathBuf::from(format!("{stem}.bin")));
     let notes = Notes::default();
+    let files = recordings::named(&args.speaker_recordings, &notes)?;
+    let mut plan = args.force.plan();
+    let named = [Some(&args.input), args.like.as_ref(), args.model.as_ref(), args.condition.as_ref()];
+    files.iter().chain(named.into_iter().flatten()).for_each(|file| plan.reads(file));
+    let output = args.output.unwrap_or_else(|| PathBuf::from(format!("{stem}.bin")));
+    let kind = if args.condition.is_some() { &cond::BOTH } else { &cond::TRACK };
+    let output = plan.writes("-o", &output, kind)?;
     let raw = recordings::raw_features(&args.input, &mut Extractor::new(), &notes)?;
     let (checkpoint, path) = args::read_checkpoint(args.model.as_deref())?;
     let section = VoiceSection::from_header(&checkpoint.header).at(&path)?;
     let stats = match &args.like {
         Some(like) => args::stats_like(&section.speakers, like)?,
         None => {
-            let files = recordings::named(&args.speaker_recordings, &notes)?;
             let more: Result<Vec<_>> = files
                 .par_iter()
                 .map_init(Extractor::new, |e, path| recordings::raw_features(path, e, &notes))
@@ -69,7 +79,7 @@ pub fn run(args: Args) -> Result<()> {
     };
     notes.say();
     let mut condition = Condition {
-        name: stem.into_owned(),
+        name: name::nearest(&stem),
         source: file_names(std::slice::from_ref(&args.input)),
         track: Some(recordings::track(&raw, &stats)),
         stats: Some(stats),
@@ -83,5 +93,5 @@ pub fn run(args: Args) -> Result<()> {
         condition.speaker = who.speaker;
     }
     super::hint_at_alignment(&condition, &section);
-    super::write(&condition, &output)
+    super::write(&condition, output)
 }

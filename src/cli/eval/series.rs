@@ -9,6 +9,7 @@ use wavesynth::progress::Progress;
 use wavesynth::series::{Sequences, SeriesModel};
 use wavesynth::synth::without_denormals;
 use wavesynth_models::loaded::Loaded;
+use wavesynth_output::Output;
 
 /// Densities have a unit: that of the data, and that of columns of deviation 1, which the trainer prints.
 #[derive(Debug, Serialize)]
@@ -28,7 +29,7 @@ struct Report {
 }
 
 /// Runs the command for a series model.
-pub fn run(args: &Args, model: Loaded, path: &Path) -> Result<()> {
+pub fn run(args: &Args, model: Loaded, path: &Path, per_symbol: Option<Output>) -> Result<()> {
     if args.condition.is_given() {
         usage!("{}: a series model takes no condition", path.display());
     }
@@ -57,9 +58,9 @@ pub fn run(args: &Args, model: Loaded, path: &Path) -> Result<()> {
         bar.inc(1);
     }
     bar.finish();
-    if let Some(path) = &args.per_symbol {
+    if let Some(output) = per_symbol {
         let scaled = all.iter().map(|&n| (f64::from(n) + log_scale) as f32);
-        npy::write::<f32>(path, &[all.len() as u64], |push| Ok(scaled.into_iter().try_for_each(push)?))?;
+        npy::write::<f32>(output, &[all.len() as u64], |push| Ok(scaled.into_iter().try_for_each(push)?))?;
     }
     let report = Report { inputs, total: score(None, &all) };
     if args.json { output::json(&report) } else { output::text(&table(&report)) }

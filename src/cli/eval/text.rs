@@ -13,6 +13,7 @@ use wavesynth::synth::without_denormals;
 use wavesynth::text::{self, TextModel, Utf8Stream};
 use wavesynth_models::ar::Symbol;
 use wavesynth_models::loaded::Loaded;
+use wavesynth_output::{Output, shown};
 
 /// A file, read.
 struct Scored {
@@ -22,7 +23,7 @@ struct Scored {
 }
 
 /// Runs the command for a text model.
-pub fn run(args: &Args, model: Loaded, path: &Path) -> Result<()> {
+pub fn run(args: &Args, model: Loaded, path: &Path, per_symbol: Option<Output>) -> Result<()> {
     if args.condition.is_given() {
         usage!("{}: a text model takes no condition", path.display());
     }
@@ -42,14 +43,14 @@ pub fn run(args: &Args, model: Loaded, path: &Path) -> Result<()> {
     };
     let scored: Vec<Scored> = args.inputs.par_iter().map(read).collect::<Result<_>>()?;
     bar.finish();
-    if let Some(path) = &args.per_symbol {
+    if let Some(output) = per_symbol {
         let n = scored.iter().map(|h| h.nats.len() as u64).sum();
-        npy::write::<f32>(path, &[n], |push| {
+        npy::write::<f32>(output, &[n], |push| {
             Ok(scored.iter().flat_map(|h| &h.nats).copied().try_for_each(push)?)
         })?;
     }
     if args.surprise {
-        return scored.iter().try_for_each(|h| output::text(&surprise(&model, h)));
+        return scored.iter().try_for_each(|h| output::raw_text(&surprise(&model, h)));
     }
     let score = |input, scored: &[Scored]| {
         let nats = scored.iter().flat_map(|h| &h.nats).map(|&n| f64::from(n)).sum();
@@ -100,7 +101,7 @@ fn coloured<'a>(symbols: impl Iterator<Item = (&'a [u8], f64)>) -> String {
     let mut text = String::new();
     for (bytes, bits) in symbols {
         // A character in several symbols has the colour of its last.
-        let shown = stream.push(bytes);
+        let shown = shown::lines(&stream.push(bytes)).into_owned();
         let colour = COLOURS.iter().find(|(below, _)| bits < *below).map_or(Color::Red, |c| c.1);
         if !shown.is_empty() {
             text += &shown.with(colour).to_string();

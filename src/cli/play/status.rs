@@ -6,6 +6,7 @@ use std::io::{IsTerminal, stderr};
 use std::time::{Duration, Instant};
 use wavesynth::synth::Session;
 use wavesynth_models::weights::Dtype;
+use wavesynth_output::shown;
 
 /// On a terminal, one line rewritten in place.
 const REFRESH: Duration = Duration::from_millis(200);
@@ -96,7 +97,7 @@ impl Status {
 
     /// A message of its own line (or lines), above the status.
     pub(super) fn print(&mut self, message: &str) {
-        let message = message.trim_end();
+        let message = shown::lines(message.trim_end());
         self.screen.write(if self.terminal {
             // A terminal in raw mode needs an explicit carriage return.
             format!("\r\x1b[K{}\r\n", message.replace('\n', "\r\n"))

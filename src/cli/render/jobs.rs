@@ -1,23 +1,28 @@
 //! `wavesynth render --jobs`: many files from one list, shared by cores and ranks.
 
-use super::{Args, BLOCK, format};
+use super::record::{self, JobDigest, RECORD, Record};
+use super::{Args, BLOCK, format, inputs};
 use crate::cli::args::{ConditionArgs, LengthArgs};
 use crate::cli::{interrupt, output};
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use rayon::prelude::*;
 use serde::Serialize;
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Instant;
+use wavesynth::lookup;
 use wavesynth::progress::Progress;
 use wavesynth::ranks::Ranks;
 use wavesynth::recordings;
 use wavesynth::synth::{Ensemble, Length, Part, SamplingPolicy, UniformSource, without_denormals};
 use wavesynth::voice::Voice;
-use wavesynth_audio::sink::{self, FileSink, Format, Sink};
+use wavesynth_audio::sink::{self, Format, Sink};
 use wavesynth_models::ar::NotFinite;
-use wavesynth_models::in_file;
+use wavesynth_models::in_file::{self, AtPath};
+use wavesynth_models::loaded::Loaded;
+use wavesynth_output::{Output, say};
 
 /// A first line that names the columns.
 const COLUMNS: [&str; 5] = ["condition", "track", "seed", "output", "seconds"];
@@ -35,6 +40,10 @@ struct Job {
     condition: ConditionArgs,
     seed: u64,
     output: PathBuf,
+    /// The same, checked.
+    place: Option<Output>,
+    /// Of all that decides the sound.
+    digest: String,
     length: Length,
     /// The same, at the voice's rate.
     samples: u64,
@@ -44,7 +53,7 @@ struct Job {
 #[derive(Debug, Serialize)]
 struct Summary {
     rendered: u64,
-    /// Outputs that were whole already.
+    /// Outputs that the same job had made already.
     skipped: u64,
     /// Sound made.
     seconds: f64,
@@ -60,15 +69,28 @@ struct Summary {
 
 /// Renders the list at `path`.
 pub fn run(args: &Args, path: &Path, ranks: &Ranks) -> Result<()> {
-    let voice = args.conversion.of(args.model.voice()?)?;
+    let (checkpoint, model) = args.model.playing()?;
+    let isa = args.model.isa()?;
     let format = format(args.format, false);
+    let mut digest = JobDigest::new(&checkpoint)?;
+    digest.add(format!("{} {format:?}", isa.name()).as_bytes());
+    let voice = Voice::from_loaded(Loaded::from_checkpoint(checkpoint, isa).at(&model)?).at(&model)?;
+    let voice = args.conversion.of(voice)?;
     let rate = voice.section.sample_rate;
-    let jobs = read(args, path, &voice)?;
+    let mut jobs = read(args, path, &voice, &digest)?;
+    let records = places(args, &mut jobs, format)?;
     interrupt::watch()?;
     let start = Instant::now();
     // Files that one rank makes must not count as whole for another, so the first one looks for all.
     let found: Vec<u8> = match ranks.is_first() {
-        true => jobs.par_iter().map(|j| format.is_whole(&j.output, rate, j.samples).into()).collect(),
+        true => {
+            let is_made = |j: &Job| {
+                !args.force.force
+                    && format.is_whole(&j.output, rate, j.samples)
+                    && records[j.folder()].has(&j.output, &j.digest)
+            };
+            jobs.par_iter().map(|j| is_made(j).into()).collect()
+        }
         false => Vec::new(),
     };
     let found = ranks.gather(found)?.swap_remove(0);
@@ -102,8 +124,8 @@ pub fn run(args: &Args, path: &Path, ranks: &Ranks) -> Result<()> {
         (false, _) => Ok(()),
         (true, true) => output::json(&summary),
         (true, false) => {
-            eprintln!(
-                "{}: rendered {}, skipped {skipped} that were whole; {seconds:.1} s of sound in {wall_s:.1} s, \
+            say!(
+                "{}: rendered {}, skipped {skipped} that were made before; {seconds:.1} s of sound in {wall_s:.1} s, \
                  {times_real_time:.2} x real time",
                 path.display(),
                 summary.rendered
@@ -126,7 +148,7 @@ fn share<'a>(mut jobs: Vec<&'a Job>, ranks: &Ranks) -> Vec<&'a Job> {
 }
 
 /// Reads the list at `path` and checks all of it: nothing is rendered for a list with a mistake in its last line.
-fn read(args: &Args, path: &Path, voice: &Voice) -> Result<Vec<Job>> {
+fn read(args: &Args, path: &Path, voice: &Voice, digest: &JobDigest) -> Result<Vec<Job>> {
     let text =
         in_file::read_text(path, MOST_LIST).with_context(|| format!("cannot read {}", path.display()))?;
     let lines =
@@ -135,22 +157,52 @@ fn read(args: &Args, path: &Path, voice: &Voice) -> Result<Vec<Job>> {
     let named = |cells: &[&str]| cells.len() >= 4 && COLUMNS.starts_with(cells);
     let rows: Vec<_> = rows.enumerate().filter(|(n, (_, c))| *n > 0 || !named(c)).map(|(_, r)| r).collect();
     let jobs: Result<Vec<Job>> =
-        rows.par_iter().map(|(number, cells)| Job::new(args, path, *number, cells, voice)).collect();
+        rows.par_iter().map(|(number, cells)| Job::new(args, path, *number, cells, voice, digest)).collect();
     let jobs = jobs?;
     ensure!(!jobs.is_empty(), "{}: no line names a job", path.display());
-    let mut seen = HashMap::new();
-    for job in &jobs {
-        // Two ways to write one path mean one file.
-        let folder = job.folder().canonicalize().with_context(|| job.at.clone())?;
-        if let Some(before) = seen.insert(folder.join(job.output.file_name().unwrap_or_default()), &job.at) {
-            bail!("{}: output {} is that of {before} too", job.at, job.output.display());
-        }
-    }
     Ok(jobs)
 }
 
+/// Checks the places of all outputs and gives each job its own; what the records in their folders say.
+fn places(args: &Args, jobs: &mut [Job], format: Format) -> Result<HashMap<PathBuf, Record>> {
+    let mut plan = args.force.plan();
+    inputs(args, &mut plan);
+    jobs.iter().flat_map(|job| job.condition.files()).for_each(|file| plan.reads(file));
+    if args.json {
+        plan.prints("--json")?;
+    }
+    let mut records = HashMap::new();
+    for job in jobs {
+        let at = |e| anyhow!("{}: {e}", job.at);
+        // Nothing waits for the reader of a pipe in the middle of a list.
+        let is_special = job.output.exists() && !job.output.is_file();
+        ensure!(!is_special, "{}: output {} is no regular file", job.at, job.output.display());
+        job.place = Some(plan.writes(&job.at, &job.output, format.kind()).map_err(at)?);
+        if let Entry::Vacant(entry) = records.entry(job.folder().to_path_buf()) {
+            let path = job.record();
+            plan.writes("the record of --jobs", &path, &RECORD)?;
+            // Lines are added to it, so that no --force helps.
+            ensure!(
+                !path.exists() || (RECORD.is)(&path),
+                "{}: there is a file that is not {}; move it away",
+                path.display(),
+                RECORD.name
+            );
+            entry.insert(Record::read(&path)?);
+        }
+    }
+    Ok(records)
+}
+
 impl Job {
-    fn new(args: &Args, list: &Path, number: usize, cells: &[&str], voice: &Voice) -> Result<Self> {
+    fn new(
+        args: &Args,
+        list: &Path,
+        number: usize,
+        cells: &[&str],
+        voice: &Voice,
+        digest: &JobDigest,
+    ) -> Result<Self> {
         let at = format!("{} line {number}", list.display());
         let (condition, track, seed, output, seconds) = match *cells {
             [condition, track, seed, output] => (condition, track, seed, output, ""),
@@ -173,12 +225,31 @@ impl Job {
         };
         let conditioning = condition.conditioning(voice).with_context(|| at.clone())?;
         let length = seconds.get(&conditioning, voice.section.sample_rate).with_context(|| at.clone())?;
-        let mut job = Self { at, condition, seed, output: output.into(), length, samples: 0 };
-        let (named, folder) = (job.output.file_name().is_some() && output != "-", job.folder());
-        ensure!(named && !job.output.is_dir(), "{}: output `{output}` names no file", job.at);
-        ensure!(folder.is_dir(), "{}: output {output}: no folder {}", job.at, folder.display());
-        job.samples = job.part(args, voice)?.samples(voice);
+        let (place, output) = (None, PathBuf::from(output));
+        let mut job = Self { at, condition, seed, output, place, digest: String::new(), length, samples: 0 };
+        let named = job.output.file_name().is_some() && job.output != Path::new("-");
+        ensure!(named && !job.output.is_dir(), "{}: output `{}` names no file", job.at, job.output.display());
+        let part = job.part(args, voice)?;
+        let how = format!("{:?} {} {:?}", part.policy, part.post_filter, voice.likeness);
+        job.samples = part.samples(voice);
+        job.digest = job.digest(digest.clone(), &how).with_context(|| job.at.clone())?;
         Ok(job)
+    }
+
+    /// The digest of all that decides the sound; `digest` has what is the same for all jobs.
+    fn digest(&self, mut digest: JobDigest, how: &str) -> Result<String> {
+        digest.add(format!("{} {} {how}", self.seed, self.samples).as_bytes());
+        let speaker = self.condition.condition()?;
+        let track = self.condition.track.as_deref().map(lookup::track).transpose()?;
+        for condition in [speaker, track] {
+            digest.add(&condition.map(|c| c.to_bytes()).transpose()?.unwrap_or_default());
+        }
+        Ok(digest.finish())
+    }
+
+    /// The file that says what made this one.
+    fn record(&self) -> PathBuf {
+        self.folder().join(record::NAME)
     }
 
     fn folder(&self) -> &Path {
@@ -226,18 +297,20 @@ impl Crew<'_> {
 
     fn run(&self, streams: usize) -> Result<()> {
         let mut ensemble = Ensemble::new(self.voice, streams);
-        let mut sinks: Vec<Option<FileSink>> = (0..streams).map(|_| None).collect();
+        let mut sinks: Vec<Option<(&Job, Box<dyn Sink>)>> = (0..streams).map(|_| None).collect();
         let mut blocks = vec![vec![0.0; BLOCK]; streams];
         let mut written = vec![0; streams];
         loop {
             for (at, sink) in sinks.iter_mut().enumerate() {
                 while sink.is_none() || !ensemble.is_running(at) {
-                    if let Some(whole) = sink.take() {
+                    if let Some((job, whole)) = sink.take() {
                         self.clipped.fetch_add(whole.clipped(), Ordering::Relaxed);
-                        Box::new(whole).finish()?;
+                        whole.finish()?;
+                        record::add(&job.record(), &job.output, &job.digest)?;
                     }
                     let Some(job) = self.take() else { break };
-                    *sink = Some(FileSink::create(&job.output, self.format, self.voice.section.sample_rate)?);
+                    let place = job.place.as_ref().context("an output without a place")?;
+                    *sink = Some((job, sink::open(place, self.format, self.voice.section.sample_rate)?));
                     ensemble.start(at, self.voice, job.part(self.args, self.voice)?);
                 }
             }
@@ -246,7 +319,7 @@ impl Crew<'_> {
             }
             ensemble.fill(BLOCK, &mut blocks, &mut written);
             for (at, ((sink, block), &n)) in sinks.iter_mut().zip(&blocks).zip(&written).enumerate() {
-                if let Some(sink) = sink {
+                if let Some((_, sink)) = sink {
                     ensure!(n == 0 || ensemble.is_finite(at), NotFinite);
                     sink.write(&block[..n])?;
                 }

@@ -1,33 +1,50 @@
 //! `wavesynth sample` for a series model: sequences of vectors as text, or as a picture.
 
 use super::Args;
-use crate::cli::output;
+use crate::cli::output::{self, PNG};
 use anyhow::{Result, ensure};
 use std::fmt::Write as _;
-use std::io::Write as _;
 use std::path::Path;
 use wavesynth::series::SeriesModel;
 use wavesynth::synth::without_denormals;
 use wavesynth_models::ar::Uniforms;
+use wavesynth_output::{Kind, kind};
 
 /// Pixels of a picture's side, and of the margin inside it.
 const SIDE: usize = 480;
 const MARGIN: usize = 16;
 
+/// Rows of numbers.
+const ROWS: Kind = Kind {
+    name: "rows of numbers",
+    endings: &["csv", "txt"],
+    is_text: true,
+    is: |path| kind::lines(path).is_some_and(|lines| lines.iter().all(|line| is_row(line))),
+};
+
+fn is_row(line: &str) -> bool {
+    line.trim().is_empty() || line.split(',').all(|cell| cell.trim().parse::<f32>().is_ok())
+}
+
 /// Draws `args.count` sequences of `model`.
 pub fn run(args: &Args, model: &SeriesModel) -> Result<()> {
     let sampling = args.sampling.get(1.0)?;
+    let picture = args.output.as_deref().is_some_and(|o| o.extension().is_some_and(|e| e == "png"));
+    let to = args.output.as_deref().unwrap_or(Path::new("-"));
+    let dims = model.dims();
+    if picture {
+        ensure!(dims == 2, "{}: a picture shows rows of 2 numbers, this model's have {dims}", to.display());
+    }
+    let mut plan = args.force.plan();
+    args.model.file().into_iter().for_each(|file| plan.reads(file));
+    let output = plan.writes("-o", to, if picture { &PNG } else { &ROWS })?;
     let rows = args.length.map_or(model.section.rows, |n| n as usize);
     let mut uniforms = Uniforms::new(args.sampling.seed);
     let sequences: Vec<Vec<f32>> = without_denormals(|| {
         (0..args.count).map(|_| model.draw(rows, sampling, &mut uniforms)).collect::<Result<_, _>>()
     })?;
-    let dims = model.dims();
-    let picture = args.output.as_deref().filter(|o| o.extension().is_some_and(|e| e == "png"));
-    if let Some(path) = picture {
-        ensure!(dims == 2, "{}: a picture shows rows of 2 numbers, this model's have {dims}", path.display());
-        let png = scatter(&sequences)?;
-        return output::whole_file(path, |w| Ok(w.write_all(&png)?));
+    if picture {
+        return Ok(output.write(&scatter(&sequences)?)?);
     }
     let mut text = String::new();
     for (i, sequence) in sequences.iter().enumerate() {
@@ -39,10 +56,7 @@ pub fn run(args: &Args, model: &SeriesModel) -> Result<()> {
             writeln!(text, "{}", row.join(","))?;
         }
     }
-    match args.output.as_deref().filter(|o| *o != Path::new("-")) {
-        Some(path) => output::whole_file(path, |w| Ok(w.write_all(text.as_bytes())?)),
-        None => Ok(std::io::stdout().lock().write_all(text.as_bytes())?),
-    }
+    Ok(output.write(text.as_bytes())?)
 }
 
 /// A PNG of the points of sequences [T, 2], each sequence in a colour of its own, one scale for both axes.

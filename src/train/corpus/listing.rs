@@ -4,10 +4,11 @@ use super::transcripts::Transcripts;
 use crate::recordings::{self, Notes};
 use crate::train::config::{CorpusConfig, RunFile};
 use crate::train::recording::unit_hash;
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 use rayon::prelude::*;
 use std::path::{Path, PathBuf};
 use wavesynth_audio::recording::{self, Finding};
+use wavesynth_output::name;
 
 /// A file whose part of the split is not known yet.
 pub struct Found {
@@ -43,6 +44,7 @@ pub fn folders(run: &RunFile, notes: &Notes) -> Result<Vec<(String, PathBuf)>> {
     folders.extend(run.speakers.iter().map(|s| (s.name.clone(), s.folder.clone())));
     for (i, (name, _)) in folders.iter().enumerate() {
         ensure!(!folders[..i].iter().any(|(n, _)| n == name), "speaker {name} is named twice");
+        name::check(name).map_err(|e| anyhow!("speaker {name:?}: its name {e}; give it another one"))?;
     }
     Ok(folders)
 }

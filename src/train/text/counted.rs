@@ -3,6 +3,7 @@
 use super::config::TextRun;
 use super::corpus::TextCorpus;
 use super::{sections, verdict};
+use crate::kinds;
 use crate::ranks::Ranks;
 use crate::text::TextModel;
 use crate::train::device::Device;
@@ -15,6 +16,7 @@ use wavesynth_models::in_file::AtPath;
 use wavesynth_models::kernels::Isa;
 use wavesynth_models::loaded::Loaded;
 use wavesynth_models::weights::Checkpoint;
+use wavesynth_output::say;
 
 /// Counts the text of `run`, whose text is `text`, into a checkpoint in `out`, and reads the held-out part with it.
 ///
@@ -45,11 +47,10 @@ pub fn train(
         "an n-gram table is counted by one process, {} were started together; start one",
         ranks.size()
     );
-    let file = out.join("text.safetensors");
-    ensure!(!file.exists(), "{} is there already; another train.out keeps both", file.display());
+    let file = out.join(kinds::TEXT_FILE);
     let corpus = TextCorpus::load(&run.text)?;
     let unit = corpus.tokenizer.unit();
-    eprintln!("{}", corpus.describe());
+    say!("{}", corpus.describe());
     std::fs::create_dir_all(out).with_context(|| format!("train.out {}", out.display()))?;
     let began = Instant::now();
     let given = run.given(corpus.tokenizer.classes(), corpus.tokenizer.start());
@@ -58,8 +59,8 @@ pub fn train(
     let seconds = began.elapsed().as_secs_f64();
     let sizes: Vec<String> =
         config.describe(None).lines.iter().map(|(label, text)| format!("{label} {text}")).collect();
-    eprintln!("model: {}, {}, counted in {seconds:.1} s", config.family(), sizes.join(", "));
-    eprintln!("to beat: {:.3} nats/{unit}, by the frequencies alone", corpus.frequency_nats);
+    say!("model: {}, {}, counted in {seconds:.1} s", config.family(), sizes.join(", "));
+    say!("to beat: {:.3} nats/{unit}, by the frequencies alone", corpus.frequency_nats);
 
     let mut header = config.to_header()?;
     header.sections = sections(&corpus, json!({ "seconds": seconds }), None, text)?;
@@ -74,7 +75,7 @@ pub fn train(
     let so_far = json!({ "seconds": seconds });
     checkpoint.header.sections = sections(&corpus, so_far, held_out, text)?;
     checkpoint.write(&file)?;
-    eprintln!("checkpoint: {}", units::bytes(std::fs::metadata(&file)?.len() as usize));
+    say!("checkpoint: {}", units::bytes(std::fs::metadata(&file)?.len() as usize));
     let message = |nats| format!("held-out {nats:.4} nats/{unit}: {}", verdict(nats));
     Ok(Outcome {
         voice: file,
