@@ -1,7 +1,7 @@
 //! Recordings, as people have them: one way of reading for files, pipes and standard input.
 //!
-//! WAV of all kinds ([`crate::wav`]); FLAC, OGG (Vorbis), MP3, AAC, M4A (AAC, Apple Lossless), AIFF, CAF and WAV with encoded sound by
-//! the library symphonia. What a file is, its first bytes tell, not its name. Channels are averaged.
+//! WAV of all kinds by this crate's own reader; FLAC, OGG (Vorbis), MP3, AAC, M4A (AAC, Apple Lossless), AIFF, CAF and WAV
+//! with encoded sound by the library symphonia. What a file is, its first bytes tell, not its name. Channels are averaged.
 //!
 //! [`read`] looks at all of a recording, mends what can be mended, and says what is wrong with it ([`Finding`]):
 //!

@@ -76,7 +76,9 @@ fn from_recordings_to_every_kind_of_condition() {
     );
     assert_eq!(info(&dir, "1.bin")["stats"]["common"], Value::Null);
     write_wav(&dir.path("long.wav"), &babble(150.0, 8.0, 1));
-    assert_eq!(String::from_utf8_lossy(&wavesynth(&dir, &["condition", "track", "long.wav"]).stderr), "");
+    // What else is said is about the sound.
+    let message = wavesynth(&dir, &["condition", "track", "long.wav"]).stderr;
+    assert!(!String::from_utf8_lossy(&message).contains("less than five seconds"));
     assert!(info(&dir, "long.bin")["stats"]["common"].is_object());
     done(&dir, &["render", "-m", m, "--condition", "both.bin", "-o", "speech.wav"]);
 
