@@ -34,9 +34,10 @@ sleep 0.5
 "$program" play "${voice[@]}" --json < /dev/null > "$out/played.json" 2> "$out/play.log" & player=$!
 {
   echo seconds,rss_kb
-  for ((t = 0; ; t++)); do
+  start=$SECONDS
+  while true; do
     kb=$(awk '/^VmRSS/ { print $2 }' /proc/$player/status 2> /dev/null) && [ -n "$kb" ] || break
-    echo "$t,$kb"
+    echo "$((SECONDS - start)),$kb"
     sleep 1
   done
 } > "$out/rss.csv" & sampler=$!

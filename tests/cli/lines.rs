@@ -16,8 +16,7 @@ fn what_is_wrong_keeps_its_cause_and_its_name() {
     refuses(&f, &format!("{render} --input speech.wav --like junk.bin"), 1, &["--like junk.bin", &cause]);
     refuses(&f, "condition track ..", 1, &["..: ", "folder"]);
     refuses(&f, "condition track .", 1, &[".: ", "folder"]);
-    let mut command = f.command("info -m");
-    let out = command.arg("no two  blanks").output().unwrap();
+    let out = f.command("info").arg("no two  blanks").output().unwrap();
     let message = String::from_utf8(out.stderr).unwrap();
     assert!(message.contains("no two  blanks"), "{message}");
 }

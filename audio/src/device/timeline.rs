@@ -8,9 +8,14 @@ const AGREE: u32 = 5;
 /// Most by which they may differ, in seconds.
 const NOISE: f64 = 1e-3;
 /// Callbacks within which further silence belongs to the gap before: a device's reports settle in steps.
-const SETTLES: u32 = 12;
-/// The least that is a gap, in seconds. Less than that is the drift between two clocks, which is followed.
-const LEAST: f64 = 1.5e-3;
+const SETTLES: u32 = 40;
+/// The least that is a gap, in seconds: reports are off by half of that on a busy machine.
+const LEAST: f64 = 4e-3;
+/// The least that is more of the gap before.
+const MORE: f64 = 3e-4;
+/// Most that two clocks drift apart, as a share of the time. It is followed; sound servers let a gap appear little by
+/// little, which is faster.
+const DRIFT: f64 = 5e-4;
 
 /// Finds gaps from the times at which callbacks' samples are heard.
 #[derive(Debug)]
@@ -57,9 +62,12 @@ impl Timeline {
         let now = (self.recent.0 + self.recent.1) / 2.0;
         // From here on the newest speaks, or a drift would widen the range until it never agrees.
         self.recent = (late, late, AGREE - 1);
-        let gap = self.base.map_or(0.0, |base| now - base);
-        self.base = Some(now);
-        if gap.abs() < LEAST {
+        let base = self.base.unwrap_or(now);
+        let gap = now - base;
+        let follows = DRIFT * samples as f64 / self.rate;
+        let least = if self.since > SETTLES { LEAST } else { MORE };
+        self.base = Some(if gap.abs() < least { base + gap.clamp(-follows, follows) } else { now });
+        if gap.abs() < least {
             return Found::default();
         }
         let begins = gap > 0.0 && self.since > SETTLES;
@@ -100,7 +108,7 @@ mod tests {
     fn every_gap_is_found_with_its_length() {
         assert_eq!(found(&[(100, 0.2)], 0.0, 0.0), [9600]);
         assert_eq!(
-            found(&[(100, 0.2), (120, 0.0133), (200, 0.04), (400, 2.0)], 0.0, 0.0),
+            found(&[(100, 0.2), (160, 0.0133), (220, 0.04), (400, 2.0)], 0.0, 0.0),
             [9600, 638, 1920, 96_000]
         );
     }
@@ -112,6 +120,32 @@ mod tests {
         let with_noise = found(&[(250, 0.1)], 1e-4, 6e-4);
         assert_eq!(with_noise.len(), 1);
         assert!((with_noise[0] - 4800).abs() < 60, "{with_noise:?}");
+    }
+
+    /// A gap that a sound server's clock shows little by little, a tenth of a millisecond at each callback.
+    #[test]
+    fn a_gap_that_appears_slowly_is_one_gap() {
+        let glide: Vec<_> = (100..233).map(|at| (at, 1e-4)).collect();
+        let found = glides(&glide);
+        assert_eq!(found.len(), 1);
+        assert!((found[0] - 638).abs() < 80, "{found:?}");
+    }
+
+    /// As `found`, of a clock that tells no less right after a gap.
+    fn glides(gaps: &[(usize, f64)]) -> Vec<i64> {
+        let mut line = Timeline::new(48_000);
+        let (mut now, mut out) = (0.03, Vec::new());
+        for i in 0..500 {
+            now += gaps.iter().filter(|(at, _)| *at == i).map(|(_, s)| s).sum::<f64>();
+            let found = line.callback(now, PERIOD);
+            match out.last_mut() {
+                _ if found.gap => out.push(found.samples),
+                Some(last) => *last += found.samples,
+                None => assert_eq!(found.samples, 0),
+            }
+            now += PERIOD as f64 / 48_000.0;
+        }
+        out
     }
 
     /// A report that was wrong for a while, and is taken back.
