@@ -37,7 +37,7 @@ fn refuses_cheaply(f: &Folder, args: &str, words: &[&str]) {
 #[test]
 fn a_shipped_name_always_means_the_shipped_thing() {
     let f = Folder::new();
-    let info = |f: &Folder, name: &str| f.json(&format!("info -m {name}"));
+    let info = |f: &Folder, name: &str| f.json(&format!("info {name}"));
     let before: Vec<Value> = shipped::models().map(|name| info(&f, name)).collect();
     let conditions = shipped::speakers().chain(shipped::tracks());
     let conditions: Vec<(&str, Vec<u8>)> =
@@ -67,7 +67,7 @@ fn a_shipped_name_always_means_the_shipped_thing() {
         assert_ne!(&f.ok(&format!("condition info ./{name}")), before, "./{name}");
     }
     let rule = "a shipped name always means the shipped one, a file of that name is ./NAME";
-    refuses(&f, "info -m nothing", 1, &["nothing: no such file", rule]);
+    refuses(&f, "info nothing", 1, &["nothing: no such file", rule]);
     refuses(&f, "condition info nothing", 1, &["nothing: no such file", rule]);
     for help in ["render --help", "eval --help"] {
         assert!(String::from_utf8(f.ok(help)).unwrap().contains("means the shipped one"), "{help}");
@@ -83,12 +83,12 @@ fn damaged_weights_are_noticed() {
     flipped[n - 100] ^= 1;
     std::fs::write(f.path("flipped.safetensors"), &flipped).unwrap();
     std::fs::write(f.path("cut.safetensors"), &whole[..n - 7]).unwrap();
-    for command in ["info", "render -o x.wav", "convert --dtype f16 -o y.safetensors"] {
+    for command in ["info", "render -o x.wav -m", "convert --dtype f16 -o y.safetensors -m"] {
         let said = "flipped.safetensors: damaged: its content does not match the checksum in its head";
-        refuses(&f, &format!("{command} -m flipped.safetensors"), 1, &[said]);
+        refuses(&f, &format!("{command} flipped.safetensors"), 1, &[said]);
         let said =
             format!("cut.safetensors: a file of {} bytes, its head says {n}: cut off or damaged", n - 7);
-        refuses(&f, &format!("{command} -m cut.safetensors"), 1, &[&said]);
+        refuses(&f, &format!("{command} cut.safetensors"), 1, &[&said]);
     }
 }
 
@@ -182,7 +182,7 @@ fn small_files_take_little_memory() {
     sparse(&f, "head.safetensors", &(1u64 << 41).to_le_bytes(), 1 << 42);
     for file in ["/dev/zero", "zeros", "head.safetensors"] {
         for command in [
-            format!("info -m {file}"),
+            format!("info {file}"),
             format!("render -m {file} -o x.wav"),
             format!("render --condition {file} -o x.wav"),
             format!("render --condition en_allison --track {file} -o x.wav"),
@@ -260,10 +260,10 @@ fn what_contradicts_itself_is_refused() {
     let mut both = common::checkpoint(&common::unconditional());
     both.header.sections.insert("text".into(), json!({ "tokenizer": "bytes" }));
     both.write(&f.path("both.safetensors")).unwrap();
-    for command in ["info", "render -o x.wav", "eval ann.bin", "sample"] {
+    for command in ["info", "render -o x.wav -m", "eval ann.bin -m", "sample -m"] {
         let said =
             ["both.safetensors: its header has the sections `voice` and `text`, a model is of one kind"];
-        refuses(&f, &format!("{command} -m both.safetensors"), 1, &said);
+        refuses(&f, &format!("{command} both.safetensors"), 1, &said);
     }
     for preemphasis in [0.995, 1.0, -0.1] {
         let mut file = common::checkpoint(&common::unconditional());
