@@ -88,7 +88,7 @@ fn whatever_decides_the_bytes_makes_a_file_again() {
         (["bob.bin both.bin 2 a.wav 0.05"], "--temperature 0.7"),
         (["bob.bin both.bin 2 a.wav 0.05"], "--temperature 0.7 --top-k 9"),
         (["bob.bin both.bin 2 a.wav 0.05"], "--sharpen 0.5"),
-        (["bob.bin both.bin 2 a.wav 0.05"], "--dtype i8"),
+        (["bob.bin both.bin 2 a.wav 0.05"], "--dtype f32"),
     ] {
         assert_eq!(rendered(&lines, how), 1.0, "{lines:?} {how}");
         assert_eq!(rendered(&lines, how), 0.0, "{lines:?} {how}");
@@ -98,11 +98,11 @@ fn whatever_decides_the_bytes_makes_a_file_again() {
     }
     // A condition file of another content under the same name.
     std::fs::copy(f.path("ann.bin"), f.path("bob.bin")).unwrap();
-    assert_eq!(rendered(&["bob.bin both.bin 2 a.wav 0.05"], "--dtype i8"), 1.0);
+    assert_eq!(rendered(&["bob.bin both.bin 2 a.wav 0.05"], "--dtype f32"), 1.0);
     // Somebody else's file at the place of an output.
     f.ok(&format!("{RENDER} --condition ann.bin --seed 5 --seconds 0.05 -o a.wav"));
-    assert_eq!(rendered(&["bob.bin both.bin 2 a.wav 0.05"], "--dtype i8"), 1.0);
-    assert_eq!(rendered(&["bob.bin both.bin 2 a.wav 0.05"], "--dtype i8 --force"), 1.0);
+    assert_eq!(rendered(&["bob.bin both.bin 2 a.wav 0.05"], "--dtype f32"), 1.0);
+    assert_eq!(rendered(&["bob.bin both.bin 2 a.wav 0.05"], "--dtype f32 --force"), 1.0);
     // The record is nobody else's file.
     std::fs::write(f.path("wavesynth-jobs.tsv"), "my own table\n").unwrap();
     refuses(&f, JOBS, 1, &["wavesynth-jobs.tsv", "--force"]);
