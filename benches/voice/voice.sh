@@ -12,6 +12,7 @@
 #   speakers  swapped and mixed speaker vectors
 #   live      live speaker conversion
 #   enroll    unseen speakers, where CORPUS has them (cs_small, cs_big)
+#   likeness  speaker conversion by --likeness: words against voice
 #   silence   silence and pauses
 #   tables    the tables and the picture of docs/voice.md, the table of docs/live.md
 # and two that are not: sampling, six recordings of each speaker, sampled in several ways; shapes, short runs of networks of
@@ -27,7 +28,7 @@ corpus=$(cd "$1" && pwd)
 mkdir -p "$2/voice" "$2/copies"
 run=$(cd "$2" && pwd)
 shift 2
-[ $# -gt 0 ] || set -- peers copies words speakers live enroll silence tables
+[ $# -gt 0 ] || set -- peers copies words speakers live enroll likeness silence tables
 out=$run/voice copies=$run/copies
 model=${MODEL:-$root/models/pretrained/voice.safetensors}
 program=${WAVESYNTH:-$root/target/release/wavesynth}
@@ -117,6 +118,7 @@ for step; do
     speakers) ask speakers ;;
     live) ask live ;;
     enroll) enroll ;;
+    likeness) ask likeness ;;
     silence) ask silence ;;
     sampling) sampling ;;
     shapes) "$python" "$here/shapes.py" "$corpus" "$program" "$copies/shapes" "$out/shapes.json" ;;
