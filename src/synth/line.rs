@@ -9,6 +9,9 @@ use wavesynth_audio::post_filter::{DELAY, PostFilter};
 use wavesynth_models::ar::{Generators, Symbol};
 use wavesynth_models::condition::Condition;
 
+/// The uniform number that draws what comes after the end.
+const BEHIND_THE_END: f32 = 0.5;
+
 /// One stream's part, frames, decoder and length.
 pub(super) struct Line {
     decoder: Decoder,
@@ -58,7 +61,7 @@ impl Line {
         let delay = if post.is_some() { DELAY as u64 } else { 0 };
         // What is empty stays so.
         let end = if end == 0 { 0 } else { end.saturating_add(delay) };
-        let end = end.min(uniforms.len().unwrap_or(u64::MAX));
+        let end = end.min(uniforms.len().map_or(u64::MAX, |n| n.saturating_add(delay)));
         // A sound that lasts as long as its track is not cut off; one without an end neither. Of what is heard the end is
         // not always known, so that a length given for it is a cut.
         let tracked = part.length == Length::Track || !listens;
@@ -109,7 +112,9 @@ impl Line {
                 post.begin_frame(self.frames.centre(), self.frames.read_stats());
             }
         }
-        self.uniforms.next_uniform()
+        let uniform = self.uniforms.next_uniform();
+        // Behind the end symbols are drawn for the post-filter alone; the same ones, however many numbers were given.
+        if self.position < self.end() { uniform } else { BEHIND_THE_END }
     }
 
     pub(super) fn policy(&self) -> SamplingPolicy {
@@ -174,7 +179,8 @@ impl Line {
         {
             let end = self.frames.track_start() + samples;
             self.fade = 0;
-            self.end = (end + self.delay()).min(self.uniforms.len().unwrap_or(u64::MAX));
+            let given = self.uniforms.len().unwrap_or(u64::MAX);
+            self.end = end.min(given).saturating_add(self.delay());
         }
         old
     }

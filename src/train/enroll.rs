@@ -20,6 +20,7 @@ use crate::recordings::{self, Notes};
 use crate::voice::{Voice, wavenet_config};
 use anyhow::{Context, Result, bail, ensure};
 use judge::Judge;
+use low_rank::Learner;
 use rayon::prelude::*;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -145,16 +146,15 @@ pub fn enroll(
             }
             adapted
         };
-        let best = low_rank::learn(
-            objective.as_ref(),
-            &checkpoint.tensors,
-            (&pool, &cutter),
-            &Layout::new(table),
-            options,
-            before.nats,
-            &|factors| judge.nats(&adapted(factors)),
+        let learner = Learner {
+            objective: objective.as_ref(),
+            base: &checkpoint.tensors,
+            pool: &pool,
+            cutter: &cutter,
+            layout: Layout::new(table),
             stop,
-        )?;
+        };
+        let best = learner.learn(options, before.nats, &|factors| judge.nats(&adapted(factors)))?;
         if let Some((factors, _)) = best {
             condition = adapted(&factors);
             after = Some(judge.figures(&condition)?);

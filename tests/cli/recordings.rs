@@ -150,7 +150,7 @@ fn what_is_wrong_is_said_once_with_its_name() {
     speech(&f, "silent.wav", 1, |_| vec![0.0]);
     let track = |name: &str| said(&f, &format!("condition track {name}.wav --like both.bin -o {name}.bin"));
     // Only to have statistics to normalise all of them with.
-    f.ok("condition track good.wav -o both.bin");
+    f.ok("condition track good.wav -o both.bin --force");
     assert_eq!(track("good"), Vec::<String>::new());
     for (name, words) in [
         ("hot", "above full scale: scaled down by 12.0 dB"),
@@ -201,7 +201,7 @@ fn check_lists_what_would_be_said_of_a_folder() {
 }
 
 #[test]
-fn a_pipe_of_known_length_says_it_and_clipping_is_said() {
+fn a_pipe_of_known_length_says_it_and_nothing_clips() {
     let f = Folder::new();
     let header = |args: &str| {
         let out = f.ok(&format!("render -m voice.safetensors {args} -o -"));
@@ -212,16 +212,11 @@ fn a_pipe_of_known_length_says_it_and_clipping_is_said() {
         let (riff, data, len) = header(args);
         assert_eq!((riff, data), (len, len), "{args}");
     }
-    // The head of the small voice draws loud symbols, which de-emphasis makes louder.
+    // The head of the small voice draws loud symbols, which de-emphasis makes louder; the limiter keeps them below full scale.
     let v = f.json("render -m voice.safetensors --condition both.bin -o a.wav");
     let lines = said(&f, "render -m voice.safetensors --condition both.bin -o a.wav");
-    let clipped = number(&v, "clipped");
-    assert!(number(&v, "peak_dbfs") > 0.0 && clipped > 0.0, "{v}");
-    assert!(
-        lines[0].starts_with(&format!("{clipped} samples (")) && lines[0].contains("clipped"),
-        "{lines:?}"
-    );
-    assert_eq!(lines.len(), 2, "{lines:?}");
+    assert!((-1.0..0.0).contains(&number(&v, "peak_dbfs")) && number(&v, "clipped") == 0.0, "{v}");
+    assert_eq!(lines.len(), 1, "{lines:?}");
     let v = f.json("render -m voice.safetensors --condition both.bin --format f32 -o a.wav");
     assert_eq!(number(&v, "clipped"), 0.0);
 }
