@@ -343,6 +343,6 @@ impl<'a> RunSetup<'a> {
 
     /// Whether `out` holds a run already.
     pub fn is_begun(out: &Path) -> bool {
-        out.join(lookup::STATE_FILE).exists()
+        out.join(lookup::STATE_FILE).is_file()
     }
 }

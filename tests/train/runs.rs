@@ -285,6 +285,8 @@ fn recordings_of_all_formats_and_sub_folders_count_and_the_rest_is_named() {
         std::fs::create_dir_all(to.parent().unwrap()).unwrap();
         std::fs::copy(&flac, to).unwrap();
     }
+    // Enough speech for statistics.
+    write_wav(&dir.path("data/flacs/said.wav"), &babble(120.0, 1.0, 3));
     // What systems leave on sticks, what can't be read, and what holds nothing.
     std::fs::write(dir.path("data/low/._0.wav"), b"\0\x05\x16\x07").unwrap();
     std::fs::create_dir_all(dir.path("data/empty")).unwrap();

@@ -251,7 +251,8 @@ fn a_table_is_counted_once_and_longer_contexts_help() {
     assert!(failure(&run, true).contains("nothing to resume"));
     assert!(failure(&run, false).contains("is there already"));
     for (option, value) in [("--device", "cuda"), ("--stop-after", "5")] {
-        let message = refused(&dir, &["train", "n4.toml", option, value]);
+        run_file(&dir, "counted", "", "family = \"ngram\"\norder = 4", "");
+        let message = refused(&dir, &["train", "counted.toml", option, value]);
         assert!(message.contains("an n-gram table is counted") && message.contains(option), "{message}");
     }
     let info = done(&dir, &["info", "n4/text.safetensors"]);

@@ -56,7 +56,8 @@ fn i8_skips_give_equal_numbers_on_every_instruction_set() {
             (0..20).flat_map(|x| model.step(&mut state, Value::Symbol(x % 16)).to_vec()).collect::<Vec<_>>()
         };
         let far = relative(&run(isa), &run(Isa::PLAIN));
-        assert!(far < 1e-4, "{}: {far}", isa.name());
+        // A sum that rounds the other way moves a code by one; other scales would move all of them.
+        assert!(far < 1e-3, "{}: {far}", isa.name());
     }
 }
 
