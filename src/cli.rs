@@ -129,6 +129,7 @@ use usage;
 /// Runs the program on the arguments of this process.
 pub fn main() -> ExitCode {
     message::watch_panics();
+    interrupt::outlive_file_limit();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(e) => return refuse(&e),

@@ -15,8 +15,10 @@
 //!              device        the processor that computes losses
 //!              memory        memory that a run will take, and how many windows fit
 //!              files         what it writes, checked before its work
+//!              folder        one run at a time in a folder
 //!              setup         the parts of a run that its steps do not change
-//!              run           the loop: loss, clip, optimiser, average; logs, checkpoints, stops
+//!              run           the loop: loss, clip, optimiser, average; logs, checkpoints
+//!              stop          how a run is asked to end, and what is not lost by it
 //!              optim         AdamW, learning rate, average
 //!              muon          the optimiser of matrices
 //!              guard         NaN and divergence
@@ -37,6 +39,7 @@ pub mod cross_speaker;
 pub mod device;
 pub mod enroll;
 mod files;
+mod folder;
 pub mod guard;
 pub mod held_out;
 pub mod memory;
@@ -55,9 +58,11 @@ pub mod slots;
 pub mod source;
 pub mod speech;
 pub mod state;
+pub mod stop;
 pub mod text;
 pub mod units;
 pub mod window;
 
 pub use run::{Outcome, TrainOptions, train};
 pub use setup::objective;
+pub use stop::Stop;

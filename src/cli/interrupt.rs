@@ -11,6 +11,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, atomic::AtomicBool};
 use std::time::{Duration, Instant};
 
+/// Signals that come within this of one that counted are the same request: a launcher and a terminal may both send it.
+const SAME: Duration = Duration::from_secs(1);
+
 /// Time that the program has to end by itself after the second signal.
 const GRACE: Duration = Duration::from_millis(500);
 
@@ -34,7 +37,7 @@ pub fn watch() -> Result<()> {
 ///
 /// # Errors
 /// As [`watch`].
-pub fn on_signal(then: impl Fn(usize, c_int) + Send + 'static) -> Result<()> {
+pub fn on_signal(mut then: impl FnMut(usize, c_int) + Send + 'static) -> Result<()> {
     let watched = [SIGINT, SIGTERM].into_iter().chain((!outlives_its_terminal()).then_some(SIGHUP));
     let mut signals = Signals::new(watched).context("Ctrl-C could not be caught")?;
     let wait = move || {
@@ -46,12 +49,36 @@ pub fn on_signal(then: impl Fn(usize, c_int) + Send + 'static) -> Result<()> {
     Ok(())
 }
 
+/// As [`on_signal`], for work with something to save: signals within a second count once.
+///
+/// # Errors
+/// As [`watch`].
+#[cfg(feature = "train")]
+pub fn on_request(mut then: impl FnMut(usize, c_int) + Send + 'static) -> Result<()> {
+    let (mut requests, mut last) = (0, None::<Instant>);
+    on_signal(move |_, signal| {
+        if last.is_none_or(|last| last.elapsed() >= SAME) {
+            last = Some(Instant::now());
+            requests += 1;
+            then(requests, signal);
+        }
+    })
+}
+
+/// From now on a write beyond the limit on the size of files (`ulimit -f`) is an error as on a full disk, and does not end
+/// the program.
+pub fn outlive_file_limit() {
+    #[cfg(unix)]
+    // Where it can't be caught the system does what it always does.
+    let _ = signal_hook::flag::register(signal_hook::consts::SIGXFSZ, Default::default());
+}
+
 /// How many signals came.
 pub fn count() -> usize {
     COUNT.load(Ordering::Relaxed)
 }
 
-/// A flag that the first signal sets, with `message` on stderr; the second one ends the program.
+/// A flag that the first signal sets, with `message` on stderr; one that comes more than a second later ends the program.
 ///
 /// # Errors
 /// As [`watch`].
@@ -59,7 +86,7 @@ pub fn count() -> usize {
 pub fn flag(message: &'static str) -> Result<Arc<AtomicBool>> {
     let flag = Arc::new(AtomicBool::new(false));
     let set = flag.clone();
-    on_signal(move |nth, signal| {
+    on_request(move |nth, signal| {
         if nth > 1 {
             leave(signal);
         }

@@ -5,7 +5,7 @@ use super::{interrupt, together};
 use anyhow::Result;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicI32, Ordering};
 use wavesynth::ranks::Ranks;
 use wavesynth::train;
 use wavesynth_output::say;
@@ -20,6 +20,9 @@ pub struct Args {
     /// Go on from where the run stopped
     #[arg(long)]
     resume: bool,
+    /// Extend the run to so many steps in all
+    #[arg(long, value_name = "STEPS", requires = "resume", value_parser = clap::value_parser!(u64).range(1..=1_000_000_000))]
+    steps: Option<u64>,
     /// Stop after so many steps, as Ctrl-C does
     #[arg(long, value_name = "STEPS")]
     stop_after: Option<u64>,
@@ -31,6 +34,10 @@ pub struct Args {
     device: train::device::Device,
 }
 
+const ASKED: &str =
+    "stopping after this step; the checkpoint is written first, then the held-out part is read";
+const HURRIED: &str = "the held-out part is left out; the checkpoint is written first";
+
 /// Trains until the run is done or interrupted.
 pub fn run(args: Args) -> Result<()> {
     together(|ranks| train(&args, ranks))
@@ -38,22 +45,26 @@ pub fn run(args: Args) -> Result<()> {
 
 fn train(args: &Args, ranks: &Ranks) -> Result<()> {
     let alone = ranks.size() == 1;
-    let stop = Arc::new(AtomicBool::new(false));
-    let flag = stop.clone();
-    interrupt::on_signal(move |nth, _| {
-        // A second Ctrl-C means now; the files on disk are whole at any time.
-        if nth > 1 {
-            std::process::exit(130);
+    let stop = Arc::new(train::Stop::default());
+    let hurried_by = Arc::new(AtomicI32::new(0));
+    let (asked, by) = (stop.clone(), hurried_by.clone());
+    interrupt::on_request(move |nth, signal| {
+        match nth {
+            1 => asked.ask(),
+            _ => {
+                by.store(signal, Ordering::SeqCst);
+                asked.hurry(|| interrupt::leave(signal));
+            }
         }
-        flag.store(true, Ordering::Relaxed);
         // A launcher also sends this when another rank has died, and then there is no next checkpoint.
-        if alone {
-            say!("stopping after this step; the checkpoint is written first");
+        if alone && nth <= 2 {
+            say!("{}", if nth == 1 { ASKED } else { HURRIED });
         }
     })?;
     let options = train::TrainOptions {
         resume: args.resume,
         stop_after: args.stop_after,
+        steps: args.steps,
         skip_bad: args.skip_bad,
         device: args.device,
     };
@@ -65,6 +76,11 @@ fn train(args: &Args, ranks: &Ranks) -> Result<()> {
     say!("{}: step {} of {}{verdict}", outcome.voice.display(), outcome.step, outcome.steps);
     if outcome.step < outcome.steps {
         say!("continue with: wavesynth train {} --resume", args.run.display());
+    } else if args.resume && outcome.taken == 0 {
+        say!("it was at its end; --resume --steps N makes it longer");
+    }
+    if !outcome.is_evaluated && alone {
+        interrupt::leave(hurried_by.load(Ordering::SeqCst));
     }
     Ok(())
 }

@@ -325,3 +325,6 @@ fn content_id(corpus: &SpeechCorpus, kept: &[&Recording], ranks: &Ranks) -> Resu
     }
     Ok(short_hex(&all.finalize()))
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,7 +5,7 @@ use super::state::TrainingState;
 use super::units::span;
 use crate::progress::Progress;
 use anyhow::{Context, Result};
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 use wavesynth_output::{Kind, kind, say};
@@ -56,6 +56,10 @@ pub struct StepLog {
 pub struct Reporter {
     bar: Progress,
     csv: std::fs::File,
+    /// Rows that are not written yet.
+    rows: String,
+    /// Whether the last attempt to write them failed.
+    is_behind: bool,
     path: PathBuf,
     unit: &'static str,
     began: Instant,
@@ -74,11 +78,13 @@ impl Reporter {
             0 => String::new(),
             _ => std::fs::read_to_string(path).unwrap_or_default(),
         };
-        let kept = old.lines().skip(1).filter(|row| {
+        let columns = columns(unit);
+        let is_whole = |row: &str| row.split(',').count() == columns.split(',').count();
+        let kept = old.lines().skip(1).filter(|row| is_whole(row)).filter(|row| {
             let step = row.split(',').next().and_then(|s| s.parse::<u64>().ok());
             step.is_some_and(|s| s <= state.step)
         });
-        let mut text = format!("{}\n", columns(unit));
+        let mut text = format!("{columns}\n");
         kept.for_each(|row| {
             text.push_str(row);
             text.push('\n');
@@ -90,6 +96,8 @@ impl Reporter {
         Ok(Self {
             bar,
             csv,
+            rows: String::new(),
+            is_behind: false,
             path: path.into(),
             unit,
             began: Instant::now(),
@@ -102,17 +110,15 @@ impl Reporter {
         self.bar.print(line);
     }
 
-    /// Shows `state` after `step`, a held-out reading in the words of `verdict`; with `log`, also writes its row.
-    ///
-    /// # Errors
-    /// A log that can't be written.
+    /// Shows `state` after `step`, a held-out reading in the words of `verdict`; with `log`, also writes its row. What can't
+    /// be written is said and tried again with the next row.
     pub fn step(
         &mut self,
         state: &TrainingState,
         step: &StepLog,
         log: bool,
         verdict: &dyn Fn(f64) -> String,
-    ) -> Result<()> {
+    ) {
         let unit = self.unit;
         let seconds = self.began.elapsed().as_secs_f64().max(1e-9);
         let steps_per_s = (state.step - self.first.0) as f64 / seconds;
@@ -151,19 +157,38 @@ impl Reporter {
                 step.norm,
                 step.rate
             );
-            let at = || format!("log {}", self.path.display());
-            self.csv.write_all(row.as_bytes()).with_context(at)?;
+            self.rows.push_str(&row);
+            let written = self.write_rows();
+            if let (Err(e), false) = (&written, self.is_behind) {
+                self.print(&format!("log {}: {e}; the run goes on, the rows are kept", self.path.display()));
+            }
+            self.is_behind = written.is_err();
             if self.bar.is_hidden() {
                 say!("step {}/{}: {message}", state.step, state.steps);
             }
         }
         self.bar.set(state.step, message);
+    }
+
+    fn write_rows(&mut self) -> io::Result<()> {
+        while !self.rows.is_empty() {
+            match self.csv.write(self.rows.as_bytes()) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(n) => drop(self.rows.drain(..n)),
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) => return Err(e),
+            }
+        }
         Ok(())
     }
 
     /// Removes the bar.
-    pub fn finish(&self) {
+    ///
+    /// # Errors
+    /// Rows that could not be written.
+    pub fn finish(mut self) -> Result<()> {
         self.bar.finish();
+        self.write_rows().with_context(|| format!("log {}", self.path.display()))
     }
 }
 

@@ -3,6 +3,7 @@
 use super::config::{Engine, Train};
 use super::device::Device;
 use super::files;
+use super::folder::RunFolder;
 use super::held_out::Evaluation;
 use super::memory::{self, Forecast};
 use super::run_file::Run;
@@ -17,7 +18,7 @@ use super::units;
 use crate::lookup;
 use crate::ranks::Ranks;
 use anyhow::{Context, Result, ensure};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Instant;
 use wavesynth_models::family::FamilyConfig;
 use wavesynth_models::in_file::AtPath;
@@ -61,15 +62,15 @@ pub struct RunSetup<'a> {
     /// Windows of a step, on each rank.
     pub windows: usize,
     text: String,
-    out: PathBuf,
+    folder: RunFolder,
 }
 
 impl<'a> RunSetup<'a> {
-    /// Reads everything that `run` (with its `text`) names; the run's files go to `out`. Losses are computed on `device`.
+    /// Reads everything that `run` (with its `text`) names; the run's files go to `folder`. Losses are computed on `device`.
     ///
     /// # Errors
     /// A corpus or a device that can't be used; a `max_memory` that is too little.
-    pub fn open(run: Run, text: String, out: PathBuf, device: Device, ranks: &'a Ranks) -> Result<Self> {
+    pub fn open(run: Run, text: String, folder: RunFolder, device: Device, ranks: &'a Ranks) -> Result<Self> {
         ranks.same(text.as_bytes(), "run file")?;
         // Before hours of recordings are read.
         device.open()?;
@@ -85,7 +86,7 @@ impl<'a> RunSetup<'a> {
         let learns = |name: &str| train.learns(name);
         let objective = objective(source.config(), train.engine, device, run.dropout(), &learns)?;
         let windows = run.train().windows();
-        let mut setup = Self { ranks, run, source, objective, windows, text, out };
+        let mut setup = Self { ranks, run, source, objective, windows, text, folder };
         match setup.train().max_memory {
             Some(max) => setup.windows = memory::largest_batch(max, windows, |n| setup.forecast(n))?,
             None => {
@@ -110,17 +111,12 @@ impl<'a> RunSetup<'a> {
 
     /// The checkpoint.
     pub fn model_file(&self) -> PathBuf {
-        self.out.join(self.source.file_name())
-    }
-
-    /// The file that resuming reads.
-    pub fn state_file(&self) -> PathBuf {
-        self.out.join(lookup::STATE_FILE)
+        self.folder.path().join(self.source.file_name())
     }
 
     /// The log.
     pub fn log_file(&self) -> PathBuf {
-        self.out.join(files::LOG_FILE)
+        self.folder.path().join(files::LOG_FILE)
     }
 
     /// Prints on stderr what will be trained, on what, and how much memory it takes.
@@ -158,10 +154,10 @@ impl<'a> RunSetup<'a> {
     ///
     /// # Errors
     /// `train.start_from` is no checkpoint of this model, the corpus is too small for a step, a folder that can't be
-    /// made.
+    /// made, or in which another run has begun.
     pub fn fresh(&self) -> Result<TrainingState> {
         self.source.check(self.slots().all)?;
-        std::fs::create_dir_all(&self.out).with_context(|| format!("train.out {}", self.out.display()))?;
+        self.folder.begin(&self.model_file())?;
         let layout = self.objective.layout();
         let params = match &self.train().start_from {
             None => layout.init(self.train().seed),
@@ -290,27 +286,37 @@ impl<'a> RunSetup<'a> {
         Ok(Checkpoint { header, tensors })
     }
 
-    /// Writes checkpoint and state, each whole or not at all; the first rank does it for all, with a part of each.
+    /// Checks that `state` may be written where the run's last one is.
     ///
     /// # Errors
-    /// Weights that are no numbers, or a file that can't be written.
-    pub fn save(&self, state: &TrainingState) -> Result<()> {
+    /// Weights that are no numbers, or the state of another run is there.
+    pub fn check_savable(&self, state: &TrainingState) -> Result<()> {
         ensure!(state.is_finite(), "step {}: a weight is not a number: the run diverged", state.step);
+        self.folder.check_own()
+    }
+
+    /// Writes state and checkpoint, each whole or not at all; the first rank does it for all, with a part of each.
+    ///
+    /// # Errors
+    /// A file that can't be written. What was there stays.
+    pub fn save(&self, state: &TrainingState) -> Result<()> {
         let carry = self.all_carry(&state.carry)?;
         if !self.ranks.is_first() {
             return Ok(());
         }
-        state.write(&self.state_file(), self.source.as_ref(), &self.text, &carry)?;
+        state.write(&self.folder.state_file(), self.source.as_ref(), &self.text, &carry)?;
+        self.folder.own_state();
         Ok(self.checkpoint(state)?.write(&self.model_file())?)
     }
 
-    /// The state that was saved last; its number of windows goes on.
+    /// The state that was saved last; its number of windows goes on. With `steps` the run is extended to so many.
     ///
     /// # Errors
-    /// There is none, or it is another run's.
-    pub fn resume(&mut self) -> Result<TrainingState> {
-        let path = self.state_file();
-        let state = TrainingState::read(&path, self.source.as_ref(), &self.run)?;
+    /// There is none, it is another run's, or it has more steps.
+    pub fn resume(&mut self, steps: Option<u64>) -> Result<TrainingState> {
+        let path = self.folder.state_file();
+        self.folder.own_state();
+        let state = TrainingState::read(&path, self.source.as_ref(), &self.run, steps)?;
         let (had, ranks) = (state.windows, self.ranks.size());
         if self.train().max_memory.is_some() {
             self.windows = had / ranks;
@@ -339,10 +345,5 @@ impl<'a> RunSetup<'a> {
             true => format!("the last good checkpoint is kept in {}", self.model_file().display()),
             false => "no checkpoint had been written yet".into(),
         }
-    }
-
-    /// Whether `out` holds a run already.
-    pub fn is_begun(out: &Path) -> bool {
-        out.join(lookup::STATE_FILE).is_file()
     }
 }

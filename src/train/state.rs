@@ -142,11 +142,12 @@ impl TrainingState {
         Ok(Checkpoint { header, tensors }.write(path)?)
     }
 
-    /// Reads the state at `path` for a run that must be the one that wrote it, with the carry of all ranks' windows.
+    /// Reads the state at `path` for a run that must be the one that wrote it, with the carry of all ranks' windows. More
+    /// steps, in the run file or as `steps`, extend the run.
     ///
     /// # Errors
     /// A missing or damaged file, or another run: the key that differs.
-    pub fn read(path: &Path, source: &dyn Source, run: &Run) -> Result<Self> {
+    pub fn read(path: &Path, source: &dyn Source, run: &Run, steps: Option<u64>) -> Result<Self> {
         if !path.exists() {
             bail!("{}: no state to resume from; run without --resume to begin", path.display());
         }
@@ -182,15 +183,27 @@ impl TrainingState {
             path.display(),
             section.windows
         );
+        let planned = section.steps;
+        let asked = steps.or(run.train().steps.filter(|n| before.train().steps != Some(*n)));
+        let steps = asked.unwrap_or(planned);
+        ensure!(
+            steps >= planned,
+            "{}: is the state of a run of {planned} steps, {steps} are asked for; a run can be made longer, not shorter",
+            path.display()
+        );
         let len = source.config().layout().len();
         let mut tensors = file.tensors;
-        let carry = match tensors.remove("carry") {
+        let mut carry = match tensors.remove("carry") {
             Some(t) if t.shape.len() == 2 && t.shape[0] == section.windows && !t.data.is_empty() => {
                 t.data.chunks_exact(t.shape[1]).map(Vec::from).collect()
             }
             Some(t) => bail!("{}: tensor carry has shape {:?}", path.display(), t.shape),
             None => vec![Vec::new(); section.windows],
         };
+        // A curriculum of other steps puts the windows elsewhere in the text.
+        if steps != planned && run.train().curriculum.is_some() {
+            carry.iter_mut().for_each(Vec::clear);
+        }
         let mut take = |name: &str| -> Result<Vec<f32>> {
             let t = tensors
                 .remove(name)
@@ -205,7 +218,7 @@ impl TrainingState {
         };
         let state = Self {
             step: section.step,
-            steps: section.steps,
+            steps,
             windows: section.windows,
             samples: section.samples,
             seconds: section.seconds,

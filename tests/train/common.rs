@@ -1,10 +1,9 @@
 //! Recordings and run files that tests make for themselves.
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicBool;
 use tempfile::TempDir;
 use wavesynth::ranks::Ranks;
-use wavesynth::train::{Outcome, TrainOptions, train};
+use wavesynth::train::{Outcome, Stop, TrainOptions, train};
 use wavesynth_models::ar::Uniforms;
 
 pub const RATE: u32 = 16_000;
@@ -115,7 +114,7 @@ impl TestDir {
 
 pub fn go(run: &Path, resume: bool, stop_after: Option<u64>) -> anyhow::Result<Outcome> {
     let options = TrainOptions { resume, stop_after, ..TrainOptions::default() };
-    train(run, &options, &AtomicBool::new(false), &Ranks::solo())
+    train(run, &options, &Stop::default(), &Ranks::solo())
 }
 
 /// The error of a run that fails, as the program prints it.

@@ -4,6 +4,7 @@ mod commands;
 mod common;
 mod cross_speaker;
 mod enroll;
+mod kept;
 mod learning;
 mod memory;
 mod outputs;

@@ -197,12 +197,12 @@ fn a_carried_state_is_part_of_the_state_file() {
     let mut state = TrainingState::new(params, 5, 8);
     let file = dir.path("state.safetensors");
     state.write(&file, &source, &text, &state.carry).unwrap();
-    assert_eq!(TrainingState::read(&file, &source, &run).unwrap(), state);
+    assert_eq!(TrainingState::read(&file, &source, &run, None).unwrap(), state);
     for (i, carry) in state.carry.iter_mut().enumerate() {
         *carry = vec![i as f32, 0.5, -1.0];
     }
     state.write(&file, &source, &text, &state.carry).unwrap();
-    assert_eq!(TrainingState::read(&file, &source, &run).unwrap(), state);
+    assert_eq!(TrainingState::read(&file, &source, &run, None).unwrap(), state);
 }
 
 #[test]

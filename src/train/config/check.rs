@@ -24,6 +24,9 @@ const FREE: [&str; 12] = [
     "train.start_from",
 ];
 
+/// Keys whose number may grow: the run is extended.
+const GROWING: [&str; 1] = ["train.steps"];
+
 /// Reads TOML; an error names `name`, line and key.
 ///
 /// # Errors
@@ -73,6 +76,7 @@ fn first_difference(at: &str, a: &Value, b: &Value) -> Option<(String, String, S
         return None;
     }
     match (a, b) {
+        (Value::Number(a), Value::Number(b)) if GROWING.contains(&at) && a.as_f64() < b.as_f64() => None,
         (Value::Object(x), Value::Object(y)) => x.keys().chain(y.keys()).find_map(|key| {
             let path = if at.is_empty() { key.clone() } else { format!("{at}.{key}") };
             let get = |m: &serde_json::Map<String, Value>| m.get(key).cloned().unwrap_or_default();

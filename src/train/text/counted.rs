@@ -7,10 +7,10 @@ use crate::kinds;
 use crate::ranks::Ranks;
 use crate::text::TextModel;
 use crate::train::device::Device;
+use crate::train::folder::RunFolder;
 use crate::train::{Outcome, TrainOptions, units};
 use anyhow::{Context, Result, ensure};
 use serde_json::json;
-use std::path::Path;
 use std::time::Instant;
 use wavesynth_models::in_file::AtPath;
 use wavesynth_models::kernels::Isa;
@@ -18,14 +18,14 @@ use wavesynth_models::loaded::Loaded;
 use wavesynth_models::weights::Checkpoint;
 use wavesynth_output::say;
 
-/// Counts the text of `run`, whose text is `text`, into a checkpoint in `out`, and reads the held-out part with it.
+/// Counts the text of `run`, whose text is `text`, into a checkpoint in `folder`, and reads the held-out part with it.
 ///
 /// # Errors
 /// A text that can't be used, options that mean nothing here, a run that is there already, a file that can't be written.
 pub fn train(
     run: &TextRun,
     text: &str,
-    out: &Path,
+    folder: &RunFolder,
     options: &TrainOptions,
     ranks: &Ranks,
 ) -> Result<Outcome> {
@@ -47,11 +47,11 @@ pub fn train(
         "an n-gram table is counted by one process, {} were started together; start one",
         ranks.size()
     );
-    let file = out.join(kinds::TEXT_FILE);
+    let file = folder.path().join(kinds::TEXT_FILE);
     let corpus = TextCorpus::load(&run.text)?;
     let unit = corpus.tokenizer.unit();
     say!("{}", corpus.describe());
-    std::fs::create_dir_all(out).with_context(|| format!("train.out {}", out.display()))?;
+    folder.begin(&file)?;
     let began = Instant::now();
     let given = run.given(corpus.tokenizer.classes(), corpus.tokenizer.start());
     let (config, tensors) =
@@ -80,8 +80,10 @@ pub fn train(
     Ok(Outcome {
         voice: file,
         step: 1,
+        taken: 1,
         steps: 1,
         held_out,
+        is_evaluated: true,
         verdict: held_out.map(message).unwrap_or_default(),
     })
 }
