@@ -36,7 +36,7 @@ pub fn line(text: &str) -> Cow<'_, str> {
     escaped(text, &[], as_in_source)
 }
 
-/// `text` of several lines: as [`line`], but line breaks and tabs stay.
+/// `text` of several lines: as [`line()`], but line breaks and tabs stay.
 pub fn lines(text: &str) -> Cow<'_, str> {
     escaped(text, &['\n', '\t'], as_in_source)
 }

@@ -17,7 +17,7 @@ ROWS = 300
 
 def check_conversion(session, name, model, path, kind, dtype):
     """The values that `convert` stores."""
-    session.run("convert", "-m", path, "--dtype", dtype, "-o", "small.safetensors")
+    session.run("convert", "-m", path, "--dtype", dtype, "--force", "-o", "small.safetensors")
     meta, _ = checkpoint.read_safetensors(session.path("small.safetensors"))
     report(f"{dtype} of {name}, no checksum", "wavesynth.checksum" not in meta, 0)
     theirs, mine = Checkpoint.read(session.path("small.safetensors")), checkpoint.smaller(model, kind)

@@ -188,7 +188,7 @@ def to_s16(x):
 
 
 def read_wav(path):
-    """Samples (channels averaged) and rate of a PCM or floating-point file."""
+    """Samples (channels averaged, or the first of those that cancel) and rate of a PCM or floating-point file."""
     data, at, kind = open(path, "rb").read(), 12, None
     while at + 8 <= len(data):
         name, size = data[at : at + 4], struct.unpack("<I", data[at + 4 : at + 8])[0]
@@ -204,15 +204,23 @@ def read_wav(path):
                 raw = np.zeros((len(wide), 4), np.uint8)
                 raw[:, 4 - bits // 8 :] = wide
                 x = (raw.view("<i4")[:, 0] / 2.0**31).astype(F32)
-            return x.reshape(-1, channels).mean(1), rate
+            x = x.reshape(-1, channels).astype(np.float64)
+            cancels = (x.mean(1) ** 2).sum() < 0.3 * (x**2).sum() / channels**2
+            return (x[:, 0] if cancels else x.mean(1)).astype(F32), rate
         at += 8 + size + size % 2
     raise ValueError(path)
 
 
 def recording(path, rate=16000):
-    """Samples of a recording as a voice of this rate reads it: limited, then resampled."""
+    """Samples of a recording as a voice of this rate reads it: mended, then resampled."""
     x, source = read_wav(path)
-    return resampled(np.clip(x, F32(-1), F32(1)), source, rate)
+    peak = float(np.abs(x).max(initial=0))
+    if peak > 1.25:
+        x = x / F32(2.0 ** math.ceil(math.log2(peak)))
+    mean = x.astype(np.float64).mean() if len(x) else 0.0
+    if abs(mean) >= 0.005:
+        x = (x - mean).astype(F32)
+    return resampled(x, source, rate)
 
 
 def resampled(x, source, target, taps=256):

@@ -8,7 +8,7 @@ use safetensors::tensor::{Dtype, Metadata};
 use serde::{Deserialize, Serialize};
 use std::io::Read;
 
-/// The metadata key that holds [`Checksum`] as JSON.
+/// The metadata key that holds the size and the checksum as JSON.
 pub const CHECKSUM_KEY: &str = "wavesynth.checksum";
 
 /// Bytes of the longest head that is read, 16 MiB: a tokeniser of 65,536 tokens has a few.
