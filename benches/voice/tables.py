@@ -145,17 +145,16 @@ class Results:
     def enroll(self):
         result = self.read("enrolling")
         head = ["speaker", "said by", "log-mel, dB", "STOI", "PESQ-WB", "similarity", "nearest to the speaker",
-                "shipped tracks: similarity", f"words wrong of {result['tracks']['words']}",
-                f"wall time, {result['cores']} cores"]
+                "shipped tracks: similarity", f"words wrong of {result['tracks']['words']}"]
         rows, names = [], {"nearest": "the nearest shipped speaker", "enrolled": "the enrolled one", "world": "WORLD"}
         for r in result["rows"]:
             for way, name in names.items():
                 f, said = r[way], r[way].get("said")
                 rows.append([r["speaker"], name, f"{f['log_mel_db']:.2f}", f"{f['stoi']:.3f}", f"{f['pesq_wb']:.2f}",
                              f"{f['similarity']:.2f}", f"{f['own_nearest']:.0%}",
-                             *((f"{said['similarity']:.2f}", str(said["words_wrong"]), f"{f['wall_s']:.0f} s") if said else "–––")])
+                             *((f"{said['similarity']:.2f}", str(said["words_wrong"])) if said else "––")])
             f = r["original"]
-            rows.append([r["speaker"], "the recordings", *"–––", f"{f['similarity']:.2f}", f"{f['own_nearest']:.0%}", *"–––"])
+            rows.append([r["speaker"], "the recordings", *"–––", f"{f['similarity']:.2f}", f"{f['own_nearest']:.0%}", *"––"])
         return table(head, rows)
 
     def silence(self):
