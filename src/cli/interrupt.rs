@@ -12,6 +12,7 @@ use std::sync::{Arc, atomic::AtomicBool};
 use std::time::{Duration, Instant};
 
 /// Signals that come within this of one that counted are the same request: a launcher and a terminal may both send it.
+#[cfg(feature = "train")]
 const SAME: Duration = Duration::from_secs(1);
 
 /// Time that the program has to end by itself after the second signal.

@@ -5,7 +5,7 @@ use super::front_end::{FrameSource, TrackFront};
 use wavesynth_audio::features::{FrameMap, RunningSpeakerStats, SpeakerStats, VOICING};
 use wavesynth_models::adaptation::Adaptation;
 use wavesynth_models::ar::Generator;
-use wavesynth_models::condition::{Condition, ConditionSpec, FrameSpec, FrameWindow};
+use wavesynth_models::condition::{Condition, ConditionSpec, FrameSpec, FrameWindow, TrackSource};
 use wavesynth_models::family::Facts;
 
 /// A stream that is given conditions.
@@ -154,8 +154,15 @@ impl Frames {
     }
 
     /// The frame in force; `None` without a track.
-    pub(super) fn centre(&self) -> Option<&[f32]> {
+    fn centre(&self) -> Option<&[f32]> {
         (!self.centre.is_empty()).then_some(&self.centre)
+    }
+
+    /// The frame in force, where it is of the vector's speaker: what a post-filter may follow. Another's envelope would bring
+    /// that speaker back.
+    pub(super) fn own_centre(&self) -> Option<&[f32]> {
+        let own = self.conditioning.source(self.front.is_some()) == TrackSource::Own;
+        self.centre().filter(|_| own)
     }
 
     /// The statistics in whose numbers the frames are, where they are known.

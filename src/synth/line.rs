@@ -57,7 +57,9 @@ impl Line {
             Length::Samples(n) => n,
             Length::Track => frames.samples().unwrap_or(unbounded),
         };
-        let post = (part.post_filter && voice.follows_own_recipe()).then(PostFilter::new);
+        // What a front end hears is another's speech, which no filter follows.
+        let follows = part.post_filter && !listens && voice.follows_own_recipe();
+        let post = follows.then(PostFilter::new);
         let delay = if post.is_some() { DELAY as u64 } else { 0 };
         // What is empty stays so.
         let end = if end == 0 { 0 } else { end.saturating_add(delay) };
@@ -109,7 +111,7 @@ impl Line {
         if self.frames.condition(self.position, &mut Lane { streams: &mut *streams, at }) {
             self.set_policy(self.policy, streams, at);
             if let Some(post) = &mut self.post {
-                post.begin_frame(self.frames.centre(), self.frames.read_stats());
+                post.begin_frame(self.frames.own_centre(), self.frames.read_stats());
             }
         }
         let uniform = self.uniforms.next_uniform();

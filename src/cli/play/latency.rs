@@ -3,7 +3,6 @@
 use super::super::input::Input;
 use serde::Serialize;
 use wavesynth_audio::features::{HOP, SAMPLE_RATE, spectrum};
-use wavesynth_audio::post_filter::DELAY;
 
 /// Parts of the way, in ms.
 #[derive(Debug, Serialize)]
@@ -16,8 +15,6 @@ pub(super) struct Latency {
     window_ms: f64,
     /// The frames of context ahead.
     context_ms: f64,
-    /// In the post-filter, where it is on.
-    post_filter_ms: f64,
     /// For the engine and in the ring, the mean so far.
     ring_ms: f64,
     /// In the device's own buffer, as it reports it.
@@ -27,12 +24,7 @@ pub(super) struct Latency {
 
 impl Latency {
     /// As measured up to now; `None` where nothing is live, or nothing has come in yet.
-    pub(super) fn measured(
-        input: &Input,
-        resampling_ms: f64,
-        device_ms: f32,
-        post_filter: bool,
-    ) -> Option<Self> {
+    pub(super) fn measured(input: &Input, resampling_ms: f64, device_ms: f32) -> Option<Self> {
         let capture_ms = input.capture_ms()?;
         if input.counters().frames() == 0 {
             return None;
@@ -44,7 +36,6 @@ impl Latency {
             resampling_ms: resampled_ms + resampling_ms,
             window_ms,
             context_ms: features_ms - window_ms,
-            post_filter_ms: if post_filter { DELAY as f64 * 1000.0 / f64::from(SAMPLE_RATE) } else { 0.0 },
             ring_ms: input.counters().waiting_ms(),
             device_ms: f64::from(device_ms),
             total_ms: 0.0,
@@ -53,7 +44,6 @@ impl Latency {
             + latency.resampling_ms
             + latency.window_ms
             + latency.context_ms
-            + latency.post_filter_ms
             + latency.ring_ms
             + latency.device_ms;
         Some(latency)
@@ -62,13 +52,12 @@ impl Latency {
     /// The same for people.
     pub(super) fn line(&self) -> String {
         format!(
-            "latency {:.0} ms: capture {:.1} + resampling {:.1} + window {:.1} + context {:.1} + post-filter {:.1} + ring {:.1} + device {:.1}",
+            "latency {:.0} ms: capture {:.1} + resampling {:.1} + window {:.1} + context {:.1} + ring {:.1} + device {:.1}",
             self.total_ms,
             self.capture_ms,
             self.resampling_ms,
             self.window_ms,
             self.context_ms,
-            self.post_filter_ms,
             self.ring_ms,
             self.device_ms
         )

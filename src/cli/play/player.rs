@@ -50,7 +50,6 @@ pub(super) struct Player<'a> {
     input: Option<&'a Input>,
     status: Status,
     policy: SamplingPolicy,
-    post_filter: bool,
     paused: bool,
     /// Conditions that are being read, in their order.
     reading: VecDeque<Reading>,
@@ -79,7 +78,6 @@ impl<'a> Player<'a> {
             speaker,
             input,
             policy,
-            post_filter: args.policy.post_filter(),
             paused: false,
             reading: VecDeque::new(),
             stops: 0,
@@ -98,9 +96,9 @@ impl<'a> Player<'a> {
             _ => None,
         };
         let device = latency(session.output());
-        let live = input.zip(device).and_then(|(input, device)| {
-            Latency::measured(input, session.resampling_ms(), device.latency_ms, self.post_filter)
-        });
+        let live = input
+            .zip(device)
+            .and_then(|(input, device)| Latency::measured(input, session.resampling_ms(), device.latency_ms));
         let (xruns, missing) = speaker.as_ref().map_or((0, 0), |s| s.gaps(&session));
         let setup = session.setup();
         let out = session.detach();
@@ -224,9 +222,9 @@ impl<'a> Player<'a> {
     fn state(&mut self) {
         let Some(Out::Device(playing)) = self.session.output() else { return };
         let device = playing.stats();
-        let line = self.input.and_then(|input| {
-            Latency::measured(input, self.session.resampling_ms(), device.latency_ms, self.post_filter)
-        });
+        let line = self
+            .input
+            .and_then(|input| Latency::measured(input, self.session.resampling_ms(), device.latency_ms));
         if let Some(latency) = line {
             self.status.print(&latency.line());
         }
