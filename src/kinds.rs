@@ -1,9 +1,12 @@
-//! Kinds of checkpoints, so that no model is replaced by one of another kind.
+//! Kinds of checkpoints, which the sections of their headers tell: a file is of one, and none is replaced by one of another.
 
 use crate::{series, text, voice};
 use std::path::Path;
 use wavesynth_models::weights::{Header, header_of};
 use wavesynth_output::Kind;
+
+/// The sections that say what a model is of.
+const SECTIONS: [&str; 3] = [voice::SECTION, text::SECTION, series::SECTION];
 
 const ENDINGS: &[&str] = &["safetensors"];
 
@@ -58,10 +61,26 @@ pub fn of(header: &Header) -> &'static Kind {
 
 /// The section that tells what a model is for; empty without one.
 fn section_of(header: &Header) -> &'static str {
-    let known = [voice::SECTION, text::SECTION, series::SECTION, STATE_SECTION];
-    known.into_iter().find(|s| header.sections.contains_key(*s)).unwrap_or_default()
+    SECTIONS.into_iter().chain([STATE_SECTION]).find(|s| header.sections.contains_key(*s)).unwrap_or_default()
 }
 
 fn section(path: &Path) -> Option<&'static str> {
     header_of(path).map(|header| section_of(&header))
+}
+
+/// A checkpoint that says two things of itself.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("its header has the sections `{0}` and `{1}`, a model is of one kind")]
+pub struct SeveralKinds(&'static str, &'static str);
+
+/// Checks that a checkpoint is of one kind at most.
+///
+/// # Errors
+/// Two sections of which each says another.
+pub fn check(header: &Header) -> Result<(), SeveralKinds> {
+    let found: Vec<_> = SECTIONS.into_iter().filter(|s| header.sections.contains_key(*s)).collect();
+    match found[..] {
+        [one, other, ..] => Err(SeveralKinds(one, other)),
+        _ => Ok(()),
+    }
 }

@@ -55,7 +55,6 @@
 #[cfg(feature = "cli")]
 pub mod bench;
 pub mod copy_synthesis;
-pub mod kind;
 pub mod kinds;
 pub mod lookup;
 #[cfg(feature = "cli")]

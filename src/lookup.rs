@@ -3,7 +3,7 @@
 //! A shipped name always means the shipped thing, whatever lies in the working folder. A file or folder of that name is
 //! reached by a path with a separator or a suffix, as in `./voice`.
 
-use crate::{kind, shipped};
+use crate::{kinds, shipped};
 use anyhow::{Context, Result, anyhow, bail};
 use std::path::{Path, PathBuf};
 use wavesynth_audio::cond::Condition;
@@ -56,7 +56,7 @@ pub fn checkpoint(path: &Path) -> Result<(Checkpoint, PathBuf)> {
 }
 
 fn whole(checkpoint: Checkpoint, path: PathBuf) -> Result<(Checkpoint, PathBuf)> {
-    kind::check(&checkpoint.header).at(&path)?;
+    kinds::check(&checkpoint.header).at(&path)?;
     Ok((checkpoint, path))
 }
 

@@ -1,6 +1,6 @@
 //! A series model: a loaded model over vectors, with the scale of the rows that it was trained on.
 
-use crate::kind;
+use crate::kinds;
 use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -110,7 +110,7 @@ impl SeriesModel {
     /// # Errors
     /// No such section, or one that does not fit the model.
     pub fn from_loaded(model: Loaded) -> Result<Self> {
-        kind::check(&model.header)?;
+        kinds::check(&model.header)?;
         let section = model.header.sections.get(SECTION);
         let section = section.with_context(|| format!("its header has no `{SECTION}` section"))?;
         let section: SeriesSection =

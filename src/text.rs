@@ -10,7 +10,7 @@ mod tokenizer;
 pub use stream::Utf8Stream;
 pub use tokenizer::{SECTION, Tokenizer, TokenizerKind, without_mark};
 
-use crate::kind;
+use crate::kinds;
 use anyhow::{Context, Result, ensure};
 use std::path::Path;
 use wavesynth_models::ar::{Sampling, Symbol};
@@ -61,7 +61,7 @@ impl TextModel {
     /// # Errors
     /// As [`TextModel::open`].
     pub fn from_loaded(model: Loaded) -> Result<Self> {
-        kind::check(&model.header)?;
+        kinds::check(&model.header)?;
         let tokenizer = Tokenizer::from_header(&model.header)?;
         let (classes, known) = (model.config.facts().likelihood.classes(), tokenizer.classes());
         ensure!(classes == known, "{classes} classes, its tokeniser has {known} symbols");

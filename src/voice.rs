@@ -1,7 +1,7 @@
 //! A voice: a loaded model with the audio front end that it was trained for.
 
-use crate::kind::SeveralKinds;
-use crate::{kind, lookup, shipped, text};
+use crate::kinds::SeveralKinds;
+use crate::{kinds, lookup, shipped, text};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 use wavesynth_audio::pcm::{Encoding, MAX_COEFFICIENT};
@@ -224,7 +224,7 @@ impl Voice {
     /// # Errors
     /// A model that is no voice, or a damaged section.
     pub fn from_loaded(model: Loaded) -> Result<Self, VoiceError> {
-        kind::check(&model.header)?;
+        kinds::check(&model.header)?;
         if text::is_text(&model.header) {
             return Err(VoiceError::Text);
         }

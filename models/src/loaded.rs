@@ -165,19 +165,17 @@ impl Loaded {
     /// A family without adaptations, a rank out of range, tensors that are missing, too many or of other shapes.
     pub fn adaptation(&self, tensors: &Tensors) -> Result<Adaptation, ModelError> {
         let rank = adaptation::rank(tensors).unwrap_or(0);
-        let wrong = |why| Err(ModelError::Adaptation { rank, why });
+        let wrong = |why| ModelError::Adaptation { rank, why };
         if !(1..=adaptation::MAX_RANK).contains(&rank) {
-            return wrong(format!("wanted a rank from 1 to {}", adaptation::MAX_RANK));
+            return Err(wrong(format!("wanted a rank from 1 to {}", adaptation::MAX_RANK)));
         }
+        let takes_none = || wrong("this model takes no adaptation".into());
         let table = self.config.adaptation_table(rank);
         if table.is_empty() {
-            return wrong("this model takes no adaptation".into());
+            return Err(takes_none());
         }
         weights::check(tensors, &table)?;
-        match self.packed.adaptation(tensors) {
-            Some(adaptation) => Ok(adaptation),
-            None => wrong("this model takes no adaptation".into()),
-        }
+        self.packed.adaptation(tensors).ok_or_else(takes_none)
     }
 
     /// A fresh stream.

@@ -123,7 +123,7 @@ pub fn enroll(
     let nats = nats?;
     let nearest = (0..nats.len()).min_by(|&a, &b| nats[a].total_cmp(&nats[b])).context("no speaker")?;
     let mut condition = as_speaker(nearest);
-    let before = judge.figures(&condition)?;
+    let before = judge.figures(&condition, nats[nearest])?;
 
     let table = config.adaptation_table(RANK);
     let mut after = None;
@@ -155,9 +155,9 @@ pub fn enroll(
             stop,
         };
         let best = learner.learn(options, before.nats, &|factors| judge.nats(&adapted(factors)))?;
-        if let Some((factors, _)) = best {
+        if let Some((factors, nats)) = best {
             condition = adapted(&factors);
-            after = Some(judge.figures(&condition)?);
+            after = Some(judge.figures(&condition, nats)?);
         }
     }
     Ok(Enrolled { condition, nearest: section.speakers[nearest].name.clone(), before, after })

@@ -26,16 +26,18 @@ pub(super) struct Judge<'a> {
     pub pieces: &'a [Piece],
 }
 
-impl Judge<'_> {
-    fn conditioning(&self, condition: &Condition, piece: &Piece) -> Result<Conditioning> {
+impl<'a> Judge<'a> {
+    /// Each piece with `condition`'s speaker over its own track.
+    fn conditionings(&self, condition: &Condition) -> Result<Vec<(&'a Piece, Conditioning)>> {
         let speaker = Conditioning::new(self.voice, condition)?;
         let local = self.voice.track_shape().is_some();
-        let track =
-            local.then(|| Conditioning::from_features(self.voice, &piece.raw, condition.stats.as_ref()));
-        Ok(match track.transpose().with_context(|| piece.path.display().to_string())? {
-            Some(track) => speaker.overlaid(track),
-            None => speaker,
-        })
+        let over = |piece: &'a Piece| {
+            let stats = condition.stats.as_ref();
+            let track = local.then(|| Conditioning::from_features(self.voice, &piece.raw, stats)).transpose();
+            let track = track.with_context(|| piece.path.display().to_string())?;
+            Ok((piece, speaker.clone().overlaid(track.unwrap_or_default())))
+        };
+        self.pieces.iter().map(over).collect()
     }
 
     /// Nats per sample with the speaker of `condition`.
@@ -43,40 +45,33 @@ impl Judge<'_> {
     /// # Errors
     /// A condition that is not the voice's.
     pub fn nats(&self, condition: &Condition) -> Result<f64> {
-        let sums: Result<Vec<f64>> = (self.pieces.par_iter())
-            .map(|piece| {
-                let conditioning = self.conditioning(condition, piece)?.unconverted();
-                Ok(without_denormals(|| {
-                    let mut forced = Forced::new(self.voice, conditioning);
-                    piece.codes.iter().map(|c| f64::from(forced.score(c))).sum::<f64>()
-                }))
+        let sums: Vec<f64> = (self.conditionings(condition)?.into_par_iter())
+            .map(|(piece, conditioning)| {
+                without_denormals(|| {
+                    let mut forced = Forced::new(self.voice, conditioning.unconverted());
+                    piece.codes.iter().map(|c| f64::from(forced.score(c))).sum()
+                })
             })
             .collect();
         let samples: usize = self.pieces.iter().map(|p| p.codes.len()).sum();
-        Ok(sums?.iter().sum::<f64>() / samples.max(1) as f64)
+        Ok(sums.iter().sum::<f64>() / samples.max(1) as f64)
     }
 
-    /// All figures with the speaker of `condition`.
+    /// All figures with the speaker of `condition`, of which [`Judge::nats`] has said `nats`.
     ///
     /// # Errors
     /// A condition that is not the voice's, a recording that is gone.
-    pub fn figures(&self, condition: &Condition) -> Result<Figures> {
-        let nats = self.nats(condition)?;
+    pub fn figures(&self, condition: &Condition, nats: f64) -> Result<Figures> {
         let voice = self.voice;
         if voice.track_shape().is_none() {
             return Ok(Figures { nats, copies: None });
         }
-        let copies: Result<Vec<Difference>> = (self.pieces.par_iter())
-            .map(|piece| {
+        let drawing = Drawing { policy: SamplingPolicy::usual(voice, true), seed: 0, post_filter: true };
+        let copies: Result<Vec<Difference>> = (self.conditionings(condition)?.into_par_iter())
+            .map(|(piece, conditioning)| {
                 // What is wrong with it has been said.
                 let signal = recordings::read_at(&piece.path, SAMPLE_RATE, &Notes::default())?;
                 let from = piece.from * SAMPLE_RATE as usize / voice.section.sample_rate as usize;
-                let drawing = Drawing {
-                    policy: SamplingPolicy::usual(voice, true),
-                    seed: 0,
-                    post_filter: voice.follows_own_recipe(),
-                };
-                let conditioning = self.conditioning(condition, piece)?;
                 let copy = without_denormals(|| copy_synthesis::copy(voice, conditioning, &drawing))?;
                 let copy = copy_synthesis::comparable(voice, &copy)?;
                 Ok(quality::compare(&signal[from.min(signal.len())..], &copy))
