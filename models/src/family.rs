@@ -7,7 +7,7 @@
 mod keys;
 mod registry;
 
-pub use keys::{Given, GivenCondition, Keys, ModelKeys};
+pub use keys::{Given, GivenCondition, GivenImage, Keys, ModelKeys};
 pub use registry::Registered;
 
 use crate::adaptation::Adaptation;

@@ -3,6 +3,10 @@
 //! An order is data that a config holds. What samples, what cuts a data set into sequences and what masks a convolution
 //! all read the same one.
 
+mod scan;
+
+pub use scan::{Grid, Scan};
+
 use crate::config::ConfigError;
 use serde::{Deserialize, Serialize};
 

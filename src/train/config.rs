@@ -335,6 +335,7 @@ impl RunFile {
             )),
             window: self.train.window,
             condition: Some(condition),
+            image: None,
         };
         self.model.config(&given).map_err(|e| anyhow!("model.{} is {}, wanted {}", e.field, e.found, e.want))
     }

@@ -99,6 +99,7 @@ impl SeriesRun {
             likelihood: Some(likelihood),
             window: self.train.window,
             condition: None,
+            image: None,
         };
         self.model.config(&given).map_err(|e| anyhow!("model.{} is {}, wanted {}", e.field, e.found, e.want))
     }

@@ -30,6 +30,7 @@
 
 use crate::config::{ConfigError, is_zero, range};
 use crate::likelihood::LikelihoodConfig;
+use crate::order::Order;
 use crate::weights::{Dtype, Init, TensorSpec};
 use serde::{Deserialize, Serialize};
 
@@ -91,6 +92,9 @@ pub struct Config {
     /// What the outputs mean; softmax over the symbols where a file leaves it out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub likelihood: Option<LikelihoodConfig>,
+    /// Which variable each step fills; time where a file leaves it out.
+    #[serde(default, skip_serializing_if = "Order::is_time")]
+    pub order: Order,
 }
 
 impl Config {
@@ -106,7 +110,8 @@ impl Config {
     pub fn validate(&self) -> Result<(), ConfigError> {
         self.likelihood().validate_symbols(self.classes, self.start)?;
         range("hidden", self.hidden, 1, 4096, "a number from 1 to 4096")?;
-        range("layers", self.layers, 1, 64, "a number from 1 to 64")
+        range("layers", self.layers, 1, 64, "a number from 1 to 64")?;
+        self.order.validate()
     }
 
     /// Values of recurrent state: for each layer h, then c for an LSTM, H each.
@@ -164,16 +169,31 @@ mod tests {
 
     #[test]
     fn the_products_between_layers_are_inner() {
-        let table =
-            Config { classes: 65, start: 0, cell: Cell::Gru, hidden: 8, layers: 2, likelihood: None }.table();
+        let table = Config {
+            classes: 65,
+            start: 0,
+            cell: Cell::Gru,
+            hidden: 8,
+            layers: 2,
+            likelihood: None,
+            order: Order::Time,
+        }
+        .table();
         let inner: Vec<&str> = table.iter().filter(|s| s.inner).map(|s| &s.name[..]).collect();
         assert_eq!(inner, [names::recurrent(0), names::input(1), names::recurrent(1)]);
     }
 
     #[test]
     fn hostile_sizes_are_refused() {
-        let good =
-            Config { classes: 65, start: 0, cell: Cell::Lstm, hidden: 128, layers: 2, likelihood: None };
+        let good = Config {
+            classes: 65,
+            start: 0,
+            cell: Cell::Lstm,
+            hidden: 128,
+            layers: 2,
+            likelihood: None,
+            order: Order::Time,
+        };
         assert_eq!(good.validate(), Ok(()));
         let refused = |change: fn(&mut Config), words: &str| {
             let mut c = good.clone();
@@ -191,7 +211,15 @@ mod tests {
     #[test]
     fn the_table_is_pytorchs_in_number() {
         // torch: 2 layers of 4·128·(in + 128) and one of its two biases each, and a linear layer.
-        let c = Config { classes: 65, start: 0, cell: Cell::Lstm, hidden: 128, layers: 2, likelihood: None };
+        let c = Config {
+            classes: 65,
+            start: 0,
+            cell: Cell::Lstm,
+            hidden: 128,
+            layers: 2,
+            likelihood: None,
+            order: Order::Time,
+        };
         let len = |c: &Config| c.table().iter().map(TensorSpec::len).sum::<usize>();
         assert_eq!(len(&c), 512 * (65 + 128 + 1) + 512 * (128 + 128 + 1) + 129 * 65);
         let c = Config { cell: Cell::Gru, ..c };

@@ -5,6 +5,7 @@ use crate::ar::Symbol;
 use crate::config::ConfigError;
 use crate::families;
 use crate::likelihood::LikelihoodConfig;
+use crate::order::{Grid, Order};
 use crate::weights::Tensors;
 use serde::de::{DeserializeOwned, Error};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -25,6 +26,8 @@ pub struct Given {
     pub window: usize,
     /// What the data has beside its symbols.
     pub condition: Option<GivenCondition>,
+    /// What images have beside their pixels.
+    pub image: Option<GivenImage>,
 }
 
 impl Given {
@@ -42,6 +45,49 @@ impl Given {
         }
     }
 
+    /// Which variable each step fills: time, where the data are no images.
+    pub fn order(&self) -> Order {
+        self.image.as_ref().map_or(Order::Time, |image| image.order.clone())
+    }
+
+    /// The images, for a family of nothing else.
+    ///
+    /// # Errors
+    /// The data are none.
+    pub fn images(&self) -> Result<&GivenImage, ConfigError> {
+        let want = "a family of sequences: this one is of images, the section [images]";
+        let none = || ConfigError { field: "family", found: "another".into(), want: want.into() };
+        self.image.as_ref().ok_or_else(none)
+    }
+
+    /// Checks that the data are no images, for a family that knows none.
+    ///
+    /// # Errors
+    /// They are.
+    pub fn without_image(&self) -> Result<(), ConfigError> {
+        match self.image {
+            None => Ok(()),
+            Some(_) => {
+                let want = "a family of images";
+                Err(ConfigError { field: "family", found: "another".into(), want: want.into() })
+            }
+        }
+    }
+
+    /// Checks that there are no class labels, for a family that takes none.
+    ///
+    /// # Errors
+    /// There are some.
+    pub fn without_labels(&self) -> Result<(), ConfigError> {
+        match self.image.as_ref().map_or(0, |image| image.labels) {
+            0 => Ok(()),
+            n => {
+                let want = "0: this family takes no class labels; leave images.labels out";
+                Err(ConfigError { field: "labels", found: n.to_string(), want: want.into() })
+            }
+        }
+    }
+
     /// Checks that there is no condition, for a family that takes none.
     ///
     /// # Errors
@@ -55,6 +101,17 @@ impl Given {
             }
         }
     }
+}
+
+/// What images have beside their pixels.
+#[derive(Debug, Clone, PartialEq)]
+pub struct GivenImage {
+    /// Their size.
+    pub grid: Grid,
+    /// Which pixel each step fills, all of the grid's.
+    pub order: Order,
+    /// Class labels; 0 where they have none.
+    pub labels: usize,
 }
 
 /// What data has beside its symbols.

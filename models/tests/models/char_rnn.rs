@@ -8,10 +8,19 @@ use wavesynth_models::families::char_rnn::{Cell, Config};
 use wavesynth_models::family::FamilyConfig;
 use wavesynth_models::kernels::Isa;
 use wavesynth_models::loaded::Loaded;
+use wavesynth_models::order::Order;
 use wavesynth_models::weights::{Checkpoint, Init, TensorSpec};
 
 fn config(cell: Cell, hidden: usize, layers: usize, classes: usize) -> Config {
-    Config { classes, start: (classes / 2) as u16, cell, hidden, layers, likelihood: None }
+    Config {
+        classes,
+        start: (classes / 2) as u16,
+        cell,
+        hidden,
+        layers,
+        likelihood: None,
+        order: Order::Time,
+    }
 }
 
 suite::readings!(Config);

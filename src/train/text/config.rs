@@ -96,7 +96,7 @@ impl TextRun {
 
     /// What the data of `classes` symbols, of which `start` stands before the text, decides of the network.
     pub fn given(&self, classes: usize, start: Symbol) -> Given {
-        Given { classes, start, likelihood: None, window: self.train.window, condition: None }
+        Given { classes, start, likelihood: None, window: self.train.window, condition: None, image: None }
     }
 
     /// The network for `classes` symbols, of which `start` stands before the text.

@@ -31,7 +31,7 @@ impl Family for Config {
         Facts {
             likelihood: self.likelihood(),
             start: self.start,
-            order: Order::Time,
+            order: self.order.clone(),
             condition: None,
             hop: 1,
             macs: self.macs_per_symbol(),
@@ -80,7 +80,15 @@ impl Family for Config {
     fn shapes() -> Vec<NamedShape<Self>> {
         let shape = |name, cell, layers, hidden, window| NamedShape {
             name,
-            config: Self { classes: 65, start: 0, cell, hidden, layers, likelihood: None },
+            config: Self {
+                classes: 65,
+                start: 0,
+                cell,
+                hidden,
+                layers,
+                likelihood: None,
+                order: Order::Time,
+            },
             batch: 50,
             window,
         };
@@ -128,9 +136,11 @@ impl family::Keys for Keys {
 
     fn config(&self, given: &Given) -> Result<Config, ConfigError> {
         given.without_condition()?;
+        given.without_labels()?;
         let (classes, start) = (given.classes, given.start);
-        let likelihood = given.likelihood;
-        Ok(Config { classes, start, cell: self.cell, hidden: self.hidden, layers: self.layers, likelihood })
+        let (likelihood, order) = (given.likelihood, given.order());
+        let Self { cell, hidden, layers, .. } = *self;
+        Ok(Config { classes, start, cell, hidden, layers, likelihood, order })
     }
 
     fn dropout(&self) -> f64 {

@@ -94,6 +94,7 @@ impl family::Keys for Keys {
 
     /// The counts are not known yet; one stands for them.
     fn config(&self, given: &Given) -> Result<Config, ConfigError> {
+        given.without_image()?;
         given.without_condition()?;
         given.categorical()?;
         range("max_entries", self.max_entries, 1, MOST, "a number from 1 to 16777216")?;

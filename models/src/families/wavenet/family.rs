@@ -242,6 +242,7 @@ impl family::Keys for Keys {
     type Config = Config;
 
     fn config(&self, given: &Given) -> Result<Config, ConfigError> {
+        given.without_image()?;
         let of_condition = [
             ("bunch", self.bunch.is_some()),
             ("speaker_dim", self.speaker_dim.is_some()),
