@@ -42,7 +42,15 @@ fn configs() -> Vec<FamilyConfig> {
         };
         all.push(wavenet.into());
         for cell in [Cell::Lstm, Cell::Gru] {
-            let rnn = char_rnn::Config { classes, start, cell, hidden: 7, layers: 2, likelihood };
+            let rnn = char_rnn::Config {
+                classes,
+                start,
+                cell,
+                hidden: 7,
+                layers: 2,
+                likelihood,
+                order: Default::default(),
+            };
             rnn.validate().unwrap();
             all.push(rnn.into());
         }

@@ -41,7 +41,7 @@ fn the_memory_of_every_family_is_known_before_it_is_taken() {
     }
     let rnn = |cell, hidden, likelihood: Option<LikelihoodConfig>| {
         let classes = if likelihood.is_some() { 0 } else { 65 };
-        char_rnn::Config { classes, start: 0, cell, hidden, layers: 3, likelihood }
+        char_rnn::Config { classes, start: 0, cell, hidden, layers: 3, likelihood, order: Default::default() }
     };
     let mixture = LikelihoodConfig::GaussianMixture(GaussianMixture { components: 5, dims: 3 });
     for cell in [char_rnn::Cell::Lstm, char_rnn::Cell::Gru] {
