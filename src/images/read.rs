@@ -5,11 +5,13 @@ use anyhow::{Context, Result, bail, ensure};
 use flate2::read::GzDecoder;
 use std::io::{Cursor, Read};
 use std::path::{Path, PathBuf};
-use wavesynth_models::in_file;
 use wavesynth_models::order::Grid;
+use wavesynth_models::{in_file, memory};
 
-/// Bytes of the longest file that is read, and of what a gzipped one holds: 4 GiB.
-const MOST: u64 = 1 << 32;
+/// Bytes of the longest file that is read, and of what a gzipped one holds: 4 GiB, or what the program's memory may be.
+fn most() -> u64 {
+    memory::limit().min(1 << 32)
+}
 
 const PNG: &[u8] = b"\x89PNG";
 const GZIP: &[u8] = b"\x1f\x8b";
@@ -76,6 +78,10 @@ impl ImageSet {
         for file in &files {
             let name = || file.display().to_string();
             let image = Picture::decode(&contents(file)?).with_context(name)?.image();
+            if images.is_empty() {
+                let all = files.len() as u64 * image.grid.len() as u64 * 3;
+                memory::check(format!("{} images of {}", files.len(), path.display()), all)?;
+            }
             if let Some(first) = images.first() {
                 let (a, b) = (image.grid, first.grid);
                 let at = files[0].display();
@@ -230,9 +236,9 @@ fn check(height: usize, width: usize) -> Result<()> {
 /// The bytes of a file, unpacked where it is gzipped.
 fn contents(path: &Path) -> Result<Vec<u8>> {
     let name = || path.display().to_string();
-    let bytes = in_file::read(path, MOST).with_context(name)?;
+    let bytes = in_file::read(path, most()).with_context(name)?;
     match bytes.starts_with(GZIP) {
-        true => in_file::read_from(GzDecoder::new(&bytes[..]), MOST).with_context(name),
+        true => in_file::read_from(GzDecoder::new(&bytes[..]), most()).with_context(name),
         false => Ok(bytes),
     }
 }
