@@ -3,10 +3,10 @@
 use super::attention::{self, Attention};
 use super::products::{DOWN, OUT, PER_LAYER, Product, QKV, Sizes, UP};
 use crate::dropout::Dropout;
-use crate::families::gpt::norm::{normalise, sum};
+use crate::families::gpt::norm::normalise;
 use crate::families::gpt::{Config, names, sites};
 use crate::fused::rows::{broadcast, softmax_loss};
-use crate::kernels::panel::add;
+use crate::kernels::panel::{add, sum};
 use crate::kernels::tile::{Strided, multiply};
 use crate::kernels::{Kernel, Simd, math};
 use crate::objective::Window;
