@@ -112,7 +112,7 @@ def types_of(family, name, axes):
     elif family in ("nade", "made"):
         small, half = weight, weight or name.endswith(".labels")
     elif family == "gpt":
-        small, half = weight and axes == 2, name in ("input.embed", "input.position")
+        small, half = weight and axes == 2, name.startswith("input.")
     else:
         small = half = False
     return "feb" if small else "fe" if half else "f"
@@ -206,7 +206,14 @@ def char_rnn(config, n):
 
 def gpt(config, n):
     w = config["width"]
-    shapes = {"input.embed": (n, w), "input.position": (config["context"], w), "output.norm.weight": (w,)}
+    shapes = {"input.embed": (input_rows(config), w), "output.norm.weight": (w,)}
+    if "positions" in config:
+        for axis, size in ("row", "height"), ("column", "width"):
+            shapes |= {f"input.{which}{axis}": (config["positions"]["grid"][size], w) for which in ("", "entering.")}
+    else:
+        shapes["input.position"] = (config["context"], w)
+    if config.get("labels"):
+        shapes["input.labels"] = (config["labels"], w)
     for l in range(config["layers"]):
         layer = {"attention.norm": (w,), "attention.qkv": (w, 3 * w), "attention.out": (w, w)}
         layer |= {"mlp.norm": (w,), "mlp.up": (w, 4 * w), "mlp.down": (4 * w, w)}

@@ -9,7 +9,7 @@ use wavesynth_models::kernels::Isa;
 use wavesynth_models::likelihood::{GaussianMixture, LikelihoodConfig};
 use wavesynth_models::loaded::{Loaded, quantise};
 use wavesynth_models::memory::Memory;
-use wavesynth_models::order::Order;
+use wavesynth_models::order::{Grid, Order};
 use wavesynth_models::weights::{Checkpoint, Dtype};
 
 fn compare(config: impl Into<FamilyConfig>) {
@@ -63,8 +63,28 @@ fn the_memory_of_every_family_is_known_before_it_is_taken() {
                 context,
                 bias: true,
                 tied_head,
+                likelihood: None,
+                order: Order::Time,
+                labels: 0,
+                positions: gpt::Positions::Steps,
             });
         }
+    }
+    for likelihood in [None, grey(5, 65)] {
+        compare(gpt::Config {
+            classes: 65,
+            start: 0,
+            layers: 2,
+            heads: 3,
+            width: 33,
+            context: 35,
+            bias: true,
+            tied_head: likelihood.is_none(),
+            likelihood,
+            order: random_order(5, 7),
+            labels: 10,
+            positions: gpt::Positions::Grid(Grid { height: 5, width: 7 }),
+        });
     }
     for (classes, likelihood) in [(2, bernoulli()), (5, None), (256, grey(5, 256))] {
         for (hidden, labels) in [(1, 16), (33, 0), (500, 10)] {
