@@ -6,7 +6,7 @@ import unicodedata
 
 import numpy as np
 
-import images
+import fixed_length
 import likelihoods
 import reference as ref
 import sampling
@@ -192,7 +192,7 @@ def witten_bell(counts):
 
 def logits(model, symbols):
     """[T, classes] of any family."""
-    ways = {"wavenet": ref.logits, "char_rnn": char_rnn, "gpt": gpt, "ngram": ngram, "nade": images.nade, "made": images.made}
+    ways = {"wavenet": ref.logits, "char_rnn": char_rnn, "gpt": gpt, "ngram": ngram, "nade": fixed_length.nade, "made": fixed_length.made}
     return ways[model.family](model, np.asarray(symbols))
 
 
