@@ -2,6 +2,8 @@
 
 pub mod char_rnn;
 pub mod gpt;
+pub mod made;
+pub mod nade;
 pub mod ngram;
 pub mod wavenet;
 
@@ -12,6 +14,8 @@ pub const ALL: &[Registered] = &[
     Registered::of::<wavenet::Config>(),
     Registered::of::<char_rnn::Config>(),
     Registered::of::<gpt::Config>(),
+    Registered::of::<nade::Config>(),
+    Registered::of::<made::Config>(),
     Registered::of::<ngram::Config>(),
 ];
 

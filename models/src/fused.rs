@@ -6,11 +6,26 @@ pub mod rows;
 use crate::kernels::aligned::Aligned;
 use padded::PaddedTable;
 use rayon::prelude::*;
+use std::ops::Range;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// The buffers behind `mutex`. They are overwritten before they are read, so a panic elsewhere leaves nothing to fear.
 pub fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The windows of each group of a batch: a power of two of groups as equal as can be, none above `most`.
+pub fn groups(windows: usize, most: usize) -> Vec<Range<usize>> {
+    let n = windows.div_ceil(most).next_power_of_two();
+    (0..n).map(|g| g * windows / n..(g + 1) * windows / n).filter(|r| !r.is_empty()).collect()
+}
+
+/// Makes `v` hold at least `len` values, of any content.
+#[inline(always)]
+pub fn size(v: &mut Vec<f32>, len: usize) {
+    if v.len() < len {
+        v.resize(len, 0.0);
+    }
 }
 
 /// One padded gradient for each part of a batch, kept from call to call.

@@ -35,6 +35,7 @@ pub mod config;
 pub mod dropout;
 pub mod families;
 pub mod family;
+pub mod fixed_length;
 #[cfg(feature = "train")]
 mod fused;
 #[cfg(feature = "train")]

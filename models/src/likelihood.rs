@@ -367,6 +367,16 @@ impl LikelihoodConfig {
         }
     }
 
+    /// The numbers that what stands before the first value enters as: those of the symbol `start`, or of zeros over vectors.
+    pub fn start_numbers(&self, start: Symbol) -> Vec<f32> {
+        let mut numbers = vec![0.0; self.input().numbers()];
+        match self.domain() {
+            Domain::Symbols(_) => self.input().write(start.into(), &mut numbers),
+            Domain::Vectors(dims) => self.input().write(Value::Vector(&vec![0.0; dims]), &mut numbers),
+        }
+        numbers
+    }
+
     /// What [`Likelihood::draw`] draws with. Temperature T divides logits, a mixture's too, and multiplies standard
     /// deviations and scales; top-k, top-p and min-p choose among symbols, or among the components of a mixture. At
     /// T = 0 a draw is the likeliest symbol, or the mean of the likeliest component.

@@ -240,8 +240,20 @@ mod tests {
     fn a_gpt_decays_as_nanogpts_does() {
         // Its `configure_optimizers`: every tensor of two dimensions or more, embedding and positions too.
         use wavesynth_models::families::gpt::Config;
-        let (classes, start, layers, heads, width, context) = (5, 0, 1, 1, 2, 3);
-        let config = Config { classes, start, layers, heads, width, context, bias: true, tied_head: true };
+        let config = Config {
+            classes: 5,
+            start: 0,
+            layers: 1,
+            heads: 1,
+            width: 2,
+            context: 3,
+            bias: true,
+            tied_head: true,
+            likelihood: None,
+            order: Default::default(),
+            labels: 0,
+            positions: Default::default(),
+        };
         let layout = Layout::new(config.table());
         let adam = AdamW::new(&Train { weight_decay: 0.5, ..Train::default() }, &layout);
         let (mut params, mut moments) = (vec![1.0; layout.len()], Moments::new(layout.len()));

@@ -222,6 +222,10 @@ mod tests {
             context: n,
             bias: false,
             tied_head: false,
+            likelihood: None,
+            order: Default::default(),
+            labels: 0,
+            positions: Default::default(),
         };
         let layout = Layout::new(config.table());
         let mut params = vec![0.0; layout.len()];

@@ -128,6 +128,25 @@ def trained(session, name, words, tokenizer, order, most=100000):
     return path, Checkpoint.read(path)
 
 
+def check_images(session, rng):
+    """Families of sequences of a fixed length, here read as characters: two sequences and the beginning of a third."""
+    order = {"sites": {"sites": [int(i) for i in rng.permutation(12)]}}
+    grid = {"grid": {"height": 3, "width": 4}}
+    gpts = [("gpt", GPT | dict(context=12)), ("gpt", GPT | dict(context=12, positions=grid, bias=True))]
+    networks = gpts + [("nade", dict(hidden=24)), ("made", dict(hidden=[40], direct=True)), ("made", dict(hidden=[50, 30], direct=False))]
+    levels = {"name": "logistic_mixture", "components": 3, "channels": 1, "levels": 256}
+    cases = [("softmax", None, CHARS), ("bernoulli", {"name": "bernoulli"}, {"tokenizer": "chars", "vocabulary": "\nx"})]
+    for name, likelihood, tokenizer in cases + [("logistic bytes", levels, BYTES)]:
+        for family, config in networks:
+            given = {"likelihood": likelihood} if likelihood else {}
+            if family == "gpt" and likelihood:
+                given["tied_head"] = False
+            model = invented(rng, family, config | {"order": order}, tokenizer, 1.0, **given)
+            model.write(session.path("own.safetensors"))
+            symbols = rng.integers(0, model.config["classes"], 29)
+            check_logits(session, f"{name}, {family} {config.get('hidden', '')}", model, "own.safetensors", symbols)
+
+
 def check_counts(name, model, words, most):
     counts, found = text.counted(model, text.training_part(words, 0.1)), text.contexts(model)
     counts = text.limited(counts, most)
@@ -167,6 +186,7 @@ def checks(session, path):
     corpus = session.run("sample", "-m", path, "-l", 4000, "--seed", 1)
     check_tokenisers(session, rng, check_ngrams(session, rng, corpus))
     check_likelihoods(session, rng)
+    check_images(session, rng)
 
 
 if __name__ == "__main__":

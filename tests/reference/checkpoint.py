@@ -109,8 +109,10 @@ def types_of(family, name, axes):
         half = name.endswith(".embed") or weight and "cond." in name
     elif family == "char_rnn":
         small, half = weight and name != "layer.0.input.weight", weight
+    elif family in ("nade", "made"):
+        small, half = weight, weight or name.endswith(".labels")
     elif family == "gpt":
-        small, half = weight and axes == 2, name in ("input.embed", "input.position")
+        small, half = weight and axes == 2, name.startswith("input.")
     else:
         small = half = False
     return "feb" if small else "fe" if half else "f"
@@ -156,7 +158,8 @@ def expected_shapes(head):
     """Name and shape of every tensor that a config asks for."""
     config = head["config"]
     out = parameters(config["likelihood"]) if config.get("likelihood") else config["classes"]
-    return {"wavenet": wavenet, "char_rnn": char_rnn, "gpt": gpt, "ngram": ngram}[head["family"]](config, out)
+    ways = {"wavenet": wavenet, "char_rnn": char_rnn, "gpt": gpt, "ngram": ngram, "nade": nade, "made": made}
+    return ways[head["family"]](config, out)
 
 
 def wavenet(config, n):
@@ -203,7 +206,14 @@ def char_rnn(config, n):
 
 def gpt(config, n):
     w = config["width"]
-    shapes = {"input.embed": (n, w), "input.position": (config["context"], w), "output.norm.weight": (w,)}
+    shapes = {"input.embed": (input_rows(config), w), "output.norm.weight": (w,)}
+    if "positions" in config:
+        for axis, size in ("row", "height"), ("column", "width"):
+            shapes |= {f"input.{which}{axis}": (config["positions"]["grid"][size], w) for which in ("", "entering.")}
+    else:
+        shapes["input.position"] = (config["context"], w)
+    if config.get("labels"):
+        shapes["input.labels"] = (config["labels"], w)
     for l in range(config["layers"]):
         layer = {"attention.norm": (w,), "attention.qkv": (w, 3 * w), "attention.out": (w, w)}
         layer |= {"mlp.norm": (w,), "mlp.up": (w, 4 * w), "mlp.down": (4 * w, w)}
@@ -219,3 +229,22 @@ def ngram(config, n):
     c, e = config["contexts"], config["entries"]
     shapes = {"context.symbol": (c,), "context.children": (c + 1,), "context.backoff": (c,), "context.entries": (c + 1,)}
     return shapes | {"entry.symbol": (e,), "entry.weight": (e,)}
+
+
+def nade(config, p):
+    n, h = len(config["order"]["sites"]["sites"]), config["hidden"]
+    shapes = {"hidden.bias": (h,), "hidden.weight": (n - 1, input_rows(config), h)}
+    shapes |= {"output.weight": (n, p, h), "output.bias": (n, p)}
+    return shapes | ({"hidden.labels": (config["labels"], h)} if config.get("labels") else {})
+
+
+def made(config, p):
+    n, hidden, rows = len(config["order"]["sites"]["sites"]), config["hidden"], input_rows(config)
+    shapes = {"layer.0.weight": (n - 1, rows, hidden[0]), "output.weight": (hidden[-1], n * p), "output.bias": (n * p,)}
+    shapes |= {"layer.1.weight": tuple(hidden)} if hidden[1:] else {}
+    shapes |= {f"layer.{l}.bias": (units,) for l, units in enumerate(hidden)}
+    if config["direct"]:
+        shapes["direct.weight"] = (n - 1, rows, n * p)
+    if config.get("labels"):
+        shapes |= {"layer.0.labels": (config["labels"], hidden[0]), "output.labels": (config["labels"], n * p)}
+    return shapes

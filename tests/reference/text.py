@@ -6,6 +6,7 @@ import unicodedata
 
 import numpy as np
 
+import fixed_length
 import likelihoods
 import reference as ref
 import sampling
@@ -74,12 +75,23 @@ def gelu(x):
     return x * 0.5 * (1 + np.vectorize(math.erf)(x / math.sqrt(2)))
 
 
-def window(model, inputs):
-    """[positions, classes] of the inputs of one window."""
+def positions(model):
+    """[C, W]: a row for each step, or the sum of those of places on a grid."""
+    config, w = model.config, model.values
+    if "positions" not in config:
+        return w("input.position")
+    y, x = np.divmod(np.array(config["order"]["sites"]["sites"]), config["positions"]["grid"]["width"])
+    out = w("input.row")[y] + w("input.column")[x]
+    out[1:] += w("input.entering.row")[y[:-1]] + w("input.entering.column")[x[:-1]]
+    return out
+
+
+def window(model, entering):
+    """[positions, classes] of what enters one window, [positions, W]."""
     config = model.config
     heads, width = config["heads"], config["width"]
-    r = model.values("input.embed")[inputs] + model.values("input.position")[: len(inputs)]
-    later = np.triu(np.full((len(inputs), len(inputs)), -np.inf), 1)
+    r = entering + positions(model)[: len(entering)]
+    later = np.triu(np.full((len(r), len(r)), -np.inf), 1)
     for l in range(config["layers"]):
         qkv = linear(model, r, f"layer.{l}.attention.qkv", f"layer.{l}.attention.norm")
         q, k, v = (part.reshape(len(r), heads, -1).swapaxes(0, 1) for part in np.split(qkv, 3, 1))
@@ -94,14 +106,17 @@ def window(model, inputs):
 
 
 def gpt(model, symbols):
-    context = model.config["context"]
-    step = -(-context // 2)
-    inputs = np.concatenate([[model.config["start"]], symbols[:-1]]).astype(np.int64)
-    out = [window(model, inputs[:context])]
+    config, context = model.config, model.config["context"]
+    entering = lambda values: likelihoods.entering(config, model.values("input.embed"), values)
+    if "order" in config:
+        sequences = [symbols[at : at + context] for at in range(0, len(symbols), context)]
+        return np.concatenate([window(model, entering(values)) for values in sequences])
+    step, rows = -(-context // 2), entering(symbols)
+    out = [window(model, rows[:context])]
     done = context
-    while done < len(inputs):
+    while done < len(rows):
         first = ((done - context) // step + 1) * step
-        out.append(window(model, inputs[first : first + context])[done - first :])
+        out.append(window(model, rows[first : first + context])[done - first :])
         done = first + context
     return np.concatenate(out)
 
@@ -177,7 +192,7 @@ def witten_bell(counts):
 
 def logits(model, symbols):
     """[T, classes] of any family."""
-    ways = {"wavenet": ref.logits, "char_rnn": char_rnn, "gpt": gpt, "ngram": ngram}
+    ways = {"wavenet": ref.logits, "char_rnn": char_rnn, "gpt": gpt, "ngram": ngram, "nade": fixed_length.nade, "made": fixed_length.made}
     return ways[model.family](model, np.asarray(symbols))
 
 

@@ -4,7 +4,7 @@
 //! With x_{t−1} the last symbol, p its position in the window, C the context, n the norm and H heads of k = width / H:
 //!
 //! ```text
-//! r_0   = E[x_{t−1}] + P[p]
+//! r_0   = E[x_{t−1}] + P[p] + e                             v E for a value that enters as numbers v; e the class's row
 //! q, k, v = n(r_l) W_qkv + b_qkv                            [q | k | v], in each the heads side by side
 //! a_h   = Σ_{j ≤ p} softmax_j(q_h · k_h[j] / √k) v_h[j]      scaled dot-product attention, over the window's past
 //! m_l   = r_l + [a_0 … a_{H−1}] W_out + b_out
@@ -13,6 +13,21 @@
 //! n(x)  = (x − mean x) / √(var x + 10⁻⁵) · g + b             gain and bias of its own at each place
 //! ```
 //!
+//! With another `likelihood` the softmax's logits are the parameters of that: see [`Input`](crate::likelihood::Input) for how
+//! its values enter.
+//!
+//! **Images.** With an order of N sites the context is N, and a sequence is one image: Image GPT (Chen et al. 2020, "Generative
+//! Pretraining from Pixels") over the symbols of a palette. Position p fills the site σ(p). Positions are learned for each step,
+//! or on the grid: with (y, x) the place of a site,
+//!
+//! ```text
+//! P[p] = Y[y(σ(p))] + X[x(σ(p))] + Y'[y(σ(p−1))] + X'[x(σ(p−1))]      the last two from p = 1 on
+//! ```
+//!
+//! The first two say which pixel is wanted, the others where the one that enters stands. In a raster the one follows from the
+//! other; in an order that jumps only both let a head find the neighbours of a pixel. Behind the last pixel the next image
+//! begins, from the start symbol.
+//!
 //! **Past the context.** There are C positions, and a learned position says nothing about the next one, so a symbol far
 //! behind must be read again at another position before it can be used there. The text is read in windows of C symbols
 //! that start every ⌈C/2⌉: window i covers the symbols from i·⌈C/2⌉ on, at positions 0 … C−1, and a distribution is that
@@ -20,7 +35,12 @@
 //! last ⌊C/2⌋ + 1 … C symbols, at positions that training has seen. At most two windows hold any symbol: the engine reads
 //! it into both caches in the same step, so that no step is longer than two rows and nothing is ever computed again.
 
-use crate::config::{ConfigError, range};
+use crate::config::{ConfigError, is_zero, range};
+use crate::fixed_length;
+use crate::likelihood::LikelihoodConfig;
+#[cfg(feature = "train")]
+use crate::objective::{ObjectiveError, Window, check_unconditioned};
+use crate::order::{Grid, Order};
 use crate::weights::{Dtype, Init, TensorSpec};
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
@@ -33,6 +53,7 @@ pub mod fused;
 pub mod graph;
 pub mod names;
 mod norm;
+mod positions;
 #[cfg(feature = "train")]
 mod sites;
 pub mod step;
@@ -50,7 +71,8 @@ pub const EXPANSION: usize = 4;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
-    /// Number of symbols.
+    /// Number of symbols; 0, which a file leaves out, where the likelihood is over vectors.
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub classes: usize,
     /// The symbol that stands for x_{−1}.
     pub start: u16,
@@ -66,6 +88,35 @@ pub struct Config {
     pub bias: bool,
     /// Whether the head is the embedding's transpose.
     pub tied_head: bool,
+    /// What the outputs mean; softmax over the symbols where a file leaves it out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub likelihood: Option<LikelihoodConfig>,
+    /// Which variable each step fills; time where a file leaves it out.
+    #[serde(default, skip_serializing_if = "Order::is_time")]
+    pub order: Order,
+    /// Class labels; 0, which a file leaves out, for none.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub labels: usize,
+    /// What a position is; a step where a file leaves it out.
+    #[serde(default, skip_serializing_if = "Positions::is_steps")]
+    pub positions: Positions,
+}
+
+/// What a position is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Positions {
+    /// A row for each step.
+    #[default]
+    Steps,
+    /// Rows for the places on a grid of the pixel that is wanted and of the one that enters.
+    Grid(Grid),
+}
+
+impl Positions {
+    fn is_steps(&self) -> bool {
+        *self == Self::Steps
+    }
 }
 
 /// A stretch of symbols that is read on its own, at positions 0 … `rows.len()` − 1.
@@ -78,13 +129,22 @@ pub struct ContextSpan {
 }
 
 impl Config {
+    /// What the outputs mean.
+    pub fn likelihood(&self) -> LikelihoodConfig {
+        LikelihoodConfig::of(self.likelihood, self.classes)
+    }
+
+    /// Whether a sequence is one of N sites, and not a text of any length.
+    pub fn has_fixed_length(&self) -> bool {
+        !self.order.is_time()
+    }
+
     /// Checks every size, so that nothing downstream can overflow or index out of range.
     ///
     /// # Errors
     /// The first field that is out of range.
     pub fn validate(&self) -> Result<(), ConfigError> {
-        range("classes", self.classes, 2, 1 << 16, "a number from 2 to 65536")?;
-        range("start", self.start as usize, 0, self.classes - 1, "a symbol below `classes`")?;
+        self.likelihood().validate_symbols(self.classes, self.start)?;
         range("layers", self.layers, 1, 1024, "1 to 1024 layers")?;
         range("width", self.width, 1, 16384, "a number from 1 to 16384")?;
         range("heads", self.heads, 1, self.width, "a number from 1 to `width`")?;
@@ -93,7 +153,33 @@ impl Config {
             let (found, want) = (self.heads.to_string(), "a divisor of `width`".into());
             return Err(ConfigError { field: "heads", found, want });
         }
-        Ok(())
+        if self.tied_head && !matches!(self.likelihood(), LikelihoodConfig::Categorical(_)) {
+            let want = "false: only a softmax has as many outputs as the embedding has rows".into();
+            return Err(ConfigError { field: "tied_head", found: "true".into(), want });
+        }
+        self.validate_order()
+    }
+
+    fn validate_order(&self) -> Result<(), ConfigError> {
+        fixed_length::validate_labels(self.labels)?;
+        if !self.has_fixed_length() {
+            range("labels", self.labels, 0, 0, "0 for a model of sequences of any length")?;
+            if self.positions != Positions::Steps {
+                let want = "steps for a model of sequences of any length".into();
+                return Err(ConfigError { field: "positions", found: "grid".into(), want });
+            }
+            return Ok(());
+        }
+        fixed_length::validate_order(&self.order)?;
+        let n = fixed_length::len(&self.order);
+        range("context", self.context, n, n, "as many positions as the order has sites")?;
+        match self.positions {
+            Positions::Steps => Ok(()),
+            Positions::Grid(grid) => {
+                let pixels = grid.height.saturating_mul(grid.width);
+                range("positions.grid", pixels, n, n, "a grid with as many places as the order has sites")
+            }
+        }
     }
 
     /// Width of a head.
@@ -106,9 +192,12 @@ impl Config {
         EXPANSION * self.width
     }
 
-    /// Symbols from the start of one window to the start of the next.
+    /// Symbols from the start of one window to the start of the next; those of images do not overlap.
     pub fn stride(&self) -> usize {
-        self.context.div_ceil(2)
+        match self.has_fixed_length() {
+            true => self.context,
+            false => self.context.div_ceil(2),
+        }
     }
 
     /// How `t` symbols are read: one reading up to the context, behind it one every [`Config::stride`] symbols.
@@ -126,7 +215,8 @@ impl Config {
     /// Multiply-adds for one symbol in the middle of the first window.
     pub fn macs_per_symbol(&self) -> usize {
         let w = self.width;
-        self.layers * (4 * w * w + 2 * w * self.mlp_width() + w * self.context) + w * self.classes
+        self.layers * (4 * w * w + 2 * w * self.mlp_width() + w * self.context)
+            + w * self.likelihood().params()
     }
 
     /// Every tensor, in the order in which the trainer lays them out. First values as in GPT-2: 0.02, and less where a
@@ -139,15 +229,23 @@ impl Config {
             // Tables of rows can be stored as f16, products as i8; norms and biases are few.
             let smallest_dtype = match &name[..] {
                 _ if shape.len() == 1 => Dtype::F32,
-                names::EMBED | names::POSITION => Dtype::F16,
+                _ if name.starts_with(names::INPUT) => Dtype::F16,
                 _ => Dtype::I8,
             };
             let between_layers = smallest_dtype == Dtype::I8 && name != names::HEAD;
             let spec = TensorSpec::new(name, shape, init).smallest_dtype(smallest_dtype);
             table.push(if between_layers { spec.inner() } else { spec });
         };
-        add(names::EMBED.into(), &[self.classes, w], Init::Normal(std));
-        add(names::POSITION.into(), &[self.context, w], Init::Normal(std));
+        let likelihood = self.likelihood();
+        // Numbers meet few rows: they are as large as a symbol's row and its neighbours together.
+        let entering = if likelihood.input().numbers() > 0 { 0.3 } else { std };
+        add(names::EMBED.into(), &[likelihood.input().rows(), w], Init::Normal(entering));
+        for (name, rows) in self.position_tables() {
+            add(name.into(), &[rows, w], Init::Normal(std));
+        }
+        if self.labels > 0 {
+            add(names::LABELS.into(), &[self.labels, w], Init::Normal(std));
+        }
         for l in 0..self.layers {
             let sublayers = [
                 (names::attention(l), "qkv", 3 * w, "out", w),
@@ -172,19 +270,49 @@ impl Config {
             add(names::bias(names::OUTPUT, "norm"), &[w], Init::Zeros);
         }
         if !self.tied_head {
-            add(names::HEAD.into(), &[w, self.classes], Init::Normal(std));
+            add(names::HEAD.into(), &[w, likelihood.params()], Init::Normal(std));
         }
         table
+    }
+}
+
+/// Checks that every window of a batch fits `config`; the length of the longest.
+#[cfg(feature = "train")]
+fn check_batch(config: &Config, batch: &[Window]) -> Result<usize, ObjectiveError> {
+    let likelihood = config.likelihood();
+    match config.has_fixed_length() {
+        true => fixed_length::check_batch(batch, &likelihood, config.context, config.labels),
+        false => check_unconditioned(batch, &likelihood),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::likelihood::Bernoulli;
+    use crate::order::Scan;
 
     fn small(context: usize) -> Config {
-        let (classes, start, layers, heads, width) = (65, 0, 4, 4, 128);
-        Config { classes, start, layers, heads, width, context, bias: false, tied_head: true }
+        Config {
+            classes: 65,
+            start: 0,
+            layers: 4,
+            heads: 4,
+            width: 128,
+            context,
+            bias: false,
+            tied_head: true,
+            likelihood: None,
+            order: Order::Time,
+            labels: 0,
+            positions: Positions::Steps,
+        }
+    }
+
+    fn image() -> Config {
+        let grid = Grid { height: 8, width: 8 };
+        let order = Scan::Spiral.order(grid, 0);
+        Config { order, labels: 10, positions: Positions::Grid(grid), ..small(64) }
     }
 
     #[test]
@@ -246,5 +374,37 @@ mod tests {
         assert!(message(Config { width: usize::MAX, ..small(64) }).starts_with("config: width is "));
         assert!(message(small(0)).starts_with("config: context is 0"));
         assert!(small(1).validate().is_ok());
+        assert_eq!(image().validate(), Ok(()));
+        for (config, words) in [
+            (Config { context: 63, ..image() }, "config: context is 63, wanted as many positions"),
+            (Config { labels: 3, ..small(64) }, "config: labels is 3, wanted 0"),
+            (Config { positions: image().positions, ..small(64) }, "config: positions is grid"),
+            (
+                Config { positions: Positions::Grid(Grid { height: usize::MAX, width: 2 }), ..image() },
+                "config: positions.grid is 18446744073709551615",
+            ),
+            (
+                Config {
+                    classes: 2,
+                    likelihood: Some(LikelihoodConfig::Bernoulli(Bernoulli {})),
+                    ..small(64)
+                },
+                "config: tied_head is true, wanted false",
+            ),
+        ] {
+            assert!(message(config.clone()).starts_with(words), "{}", message(config));
+        }
+    }
+
+    /// A file without the later keys is a text model, and is written as it was.
+    #[test]
+    fn a_text_models_config_has_no_key_of_images() {
+        let json = r#"{"classes":65,"start":0,"layers":4,"heads":4,"width":128,"context":64,"bias":false,"tied_head":true}"#;
+        assert_eq!(serde_json::to_string(&small(64)).unwrap(), json);
+        assert_eq!(serde_json::from_str::<Config>(json).unwrap(), small(64));
+        let image = serde_json::to_string(&image()).unwrap();
+        assert!(image.ends_with(r#""labels":10,"positions":{"grid":{"height":8,"width":8}}}"#), "{image}");
+        let (again, same) = (serde_json::from_str::<Config>(&image).unwrap(), self::image());
+        assert_eq!(again, same);
     }
 }

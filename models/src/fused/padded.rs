@@ -139,10 +139,22 @@ impl Weights {
         params: &[f32],
         transposed: impl IntoIterator<Item = (&'a Matrix, usize)>,
     ) {
+        self.load_edited(table, params, |_| {}, transposed);
+    }
+
+    /// As [`Weights::load`], with `edit` of the padded parameters before anything is transposed.
+    pub fn load_edited<'a>(
+        &mut self,
+        table: &PaddedTable,
+        params: &[f32],
+        edit: impl FnOnce(&mut [f32]),
+        transposed: impl IntoIterator<Item = (&'a Matrix, usize)>,
+    ) {
         if self.forward.len() != table.len() {
             self.forward = Aligned::zeros(table.len());
         }
         table.pad(params, &mut self.forward);
+        edit(&mut self.forward);
         let (forward, transposes) = (&self.forward, &mut self.transposes);
         let mut pieces = Vec::new();
         for (m, width) in transposed {

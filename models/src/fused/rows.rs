@@ -35,3 +35,19 @@ pub fn softmax_loss<S: Simd>(s: S, row: &mut [f32], target: usize, classes: usiz
     row[classes..].fill(0.0);
     f64::from(max - logit) + f64::from(total).ln()
 }
+
+/// max(·, 0) of whole vectors.
+#[inline(always)]
+pub fn rectify<S: Simd>(s: S, x: &mut [f32]) {
+    for x in x.chunks_exact_mut(S::LANES) {
+        s.store(x, s.max(s.load(x), s.splat(0.0)));
+    }
+}
+
+/// Zeroes the gradient where the rectifier's output was zero.
+#[inline(always)]
+pub fn pass_where_positive<S: Simd>(_s: S, gradient: &mut [f32], output: &[f32]) {
+    for (g, &y) in gradient.iter_mut().zip(output) {
+        *g = if y > 0.0 { *g } else { 0.0 };
+    }
+}

@@ -3,27 +3,70 @@
 #[cfg(feature = "train")]
 mod readings;
 
+use crate::images::{GoldenImages, bernoulli, class_of, grey, one_hot_frames, random_order};
 use crate::suite::{self, Subject, random_symbols, random_tensors, run};
 use safetensors::SafeTensors;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use wavesynth_models::ar::{Generator, Model, Sampling, Stream};
-use wavesynth_models::families::gpt::{Config, Gpt};
+use wavesynth_models::condition::Condition;
+use wavesynth_models::families::gpt::{Config, Gpt, Positions};
 use wavesynth_models::family::FamilyConfig;
 use wavesynth_models::kernels::Isa;
+use wavesynth_models::likelihood::LikelihoodConfig;
+use wavesynth_models::order::{Grid, Order};
 use wavesynth_models::weights::{Checkpoint, Init, TensorSpec, Tensors};
 
 /// A config by its sizes.
 fn config(classes: usize, layers: usize, heads: usize, width: usize, context: usize) -> Config {
-    let start = (classes / 2) as u16;
-    Config { classes, start, layers, heads, width, context, bias: true, tied_head: false }
+    let (start, likelihood, order) = ((classes / 2) as u16, None, Order::Time);
+    let (labels, positions) = (0, Positions::Steps);
+    let (bias, tied_head) = (true, false);
+    Config {
+        classes,
+        start,
+        layers,
+        heads,
+        width,
+        context,
+        bias,
+        tied_head,
+        likelihood,
+        order,
+        labels,
+        positions,
+    }
+}
+
+/// A model of images of `height` by `width` pixels, of two layers of 10 in two heads.
+fn image(
+    (height, width): (usize, usize),
+    labels: usize,
+    on_grid: bool,
+    classes: usize,
+    likelihood: Option<LikelihoodConfig>,
+) -> Config {
+    let positions = match on_grid {
+        true => Positions::Grid(Grid { height, width }),
+        false => Positions::Steps,
+    };
+    let (order, tied_head) = (random_order(height, width), likelihood.is_none());
+    let config = config(classes, 2, 2, 10, height * width);
+    Config { likelihood, order, labels, positions, tied_head, ..config }
 }
 
 suite::readings!(Config);
 
 impl Subject for Config {
     fn few() -> Vec<Self> {
-        vec![config(11, 2, 2, 12, 8), config(17, 2, 2, 14, 16), config(9, 1, 1, 5, 1)]
+        vec![
+            config(11, 2, 2, 12, 8),
+            config(17, 2, 2, 14, 16),
+            config(9, 1, 1, 5, 1),
+            image((3, 7), 3, true, 9, None),
+            image((1, 7), 0, false, 2, bernoulli()),
+            image((5, 6), 2, true, 16, grey(2, 16)),
+        ]
     }
 
     fn init(&self, spec: &TensorSpec) -> Init {
@@ -33,6 +76,19 @@ impl Subject for Config {
             _ => Init::fan_in(spec.shape.iter().rev().skip(1).product::<usize>().max(4), 1.2),
         }
     }
+
+    fn frames(&self, t: usize, seed: u64) -> Vec<f32> {
+        one_hot_frames(self.labels, self.context, t, seed)
+    }
+
+    fn typed<'a>(&self, frame: &'a [f32]) -> Condition<'a> {
+        class_of(frame)
+    }
+}
+
+#[test]
+fn the_engine_gives_pytorchs_parameters_of_images() {
+    GoldenImages::open("gpt_image").compare_engine();
 }
 
 fn golden_checkpoint() -> PathBuf {

@@ -1,10 +1,11 @@
-//! WaveNet and Char-RNN under every likelihood: the engine, the graph and the fused layers are one function.
+//! WaveNet, Char-RNN, GPT, NADE and the masked perceptron under every likelihood: the engine, the graph and the fused layers are one function.
 
 use crate::common::relative;
+use crate::images::random_order;
 use wavesynth_models::ar::Uniforms;
 use wavesynth_models::candle_core::Device;
 use wavesynth_models::families::char_rnn::{self, Cell};
-use wavesynth_models::families::wavenet;
+use wavesynth_models::families::{gpt, made, nade, wavenet};
 use wavesynth_models::family::FamilyConfig;
 use wavesynth_models::kernels::Isa;
 use wavesynth_models::likelihood::{
@@ -12,6 +13,7 @@ use wavesynth_models::likelihood::{
 };
 use wavesynth_models::loaded::Loaded;
 use wavesynth_models::objective::{Engine, Objective, ObjectiveOptions, VectorRows, Window};
+use wavesynth_models::order::{Grid, Order};
 use wavesynth_models::weights::{Checkpoint, Init, Layout};
 
 fn likelihoods() -> [LikelihoodConfig; 5] {
@@ -42,18 +44,36 @@ fn configs() -> Vec<FamilyConfig> {
         };
         all.push(wavenet.into());
         for cell in [Cell::Lstm, Cell::Gru] {
-            let rnn = char_rnn::Config {
-                classes,
-                start,
-                cell,
-                hidden: 7,
-                layers: 2,
-                likelihood,
-                order: Default::default(),
-            };
+            let order = Order::Time;
+            let rnn = char_rnn::Config { classes, start, cell, hidden: 7, layers: 2, likelihood, order };
             rnn.validate().unwrap();
             all.push(rnn.into());
         }
+        // As many variables as the longest window has rows.
+        let order = random_order(5, 8);
+        let nade = nade::Config { classes, start, hidden: 9, labels: 0, likelihood, order: order.clone() };
+        nade.validate().unwrap();
+        all.push(nade.into());
+        let gpt = gpt::Config {
+            classes,
+            start,
+            layers: 2,
+            heads: 2,
+            width: 10,
+            context: 40,
+            bias: true,
+            tied_head: false,
+            likelihood,
+            order: order.clone(),
+            labels: 0,
+            positions: gpt::Positions::Grid(Grid { height: 5, width: 8 }),
+        };
+        gpt.validate().unwrap();
+        all.push(gpt.into());
+        let hidden = vec![90, 85];
+        let made = made::Config { classes, start, hidden, direct: true, labels: 0, likelihood, order };
+        made.validate().unwrap();
+        all.push(made.into());
     }
     all
 }

@@ -8,10 +8,13 @@ mod common;
 mod golden;
 mod gpt;
 mod half_way;
+mod images;
 mod likelihood;
 #[cfg(feature = "train")]
 mod likelihoods;
+mod made;
 mod memory;
+mod nade;
 mod ngram;
 mod suite;
 mod wavenet;

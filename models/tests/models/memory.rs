@@ -1,13 +1,15 @@
 //! The memory that a model takes is known from its sizes: never less than it takes, and not much more.
 
 use crate::common::{bunched, config};
+use crate::images::{bernoulli, grey, random_order};
 use wavesynth_models::ar::Sampling;
-use wavesynth_models::families::{char_rnn, gpt};
+use wavesynth_models::families::{char_rnn, gpt, made, nade};
 use wavesynth_models::family::FamilyConfig;
 use wavesynth_models::kernels::Isa;
 use wavesynth_models::likelihood::{GaussianMixture, LikelihoodConfig};
 use wavesynth_models::loaded::{Loaded, quantise};
 use wavesynth_models::memory::Memory;
+use wavesynth_models::order::{Grid, Order};
 use wavesynth_models::weights::{Checkpoint, Dtype};
 
 fn compare(config: impl Into<FamilyConfig>) {
@@ -41,7 +43,7 @@ fn the_memory_of_every_family_is_known_before_it_is_taken() {
     }
     let rnn = |cell, hidden, likelihood: Option<LikelihoodConfig>| {
         let classes = if likelihood.is_some() { 0 } else { 65 };
-        char_rnn::Config { classes, start: 0, cell, hidden, layers: 3, likelihood, order: Default::default() }
+        char_rnn::Config { classes, start: 0, cell, hidden, layers: 3, likelihood, order: Order::Time }
     };
     let mixture = LikelihoodConfig::GaussianMixture(GaussianMixture { components: 5, dims: 3 });
     for cell in [char_rnn::Cell::Lstm, char_rnn::Cell::Gru] {
@@ -61,7 +63,45 @@ fn the_memory_of_every_family_is_known_before_it_is_taken() {
                 context,
                 bias: true,
                 tied_head,
+                likelihood: None,
+                order: Order::Time,
+                labels: 0,
+                positions: gpt::Positions::Steps,
             });
+        }
+    }
+    for likelihood in [None, grey(5, 65)] {
+        compare(gpt::Config {
+            classes: 65,
+            start: 0,
+            layers: 2,
+            heads: 3,
+            width: 33,
+            context: 35,
+            bias: true,
+            tied_head: likelihood.is_none(),
+            likelihood,
+            order: random_order(5, 7),
+            labels: 10,
+            positions: gpt::Positions::Grid(Grid { height: 5, width: 7 }),
+        });
+    }
+    for (classes, likelihood) in [(2, bernoulli()), (5, None), (256, grey(5, 256))] {
+        for (hidden, labels) in [(1, 16), (33, 0), (500, 10)] {
+            let order = random_order(5, 7);
+            let order = || order.clone();
+            compare(nade::Config { classes, start: 0, hidden, labels, likelihood, order: order() });
+            for (hidden, direct) in [(vec![hidden], true), (vec![hidden, 40], false)] {
+                compare(made::Config {
+                    classes,
+                    start: 0,
+                    hidden,
+                    direct,
+                    labels,
+                    likelihood,
+                    order: order(),
+                });
+            }
         }
     }
 }

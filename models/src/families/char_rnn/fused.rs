@@ -18,7 +18,7 @@ mod parameter_layout;
 use super::Config;
 use crate::dropout::Dropout;
 use crate::fused::padded::Weights;
-use crate::fused::{Gradients, locked};
+use crate::fused::{Gradients, groups, locked};
 use crate::kernels::Isa;
 use crate::kernels::aligned::Aligned;
 use crate::objective::{Objective, ObjectiveError, Window, check_unconditioned};
@@ -93,12 +93,6 @@ impl Fused {
     }
 }
 
-/// The windows of each group of a batch: a power of two of groups as equal as can be, none above [`GROUP`].
-fn groups(windows: usize) -> Vec<Range<usize>> {
-    let n = windows.div_ceil(GROUP).next_power_of_two();
-    (0..n).map(|g| g * windows / n..(g + 1) * windows / n).filter(|r| !r.is_empty()).collect()
-}
-
 impl Objective for Fused {
     fn layout(&self) -> &Layout {
         &self.layout
@@ -122,7 +116,7 @@ impl Objective for Fused {
         let transposed = self.parameters.transposed().filter(|_| grads.is_some());
         weights.load(&self.parameters.table, params, transposed);
         let mut rest = carry;
-        let parts: Vec<_> = groups(batch.len())
+        let parts: Vec<_> = groups(batch.len(), GROUP)
             .into_iter()
             .map(|r| {
                 let (here, later) = std::mem::take(&mut rest).split_at_mut(r.len());
@@ -138,7 +132,7 @@ impl Objective for Fused {
     }
 
     fn peak_bytes(&self, windows: usize, window_len: usize, threads: usize) -> usize {
-        let groups = groups(windows);
+        let groups = groups(windows, GROUP);
         let active = threads.clamp(1, groups.len().max(1));
         let widest = groups.iter().map(Range::len).max().unwrap_or(0);
         let activations = active

@@ -1,9 +1,10 @@
 //! What the family says of itself, and its keys in a run file.
 
 use super::attention::CacheShape;
-use super::{Config, Gpt};
+use super::{Config, Gpt, Positions};
 use crate::config::ConfigError;
 use crate::family::{self, Description, Facts, Family, Given, NamedShape, PackError};
+use crate::fixed_length;
 use crate::kernels::Isa;
 use crate::likelihood::LikelihoodConfig;
 use crate::memory::{LANES, padded};
@@ -30,14 +31,15 @@ impl Family for Config {
     }
 
     fn facts(&self) -> Facts {
+        let (condition, hop) = fixed_length::condition(self.labels, self.context);
         Facts {
-            likelihood: LikelihoodConfig::of(None, self.classes),
+            likelihood: self.likelihood(),
             start: self.start,
-            order: Order::Time,
-            condition: None,
-            hop: 1,
+            order: self.order.clone(),
+            condition,
+            hop,
             macs: self.macs_per_symbol(),
-            past: Some(self.context),
+            past: (!self.has_fixed_length()).then_some(self.context),
         }
     }
 
@@ -57,21 +59,29 @@ impl Family for Config {
         let (heads, layers) = (self.heads as u64, self.layers as u64);
         let shape = CacheShape { context: self.context, head: self.head_width(), lanes: LANES };
         let (w, head) = (padded(self.width), shape.head_padded() as u64);
-        let caches = 2 * layers * heads * (shape.floats() as u64 + 32);
-        let work = 2 * (3 * w + 3 * heads * head + padded(self.mlp_width())) + head + shape.scores() as u64;
-        4 * (caches + work + padded(self.classes))
+        let windows = if self.has_fixed_length() { 1 } else { 2 };
+        let caches = windows * layers * heads * (shape.floats() as u64 + 32);
+        let rows = windows * (3 * w + 3 * heads * head + padded(self.mlp_width()));
+        let (likelihood, work) = (self.likelihood(), rows + head + shape.scores() as u64);
+        4 * (caches + work + padded(likelihood.params()) + padded(likelihood.input().numbers()))
     }
 
     fn describe(&self, _: Option<u32>) -> Description {
         let macs = self.macs_per_symbol();
         let head = if self.tied_head { "tied to the embedding" } else { "of its own" };
-        let lines = vec![
+        let mut lines = vec![
             ("multiply-adds", format!("{macs} per symbol, halfway through the context")),
             ("symbols", format!("{}, a stream starts with {}", self.classes, self.start)),
             ("layers", format!("{} of width {}, {} heads", self.layers, self.width, self.heads)),
             ("context", format!("{} symbols", self.context)),
             ("head", head.into()),
         ];
+        if let Positions::Grid(grid) = self.positions {
+            lines.push(("positions", format!("on a grid of {} rows by {} columns", grid.height, grid.width)));
+        }
+        if self.labels > 0 {
+            lines.push(("class labels", self.labels.to_string()));
+        }
         Description { lines, values: Map::from_iter([("macs_per_symbol".to_string(), json!(macs))]) }
     }
 
@@ -87,6 +97,10 @@ impl Family for Config {
             context: 64,
             bias: false,
             tied_head: true,
+            likelihood: None,
+            order: Order::Time,
+            labels: 0,
+            positions: Positions::Steps,
         };
         vec![NamedShape { name: "gpt", batch: 12, window: config.context, config }]
     }
@@ -118,14 +132,18 @@ pub struct Keys {
     pub heads: usize,
     /// Width of the residual stream.
     pub width: usize,
-    /// C; `train.window` when left out, and never more than that: later positions would not be trained.
+    /// C; `train.window` when left out, and never more than that: later positions would not be trained. Of images it is their
+    /// number of pixels.
     pub context: Option<usize>,
     /// Whether products and norms have a bias.
     #[serde(default)]
     pub bias: bool,
-    /// Whether the head is the embedding's transpose.
+    /// Whether the head is the embedding's transpose, where the outputs are a softmax; all others have a head of their own.
     #[serde(default = "yes")]
     pub tied_head: bool,
+    /// What a position is, of images.
+    #[serde(default, skip_serializing_if = "PositionKey::is_steps")]
+    pub positions: PositionKey,
     /// Rate of dropout over the embedding and over what every sublayer adds while it is trained.
     #[serde(default)]
     pub dropout: f64,
@@ -135,12 +153,67 @@ fn yes() -> bool {
     true
 }
 
+/// The key `positions`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PositionKey {
+    /// [`Positions::Steps`].
+    #[default]
+    Steps,
+    /// [`Positions::Grid`].
+    Grid,
+}
+
+impl PositionKey {
+    fn is_steps(&self) -> bool {
+        *self == Self::Steps
+    }
+}
+
 impl family::Keys for Keys {
     type Config = Config;
 
     fn config(&self, given: &Given) -> Result<Config, ConfigError> {
         given.without_condition()?;
-        given.categorical()?;
+        let categorical = matches!(given.likelihood, None | Some(LikelihoodConfig::Categorical(_)));
+        let positions = match self.positions {
+            PositionKey::Steps => Positions::Steps,
+            PositionKey::Grid => Positions::Grid(given.images()?.grid),
+        };
+        Ok(Config {
+            classes: given.classes,
+            start: given.start,
+            layers: self.layers,
+            heads: self.heads,
+            width: self.width,
+            context: self.context(given)?,
+            bias: self.bias,
+            tied_head: self.tied_head && categorical,
+            likelihood: given.likelihood.filter(|_| !categorical),
+            order: given.order(),
+            labels: given.image.as_ref().map_or(0, |image| image.labels),
+            positions,
+        })
+    }
+
+    fn dropout(&self) -> f64 {
+        self.dropout
+    }
+}
+
+impl Keys {
+    /// C.
+    fn context(&self, given: &Given) -> Result<usize, ConfigError> {
+        if let Some(image) = &given.image {
+            let n = fixed_length::len(&image.order);
+            return match self.context {
+                Some(context) if context != n => {
+                    let want = format!("left out: an image has {n} pixels, and as many positions");
+                    Err(ConfigError { field: "context", found: context.to_string(), want: want.into() })
+                }
+                _ => Ok(n),
+            };
+        }
         let context = self.context.unwrap_or(given.window);
         if context > given.window {
             let want = format!(
@@ -150,19 +223,6 @@ impl family::Keys for Keys {
             );
             return Err(ConfigError { field: "context", found: context.to_string(), want: want.into() });
         }
-        Ok(Config {
-            classes: given.classes,
-            start: given.start,
-            layers: self.layers,
-            heads: self.heads,
-            width: self.width,
-            context,
-            bias: self.bias,
-            tied_head: self.tied_head,
-        })
-    }
-
-    fn dropout(&self) -> f64 {
-        self.dropout
+        Ok(context)
     }
 }

@@ -15,18 +15,18 @@ mod attention;
 mod products;
 mod reading;
 
-use super::{Config, names};
+use super::{Config, check_batch, names};
 use crate::dropout::Dropout;
 use crate::fused::locked;
 use crate::fused::rows::add_rows;
 use crate::kernels::tile::{Strided, multiply};
 use crate::kernels::{Isa, Kernel, Simd};
-use crate::likelihood::LikelihoodConfig;
-use crate::objective::{Objective, ObjectiveError, Window, check_unconditioned};
+use crate::likelihood::Input;
+use crate::objective::{Objective, ObjectiveError, Window};
 use crate::weights::Layout;
 use products::{Gradient, Product, Products};
 use rayon::prelude::*;
-use reading::{ReadingPass, Scratch, Tape};
+use reading::{InputRows, ReadingPass, Scratch, Tape};
 use std::ops::Range;
 use std::sync::Mutex;
 
@@ -79,7 +79,7 @@ impl Fused {
     fn rounds<'a>(&self, batch: &'a [Window]) -> Vec<Vec<Task<'a>>> {
         let (mut rounds, mut rows) = (vec![Vec::new()], 0);
         for window in batch {
-            for r in self.config.readings(window.inputs.len()) {
+            for r in self.config.readings(window.rows()) {
                 let from = r.from.max(window.warmup);
                 if from >= r.rows.end {
                     continue;
@@ -113,18 +113,44 @@ impl Fused {
         tasks.into_par_iter().for_each(|task| self.isa.run(task));
     }
 
-    /// Adds what the readings give to the gradients of embedding and positions.
+    /// Values of the tables that what enters is a sum of: they come first in the layout.
+    fn inputs_len(&self) -> usize {
+        let first = names::weight(&names::attention(0), "norm");
+        self.products.layout().range(&first).start
+    }
+
+    /// Adds what the readings give to the gradients of those tables.
     fn input_gradients(&self, tasks: &[Task<'_>], tapes: &[Tape], grads: &mut [f32]) {
         let (width, layout) = (self.config.width, self.products.layout());
-        let (embed, position) = (layout.range(names::EMBED).start, layout.range(names::POSITION).start);
+        let start = |name: &str| layout.range(name).start;
+        let embed = start(names::EMBED);
+        let positions: Vec<usize> =
+            self.config.position_tables().iter().map(|(name, _)| start(name)).collect();
+        let labels = if self.config.labels > 0 { start(names::LABELS) } else { 0 };
+        let enters = self.config.likelihood().input();
+        let mut numbers = vec![0.0; enters.numbers()];
+        let mut add = |at: usize, k: f32, d: &[f32]| {
+            for (g, d) in grads[at..at + width].iter_mut().zip(d) {
+                *g += k * d;
+            }
+        };
         for (task, tape) in tasks.iter().zip(tapes) {
-            let symbols = &task.window.inputs[task.rows.clone()];
             let rows = tape.d_input.chunks_exact(self.products.sizes.width);
-            for (p, (&symbol, d)) in symbols.iter().zip(rows).enumerate() {
-                for at in [embed + symbol as usize * width, position + p * width] {
-                    for (g, d) in grads[at..at + width].iter_mut().zip(d) {
-                        *g += d;
+            for (p, (t, d)) in task.rows.clone().zip(rows).enumerate() {
+                match (enters, task.window.input(t)) {
+                    (Input::Table { .. }, value) => add(embed + usize::from(value.symbol()) * width, 1.0, d),
+                    (enters, value) => {
+                        enters.write(value, &mut numbers);
+                        numbers.iter().enumerate().for_each(|(i, &v)| add(embed + i * width, v, d));
                     }
+                }
+                for (table, row) in positions.iter().zip(self.config.position_rows(p)) {
+                    if let Some(row) = row {
+                        add(table + row * width, 1.0, d);
+                    }
+                }
+                if let Some(class) = task.window.class {
+                    add(labels + class * width, 1.0, d);
                 }
             }
         }
@@ -172,17 +198,22 @@ impl Objective for Fused {
         _carry: &mut [Vec<f32>],
         grads: Option<&mut [f32]>,
     ) -> Result<f64, ObjectiveError> {
-        check_unconditioned(batch, &LikelihoodConfig::of(None, self.config.classes))?;
-        let total: usize = batch.iter().map(|w| w.inputs.len() - w.warmup).sum();
+        check_batch(&self.config, batch)?;
+        let total: usize = batch.iter().map(|w| w.rows() - w.warmup).sum();
         let Buffers { mut products, mut gradients, mut tapes } = std::mem::take(&mut *locked(&self.buffers));
         self.products.pack(params, &mut products);
         if grads.is_some() {
             self.products.zero(&mut gradients);
         }
         let rounds = self.rounds(batch);
-        // Embedding and positions come first in the table.
-        let inputs_len = self.products.layout().range(names::POSITION).end;
-        let mut inputs = grads.is_some().then(|| vec![0.0; inputs_len]);
+        let tables = |name: &str| &params[self.products.layout().range(name)];
+        let position = self.config.position_table(tables);
+        let input = InputRows {
+            embed: tables(names::EMBED),
+            position: &position,
+            labels: if self.config.labels > 0 { tables(names::LABELS) } else { &[] },
+        };
+        let mut inputs = grads.is_some().then(|| vec![0.0; self.inputs_len()]);
         let mut nats = 0.0;
         for tasks in &rounds {
             if tapes.len() < tasks.len() {
@@ -198,8 +229,7 @@ impl Objective for Fused {
                         config: &self.config,
                         sizes: self.products.sizes,
                         products: &products,
-                        params,
-                        layout: self.products.layout(),
+                        input,
                         masks: self.dropout.zip(task.window.dropout),
                         window: task.window,
                         rows: task.rows.clone(),

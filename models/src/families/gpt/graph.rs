@@ -6,11 +6,12 @@
 
 use super::{Config, ContextSpan, NORM_EPS, names, sites};
 use crate::ar::Graph;
+use crate::fixed_length::{class_rows, one_hot};
 use crate::graph::{self, Batch, DeviceTensors, GraphError, GraphFamily, on_device, product};
-use crate::likelihood::LikelihoodConfig;
-use crate::objective::{ObjectiveError, Window, check_unconditioned};
+use crate::likelihood::Input;
+use crate::objective::{ObjectiveError, Window};
 use crate::weights::Tensors;
-use candle_core::{D, Device, Result, Tensor};
+use candle_core::{D, DType, Device, Result, Tensor};
 
 /// A GPT's tensors on a candle device.
 pub struct GptGraph {
@@ -71,18 +72,44 @@ impl GptGraph {
         self.affine(&out, &at, "out")
     }
 
-    /// One window: `symbols` [B, T], T at most the context, at positions 0 … T−1, to logits [B, T, classes]. `masks` gives
-    /// those for what the [sites](super::sites) of dropout add to the residual stream [B, T, width].
-    fn window(&self, symbols: &Tensor, masks: impl Fn(usize) -> Result<Option<Tensor>>) -> Result<Tensor> {
+    /// P of the positions 0 … t−1 [t, width].
+    fn positions(&self, t: usize) -> Result<Tensor> {
+        let (width, device) = (self.config.width, self.get(names::EMBED).device());
+        let mut sum = Tensor::zeros((t, width), DType::F32, device)?;
+        for (i, (name, _)) in self.config.position_tables().into_iter().enumerate() {
+            let rows: Vec<Option<usize>> = (0..t).map(|p| self.config.position_rows(p)[i]).collect();
+            // Steps without a row come first.
+            let without = rows.iter().take_while(|row| row.is_none()).count();
+            let ids: Vec<u32> = rows.into_iter().flatten().map(|row| row as u32).collect();
+            if !ids.is_empty() {
+                let rows = self.get(name).embedding(&Tensor::from_vec(ids, t - without, device)?)?;
+                sum = (sum + rows.pad_with_zeros(0, without, 0)?)?;
+            }
+        }
+        Ok(sum)
+    }
+
+    /// One window: `inputs` [B, T] or [B, T, numbers], T at most the context, at positions 0 … T−1, to parameters [B, T, P].
+    /// `label` is the classes' rows [B, width]; `masks` gives those for what the [sites](super::sites) of dropout add to the
+    /// residual stream [B, T, width].
+    fn window(
+        &self,
+        inputs: &Tensor,
+        label: Option<Tensor>,
+        masks: impl Fn(usize) -> Result<Option<Tensor>>,
+    ) -> Result<Tensor> {
         let dropped = |x: Tensor, site: usize| match masks(site)? {
             None => Ok(x),
             Some(mask) => x.reshape(mask.shape())? * mask,
         };
-        let (b, t) = symbols.dims2()?;
-        let (width, classes) = (self.config.width, self.config.classes);
-        let embed = self.get(names::EMBED).embedding(&symbols.flatten_all()?)?.reshape((b, t, width))?;
-        let position = self.get(names::POSITION).narrow(0, 0, t)?;
-        let mut x = dropped(embed.broadcast_add(&position)?, sites::INPUT)?.reshape((b * t, width))?;
+        let (b, t) = (inputs.dim(0)?, inputs.dim(1)?);
+        let (width, params) = (self.config.width, self.config.likelihood().params());
+        let mut entering =
+            graph::embed(self.get(names::EMBED), inputs)?.broadcast_add(&self.positions(t)?)?;
+        if let Some(label) = label {
+            entering = entering.broadcast_add(&label.unsqueeze(1)?)?;
+        }
+        let mut x = dropped(entering, sites::INPUT)?.reshape((b * t, width))?;
         for l in 0..self.config.layers {
             let attended = dropped(self.attention(&x, l, b, t)?, sites::attention(l))?;
             x = (x + attended.reshape((b * t, width))?)?;
@@ -95,34 +122,58 @@ impl GptGraph {
             true => self.get(names::EMBED).t()?.contiguous()?,
             false => self.get(names::HEAD).clone(),
         };
-        product(&self.norm(&x, names::OUTPUT)?, &head)?.reshape((b, t, classes))
+        product(&self.norm(&x, names::OUTPUT)?, &head)?.reshape((b, t, params))
     }
 }
 
 impl GptGraph {
-    /// Logits [B, T, classes] of `symbols` [B, T]; `masks` gives those of a reading at a site of dropout.
+    /// Parameters [B, T, P] of `inputs` [B, T] or [B, T, numbers], under the classes of `cond` [B, ⌈T / N⌉, K]; `masks` gives
+    /// those of a reading at a site of dropout.
     fn run(
         &self,
-        symbols: &Tensor,
+        inputs: &Tensor,
+        cond: Option<&Tensor>,
         masks: impl Fn(&ContextSpan, usize) -> Result<Option<Tensor>>,
     ) -> Result<Tensor> {
-        let (_, t) = symbols.dims2()?;
         let rows = self
             .config
-            .readings(t)
+            .readings(inputs.dim(1)?)
             .map(|r| {
-                let symbols = symbols.narrow(1, r.rows.start, r.rows.len())?.contiguous()?;
-                let logits = self.window(&symbols, |site| masks(&r, site))?;
-                logits.narrow(1, r.from - r.rows.start, r.rows.end - r.from)
+                let mut inputs = inputs.narrow(1, r.rows.start, r.rows.len())?.contiguous()?;
+                if self.config.has_fixed_length() && r.rows.start > 0 {
+                    inputs = self.begun(&inputs)?;
+                }
+                let label = cond
+                    .filter(|_| self.config.labels > 0)
+                    .map(|cond| class_rows(cond, r.rows.start, self.config.context, self.get(names::LABELS)))
+                    .transpose()?;
+                let parameters = self.window(&inputs, label, |site| masks(&r, site))?;
+                parameters.narrow(1, r.from - r.rows.start, r.rows.end - r.from)
             })
             .collect::<Result<Vec<_>>>()?;
         Tensor::cat(&rows, 1)
     }
+
+    /// `inputs` with the start for the first: a sequence behind another has no past.
+    fn begun(&self, inputs: &Tensor) -> Result<Tensor> {
+        let (b, t, device) = (inputs.dim(0)?, inputs.dim(1)?, inputs.device());
+        let (likelihood, start) = (self.config.likelihood(), self.config.start);
+        let first = match likelihood.input() {
+            Input::Table { .. } => Tensor::from_vec(vec![u32::from(start); b], (b, 1), device)?,
+            Input::Numbers { count, .. } => {
+                Tensor::from_vec(likelihood.start_numbers(start).repeat(b), (b, 1, count), device)?
+            }
+        };
+        if t == 1 {
+            return Ok(first);
+        }
+        Tensor::cat(&[&first, &inputs.narrow(1, 1, t - 1)?.contiguous()?], 1)
+    }
 }
 
 impl Graph for GptGraph {
-    fn forward(&self, symbols: &Tensor, _cond: Option<&Tensor>) -> Result<Tensor> {
-        self.run(symbols, |_, _| Ok(None))
+    fn forward(&self, inputs: &Tensor, cond: Option<&Tensor>) -> Result<Tensor> {
+        self.run(inputs, cond, |_, _| Ok(None))
     }
 }
 
@@ -139,13 +190,14 @@ impl GraphObjective {
 
 impl GraphFamily for Config {
     fn check(&self, batch: &[Window], _carry: &[Vec<f32>]) -> std::result::Result<usize, ObjectiveError> {
-        check_unconditioned(batch, &LikelihoodConfig::of(None, self.classes))
+        super::check_batch(self, batch)
     }
 
     fn logits(&self, tensors: DeviceTensors, batch: &Batch) -> Result<(Tensor, Option<Tensor>)> {
         let graph = GptGraph { config: self.clone(), tensors };
         let masks = |r: &ContextSpan, site| batch.masks(site, r.rows.clone(), self.width);
-        Ok((graph.run(batch.inputs, masks)?, None))
+        let cond = one_hot(batch.windows, self.labels, batch.device)?;
+        Ok((graph.run(batch.inputs, cond.as_ref(), masks)?, None))
     }
 
     fn peak_bytes(&self, windows: usize, window_len: usize) -> usize {
@@ -153,6 +205,6 @@ impl GraphFamily for Config {
         // Forward values kept for the backward, counted off the graph above, and a layer's gradients beside them.
         let scores = 4 * self.heads * self.context.min(window_len);
         let layer = 30 * self.width + 4 * self.mlp_width() + scores;
-        4 * windows * rows * ((self.layers + 1) * layer + 4 * self.classes)
+        4 * windows * rows * ((self.layers + 1) * layer + 4 * Config::likelihood(self).params())
     }
 }

@@ -1,10 +1,18 @@
 //! The names of the family's tensors in a checkpoint.
 
-/// E [classes, width].
+/// What the names of the tables of rows begin with.
+pub const INPUT: &str = "input.";
+/// E [classes, width], or a row for each number that a value enters as.
 pub const EMBED: &str = "input.embed";
-/// P [context, width].
+/// P [context, width] of steps.
 pub const POSITION: &str = "input.position";
-/// W_head [width, classes], where it is not tied.
+/// Y and Y' [height, width]: of the pixel that is wanted, and of the one that enters.
+pub const ROW: [&str; 2] = ["input.row", "input.entering.row"];
+/// X and X' [width of the grid, width]: the same.
+pub const COLUMN: [&str; 2] = ["input.column", "input.entering.column"];
+/// The rows e of the class labels [labels, width].
+pub const LABELS: &str = "input.labels";
+/// W_head [width, parameters of the likelihood], where it is not tied.
 pub const HEAD: &str = "output.head.weight";
 /// Where the last norm stands.
 pub const OUTPUT: &str = "output";

@@ -5,14 +5,7 @@
 
 use super::NORM_EPS;
 use crate::kernels::Simd;
-
-/// Sum of the lanes, in their order.
-#[inline(always)]
-pub fn sum<S: Simd>(s: S, v: S::V) -> f32 {
-    let mut lanes = [0.0; 16];
-    s.store(&mut lanes, v);
-    lanes[..S::LANES].iter().sum()
-}
+use crate::kernels::panel::sum;
 
 /// x ∘ gain, for padded rows.
 #[inline(always)]

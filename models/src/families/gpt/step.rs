@@ -2,19 +2,22 @@
 //!
 //! Two windows are kept, each with a cache of keys and values per layer and head. The leading one gives the
 //! distributions; from its position ⌈C/2⌉ on the other reads along from position 0, and leads once the first is full.
-//! Weights are packed once for one instruction set, the norms' biases inside those of the products; both windows' rows
-//! meet every weight that is read.
+//! Weights are packed once for one instruction set, the norms' biases inside those of the products. A step of several streams
+//! is one of their rows, the leading windows' first: every weight that is read meets all of them. Of images, which are as
+//! long as the context, there is one window, which begins anew.
 
 use super::attention::{Cache, CacheShape};
 use super::norm::{self, normalise, scale};
 use super::{Config, names};
 use crate::ar::{Model, Symbol};
+use crate::condition::Condition;
+use crate::fixed_length::Labels;
 use crate::kernels::affine::Affine;
 use crate::kernels::aligned::Aligned;
-use crate::kernels::panel::{Matrix, Panels, Rows, Then, accumulate_many, add};
+use crate::kernels::panel::{Matrix, Panels, Rows, Then, accumulate_many, add, add_weighted};
 use crate::kernels::transpose::transposed;
 use crate::kernels::{Isa, Kernel, Simd, math};
-use crate::likelihood::{LikelihoodConfig, Value};
+use crate::likelihood::{Input, LikelihoodConfig, Value, Values};
 use crate::weights::{Stored, Tensors, WeightsError, check};
 
 /// A product behind a norm, whose bias is in the product's.
@@ -42,11 +45,18 @@ struct Layer {
 pub struct Gpt {
     isa: Isa,
     config: Config,
+    likelihood: LikelihoodConfig,
+    input: Input,
     shape: CacheShape,
-    /// E [classes, width padded].
+    /// Widths of the rows that a step works on.
+    widths: Widths,
+    /// E [rows, width padded].
     embed: Aligned,
     /// P [context, width padded].
     position: Aligned,
+    labels: Labels,
+    /// The numbers that the value before the first enters as.
+    start_numbers: Vec<f32>,
     layers: Vec<Layer>,
     head: Normed,
 }
@@ -54,11 +64,18 @@ pub struct Gpt {
 /// What changes while a stream runs.
 #[derive(Clone)]
 pub struct State {
-    windows: [Window; 2],
+    /// Two for a text, one for an image.
+    windows: Vec<Window>,
     /// The window that gives the distributions.
     leading: usize,
-    work: Work,
-    /// [classes padded].
+    class: Option<usize>,
+    /// Whether the step at hand is the first behind the last of an image.
+    anew: bool,
+    /// The numbers that x_{t−1} enters as; empty where it enters by a table.
+    numbers: Vec<f32>,
+    /// [`Work`] of a row for each window.
+    work: Aligned,
+    /// [P padded].
     logits: Aligned,
 }
 
@@ -71,23 +88,55 @@ struct Window {
     caches: Vec<Cache>,
 }
 
-/// The symbol at hand: of each window a row, that of the leading one first.
-#[derive(Clone)]
-struct Work {
-    /// r [2, width padded].
-    x: Aligned,
-    /// n(r) but for the bias [2, width padded].
-    normed: Aligned,
-    /// [q | k | v], heads padded: [2, 3·heads].
-    qkv: Aligned,
-    /// The heads' outputs side by side [2, width].
-    attended: Aligned,
-    /// gelu(n(m) W_up) [2, 4·width padded].
-    hidden: Aligned,
-    /// One head's output, padded.
-    head: Aligned,
+/// Widths of the rows of [`Work`], padded.
+#[derive(Clone, Copy)]
+struct Widths {
+    width: usize,
+    /// [q | k | v], heads padded.
+    qkv: usize,
+    mlp: usize,
+    /// One head's output.
+    head: usize,
     /// Scores of one head.
-    scores: Aligned,
+    scores: usize,
+}
+
+impl Widths {
+    /// Floats of the work on `rows` rows.
+    fn floats(self, rows: usize) -> usize {
+        rows * (3 * self.width + self.qkv + self.mlp) + self.head + self.scores
+    }
+
+    /// The parts of `buffer`, for `rows` rows.
+    #[inline(always)]
+    fn work(self, buffer: &mut [f32], rows: usize) -> Work<'_> {
+        let (x, rest) = buffer.split_at_mut(rows * self.width);
+        let (normed, rest) = rest.split_at_mut(rows * self.width);
+        let (attended, rest) = rest.split_at_mut(rows * self.width);
+        let (qkv, rest) = rest.split_at_mut(rows * self.qkv);
+        let (hidden, rest) = rest.split_at_mut(rows * self.mlp);
+        let (head, rest) = rest.split_at_mut(self.head);
+        Work { widths: self, x, normed, attended, qkv, hidden, head, scores: &mut rest[..self.scores] }
+    }
+}
+
+/// The symbols at hand, a row for each window that reads one: the leading windows of all streams, then those that follow.
+struct Work<'a> {
+    widths: Widths,
+    /// r.
+    x: &'a mut [f32],
+    /// n(r) but for the bias.
+    normed: &'a mut [f32],
+    /// The heads' outputs side by side.
+    attended: &'a mut [f32],
+    /// [q | k | v].
+    qkv: &'a mut [f32],
+    /// gelu(n(m) W_up).
+    hidden: &'a mut [f32],
+    /// One head's output.
+    head: &'a mut [f32],
+    /// Scores of one head.
+    scores: &'a mut [f32],
 }
 
 impl Gpt {
@@ -137,14 +186,27 @@ impl Gpt {
             false => (names::HEAD, Aligned::from(get(names::HEAD))),
         };
         let (gain, bias) = norm(names::OUTPUT, &turned, None);
+        let (likelihood, whole) = (config.likelihood(), |n: usize| n.next_multiple_of(isa.lanes()));
+        let widths = Widths {
+            width: whole(w),
+            qkv: 3 * config.heads * shape.head_padded(),
+            mlp: whole(mlp),
+            head: shape.head_padded(),
+            scores: shape.scores(),
+        };
         Ok(Self {
             isa,
-            config: config.clone(),
+            likelihood,
+            input: likelihood.input(),
             shape,
+            widths,
             embed: pad_rows(get(names::EMBED), w, isa),
-            position: pad_rows(get(names::POSITION), w, isa),
+            position: pad_rows(&config.position_table(get), w, isa),
+            labels: Labels::new(optional(names::LABELS), w, whole(w)),
+            start_numbers: likelihood.start_numbers(config.start),
             layers,
             head: Normed { gain, product: pack(&turned, &tensors[head].stored, &bias, w) },
+            config: config.clone(),
         })
     }
 
@@ -153,18 +215,9 @@ impl Gpt {
         Window { filled: 0, caches }
     }
 
-    fn work(&self) -> Work {
-        let (lanes, head) = (self.isa.lanes(), self.shape.head_padded());
-        let width = self.config.width.next_multiple_of(lanes);
-        Work {
-            x: Aligned::zeros(2 * width),
-            normed: Aligned::zeros(2 * width),
-            qkv: Aligned::zeros(2 * 3 * self.config.heads * head),
-            attended: Aligned::zeros(2 * self.config.width),
-            hidden: Aligned::zeros(2 * self.config.mlp_width().next_multiple_of(lanes)),
-            head: Aligned::zeros(head),
-            scores: Aligned::zeros(self.shape.scores()),
-        }
+    /// Windows of a stream.
+    fn windows(&self) -> usize {
+        if self.config.has_fixed_length() { 1 } else { 2 }
     }
 }
 
@@ -186,11 +239,37 @@ fn pad_heads(x: &[f32], shape: CacheShape) -> Vec<f32> {
         .collect()
 }
 
+impl State {
+    /// Goes on to the next window where this one is full.
+    #[inline(always)]
+    fn turn(&mut self, config: &Config) {
+        self.anew = false;
+        if self.windows[self.leading].filled == config.context {
+            self.windows[self.leading].filled = 0;
+            self.leading = (self.leading + 1) % self.windows.len();
+            self.anew = config.has_fixed_length();
+        }
+    }
+
+    /// Whether a second window reads along.
+    #[inline(always)]
+    fn is_followed(&self, stride: usize) -> bool {
+        self.windows.len() > 1 && self.windows[self.leading].filled >= stride
+    }
+
+    /// The window that gives the distributions, or the other.
+    #[inline(always)]
+    fn window(&mut self, follows: bool) -> &mut Window {
+        let at = self.leading ^ usize::from(follows);
+        &mut self.windows[at]
+    }
+}
+
 impl Model for Gpt {
     type State = State;
 
     fn likelihood(&self) -> LikelihoodConfig {
-        LikelihoodConfig::of(None, self.config.classes)
+        self.likelihood
     }
 
     fn start(&self) -> Symbol {
@@ -199,9 +278,12 @@ impl Model for Gpt {
 
     fn state(&self) -> State {
         State {
-            windows: [self.window(), self.window()],
+            windows: (0..self.windows()).map(|_| self.window()).collect(),
             leading: 0,
-            work: self.work(),
+            class: None,
+            anew: false,
+            numbers: self.start_numbers.clone(),
+            work: Aligned::zeros(self.widths.floats(self.windows())),
             logits: self.head.product.bias.clone(),
         }
     }
@@ -210,15 +292,38 @@ impl Model for Gpt {
     /// Touches two counters: what a cache holds beyond them is never read.
     fn reset(&self, state: &mut State) {
         state.leading = 0;
+        state.class = None;
         for window in &mut state.windows {
             window.filled = 0;
         }
     }
 
+    fn condition(&self, state: &mut State, condition: &Condition) {
+        state.class = condition.class;
+    }
+
     fn step<'s>(&self, state: &'s mut State, x: Value) -> &'s [f32] {
-        let x = x.symbol();
-        self.isa.run(Step { net: self, state, x });
-        &state.logits[..self.config.classes]
+        // Taken out while the stream is one of several, of which there is one.
+        let (mut work, mut logits) = (std::mem::take(&mut state.work), std::mem::take(&mut state.logits));
+        let values = match &x {
+            Value::Symbol(x) => Values::Symbols(std::slice::from_ref(x)),
+            Value::Vector(x) => Values::Vectors { dims: x.len(), rows: x },
+        };
+        let states = std::slice::from_mut(&mut *state);
+        self.isa.run(Step { net: self, states, values, work: &mut work, logits: &mut logits });
+        (state.work, state.logits) = (work, logits);
+        &state.logits[..self.likelihood.params()]
+    }
+
+    fn scratch_len(&self, streams: usize) -> usize {
+        streams * self.head.product.bias.len() + self.widths.floats(self.windows() * streams)
+    }
+
+    fn step_many<'s>(&self, states: &mut [State], values: Values, scratch: &'s mut [f32]) -> &'s [f32] {
+        assert_eq!(states.len(), values.len(), "a value for every stream");
+        let (logits, work) = scratch.split_at_mut(states.len() * self.head.product.bias.len());
+        self.isa.run(Step { net: self, states, values, work, logits });
+        logits
     }
 
     fn weight_bytes(&self) -> usize {
@@ -228,10 +333,8 @@ impl Model for Gpt {
 
     fn state_bytes(&self) -> usize {
         let window = self.window().caches.iter().map(Cache::bytes).sum::<usize>();
-        let w = self.work();
-        let rows =
-            [&w.x, &w.normed, &w.qkv, &w.attended, &w.hidden, &w.head, &w.scores, &self.head.product.bias];
-        2 * window + 4 * rows.iter().map(|r| r.len()).sum::<usize>()
+        let work = self.widths.floats(self.windows()) + self.head.product.bias.len() + self.input.numbers();
+        self.windows() * window + 4 * work
     }
 
     fn isa(&self) -> &'static str {
@@ -239,10 +342,16 @@ impl Model for Gpt {
     }
 }
 
+/// A step of some streams.
 struct Step<'a> {
     net: &'a Gpt,
-    state: &'a mut State,
-    x: Symbol,
+    states: &'a mut [State],
+    /// One for each.
+    values: Values<'a>,
+    /// [`Work`] of all their rows.
+    work: &'a mut [f32],
+    /// [N, P padded].
+    logits: &'a mut [f32],
 }
 
 impl Kernel for Step<'_> {
@@ -251,64 +360,110 @@ impl Kernel for Step<'_> {
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let Self { net, state, x } = self;
-        let config = &net.config;
-        if state.windows[state.leading].filled == config.context {
-            state.windows[state.leading].filled = 0;
-            state.leading ^= 1;
+        let Self { net, states, values, work, logits } = self;
+        let (config, count) = (&net.config, states.len());
+        let (stride, mut reading) = (config.stride(), count);
+        for state in states.iter_mut() {
+            state.turn(config);
+            reading += usize::from(state.is_followed(stride));
         }
-        let State { windows: [a, b], leading, work, logits } = state;
-        let (lead, follow) = if *leading == 0 { (a, b) } else { (b, a) };
-        let mut windows = [lead, follow];
-        let reading = if windows[0].filled >= config.stride() { 2 } else { 1 };
-        let windows = &mut windows[..reading];
-        // A symbol beyond the classes can come from a caller's mistake only; it is read as the last one.
-        let symbol = (x as usize).min(config.classes - 1);
-        let width = work.x.len() / 2;
-        for (x, w) in work.x.chunks_exact_mut(width).zip(windows.iter()) {
-            x.copy_from_slice(&net.embed[symbol * width..][..width]);
-            add(s, x, &net.position[w.filled * width..][..width]);
-        }
+        let mut work = net.widths.work(work, reading);
+        net.enter(s, states, values, &mut work);
         for (l, layer) in net.layers.iter().enumerate() {
-            normalised(s, config, &layer.qkv.gain, work, reading);
-            biased(&layer.qkv.product, &mut work.qkv, reading);
-            multiply(s, &layer.qkv.product.weight, reading, &work.normed, &mut work.qkv);
-            // Of the last layer the following window needs nothing but keys and values.
-            let rows = if l + 1 == net.layers.len() { 1 } else { reading };
-            for (i, w) in windows.iter_mut().enumerate() {
-                attention(s, net, (w, l), work, i, i < rows);
+            normalised(s, config, &layer.qkv.gain, &mut work, reading);
+            biased(&layer.qkv.product, work.qkv, reading);
+            multiply(s, &layer.qkv.product.weight, reading, (&*work.normed, work.widths.width), work.qkv);
+            // Of the last layer the following windows need nothing but keys and values.
+            let rows = if l + 1 == net.layers.len() { count } else { reading };
+            let mut follower = count;
+            for (i, state) in states.iter_mut().enumerate() {
+                let followed = state.is_followed(stride);
+                attention(s, net, (state.window(false), l), &mut work, i, i < rows);
+                if followed {
+                    attention(s, net, (state.window(true), l), &mut work, follower, follower < rows);
+                    follower += 1;
+                }
             }
+            let width = work.widths.width;
             for x in work.x.chunks_exact_mut(width).take(rows) {
                 add(s, x, &layer.out.bias);
             }
-            multiply(s, &layer.out.weight, rows, &work.attended, &mut work.x);
-            normalised(s, config, &layer.up.gain, work, rows);
-            biased(&layer.up.product, &mut work.hidden, rows);
-            multiply(s, &layer.up.product.weight, rows, &work.normed, &mut work.hidden);
-            let read = work.hidden.len() / 2 * rows;
-            for v in work.hidden[..read].chunks_exact_mut(S::LANES) {
+            multiply(s, &layer.out.weight, rows, (&*work.attended, width), work.x);
+            normalised(s, config, &layer.up.gain, &mut work, rows);
+            biased(&layer.up.product, work.hidden, rows);
+            multiply(s, &layer.up.product.weight, rows, (&*work.normed, width), work.hidden);
+            for v in work.hidden[..work.widths.mlp * rows].chunks_exact_mut(S::LANES) {
                 s.store(v, math::gelu(s, s.load(v)).0);
             }
             for x in work.x.chunks_exact_mut(width).take(rows) {
                 add(s, x, &layer.down.bias);
             }
-            multiply(s, &layer.down.weight, rows, &work.hidden, &mut work.x);
+            multiply(s, &layer.down.weight, rows, (&*work.hidden, work.widths.mlp), work.x);
         }
-        for w in windows.iter_mut() {
-            w.filled += 1;
+        for state in states.iter_mut() {
+            if state.is_followed(stride) {
+                state.window(true).filled += 1;
+            }
+            state.window(false).filled += 1;
         }
-        normalised(s, config, &net.head.gain, work, 1);
-        logits.copy_from_slice(&net.head.product.bias);
-        multiply(s, &net.head.product.weight, 1, &work.normed, logits);
+        normalised(s, config, &net.head.gain, &mut work, count);
+        biased(&net.head.product, logits, count);
+        multiply(s, &net.head.product.weight, count, (&*work.normed, work.widths.width), logits);
     }
 }
 
-/// to += x W for the first `rows` rows; `x` holds two, and `to` two or as many as `rows`.
+impl Gpt {
+    /// The rows that what enters gives: its embedding, position and label.
+    #[inline(always)]
+    fn enter<S: Simd>(&self, s: S, states: &mut [State], values: Values, work: &mut Work) {
+        let (width, stride) = (work.widths.width, self.config.stride());
+        let mut follower = states.len();
+        for (i, state) in states.iter_mut().enumerate() {
+            let row = &mut work.x[i * width..][..width];
+            match (self.input, values.get(i)) {
+                (Input::Table { rows }, x) => {
+                    // What follows the last variable begins anew, and its past is empty.
+                    let symbol = if state.anew { self.config.start } else { x.symbol() };
+                    // A symbol beyond the classes can come from a caller's mistake only; it is read as the last one.
+                    let symbol = usize::from(symbol).min(rows - 1);
+                    row.copy_from_slice(&self.embed[symbol * width..][..width]);
+                }
+                (input, x) => {
+                    match state.anew {
+                        true => state.numbers.copy_from_slice(&self.start_numbers),
+                        false => input.write(x, &mut state.numbers),
+                    }
+                    row.fill(0.0);
+                    add_weighted(s, row, &self.embed, &state.numbers);
+                }
+            }
+            let followed = state.is_followed(stride);
+            if followed {
+                work.x.copy_within(i * width..(i + 1) * width, follower * width);
+                let at = state.window(true).filled;
+                self.place(s, at, state.class, &mut work.x[follower * width..][..width]);
+                follower += 1;
+            }
+            let at = state.window(false).filled;
+            self.place(s, at, state.class, &mut work.x[i * width..][..width]);
+        }
+    }
+
+    /// Adds the position `at` and the label to a row.
+    #[inline(always)]
+    fn place<S: Simd>(&self, s: S, at: usize, class: Option<usize>, row: &mut [f32]) {
+        add(s, row, &self.position[at * row.len()..][..row.len()]);
+        if self.config.labels > 0 {
+            add(s, row, self.labels.row(class));
+        }
+    }
+}
+
+/// to += x W for the first `rows` rows; those of `x` come with their width.
 #[inline(always)]
-fn multiply<S: Simd>(s: S, weight: &Panels, rows: usize, x: &[f32], to: &mut [f32]) {
-    let x = Rows { data: x, stride: x.len() / 2 };
+fn multiply<S: Simd>(s: S, weight: &Panels, rows: usize, (x, stride): (&[f32], usize), to: &mut [f32]) {
     let to = Rows { data: to, stride: weight.padded_outputs() };
-    accumulate_many(s, weight, rows, x, to, Then::Store);
+    accumulate_many(s, weight, rows, Rows { data: x, stride }, to, Then::Store);
 }
 
 /// The product's bias to the first `rows` rows.
@@ -322,7 +477,7 @@ fn biased(product: &Affine, to: &mut [f32], rows: usize) {
 /// n(r) of the first `rows` rows, but for the norm's bias.
 #[inline(always)]
 fn normalised<S: Simd>(s: S, config: &Config, gain: &[f32], work: &mut Work, rows: usize) {
-    let width = work.x.len() / 2;
+    let width = work.widths.width;
     let both = work.normed.chunks_exact_mut(width).zip(work.x.chunks_exact(width));
     for (normed, x) in both.take(rows) {
         normed.copy_from_slice(x);
@@ -343,9 +498,9 @@ fn attention<S: Simd>(
 ) {
     let (shape, heads) = (net.shape, net.config.heads);
     let width = shape.head_padded();
-    let Work { qkv, attended, head, scores, .. } = work;
-    let qkv = &qkv[i * 3 * heads * width..][..3 * heads * width];
-    let attended = &mut attended[i * heads * shape.head..][..heads * shape.head];
+    let Work { widths, qkv, attended, head, scores, .. } = work;
+    let qkv = &qkv[i * widths.qkv..][..widths.qkv];
+    let attended = &mut attended[i * widths.width..][..widths.width];
     for (h, cache) in window.caches[l * heads..(l + 1) * heads].iter_mut().enumerate() {
         let part = |i: usize| (i * heads + h) * width..(i * heads + h + 1) * width;
         cache.put(s, shape, window.filled, &qkv[part(1)], &qkv[part(2)]);

@@ -13,7 +13,7 @@
 //! activations are biased by 128, else 0); then, for every four inputs, four codes per output. After the blocks: the
 //! scales. Blocks are padded with zeros to fours.
 
-use super::Operand;
+use super::{Operand, Rows};
 use crate::kernels::Simd;
 use std::mem::MaybeUninit;
 
@@ -230,6 +230,51 @@ impl Operand<i8> for Rounded<'_> {
                 unsafe { std::slice::from_raw_parts(self.values.0.as_ptr().cast::<u8>(), fours * 4) };
             add_block::<S, N, U>(s, acc, values, self.scale, now, scales);
         }
+    }
+}
+
+/// Rows that [`RoundedRows`] holds at most.
+pub const ROWS: usize = 4;
+
+/// A few rows of x that are a block each, every one rounded with a scale of its own.
+pub struct RoundedRows {
+    values: [MaybeUninit<u8>; ROWS * (BLOCK + SLACK)],
+    /// Codes of a row.
+    stride: usize,
+    scales: [f32; ROWS],
+    count: usize,
+}
+
+impl RoundedRows {
+    /// The first `inputs` values, at most [`BLOCK`], of `count` rows, at most [`ROWS`].
+    ///
+    /// # Panics
+    /// When there are more.
+    #[allow(unsafe_code, reason = "writes whole vectors into a buffer that is not filled before")]
+    #[inline(always)]
+    pub fn new<S: Simd>(s: S, x: Rows<&[f32]>, inputs: usize, count: usize) -> Self {
+        assert!(inputs <= BLOCK && count <= ROWS && S::LANES <= SLACK);
+        let stride = inputs.next_multiple_of(SLACK);
+        let values = [MaybeUninit::uninit(); ROWS * (BLOCK + SLACK)];
+        let mut rounded = Self { values, stride, scales: [0.0; ROWS], count };
+        rounded.values[..count * stride].fill(MaybeUninit::new(0));
+        for n in 0..count {
+            let row = &x.data[n * x.stride..][..inputs];
+            let to = rounded.values[n * stride..][..stride].as_mut_ptr().cast::<u8>();
+            // SAFETY: the slice is as long as the row, rounded up to whole vectors of any instruction set.
+            rounded.scales[n] = unsafe { round_ptr(s, row, to) };
+        }
+        rounded
+    }
+
+    /// The codes, a block a row.
+    #[allow(unsafe_code, reason = "codes that were written")]
+    #[inline(always)]
+    pub fn get(&self) -> Quantised<'_> {
+        let len = self.count * self.stride;
+        // SAFETY: `new` has filled so many.
+        let values = unsafe { std::slice::from_raw_parts(self.values.as_ptr().cast::<u8>(), len) };
+        Quantised { values, stride: self.stride, scales: &self.scales[..self.count] }
     }
 }
 

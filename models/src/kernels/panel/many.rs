@@ -1,11 +1,12 @@
 //! The product for several x at once: every weight that is read meets all of them.
 //!
 //! The columns are tiled in registers, and what is added to an output comes in the order of the single product: a column
-//! gives the same bits alone, in any company and in either kernel. Weights of i8 are read anew for every column: their
-//! columns each have a scale of their own.
+//! gives the same bits alone, in any company and in either kernel. Weights of i8 meet a few columns at a time, each rounded
+//! with a scale of its own; those of more inputs than a block has are read anew for every column.
 
 use super::floats::Weight;
-use super::{Data, Panels, Then, WIDEST, accumulate, chains, gated, widths};
+use super::int8::{self, RoundedRows};
+use super::{Data, Panels, Then, WIDEST, accumulate, accumulate_i8_many, chains, gated, widths};
 use crate::kernels::{Kernel, Simd, math};
 
 /// Inputs that are multiplied with all columns before the next are: 32 KiB of the widest panel, an L1 cache's worth.
@@ -40,6 +41,7 @@ pub fn accumulate_many<S: Simd>(
     match &w.data {
         Data::F32(d) if count > 1 => s.call(AllPanels { w, data: &d[..], count, x, out, then }),
         Data::F16(d) if count > 1 => s.call(AllPanels { w, data: &d[..], count, x, out, then }),
+        Data::I8(_) if count > 1 && w.inputs <= w.block => s.call(RoundedColumns { w, count, x, out, then }),
         _ => {
             for n in 0..count {
                 let x = &x.data[n * x.stride..][..w.inputs];
@@ -94,6 +96,39 @@ pub fn gated_many<S: Simd>(
                 s.store(&mut out[first + i..], math::gate(s, s.load(&a[i..]), s.load(&b[i..])));
             }
             first += half * S::LANES;
+        }
+    }
+}
+
+/// What [`accumulate_many`] does for weights of i8.
+struct RoundedColumns<'a> {
+    w: &'a Panels,
+    count: usize,
+    x: Rows<&'a [f32]>,
+    out: Rows<&'a mut [f32]>,
+    then: Then,
+}
+
+impl Kernel for RoundedColumns<'_> {
+    type Output = ();
+    const INTEGER: bool = true;
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let Self { w, count, x, out: Rows { data: out, stride }, then } = self;
+        for first in (0..count).step_by(int8::ROWS) {
+            let here = int8::ROWS.min(count - first);
+            let x = Rows { data: &x.data[first * x.stride..], stride: x.stride };
+            let out = &mut out[first * stride..];
+            let rounded = RoundedRows::new(s, x, w.inputs, here);
+            accumulate_i8_many(s, w, here, rounded.get(), Rows { data: &mut *out, stride });
+            if then == Then::Relu {
+                for row in out.chunks_mut(stride).take(here) {
+                    for v in row[..w.vectors * S::LANES].chunks_exact_mut(S::LANES) {
+                        s.store(v, s.max(s.load(v), s.splat(0.0)));
+                    }
+                }
+            }
         }
     }
 }
@@ -295,6 +330,8 @@ mod tests {
     use crate::ar::Uniforms;
     use crate::kernels::Isa;
     use crate::kernels::aligned::Aligned;
+    use crate::kernels::panel::Matrix;
+    use crate::weights::Stored;
 
     struct Both<'a> {
         w: &'a Panels,
@@ -308,6 +345,7 @@ mod tests {
 
     impl Kernel for Both<'_> {
         type Output = ();
+        const INTEGER: bool = true;
         #[inline(always)]
         fn run<S: Simd>(self, s: S) {
             let Self { w, count, x, many, alone, stride, then } = self;
@@ -358,13 +396,20 @@ mod tests {
                 for (inputs, count) in [(0, 2), (1, 3), (63, 8), (130, 5), (200, 13)] {
                     let what = format!("{} {inputs}x{outputs} for {count}", isa.name());
                     let w = Panels::pack(isa, &random(inputs * outputs), inputs, outputs);
+                    let values: Vec<f32> =
+                        random(inputs * outputs).iter().map(|v| (v * 40.0).round()).collect();
+                    let stored = Stored::I8 { scales: vec![1.0; outputs] };
+                    let codes =
+                        Panels::pack(isa, Matrix { values: &values, stored: &stored }, inputs, outputs);
                     let x = random(count * (inputs + 3));
                     let x = Rows { data: &x[..], stride: inputs + 3 };
-                    for then in [Then::Store, Then::Relu] {
+                    for (w, then) in
+                        [&w, &codes].into_iter().flat_map(|w| [(w, Then::Store), (w, Then::Relu)])
+                    {
                         let stride = w.padded_outputs() + isa.lanes();
                         let mut many = Aligned::from(&random(count * stride)[..]);
                         let mut alone = many.clone();
-                        isa.run(Both { w: &w, count, x, many: &mut many, alone: &mut alone, stride, then });
+                        isa.run(Both { w, count, x, many: &mut many, alone: &mut alone, stride, then });
                         assert_eq!(many[..], alone[..], "{what}");
                     }
                     let half = outputs;

@@ -33,9 +33,46 @@ pub fn add_outer<S: Simd>(s: S, rows: &mut [f32], weights: &[f32], b: &[f32]) {
     }
 }
 
-/// a += k b, for rows of whole vectors.
+/// Sum of the lanes, in their order.
+///
+/// # Real-time
+/// Yes.
 #[inline(always)]
-fn add_scaled<S: Simd>(s: S, a: &mut [f32], b: &[f32], k: f32) {
+pub fn sum<S: Simd>(s: S, v: S::V) -> f32 {
+    let mut lanes = [0.0; 16];
+    s.store(&mut lanes, v);
+    lanes[..S::LANES].iter().sum()
+}
+
+/// Σ_i a_i b_i, of whole vectors.
+///
+/// # Real-time
+/// Yes.
+#[inline(always)]
+pub fn dot<S: Simd>(s: S, a: &[f32], b: &[f32]) -> f32 {
+    // So many sums that none waits on the latency of a multiply-add.
+    const AT_ONCE: usize = 4;
+    let mut sums = [s.splat(0.0); AT_ONCE];
+    let long = AT_ONCE * S::LANES;
+    let (a_long, b_long) = (a.chunks_exact(long), b.chunks_exact(long));
+    let rest = (a_long.remainder(), b_long.remainder());
+    for (a, b) in a_long.zip(b_long) {
+        for (i, sum) in sums.iter_mut().enumerate() {
+            *sum = s.mul_add(s.load(&a[i * S::LANES..]), s.load(&b[i * S::LANES..]), *sum);
+        }
+    }
+    for (a, b) in rest.0.chunks_exact(S::LANES).zip(rest.1.chunks_exact(S::LANES)) {
+        sums[0] = s.mul_add(s.load(a), s.load(b), sums[0]);
+    }
+    sum(s, s.add(s.add(sums[0], sums[1]), s.add(sums[2], sums[3])))
+}
+
+/// a += k b, for rows of whole vectors.
+///
+/// # Real-time
+/// Yes.
+#[inline(always)]
+pub fn add_scaled<S: Simd>(s: S, a: &mut [f32], b: &[f32], k: f32) {
     let k = s.splat(k);
     for (a, b) in a.chunks_exact_mut(S::LANES).zip(b.chunks_exact(S::LANES)) {
         s.store(a, s.mul_add(k, s.load(b), s.load(a)));

@@ -4,23 +4,10 @@
     pip install torch && python3 char_rnn.py
 """
 import json
-import struct
 import torch
+from files import save
 
 CLASSES, HIDDEN, LAYERS, START, T = 13, 7, 3, 5, 40
-
-
-def save(path, tensors, metadata=None):
-    """A safetensors file: the length of a JSON header, the header, little-endian F32 values."""
-    header, data = {"__metadata__": metadata} if metadata else {}, b""
-    for name, t in tensors.items():
-        raw = t.detach().contiguous().numpy().astype("<f4").tobytes()
-        header[name] = {"dtype": "F32", "shape": list(t.shape), "data_offsets": [len(data), len(data) + len(raw)]}
-        data += raw
-    text = json.dumps(header).encode()
-    text += b" " * (-len(text) % 8)
-    with open(path, "wb") as f:
-        f.write(struct.pack("<Q", len(text)) + text + data)
 
 
 def checkpoint_tensors(cell, rnn, head, of):

@@ -1,10 +1,11 @@
 //! What is GPT's own of the readings' agreement.
 
-use super::{config, golden, golden_checkpoint, golden_config};
+use super::{config, golden, golden_checkpoint, golden_config, image};
+use crate::images::{GoldenImages, bernoulli, class_of_window, grey};
 use crate::suite::{
-    Learner, largest_difference, pack, random_symbols, random_tensors, run, run_graph, windows,
+    Learner, Sequence, largest_difference, pack, random_symbols, random_tensors, run, run_graph, windows,
 };
-use wavesynth_models::ar::{Graph, Model};
+use wavesynth_models::ar::{Graph, Model, Uniforms};
 use wavesynth_models::candle_core::Device;
 use wavesynth_models::families::gpt::Config;
 use wavesynth_models::families::gpt::fused::Fused;
@@ -28,28 +29,43 @@ impl Learner for Config {
                 all.push(Config { bias, tied_head, ..config(classes, layers, heads, width, context) });
             }
         }
+        for (labels, on_grid) in [(0, true), (3, true), (2, false)] {
+            all.push(image((4, 5), labels, on_grid, 20, None));
+            all.push(image((3, 3), labels, on_grid, 2, bernoulli()));
+            all.push(Config { bias: false, ..image((7, 5), labels, on_grid, 256, grey(3, 256)) });
+        }
         all
     }
 
     fn small() -> Vec<Self> {
         [(false, true), (true, false), (true, true)]
             .map(|(bias, tied_head)| Config { bias, tied_head, ..config(12, 2, 2, 10, 9) })
-            .into()
+            .into_iter()
+            .chain([image((3, 3), 2, true, 9, None), image((3, 4), 0, true, 16, grey(2, 16))])
+            .collect()
     }
 
     /// A batch that takes more than one round.
     fn many() -> Vec<(Self, usize)> {
-        vec![(config(17, 2, 2, 16, 32), 21)]
+        vec![(config(17, 2, 2, 16, 32), 21), (image((8, 8), 3, true, 2, bernoulli()), 40)]
     }
 
     fn rows(&self) -> usize {
         3 * self.context + 3
     }
 
-    /// Shorter and longer than the context.
+    /// Shorter and longer than the context; of images, whole ones and prefixes.
     fn window(&self, i: usize) -> (usize, usize) {
+        if self.has_fixed_length() {
+            let t = self.context - i % 3;
+            return (t, [0, t / 3][i % 2]);
+        }
         let t = 1 + (self.context + 5) * i / 2 + self.context / 2;
         (t, [0, t / 3, t - 1][i % 3])
+    }
+
+    fn condition(&self, i: usize, window: &mut Window, _: &mut Uniforms) {
+        window.class = class_of_window(self.labels, i);
     }
 
     fn graph(&self, tensors: &Tensors) -> Box<dyn Graph> {
@@ -114,6 +130,35 @@ fn planted_mistakes_are_caught() {
         scaled(t, "input.embed", 3.0);
         scaled(t, "input.position", 3.0);
     });
+}
+
+#[test]
+fn planted_mistakes_of_images_are_caught() {
+    let config = image((4, 5), 3, true, 9, None);
+    let tensors = random_tensors(&config, 7);
+    let text = Sequence::random(&config, 45, 1);
+    let want = run_graph(&config, &tensors, &text.symbols, &text.frames);
+    let difference = |plant: &dyn Fn(&mut Tensors)| {
+        let mut planted = tensors.clone();
+        plant(&mut planted);
+        largest_difference(&text.run(&config, &pack(&config, &planted, Isa::detect())), &want)
+    };
+    assert!(difference(&|_| {}) < 1e-4);
+    for name in ["input.row", "input.column", "input.entering.row", "input.entering.column", "input.labels"] {
+        let rotated = difference(&|t| t.get_mut(name).unwrap().data.rotate_left(10));
+        assert!(rotated > 1e-3, "{name} one further differs by {rotated} only");
+    }
+    let swapped = difference(&|t| {
+        let row = t["input.row"].clone();
+        let entering = t.insert("input.entering.row".into(), row).unwrap();
+        t.insert("input.row".into(), entering);
+    });
+    assert!(swapped > 1e-3, "the wanted pixel for the entering one differs by {swapped} only");
+}
+
+#[test]
+fn pytorchs_gradient_of_images_is_the_fused_one_and_the_graphs() {
+    GoldenImages::open("gpt_image").compare_gradient();
 }
 
 #[test]

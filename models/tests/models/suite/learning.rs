@@ -53,8 +53,18 @@ pub fn run_graph<F: Learner>(
     symbols: &[u16],
     frames: &[f32],
 ) -> Vec<Vec<f32>> {
-    let x: Vec<u32> = symbols.iter().map(|&s| u32::from(s)).collect();
-    let x = Tensor::from_vec(x, (1, symbols.len()), &Device::Cpu).unwrap();
+    let input = config.facts().likelihood.input();
+    let x = match input.numbers() {
+        0 => {
+            let x: Vec<u32> = symbols.iter().map(|&s| u32::from(s)).collect();
+            Tensor::from_vec(x, (1, symbols.len()), &Device::Cpu).unwrap()
+        }
+        n => {
+            let mut x = vec![0.0; n * symbols.len()];
+            x.chunks_exact_mut(n).zip(symbols).for_each(|(to, &s)| input.write(s.into(), to));
+            Tensor::from_vec(x, (1, symbols.len(), n), &Device::Cpu).unwrap()
+        }
+    };
     let n = symbols.len().div_ceil(config.facts().hop);
     let cond = || Tensor::from_slice(frames, (1, n, frames.len() / n), &Device::Cpu).unwrap();
     let cond = (!frames.is_empty()).then(cond);

@@ -6,6 +6,7 @@ use crate::dropout::Dropout;
 use crate::families::char_rnn::{Cell, Config, cell};
 use crate::fused::padded::Weights;
 use crate::fused::rows::{add_rows, broadcast};
+use crate::fused::size;
 use crate::kernels::aligned::Aligned;
 use crate::kernels::panel::{add, add_outer, add_weighted};
 use crate::kernels::tile::{Strided, multiply_with};
@@ -95,14 +96,6 @@ pub struct GroupPass<'a> {
     pub gradient: Option<&'a mut Aligned>,
     /// Buffers.
     pub scratch: &'a mut Scratch,
-}
-
-/// Makes `v` hold at least `len` values, of any content.
-#[inline(always)]
-fn size(v: &mut Vec<f32>, len: usize) {
-    if v.len() < len {
-        v.resize(len, 0.0);
-    }
 }
 
 /// Rows `r` of a buffer whose rows have `width` values.

@@ -2,7 +2,7 @@
 //! computes them again from the scores and their log-sum (Dao et al. 2022, arXiv:2205.14135).
 
 use super::products::Sizes;
-use crate::families::gpt::norm::sum;
+use crate::kernels::panel::sum;
 use crate::kernels::softmax::exponentials;
 use crate::kernels::tile::{Strided, multiply_within};
 use crate::kernels::transpose::transpose;

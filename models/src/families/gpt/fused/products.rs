@@ -52,8 +52,8 @@ pub struct Sizes {
     pub heads: usize,
     /// The perceptron.
     pub mlp: usize,
-    /// Classes.
-    pub classes: usize,
+    /// Parameters of the likelihood.
+    pub params: usize,
     /// One head.
     pub head: usize,
 }
@@ -105,7 +105,7 @@ impl Products {
         let always = |name: String| find(name).expect("the table has every weight of its config");
         let heads = |n| Axis::new(n * config.heads, config.head_width(), lanes);
         let (width, mlp) = (Axis::new(1, config.width, lanes), Axis::new(1, config.mlp_width(), lanes));
-        let classes = Axis::new(1, config.classes, lanes);
+        let params = Axis::new(1, config.likelihood().params(), lanes);
         let mut sources = Vec::new();
         for l in 0..config.layers {
             let (attention, perceptron) = (names::attention(l), names::mlp(l));
@@ -133,13 +133,13 @@ impl Products {
             shift: find(names::bias(names::OUTPUT, "norm")),
             transposed: config.tied_head,
             inputs: width,
-            outputs: classes,
+            outputs: params,
         });
         let sizes = Sizes {
             width: width.len(),
             heads: heads(1).len(),
             mlp: mlp.len(),
-            classes: classes.len(),
+            params: params.len(),
             head: heads(1).padded,
         };
         Self { layout, sources, sizes }

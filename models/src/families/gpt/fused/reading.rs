@@ -3,14 +3,14 @@
 use super::attention::{self, Attention};
 use super::products::{DOWN, OUT, PER_LAYER, Product, QKV, Sizes, UP};
 use crate::dropout::Dropout;
-use crate::families::gpt::norm::{normalise, sum};
-use crate::families::gpt::{Config, names, sites};
-use crate::fused::rows::{broadcast, softmax_loss};
-use crate::kernels::panel::add;
+use crate::families::gpt::norm::normalise;
+use crate::families::gpt::{Config, sites};
+use crate::fused::rows::broadcast;
+use crate::kernels::panel::{add, sum};
 use crate::kernels::tile::{Strided, multiply};
 use crate::kernels::{Kernel, Simd, math};
+use crate::likelihood::Input;
 use crate::objective::Window;
-use crate::weights::Layout;
 use std::ops::Range;
 
 /// Rows that a product takes at a time: their inputs stay in the L2.
@@ -50,7 +50,7 @@ pub struct Tape {
     /// n(r_L) before gain and bias [T, width], and its scale.
     normed: Vec<f32>,
     scales: Vec<f32>,
-    /// Gradient of the logits [T, classes].
+    /// Gradient of the parameters [T, P].
     d_logits: Vec<f32>,
     /// Gradient of r_0 [T, width].
     pub d_input: Vec<f32>,
@@ -59,12 +59,12 @@ pub struct Tape {
 impl Tape {
     /// Values that a row of one reading keeps, the attention's sums apart.
     pub fn row_len(layers: usize, sizes: Sizes) -> usize {
-        let Sizes { width, heads, mlp, classes, .. } = sizes;
-        layers * (4 * width + 4 * heads + 2 * mlp + 3) + 2 * width + classes
+        let Sizes { width, heads, mlp, params, .. } = sizes;
+        layers * (4 * width + 4 * heads + 2 * mlp + 3) + 2 * width + params
     }
 
     fn size(&mut self, config: &Config, sizes: Sizes, t: usize) {
-        let Sizes { width, heads, mlp, classes, .. } = sizes;
+        let Sizes { width, heads, mlp, params, .. } = sizes;
         self.rows = t;
         self.layers.resize_with(config.layers, LayerTape::default);
         for l in &mut self.layers {
@@ -82,7 +82,7 @@ impl Tape {
         self.normed.resize(t * width, 0.0);
         self.d_input.resize(t * width, 0.0);
         self.scales.resize(t, 0.0);
-        self.d_logits.resize(t * classes, 0.0);
+        self.d_logits.resize(t * params, 0.0);
     }
 
     /// Rows of the reading, and of them the inputs of product `i` and the gradient of its outputs.
@@ -111,6 +111,17 @@ pub struct Scratch {
     attention: attention::Scratch,
 }
 
+/// The rows that what enters is a sum of, of the model's width.
+#[derive(Clone, Copy)]
+pub struct InputRows<'a> {
+    /// E.
+    pub embed: &'a [f32],
+    /// P, a row for each position.
+    pub position: &'a [f32],
+    /// The rows of the class labels, where there are any.
+    pub labels: &'a [f32],
+}
+
 /// One reading's loss and gradient.
 pub struct ReadingPass<'a> {
     /// Sizes.
@@ -119,10 +130,8 @@ pub struct ReadingPass<'a> {
     pub sizes: Sizes,
     /// The products, packed.
     pub products: &'a [Product],
-    /// The flat parameters, for embedding and positions.
-    pub params: &'a [f32],
-    /// Where they stand.
-    pub layout: &'a Layout,
+    /// What enters.
+    pub input: InputRows<'a>,
     /// Dropout and the window's key for it.
     pub masks: Option<(Dropout, u64)>,
     /// The window that is read.
@@ -168,16 +177,32 @@ impl ReadingPass<'_> {
     #[inline(always)]
     fn embed<S: Simd>(&mut self, _s: S) {
         let (width, padded) = (self.config.width, self.sizes.width);
-        let embed = &self.params[self.layout.range(names::EMBED)];
-        let position = &self.params[self.layout.range(names::POSITION)];
+        let enters = self.config.likelihood().input();
+        let InputRows { embed, position, labels } = self.input;
+        let mut numbers = vec![0.0; enters.numbers()];
         let x = &mut self.scratch.x;
         x.clear();
         x.resize(self.rows.len() * padded, 0.0);
         let rows = x.chunks_exact_mut(padded).zip(position.chunks_exact(width));
-        for ((x, position), &symbol) in rows.zip(&self.window.inputs[self.rows.clone()]) {
-            let embed = &embed[symbol as usize * width..][..width];
-            for ((x, e), p) in x.iter_mut().zip(embed).zip(position) {
-                *x = e + p;
+        for ((x, position), t) in rows.zip(self.rows.clone()) {
+            match (enters, self.window.input(t)) {
+                (Input::Table { .. }, value) => {
+                    let embed = &embed[usize::from(value.symbol()) * width..][..width];
+                    for ((x, e), p) in x.iter_mut().zip(embed).zip(position) {
+                        *x = e + p;
+                    }
+                }
+                (enters, value) => {
+                    enters.write(value, &mut numbers);
+                    x[..width].copy_from_slice(position);
+                    for (v, embed) in numbers.iter().zip(embed.chunks_exact(width)) {
+                        x.iter_mut().zip(embed).for_each(|(x, e)| *x += v * e);
+                    }
+                }
+            }
+            if let Some(class) = self.window.class {
+                let label = &labels[class * width..][..width];
+                x.iter_mut().zip(label).for_each(|(x, l)| *x += l);
             }
         }
         self.masks().lay(sites::INPUT, &mut self.scratch.x);
@@ -219,28 +244,28 @@ impl ReadingPass<'_> {
     /// The loss; the residual stream becomes its gradient.
     #[inline(always)]
     fn head<S: Simd>(&mut self, s: S) -> f64 {
-        let (width, classes) = (self.sizes.width, self.sizes.classes);
+        let (width, params) = (self.sizes.width, self.sizes.params);
         let head = &self.products[self.config.layers * PER_LAYER];
         let x = &mut self.scratch.x;
         let tape = &mut *self.tape;
         normed_rows(s, x, self.config.width, width, &mut tape.normed, &mut tape.scales);
         let silent = self.from - self.rows.start;
-        tape.d_logits[..silent * classes].fill(0.0);
-        let logits = &mut tape.d_logits[silent * classes..];
-        for row in logits.chunks_exact_mut(classes) {
+        tape.d_logits[..silent * params].fill(0.0);
+        let logits = &mut tape.d_logits[silent * params..];
+        for row in logits.chunks_exact_mut(params) {
             row.copy_from_slice(&head.bias);
         }
-        apply(s, &tape.normed[silent * width..], &head.forward, width, logits, classes);
+        apply(s, &tape.normed[silent * width..], &head.forward, width, logits, params);
         let mut nats = 0.0;
-        let targets = &self.window.targets[self.from..self.rows.end];
-        for (row, &target) in logits.chunks_exact_mut(classes).zip(targets) {
-            nats += softmax_loss(s, row, target as usize, self.config.classes, self.scale);
+        let likelihood = self.config.likelihood();
+        for (row, t) in logits.chunks_exact_mut(params).zip(self.from..self.rows.end) {
+            nats += likelihood.loss_row(s, row, self.window.target(t), self.scale);
         }
         if self.backward {
             let d = &mut self.scratch.d_narrow;
             d.clear();
             d.resize(x.len(), 0.0);
-            apply(s, logits, &head.back, classes, &mut d[silent * width..], width);
+            apply(s, logits, &head.back, params, &mut d[silent * width..], width);
             x.fill(0.0);
             normed_backward(s, self.config.width, width, d, &tape.normed, &tape.scales, x);
         }
