@@ -3,12 +3,14 @@
 //! A pixel (y, x) is variable y · width + x; the model's [`Order`](wavesynth_models::order::Order) says which of them each step
 //! fills. A class label, where a model has labels, is its condition.
 
+mod groups;
 mod model;
 mod pixels;
 #[cfg(any(feature = "cli", feature = "train"))]
 mod read;
 
-pub use model::{Drawing, ImageModel, Known, Scored};
+pub use groups::{Groups, Schedule};
+pub use model::{Drawing, ImageModel, Known, Scored, log_sum};
 pub use pixels::{Pixels, Variables};
 #[cfg(any(feature = "cli", feature = "train"))]
 pub use read::{ImageSet, is_picture, read_labels, read_masked};

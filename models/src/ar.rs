@@ -108,6 +108,25 @@ pub trait Model: Send + Sync {
         &scratch[..values.len() * params]
     }
 
+    /// For a model of [any order](crate::condition::ConditionSpec::any_order): absorbs `x` and writes the parameters of each variable
+    /// of `sites`, given all before and none of the others, into `params` [G, P]; then `state` is as it was. False, and nothing
+    /// done, for other models.
+    ///
+    /// # Panics
+    /// When fewer variables are left, or lengths disagree. It allocates.
+    fn peek(&self, _state: &mut Self::State, _x: Value, _sites: &[u32], _params: &mut [f32]) -> bool {
+        false
+    }
+
+    /// For such a model: absorbs `x`, then makes `sites` the variables of the next steps and absorbs their `values` but for the
+    /// last, which the next step absorbs. The same as steps one by one, in one pass.
+    ///
+    /// # Panics
+    /// As [`Model::peek`], and for other models.
+    fn absorb(&self, _state: &mut Self::State, _x: Value, _sites: &[u32], _values: Values) {
+        unreachable!("a model with an order of its own")
+    }
+
     /// The embedding table of the condition, row by row; empty without one.
     fn embeddings(&self) -> &[f32] {
         &[]
@@ -200,6 +219,21 @@ pub trait Generator: Send {
     /// # Real-time
     /// Yes.
     fn parameters(&mut self, x: Value, out: &mut [f32]);
+
+    /// For a model of [any order](crate::condition::ConditionSpec::any_order): the variables of `sites` become the next ones, all given
+    /// what was before and none of the others. With `uniforms` [G, U] they are drawn into `values` [G, dims], a symbol as its
+    /// number; without, `values` are those given. −ln p of each at temperature 1 goes to `nats`. False, and nothing done, for
+    /// other models. It allocates.
+    ///
+    /// # Panics
+    /// When fewer variables are left, or lengths disagree.
+    fn group(
+        &mut self,
+        sites: &[u32],
+        uniforms: Option<&[f32]>,
+        values: &mut [f32],
+        nats: &mut [f32],
+    ) -> bool;
 
     /// Whether everything that was drawn since the stream began came from finite parameters. What was not means nothing.
     ///

@@ -12,6 +12,8 @@ pub struct ConditionSpec {
     pub classes: usize,
     /// Frames that come at a rate of their own: local conditioning.
     pub frames: Option<FrameSpec>,
+    /// Whether each sequence has an order of its own.
+    pub any_order: bool,
 }
 
 /// A vector, and the table that the model learned such vectors in.
@@ -71,6 +73,8 @@ pub struct Condition<'a> {
     pub class: Option<usize>,
     /// The frames.
     pub frames: Option<FrameWindow<'a>>,
+    /// σ: the variable that each step fills, a permutation, for a model of any order. Without one, or by another, it has its own.
+    pub order: Option<&'a [u32]>,
 }
 
 /// The frames of a training window, row by row.
@@ -150,7 +154,7 @@ impl ConditionValues {
     pub fn get(&self) -> Condition<'_> {
         let frames = FrameWindow { rows: &self.rows, source: self.source };
         let frames = (!self.rows.is_empty()).then_some(frames);
-        Condition { embedding: &self.embedding, class: self.class, frames }
+        Condition { embedding: &self.embedding, class: self.class, frames, order: None }
     }
 }
 

@@ -85,7 +85,8 @@ impl Labels {
     }
 }
 
-/// Checks a batch of windows of at most `n` rows with a class below `labels` or none; the length of the longest.
+/// Checks a batch of windows of at most `n` rows with a class below `labels` or none, and with orders of their own where the model
+/// is one of `any_order`; the length of the longest.
 ///
 /// # Errors
 /// The first window that does not fit.
@@ -95,6 +96,7 @@ pub fn check_batch(
     likelihood: &LikelihoodConfig,
     n: usize,
     labels: usize,
+    any_order: bool,
 ) -> Result<usize, ObjectiveError> {
     let longest = check_windows(batch, likelihood)?;
     let err = |i: usize, what: String| Err(ObjectiveError::Batch(format!("window {i}: {what}")));
@@ -104,6 +106,11 @@ pub fn check_batch(
         }
         if let Some(class) = w.class.filter(|&c| c >= labels) {
             return err(i, format!("class {class}, the model has {labels}"));
+        }
+        if !w.sites.is_empty()
+            && !(any_order && w.sites.len() == n && w.sites.iter().all(|&s| (s as usize) < n))
+        {
+            return err(i, "an order that the model does not take".into());
         }
         if w.rows() > n {
             return err(i, format!("{} rows, the model has {n} steps", w.rows()));

@@ -119,6 +119,8 @@ pub struct Window {
     pub speaker: Option<usize>,
     /// Class label; `None` for a model without labels.
     pub class: Option<usize>,
+    /// σ: the variable that each row is of, for a model of any order; empty for the model's own order.
+    pub sites: Vec<u32>,
     /// Key of the masks that [dropout](crate::dropout) lays over the window; `None` for a reading without them.
     pub dropout: Option<u64>,
 }
@@ -196,7 +198,10 @@ pub fn check_windows(batch: &[Window], likelihood: &LikelihoodConfig) -> Result<
 /// As that, or the first window with frames or a speaker.
 pub fn check_unconditioned(batch: &[Window], likelihood: &LikelihoodConfig) -> Result<usize, ObjectiveError> {
     let longest = check_windows(batch, likelihood)?;
-    match batch.iter().position(|w| !w.frames.is_empty() || w.speaker.is_some() || w.class.is_some()) {
+    match batch
+        .iter()
+        .position(|w| !w.frames.is_empty() || w.speaker.is_some() || w.class.is_some() || !w.sites.is_empty())
+    {
         Some(i) => Err(ObjectiveError::Batch(format!("window {i}: a condition, the model takes none"))),
         None => Ok(longest),
     }

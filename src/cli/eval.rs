@@ -100,7 +100,7 @@ pub fn run(args: Args) -> Result<()> {
         return images::run(&args, model, &path, images::Outputs { per_symbol, map });
     }
     if args.images.is_given() {
-        usage!("--labels, --classify, --map and --images are for image models; {} is none", path.display());
+        usage!("options for images (see --help) are for image models; {} is none", path.display());
     }
     if wavesynth::text::is_text(&model.header) {
         return text::run(&args, model, &path, per_symbol);

@@ -64,7 +64,7 @@ pub fn run(args: Args) -> Result<()> {
         return images::run(&args, &model, &path);
     }
     if args.images.is_given() {
-        usage!("--class, --given, --columns and --frames are for image models; {} is none", path.display());
+        usage!("options for images (see --help) are for image models; {} is none", path.display());
     }
     if is_series(&model.header) {
         if !args.prompt.is_empty() {

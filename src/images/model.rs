@@ -26,6 +26,15 @@ pub struct Scored<'a> {
     pub variables: &'a Variables,
     /// Its label; `None` without one.
     pub class: Option<usize>,
+    /// The order by which it is read, for a model of any order; `None` for the model's own.
+    pub order: Option<&'a Order>,
+}
+
+impl<'a> Scored<'a> {
+    /// An image of `class` in the model's own order.
+    pub fn new(variables: &'a Variables, class: Option<usize>) -> Self {
+        Self { variables, class, order: None }
+    }
 }
 
 /// Pixels that are known before an image is drawn.
@@ -44,6 +53,8 @@ pub struct Drawing<'a> {
     pub classes: Vec<Option<usize>>,
     /// What all of them share.
     pub known: Option<&'a Known>,
+    /// The order in which they are drawn, for a model of any order; `None` for the model's own.
+    pub order: Option<&'a Order>,
     /// How values are drawn.
     pub sampling: Sampling,
     /// Image i takes the random numbers of this seed and `first` + i.
@@ -109,6 +120,11 @@ impl ImageModel {
         self.model.config.facts().condition.as_ref().map_or(0, |c| c.classes)
     }
 
+    /// Whether an image may be read and drawn in any order.
+    pub fn any_order(&self) -> bool {
+        self.model.config.facts().condition.as_ref().is_some_and(|c| c.any_order)
+    }
+
     /// Values of an image that count as a dimension each.
     pub fn dimensions(&self) -> usize {
         self.grid().len() * self.section.pixels.dims()
@@ -118,16 +134,16 @@ impl ImageModel {
         &self.model.config.facts().likelihood
     }
 
-    /// A running stream for each class of `classes`.
-    fn streams(
+    /// A running stream for each image, by its class and order.
+    fn streams<'a>(
         &self,
-        classes: impl ExactSizeIterator<Item = Option<usize>>,
+        images: impl ExactSizeIterator<Item = (Option<usize>, Option<&'a Order>)>,
         sampling: Sampling,
     ) -> Box<dyn Generators> {
-        let mut streams = self.model.generators(classes.len(), sampling);
-        for (i, class) in classes.enumerate() {
+        let mut streams = self.model.generators(images.len(), sampling);
+        for (i, (class, order)) in images.enumerate() {
             streams.start(i);
-            streams.condition(i, &Condition { class, ..Condition::default() });
+            streams.condition(i, &Condition { class, order: sites(order), ..Condition::default() });
         }
         streams
     }
@@ -135,15 +151,15 @@ impl ImageModel {
     /// −ln p of every pixel of every image, in nats, in the order of the steps: what step t gives for the pixel that it fills.
     /// The images are read in lockstep; a caller hands over as many as it likes to hold streams of.
     pub fn score(&self, images: &[Scored]) -> Vec<Vec<f32>> {
-        let mut streams = self.streams(images.iter().map(|i| i.class), Sampling::default());
-        let (order, dims) = (self.order(), self.likelihood().dims());
+        let mut streams = self.streams(images.iter().map(|i| (i.class, i.order)), Sampling::default());
+        let dims = self.likelihood().dims();
         let n = self.grid().len();
         let mut nats = vec![Vec::with_capacity(n); images.len()];
         let mut now = Variables::zeros(images.len(), dims);
         let mut row = vec![0.0; images.len()];
         for t in 0..n {
             for (i, image) in images.iter().enumerate() {
-                now.set(i, image.variables.get(order.site(t)));
+                now.set(i, image.variables.get(image.order.unwrap_or(self.order()).site(t)));
             }
             let values = match &now {
                 Variables::Symbols(x) => Values::Symbols(x),
@@ -163,7 +179,7 @@ impl ImageModel {
     pub fn classify(&self, variables: &Variables) -> (Vec<Vec<f64>>, Vec<f32>) {
         let k = self.labels();
         assert!(k > 0, "a model without labels");
-        let images: Vec<_> = (0..k).map(|c| Scored { variables, class: Some(c) }).collect();
+        let images: Vec<_> = (0..k).map(|c| Scored::new(variables, Some(c))).collect();
         let nats = self.score(&images);
         let mut log_p = vec![-(k as f64).ln(); k];
         let (mut rows, mut mixed) = (vec![log_p.clone()], Vec::new());
@@ -189,8 +205,9 @@ impl ImageModel {
         mut each: impl FnMut(usize, &[Variables]),
     ) -> Result<Vec<Variables>, NotFinite> {
         let count = drawing.classes.len();
-        let mut streams = self.streams(drawing.classes.iter().copied(), drawing.sampling);
-        let (order, likelihood) = (self.order(), self.likelihood());
+        let mut streams =
+            self.streams(drawing.classes.iter().map(|&class| (class, drawing.order)), drawing.sampling);
+        let (order, likelihood) = (drawing.order.unwrap_or(self.order()), self.likelihood());
         let (n, dims, width) = (self.grid().len(), likelihood.dims(), likelihood.get().uniforms());
         let mut images = vec![Variables::zeros(n, dims); count];
         let mut random: Vec<_> =
@@ -223,8 +240,16 @@ impl ImageModel {
     }
 }
 
+/// The sites of an order.
+fn sites(order: Option<&Order>) -> Option<&[u32]> {
+    match order? {
+        Order::Time => None,
+        Order::Sites(s) => Some(&s.sites),
+    }
+}
+
 /// ln Σ exp.
-fn log_sum(log_p: &[f64]) -> f64 {
+pub fn log_sum(log_p: &[f64]) -> f64 {
     let max = log_p.iter().copied().fold(f64::MIN, f64::max);
     max + log_p.iter().map(|p| (p - max).exp()).sum::<f64>().ln()
 }

@@ -87,6 +87,28 @@ impl Variables {
         }
     }
 
+    /// Number `i` as numbers, a symbol as one.
+    ///
+    /// # Panics
+    /// When there is none.
+    pub fn numbers(&self, i: usize) -> Vec<f32> {
+        match self.get(i) {
+            Value::Symbol(x) => vec![f32::from(x)],
+            Value::Vector(x) => x.to_vec(),
+        }
+    }
+
+    /// Puts what `numbers` mean in the place of number `i`.
+    ///
+    /// # Panics
+    /// When there is none, or they are too few.
+    pub fn set_numbers(&mut self, i: usize, numbers: &[f32]) {
+        match self {
+            Self::Symbols(all) => all[i] = numbers[0] as Symbol,
+            Self::Vectors { .. } => self.set(i, Value::Vector(numbers)),
+        }
+    }
+
     /// Variables in the order of the steps.
     pub fn to_steps(&self, order: &Order) -> Self {
         let mut steps = self.clone();

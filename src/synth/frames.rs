@@ -228,7 +228,7 @@ impl Frames {
         }
         let source = self.conditioning.source(self.front.is_some());
         let frames = shown.then_some(FrameWindow { rows, source });
-        Condition { embedding: vector, class: None, frames }
+        Condition { embedding: vector, frames, ..Condition::default() }
     }
 
     /// See [`super::Synth::change`].

@@ -27,8 +27,11 @@ use wavesynth_models::ar::Uniforms;
 use wavesynth_models::family::{FamilyConfig, GivenImage};
 use wavesynth_models::loaded::Loaded;
 use wavesynth_models::objective::{Objective, VectorRows, Window};
-use wavesynth_models::order::Order;
+use wavesynth_models::order::{Order, Scan};
 use wavesynth_models::weights::Tensors;
+
+/// The seed of the orders by which a model of any order reads the images that are held out.
+const HELD_OUT_ORDERS: u64 = 0;
 
 /// Images that the engine reads in lockstep.
 const TOGETHER: usize = 32;
@@ -130,22 +133,32 @@ impl ImageSource {
         Ok(Self { run: run.clone(), training, held_out, section, config, order, frequency_nats, id })
     }
 
+    /// The order by which image `number` of a run, or of those held out, is read; `None` for the model's own.
+    fn order_of(&self, seed: u64, number: u64) -> Option<Order> {
+        let any_order = self.config.facts().condition.as_ref().is_some_and(|c| c.any_order);
+        any_order.then(|| Scan::Random.order(self.section.grid(), Uniforms::keyed(seed, number).next_u64()))
+    }
+
     fn variables(&self, part: &Labelled, i: usize) -> Variables {
         self.section.pixels.encode(&part.images.get(i))
     }
 
-    /// Image `i` of `part`: row t reads the pixel of step t − 1, the first one the start.
-    fn window(&self, part: &Labelled, i: usize) -> Window {
+    /// Image `i` of `part` in `order`, or the model's own: row t reads the pixel of step t − 1, the first one the start.
+    fn window(&self, part: &Labelled, i: usize, order: Option<&Order>) -> Window {
         let class = part.class(i);
-        match self.variables(part, i).to_steps(&self.order) {
+        let sites = match order {
+            Some(Order::Sites(s)) => s.sites.clone(),
+            _ => Vec::new(),
+        };
+        match self.variables(part, i).to_steps(order.unwrap_or(&self.order)) {
             Variables::Symbols(targets) => {
                 let start = self.config.facts().start;
                 let inputs = [&[start], &targets[..targets.len() - 1]].concat();
-                Window { inputs, targets, class, ..Window::default() }
+                Window { inputs, targets, class, sites, ..Window::default() }
             }
             Variables::Vectors { dims, rows: targets } => {
                 let inputs = [&vec![0.0; dims], &targets[..targets.len() - dims]].concat();
-                Window { vectors: VectorRows { dims, inputs, targets }, class, ..Window::default() }
+                Window { vectors: VectorRows { dims, inputs, targets }, class, sites, ..Window::default() }
             }
         }
     }
@@ -268,7 +281,8 @@ impl Source for ImageSource {
         Box::new(move |step| {
             let draw = |slot| {
                 let number = slots.number(step, slot);
-                let window = self.window(&self.training, epochs.image(number));
+                let order = self.order_of(seed, number);
+                let window = self.window(&self.training, epochs.image(number), order.as_ref());
                 Window { dropout: Some(dropout_key(seed, number)), ..window }
             };
             slots.own.clone().map(draw).collect()
@@ -289,15 +303,22 @@ impl Source for ImageSource {
         }
         let model = ImageModel::from_loaded(model).context(self.file_name())?;
         let all: Vec<usize> = (0..count).collect();
+        let held_order = |i: usize| self.order_of(HELD_OUT_ORDERS, i as u64);
         let groups: Vec<f64> = all
             .par_chunks(TOGETHER)
             .map(|group| {
                 let read: Vec<_> = group
                     .iter()
-                    .map(|&i| (self.variables(&self.held_out, i), self.held_out.class(i)))
+                    .map(|&i| (self.variables(&self.held_out, i), self.held_out.class(i), held_order(i)))
                     .collect();
-                let images: Vec<_> =
-                    read.iter().map(|(variables, class)| Scored { variables, class: *class }).collect();
+                let images: Vec<_> = read
+                    .iter()
+                    .map(|(variables, class, order)| Scored {
+                        variables,
+                        class: *class,
+                        order: order.as_ref(),
+                    })
+                    .collect();
                 let nats = without_denormals(|| model.score(&images));
                 nats.iter().flatten().map(|&n| f64::from(n)).sum()
             })
@@ -305,7 +326,8 @@ impl Source for ImageSource {
         let rows = (count * self.max_rows()) as f64;
         let mut trainer = 0.0;
         for group in all.chunks(windows) {
-            let batch: Vec<Window> = group.iter().map(|&i| self.window(&self.held_out, i)).collect();
+            let batch: Vec<Window> =
+                group.iter().map(|&i| self.window(&self.held_out, i, held_order(i).as_ref())).collect();
             trainer += objective.loss(params, &batch, None)? * (group.len() * self.max_rows()) as f64;
         }
         let own = HeldOutNats { engine: groups.iter().sum::<f64>() / rows, trainer: trainer / rows };

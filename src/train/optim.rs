@@ -253,6 +253,7 @@ mod tests {
             order: Default::default(),
             labels: 0,
             positions: Default::default(),
+            any_order: false,
         };
         let layout = Layout::new(config.table());
         let adam = AdamW::new(&Train { weight_decay: 0.5, ..Train::default() }, &layout);

@@ -82,7 +82,7 @@ pub fn mix(model: &Loaded, batch: &mut [Window], truth: f64, (seed, first): (u64
                 let embedding = window.speaker.map_or(&[][..], |speaker| &table[speaker * dim..][..dim]);
                 let frames =
                     if window.frames.is_empty() { None } else { window.frames.window(row / facts.hop) };
-                stream.condition(&Condition { embedding, class: None, frames });
+                stream.condition(&Condition { embedding, frames, ..Condition::default() });
             }
         };
         let mut inputs = window.inputs.clone();
@@ -226,6 +226,7 @@ mod tests {
             order: Default::default(),
             labels: 0,
             positions: Default::default(),
+            any_order: false,
         };
         let layout = Layout::new(config.table());
         let mut params = vec![0.0; layout.len()];

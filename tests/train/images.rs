@@ -4,7 +4,7 @@ use crate::common::{TestDir, failure, go};
 use serde_json::Value as Json;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use wavesynth::images::{Drawing, Image, ImageModel, Known, Scored, Variables};
+use wavesynth::images::{Drawing, Groups, Image, ImageModel, Known, Schedule, Scored, Variables};
 use wavesynth_models::ar::{Sampling, Uniforms};
 use wavesynth_models::kernels::Isa;
 use wavesynth_models::order::Grid;
@@ -113,17 +113,15 @@ fn a_model_of_images_learns_draws_and_completes() {
     let last = ImageModel::open(Path::new(&file), Isa::detect()).unwrap();
     let (images, _) = stripes(200, 2);
     let all: Vec<Variables> = images.chunks(SIDE * SIDE).map(variables).collect();
-    let alone: f64 = all
-        .iter()
-        .flat_map(|v| last.score(&[Scored { variables: v, class: None }]).concat())
-        .map(f64::from)
-        .sum();
+    let alone: f64 =
+        all.iter().flat_map(|v| last.score(&[Scored::new(v, None)]).concat()).map(f64::from).sum();
     assert!((alone / 200.0 - nats).abs() < 1e-6, "{}, in company {nats}", alone / 200.0);
 
     // Drawn images are of the data's kind.
     let drawing = |known, count: usize| Drawing {
         classes: vec![None; count],
         known,
+        order: None,
         sampling: Sampling::default(),
         seed: 5,
         first: 0,
@@ -184,10 +182,78 @@ fn a_model_of_images_learns_draws_and_completes() {
         (vec!["sample", "-m", &file, "-o", "x.png", "-p", "hello"], "reads no text"),
         (vec!["eval", "-m", &file, &path("test-labels")], "wanted [images, rows, columns]"),
         (vec!["eval", "-m", &file, test.to_str().unwrap(), "--classify"], "without labels"),
+        (vec!["eval", "-m", &file, test.to_str().unwrap(), "--orders", "2"], "has one of its own"),
+        (vec!["sample", "-m", &file, "-o", "x.png", "--steps", "2"], "has one of its own"),
         (vec!["play", "-m", &file, "--seconds", "1", "-o", "x.wav"], "voice"),
     ] {
         let message = complaint(&args);
         assert!(message.contains(wanted), "{args:?}: {message}");
+    }
+}
+
+/// A transformer that learns all orders: exact by any of them, and several pixels at a time.
+#[test]
+fn a_model_of_any_order_reads_and_draws_in_all_of_them() {
+    let dir = TestDir::new();
+    with_stripes(&dir);
+    let gpt = "family = \"gpt\"\nlayers = 2\nheads = 4\nwidth = 32\nany_order = true";
+    let outcome =
+        go(&run_file(&dir, "any", "", gpt, "steps = 900\nfinal_fraction = 0.05"), false, None).unwrap();
+    let held_out = outcome.held_out.unwrap() * (SIDE * SIDE) as f64;
+    assert!((NATS - 0.3..NATS + 1.0).contains(&held_out), "{held_out} nats an image, the data have {NATS}");
+    let file = outcome.voice.to_str().unwrap().to_owned();
+    let test = dir.path("test-images").to_str().unwrap().to_owned();
+    let nats = |how: &[&str]| {
+        let args = [&["eval", "-m", &file, &test, "--json"], how].concat();
+        json(&args)["nats_per_image"].as_f64().unwrap()
+    };
+    let (own, one, eight) = (nats(&[]), nats(&["--orders", "1"]), nats(&["--orders", "8"]));
+    assert!((own - held_out).abs() < 0.6 && (one - held_out).abs() < 0.6, "{own} {one} {held_out}");
+    assert!(eight < one, "the mean over orders, {eight}, is more likely than one order alone, {one}");
+    let (single, few, all) = (nats(&["--steps", "36"]), nats(&["--steps", "12"]), nats(&["--steps", "1"]));
+    assert!((single - one).abs() < 1e-3, "single pixels, {single}, are steps in that order, {one}");
+    // At once the pixels know nothing of one another: each costs a bit.
+    assert!(one < few && few < all && (all - 36.0 * std::f64::consts::LN_2).abs() < 0.5, "{one} {few} {all}");
+
+    let model = ImageModel::open(&outcome.voice, Isa::detect()).unwrap();
+    let drawing = |known| Drawing {
+        classes: vec![None; 60],
+        known,
+        order: None,
+        sampling: Sampling::default(),
+        seed: 5,
+        first: 0,
+    };
+    let good = |known: Option<&Known>, schedule, like: &dyn Fn(&Image) -> bool| {
+        let draw = |i: usize| {
+            let groups = Groups::new(schedule, GRID, i as u64);
+            let drawn = model.draw_groups(&drawing(known), i, &groups, |_, _| ()).unwrap();
+            model.section.pixels.decode(&drawn, GRID)
+        };
+        (0..60).filter(|&i| like(&draw(i))).count()
+    };
+    let apart = good(None, Schedule::Cosine(36), &columns_are_of_one_colour);
+    let twelve = good(None, Schedule::Cosine(12), &columns_are_of_one_colour);
+    let once = good(None, Schedule::Cosine(1), &columns_are_of_one_colour);
+    assert!(
+        apart > 40 && once == 0 && twelve <= apart,
+        "{apart}, {twelve} and {once} of 60 are of the data's kind"
+    );
+    // One pixel of each column is known, anywhere: what is drawn of them in their turn is as it was.
+    let striped: Vec<u8> = (0..SIDE * SIDE).map(|i| [0, 255, 255, 0, 255, 0][i % SIDE]).collect();
+    let is_known = (0..SIDE * SIDE).map(|i| i / SIDE == i % SIDE).collect();
+    let known = Known { variables: variables(&striped), is_known };
+    let kept = |image: &Image| (0..SIDE).all(|i| image.to_grey()[i * SIDE + i] == striped[i]);
+    assert_eq!(good(Some(&known), Schedule::Squares(2), &kept), 60);
+
+    let path = |name: &str| dir.path(name).to_str().unwrap().to_owned();
+    for how in [
+        &["--steps", "9"][..],
+        &["--squares", "3"],
+        &["--order", "spiral"],
+        &["--steps", "9", "--frames", "4"],
+    ] {
+        stdout(&[&["sample", "-m", &file, "-n", "3", "--force", "-o", &path("any.png")], how].concat());
     }
 }
 

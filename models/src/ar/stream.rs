@@ -3,7 +3,7 @@
 use super::{Generator, Model, Sampler, Sampling};
 use crate::adaptation::Adaptation;
 use crate::condition::Condition;
-use crate::likelihood::{LikelihoodConfig, Value};
+use crate::likelihood::{LikelihoodConfig, Value, Values};
 use std::sync::Arc;
 
 /// One stream of a model.
@@ -119,6 +119,49 @@ impl<M: Model + 'static> Generator for Stream<M> {
     fn parameters(&mut self, x: Value, out: &mut [f32]) {
         out.copy_from_slice(self.model.step(&mut self.state, self.last.get()));
         self.last.set(x);
+    }
+
+    fn group(
+        &mut self,
+        sites: &[u32],
+        uniforms: Option<&[f32]>,
+        values: &mut [f32],
+        nats: &mut [f32],
+    ) -> bool {
+        let likelihood = self.likelihood;
+        let (p, u, dims) = (likelihood.params(), likelihood.get().uniforms(), likelihood.dims());
+        let mut params = vec![0.0; sites.len() * p];
+        if sites.is_empty() || !self.model.peek(&mut self.state, self.last.get(), sites, &mut params) {
+            return false;
+        }
+        let mut vector = vec![0.0; dims];
+        let mut symbols: Vec<u16> = Vec::new();
+        let width = dims.max(1);
+        for (i, params) in params.chunks_exact(p).enumerate() {
+            let value = &mut values[i * width..][..width];
+            likelihood.watch(params, &mut self.sampler);
+            if let Some(uniforms) = uniforms {
+                let uniforms = &uniforms[i * u..][..u];
+                match likelihood.get().draw(params, &mut self.sampler, uniforms, &mut vector) {
+                    Value::Symbol(x) => value[0] = f32::from(x),
+                    Value::Vector(x) => value.copy_from_slice(x),
+                }
+            }
+            nats[i] = match dims {
+                0 => {
+                    symbols.push(value[0] as u16);
+                    likelihood.get().nll(params, Value::Symbol(symbols[i]))
+                }
+                _ => likelihood.get().nll(params, Value::Vector(value)),
+            };
+        }
+        let all = match dims {
+            0 => Values::Symbols(&symbols),
+            _ => Values::Vectors { dims, rows: values },
+        };
+        self.model.absorb(&mut self.state, self.last.get(), sites, all);
+        self.last.set(all.get(sites.len() - 1));
+        true
     }
 
     fn is_finite(&self) -> bool {

@@ -28,6 +28,11 @@
 //! other; in an order that jumps only both let a head find the neighbours of a pixel. Behind the last pixel the next image
 //! begins, from the start symbol.
 //!
+//! **Any order.** With `any_order` each image has an order of its own (σ-GPT: Pannatier et al. 2024, arXiv:2404.09562): the model
+//! is p(x_σ(t) | x_σ(<t)) for all of them, and its likelihood by any one is exact. Several pixels can then be asked for at once,
+//! each given the same past and none of the others, as in RandSAC (Hua et al. 2023) and MAR (Li et al. 2024, arXiv:2406.11838): what
+//! is drawn so has the exact likelihood Π p(x_j | x of all groups before), which is another distribution than that of single steps.
+//!
 //! **Past the context.** There are C positions, and a learned position says nothing about the next one, so a symbol far
 //! behind must be read again at another position before it can be used there. The text is read in windows of C symbols
 //! that start every ⌈C/2⌉: window i covers the symbols from i·⌈C/2⌉ on, at positions 0 … C−1, and a distribution is that
@@ -100,6 +105,13 @@ pub struct Config {
     /// What a position is; a step where a file leaves it out.
     #[serde(default, skip_serializing_if = "Positions::is_steps")]
     pub positions: Positions,
+    /// Whether each image has an order of its own, `order` where it has none; false where a file leaves it out.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub any_order: bool,
+}
+
+fn is_false(b: &bool) -> bool {
+    !b
 }
 
 /// What a position is.
@@ -162,6 +174,10 @@ impl Config {
 
     fn validate_order(&self) -> Result<(), ConfigError> {
         fixed_length::validate_labels(self.labels)?;
+        if self.any_order && self.positions == Positions::Steps {
+            let want = "false for a model whose positions are steps: they do not say where a pixel is".into();
+            return Err(ConfigError { field: "any_order", found: "true".into(), want });
+        }
         if !self.has_fixed_length() {
             range("labels", self.labels, 0, 0, "0 for a model of sequences of any length")?;
             if self.positions != Positions::Steps {
@@ -281,7 +297,9 @@ impl Config {
 fn check_batch(config: &Config, batch: &[Window]) -> Result<usize, ObjectiveError> {
     let likelihood = config.likelihood();
     match config.has_fixed_length() {
-        true => fixed_length::check_batch(batch, &likelihood, config.context, config.labels),
+        true => {
+            fixed_length::check_batch(batch, &likelihood, config.context, config.labels, config.any_order)
+        }
         false => check_unconditioned(batch, &likelihood),
     }
 }
@@ -306,6 +324,7 @@ mod tests {
             order: Order::Time,
             labels: 0,
             positions: Positions::Steps,
+            any_order: false,
         }
     }
 

@@ -51,6 +51,10 @@ pub enum Scan {
 }
 
 impl Scan {
+    /// All of them.
+    pub const ALL: [Self; 6] =
+        [Self::Raster, Self::Column, Self::Reverse, Self::Serpentine, Self::Spiral, Self::Random];
+
     /// Those that need no seed.
     const FIXED: [Self; 5] = [Self::Raster, Self::Column, Self::Reverse, Self::Serpentine, Self::Spiral];
 
@@ -121,10 +125,6 @@ fn spiral(grid: Grid) -> Vec<usize> {
 mod tests {
     use super::*;
 
-    fn all() -> impl Iterator<Item = Scan> {
-        Scan::FIXED.into_iter().chain([Scan::Random])
-    }
-
     fn sites(scan: Scan, height: usize, width: usize) -> Vec<usize> {
         let order = scan.order(Grid { height, width }, 3);
         (0..height * width).map(|t| order.site(t)).collect()
@@ -142,7 +142,7 @@ mod tests {
 
     #[test]
     fn every_order_fills_every_pixel_once() {
-        for scan in all() {
+        for scan in Scan::ALL {
             for (height, width) in [(1, 1), (1, 7), (7, 1), (4, 4), (5, 3), (28, 28)] {
                 assert_eq!(scan.order(Grid { height, width }, 9).validate(), Ok(()), "{scan:?}");
                 assert_eq!(sites(scan, height, width).len(), height * width);
@@ -153,7 +153,7 @@ mod tests {
     #[test]
     fn orders_are_known_again() {
         let grid = Grid { height: 3, width: 4 };
-        for scan in all() {
+        for scan in Scan::ALL {
             let known = Scan::of(&scan.order(grid, 5), grid);
             assert_eq!(known, Some(scan).filter(|s| *s != Scan::Random));
             assert_eq!(serde_json::to_value(scan).unwrap(), scan.name());

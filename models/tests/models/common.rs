@@ -83,7 +83,7 @@ pub fn typed<'a>(config: &Config, frame: &'a [f32]) -> Condition<'a> {
         let source = if flag == CROSS_SPEAKER { TrackSource::CrossSpeaker } else { TrackSource::Own };
         (flag != 0.0).then_some(FrameWindow { rows, source })
     });
-    Condition { embedding, class: None, frames }
+    Condition { embedding, class: None, frames, order: None }
 }
 
 /// Frames of a window, of random features.

@@ -67,6 +67,7 @@ fn configs() -> Vec<FamilyConfig> {
             order: order.clone(),
             labels: 0,
             positions: gpt::Positions::Grid(Grid { height: 5, width: 8 }),
+            any_order: false,
         };
         gpt.validate().unwrap();
         all.push(gpt.into());

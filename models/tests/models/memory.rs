@@ -67,6 +67,7 @@ fn the_memory_of_every_family_is_known_before_it_is_taken() {
                 order: Order::Time,
                 labels: 0,
                 positions: gpt::Positions::Steps,
+                any_order: false,
             });
         }
     }
@@ -84,6 +85,7 @@ fn the_memory_of_every_family_is_known_before_it_is_taken() {
             order: random_order(5, 7),
             labels: 10,
             positions: gpt::Positions::Grid(Grid { height: 5, width: 7 }),
+            any_order: true,
         });
     }
     for (classes, likelihood) in [(2, bernoulli()), (5, None), (256, grey(5, 256))] {

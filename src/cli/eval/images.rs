@@ -8,11 +8,16 @@ use anyhow::{Context, Result, ensure};
 use rayon::prelude::*;
 use serde::Serialize;
 use std::f64::consts::LN_2;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
-use wavesynth::images::{Image, ImageModel, ImageSet, Scored, read_labels};
+use wavesynth::images::{
+    Groups, Image, ImageModel, ImageSet, Schedule, Scored, Variables, log_sum, read_labels,
+};
 use wavesynth::progress::Progress;
 use wavesynth::synth::without_denormals;
+use wavesynth_models::ar::Uniforms;
 use wavesynth_models::loaded::Loaded;
+use wavesynth_models::order::{Grid, Order, Scan};
 use wavesynth_output::{Output, Plan};
 
 /// Images that a thread reads in lockstep.
@@ -35,6 +40,19 @@ pub struct ImageArgs {
     /// Also write a picture of the images, and under each how much its pixels surprise
     #[arg(long, value_name = "OUT.png")]
     map: Option<PathBuf>,
+    /// Read each image by so many random orders and average its probability, for a model of any order [default: once, in the
+    /// model's own order]
+    #[arg(long, value_name = "M", value_parser = clap::value_parser!(u64).range(1..=1000), conflicts_with_all = ["steps", "squares", "classify"])]
+    orders: Option<u64>,
+    /// The likelihood of drawing in so many steps, as `sample --steps` does
+    #[arg(long, value_name = "K", value_parser = clap::value_parser!(u32).range(1..), conflicts_with_all = ["squares", "classify"])]
+    steps: Option<u32>,
+    /// The likelihood of drawing in squares, as `sample --squares` does
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), conflicts_with = "classify")]
+    squares: Option<u32>,
+    /// Where the random orders come from
+    #[arg(long, value_name = "SEED", default_value_t = 0, hide_short_help = true)]
+    order_seed: u64,
     /// Read only so many images of each input, the first ones
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     images: Option<u64>,
@@ -43,7 +61,30 @@ pub struct ImageArgs {
 impl ImageArgs {
     /// Whether any of them is given.
     pub fn is_given(&self) -> bool {
-        self.labels.is_some() || self.classify || self.map.is_some() || self.images.is_some()
+        self.labels.is_some()
+            || self.classify
+            || self.map.is_some()
+            || self.images.is_some()
+            || self.needs_any_order()
+    }
+
+    fn needs_any_order(&self) -> bool {
+        self.orders.is_some() || self.steps.is_some() || self.squares.is_some()
+    }
+
+    /// The segments of image `i`, if it is read by segments.
+    fn groups(&self, grid: Grid, i: usize) -> Option<Groups> {
+        let schedule = match (self.steps, self.squares) {
+            (Some(k), _) => Schedule::Cosine(k as usize),
+            (_, Some(n)) => Schedule::Squares(n as usize),
+            _ => return None,
+        };
+        Some(Groups::new(schedule, grid, self.random(i, 0)))
+    }
+
+    /// The seed of order `m` of image `i`.
+    fn random(&self, i: usize, m: u64) -> u64 {
+        Uniforms::keyed(Uniforms::keyed(self.order_seed, i as u64).next_u64(), m).next_u64()
     }
 
     /// The files that are read.
@@ -120,6 +161,9 @@ pub fn run(args: &Args, model: Loaded, path: &Path, outputs: Outputs) -> Result<
     if asked.labels.is_some() && args.inputs.len() > 1 {
         usage!("--labels are those of one input, here are {}", args.inputs.len());
     }
+    if asked.needs_any_order() && !model.any_order() {
+        usage!("--orders, --steps and --squares are for models of any order; {name} has one of its own");
+    }
     model.model.check_room(TOGETHER.max(model.labels()) * rayon::current_num_threads())?;
     let (mut all, mut maps, mut scores) = (Vec::new(), Vec::new(), Vec::new());
     for input in &args.inputs {
@@ -172,7 +216,7 @@ fn one(args: &Args, model: &ImageModel, input: &Path) -> Result<(Vec<Vec<f32>>, 
     let variables: Vec<_> = (0..count).map(|i| model.section.pixels.encode(&images.get(i))).collect();
     let bar = Progress::new(count as u64, "{wide_bar} {pos}/{len} images");
     let mut classes = None;
-    let steps: Vec<Vec<f32>> = if args.images.classify {
+    let each: Vec<Vec<f32>> = if args.images.classify {
         let posteriors: Vec<(Vec<Vec<f64>>, Vec<f32>)> = variables
             .par_iter()
             .map(|v| {
@@ -183,25 +227,24 @@ fn one(args: &Args, model: &ImageModel, input: &Path) -> Result<(Vec<Vec<f32>>, 
             .collect();
         let rows: Vec<_> = posteriors.iter().map(|(rows, _)| &rows[..]).collect();
         classes = Some(Classes::of(&rows, (0..count).map(label).collect()));
-        posteriors.into_iter().map(|(_, nats)| nats).collect()
+        posteriors.into_iter().map(|(_, nats)| model.order().to_variables(&nats)).collect()
     } else {
         let chunks: Vec<usize> = (0..count).step_by(TOGETHER).collect();
-        let read: Vec<Vec<Vec<f32>>> = chunks
+        let all: Vec<Vec<Vec<f32>>> = chunks
             .par_iter()
             .map(|&first| {
-                let scored = |i: usize| Scored { variables: &variables[i], class: label(i) };
-                let group: Vec<_> = (first..count.min(first + TOGETHER)).map(scored).collect();
-                let nats = without_denormals(|| model.score(&group));
-                bar.inc(group.len() as u64);
+                let images = first..count.min(first + TOGETHER);
+                let nats = without_denormals(|| read(args, model, &variables, images.clone(), &label));
+                bar.inc(images.len() as u64);
                 nats
             })
             .collect();
-        read.concat()
+        all.concat()
     };
     bar.finish();
     let mut nats = Vec::with_capacity(count);
-    for steps in steps {
-        nats.push(finite(model.order().to_variables(&steps), input)?);
+    for steps in each {
+        nats.push(finite(steps, input)?);
     }
     let mut shown = Vec::new();
     if args.images.map.is_some() {
@@ -212,6 +255,47 @@ fn one(args: &Args, model: &ImageModel, input: &Path) -> Result<(Vec<Vec<f32>>, 
     }
     let score = score(model, Some(input.into()), &nats, classes);
     Ok((nats, shown, score))
+}
+
+/// −ln p of every pixel of some images, variable by variable.
+fn read(
+    args: &Args,
+    model: &ImageModel,
+    variables: &[Variables],
+    images: Range<usize>,
+    label: &dyn Fn(usize) -> Option<usize>,
+) -> Vec<Vec<f32>> {
+    let (asked, grid) = (&args.images, model.grid());
+    let in_order = |seed: &dyn Fn(usize) -> Option<u64>| -> Vec<Vec<f32>> {
+        let orders: Vec<_> =
+            images.clone().map(|i| seed(i).map(|seed| Scan::Random.order(grid, seed))).collect();
+        let group: Vec<_> = (images.clone().zip(&orders))
+            .map(|(i, order)| Scored { order: order.as_ref(), ..Scored::new(&variables[i], label(i)) })
+            .collect();
+        let steps = model.score(&group);
+        let place = |(steps, order): (Vec<f32>, &Option<Order>)| {
+            order.as_ref().unwrap_or(model.order()).to_variables(&steps)
+        };
+        steps.into_iter().zip(&orders).map(place).collect()
+    };
+    if let Some(segments) = images.clone().map(|i| asked.groups(grid, i)).collect::<Option<Vec<_>>>() {
+        let one = |(i, groups): (usize, &Groups)| model.score_groups(&variables[i], label(i), groups);
+        return images.clone().zip(&segments).map(one).collect();
+    }
+    let Some(orders) = asked.orders else { return in_order(&|_| None) };
+    let readings: Vec<_> = (0..orders).map(|m| in_order(&|i| Some(asked.random(i, m)))).collect();
+    // p(x) is the mean over orders. A pixel has the mean of its nats in each, all moved alike.
+    (0..images.len())
+        .map(|i| {
+            let log_p: Vec<f64> =
+                readings.iter().map(|r| -r[i].iter().map(|&n| f64::from(n)).sum::<f64>()).collect();
+            let nats = (orders as f64).ln() - log_sum(&log_p);
+            let mean = -log_p.iter().sum::<f64>() / orders as f64;
+            let share = |p: usize| readings.iter().map(|r| f64::from(r[i][p])).sum::<f64>() / orders as f64;
+            let moved = (nats - mean) / grid.len() as f64;
+            (0..grid.len()).map(|p| (share(p) + moved) as f32).collect()
+        })
+        .collect()
 }
 
 impl Classes {

@@ -7,10 +7,11 @@ use crate::cli::usage;
 use anyhow::{Context, Result, ensure};
 use rayon::prelude::*;
 use std::path::{Path, PathBuf};
-use wavesynth::images::{Drawing, Image, ImageModel, Known, Variables, read_masked};
+use wavesynth::images::{Drawing, Groups, Image, ImageModel, Known, Schedule, Variables, read_masked};
 use wavesynth::progress::Progress;
 use wavesynth::synth::without_denormals;
-use wavesynth_models::order::Grid;
+use wavesynth_models::ar::Uniforms;
+use wavesynth_models::order::{Grid, Order, Scan};
 
 /// Images that a thread draws in lockstep.
 const TOGETHER: usize = 64;
@@ -32,6 +33,16 @@ pub struct ImageArgs {
     /// The part of --given that is known, where none of it is transparent
     #[arg(long, value_name = "PART", requires = "given")]
     known: Option<Part>,
+    /// The order of the pixels, for a model of any order: raster, column, reverse, serpentine, spiral or random [default: the
+    /// model's own]
+    #[arg(long, value_name = "ORDER", value_parser = scan, conflicts_with_all = ["steps", "squares"])]
+    order: Option<Scan>,
+    /// Draw in so many steps, several pixels at a time, by a model of any order: few first, then more
+    #[arg(long, value_name = "K", value_parser = clap::value_parser!(u32).range(1..), conflicts_with = "squares")]
+    steps: Option<u32>,
+    /// Draw squares of so many pixels each way in a random order, each at once, by a model of any order
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    squares: Option<u32>,
     /// Columns of the sheet [default: about as many as rows]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     columns: Option<u32>,
@@ -64,10 +75,35 @@ impl Part {
     }
 }
 
+/// An order by its name.
+pub fn scan(name: &str) -> Result<Scan, String> {
+    let known = Scan::ALL.map(Scan::name);
+    Scan::ALL
+        .into_iter()
+        .find(|s| s.name() == name)
+        .ok_or_else(|| format!("wanted one of {}", known.join(", ")))
+}
+
 impl ImageArgs {
+    /// The segments over `grid` that are drawn at once, if any are.
+    fn groups(&self, grid: Grid, seed: u64) -> Option<Groups> {
+        let schedule = match (self.steps, self.squares) {
+            (Some(k), _) => Schedule::Cosine(k as usize),
+            (_, Some(n)) => Schedule::Squares(n as usize),
+            _ => return None,
+        };
+        Some(Groups::new(schedule, grid, seed))
+    }
+
     /// Whether any of them is given that only an image model reads.
     pub fn is_given(&self) -> bool {
-        self.class.is_some() || self.given.is_some() || self.columns.is_some() || self.frames.is_some()
+        self.class.is_some()
+            || self.given.is_some()
+            || self.columns.is_some()
+            || self.frames.is_some()
+            || self.order.is_some()
+            || self.steps.is_some()
+            || self.squares.is_some()
     }
 
     /// The files that are read.
@@ -113,6 +149,11 @@ pub fn run(args: &Args, model: &ImageModel, path: &Path) -> Result<()> {
         (Some(class), n) if class >= n => usage!("--class {class}: {name} has 0 to {}", n - 1),
         _ => {}
     }
+    if !model.any_order()
+        && (args.images.order.is_some() || args.images.steps.is_some() || args.images.squares.is_some())
+    {
+        usage!("--order, --steps and --squares are for models of any order; {name} has one of its own");
+    }
     let mut plan = args.force.plan();
     args.model.file().into_iter().chain(args.images.files()).for_each(|file| plan.reads(file));
     let output = plan.writes("-o", to, &PNG)?;
@@ -125,10 +166,15 @@ pub fn run(args: &Args, model: &ImageModel, path: &Path) -> Result<()> {
         width.max(height) <= 1 << 15,
         "a picture of {width} by {height} pixels: wanted at most 32768 each way"
     );
+    let seed = args.sampling.seed;
+    let order = args.images.order.map(|scan| scan.order(grid, seed));
+    // A random order of its own for each image.
+    let groups = |i: usize| args.images.groups(grid, Uniforms::keyed(seed, i as u64).next_u64());
     let class = |i: usize| args.images.class.or_else(|| i.checked_rem(model.labels()));
     let draw = |first: usize, count: usize| Drawing {
         classes: (first..first + count).map(|i| class(i)).collect(),
         known: known.as_ref(),
+        order: order.as_ref(),
         sampling,
         seed: args.sampling.seed,
         first: first as u64,
@@ -137,20 +183,41 @@ pub fn run(args: &Args, model: &ImageModel, path: &Path) -> Result<()> {
         model.model.check_room(count)?;
         let steps = Progress::new(grid.len() as u64, "{wide_bar} {pos}/{len} pixels");
         return output::whole_file(output, |out| {
-            let frames = (frames as usize).min(grid.len());
+            let segments = groups(0).map_or(grid.len(), |g| g.len());
+            let frames = (frames as usize).min(segments);
             let mut animation = Animation::new(out, (width, height), frames, SECONDS)?;
             let mut pushed = Ok(());
-            let drawn = without_denormals(|| {
-                model.draw(&draw(0, count), |t, images| {
-                    steps.inc(1);
-                    // Frame i behind the (i + 1) / frames of the steps.
-                    if (t + 1) * frames / grid.len() > t * frames / grid.len() && pushed.is_ok() {
-                        let images: Vec<_> = images.iter().map(|v| partial(model, v, t)).collect();
-                        pushed = animation.push(&sheet.draw(&images));
+            let mut show = |k: usize, images: Vec<Image>| {
+                // Frame i behind the (i + 1) / frames of the steps.
+                if (k + 1) * frames / segments > k * frames / segments && pushed.is_ok() {
+                    pushed = animation.push(&sheet.draw(&images));
+                }
+            };
+            let drawing = draw(0, count);
+            if groups(0).is_some() {
+                let mut growing = vec![Vec::new(); segments];
+                for i in 0..count {
+                    let groups = groups(i).context("segments")?;
+                    let mut done = Vec::new();
+                    let drawn = without_denormals(|| {
+                        model.draw_groups(&drawing, i, &groups, |k, image| done.push((k, image.clone())))
+                    });
+                    drawn.with_context(|| name.to_string())?;
+                    for (k, image) in done {
+                        growing[k].push(partial(model, &image, &groups.order(), groups.filled(k)));
                     }
-                })
-            });
-            drawn.with_context(|| name.to_string())?;
+                }
+                growing.into_iter().enumerate().for_each(|(k, images)| show(k, images));
+            } else {
+                let order = drawing.order.unwrap_or(model.order());
+                let drawn = without_denormals(|| {
+                    model.draw(&drawing, |t, images| {
+                        steps.inc(1);
+                        show(t, images.iter().map(|v| partial(model, v, order, t + 1)).collect());
+                    })
+                });
+                drawn.with_context(|| name.to_string())?;
+            }
             pushed?;
             steps.finish();
             animation.finish()
@@ -163,8 +230,11 @@ pub fn run(args: &Args, model: &ImageModel, path: &Path) -> Result<()> {
         .par_iter()
         .map(|&first| {
             let drawing = draw(first, TOGETHER.min(count - first));
-            let drawn =
-                without_denormals(|| model.draw(&drawing, |_, _| ())).with_context(|| name.to_string())?;
+            // Where there are segments each image has its own.
+            let apart = |i: usize| Some(model.draw_groups(&drawing, i, &groups(first + i)?, |_, _| ()));
+            let apart = || (0..drawing.classes.len()).map(apart).collect::<Option<Result<Vec<_>, _>>>();
+            let drawn = without_denormals(|| apart().unwrap_or_else(|| model.draw(&drawing, |_, _| ())));
+            let drawn = drawn.with_context(|| name.to_string())?;
             bar.inc(drawn.len() as u64);
             Ok(drawn.iter().map(|v| model.section.pixels.decode(v, grid)).collect())
         })
@@ -173,11 +243,11 @@ pub fn run(args: &Args, model: &ImageModel, path: &Path) -> Result<()> {
     Ok(output.write(&output::png(width, height, &sheet.draw(&drawn?.concat()))?)?)
 }
 
-/// The image of `variables` of which the steps up to `t` are filled.
-fn partial(model: &ImageModel, variables: &Variables, t: usize) -> Image {
+/// The image of `variables` of which the first `filled` of `order` are filled.
+fn partial(model: &ImageModel, variables: &Variables, order: &Order, filled: usize) -> Image {
     let mut image = model.section.pixels.decode(variables, model.grid());
-    for later in t + 1..model.grid().len() {
-        let at = 3 * model.order().site(later);
+    for later in filled..model.grid().len() {
+        let at = 3 * order.site(later);
         image.levels[at..at + 3].copy_from_slice(&UNFILLED);
     }
     image

@@ -31,7 +31,11 @@ impl Family for Config {
     }
 
     fn facts(&self) -> Facts {
-        let (condition, hop) = fixed_length::condition(self.labels, self.context);
+        let (mut condition, mut hop) = fixed_length::condition(self.labels, self.context);
+        if self.any_order {
+            condition.get_or_insert_default().any_order = true;
+            hop = self.context;
+        }
         Facts {
             likelihood: self.likelihood(),
             start: self.start,
@@ -63,7 +67,8 @@ impl Family for Config {
         let caches = windows * layers * heads * (shape.floats() as u64 + 32);
         let rows = windows * (3 * w + 3 * heads * head + padded(self.mlp_width()));
         let (likelihood, work) = (self.likelihood(), rows + head + shape.scores() as u64);
-        4 * (caches + work + padded(likelihood.params()) + padded(likelihood.input().numbers()))
+        let order = if self.any_order { self.context as u64 } else { 0 };
+        4 * (order + caches + work + padded(likelihood.params()) + padded(likelihood.input().numbers()))
     }
 
     fn describe(&self, _: Option<u32>) -> Description {
@@ -101,6 +106,7 @@ impl Family for Config {
             order: Order::Time,
             labels: 0,
             positions: Positions::Steps,
+            any_order: false,
         };
         vec![NamedShape { name: "gpt", batch: 12, window: config.context, config }]
     }
@@ -144,6 +150,9 @@ pub struct Keys {
     /// What a position is, of images.
     #[serde(default, skip_serializing_if = "PositionKey::is_steps")]
     pub positions: PositionKey,
+    /// Whether each image has an order of its own: the model learns all of them. Positions are then on the grid.
+    #[serde(default)]
+    pub any_order: bool,
     /// Rate of dropout over the embedding and over what every sublayer adds while it is trained.
     #[serde(default)]
     pub dropout: f64,
@@ -177,6 +186,7 @@ impl family::Keys for Keys {
         given.without_condition()?;
         let categorical = matches!(given.likelihood, None | Some(LikelihoodConfig::Categorical(_)));
         let positions = match self.positions {
+            PositionKey::Steps if self.any_order => Positions::Grid(given.images()?.grid),
             PositionKey::Steps => Positions::Steps,
             PositionKey::Grid => Positions::Grid(given.images()?.grid),
         };
@@ -193,6 +203,7 @@ impl family::Keys for Keys {
             order: given.order(),
             labels: given.image.as_ref().map_or(0, |image| image.labels),
             positions,
+            any_order: self.any_order,
         })
     }
 

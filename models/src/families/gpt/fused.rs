@@ -144,7 +144,7 @@ impl Fused {
                         numbers.iter().enumerate().for_each(|(i, &v)| add(embed + i * width, v, d));
                     }
                 }
-                for (table, row) in positions.iter().zip(self.config.position_rows(p)) {
+                for (table, row) in positions.iter().zip(self.config.position_rows(p, &task.window.sites)) {
                     if let Some(row) = row {
                         add(table + row * width, 1.0, d);
                     }
@@ -208,9 +208,11 @@ impl Objective for Fused {
         let rounds = self.rounds(batch);
         let tables = |name: &str| &params[self.products.layout().range(name)];
         let position = self.config.position_table(tables);
+        let each: Vec<&[f32]> = self.config.position_tables().iter().map(|(name, _)| tables(name)).collect();
         let input = InputRows {
             embed: tables(names::EMBED),
             position: &position,
+            tables: &each,
             labels: if self.config.labels > 0 { tables(names::LABELS) } else { &[] },
         };
         let mut inputs = grads.is_some().then(|| vec![0.0; self.inputs_len()]);

@@ -72,12 +72,12 @@ impl GptGraph {
         self.affine(&out, &at, "out")
     }
 
-    /// P of the positions 0 … t−1 [t, width].
-    fn positions(&self, t: usize) -> Result<Tensor> {
+    /// P of the positions 0 … t−1 [t, width], in the order `sites`, empty for the model's own.
+    fn positions(&self, t: usize, sites: &[u32]) -> Result<Tensor> {
         let (width, device) = (self.config.width, self.get(names::EMBED).device());
         let mut sum = Tensor::zeros((t, width), DType::F32, device)?;
         for (i, (name, _)) in self.config.position_tables().into_iter().enumerate() {
-            let rows: Vec<Option<usize>> = (0..t).map(|p| self.config.position_rows(p)[i]).collect();
+            let rows: Vec<Option<usize>> = (0..t).map(|p| self.config.position_rows(p, sites)[i]).collect();
             // Steps without a row come first.
             let without = rows.iter().take_while(|row| row.is_none()).count();
             let ids: Vec<u32> = rows.into_iter().flatten().map(|row| row as u32).collect();
@@ -90,12 +90,13 @@ impl GptGraph {
     }
 
     /// One window: `inputs` [B, T] or [B, T, numbers], T at most the context, at positions 0 … T−1, to parameters [B, T, P].
-    /// `label` is the classes' rows [B, width]; `masks` gives those for what the [sites](super::sites) of dropout add to the
+    /// `label` is the classes' rows [B, width], `orders` the order of each where they have some; `masks` gives those for what the [sites](super::sites) of dropout add to the
     /// residual stream [B, T, width].
     fn window(
         &self,
         inputs: &Tensor,
         label: Option<Tensor>,
+        orders: &[Vec<u32>],
         masks: impl Fn(usize) -> Result<Option<Tensor>>,
     ) -> Result<Tensor> {
         let dropped = |x: Tensor, site: usize| match masks(site)? {
@@ -104,8 +105,14 @@ impl GptGraph {
         };
         let (b, t) = (inputs.dim(0)?, inputs.dim(1)?);
         let (width, params) = (self.config.width, self.config.likelihood().params());
-        let mut entering =
-            graph::embed(self.get(names::EMBED), inputs)?.broadcast_add(&self.positions(t)?)?;
+        let positions = match orders {
+            [] => self.positions(t, &[])?.unsqueeze(0)?,
+            orders => {
+                let each = orders.iter().map(|sites| self.positions(t, sites)).collect::<Result<Vec<_>>>()?;
+                Tensor::stack(&each, 0)?
+            }
+        };
+        let mut entering = graph::embed(self.get(names::EMBED), inputs)?.broadcast_add(&positions)?;
         if let Some(label) = label {
             entering = entering.broadcast_add(&label.unsqueeze(1)?)?;
         }
@@ -127,8 +134,8 @@ impl GptGraph {
 }
 
 impl GptGraph {
-    /// Parameters [B, T, P] of `inputs` [B, T] or [B, T, numbers], under the classes of `cond` [B, ⌈T / N⌉, K]; `masks` gives
-    /// those of a reading at a site of dropout.
+    /// Parameters [B, T, P] of `inputs` [B, T] or [B, T, numbers], under the classes of `cond` [B, ⌈T / N⌉, K], behind which a model of
+    /// any order has the N sites of each; `masks` gives those of a reading at a site of dropout.
     fn run(
         &self,
         inputs: &Tensor,
@@ -145,13 +152,26 @@ impl GptGraph {
                 }
                 let label = cond
                     .filter(|_| self.config.labels > 0)
-                    .map(|cond| class_rows(cond, r.rows.start, self.config.context, self.get(names::LABELS)))
+                    .map(|cond| {
+                        let classes = cond.narrow(2, 0, self.config.labels)?;
+                        class_rows(&classes, r.rows.start, self.config.context, self.get(names::LABELS))
+                    })
                     .transpose()?;
-                let parameters = self.window(&inputs, label, |site| masks(&r, site))?;
+                let orders = match cond.filter(|_| self.config.any_order) {
+                    Some(cond) => self.orders(cond, r.rows.start / self.config.context)?,
+                    None => Vec::new(),
+                };
+                let parameters = self.window(&inputs, label, &orders, |site| masks(&r, site))?;
                 parameters.narrow(1, r.from - r.rows.start, r.rows.end - r.from)
             })
             .collect::<Result<Vec<_>>>()?;
         Tensor::cat(&rows, 1)
+    }
+
+    /// The orders of image `i` of each sequence, from `cond`.
+    fn orders(&self, cond: &Tensor, i: usize) -> Result<Vec<Vec<u32>>> {
+        let sites = cond.narrow(1, i, 1)?.squeeze(1)?.narrow(1, self.config.labels, self.config.context)?;
+        sites.to_dtype(DType::U32)?.to_vec2()
     }
 
     /// `inputs` with the start for the first: a sequence behind another has no past.
@@ -196,7 +216,17 @@ impl GraphFamily for Config {
     fn logits(&self, tensors: DeviceTensors, batch: &Batch) -> Result<(Tensor, Option<Tensor>)> {
         let graph = GptGraph { config: self.clone(), tensors };
         let masks = |r: &ContextSpan, site| batch.masks(site, r.rows.clone(), self.width);
-        let cond = one_hot(batch.windows, self.labels, batch.device)?;
+        let mut cond = one_hot(batch.windows, self.labels, batch.device)?;
+        if self.any_order {
+            let own: Vec<u32> = (0..self.context).map(|t| self.order.site(t) as u32).collect();
+            let sites = |w: &Window| if w.sites.is_empty() { own.clone() } else { w.sites.clone() };
+            let rows: Vec<f32> = batch.windows.iter().flat_map(sites).map(|s| s as f32).collect();
+            let rows = Tensor::from_vec(rows, (batch.windows.len(), 1, self.context), batch.device)?;
+            cond = Some(match cond {
+                Some(classes) => Tensor::cat(&[&classes, &rows], 2)?,
+                None => rows,
+            });
+        }
         Ok((graph.run(batch.inputs, cond.as_ref(), masks)?, None))
     }
 

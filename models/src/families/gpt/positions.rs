@@ -1,6 +1,7 @@
 //! Positions as a table of rows, one for each step: what the engine and the trainer add to what enters.
 
 use super::{Config, Positions, names};
+use crate::order::Grid;
 use std::borrow::Cow;
 
 impl Config {
@@ -17,15 +18,13 @@ impl Config {
         }
     }
 
-    /// Of each of [`Config::position_tables`] the row that step `p` reads; `None` for none.
-    pub(super) fn position_rows(&self, p: usize) -> [Option<usize>; 4] {
+    /// Of each of [`Config::position_tables`] the row that step `p` reads; `None` for none. `sites` is the order of the window, empty
+    /// for the model's own.
+    pub(super) fn position_rows(&self, p: usize, sites: &[u32]) -> [Option<usize>; 4] {
+        let site = |t: usize| sites.get(t).map_or_else(|| self.order.site(t), |&s| s as usize);
         match self.positions {
             Positions::Steps => [Some(p), None, None, None],
-            Positions::Grid(grid) => {
-                let (y, x) = grid.place(self.order.site(p));
-                let entering = p.checked_sub(1).map(|before| grid.place(self.order.site(before)));
-                [Some(y), Some(x), entering.map(|e| e.0), entering.map(|e| e.1)]
-            }
+            Positions::Grid(grid) => grid_rows(grid, site(p), p.checked_sub(1).map(site)),
         }
     }
 
@@ -35,15 +34,28 @@ impl Config {
             return Cow::Borrowed(get(names::POSITION));
         }
         let tables: Vec<&[f32]> = self.position_tables().iter().map(|(name, _)| get(name)).collect();
-        let mut all = vec![0.0; self.context * self.width];
+        Cow::Owned(self.position_sums(self.context, &tables, &[]))
+    }
+
+    /// P of the first `t` steps [t, width] of the order `sites`, empty for the model's own, from the tables.
+    pub(super) fn position_sums(&self, t: usize, tables: &[&[f32]], sites: &[u32]) -> Vec<f32> {
+        let mut all = vec![0.0; t * self.width];
         for (p, to) in all.chunks_exact_mut(self.width).enumerate() {
-            for (table, row) in tables.iter().zip(self.position_rows(p)) {
+            for (table, row) in tables.iter().zip(self.position_rows(p, sites)) {
                 if let Some(row) = row {
                     let from = &table[row * self.width..][..self.width];
                     to.iter_mut().zip(from).for_each(|(to, from)| *to += from);
                 }
             }
         }
-        Cow::Owned(all)
+        all
     }
+}
+
+/// Rows of the four tables: those of the pixel that is wanted, and of the one that enters.
+#[inline(always)]
+pub(super) fn grid_rows(grid: Grid, wanted: usize, entering: Option<usize>) -> [Option<usize>; 4] {
+    let (y, x) = grid.place(wanted);
+    let entering = entering.map(|site| grid.place(site));
+    [Some(y), Some(x), entering.map(|e| e.0), entering.map(|e| e.1)]
 }

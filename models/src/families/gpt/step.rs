@@ -8,7 +8,8 @@
 
 use super::attention::{Cache, CacheShape};
 use super::norm::{self, normalise, scale};
-use super::{Config, names};
+use super::positions::grid_rows;
+use super::{Config, Positions, names};
 use crate::ar::{Model, Symbol};
 use crate::condition::Condition;
 use crate::fixed_length::Labels;
@@ -52,8 +53,12 @@ pub struct Gpt {
     widths: Widths,
     /// E [rows, width padded].
     embed: Aligned,
-    /// P [context, width padded].
+    /// P [context, width padded]; empty for a model of any order.
     position: Aligned,
+    /// The tables of positions, rows of the width padded, for a model of any order; else empty.
+    tables: Vec<Aligned>,
+    /// The model's own order, for a model of any order; else empty.
+    own_order: Vec<u32>,
     labels: Labels,
     /// The numbers that the value before the first enters as.
     start_numbers: Vec<f32>,
@@ -69,6 +74,8 @@ pub struct State {
     /// The window that gives the distributions.
     leading: usize,
     class: Option<usize>,
+    /// The order of the image, for a model of any order; else empty.
+    sites: Vec<u32>,
     /// Whether the step at hand is the first behind the last of an image.
     anew: bool,
     /// The numbers that x_{t−1} enters as; empty where it enters by a table.
@@ -201,7 +208,20 @@ impl Gpt {
             shape,
             widths,
             embed: pad_rows(get(names::EMBED), w, isa),
-            position: pad_rows(&config.position_table(get), w, isa),
+            position: match config.any_order {
+                true => Aligned::zeros(0),
+                false => pad_rows(&config.position_table(get), w, isa),
+            },
+            tables: match config.any_order {
+                true => {
+                    config.position_tables().iter().map(|(name, _)| pad_rows(get(name), w, isa)).collect()
+                }
+                false => Vec::new(),
+            },
+            own_order: match config.any_order {
+                true => (0..config.context).map(|t| config.order.site(t) as u32).collect(),
+                false => Vec::new(),
+            },
             labels: Labels::new(optional(names::LABELS), w, whole(w)),
             start_numbers: likelihood.start_numbers(config.start),
             layers,
@@ -251,6 +271,17 @@ impl State {
         }
     }
 
+    /// Before a group, which may be asked for several times before it is absorbed.
+    fn begin_group(&mut self, config: &Config) {
+        let filled = &mut self.windows[self.leading].filled;
+        if *filled == config.context {
+            *filled = 0;
+            self.anew = true;
+        } else if *filled > 0 {
+            self.anew = false;
+        }
+    }
+
     /// Whether a second window reads along.
     #[inline(always)]
     fn is_followed(&self, stride: usize) -> bool {
@@ -281,6 +312,7 @@ impl Model for Gpt {
             windows: (0..self.windows()).map(|_| self.window()).collect(),
             leading: 0,
             class: None,
+            sites: self.own_order.clone(),
             anew: false,
             numbers: self.start_numbers.clone(),
             work: Aligned::zeros(self.widths.floats(self.windows())),
@@ -292,7 +324,9 @@ impl Model for Gpt {
     /// Touches two counters: what a cache holds beyond them is never read.
     fn reset(&self, state: &mut State) {
         state.leading = 0;
+        state.anew = false;
         state.class = None;
+        state.sites.copy_from_slice(&self.own_order);
         for window in &mut state.windows {
             window.filled = 0;
         }
@@ -300,6 +334,18 @@ impl Model for Gpt {
 
     fn condition(&self, state: &mut State, condition: &Condition) {
         state.class = condition.class;
+        let n = self.own_order.len();
+        // A permutation is the caller's affair; what is none must not reach outside the grid all the same.
+        let given = condition.order.filter(|o| o.len() == n && o.iter().all(|&site| (site as usize) < n));
+        state.sites.copy_from_slice(given.unwrap_or(&self.own_order));
+    }
+
+    fn peek(&self, state: &mut State, x: Value, sites: &[u32], params: &mut [f32]) -> bool {
+        self.peek_sites(state, x, sites, params)
+    }
+
+    fn absorb(&self, state: &mut State, x: Value, sites: &[u32], values: Values) {
+        self.absorb_sites(state, x, sites, values);
     }
 
     fn step<'s>(&self, state: &'s mut State, x: Value) -> &'s [f32] {
@@ -334,13 +380,15 @@ impl Model for Gpt {
     fn state_bytes(&self) -> usize {
         let window = self.window().caches.iter().map(Cache::bytes).sum::<usize>();
         let work = self.widths.floats(self.windows()) + self.head.product.bias.len() + self.input.numbers();
-        self.windows() * window + 4 * work
+        self.windows() * window + 4 * (work + self.own_order.len())
     }
 
     fn isa(&self) -> &'static str {
         self.isa.name()
     }
 }
+
+mod group;
 
 /// A step of some streams.
 struct Step<'a> {
@@ -370,35 +418,21 @@ impl Kernel for Step<'_> {
         let mut work = net.widths.work(work, reading);
         net.enter(s, states, values, &mut work);
         for (l, layer) in net.layers.iter().enumerate() {
-            normalised(s, config, &layer.qkv.gain, &mut work, reading);
-            biased(&layer.qkv.product, work.qkv, reading);
-            multiply(s, &layer.qkv.product.weight, reading, (&*work.normed, work.widths.width), work.qkv);
             // Of the last layer the following windows need nothing but keys and values.
             let rows = if l + 1 == net.layers.len() { count } else { reading };
-            let mut follower = count;
-            for (i, state) in states.iter_mut().enumerate() {
-                let followed = state.is_followed(stride);
-                attention(s, net, (state.window(false), l), &mut work, i, i < rows);
-                if followed {
-                    attention(s, net, (state.window(true), l), &mut work, follower, follower < rows);
-                    follower += 1;
+            net.block(s, layer, &mut work, (reading, rows), |s, work| {
+                let mut follower = count;
+                for (i, state) in states.iter_mut().enumerate() {
+                    let followed = state.is_followed(stride);
+                    let window = state.window(false);
+                    attention(s, net, (window.filled, window, l), work, i, i < rows);
+                    if followed {
+                        let window = state.window(true);
+                        attention(s, net, (window.filled, window, l), work, follower, follower < rows);
+                        follower += 1;
+                    }
                 }
-            }
-            let width = work.widths.width;
-            for x in work.x.chunks_exact_mut(width).take(rows) {
-                add(s, x, &layer.out.bias);
-            }
-            multiply(s, &layer.out.weight, rows, (&*work.attended, width), work.x);
-            normalised(s, config, &layer.up.gain, &mut work, rows);
-            biased(&layer.up.product, work.hidden, rows);
-            multiply(s, &layer.up.product.weight, rows, (&*work.normed, width), work.hidden);
-            for v in work.hidden[..work.widths.mlp * rows].chunks_exact_mut(S::LANES) {
-                s.store(v, math::gelu(s, s.load(v)).0);
-            }
-            for x in work.x.chunks_exact_mut(width).take(rows) {
-                add(s, x, &layer.down.bias);
-            }
-            multiply(s, &layer.down.weight, rows, (&*work.hidden, work.widths.mlp), work.x);
+            });
         }
         for state in states.iter_mut() {
             if state.is_followed(stride) {
@@ -406,13 +440,51 @@ impl Kernel for Step<'_> {
             }
             state.window(false).filled += 1;
         }
-        normalised(s, config, &net.head.gain, &mut work, count);
-        biased(&net.head.product, logits, count);
-        multiply(s, &net.head.product.weight, count, (&*work.normed, work.widths.width), logits);
+        net.outputs(s, &mut work, count, logits);
     }
 }
 
 impl Gpt {
+    /// A layer over the first `reading` rows, of which the perceptron takes the first `rows`; `attend` keeps keys and values and
+    /// attends.
+    #[inline(always)]
+    fn block<S: Simd>(
+        &self,
+        s: S,
+        layer: &Layer,
+        work: &mut Work,
+        (reading, rows): (usize, usize),
+        attend: impl FnOnce(S, &mut Work),
+    ) {
+        let width = work.widths.width;
+        normalised(s, &self.config, &layer.qkv.gain, work, reading);
+        biased(&layer.qkv.product, work.qkv, reading);
+        multiply(s, &layer.qkv.product.weight, reading, (&*work.normed, width), work.qkv);
+        attend(s, work);
+        for x in work.x.chunks_exact_mut(width).take(rows) {
+            add(s, x, &layer.out.bias);
+        }
+        multiply(s, &layer.out.weight, rows, (&*work.attended, width), work.x);
+        normalised(s, &self.config, &layer.up.gain, work, rows);
+        biased(&layer.up.product, work.hidden, rows);
+        multiply(s, &layer.up.product.weight, rows, (&*work.normed, width), work.hidden);
+        for v in work.hidden[..work.widths.mlp * rows].chunks_exact_mut(S::LANES) {
+            s.store(v, math::gelu(s, s.load(v)).0);
+        }
+        for x in work.x.chunks_exact_mut(width).take(rows) {
+            add(s, x, &layer.down.bias);
+        }
+        multiply(s, &layer.down.weight, rows, (&*work.hidden, work.widths.mlp), work.x);
+    }
+
+    /// Parameters of the first `rows` rows.
+    #[inline(always)]
+    fn outputs<S: Simd>(&self, s: S, work: &mut Work, rows: usize, logits: &mut [f32]) {
+        normalised(s, &self.config, &self.head.gain, work, rows);
+        biased(&self.head.product, logits, rows);
+        multiply(s, &self.head.product.weight, rows, (&*work.normed, work.widths.width), logits);
+    }
+
     /// The rows that what enters gives: its embedding, position and label.
     #[inline(always)]
     fn enter<S: Simd>(&self, s: S, states: &mut [State], values: Values, work: &mut Work) {
@@ -420,39 +492,59 @@ impl Gpt {
         let mut follower = states.len();
         for (i, state) in states.iter_mut().enumerate() {
             let row = &mut work.x[i * width..][..width];
-            match (self.input, values.get(i)) {
-                (Input::Table { rows }, x) => {
-                    // What follows the last variable begins anew, and its past is empty.
-                    let symbol = if state.anew { self.config.start } else { x.symbol() };
-                    // A symbol beyond the classes can come from a caller's mistake only; it is read as the last one.
-                    let symbol = usize::from(symbol).min(rows - 1);
-                    row.copy_from_slice(&self.embed[symbol * width..][..width]);
-                }
-                (input, x) => {
-                    match state.anew {
-                        true => state.numbers.copy_from_slice(&self.start_numbers),
-                        false => input.write(x, &mut state.numbers),
-                    }
-                    row.fill(0.0);
-                    add_weighted(s, row, &self.embed, &state.numbers);
-                }
-            }
+            self.embed(s, values.get(i), state.anew, &mut state.numbers, row);
             let followed = state.is_followed(stride);
             if followed {
                 work.x.copy_within(i * width..(i + 1) * width, follower * width);
                 let at = state.window(true).filled;
-                self.place(s, at, state.class, &mut work.x[follower * width..][..width]);
+                self.place(s, (at, &state.sites), state.class, &mut work.x[follower * width..][..width]);
                 follower += 1;
             }
             let at = state.window(false).filled;
-            self.place(s, at, state.class, &mut work.x[i * width..][..width]);
+            self.place(s, (at, &state.sites), state.class, &mut work.x[i * width..][..width]);
         }
     }
 
-    /// Adds the position `at` and the label to a row.
+    /// The row of x, or where `anew` that of the start: what follows the last variable begins anew, and its past is empty.
     #[inline(always)]
-    fn place<S: Simd>(&self, s: S, at: usize, class: Option<usize>, row: &mut [f32]) {
-        add(s, row, &self.position[at * row.len()..][..row.len()]);
+    fn embed<S: Simd>(&self, s: S, x: Value, anew: bool, numbers: &mut [f32], row: &mut [f32]) {
+        match self.input {
+            Input::Table { rows } => {
+                let symbol = if anew { self.config.start } else { x.symbol() };
+                // A symbol beyond the classes can come from a caller's mistake only; it is read as the last one.
+                let symbol = usize::from(symbol).min(rows - 1);
+                row.copy_from_slice(&self.embed[symbol * row.len()..][..row.len()]);
+            }
+            input => {
+                match anew {
+                    true => numbers.copy_from_slice(&self.start_numbers),
+                    false => input.write(x, numbers),
+                }
+                row.fill(0.0);
+                add_weighted(s, row, &self.embed, numbers);
+            }
+        }
+    }
+
+    /// Adds the rows of the pixel that is wanted and of the one that enters.
+    #[inline(always)]
+    fn place_on_grid<S: Simd>(&self, s: S, wanted: u32, entering: Option<u32>, row: &mut [f32]) {
+        let Positions::Grid(grid) = self.config.positions else { return };
+        let rows = grid_rows(grid, wanted as usize, entering.map(|site| site as usize));
+        for (table, at) in self.tables.iter().zip(rows) {
+            if let Some(at) = at {
+                add(s, row, &table[at * row.len()..][..row.len()]);
+            }
+        }
+    }
+
+    /// Adds the position `at` of an order and the label to a row.
+    #[inline(always)]
+    fn place<S: Simd>(&self, s: S, (at, sites): (usize, &[u32]), class: Option<usize>, row: &mut [f32]) {
+        match sites {
+            [] => add(s, row, &self.position[at * row.len()..][..row.len()]),
+            sites => self.place_on_grid(s, sites[at], at.checked_sub(1).map(|t| sites[t]), row),
+        }
         if self.config.labels > 0 {
             add(s, row, self.labels.row(class));
         }
@@ -486,12 +578,12 @@ fn normalised<S: Simd>(s: S, config: &Config, gain: &[f32], work: &mut Work, row
     }
 }
 
-/// Keeps the keys and values of row `i` in layer `l`'s caches, and attends where the output is `wanted`.
+/// Keeps the keys and values of row `i` in layer `l`'s caches at position `at`, and attends where the output is `wanted`.
 #[inline(always)]
 fn attention<S: Simd>(
     s: S,
     net: &Gpt,
-    (window, l): (&mut Window, usize),
+    (at, window, l): (usize, &mut Window, usize),
     work: &mut Work,
     i: usize,
     wanted: bool,
@@ -503,10 +595,10 @@ fn attention<S: Simd>(
     let attended = &mut attended[i * widths.width..][..widths.width];
     for (h, cache) in window.caches[l * heads..(l + 1) * heads].iter_mut().enumerate() {
         let part = |i: usize| (i * heads + h) * width..(i * heads + h + 1) * width;
-        cache.put(s, shape, window.filled, &qkv[part(1)], &qkv[part(2)]);
+        cache.put(s, shape, at, &qkv[part(1)], &qkv[part(2)]);
         if wanted {
             let query = &qkv[part(0)][..shape.head];
-            cache.attend(s, shape, window.filled, query, scores, head);
+            cache.attend(s, shape, at, query, scores, head);
             attended[h * shape.head..(h + 1) * shape.head].copy_from_slice(&head[..shape.head]);
         }
     }

@@ -195,7 +195,7 @@ impl Objective for Fused {
         _carry: &mut [Vec<f32>],
         grads: Option<&mut [f32]>,
     ) -> Result<f64, ObjectiveError> {
-        check_batch(batch, &self.config.likelihood(), self.config.steps(), self.config.labels)?;
+        check_batch(batch, &self.config.likelihood(), self.config.steps(), self.config.labels, false)?;
         let total: usize = batch.iter().map(|w| w.rows() - w.warmup).sum();
         let Buffers { mut weights, mut gradient, mut tapes } = std::mem::take(&mut *locked(&self.buffers));
         let mask = |padded: &mut [f32]| {

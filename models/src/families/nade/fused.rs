@@ -83,7 +83,7 @@ impl Objective for Fused {
         grads: Option<&mut [f32]>,
     ) -> Result<f64, ObjectiveError> {
         let likelihood = self.config.likelihood();
-        check_batch(batch, &likelihood, self.config.steps(), self.config.labels)?;
+        check_batch(batch, &likelihood, self.config.steps(), self.config.labels, false)?;
         let total: usize = batch.iter().map(|w| w.rows() - w.warmup).sum();
         let mut weights = std::mem::take(&mut *locked(&self.weights));
         weights.load(&self.places.table, params, []);

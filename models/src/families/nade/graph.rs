@@ -62,7 +62,7 @@ pub type GraphObjective = graph::GraphObjective<Config>;
 
 impl GraphFamily for Config {
     fn check(&self, batch: &[Window], _carry: &[Vec<f32>]) -> std::result::Result<usize, ObjectiveError> {
-        check_batch(batch, &self.likelihood(), self.steps(), self.labels)
+        check_batch(batch, &self.likelihood(), self.steps(), self.labels, false)
     }
 
     fn logits(&self, tensors: DeviceTensors, batch: &Batch) -> Result<(Tensor, Option<Tensor>)> {

@@ -153,6 +153,7 @@ impl ConditionConfig {
                 context: self.context,
                 tells_source: self.others > 0,
             }),
+            any_order: false,
         }
     }
 }

@@ -1,12 +1,13 @@
 //! What is GPT's own of the readings' agreement.
 
-use super::{config, golden, golden_checkpoint, golden_config, image};
+use super::{any_order, config, golden, golden_checkpoint, golden_config, image, shuffled};
 use crate::images::{GoldenImages, bernoulli, class_of_window, grey};
 use crate::suite::{
     Learner, Sequence, largest_difference, pack, random_symbols, random_tensors, run, run_graph, windows,
 };
-use wavesynth_models::ar::{Graph, Model, Uniforms};
+use wavesynth_models::ar::{Generator, Graph, Model, Sampling, Stream, Uniforms};
 use wavesynth_models::candle_core::Device;
+use wavesynth_models::condition::Condition;
 use wavesynth_models::families::gpt::Config;
 use wavesynth_models::families::gpt::fused::Fused;
 use wavesynth_models::families::gpt::graph::GptGraph;
@@ -34,6 +35,8 @@ impl Learner for Config {
             all.push(image((3, 3), labels, on_grid, 2, bernoulli()));
             all.push(Config { bias: false, ..image((7, 5), labels, on_grid, 256, grey(3, 256)) });
         }
+        all.push(any_order(image((4, 5), 2, true, 20, None)));
+        all.push(any_order(image((3, 4), 0, true, 2, bernoulli())));
         all
     }
 
@@ -42,6 +45,7 @@ impl Learner for Config {
             .map(|(bias, tied_head)| Config { bias, tied_head, ..config(12, 2, 2, 10, 9) })
             .into_iter()
             .chain([image((3, 3), 2, true, 9, None), image((3, 4), 0, true, 16, grey(2, 16))])
+            .chain([any_order(image((3, 3), 2, true, 9, None))])
             .collect()
     }
 
@@ -66,6 +70,9 @@ impl Learner for Config {
 
     fn condition(&self, i: usize, window: &mut Window, _: &mut Uniforms) {
         window.class = class_of_window(self.labels, i);
+        if self.any_order && i % 4 != 3 {
+            window.sites = shuffled(self.context, i as u64);
+        }
     }
 
     fn graph(&self, tensors: &Tensors) -> Box<dyn Graph> {
@@ -187,4 +194,72 @@ fn a_batch_that_does_not_fit_is_refused() {
     assert!(refused(&|w| w.warmup = w.inputs.len()).contains("warm-up"));
     assert!(refused(&|w| w.speaker = Some(0)).contains("takes none"));
     assert!(fused.loss(&params, &[], None).is_err());
+}
+
+/// By groups: what is asked of several pixels at once is what each is as the next one, and what is absorbed at once is what
+/// steps one by one absorb.
+#[test]
+fn groups_are_steps_side_by_side() {
+    for config in
+        [any_order(image((4, 5), 2, true, 9, None)), any_order(image((3, 4), 0, true, 2, bernoulli()))]
+    {
+        let tensors = random_tensors(&config, 7);
+        for isa in Isa::available() {
+            let model = std::sync::Arc::new(pack(&config, &tensors, isa));
+            let stream = || {
+                let mut stream = Stream::new(model.clone(), Sampling::default());
+                stream.condition(&Condition { class: Some(1), ..Condition::default() });
+                stream
+            };
+            let n = config.context;
+            // Two images, one behind the other, in groups of several sizes.
+            let mut together = stream();
+            for image in 0..2 {
+                let sites = shuffled(n, 40 + image);
+                let symbols = random_symbols(&config, n, 50 + image);
+                let mut from = 0;
+                for size in [1, 3, 1, n - 5] {
+                    let group = &sites[from..from + size];
+                    let mut values: Vec<f32> =
+                        symbols[from..from + size].iter().map(|&x| f32::from(x)).collect();
+                    let mut nats = vec![f32::NAN; size];
+                    assert!(together.group(group, None, &mut values, &mut nats));
+                    for (i, nats) in nats.iter().enumerate() {
+                        // The order up to the group, then pixel i of it, then all others.
+                        let mut order = sites.clone();
+                        order.swap(from, from + i);
+                        let mut alone = stream();
+                        alone.condition(&Condition {
+                            class: Some(1),
+                            order: Some(&order),
+                            ..Condition::default()
+                        });
+                        symbols[..from].iter().for_each(|&x| {
+                            alone.score(x.into());
+                        });
+                        let want = alone.score(symbols[from + i].into());
+                        let far = (nats - want).abs();
+                        assert!(
+                            far < 1e-4,
+                            "{} image {image} at {from} + {i}: {nats}, alone {want}",
+                            isa.name()
+                        );
+                    }
+                    from += size;
+                }
+            }
+            assert!(
+                !Stream::new(
+                    std::sync::Arc::new(pack(
+                        &image((3, 4), 0, true, 9, None),
+                        &random_tensors(&image((3, 4), 0, true, 9, None), 1),
+                        isa
+                    )),
+                    Sampling::default()
+                )
+                .group(&[0], None, &mut [0.0], &mut [0.0]),
+                "a model of one order has no groups"
+            );
+        }
+    }
 }

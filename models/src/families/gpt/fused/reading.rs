@@ -116,8 +116,10 @@ pub struct Scratch {
 pub struct InputRows<'a> {
     /// E.
     pub embed: &'a [f32],
-    /// P, a row for each position.
+    /// P, a row for each position, in the model's own order.
     pub position: &'a [f32],
+    /// The tables of positions, for a window with an order of its own.
+    pub tables: &'a [&'a [f32]],
     /// The rows of the class labels, where there are any.
     pub labels: &'a [f32],
 }
@@ -178,11 +180,19 @@ impl ReadingPass<'_> {
     fn embed<S: Simd>(&mut self, _s: S) {
         let (width, padded) = (self.config.width, self.sizes.width);
         let enters = self.config.likelihood().input();
-        let InputRows { embed, position, labels } = self.input;
+        let InputRows { embed, position, tables, labels } = self.input;
         let mut numbers = vec![0.0; enters.numbers()];
         let x = &mut self.scratch.x;
         x.clear();
         x.resize(self.rows.len() * padded, 0.0);
+        let ordered;
+        let position = match self.window.sites.is_empty() {
+            true => position,
+            false => {
+                ordered = self.config.position_sums(self.rows.len(), tables, &self.window.sites);
+                &ordered
+            }
+        };
         let rows = x.chunks_exact_mut(padded).zip(position.chunks_exact(width));
         for ((x, position), t) in rows.zip(self.rows.clone()) {
             match (enters, self.window.input(t)) {
