@@ -3,6 +3,7 @@
 pub mod char_rnn;
 pub mod gpt;
 pub mod ngram;
+pub mod pixel_cnn;
 pub mod wavenet;
 
 use crate::family::Registered;
@@ -13,6 +14,7 @@ pub const ALL: &[Registered] = &[
     Registered::of::<char_rnn::Config>(),
     Registered::of::<gpt::Config>(),
     Registered::of::<ngram::Config>(),
+    Registered::of::<pixel_cnn::Config>(),
 ];
 
 /// The family called `name`.

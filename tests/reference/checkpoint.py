@@ -7,6 +7,8 @@ import zlib
 
 import numpy as np
 
+import pixel_cnn
+
 F32 = np.float32
 TYPES = {"F32": "<f4", "F16": "<f2", "I8": "i1"}
 
@@ -111,6 +113,8 @@ def types_of(family, name, axes):
         small, half = weight and name != "layer.0.input.weight", weight
     elif family == "gpt":
         small, half = weight and axes == 2, name in ("input.embed", "input.position")
+    elif family == "pixel_cnn":
+        small, half = weight, name == "input.embed" or name.endswith(".class")
     else:
         small = half = False
     return "feb" if small else "fe" if half else "f"
@@ -156,7 +160,7 @@ def expected_shapes(head):
     """Name and shape of every tensor that a config asks for."""
     config = head["config"]
     out = parameters(config["likelihood"]) if config.get("likelihood") else config["classes"]
-    return {"wavenet": wavenet, "char_rnn": char_rnn, "gpt": gpt, "ngram": ngram}[head["family"]](config, out)
+    return {"wavenet": wavenet, "char_rnn": char_rnn, "gpt": gpt, "ngram": ngram, "pixel_cnn": images}[head["family"]](config, out)
 
 
 def wavenet(config, n):
@@ -213,6 +217,10 @@ def gpt(config, n):
     if not config["tied_head"]:
         shapes["output.head.weight"] = (w, n)
     return shapes
+
+
+def images(config, n):
+    return pixel_cnn.shapes(config, n, input_rows(config))
 
 
 def ngram(config, n):

@@ -7,6 +7,7 @@ import unicodedata
 import numpy as np
 
 import likelihoods
+import pixel_cnn
 import reference as ref
 import sampling
 
@@ -177,7 +178,7 @@ def witten_bell(counts):
 
 def logits(model, symbols):
     """[T, classes] of any family."""
-    ways = {"wavenet": ref.logits, "char_rnn": char_rnn, "gpt": gpt, "ngram": ngram}
+    ways = {"wavenet": ref.logits, "char_rnn": char_rnn, "gpt": gpt, "ngram": ngram, "pixel_cnn": pixel_cnn.pixel_cnn}
     return ways[model.family](model, np.asarray(symbols))
 
 

@@ -1,10 +1,10 @@
-//! WaveNet and Char-RNN under every likelihood: the engine, the graph and the fused layers are one function.
+//! WaveNet, Char-RNN and PixelCNN under every likelihood: the engine, the graph and the fused layers are one function.
 
 use crate::common::relative;
 use wavesynth_models::ar::Uniforms;
 use wavesynth_models::candle_core::Device;
 use wavesynth_models::families::char_rnn::{self, Cell};
-use wavesynth_models::families::wavenet;
+use wavesynth_models::families::{pixel_cnn, wavenet};
 use wavesynth_models::family::FamilyConfig;
 use wavesynth_models::kernels::Isa;
 use wavesynth_models::likelihood::{
@@ -12,6 +12,7 @@ use wavesynth_models::likelihood::{
 };
 use wavesynth_models::loaded::Loaded;
 use wavesynth_models::objective::{Engine, Objective, ObjectiveOptions, VectorRows, Window};
+use wavesynth_models::order::{Grid, Order, Scan};
 use wavesynth_models::weights::{Checkpoint, Init, Layout};
 
 fn likelihoods() -> [LikelihoodConfig; 5] {
@@ -42,10 +43,35 @@ fn configs() -> Vec<FamilyConfig> {
         };
         all.push(wavenet.into());
         for cell in [Cell::Lstm, Cell::Gru] {
-            let rnn = char_rnn::Config { classes, start, cell, hidden: 7, layers: 2, likelihood };
+            let rnn = char_rnn::Config {
+                classes,
+                start,
+                cell,
+                hidden: 7,
+                layers: 2,
+                likelihood,
+                order: Order::Time,
+            };
             rnn.validate().unwrap();
             all.push(rnn.into());
         }
+        let grid = Grid { height: 6, width: 7 };
+        let images = pixel_cnn::Config {
+            classes,
+            start,
+            grid,
+            order: Scan::Serpentine.order(grid, 0),
+            labels: 0,
+            layers: 2,
+            channels: 6,
+            embedding: 3,
+            first_kernel: 5,
+            kernel: 3,
+            head_channels: 9,
+            likelihood,
+        };
+        images.validate().unwrap();
+        all.push(images.into());
     }
     all
 }

@@ -13,6 +13,7 @@ mod likelihood;
 mod likelihoods;
 mod memory;
 mod ngram;
+mod pixel_cnn;
 mod suite;
 mod wavenet;
 #[cfg(feature = "train")]

@@ -2,12 +2,13 @@
 
 use crate::common::{bunched, config};
 use wavesynth_models::ar::Sampling;
-use wavesynth_models::families::{char_rnn, gpt};
+use wavesynth_models::families::{char_rnn, gpt, pixel_cnn};
 use wavesynth_models::family::FamilyConfig;
 use wavesynth_models::kernels::Isa;
 use wavesynth_models::likelihood::{GaussianMixture, LikelihoodConfig};
 use wavesynth_models::loaded::{Loaded, quantise};
 use wavesynth_models::memory::Memory;
+use wavesynth_models::order::{Grid, Order, Scan};
 use wavesynth_models::weights::{Checkpoint, Dtype};
 
 fn compare(config: impl Into<FamilyConfig>) {
@@ -41,7 +42,7 @@ fn the_memory_of_every_family_is_known_before_it_is_taken() {
     }
     let rnn = |cell, hidden, likelihood: Option<LikelihoodConfig>| {
         let classes = if likelihood.is_some() { 0 } else { 65 };
-        char_rnn::Config { classes, start: 0, cell, hidden, layers: 3, likelihood }
+        char_rnn::Config { classes, start: 0, cell, hidden, layers: 3, likelihood, order: Order::Time }
     };
     let mixture = LikelihoodConfig::GaussianMixture(GaussianMixture { components: 5, dims: 3 });
     for cell in [char_rnn::Cell::Lstm, char_rnn::Cell::Gru] {
@@ -61,6 +62,25 @@ fn the_memory_of_every_family_is_known_before_it_is_taken() {
                 context,
                 bias: true,
                 tied_head,
+            });
+        }
+    }
+    let grid = Grid { height: 9, width: 10 };
+    for (scan, channels, labels) in [(Scan::Raster, 33, 0), (Scan::Spiral, 5, 16), (Scan::Random, 16, 1)] {
+        for likelihood in [None, Some(mixture)] {
+            compare(pixel_cnn::Config {
+                classes: if likelihood.is_some() { 0 } else { 65 },
+                start: 0,
+                grid,
+                order: scan.order(grid, 1),
+                labels,
+                layers: 3,
+                channels,
+                embedding: 7,
+                first_kernel: 5,
+                kernel: 3,
+                head_channels: 2 * channels + 1,
+                likelihood,
             });
         }
     }

@@ -5,7 +5,7 @@ use super::phase_timer::{Phase, PhaseTimer};
 use super::tiles::span;
 use crate::families::wavenet::Config;
 use crate::fused::padded::Weights;
-use crate::fused::rows::{add_rows, broadcast};
+use crate::fused::rows::{add_rows, broadcast, pass_where_positive, rectify};
 use crate::kernels::Simd;
 use crate::kernels::aligned::Aligned;
 use crate::kernels::panel::add;
@@ -143,20 +143,5 @@ impl HeadTile<'_> {
         multiply(s, (n, w.s, w.a), &mut self.skip[rows], Strided::rows(d_hidden, w.a), back);
         timer.mark(Phase::Head);
         nats
-    }
-}
-
-#[inline(always)]
-fn rectify<S: Simd>(s: S, x: &mut [f32]) {
-    for x in x.chunks_exact_mut(S::LANES) {
-        s.store(x, s.max(s.load(x), s.splat(0.0)));
-    }
-}
-
-/// Zeroes the gradient where the rectifier's output was zero.
-#[inline(always)]
-fn pass_where_positive<S: Simd>(_s: S, gradient: &mut [f32], output: &[f32]) {
-    for (g, &y) in gradient.iter_mut().zip(output) {
-        *g = if y > 0.0 { *g } else { 0.0 };
     }
 }
