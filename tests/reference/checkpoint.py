@@ -7,7 +7,7 @@ import zlib
 
 import numpy as np
 
-import pixel_cnn
+from taps import STACKS, all_taps
 
 F32 = np.float32
 TYPES = {"F32": "<f4", "F16": "<f2", "I8": "i1"}
@@ -160,7 +160,7 @@ def expected_shapes(head):
     """Name and shape of every tensor that a config asks for."""
     config = head["config"]
     out = parameters(config["likelihood"]) if config.get("likelihood") else config["classes"]
-    return {"wavenet": wavenet, "char_rnn": char_rnn, "gpt": gpt, "ngram": ngram, "pixel_cnn": images}[head["family"]](config, out)
+    return {"wavenet": wavenet, "char_rnn": char_rnn, "gpt": gpt, "ngram": ngram, "pixel_cnn": pixel_cnn}[head["family"]](config, out)
 
 
 def wavenet(config, n):
@@ -219,8 +219,22 @@ def gpt(config, n):
     return shapes
 
 
-def images(config, n):
-    return pixel_cnn.shapes(config, n, input_rows(config))
+def pixel_cnn(config, n):
+    c, d, a, classes = config["channels"], config["embedding"], config["head_channels"], config.get("labels", 0)
+    shapes = {"input.embed": (input_rows(config), d), "head.0.weight": (c, a), "head.0.bias": (a,)}
+    shapes |= {"head.1.weight": (a, n), "head.1.bias": (n,)}
+    if "likelihood" in config and config["likelihood"]["name"] != "bernoulli":
+        shapes["input.bias"] = (d,)
+    taps = all_taps(config)
+    for l in range(config["layers"]):
+        layer = {"vertical_to_horizontal.weight": (2 * c, 2 * c), "residual.weight": (c, c), "residual.bias": (c,)}
+        for stack in STACKS:
+            inputs = taps[stack, l > 0].shape[1] * (c if l else d)
+            layer |= {f"{stack}.bias": (2 * c,)}
+            layer |= {f"{stack}.weight": (inputs, 2 * c)} if inputs else {}
+            layer |= {f"{stack}.class": (classes, 2 * c)} if classes else {}
+        shapes |= {f"layer.{l}.{name}": shape for name, shape in layer.items()}
+    return shapes
 
 
 def ngram(config, n):

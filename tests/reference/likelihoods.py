@@ -15,17 +15,12 @@ LATER = 2.0**-25  # what drawing adds to a uniform number
 def entering(config, table, values):
     """[T, width]: what x_{t-1} adds to row t, by the rows of the input's table."""
     likelihood = config.get("likelihood")
-    if not are_numbers(config):
+    if likelihood is None or likelihood["name"] == "bernoulli":
         return table[np.concatenate([[config["start"]], values[:-1]]).astype(np.int64)]
     symbols = config.get("classes")
     first = numbers(likelihood, np.array(config["start"])) if symbols else beginning(likelihood, table)
     v = numbers(likelihood, np.asarray(values)).reshape(len(values), len(table))
     return np.concatenate([np.reshape(first, (1, -1)), v[:-1]]) @ table
-
-
-def are_numbers(config):
-    """Whether values enter as numbers."""
-    return (config.get("likelihood") or {"name": "bernoulli"})["name"] != "bernoulli"
 
 
 def numbers(likelihood, values):
