@@ -1,6 +1,5 @@
 //! Work on rows of whole vectors: sums, rectifiers, gates, and the softmax with its loss.
 
-use crate::kernels::panel::add;
 use crate::kernels::softmax::exponentials;
 use crate::kernels::{Simd, math};
 
@@ -16,8 +15,15 @@ pub fn broadcast(to: &mut Vec<f32>, row: &[f32], n: usize) {
 /// sum += every row of `rows`.
 #[inline(always)]
 pub fn add_rows<S: Simd>(s: S, sum: &mut [f32], rows: &[f32]) {
-    for row in rows.chunks_exact(sum.len()) {
-        add(s, sum, row);
+    let width = sum.len();
+    for i in (0..width).step_by(S::LANES) {
+        let mut total = s.load(&sum[i..]);
+        let mut at = i;
+        while at < rows.len() {
+            total = s.add(total, s.load(&rows[at..]));
+            at += width;
+        }
+        s.store(&mut sum[i..], total);
     }
 }
 

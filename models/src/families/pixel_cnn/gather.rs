@@ -1,11 +1,17 @@
-//! What the taps of a step read, side by side, and the way back for gradients.
+//! What the taps of a step read, side by side, and the way back for gradients. Both go by whole vectors: what a vector has
+//! beyond a tap's values is overwritten by the next tap, so that buffers are [`SLACK`] values longer than what they hold.
 
 use super::geometry::NONE;
 use crate::kernels::Simd;
-use crate::kernels::panel::copy;
 
-/// Copies what each tap reads, of rows of `width` values at `row(step)` the first ones, as many as a tap has room for;
-/// zeros where it reads nothing.
+/// Values behind the last row of a buffer that is read or written here: the widest vector.
+pub const SLACK: usize = 16;
+
+/// Copies `each` values of what each tap reads, rows of `width` values at `row(step)`; zeros where it reads nothing. Rows are
+/// written in rising order, for the values behind the last tap are of no use.
+///
+/// # Panics
+/// When a buffer ends within a vector.
 ///
 /// # Real-time
 /// Yes.
@@ -13,30 +19,50 @@ use crate::kernels::panel::copy;
 pub fn gather<S: Simd>(
     s: S,
     taps: &[u32],
-    from: &[f32],
-    width: usize,
+    each: usize,
+    (from, width): (&[f32], usize),
     row: impl Fn(usize) -> usize,
     to: &mut [f32],
 ) {
-    let Some(each) = to.len().checked_div(taps.len()) else { return };
-    for (&u, to) in taps.iter().zip(to.chunks_exact_mut(each)) {
+    let mut at = 0;
+    for &u in taps {
+        let to = &mut to[at..];
+        let mut i = 0;
         match u {
-            NONE => to.fill(0.0),
-            u => copy(s, to, &from[row(u as usize) * width..][..each]),
+            NONE => {
+                while i < each {
+                    s.store(&mut to[i..], s.splat(0.0));
+                    i += S::LANES;
+                }
+            }
+            u => {
+                let from = &from[row(u as usize) * width..];
+                while i < each {
+                    s.store(&mut to[i..], s.load(&from[i..]));
+                    i += S::LANES;
+                }
+            }
         }
+        at += each;
     }
 }
 
-/// Adds the gradient `d` of what [`gather`] gave, `each` values of every tap, to the rows that were read.
+/// Adds the gradient `d` of what [`gather`] gave, `each` values of every tap, to the rows of whole vectors that were read.
+/// The padding of these is of no use.
 #[cfg(feature = "train")]
 #[inline(always)]
-pub fn scatter<S: Simd>(s: S, taps: &[u32], d: &[f32], each: usize, to: &mut [f32], width: usize) {
-    for (&u, d) in taps.iter().zip(d.chunks_exact(each)) {
+pub fn scatter<S: Simd>(s: S, taps: &[u32], each: usize, d: &[f32], (to, width): (&mut [f32], usize)) {
+    let mut at = 0;
+    for &u in taps {
         if u != NONE {
-            let to = &mut to[u as usize * width..][..each];
-            let whole = each / S::LANES * S::LANES;
-            crate::kernels::panel::add(s, &mut to[..whole], &d[..whole]);
-            to[whole..].iter_mut().zip(&d[whole..]).for_each(|(to, d)| *to += d);
+            let (d, to) = (&d[at..], &mut to[u as usize * width..][..width]);
+            let mut i = 0;
+            while i < each {
+                let sum = s.add(s.load(&to[i..]), s.load(&d[i..]));
+                s.store(&mut to[i..], sum);
+                i += S::LANES;
+            }
         }
+        at += each;
     }
 }

@@ -4,7 +4,7 @@
 //! is kept: products of all rows of the line. Each step then takes one row through the horizontal stack, which reads the
 //! rows of its line from a cache. Streams at the same step go together, a row each, and read every weight once.
 
-use super::gather::gather;
+use super::gather::{SLACK, gather};
 use super::geometry::{Geometry, Stack};
 use super::{Config, names};
 use crate::ar::{Model, Symbol};
@@ -82,12 +82,17 @@ impl Sizes {
 
     /// Floats of the buffers for `rows` rows.
     fn work(self, config: &Config, rows: usize) -> usize {
-        rows * (self.taps + 2 * config.channels + 4 * self.channels + self.head)
+        rows * (self.taps + 2 * config.channels + 4 * self.channels + self.head) + SLACK
     }
 
     /// Rows that `streams` streams are taken in at most.
     fn rows(self, streams: usize) -> usize {
         self.line.max(streams.min(ROWS))
+    }
+
+    /// Floats of the pixels.
+    fn pixels(config: &Config) -> usize {
+        config.grid.len() * config.embedding + SLACK
     }
 
     /// Floats of the vertical features, the horizontal features and what the vertical stack gives the horizontal one.
@@ -101,7 +106,7 @@ impl Sizes {
 pub(super) fn state_floats(config: &Config, geometry: &Geometry, padded: impl Fn(usize) -> u64) -> u64 {
     let sizes = Sizes::new(config, geometry, |n| padded(n) as usize);
     let caches: usize = sizes.caches(config).iter().sum();
-    (config.grid.len() * config.embedding + caches + sizes.work(config, sizes.rows(1))) as u64
+    (Sizes::pixels(config) + caches + sizes.work(config, sizes.rows(1))) as u64
 }
 
 /// What changes while a stream runs.
@@ -238,7 +243,7 @@ impl Model for PixelCnn {
             done: 0,
             class: 0,
             class_now: 0,
-            pixels: vec![0.0; self.config.grid.len() * self.config.embedding],
+            pixels: vec![0.0; Sizes::pixels(&self.config)],
             vertical,
             horizontal,
             between,
@@ -347,7 +352,7 @@ impl Kernel for Step<'_> {
         let Self { net, states, work, params } = self;
         let (sizes, c) = (net.sizes, net.config.channels);
         let rows = sizes.rows(states.len());
-        let (taps, rest) = work.split_at_mut(rows * sizes.taps);
+        let (taps, rest) = work.split_at_mut(rows * sizes.taps + SLACK);
         let (sums, rest) = rest.split_at_mut(rows * 2 * sizes.channels);
         let (gated, rest) = rest.split_at_mut(rows * sizes.channels);
         let (features, rest) = rest.split_at_mut(rows * sizes.channels);
@@ -379,15 +384,18 @@ impl PixelCnn {
         for (l, layer) in self.layers.iter().enumerate() {
             let taps = self.geometry.taps(Stack::Vertical, l);
             let width = taps.len() * self.config.inputs(l);
-            for (state, to) in states.iter().zip(work.taps.chunks_exact_mut((n * width).max(1))) {
-                for (t, to) in line.clone().zip(to.chunks_exact_mut(width.max(1))) {
+            let mut at = 0;
+            for state in states.iter() {
+                for t in line.clone() {
+                    let (taps, each, to) = (taps.of(t), self.config.inputs(l), &mut work.taps[at..]);
                     match l.checked_sub(1) {
-                        None => gather(s, taps.of(t), &state.pixels, self.config.embedding, |u| u, to),
+                        None => gather(s, taps, each, (&state.pixels, each), |u| u, to),
                         Some(below) => {
                             let from = &state.vertical[below * reach * channels..][..reach * channels];
-                            gather(s, taps.of(t), from, channels, |u| u % reach, to);
+                            gather(s, taps, each, (from, channels), |u| u % reach, to);
                         }
                     }
+                    at += width;
                 }
             }
             let sums = &mut work.sums[..rows * 2 * channels];
@@ -438,14 +446,17 @@ impl PixelCnn {
         for (l, layer) in self.layers.iter().enumerate() {
             let taps = self.geometry.taps(Stack::Horizontal, l);
             let width = taps.len() * self.config.inputs(l);
-            for (state, to) in states.iter().zip(work.taps.chunks_exact_mut(width.max(1))) {
+            let mut first = 0;
+            for state in states.iter() {
+                let (taps, each, to) = (taps.of(t), self.config.inputs(l), &mut work.taps[first..]);
                 match l.checked_sub(1) {
-                    None => gather(s, taps.of(t), &state.pixels, self.config.embedding, |u| u, to),
+                    None => gather(s, taps, each, (&state.pixels, each), |u| u, to),
                     Some(below) => {
                         let from = &state.horizontal[below * longest * channels..][..longest * channels];
-                        gather(s, taps.of(t), from, channels, |u| u - line.start, to);
+                        gather(s, taps, each, (from, channels), |u| u - line.start, to);
                     }
                 }
+                first += width;
             }
             for (state, sums) in states.iter().zip(work.sums.chunks_exact_mut(2 * channels)) {
                 copy(s, sums, &state.between[(l * longest + at) * 2 * channels..][..2 * channels]);

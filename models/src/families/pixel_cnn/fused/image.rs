@@ -7,6 +7,7 @@ use super::head::{HeadScratch, HeadTile};
 use super::parameter_layout::ParameterLayout;
 use crate::dropout::Dropout;
 use crate::families::pixel_cnn::Config;
+use crate::families::pixel_cnn::gather::SLACK;
 use crate::families::pixel_cnn::geometry::Geometry;
 use crate::fused::padded::Weights;
 use crate::kernels::aligned::Aligned;
@@ -85,7 +86,7 @@ impl Scratch {
         let taps = layout.layers.iter().flat_map(|l| &l.stacks).map(|s| s.taps + s.taps_padded).max();
         let row = layers * 8 * c + 6 * c + 2 * layout.e;
         let tile = taps.unwrap_or(0) + 6 * c + layout.c + 2 * layout.a + layout.p;
-        4 * (rows * row + TILE * tile)
+        4 * (rows * row + TILE * tile + 2 * SLACK)
     }
 }
 
@@ -193,8 +194,8 @@ impl ImagePass<'_> {
         d_horizontal.iter_mut().for_each(|d| size(d, t * c));
         size(d_pixels, v * e);
         for stack in layout.layers.iter().take(2).flat_map(|l| &l.stacks) {
-            size(&mut tile.taps, TILE * stack.taps);
-            size(&mut tile.d_taps, TILE * stack.taps_padded);
+            size(&mut tile.taps, TILE * stack.taps + SLACK);
+            size(&mut tile.d_taps, TILE * stack.taps_padded + SLACK);
         }
         size(&mut tile.sums, TILE * 2 * c);
         size(&mut tile.d_before, TILE * 2 * c);

@@ -2,6 +2,7 @@
 
 use super::image::{ImagePass, Scratch, Tape, TileScratch, span, tiles};
 use super::parameter_layout::{ParameterLayout, StackLayout};
+use crate::dropout::Dropout;
 use crate::families::pixel_cnn::gather::{gather, scatter};
 use crate::families::pixel_cnn::geometry::{Stack, Taps};
 use crate::fused::padded::{Matrix, Weights};
@@ -27,8 +28,10 @@ impl Below<'_> {
     /// What the taps of `rows` read, side by side.
     #[inline(always)]
     fn read<S: Simd>(self, s: S, rows: Range<usize>, from: &[f32], to: &mut [f32]) {
-        for (t, to) in rows.zip(to.chunks_exact_mut(self.stack.taps.max(1))) {
-            gather(s, self.taps.of(t), from, self.width, |u| u, to);
+        let mut at = 0;
+        for t in rows {
+            gather(s, self.taps.of(t), self.each, (from, self.width), |u| u, &mut to[at..]);
+            at += self.stack.taps;
         }
     }
 
@@ -73,12 +76,13 @@ impl Below<'_> {
         self.read(s, rows.clone(), from, taps);
         let m = (*inputs, w.columns, n);
         multiply(s, m, &mut gradient[w.at.clone()], Strided::transposed(taps, *inputs), d_sums);
-        let d_taps = &mut d_taps[..n * taps_padded];
-        d_taps.fill(0.0);
+        d_taps[..n * taps_padded].fill(0.0);
         let m = (n, *taps_padded, w.columns);
         multiply(s, m, d_taps, Strided::rows(d_sums, w.columns), weights.transpose(w));
-        for (t, d) in rows.zip(d_taps.chunks_exact(*taps_padded)) {
-            scatter(s, self.taps.of(t), d, self.each, d_from, self.width);
+        let mut at = 0;
+        for t in rows {
+            scatter(s, self.taps.of(t), self.each, &d_taps[at..], (&mut *d_from, self.width));
+            at += taps_padded;
         }
     }
 }
@@ -117,7 +121,7 @@ impl ImagePass<'_> {
         let above = &mut above[0];
         for rows in tiles(0..v) {
             let a = &mut before[span(&rows, g)];
-            a.chunks_exact_mut(g).for_each(|a| a.copy_from_slice(&bias[0][..g]));
+            fill(s, a, &bias[0][..g]);
             vertical.forward(s, rows.clone(), weights, v_l, taps, a);
             if !last {
                 let next = &mut above.vertical[span(&rows, c)];
@@ -132,7 +136,7 @@ impl ImagePass<'_> {
             }
             let (n, a) = (rows.len(), &before[span(&rows, g)]);
             let z = &mut sums[..n * g];
-            z.chunks_exact_mut(g).for_each(|z| z.copy_from_slice(&bias[1][..g]));
+            fill(s, z, &bias[1][..g]);
             for (i, part) in layer.between.iter().enumerate() {
                 let a = Strided::rows(&a[i * c..], g);
                 multiply(s, (n, g, part.at.len() / g), z, a, weights.get(part));
@@ -143,8 +147,7 @@ impl ImagePass<'_> {
             gates(s, c, z, &mut horizontal_halves[span(&rows, g)], o);
             lay(masks, l, rows.start, o, c);
             let next = &mut above.horizontal[span(&rows, c)];
-            let r = &weights.forward[layer.residual_bias.clone()];
-            next.chunks_exact_mut(c).for_each(|next| next.copy_from_slice(r));
+            fill(s, next, &weights.forward[layer.residual_bias.clone()]);
             if l > 0 {
                 add(s, next, &h_l[span(&rows, c)]);
             }
@@ -266,15 +269,22 @@ fn between_backward<S: Simd>(
     }
 }
 
+/// `row` in every row.
+#[inline(always)]
+fn fill<S: Simd>(s: S, rows: &mut [f32], row: &[f32]) {
+    for i in (0..row.len()).step_by(S::LANES) {
+        let v = s.load(&row[i..]);
+        let mut at = i;
+        while at < rows.len() {
+            s.store(&mut rows[at..], v);
+            at += row.len();
+        }
+    }
+}
+
 /// The masks of layer `l` over rows from `first` on.
 #[inline(always)]
-fn lay(
-    masks: Option<(crate::dropout::Dropout, u64)>,
-    l: usize,
-    first: usize,
-    rows: &mut [f32],
-    width: usize,
-) {
+fn lay(masks: Option<(Dropout, u64)>, l: usize, first: usize, rows: &mut [f32], width: usize) {
     let Some((dropout, key)) = masks else { return };
     for (i, row) in rows.chunks_exact_mut(width).enumerate() {
         dropout.apply(key, l, first + i, row);
