@@ -14,6 +14,7 @@ import argparse, json, os, platform, resource, statistics, sys, time
 
 KEEP = {"MALLOC_MMAP_THRESHOLD_": "4294967296", "MALLOC_TRIM_THRESHOLD_": "-1", "MALLOC_TOP_PAD_": "268435456"}
 WAVENET = ["conv", "conv-merged", "nhwc", "linear", "linear-merged", "linear-skips", "compile-conv-merged", "compile-linear-merged", "compile-linear-skips"]
+PIXELS = ["conv", "nhwc", "linear", "compile-conv", "compile-nhwc", "compile-linear"]
 LSTM = ["windows-first", "time-first", "compile-windows-first", "compile-time-first"]
 FORMS = {
     "wavenet-30": WAVENET,
@@ -22,9 +23,11 @@ FORMS = {
     "lstm-512": LSTM,
     "gru": LSTM,
     "gpt": ["sdpa", "explicit", "compile-sdpa", "compile-explicit"],
+    "pixelcnn": PIXELS,
+    "pixelcnn-64": PIXELS,
 }
 # (windows, rows) of a step, as the published settings have them.
-BATCH = {"wavenet-30": (4, 8000), "shipped": (4, 8000), "lstm": (50, 50), "lstm-512": (50, 100), "gru": (50, 50), "gpt": (12, 64)}
+BATCH = {"wavenet-30": (4, 8000), "shipped": (4, 8000), "lstm": (50, 50), "lstm-512": (50, 100), "gru": (50, 50), "gpt": (12, 64), "pixelcnn": (16, 784), "pixelcnn-64": (16, 784)}
 
 
 def all_forms(shape):
@@ -72,6 +75,8 @@ def measure(args, form):
 
     def loss_of(*inputs):
         logits = net(*inputs)
+        if args.shape.startswith("pixelcnn"):
+            return torch.nn.functional.binary_cross_entropy_with_logits(logits, targets)
         return torch.nn.functional.cross_entropy(logits, targets)
 
     began = time.perf_counter()
@@ -113,6 +118,8 @@ def build(torch, shape, form, batch, rows):
     """The network, its inputs and its flat targets."""
     if shape in ("wavenet-30", "shipped"):
         return wavenet(torch, shape, form, batch, rows)
+    if shape.startswith("pixelcnn"):
+        return pixel_cnn(torch, 64 if shape.endswith("64") else 32, form, batch)
     classes = 65
     x = torch.randint(0, classes, (batch, rows))
     y = torch.randint(0, classes, (batch * rows,))
@@ -296,6 +303,91 @@ def gpt(torch, classes, rows, form):
             return self.head(self.norm(self.blocks(y))).flatten(0, 1)
 
     return Net()
+
+
+def pixel_cnn(torch, c, form, batch):
+    """A Gated PixelCNN over the raster of 28 x 28 black and white pixels, no masked weight among its kernels' values: 8 layers,
+    the first one's kernels 7 x 7, the others' 3 x 3."""
+    nn, F = torch.nn, torch.nn.functional
+    side, layers, embedding, head = 28, 8, 2, 64
+    rows_first = form == "linear"
+
+    class Taps(nn.Module):
+        """The sum over the taps of some rows above, and as many columns to the left as `left` and to the right as `right`;
+        the row of the pixel itself is the last one where `own`."""
+
+        def __init__(self, inputs, above, left, right, own):
+            super().__init__()
+            height, self.pad = above + own, (left, right, above, 0)
+            self.size = height, left + right + 1
+            if rows_first:
+                self.sum = nn.Linear(inputs * height * self.size[1], 2 * c)
+            else:
+                self.sum = nn.Conv2d(inputs, 2 * c, self.size)
+
+        def forward(self, x):
+            if not rows_first:
+                # Without its own row a pixel reads those that end above it.
+                return self.sum(F.pad(x, self.pad))[:, :, :side, :side]
+            left, right, above, _ = self.pad
+            x = F.pad(x, (0, 0, left, right, above, 0))
+            taps = [x[:, i : i + side, j : j + side] for i in range(self.size[0]) for j in range(self.size[1])]
+            return self.sum(torch.cat(taps, 3))
+
+    class Left(Taps):
+        """The taps of the pixel's own row, up to it or to the one before it."""
+
+        def __init__(self, inputs, left, own):
+            super().__init__(inputs, 0, left, 0, 1)
+            if not own:
+                self.size = (1, left)
+                self.sum = nn.Linear(inputs * left, 2 * c) if rows_first else nn.Conv2d(inputs, 2 * c, self.size)
+
+    class Layer(nn.Module):
+        def __init__(self, first):
+            super().__init__()
+            inputs, half = (embedding, 3) if first else (c, 1)
+            self.first = first
+            self.vertical = Taps(inputs, half, half, half, not first)
+            self.horizontal = Left(inputs, half, not first)
+            point = (lambda i, o, bias=True: nn.Linear(i, o, bias)) if rows_first else (lambda i, o, bias=True: nn.Conv2d(i, o, 1, bias=bias))
+            self.between, self.residual = point(2 * c, 2 * c, False), point(c, c)
+
+        def forward(self, v, h):
+            axis = 3 if rows_first else 1
+            a = self.vertical(v)
+            z = self.horizontal(h) + self.between(a)
+            v_next = gate(a, axis)
+            out = self.residual(gate(z, axis))
+            return (v_next, out) if self.first else (v_next + v, out + h)
+
+    def gate(z, axis):
+        a, b = z.chunk(2, axis)
+        return torch.tanh(a) * torch.sigmoid(b)
+
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.embed = nn.Embedding(2, embedding)
+            self.layers = nn.ModuleList(Layer(l == 0) for l in range(layers))
+            point = nn.Linear if rows_first else lambda i, o: nn.Conv2d(i, o, 1)
+            self.head0, self.head1 = point(c, head), point(head, 1)
+
+        def forward(self, x):
+            e = self.embed(x)
+            if not rows_first:
+                e = e.permute(0, 3, 1, 2)
+                e = e.contiguous(memory_format=torch.channels_last) if form == "nhwc" else e.contiguous()
+            v = h = e
+            for layer in self.layers:
+                v, h = layer(v, h)
+            return self.head1(F.relu(self.head0(F.relu(h)))).flatten()
+
+    net = Net()
+    if form == "nhwc":
+        net = net.to(memory_format=torch.channels_last)
+    x = torch.randint(0, 2, (batch, side, side))
+    return net, (x,), x.flatten().float()
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ pub mod gpt;
 pub mod made;
 pub mod nade;
 pub mod ngram;
+pub mod pixel_cnn;
 pub mod wavenet;
 
 use crate::family::Registered;
@@ -17,6 +18,7 @@ pub const ALL: &[Registered] = &[
     Registered::of::<nade::Config>(),
     Registered::of::<made::Config>(),
     Registered::of::<ngram::Config>(),
+    Registered::of::<pixel_cnn::Config>(),
 ];
 
 /// The family called `name`.

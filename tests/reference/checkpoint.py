@@ -7,6 +7,8 @@ import zlib
 
 import numpy as np
 
+from taps import STACKS, all_taps
+
 F32 = np.float32
 TYPES = {"F32": "<f4", "F16": "<f2", "I8": "i1"}
 
@@ -113,6 +115,8 @@ def types_of(family, name, axes):
         small, half = weight, weight or name.endswith(".labels")
     elif family == "gpt":
         small, half = weight and axes == 2, name.startswith("input.")
+    elif family == "pixel_cnn":
+        small, half = weight, name == "input.embed" or name.endswith(".class")
     else:
         small = half = False
     return "feb" if small else "fe" if half else "f"
@@ -158,7 +162,7 @@ def expected_shapes(head):
     """Name and shape of every tensor that a config asks for."""
     config = head["config"]
     out = parameters(config["likelihood"]) if config.get("likelihood") else config["classes"]
-    ways = {"wavenet": wavenet, "char_rnn": char_rnn, "gpt": gpt, "ngram": ngram, "nade": nade, "made": made}
+    ways = {"wavenet": wavenet, "char_rnn": char_rnn, "gpt": gpt, "ngram": ngram, "nade": nade, "made": made, "pixel_cnn": pixel_cnn}
     return ways[head["family"]](config, out)
 
 
@@ -222,6 +226,24 @@ def gpt(config, n):
         shapes |= {name[:-6] + "bias": shape[-1:] for name, shape in shapes.items() if name.endswith(".weight")}
     if not config["tied_head"]:
         shapes["output.head.weight"] = (w, n)
+    return shapes
+
+
+def pixel_cnn(config, n):
+    c, d, a, classes = config["channels"], config["embedding"], config["head_channels"], config.get("labels", 0)
+    shapes = {"input.embed": (input_rows(config), d), "head.0.weight": (c, a), "head.0.bias": (a,)}
+    shapes |= {"head.1.weight": (a, n), "head.1.bias": (n,)}
+    if "likelihood" in config and config["likelihood"]["name"] != "bernoulli":
+        shapes["input.bias"] = (d,)
+    taps = all_taps(config)
+    for l in range(config["layers"]):
+        layer = {"vertical_to_horizontal.weight": (2 * c, 2 * c), "residual.weight": (c, c), "residual.bias": (c,)}
+        for stack in STACKS:
+            inputs = taps[stack, l > 0].shape[1] * (c if l else d)
+            layer |= {f"{stack}.bias": (2 * c,)}
+            layer |= {f"{stack}.weight": (inputs, 2 * c)} if inputs else {}
+            layer |= {f"{stack}.class": (classes, 2 * c)} if classes else {}
+        shapes |= {f"layer.{l}.{name}": shape for name, shape in layer.items()}
     return shapes
 
 

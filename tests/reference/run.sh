@@ -23,4 +23,5 @@ compare check_types "$text" "$voice"
 compare check_text "$text"
 compare check_likelihoods
 compare check_images
+compare check_pixel_cnn
 echo "docs/formats.md as numpy reads it: $(grep -c '^ok' "$folder/log") comparisons agree"

@@ -8,6 +8,7 @@ import numpy as np
 
 import fixed_length
 import likelihoods
+import pixel_cnn
 import reference as ref
 import sampling
 
@@ -192,7 +193,7 @@ def witten_bell(counts):
 
 def logits(model, symbols):
     """[T, classes] of any family."""
-    ways = {"wavenet": ref.logits, "char_rnn": char_rnn, "gpt": gpt, "ngram": ngram, "nade": fixed_length.nade, "made": fixed_length.made}
+    ways = {"wavenet": ref.logits, "char_rnn": char_rnn, "gpt": gpt, "ngram": ngram, "nade": fixed_length.nade, "made": fixed_length.made, "pixel_cnn": pixel_cnn.pixel_cnn}
     return ways[model.family](model, np.asarray(symbols))
 
 

@@ -191,6 +191,11 @@ fn a_model_of_images_learns_draws_and_completes() {
     }
 }
 
+fn sixty(known: Option<&Known>) -> Drawing<'_> {
+    let sampling = Sampling::default();
+    Drawing { classes: vec![None; 60], known, order: None, sampling, seed: 5, first: 0 }
+}
+
 /// A transformer that learns all orders: exact by any of them, and several pixels at a time.
 #[test]
 fn a_model_of_any_order_reads_and_draws_in_all_of_them() {
@@ -216,18 +221,10 @@ fn a_model_of_any_order_reads_and_draws_in_all_of_them() {
     assert!(one < few && few < all && (all - 36.0 * std::f64::consts::LN_2).abs() < 0.5, "{one} {few} {all}");
 
     let model = ImageModel::open(&outcome.voice, Isa::detect()).unwrap();
-    let drawing = |known| Drawing {
-        classes: vec![None; 60],
-        known,
-        order: None,
-        sampling: Sampling::default(),
-        seed: 5,
-        first: 0,
-    };
     let good = |known: Option<&Known>, schedule, like: &dyn Fn(&Image) -> bool| {
         let draw = |i: usize| {
             let groups = Groups::new(schedule, GRID, i as u64);
-            let drawn = model.draw_groups(&drawing(known), i, &groups, |_, _| ()).unwrap();
+            let drawn = model.draw_groups(&sixty(known), i, &groups, |_, _| ()).unwrap();
             model.section.pixels.decode(&drawn, GRID)
         };
         (0..60).filter(|&i| like(&draw(i))).count()

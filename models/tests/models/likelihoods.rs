@@ -1,11 +1,11 @@
-//! WaveNet, Char-RNN, GPT, NADE and the masked perceptron under every likelihood: the engine, the graph and the fused layers are one function.
+//! All families but n-grams under every likelihood: the engine, the graph and the fused layers are one function.
 
 use crate::common::relative;
 use crate::images::random_order;
 use wavesynth_models::ar::Uniforms;
 use wavesynth_models::candle_core::Device;
 use wavesynth_models::families::char_rnn::{self, Cell};
-use wavesynth_models::families::{gpt, made, nade, wavenet};
+use wavesynth_models::families::{gpt, made, nade, pixel_cnn, wavenet};
 use wavesynth_models::family::FamilyConfig;
 use wavesynth_models::kernels::Isa;
 use wavesynth_models::likelihood::{
@@ -13,7 +13,7 @@ use wavesynth_models::likelihood::{
 };
 use wavesynth_models::loaded::Loaded;
 use wavesynth_models::objective::{Engine, Objective, ObjectiveOptions, VectorRows, Window};
-use wavesynth_models::order::{Grid, Order};
+use wavesynth_models::order::{Grid, Order, Scan};
 use wavesynth_models::weights::{Checkpoint, Init, Layout};
 
 fn likelihoods() -> [LikelihoodConfig; 5] {
@@ -75,6 +75,23 @@ fn configs() -> Vec<FamilyConfig> {
         let made = made::Config { classes, start, hidden, direct: true, labels: 0, likelihood, order };
         made.validate().unwrap();
         all.push(made.into());
+        let grid = Grid { height: 6, width: 7 };
+        let images = pixel_cnn::Config {
+            classes,
+            start,
+            grid,
+            order: Scan::Serpentine.order(grid, 0),
+            labels: 0,
+            layers: 2,
+            channels: 6,
+            embedding: 3,
+            first_kernel: 5,
+            kernel: 3,
+            head_channels: 9,
+            likelihood,
+        };
+        images.validate().unwrap();
+        all.push(images.into());
     }
     all
 }

@@ -3,13 +3,13 @@
 use crate::common::{bunched, config};
 use crate::images::{bernoulli, grey, random_order};
 use wavesynth_models::ar::Sampling;
-use wavesynth_models::families::{char_rnn, gpt, made, nade};
+use wavesynth_models::families::{char_rnn, gpt, made, nade, pixel_cnn};
 use wavesynth_models::family::FamilyConfig;
 use wavesynth_models::kernels::Isa;
 use wavesynth_models::likelihood::{GaussianMixture, LikelihoodConfig};
 use wavesynth_models::loaded::{Loaded, quantise};
 use wavesynth_models::memory::Memory;
-use wavesynth_models::order::{Grid, Order};
+use wavesynth_models::order::{Grid, Order, Scan};
 use wavesynth_models::weights::{Checkpoint, Dtype};
 
 fn compare(config: impl Into<FamilyConfig>) {
@@ -104,6 +104,25 @@ fn the_memory_of_every_family_is_known_before_it_is_taken() {
                     order: order(),
                 });
             }
+        }
+    }
+    let grid = Grid { height: 9, width: 10 };
+    for (scan, channels, labels) in [(Scan::Raster, 33, 0), (Scan::Spiral, 5, 16), (Scan::Random, 16, 1)] {
+        for likelihood in [None, Some(mixture)] {
+            compare(pixel_cnn::Config {
+                classes: if likelihood.is_some() { 0 } else { 65 },
+                start: 0,
+                grid,
+                order: scan.order(grid, 1),
+                labels,
+                layers: 3,
+                channels,
+                embedding: 7,
+                first_kernel: 5,
+                kernel: 3,
+                head_channels: 2 * channels + 1,
+                likelihood,
+            });
         }
     }
 }

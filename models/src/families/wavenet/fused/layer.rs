@@ -5,11 +5,11 @@ use super::phase_timer::Phase;
 use super::tiles::{span, tiles};
 use super::window::WindowPass;
 use crate::families::wavenet::Config;
-use crate::fused::rows::add_rows;
+use crate::fused::rows::{add_rows, gates, gates_backward};
+use crate::kernels::Simd;
 use crate::kernels::aligned::Aligned;
 use crate::kernels::panel::add;
 use crate::kernels::tile::{Strided, multiply};
-use crate::kernels::{Simd, math};
 use std::ops::Range;
 
 impl WindowPass<'_> {
@@ -183,35 +183,5 @@ fn taps(config: &Config, l: usize, rows: &Range<usize>) -> impl Iterator<Item = 
 fn broadcast_into(to: &mut [f32], row: &[f32], n: usize) {
     for to in to.chunks_exact_mut(row.len()).take(n) {
         to.copy_from_slice(row);
-    }
-}
-
-/// tanh and σ of z, and their product h.
-#[inline(always)]
-fn gates<S: Simd>(s: S, d: usize, z: &[f32], halves: &mut [f32], h: &mut [f32]) {
-    let rows = z.chunks_exact(2 * d).zip(halves.chunks_exact_mut(2 * d));
-    for ((z, halves), h) in rows.zip(h.chunks_exact_mut(d)) {
-        for i in (0..d).step_by(S::LANES) {
-            let (a, b) = math::tanh_sigmoid(s, s.load(&z[i..]), s.load(&z[d + i..]));
-            s.store(&mut halves[i..], a);
-            s.store(&mut halves[d + i..], b);
-            s.store(&mut h[i..], s.mul(a, b));
-        }
-    }
-}
-
-/// Gradient of z: dh·σ·(1 − tanh²) and dh·tanh·σ·(1 − σ).
-#[inline(always)]
-fn gates_backward<S: Simd>(s: S, d: usize, d_h: &[f32], halves: &[f32], d_z: &mut [f32]) {
-    let one = s.splat(1.0);
-    let rows = d_h.chunks_exact(d).zip(halves.chunks_exact(2 * d));
-    for ((d_h, halves), d_z) in rows.zip(d_z.chunks_exact_mut(2 * d)) {
-        for i in (0..d).step_by(S::LANES) {
-            let (a, b, dh) = (s.load(&halves[i..]), s.load(&halves[d + i..]), s.load(&d_h[i..]));
-            let filter = s.mul(s.mul(dh, b), s.sub(one, s.mul(a, a)));
-            let gate = s.mul(s.mul(dh, a), s.mul(b, s.sub(one, b)));
-            s.store(&mut d_z[i..], filter);
-            s.store(&mut d_z[d + i..], gate);
-        }
     }
 }
