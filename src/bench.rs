@@ -139,21 +139,27 @@ fn run(generators: &mut dyn Generators, facts: &Facts, steps: usize, grain: Grai
     // No two neighbours are equal: a frame that is held already costs nothing.
     let values = [0.1, -0.1].map(|x| ConditionValues::filled(facts.condition.as_ref(), x));
     let mut dice: Vec<_> = (0..streams).map(|stream| Uniforms::keyed(1, stream as u64)).collect();
-    let (mut uniforms, mut symbols) = (vec![0.0; streams], vec![0; streams]);
+    let likelihood = facts.likelihood;
+    let (width, dims) = (likelihood.get().uniforms(), likelihood.dims());
+    let (mut uniforms, mut symbols) = (vec![0.0; streams * width], vec![0; streams]);
+    let mut vectors = vec![0.0; streams * dims];
     let mut position = 0;
     let mut next = |generators: &mut dyn Generators| {
-        for (stream, (uniform, dice)) in uniforms.iter_mut().zip(&mut dice).enumerate() {
+        for (stream, (uniforms, dice)) in uniforms.chunks_exact_mut(width).zip(&mut dice).enumerate() {
             let position = position + stream * hop / streams;
             if conditioned && usize::is_multiple_of(position, hop) {
                 let [now, after] = [0, 1].map(|i| values[(position / hop + i) % 2].get());
                 generators.condition(stream, &now);
                 generators.announce(stream, &after);
             }
-            *uniform = dice.next_uniform();
+            uniforms.fill_with(|| dice.next_uniform());
         }
         position += 1;
-        generators.next(&uniforms, &mut symbols);
-        black_box(&symbols);
+        match dims {
+            0 => generators.next(&uniforms, &mut symbols),
+            _ => generators.next_vectors(&uniforms, &mut vectors),
+        }
+        black_box((&symbols, &vectors));
     };
     (0..WARM_UP.div_ceil(streams)).for_each(|_| next(generators));
     let grain = match grain {

@@ -16,6 +16,7 @@ mod logits;
 mod man;
 mod npy;
 mod output;
+mod picture;
 #[cfg(feature = "device")]
 mod play;
 #[cfg(feature = "device")]

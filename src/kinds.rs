@@ -1,24 +1,27 @@
 //! Kinds of checkpoints, which the sections of their headers tell: a file is of one, and none is replaced by one of another.
 
-use crate::{series, text, voice};
+use crate::{images, series, text, voice};
 use std::path::Path;
 use wavesynth_models::weights::{Header, header_of};
 use wavesynth_output::Kind;
 
 /// The sections that say what a model is of.
-const SECTIONS: [&str; 3] = [voice::SECTION, text::SECTION, series::SECTION];
+const SECTIONS: [&str; 4] = [voice::SECTION, text::SECTION, series::SECTION, images::SECTION];
 
 const ENDINGS: &[&str] = &["safetensors"];
 
 /// The header's section of a training state.
 pub(crate) const STATE_SECTION: &str = "state";
 
-/// What the trainer calls its voices, text models and series models.
+/// What the trainer calls its voices, text models, series models and image models.
 pub const VOICE_FILE: &str = "voice.safetensors";
 /// See [`VOICE_FILE`].
 pub const TEXT_FILE: &str = "text.safetensors";
 /// See [`VOICE_FILE`].
 pub const SERIES_FILE: &str = "series.safetensors";
+
+/// See [`VOICE_FILE`].
+pub const IMAGE_FILE: &str = "images.safetensors";
 
 /// Checkpoints of voices.
 pub const VOICE: Kind =
@@ -37,6 +40,13 @@ pub const SERIES: Kind = Kind {
     is_text: false,
     is: |p| section(p) == Some(series::SECTION),
 };
+/// Checkpoints of image models.
+pub const IMAGES: Kind = Kind {
+    name: "an image model",
+    endings: ENDINGS,
+    is_text: false,
+    is: |p| section(p) == Some(images::SECTION),
+};
 /// States of training runs.
 pub const STATE: Kind = Kind {
     name: "the state of a training run",
@@ -54,6 +64,7 @@ pub fn of(header: &Header) -> &'static Kind {
         voice::SECTION => &VOICE,
         text::SECTION => &TEXT,
         series::SECTION => &SERIES,
+        images::SECTION => &IMAGES,
         STATE_SECTION => &STATE,
         _ => &OTHER,
     }

@@ -14,7 +14,8 @@
 //! | condition | c: a speaker's vector, a class, frames of features | [`models::condition`] |
 //! | front end | where frames come from while sound is made | [`synth::FrameSource`]: a track, live speech |
 //!
-//! Three kinds of data use them: sound ([`Voice`]), text ([`text`]), and sequences of vectors ([`series`]).
+//! Four kinds of data use them: sound ([`Voice`]), text ([`text`]), images ([`images`]), and sequences of vectors
+//! ([`series`]).
 //!
 //! # Playing and rendering
 //!
@@ -55,6 +56,7 @@
 #[cfg(feature = "cli")]
 pub mod bench;
 pub mod copy_synthesis;
+pub mod images;
 pub mod kinds;
 pub mod lookup;
 #[cfg(feature = "cli")]

@@ -42,6 +42,7 @@ mod files;
 mod folder;
 pub mod guard;
 pub mod held_out;
+pub mod images;
 pub mod memory;
 pub mod muon;
 pub mod optim;

@@ -289,11 +289,40 @@ pub trait Generators: Send {
     /// symbol in `symbols\[i\]`. What belongs to the others stays as it is.
     ///
     /// # Panics
-    /// When either is shorter than [`Generators::len`].
+    /// When either is shorter than [`Generators::len`], and for a likelihood over vectors.
     ///
     /// # Real-time
     /// Yes.
     fn next(&mut self, uniforms: &[f32], symbols: &mut [Symbol]);
+
+    /// [`Generators::next`] for a likelihood over vectors: stream i takes row i of `uniforms` \[len, U\], U numbers that one draw
+    /// takes, and leaves its vector in row i of `vectors` \[len, dims\].
+    ///
+    /// # Panics
+    /// When either is shorter than that, and for a likelihood over symbols.
+    ///
+    /// # Real-time
+    /// Yes.
+    fn next_vectors(&mut self, uniforms: &[f32], vectors: &mut [f32]);
+
+    /// Teacher forcing of every stream that runs: −ln p of its value of `values`, in nats at temperature 1, goes to its place of `nats`,
+    /// and the value is absorbed. What belongs to the others stays as it is.
+    ///
+    /// # Panics
+    /// When either is shorter than [`Generators::len`], or a value is not of the likelihood's domain.
+    ///
+    /// # Real-time
+    /// Yes.
+    fn score(&mut self, values: Values, nats: &mut [f32]);
+
+    /// Puts `x` in the place of what `stream` drew last, which is then as if it had never been drawn.
+    ///
+    /// # Panics
+    /// When x is not of the likelihood's domain.
+    ///
+    /// # Real-time
+    /// Yes.
+    fn replace(&mut self, stream: usize, x: Value);
 
     /// Bytes read from the weights in one step of one stream, as packed.
     fn weight_bytes(&self) -> usize;

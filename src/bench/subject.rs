@@ -66,7 +66,8 @@ impl Subject {
     pub fn new(name: String, checkpoint: Checkpoint, path: &Path, isa: Isa) -> Result<Self> {
         let start = Instant::now();
         let model = Loaded::from_checkpoint(checkpoint, isa).at(path)?;
-        model.generator(Sampling::default()).next(0.5);
+        let uniforms = vec![0.5; model.config.facts().likelihood.get().uniforms()];
+        model.generator(Sampling::default()).draw(&uniforms);
         let first_sample_ms = start.elapsed().as_secs_f64() * 1e3;
         // A model without a front end is measured all the same.
         let voice = Voice::from_loaded(model.clone()).ok();

@@ -88,7 +88,7 @@ impl ModelArgs {
     }
 
     /// A model that is no voice, the shipped text model unless another is named.
-    pub fn text_or_series(&self) -> Result<(Loaded, PathBuf)> {
+    pub fn text_images_or_series(&self) -> Result<(Loaded, PathBuf)> {
         let isa = self.isa.get()?;
         let (checkpoint, path) = self.checkpoint_or(TEXT)?;
         Ok((Loaded::from_checkpoint(checkpoint, isa).at(&path)?, path))

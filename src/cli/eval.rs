@@ -1,5 +1,7 @@
-//! `wavesynth eval`: how well a voice predicts recordings, a text model texts, a series model sequences, exactly.
+//! `wavesynth eval`: how well a voice predicts recordings, a text model texts, an image model images, a series model sequences,
+//! exactly.
 
+mod images;
 mod series;
 mod text;
 
@@ -21,7 +23,8 @@ use wavesynth_audio::pcm;
 use wavesynth_models::ar::NotFinite;
 use wavesynth_models::in_file::AtPath;
 
-/// Exact nats and bits per symbol of recordings under a voice, of texts under a text model, of rows under a series model
+/// Exact nats and bits of recordings under a voice, texts under a text model, images under an image model, rows under a series
+/// model
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = RULE)]
 pub struct Args {
@@ -29,10 +32,12 @@ pub struct Args {
     model: ModelArgs,
     #[command(flatten)]
     condition: ConditionArgs,
-    /// Recordings, or - for one on stdin; text files for a text model; rows of numbers for a series model
+    /// Recordings, or - for one on stdin; text files for a text model; PNG, folders of PNG or idx files for
+    /// an image model; rows of numbers for a series model
     #[arg(value_name = "INPUT", required = true)]
     inputs: Vec<PathBuf>,
-    /// Also write the nats of every symbol, all inputs end to end, as an array of 32-bit floats
+    /// Also write the nats of every symbol, all inputs end to end, as an array of 32-bit floats; of images [images, rows,
+    /// columns]
     #[arg(long, value_name = "N.npy")]
     per_symbol: Option<PathBuf>,
     #[command(flatten)]
@@ -43,6 +48,8 @@ pub struct Args {
     /// Print the result as one JSON object on stdout
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    images: images::ImageArgs,
 }
 
 #[derive(Debug, Serialize)]
@@ -82,11 +89,19 @@ impl Score {
 pub fn run(args: Args) -> Result<()> {
     let mut plan = args.force.plan();
     let inputs = args.inputs.iter().map(PathBuf::as_path);
-    inputs.chain(args.model.file()).chain(args.condition.files()).for_each(|file| plan.reads(file));
+    let files = inputs.chain(args.model.file()).chain(args.condition.files()).chain(args.images.files());
+    files.for_each(|file| plan.reads(file));
     plan.prints(if args.json { "--json" } else { "the table" })?;
     let per_symbol = args.per_symbol.as_ref().map(|path| plan.writes("--per-symbol", path, &NPY));
     let per_symbol = per_symbol.transpose()?;
+    let map = args.images.map(&mut plan)?;
     let (model, path) = args.model.load()?;
+    if wavesynth::images::is_image(&model.header) {
+        return images::run(&args, model, &path, images::Outputs { per_symbol, map });
+    }
+    if args.images.is_given() {
+        usage!("--labels, --classify, --map and --images are for image models; {} is none", path.display());
+    }
     if wavesynth::text::is_text(&model.header) {
         return text::run(&args, model, &path, per_symbol);
     }

@@ -5,10 +5,12 @@ use super::output;
 use anyhow::Result;
 use serde_json::{Value, json};
 use std::path::PathBuf;
+use wavesynth::images::{self, ImageSection};
 use wavesynth::text;
 use wavesynth::voice::{SECTION, VoiceSection};
 use wavesynth_models::family::FamilyConfig;
 use wavesynth_models::in_file::AtPath;
+use wavesynth_models::order::Scan;
 use wavesynth_models::weights::{self, Checkpoint};
 use wavesynth_output::shown;
 
@@ -77,6 +79,7 @@ fn page(checkpoint: &Checkpoint, config: &FamilyConfig, voice: Option<&VoiceSect
     for (name, section) in checkpoint.header.sections.iter().filter(|(n, _)| *n != SECTION) {
         match section {
             Value::Object(_) if name == text::SECTION => lines.push((name, tokeniser(section))),
+            Value::Object(_) if name == images::SECTION => lines.push((name, pictures(section, config))),
             Value::Object(fields) => {
                 lines.push((name, String::new()));
                 lines.extend(fields.iter().map(|(k, v)| (k.as_str(), format!("  {}", plain(v)))));
@@ -98,6 +101,14 @@ fn tokeniser(section: &Value) -> String {
         Some(all) => format!("{kind} {:?}", all.chars().take(100).collect::<String>()),
         None => kind.into(),
     }
+}
+
+/// Size, pixels and order of an image model's images.
+fn pictures(section: &Value, config: &FamilyConfig) -> String {
+    let Ok(section) = serde_json::from_value::<ImageSection>(section.clone()) else { return "?".into() };
+    let (grid, order) = (section.grid(), &config.facts().order);
+    let order = Scan::of(order, grid).map_or("an order of its own", Scan::name);
+    format!("{} by {}, {}, {order}", grid.width, grid.height, section.pixels.describe())
 }
 
 /// A value of a file: a text of several lines behind a bar, so that none of them looks like one of this page.

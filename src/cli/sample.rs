@@ -1,5 +1,6 @@
-//! `wavesynth sample`: a text model reads a prompt and writes on; a series model draws sequences of vectors.
+//! `wavesynth sample`: a text model reads a prompt and writes on; an image model draws images, a series model sequences of vectors.
 
+mod images;
 mod series;
 
 use super::args::{self, ModelArgs, SamplingArgs};
@@ -8,6 +9,7 @@ use super::usage;
 use anyhow::{Context, Result, ensure};
 use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
+use wavesynth::images::{ImageModel, is_image};
 use wavesynth::series::{SeriesModel, is_series};
 use wavesynth::synth::without_denormals;
 use wavesynth::text::{TextModel, Utf8Stream};
@@ -15,7 +17,7 @@ use wavesynth_models::ar::{NotFinite, Uniforms};
 use wavesynth_models::in_file::{self, MOST_OF_PIPE};
 use wavesynth_output::{say, shown};
 
-/// Write text on from a prompt, symbol by symbol, or draw sequences by a series model
+/// Write text on from a prompt, symbol by symbol, or draw images or sequences of vectors
 #[derive(Debug, clap::Args)]
 #[command(mut_arg("model", |a| args::instead(a, "[default: voice]", "[default: text]")))]
 #[command(after_long_help = RULE)]
@@ -29,10 +31,11 @@ pub struct Args {
     /// 500, or as long as the longest sequence that a series model was trained on]
     #[arg(short, long, value_name = "N", allow_negative_numbers = true)]
     length: Option<u64>,
-    /// Sequences to draw by a series model
+    /// Images, or sequences of a series model, to draw
     #[arg(short = 'n', long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     count: u32,
-    /// File for the sequences of a series model: rows of numbers, or a picture of 2 columns where it ends in .png [default: -]
+    /// A PNG for images; for the sequences of a series model rows of numbers [default: -], or a picture of 2 columns where it
+    /// ends in .png
     #[arg(short, long, value_name = "OUT")]
     output: Option<PathBuf>,
     #[command(flatten)]
@@ -42,6 +45,8 @@ pub struct Args {
     no_echo: bool,
     #[command(flatten)]
     sampling: SamplingArgs,
+    #[command(flatten)]
+    images: images::ImageArgs,
 }
 
 /// Runs the command.
@@ -50,7 +55,17 @@ pub fn run(args: Args) -> Result<()> {
     if args.length.is_some_and(|n| n == 0 || n > 1 << 40) {
         usage!("--length {}: wanted at least 1", args.length.unwrap_or(0));
     }
-    let (model, path) = args.model.text_or_series()?;
+    let (model, path) = args.model.text_images_or_series()?;
+    if is_image(&model.header) {
+        if !args.prompt.is_empty() {
+            usage!("--prompt: an image model reads no text");
+        }
+        let model = ImageModel::from_loaded(model).with_context(|| path.display().to_string())?;
+        return images::run(&args, &model, &path);
+    }
+    if args.images.is_given() {
+        usage!("--class, --given, --columns and --frames are for image models; {} is none", path.display());
+    }
     if is_series(&model.header) {
         if !args.prompt.is_empty() {
             usage!("--prompt: a series model reads no text");
@@ -61,7 +76,7 @@ pub fn run(args: Args) -> Result<()> {
         );
     }
     if args.output.is_some() || args.count != 1 {
-        usage!("--output and --count are for series models; {} writes text to stdout", path.display());
+        usage!("--output and --count are for images and series; {} writes text to stdout", path.display());
     }
     let TextModel { model, tokenizer } =
         TextModel::from_loaded(model).with_context(|| path.display().to_string())?;

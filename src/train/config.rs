@@ -221,6 +221,8 @@ pub struct Train {
     pub eval_seconds: f64,
     /// Minutes between two checkpoints.
     pub checkpoint_every_minutes: f64,
+    /// Also keeps the checkpoint with the best held-out reading, as `best.safetensors`.
+    pub keep_best: bool,
     /// Folder of checkpoint, state and log; `runs/` and the run file's name when left out.
     pub out: Option<PathBuf>,
     /// A checkpoint whose weights the run starts from, in place of random ones: its path, a run's folder, or a shipped
@@ -263,6 +265,7 @@ impl Default for Train {
             eval_every: 500,
             eval_seconds: 16.0,
             checkpoint_every_minutes: 5.0,
+            keep_best: false,
             out: None,
             start_from: None,
         }

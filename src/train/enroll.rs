@@ -17,7 +17,7 @@ use super::objective;
 use super::recording::{FrontEnd, Recording, unit_hash};
 use super::window::{Cutter, Pool};
 use crate::recordings::{self, Notes};
-use crate::voice::{Voice, wavenet_config};
+use crate::voice::{self, Voice, wavenet_config};
 use anyhow::{Context, Result, bail, ensure};
 use judge::Judge;
 use low_rank::Learner;
@@ -106,7 +106,10 @@ pub fn enroll(
         .transpose()?;
     let stats = stats.map(held_to_identity);
     let (known, judged) = split(pieces, voice.config.hop(), section.sample_rate)?;
-    let judge = Judge { voice: &voice, pieces: &judged };
+    let mut played = checkpoint.clone();
+    voice::for_playing(&mut played).at(model)?;
+    let played = Voice::from_loaded(Loaded::from_checkpoint(played, Isa::detect()).at(model)?).at(model)?;
+    let judge = Judge { voice: &voice, played: &played, pieces: &judged };
 
     let as_speaker = |i: usize| Condition {
         name: options.name.clone(),

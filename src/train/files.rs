@@ -10,6 +10,9 @@ use wavesynth_output::{Kind, Plan};
 /// The log's name in the folder of a run.
 pub const LOG_FILE: &str = "log.csv";
 
+/// The best checkpoint's name in the folder of a run.
+pub const BEST_FILE: &str = "best.safetensors";
+
 /// A state that is resumed: what it is shows when it is read.
 const RESUMED: Kind = Kind { is: |_| true, ..kinds::STATE };
 
@@ -23,6 +26,7 @@ pub fn check(path: &Path, run: &Run, out: &Path, resumed: bool) -> Result<()> {
         Run::Voice(_) => (None, kinds::VOICE_FILE, &kinds::VOICE),
         Run::Text(run) => (Some(&run.text.file), kinds::TEXT_FILE, &kinds::TEXT),
         Run::Series(run) => (Some(&run.series.file), kinds::SERIES_FILE, &kinds::SERIES),
+        Run::Images(run) => (Some(&run.images.file), kinds::IMAGE_FILE, &kinds::IMAGES),
     };
     let mut plan = Plan::new(false);
     plan.reads(path);
@@ -36,7 +40,9 @@ pub fn check(path: &Path, run: &Run, out: &Path, resumed: bool) -> Result<()> {
         model.display()
     );
     let state = if resumed { &RESUMED } else { &kinds::STATE };
-    for (name, kind) in [(name, kind), (lookup::STATE_FILE, state), (LOG_FILE, &LOG)] {
+    let best = run.train().keep_best.then_some((BEST_FILE, kind));
+    for (name, kind) in [(name, kind), (lookup::STATE_FILE, state), (LOG_FILE, &LOG)].into_iter().chain(best)
+    {
         plan.writes("train.out", &out.join(name), kind).with_context(at)?;
     }
     Ok(())

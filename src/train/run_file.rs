@@ -1,13 +1,14 @@
-//! The run file of a voice or of a text, told apart by its section `[text]`.
+//! A run file of any kind, told apart by its section `[text]`, `[series]` or `[images]`; without one it is of recordings.
 
 use super::config::check::{conflict, read_text};
 use super::config::{RunFile, Train};
+use super::images::config::ImageRun;
 use super::series::SeriesRun;
 use super::text::config::TextRun;
 use anyhow::Result;
 use std::path::Path;
 
-/// A run file of either kind.
+/// A run file of any kind.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Run {
     /// Recordings in, a voice out.
@@ -16,6 +17,8 @@ pub enum Run {
     Text(Box<TextRun>),
     /// Sequences of vectors in, a series model out.
     Series(Box<SeriesRun>),
+    /// Images in, an image model out.
+    Images(Box<ImageRun>),
 }
 
 impl Run {
@@ -42,6 +45,9 @@ impl Run {
             Ok(table) if table.contains_key("series") => {
                 Ok(Self::Series(Box::new(SeriesRun::parse(text, name)?)))
             }
+            Ok(table) if table.contains_key("images") => {
+                Ok(Self::Images(Box::new(ImageRun::parse(text, name)?)))
+            }
             _ => Ok(Self::Voice(Box::new(RunFile::parse(text, name)?))),
         }
     }
@@ -52,6 +58,7 @@ impl Run {
             Self::Voice(run) => &run.train,
             Self::Text(run) => &run.train,
             Self::Series(run) => &run.train,
+            Self::Images(run) => &run.train,
         }
     }
 
@@ -61,6 +68,7 @@ impl Run {
             Self::Voice(_) => 0.0,
             Self::Text(run) => run.model.dropout(),
             Self::Series(run) => run.model.dropout(),
+            Self::Images(run) => run.model.dropout(),
         }
     }
 
@@ -70,6 +78,7 @@ impl Run {
             (Self::Voice(a), Self::Voice(b)) => conflict(a, b),
             (Self::Text(a), Self::Text(b)) => conflict(a, b),
             (Self::Series(a), Self::Series(b)) => conflict(a, b),
+            (Self::Images(a), Self::Images(b)) => conflict(a, b),
             (a, b) => Some(("the corpus".into(), a.corpus().into(), b.corpus().into())),
         }
     }
@@ -79,6 +88,7 @@ impl Run {
             Self::Voice(_) => "recordings",
             Self::Text(_) => "text",
             Self::Series(_) => "series",
+            Self::Images(_) => "images",
         }
     }
 }

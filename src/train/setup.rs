@@ -5,6 +5,7 @@ use super::device::Device;
 use super::files;
 use super::folder::RunFolder;
 use super::held_out::Evaluation;
+use super::images::ImageSource;
 use super::memory::{self, Forecast};
 use super::run_file::Run;
 use super::schedules;
@@ -78,6 +79,7 @@ impl<'a> RunSetup<'a> {
             Run::Voice(run) => Box::new(Speech::open(run, ranks)?),
             Run::Text(run) => Box::new(TextSource::open(run, ranks)?),
             Run::Series(run) => Box::new(SeriesSource::open(run, ranks)?),
+            Run::Images(run) => Box::new(ImageSource::open(run, ranks)?),
         };
         let train = run.train();
         let len = source.config().layout().len();
@@ -275,6 +277,13 @@ impl<'a> RunSetup<'a> {
         state.held_out = Some(reading.own.engine);
         let best = state.best_held_out.unwrap_or(f64::MAX);
         state.best_held_out = Some(best.min(reading.own.engine));
+        if reading.own.engine < best && self.train().keep_best && self.ranks.is_first() {
+            let kept =
+                self.checkpoint(state).and_then(|c| Ok(c.write(&self.folder.path().join(files::BEST_FILE))?));
+            if let Err(e) = kept {
+                say!("step {}: the best checkpoint so far could not be kept: {e:#}", state.step);
+            }
+        }
         Ok(Some(reading))
     }
 

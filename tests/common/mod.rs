@@ -97,6 +97,7 @@ pub fn text_model(classes: usize) -> Checkpoint {
         hidden: 12,
         layers: 2,
         likelihood: None,
+        order: Default::default(),
     };
     let layout = Layout::new(config.table());
     let header = FamilyConfig::from(config.clone()).to_header().unwrap();

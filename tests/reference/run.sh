@@ -22,4 +22,5 @@ compare check "$voice" "$folder/a.wav" "$folder/b.wav"
 compare check_types "$text" "$voice"
 compare check_text "$text"
 compare check_likelihoods
+compare check_images
 echo "docs/formats.md as numpy reads it: $(grep -c '^ok' "$folder/log") comparisons agree"

@@ -4,6 +4,7 @@ mod commands;
 mod common;
 mod cross_speaker;
 mod enroll;
+mod images;
 mod kept;
 mod learning;
 mod memory;

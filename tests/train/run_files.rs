@@ -42,6 +42,11 @@ fn example(heading: &str) -> (String, Vec<&'static str>) {
             let lstm = "[model]\nfamily = \"char_rnn\"\ncell = \"lstm\"\nhidden = 4\nlayers = 1\n";
             (format!("{lstm}[series]\nfile = \"s\"\n[train]\nsteps = 10\n"), vec!["series"])
         }
+        "[images]" => {
+            let lstm = "[model]\nfamily = \"char_rnn\"\ncell = \"lstm\"\nhidden = 4\nlayers = 1\n";
+            let images = "[images]\nfile = \"i\"\npixels = \"binary\"\n";
+            (format!("{lstm}{images}[train]\nsteps = 10\n"), vec!["images"])
+        }
         "[model] wavenet" => (voice, vec!["model"]),
         "[model] char_rnn" => {
             (text("family = \"char_rnn\"\ncell = \"gru\"\nhidden = 4\nlayers = 1"), vec!["model"])
@@ -68,6 +73,7 @@ fn parsed(text: &str) -> Value {
         Run::Voice(run) => serde_json::to_value(run),
         Run::Text(run) => serde_json::to_value(run),
         Run::Series(run) => serde_json::to_value(run),
+        Run::Images(run) => serde_json::to_value(run),
     }
     .unwrap()
 }
@@ -115,7 +121,7 @@ fn the_page_lists_every_key_and_its_default() {
         assert!(keys.is_empty(), "{heading}: not on the page: {keys:?}");
         sections += 1;
     }
-    assert_eq!(sections, 14);
+    assert_eq!(sections, 15);
 }
 
 fn toml_value(text: &str) -> Value {

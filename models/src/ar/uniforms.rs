@@ -36,6 +36,13 @@ impl Uniforms {
         self.0.next_u64()
     }
 
+    /// Puts `all` into an order of which any is as likely (Fisher and Yates).
+    pub fn shuffle<T>(&mut self, all: &mut [T]) {
+        for i in (1..all.len()).rev() {
+            all.swap(i, self.below(i as u64 + 1) as usize);
+        }
+    }
+
     /// Uniform in `0..n`; `n` must not be 0.
     pub fn below(&mut self, n: u64) -> u64 {
         // Lemire's multiply-shift; its bias of n / 2^64 is far below what any corpus could show.

@@ -51,6 +51,26 @@ pub enum Scan {
 }
 
 impl Scan {
+    /// Those that need no seed.
+    const FIXED: [Self; 5] = [Self::Raster, Self::Column, Self::Reverse, Self::Serpentine, Self::Spiral];
+
+    /// Its name in a run file.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Raster => "raster",
+            Self::Column => "column",
+            Self::Reverse => "reverse",
+            Self::Serpentine => "serpentine",
+            Self::Spiral => "spiral",
+            Self::Random => "random",
+        }
+    }
+
+    /// Which order over `grid` this is; `None` for a random one and all others.
+    pub fn of(order: &Order, grid: Grid) -> Option<Self> {
+        Self::FIXED.into_iter().find(|scan| scan.order(grid, 0) == *order)
+    }
+
     /// The order over `grid`; only [`Scan::Random`] reads the seed.
     pub fn order(self, grid: Grid, seed: u64) -> Order {
         let Grid { height, width } = grid;
@@ -68,10 +88,7 @@ impl Scan {
             Self::Spiral => spiral(grid),
             Self::Random => {
                 let (mut sites, mut uniforms) = (raster.collect::<Vec<_>>(), Uniforms::new(seed));
-                // Fisher and Yates.
-                for i in (1..sites.len()).rev() {
-                    sites.swap(i, uniforms.below(i as u64 + 1) as usize);
-                }
+                uniforms.shuffle(&mut sites);
                 sites
             }
         };
@@ -104,8 +121,9 @@ fn spiral(grid: Grid) -> Vec<usize> {
 mod tests {
     use super::*;
 
-    const ALL: [Scan; 6] =
-        [Scan::Raster, Scan::Column, Scan::Reverse, Scan::Serpentine, Scan::Spiral, Scan::Random];
+    fn all() -> impl Iterator<Item = Scan> {
+        Scan::FIXED.into_iter().chain([Scan::Random])
+    }
 
     fn sites(scan: Scan, height: usize, width: usize) -> Vec<usize> {
         let order = scan.order(Grid { height, width }, 3);
@@ -124,11 +142,21 @@ mod tests {
 
     #[test]
     fn every_order_fills_every_pixel_once() {
-        for scan in ALL {
+        for scan in all() {
             for (height, width) in [(1, 1), (1, 7), (7, 1), (4, 4), (5, 3), (28, 28)] {
                 assert_eq!(scan.order(Grid { height, width }, 9).validate(), Ok(()), "{scan:?}");
                 assert_eq!(sites(scan, height, width).len(), height * width);
             }
+        }
+    }
+
+    #[test]
+    fn orders_are_known_again() {
+        let grid = Grid { height: 3, width: 4 };
+        for scan in all() {
+            let known = Scan::of(&scan.order(grid, 5), grid);
+            assert_eq!(known, Some(scan).filter(|s| *s != Scan::Random));
+            assert_eq!(serde_json::to_value(scan).unwrap(), scan.name());
         }
     }
 

@@ -9,10 +9,13 @@ use wavesynth_models::in_file;
 
 /// Keys that may change between a run and its resumption: none of them moves a weight. The state itself
 /// holds the number of windows of all ranks, which `train.batch` makes up.
-const FREE: [&str; 12] = [
+const FREE: [&str; 16] = [
     "corpus.skip_bad",
     "corpus.root",
     "text.file",
+    "images.file",
+    "images.validation",
+    "images.eval_images",
     "text.eval_symbols",
     "train.batch",
     "train.threads",
@@ -20,6 +23,7 @@ const FREE: [&str; 12] = [
     "train.eval_every",
     "train.eval_seconds",
     "train.checkpoint_every_minutes",
+    "train.keep_best",
     "train.out",
     "train.start_from",
 ];

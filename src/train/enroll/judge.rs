@@ -22,18 +22,21 @@ pub struct Figures {
 
 /// A voice and held-out pieces.
 pub(super) struct Judge<'a> {
+    /// With the file's own weights, by which `eval` reads.
     pub voice: &'a Voice,
+    /// With those that `copy` draws by.
+    pub played: &'a Voice,
     pub pieces: &'a [Piece],
 }
 
 impl<'a> Judge<'a> {
-    /// Each piece with `condition`'s speaker over its own track.
-    fn conditionings(&self, condition: &Condition) -> Result<Vec<(&'a Piece, Conditioning)>> {
-        let speaker = Conditioning::new(self.voice, condition)?;
-        let local = self.voice.track_shape().is_some();
+    /// Each piece with `condition`'s speaker over its own track, for `voice`.
+    fn conditionings(&self, voice: &Voice, condition: &Condition) -> Result<Vec<(&'a Piece, Conditioning)>> {
+        let speaker = Conditioning::new(voice, condition)?;
+        let local = voice.track_shape().is_some();
         let over = |piece: &'a Piece| {
             let stats = condition.stats.as_ref();
-            let track = local.then(|| Conditioning::from_features(self.voice, &piece.raw, stats)).transpose();
+            let track = local.then(|| Conditioning::from_features(voice, &piece.raw, stats)).transpose();
             let track = track.with_context(|| piece.path.display().to_string())?;
             Ok((piece, speaker.clone().overlaid(track.unwrap_or_default())))
         };
@@ -45,7 +48,7 @@ impl<'a> Judge<'a> {
     /// # Errors
     /// A condition that is not the voice's.
     pub fn nats(&self, condition: &Condition) -> Result<f64> {
-        let sums: Vec<f64> = (self.conditionings(condition)?.into_par_iter())
+        let sums: Vec<f64> = (self.conditionings(self.voice, condition)?.into_par_iter())
             .map(|(piece, conditioning)| {
                 without_denormals(|| {
                     let mut forced = Forced::new(self.voice, conditioning.unconverted());
@@ -62,12 +65,12 @@ impl<'a> Judge<'a> {
     /// # Errors
     /// A condition that is not the voice's, a recording that is gone.
     pub fn figures(&self, condition: &Condition, nats: f64) -> Result<Figures> {
-        let voice = self.voice;
+        let voice = self.played;
         if voice.track_shape().is_none() {
             return Ok(Figures { nats, copies: None });
         }
         let drawing = Drawing { policy: SamplingPolicy::usual(voice, true), seed: 0, post_filter: true };
-        let copies: Result<Vec<Difference>> = (self.conditionings(condition)?.into_par_iter())
+        let copies: Result<Vec<Difference>> = (self.conditionings(voice, condition)?.into_par_iter())
             .map(|(piece, conditioning)| {
                 // What is wrong with it has been said.
                 let signal = recordings::read_at(&piece.path, SAMPLE_RATE, &Notes::default())?;

@@ -1,0 +1,19 @@
+#!/usr/bin/env python3
+"""table.py OUT: the results of images.sh as a table, best first."""
+
+import csv
+import json
+import pathlib
+import sys
+
+out = pathlib.Path(sys.argv[1])
+rows = []
+for path in out.glob("*.json"):
+    score = json.loads(path.read_text())
+    log = list(csv.DictReader((out / f"{path.stem}.csv").open()))
+    held = [r for r in log if r["held_out_nats"]]
+    best = min(held, key=lambda r: float(r["held_out_nats"]))
+    rows.append((score["nats_per_image"], score["nats_per_image_error"], path.stem, score["images"], int(best["step"]), float(log[-1]["seconds"])))
+print("| run file | nats an image, test | images | best step | seconds of training |\n|---|---:|---:|---:|---:|")
+for nats, error, name, images, step, seconds in sorted(rows):
+    print(f"| images-{name} | {nats:.2f} ± {error:.2f} | {images:,} | {step:,} | {seconds:,.0f} |")

@@ -1,0 +1,309 @@
+//! `wavesynth eval` for an image model: exact nats of images, their map, and their class by Bayes' rule.
+
+use super::{Args, finite};
+use crate::cli::output::{self, PNG};
+use crate::cli::picture::Sheet;
+use crate::cli::{npy, usage};
+use anyhow::{Context, Result, ensure};
+use rayon::prelude::*;
+use serde::Serialize;
+use std::f64::consts::LN_2;
+use std::path::{Path, PathBuf};
+use wavesynth::images::{Image, ImageModel, ImageSet, Scored, read_labels};
+use wavesynth::progress::Progress;
+use wavesynth::synth::without_denormals;
+use wavesynth_models::loaded::Loaded;
+use wavesynth_output::{Output, Plan};
+
+/// Images that a thread reads in lockstep.
+const TOGETHER: usize = 32;
+
+/// Pixels of a map for a pixel of an image, each way, and most images on it.
+const SCALE: usize = 4;
+const MOST_ON_MAP: usize = 1024;
+
+/// What is asked of an image model.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Images")]
+pub struct ImageArgs {
+    /// Class labels of the images, an idx file of bytes
+    #[arg(long, value_name = "LABELS")]
+    labels: Option<PathBuf>,
+    /// Find each image's class by Bayes' rule: ln p(image | class) for every class, all alike beforehand
+    #[arg(long)]
+    classify: bool,
+    /// Also write a picture of the images, and under each how much its pixels surprise
+    #[arg(long, value_name = "OUT.png")]
+    map: Option<PathBuf>,
+    /// Read only so many images of each input, the first ones
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    images: Option<u64>,
+}
+
+impl ImageArgs {
+    /// Whether any of them is given.
+    pub fn is_given(&self) -> bool {
+        self.labels.is_some() || self.classify || self.map.is_some() || self.images.is_some()
+    }
+
+    /// The files that are read.
+    pub fn files(&self) -> impl Iterator<Item = &Path> {
+        self.labels.as_deref().into_iter()
+    }
+
+    /// The picture, if one is asked for.
+    pub fn map(&self, plan: &mut Plan) -> Result<Option<Output>> {
+        Ok(self.map.as_ref().map(|path| plan.writes("--map", path, &PNG)).transpose()?)
+    }
+}
+
+#[derive(Debug, Serialize)]
+struct Score {
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "output::path")]
+    input: Option<PathBuf>,
+    images: usize,
+    nats_per_image: f64,
+    /// Of 95 %, by the scatter of the images.
+    nats_per_image_error: f64,
+    bits_per_dimension: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    classes: Option<Classes>,
+}
+
+/// How well classes are found.
+#[derive(Debug, Serialize)]
+struct Classes {
+    /// The likeliest of each image.
+    found: Vec<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    accuracy: Option<f64>,
+    /// Behind each tenth of the steps, from none to all: the mean probability of the true class, or of the one that is found in
+    /// the end where no labels are given.
+    probability: Vec<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    accuracy_by_tenths: Option<Vec<f64>>,
+}
+
+#[derive(Debug, Serialize)]
+struct Report {
+    inputs: Vec<Score>,
+    #[serde(flatten)]
+    total: Score,
+}
+
+/// The outputs of the command.
+pub struct Outputs {
+    /// `--per-symbol`.
+    pub per_symbol: Option<Output>,
+    /// `--map`.
+    pub map: Option<Output>,
+}
+
+/// Runs the command for an image model.
+pub fn run(args: &Args, model: Loaded, path: &Path, outputs: Outputs) -> Result<()> {
+    let name = path.display();
+    if args.condition.is_given() {
+        usage!("{name}: an image model takes no speaker and no track");
+    }
+    if args.surprise {
+        usage!("--surprise: {name} is no text model; --map OUT.png is for images");
+    }
+    let model = ImageModel::from_loaded(model).with_context(|| name.to_string())?;
+    let asked = &args.images;
+    let labelled = model.labels() > 0;
+    if !labelled && (asked.labels.is_some() || asked.classify) {
+        usage!("{name} was trained without labels: neither --labels nor --classify has a meaning");
+    }
+    if labelled && asked.labels.is_none() && !asked.classify {
+        usage!("{name} draws images of a class: wanted their --labels, or --classify to find them");
+    }
+    if asked.labels.is_some() && args.inputs.len() > 1 {
+        usage!("--labels are those of one input, here are {}", args.inputs.len());
+    }
+    model.model.check_room(TOGETHER.max(model.labels()) * rayon::current_num_threads())?;
+    let (mut all, mut maps, mut scores) = (Vec::new(), Vec::new(), Vec::new());
+    for input in &args.inputs {
+        let (read, image_maps, score) = one(args, &model, input)?;
+        all.extend(read);
+        if maps.len() < 2 * MOST_ON_MAP && outputs.map.is_some() {
+            maps.extend(image_maps);
+        }
+        scores.push(score);
+    }
+    if let Some(output) = outputs.per_symbol {
+        let grid = model.grid();
+        let shape = [all.len() as u64, grid.height as u64, grid.width as u64];
+        npy::write::<f32>(output, &shape, |push| Ok(all.iter().flatten().copied().try_for_each(push)?))?;
+    }
+    if let Some(output) = outputs.map {
+        maps.truncate(2 * MOST_ON_MAP);
+        output.write(&map(&maps, &model)?)?;
+    }
+    let total = score(&model, None, &all, None);
+    let report = Report { inputs: scores, total };
+    if args.json { output::json(&report) } else { output::text(&table(&report)) }
+}
+
+/// The nats of every pixel of the images of `input`, variable by variable; the images and their maps; the score.
+#[expect(clippy::type_complexity, reason = "three results of one pass")]
+fn one(args: &Args, model: &ImageModel, input: &Path) -> Result<(Vec<Vec<f32>>, Vec<Image>, Score)> {
+    let name = || input.display().to_string();
+    let images = ImageSet::read(input)?;
+    let (found, wanted) = (images.grid, model.grid());
+    ensure!(
+        found == wanted,
+        "{}: {} by {} pixels, the model wants {} by {}",
+        name(),
+        found.width,
+        found.height,
+        wanted.width,
+        wanted.height
+    );
+    let count = images.len().min(args.images.images.map_or(usize::MAX, |n| n as usize));
+    let labels = args.images.labels.as_deref().map(read_labels).transpose()?;
+    if let Some(labels) = &labels {
+        let (n, m) = (labels.len(), images.len());
+        ensure!(n == m, "--labels: {n} labels, {} has {m} images", name());
+        if let Some(l) = labels.iter().find(|&&l| usize::from(l) >= model.labels()) {
+            usage!("--labels: label {l}, the model has 0 to {}", model.labels() - 1);
+        }
+    }
+    let label = |i: usize| labels.as_ref().map(|l| usize::from(l[i]));
+    let variables: Vec<_> = (0..count).map(|i| model.section.pixels.encode(&images.get(i))).collect();
+    let bar = Progress::new(count as u64, "{wide_bar} {pos}/{len} images");
+    let mut classes = None;
+    let steps: Vec<Vec<f32>> = if args.images.classify {
+        let posteriors: Vec<(Vec<Vec<f64>>, Vec<f32>)> = variables
+            .par_iter()
+            .map(|v| {
+                let read = without_denormals(|| model.classify(v));
+                bar.inc(1);
+                read
+            })
+            .collect();
+        let rows: Vec<_> = posteriors.iter().map(|(rows, _)| &rows[..]).collect();
+        classes = Some(Classes::of(&rows, (0..count).map(label).collect()));
+        posteriors.into_iter().map(|(_, nats)| nats).collect()
+    } else {
+        let chunks: Vec<usize> = (0..count).step_by(TOGETHER).collect();
+        let read: Vec<Vec<Vec<f32>>> = chunks
+            .par_iter()
+            .map(|&first| {
+                let scored = |i: usize| Scored { variables: &variables[i], class: label(i) };
+                let group: Vec<_> = (first..count.min(first + TOGETHER)).map(scored).collect();
+                let nats = without_denormals(|| model.score(&group));
+                bar.inc(group.len() as u64);
+                nats
+            })
+            .collect();
+        read.concat()
+    };
+    bar.finish();
+    let mut nats = Vec::with_capacity(count);
+    for steps in steps {
+        nats.push(finite(model.order().to_variables(&steps), input)?);
+    }
+    let mut shown = Vec::new();
+    if args.images.map.is_some() {
+        for (v, nats) in variables.iter().zip(&nats).take(MOST_ON_MAP) {
+            shown.push(model.section.pixels.decode(v, model.grid()));
+            shown.push(heat(nats, model));
+        }
+    }
+    let score = score(model, Some(input.into()), &nats, classes);
+    Ok((nats, shown, score))
+}
+
+impl Classes {
+    /// From the log-probabilities of the classes behind every step, for each image.
+    fn of(images: &[&[Vec<f64>]], labels: Vec<Option<usize>>) -> Self {
+        let best = |row: &[f64]| (0..row.len()).max_by(|&a, &b| row[a].total_cmp(&row[b])).unwrap_or(0);
+        let found: Vec<usize> = images.iter().map(|rows| rows.last().map_or(0, |row| best(row))).collect();
+        let mean = |of: &dyn Fn(usize) -> f64| (0..images.len()).map(of).sum::<f64>() / images.len() as f64;
+        let tenth = |i: usize, tenth: usize| &images[i][(images[i].len() - 1) * tenth / 10];
+        let is_labelled = labels.iter().all(Option::is_some);
+        let meant: Vec<usize> = labels.iter().zip(&found).map(|(l, f)| l.unwrap_or(*f)).collect();
+        let right = |t: usize| mean(&|i| f64::from(u8::from(best(tenth(i, t)) == meant[i])));
+        Self {
+            probability: (0..=10).map(|t| mean(&|i| tenth(i, t)[meant[i]].exp())).collect(),
+            accuracy: is_labelled.then(|| right(10)),
+            accuracy_by_tenths: is_labelled.then(|| (0..=10).map(right).collect()),
+            found,
+        }
+    }
+}
+
+fn score(model: &ImageModel, input: Option<PathBuf>, nats: &[Vec<f32>], classes: Option<Classes>) -> Score {
+    let of_image: Vec<f64> = nats.iter().map(|n| n.iter().map(|&x| f64::from(x)).sum()).collect();
+    let n = of_image.len().max(1) as f64;
+    let mean = of_image.iter().sum::<f64>() / n;
+    let variance = of_image.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / (n - 1.0).max(1.0);
+    let levels = model.section.pixels.log_levels() * model.grid().len() as f64;
+    Score {
+        input,
+        images: of_image.len(),
+        nats_per_image: mean,
+        nats_per_image_error: 1.96 * (variance / n).sqrt(),
+        bits_per_dimension: (mean + levels) / model.dimensions() as f64 / LN_2,
+        classes,
+    }
+}
+
+/// The nats of an image's pixels as colours, dark for none.
+fn heat(nats: &[f32], model: &ImageModel) -> Image {
+    let most = nats.iter().copied().fold(1e-6, f32::max);
+    let colour = |&n: &f32| {
+        let c = colorous::INFERNO.eval_continuous(f64::from((n / most).clamp(0.0, 1.0)));
+        [c.r, c.g, c.b]
+    };
+    Image { grid: model.grid(), channels: 3, levels: nats.iter().flat_map(colour).collect() }
+}
+
+/// Images, and under each its map.
+fn map(pairs: &[Image], model: &ImageModel) -> Result<Vec<u8>> {
+    let count = pairs.len() / 2;
+    let columns = (1..).find(|c| 2 * c * c >= 2 * count).unwrap_or(1);
+    let mut rows = Vec::with_capacity(pairs.len() + columns);
+    for row in pairs.chunks(2 * columns) {
+        let n = row.len() / 2;
+        rows.extend(row.iter().step_by(2).cloned());
+        // A last row that is not full is filled up with black.
+        let blank = || Image { grid: model.grid(), channels: 1, levels: vec![0; model.grid().len()] };
+        rows.extend((n..columns).map(|_| blank()));
+        rows.extend(row.iter().skip(1).step_by(2).cloned());
+        rows.extend((n..columns).map(|_| blank()));
+    }
+    let sheet = Sheet::new(rows.len(), Some(columns), model.grid(), SCALE);
+    let (width, height) = sheet.size();
+    output::png(width, height, &sheet.draw(&rows))
+}
+
+fn table(report: &Report) -> String {
+    let total = (report.inputs.len() > 1).then_some(&report.total);
+    let mut t = String::from("    images  nats/image         ±  bits/dimension  input");
+    for s in report.inputs.iter().chain(total) {
+        let name = s.input.as_ref().map_or("in total".into(), |p| p.display().to_string());
+        t += &format!(
+            "\n{:>10}  {:>10.3}  {:>8.3}  {:>14.4}  {name}",
+            s.images, s.nats_per_image, s.nats_per_image_error, s.bits_per_dimension
+        );
+    }
+    for classes in report.inputs.iter().filter_map(|s| s.classes.as_ref()) {
+        if let Some(accuracy) = classes.accuracy {
+            t += &format!("\nclasses by Bayes' rule: {:.2} % right", 100.0 * accuracy);
+        }
+        let percent =
+            |values: &[f64]| -> String { values.iter().map(|v| format!(" {:>5.1}", 100.0 * v)).collect() };
+        t += "\npixels seen, %         ";
+        t += &percent(&(0..=10).map(|i| f64::from(i) / 10.0).collect::<Vec<_>>());
+        if let Some(accuracy) = &classes.accuracy_by_tenths {
+            t += &format!("\nright, %               {}", percent(accuracy));
+        }
+        t += &format!("\nprobability of class, %{}", percent(&classes.probability));
+        if classes.accuracy.is_none() {
+            let found: Vec<String> = classes.found.iter().take(64).map(usize::to_string).collect();
+            t += &format!("\nfound: {}", found.join(" "));
+        }
+    }
+    t
+}

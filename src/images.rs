@@ -1,0 +1,82 @@
+//! An image model: a loaded model whose variables are pixels, with what a pixel's value means.
+//!
+//! A pixel (y, x) is variable y · width + x; the model's [`Order`](wavesynth_models::order::Order) says which of them each step
+//! fills. A class label, where a model has labels, is its condition.
+
+mod model;
+mod pixels;
+#[cfg(any(feature = "cli", feature = "train"))]
+mod read;
+
+pub use model::{Drawing, ImageModel, Known, Scored};
+pub use pixels::{Pixels, Variables};
+#[cfg(any(feature = "cli", feature = "train"))]
+pub use read::{ImageSet, is_picture, read_labels, read_masked};
+
+use serde::{Deserialize, Serialize};
+use wavesynth_models::order::Grid;
+use wavesynth_models::weights::Header;
+
+/// The key of [`ImageSection`] in a checkpoint's header.
+pub const SECTION: &str = "image";
+
+/// Pixels of the largest image.
+pub const MOST_PIXELS: usize = 1 << 20;
+
+/// The checkpoint section `image`: what a model's variables mean.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ImageSection {
+    /// Rows.
+    pub height: usize,
+    /// Columns.
+    pub width: usize,
+    /// What a pixel's value means.
+    pub pixels: Pixels,
+}
+
+impl ImageSection {
+    /// Rows and columns.
+    pub fn grid(&self) -> Grid {
+        Grid { height: self.height, width: self.width }
+    }
+}
+
+/// Whether a checkpoint says that it is an image model.
+pub fn is_image(header: &Header) -> bool {
+    header.sections.contains_key(SECTION)
+}
+
+/// An image as a file holds it: levels from 0 to 255.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Image {
+    /// Rows and columns.
+    pub grid: Grid,
+    /// Values of a pixel: 1 for grey, 3 for red, green and blue.
+    pub channels: usize,
+    /// [height, width, channels].
+    pub levels: Vec<u8>,
+}
+
+impl Image {
+    /// The same with three channels.
+    pub fn to_rgb(&self) -> Vec<[u8; 3]> {
+        match self.channels {
+            3 => self.levels.as_chunks::<3>().0.to_vec(),
+            _ => self.levels.iter().map(|&k| [k; 3]).collect(),
+        }
+    }
+
+    /// The luma of each pixel, ITU-R BT.601.
+    pub fn to_grey(&self) -> Vec<u8> {
+        match self.channels {
+            1 => self.levels.clone(),
+            _ => {
+                let luma = |[r, g, b]: [u8; 3]| {
+                    (0.299 * f32::from(r) + 0.587 * f32::from(g) + 0.114 * f32::from(b)).round() as u8
+                };
+                self.to_rgb().into_iter().map(luma).collect()
+            }
+        }
+    }
+}

@@ -1,0 +1,230 @@
+//! What an image model does: exact likelihoods, samples, completions, and a class by Bayes' rule.
+
+use super::{ImageSection, SECTION, Variables};
+use crate::kinds;
+use anyhow::{Context, Result, ensure};
+use std::path::Path;
+use wavesynth_models::ar::{Generators, NotFinite, Sampling, Uniforms};
+use wavesynth_models::condition::Condition;
+use wavesynth_models::kernels::Isa;
+use wavesynth_models::likelihood::{LikelihoodConfig, Values};
+use wavesynth_models::loaded::Loaded;
+use wavesynth_models::order::{Grid, Order};
+
+/// A model that draws images.
+pub struct ImageModel {
+    /// The model, packed.
+    pub model: Loaded,
+    /// What its pixels mean.
+    pub section: ImageSection,
+}
+
+/// An image to be scored.
+#[derive(Debug, Clone, Copy)]
+pub struct Scored<'a> {
+    /// Variable by variable.
+    pub variables: &'a Variables,
+    /// Its label; `None` without one.
+    pub class: Option<usize>,
+}
+
+/// Pixels that are known before an image is drawn.
+#[derive(Debug, Clone)]
+pub struct Known {
+    /// Variable by variable; what is not known has any value.
+    pub variables: Variables,
+    /// `[N]` which are.
+    pub is_known: Vec<bool>,
+}
+
+/// Images to be drawn.
+#[derive(Debug, Clone)]
+pub struct Drawing<'a> {
+    /// The label of each; `None` without one.
+    pub classes: Vec<Option<usize>>,
+    /// What all of them share.
+    pub known: Option<&'a Known>,
+    /// How values are drawn.
+    pub sampling: Sampling,
+    /// Image i takes the random numbers of this seed and `first` + i.
+    pub seed: u64,
+    /// See `seed`.
+    pub first: u64,
+}
+
+impl ImageModel {
+    /// Opens the checkpoint at `path` as an image model.
+    ///
+    /// # Errors
+    /// As [`Loaded::open`], or a model that is no image model.
+    pub fn open(path: &Path, isa: Isa) -> Result<Self> {
+        Self::from_loaded(Loaded::open(path, isa)?).with_context(|| path.display().to_string())
+    }
+
+    /// Takes a model that was loaded already as an image model.
+    ///
+    /// # Errors
+    /// No section `image`, or one that does not fit the model.
+    pub fn from_loaded(model: Loaded) -> Result<Self> {
+        kinds::check(&model.header)?;
+        let section = model.header.sections.get(SECTION);
+        let section = section.with_context(|| format!("its header has no `{SECTION}` section"))?;
+        let section: ImageSection =
+            serde_json::from_value(section.clone()).with_context(|| format!("header section `{SECTION}`"))?;
+        section.pixels.validate().with_context(|| format!("header section `{SECTION}`"))?;
+        let facts = model.config.facts();
+        let (grid, steps) = (section.grid(), facts.order.len());
+        ensure!(
+            grid.height >= 1 && steps == section.height.checked_mul(section.width),
+            "`{SECTION}` has {} rows of {} pixels, the model's order {} steps",
+            grid.height,
+            grid.width,
+            steps.map_or("no end of".into(), |n| n.to_string())
+        );
+        let (found, wanted) = (facts.likelihood.classes(), section.pixels.classes());
+        ensure!(found == wanted, "{found} symbols, pixels of {} have {wanted}", section.pixels.describe());
+        let (found, wanted) = (facts.likelihood.dims(), section.pixels.dims());
+        ensure!(
+            found == 0 || found == wanted,
+            "vectors of {found} values, pixels of {} have {wanted}",
+            section.pixels.describe()
+        );
+        let other = facts.condition.as_ref().is_some_and(|c| c.embedding.is_some() || c.frames.is_some());
+        ensure!(!other, "wants a condition that is no class label, which no image has");
+        Ok(Self { model, section })
+    }
+
+    /// Rows and columns.
+    pub fn grid(&self) -> Grid {
+        self.section.grid()
+    }
+
+    /// Which pixel each step fills.
+    pub fn order(&self) -> &Order {
+        &self.model.config.facts().order
+    }
+
+    /// K, class labels; 0 for a model without.
+    pub fn labels(&self) -> usize {
+        self.model.config.facts().condition.as_ref().map_or(0, |c| c.classes)
+    }
+
+    /// Values of an image that count as a dimension each.
+    pub fn dimensions(&self) -> usize {
+        self.grid().len() * self.section.pixels.dims()
+    }
+
+    fn likelihood(&self) -> &LikelihoodConfig {
+        &self.model.config.facts().likelihood
+    }
+
+    /// A running stream for each class of `classes`.
+    fn streams(
+        &self,
+        classes: impl ExactSizeIterator<Item = Option<usize>>,
+        sampling: Sampling,
+    ) -> Box<dyn Generators> {
+        let mut streams = self.model.generators(classes.len(), sampling);
+        for (i, class) in classes.enumerate() {
+            streams.start(i);
+            streams.condition(i, &Condition { class, ..Condition::default() });
+        }
+        streams
+    }
+
+    /// −ln p of every pixel of every image, in nats, in the order of the steps: what step t gives for the pixel that it fills.
+    /// The images are read in lockstep; a caller hands over as many as it likes to hold streams of.
+    pub fn score(&self, images: &[Scored]) -> Vec<Vec<f32>> {
+        let mut streams = self.streams(images.iter().map(|i| i.class), Sampling::default());
+        let (order, dims) = (self.order(), self.likelihood().dims());
+        let n = self.grid().len();
+        let mut nats = vec![Vec::with_capacity(n); images.len()];
+        let mut now = Variables::zeros(images.len(), dims);
+        let mut row = vec![0.0; images.len()];
+        for t in 0..n {
+            for (i, image) in images.iter().enumerate() {
+                now.set(i, image.variables.get(order.site(t)));
+            }
+            let values = match &now {
+                Variables::Symbols(x) => Values::Symbols(x),
+                Variables::Vectors { dims, rows } => Values::Vectors { dims: *dims, rows },
+            };
+            streams.score(values, &mut row);
+            nats.iter_mut().zip(&row).for_each(|(all, &x)| all.push(x));
+        }
+        nats
+    }
+
+    /// ln p(class | the first pixels) for each of the K classes, all alike beforehand, by Bayes' rule: [N + 1, K], row t of what the
+    /// first t steps have filled. Beside it the nats of every pixel, in the order of the steps, by the mixture of the classes.
+    ///
+    /// # Panics
+    /// For a model without labels.
+    pub fn classify(&self, variables: &Variables) -> (Vec<Vec<f64>>, Vec<f32>) {
+        let k = self.labels();
+        assert!(k > 0, "a model without labels");
+        let images: Vec<_> = (0..k).map(|c| Scored { variables, class: Some(c) }).collect();
+        let nats = self.score(&images);
+        let mut log_p = vec![-(k as f64).ln(); k];
+        let (mut rows, mut mixed) = (vec![log_p.clone()], Vec::new());
+        for t in 0..variables.len() {
+            log_p.iter_mut().zip(&nats).for_each(|(p, nats)| *p -= f64::from(nats[t]));
+            let log_sum = log_sum(&log_p);
+            log_p.iter_mut().for_each(|p| *p -= log_sum);
+            mixed.push(-log_sum as f32);
+            rows.push(log_p.clone());
+        }
+        (rows, mixed)
+    }
+
+    /// Draws images, variable by variable, in lockstep. Known pixels stand in their steps in place of what is drawn there: an
+    /// image goes on from all known pixels whose step is before, and does not foresee those behind. `each` is called after
+    /// every step with its number and the images as far as they are.
+    ///
+    /// # Errors
+    /// Numbers that are none.
+    pub fn draw(
+        &self,
+        drawing: &Drawing,
+        mut each: impl FnMut(usize, &[Variables]),
+    ) -> Result<Vec<Variables>, NotFinite> {
+        let count = drawing.classes.len();
+        let mut streams = self.streams(drawing.classes.iter().copied(), drawing.sampling);
+        let (order, likelihood) = (self.order(), self.likelihood());
+        let (n, dims, width) = (self.grid().len(), likelihood.dims(), likelihood.get().uniforms());
+        let mut images = vec![Variables::zeros(n, dims); count];
+        let mut random: Vec<_> =
+            (0..count as u64).map(|i| Uniforms::keyed(drawing.seed, drawing.first + i)).collect();
+        let mut uniforms = vec![0.0; count * width];
+        let mut now = Variables::zeros(count, dims);
+        for t in 0..n {
+            for (row, random) in uniforms.chunks_exact_mut(width).zip(&mut random) {
+                row.fill_with(|| random.next_uniform());
+            }
+            match &mut now {
+                Variables::Symbols(x) => streams.next(&uniforms, x),
+                Variables::Vectors { rows, .. } => streams.next_vectors(&uniforms, rows),
+            }
+            let site = order.site(t);
+            let known = drawing.known.filter(|known| known.is_known[site]);
+            for (i, image) in images.iter_mut().enumerate() {
+                let x = known.map_or(now.get(i), |known| known.variables.get(site));
+                if known.is_some() {
+                    streams.replace(i, x);
+                }
+                image.set(site, x);
+            }
+            each(t, &images);
+        }
+        match (0..count).all(|i| streams.is_finite(i)) {
+            true => Ok(images),
+            false => Err(NotFinite),
+        }
+    }
+}
+
+/// ln Σ exp.
+fn log_sum(log_p: &[f64]) -> f64 {
+    let max = log_p.iter().copied().fold(f64::MIN, f64::max);
+    max + log_p.iter().map(|p| (p - max).exp()).sum::<f64>().ln()
+}

@@ -1,0 +1,115 @@
+"""Compares a built wavesynth with images.py: likelihoods of images in any order, and what is drawn.
+
+    python3 tests/reference/check_images.py target/release/wavesynth
+"""
+
+import json
+
+import numpy as np
+
+from common import random_tensors, report, run
+import images
+import likelihoods
+import sampling
+import text
+
+HEIGHT, WIDTH = 4, 5
+COUNT = HEIGHT * WIDTH
+
+
+def kinds(rng):
+    """Pixels and their likelihood."""
+    palette = {"name": "palette", "colours": rng.integers(0, 256, (7, 3)).tolist()}
+    yield {"name": "binary"}, {"name": "bernoulli"}
+    yield {"name": "grey"}, None
+    yield {"name": "grey"}, {"name": "logistic_mixture", "components": 3, "channels": 1, "levels": 256}
+    yield palette, None
+    yield {"name": "rgb"}, {"name": "logistic_mixture", "components": 2, "channels": 3, "levels": 256}
+    yield {"name": "continuous", "channels": 1}, {"name": "gaussian", "dims": 1}
+    yield {"name": "continuous", "channels": 3}, {"name": "gaussian_mixture", "components": 2, "dims": 3}
+
+
+FAMILIES = [
+    ("char_rnn", dict(cell="lstm", hidden=10, layers=1)),
+    ("gpt", dict(layers=2, heads=2, width=12, context=COUNT, bias=True, tied_head=False)),
+    ("gpt", dict(layers=1, heads=3, width=12, context=COUNT, bias=False, tied_head=False, positions={"grid": {"height": HEIGHT, "width": WIDTH}})),
+    ("nade", dict(hidden=24)),
+    ("made", dict(hidden=[50], direct=True)),
+    ("made", dict(hidden=[40, 45], direct=False)),
+]
+
+
+def invented(rng, pixels, likelihood, family, config):
+    classes = {"binary": 2, "grey": 256, "palette": len(pixels.get("colours", []))}.get(pixels["name"], 0)
+    order = {"sites": {"sites": rng.permutation(COUNT).tolist()}}
+    config = config | {"start": 0, "order": order} | ({"classes": classes} if classes else {})
+    config |= {"likelihood": likelihood} if likelihood else {}
+    about = {"height": HEIGHT, "width": WIDTH, "pixels": pixels}
+    gain = 2.0 if family == "char_rnn" else 1.0
+    model = random_tensors(rng, {"version": 1, "family": family, "config": config, "image": about}, gain)
+    for name, value in model.tensors.items():
+        if name.endswith("norm.weight"):
+            model.tensors[name] = value + 1
+    return model
+
+
+def check_eval(session, rng, name, model, pixels, sites):
+    """The nats of every pixel, of images with and without colours."""
+    for channels in 1, 3:
+        levels = rng.integers(0, 256, (3, HEIGHT, WIDTH, 3)[: 3 + (channels == 3)])
+        images.write_idx(session.path("x"), levels)
+        found = json.loads(session.run("eval", "-m", "own.safetensors", "--per-symbol", "n.npy", "--json", "x"))
+        levels = levels if channels == 3 else np.repeat(levels[..., None], 3, 3)
+        mine = np.zeros((3, COUNT))
+        for image, nats in zip(levels, mine):
+            x = images.variables(pixels, image.reshape(COUNT, 3))[sites]
+            nats[sites] = text.nats(model, text.logits(model, x), x)
+        far = np.abs(session.array("n.npy").reshape(3, COUNT) - mine).max()
+        report(f"eval, {name}, {channels} channels, nats of a pixel", far, 1e-3 * max(1, np.abs(mine).max()))
+        mean = mine.sum(1).mean()
+        size = max(1, abs(mean))
+        report(f"eval, {name}, {channels} channels, nats of an image", abs(found["nats_per_image"] - mean) / size, 1e-5)
+        wanted = images.bits(pixels, COUNT, mean)
+        report(f"eval, {name}, {channels} channels, bits of a dimension", abs(found["bits_per_dimension"] - wanted) / size, 1e-5)
+
+
+def check_drawing(session, name, model, pixels, sites, seed=11, count=2):
+    likelihood = model.likelihood
+    vectors = likelihood and (likelihood.get("dims") or likelihood.get("channels", 1) > 1)
+    for temperature in 1, 0.7:
+        how = ["--seed", seed, "--temperature", temperature, "-n", count, "--columns", 1, "--scale", 1]
+        session.run("sample", "-m", "own.safetensors", *how, "-o", "x.png", "--force")
+        sheet = images.read_png(session.path("x.png"))
+        for i in range(count):
+            uniforms = iter(sampling.uniforms(images.seed(seed, i), 8 * COUNT))
+            x = np.zeros((0, likelihood.get("dims") or likelihood["channels"])) if vectors else np.zeros(0, int)
+            for _ in sites:
+                row = text.logits(model, np.concatenate([x, np.zeros((1, *x.shape[1:]), x.dtype)]))[-1]
+                if vectors:
+                    new = likelihoods.draw_vector(likelihood, row, uniforms, temperature)
+                elif likelihood:
+                    new = likelihoods.draw_symbol(likelihood, row, next(uniforms), temperature)
+                else:
+                    new = sampling.draw(row, next(uniforms), temperature)[0]
+                x = np.concatenate([x, [new]])
+            wanted = np.zeros((COUNT, 3), np.int64)
+            wanted[sites] = images.colours(pixels, x)
+            top = 2 + i * (HEIGHT + 2)
+            theirs = sheet[top : top + HEIGHT, 2 : 2 + WIDTH].reshape(COUNT, 3)
+            report(f"drawing, {name}, temperature {temperature}, image {i}, levels apart", np.abs(theirs - wanted).max(), 1)
+
+
+def checks(session):
+    rng = np.random.default_rng(8)
+    for family, config in FAMILIES:
+        for pixels, likelihood in kinds(rng):
+            model = invented(rng, pixels, likelihood, family, config)
+            model.write(session.path("own.safetensors"))
+            name = f"{family}, {images.name_of(pixels)} by {likelihood['name'] if likelihood else 'softmax'}"
+            sites = np.array(model.head["config"]["order"]["sites"]["sites"])
+            check_eval(session, rng, name, model, pixels, sites)
+            check_drawing(session, name, model, pixels, sites)
+
+
+if __name__ == "__main__":
+    run(checks)

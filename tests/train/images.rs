@@ -1,0 +1,215 @@
+//! Images: what a model of them learns, gives and draws, as a user meets it.
+
+use crate::common::{TestDir, failure, go};
+use serde_json::Value as Json;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use wavesynth::images::{Drawing, Image, ImageModel, Known, Scored, Variables};
+use wavesynth_models::ar::{Sampling, Uniforms};
+use wavesynth_models::kernels::Isa;
+use wavesynth_models::order::Grid;
+
+/// Rows and columns.
+const SIDE: usize = 6;
+const GRID: Grid = Grid { height: SIDE, width: SIDE };
+/// Images of one nat: every column is black or white, as likely.
+const NATS: f64 = SIDE as f64 * std::f64::consts::LN_2;
+
+/// Columns of one colour each, whose colours are the bits of a random number; with a label, the lowest bit.
+fn stripes(count: usize, seed: u64) -> (Vec<u8>, Vec<u8>) {
+    let mut uniforms = Uniforms::new(seed);
+    let mut labels = Vec::new();
+    let images = (0..count).flat_map(|_| {
+        let bits = uniforms.below(1 << SIDE);
+        labels.push((bits & 1) as u8);
+        (0..SIDE * SIDE).map(move |i| if bits >> (i % SIDE) & 1 == 1 { 255 } else { 0 })
+    });
+    (images.collect::<Vec<u8>>(), labels)
+}
+
+fn idx(shape: &[usize], values: &[u8]) -> Vec<u8> {
+    let mut bytes = vec![0, 0, 8, shape.len() as u8];
+    shape.iter().for_each(|&d| bytes.extend((d as u32).to_be_bytes()));
+    bytes.extend(values);
+    bytes
+}
+
+fn with_stripes(dir: &TestDir) {
+    for (name, count, seed) in [("train", 3000, 1), ("test", 200, 2)] {
+        let (images, labels) = stripes(count, seed);
+        std::fs::write(dir.path(&format!("{name}-images")), idx(&[count, SIDE, SIDE], &images)).unwrap();
+        std::fs::write(dir.path(&format!("{name}-labels")), idx(&[count], &labels)).unwrap();
+    }
+}
+
+fn run_file(dir: &TestDir, out: &str, images: &str, model: &str, train: &str) -> PathBuf {
+    let path = dir.path(&format!("{out}.toml"));
+    let text = format!(
+        "[images]\nfile = {:?}\nvalidation = {:?}\npixels = \"binary\"\n{images}\n[model]\n{model}\n[train]\nout = {:?}\n\
+         batch = 16\nlearning_rate = 1e-2\nwarmup_steps = 20\nema = 0.95\nweight_decay = 0.0\neval_every = 100\n{train}\n",
+        dir.path("train-images"),
+        dir.path("test-images"),
+        dir.path(out)
+    );
+    std::fs::write(&path, text).unwrap();
+    path
+}
+
+const LSTM: &str = "family = \"char_rnn\"\ncell = \"lstm\"\nhidden = 48\nlayers = 1";
+
+fn wavesynth(args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_wavesynth"));
+    command.args(args);
+    command
+}
+
+fn stdout(args: &[&str]) -> String {
+    let out = wavesynth(args).output().unwrap();
+    assert!(out.status.success(), "{args:?}: {}", String::from_utf8_lossy(&out.stderr));
+    String::from_utf8(out.stdout).unwrap()
+}
+
+fn complaint(args: &[&str]) -> String {
+    let out = wavesynth(args).output().unwrap();
+    let text = String::from_utf8(out.stderr).unwrap();
+    assert!(!out.status.success() && text.trim_end().lines().count() == 1, "{args:?}: {text}");
+    text
+}
+
+fn json(args: &[&str]) -> Json {
+    serde_json::from_str(&stdout(args)).unwrap()
+}
+
+fn variables(image: &[u8]) -> Variables {
+    Variables::Symbols(image.iter().map(|&k| u16::from(k > 0)).collect())
+}
+
+fn columns_are_of_one_colour(image: &Image) -> bool {
+    let grey = image.to_grey();
+    (0..SIDE * SIDE).all(|i| grey[i] == grey[i % SIDE])
+}
+
+/// One training, and all that is done with what it makes.
+#[test]
+fn a_model_of_images_learns_draws_and_completes() {
+    let dir = TestDir::new();
+    with_stripes(&dir);
+    let run = run_file(&dir, "reverse", "order = \"reverse\"", LSTM, "steps = 900\nkeep_best = true");
+    let outcome = go(&run, false, None).unwrap();
+    let held_out = outcome.held_out.unwrap() * (SIDE * SIDE) as f64;
+    assert!((NATS - 0.3..NATS + 0.4).contains(&held_out), "{held_out} nats an image, the data have {NATS}");
+    let file = outcome.voice.to_str().unwrap().to_owned();
+    let best = dir.path("reverse/best.safetensors");
+    let model = ImageModel::open(&best, Isa::detect()).unwrap();
+    assert_eq!((model.labels(), model.dimensions()), (0, 36));
+
+    // What eval prints is what single streams give, whatever the company, and the trainer's own reading.
+    let test = dir.path("test-images");
+    let report = json(&["eval", "-m", &file, test.to_str().unwrap(), "--json"]);
+    let nats = report["nats_per_image"].as_f64().unwrap();
+    assert!((nats - held_out).abs() < 1e-3, "{nats}, the trainer said {held_out}");
+    let bits = report["bits_per_dimension"].as_f64().unwrap();
+    assert!((bits - nats / 36.0 / std::f64::consts::LN_2).abs() < 1e-9);
+    let last = ImageModel::open(Path::new(&file), Isa::detect()).unwrap();
+    let (images, _) = stripes(200, 2);
+    let all: Vec<Variables> = images.chunks(SIDE * SIDE).map(variables).collect();
+    let alone: f64 = all
+        .iter()
+        .flat_map(|v| last.score(&[Scored { variables: v, class: None }]).concat())
+        .map(f64::from)
+        .sum();
+    assert!((alone / 200.0 - nats).abs() < 1e-6, "{}, in company {nats}", alone / 200.0);
+
+    // Drawn images are of the data's kind.
+    let drawing = |known, count: usize| Drawing {
+        classes: vec![None; count],
+        known,
+        sampling: Sampling::default(),
+        seed: 5,
+        first: 0,
+    };
+    let draw = |known, count| -> Vec<Image> {
+        let drawn = model.draw(&drawing(known, count), |_, _| ()).unwrap();
+        drawn.iter().map(|v| model.section.pixels.decode(v, GRID)).collect()
+    };
+    let drawn = draw(None, 200);
+    let good = drawn.iter().filter(|i| columns_are_of_one_colour(i)).count();
+    assert!(good > 150, "{good} of 200 images have columns of one colour");
+    assert_eq!(draw(None, 3), drawn[..3], "an image is the same in any company");
+
+    // The last row known, which the order fills first: the rest follows from it.
+    let last_row: Vec<u8> = (0..SIDE * SIDE).map(|i| [0, 255, 255, 0, 255, 0][i % SIDE]).collect();
+    let is_known = (0..SIDE * SIDE).map(|i| i >= SIDE * (SIDE - 1)).collect();
+    let known = Known { variables: variables(&last_row), is_known };
+    let completed = draw(Some(&known), 100);
+    let same = completed.iter().filter(|i| i.to_grey() == last_row).count();
+    assert!(same > 75, "{same} of 100 completions follow from the last row");
+
+    // The commands: a sheet, a growing one, a completion, a map.
+    let path = |name: &str| dir.path(name).to_str().unwrap().to_owned();
+    let size = |name: &str| {
+        let file = std::fs::File::open(dir.path(name)).unwrap();
+        let reader = png::Decoder::new(std::io::BufReader::new(file)).read_info().unwrap();
+        let info = reader.info();
+        (info.width, info.height, info.animation_control().map(|a| a.num_frames))
+    };
+    stdout(&["sample", "-m", &file, "-n", "5", "-o", &path("sheet.png"), "--scale", "2"]);
+    assert_eq!(size("sheet.png"), (3 * 14 + 2, 2 * 14 + 2, None));
+    stdout(&["sample", "-m", &file, "-n", "4", "-o", &path("growing.png"), "--frames", "9", "--scale", "1"]);
+    assert_eq!(size("growing.png"), (18, 18, Some(9)));
+    stdout(&["sample", "-m", &file, "-o", &path("one.png"), "--scale", "1"]);
+    stdout(&["eval", "-m", &file, test.to_str().unwrap(), "--images", "3", "--map", &path("map.png")]);
+    assert_eq!(size("map.png"), (2 * 26 + 2, 4 * 26 + 2, None));
+    let mut given = Vec::new();
+    let mut encoder = png::Encoder::new(&mut given, SIDE as u32, SIDE as u32);
+    encoder.set_color(png::ColorType::Grayscale);
+    encoder.write_header().unwrap().write_image_data(&last_row).unwrap();
+    std::fs::write(dir.path("half.png"), given).unwrap();
+    let completing = |known: &[&str]| {
+        let (half, out) = (path("half.png"), path("whole.png"));
+        let args = ["sample", "-m", &file, "--given", &half, "-o", &out];
+        [&args.map(String::from)[..], &known.iter().map(|s| s.to_string()).collect::<Vec<_>>()].concat()
+    };
+    let with = completing(&["--known", "bottom"]);
+    stdout(&with.iter().map(String::as_str).collect::<Vec<_>>());
+    let without = completing(&[]);
+    let message = complaint(&without.iter().map(String::as_str).collect::<Vec<_>>());
+    assert!(message.contains("every pixel is opaque"), "{message}");
+
+    // What can't be is said in a line.
+    for (args, wanted) in [
+        (vec!["sample", "-m", &file], "wanted a file for them, -o OUT.png"),
+        (vec!["sample", "-m", &file, "-o", "x.png", "--class", "1"], "was trained without labels"),
+        (vec!["sample", "-m", &file, "-o", "x.wav"], "x.wav"),
+        (vec!["sample", "-m", &file, "-o", "x.png", "-p", "hello"], "reads no text"),
+        (vec!["eval", "-m", &file, &path("test-labels")], "wanted [images, rows, columns]"),
+        (vec!["eval", "-m", &file, test.to_str().unwrap(), "--classify"], "without labels"),
+        (vec!["play", "-m", &file, "--seconds", "1", "-o", "x.wav"], "voice"),
+    ] {
+        let message = complaint(&args);
+        assert!(message.contains(wanted), "{args:?}: {message}");
+    }
+}
+
+#[test]
+fn bad_images_and_keys_are_refused() {
+    let dir = TestDir::new();
+    with_stripes(&dir);
+    std::fs::write(dir.path("order.txt"), "0 1 2 3").unwrap();
+    let order = format!("order_file = {:?}", dir.path("order.txt"));
+    let labels = format!("labels = {:?}", dir.path("train-labels"));
+    for (images, wanted) in [
+        (&order[..], "4 pixels, the images have 36"),
+        ("order = \"zigzag\"", "zigzag"),
+        (&labels[..], "wanted both or neither"),
+        ("components = 500", "images.components"),
+        ("held_out = 0.7", "images.held_out"),
+        ("colours = 1", "images.colours"),
+    ] {
+        let message = failure(&run_file(&dir, "bad", images, LSTM, "steps = 1"), false);
+        assert!(message.contains(wanted), "{images}: {message}");
+        std::fs::remove_dir_all(dir.path("bad")).ok();
+    }
+    let ngram = failure(&run_file(&dir, "bad", "", "family = \"ngram\"", ""), false);
+    assert!(ngram.contains("a family of images"), "{ngram}");
+}
