@@ -5,6 +5,7 @@ pub mod gpt;
 pub mod made;
 pub mod nade;
 pub mod ngram;
+pub mod pixel_rnn;
 pub mod wavenet;
 
 use crate::family::Registered;
@@ -16,6 +17,7 @@ pub const ALL: &[Registered] = &[
     Registered::of::<gpt::Config>(),
     Registered::of::<nade::Config>(),
     Registered::of::<made::Config>(),
+    Registered::of::<pixel_rnn::Config>(),
     Registered::of::<ngram::Config>(),
 ];
 

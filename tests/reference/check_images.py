@@ -36,12 +36,17 @@ FAMILIES = [
     ("nade", dict(hidden=24)),
     ("made", dict(hidden=[50], direct=True)),
     ("made", dict(hidden=[40, 45], direct=False)),
+    ("pixel_rnn", dict(kind="row", hidden=6, layers=2, head=9, grid={"height": HEIGHT, "width": WIDTH})),
+    ("pixel_rnn", dict(kind="diagonal", hidden=5, layers=2, head=9, grid={"height": HEIGHT, "width": WIDTH})),
 ]
 
 
 def invented(rng, pixels, likelihood, family, config):
     classes = {"binary": 2, "grey": 256, "palette": len(pixels.get("colours", []))}.get(pixels["name"], 0)
-    order = {"sites": {"sites": rng.permutation(COUNT).tolist()}}
+    sites = rng.permutation(COUNT)
+    if family == "pixel_rnn":
+        sites = np.arange(COUNT).reshape(HEIGHT, WIDTH).T[::-1].flatten()
+    order = {"sites": {"sites": sites.tolist()}}
     config = config | {"start": 0, "order": order} | ({"classes": classes} if classes else {})
     config |= {"likelihood": likelihood} if likelihood else {}
     about = {"height": HEIGHT, "width": WIDTH, "pixels": pixels}

@@ -16,6 +16,7 @@ mod made;
 mod memory;
 mod nade;
 mod ngram;
+mod pixel_rnn;
 mod suite;
 mod wavenet;
 #[cfg(feature = "train")]
