@@ -142,7 +142,7 @@ pub struct Keys {
     #[serde(default = "yes")]
     pub tied_head: bool,
     /// What a position is, of images.
-    #[serde(default, skip_serializing_if = "PositionKey::is_steps")]
+    #[serde(default)]
     pub positions: PositionKey,
     /// Rate of dropout over the embedding and over what every sublayer adds while it is trained.
     #[serde(default)]
@@ -162,12 +162,6 @@ pub enum PositionKey {
     Steps,
     /// [`Positions::Grid`].
     Grid,
-}
-
-impl PositionKey {
-    fn is_steps(&self) -> bool {
-        *self == Self::Steps
-    }
 }
 
 impl family::Keys for Keys {

@@ -99,7 +99,6 @@ pub struct Keys {
     /// L.
     pub layers: usize,
     /// A; 2H when left out.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub head: Option<usize>,
 }
 

@@ -10,7 +10,7 @@ pub const LABELS: &str = "input.labels";
 pub const ENTERING: &str = "input.weight";
 /// Of a direction: U [places, H, 4H].
 pub const RECURRENT: &str = "recurrent.weight";
-/// Of a direction: c [4H].
+/// Of a direction: c `[4H]`.
 pub const BIAS: &str = "bias";
 
 /// A tensor of direction `pass` of layer `l`.
