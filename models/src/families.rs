@@ -6,6 +6,7 @@ pub mod made;
 pub mod nade;
 pub mod ngram;
 pub mod pixel_cnn;
+pub mod pixel_rnn;
 pub mod wavenet;
 
 use crate::family::Registered;
@@ -17,6 +18,7 @@ pub const ALL: &[Registered] = &[
     Registered::of::<gpt::Config>(),
     Registered::of::<nade::Config>(),
     Registered::of::<made::Config>(),
+    Registered::of::<pixel_rnn::Config>(),
     Registered::of::<ngram::Config>(),
     Registered::of::<pixel_cnn::Config>(),
 ];

@@ -11,8 +11,9 @@
 //!           teacher-forced reading on candle, fused.rs the trainer's own forward and backward
 //! likelihood
 //!           what a network's outputs mean: categorical, Bernoulli, Gaussian, mixtures of Gaussians and of logistics
-//! condition, order
-//!           what a network is given beside the past, and which variable each step fills
+//! condition, order, fixed_length
+//!           what a network is given beside the past, which variable each step fills, and what families of sequences of a
+//!           fixed length, such as images, share
 //! loaded    a checkpoint of any family as a model
 //! memory    how much memory a model takes, known before it is taken, and its limit
 //! weights   tensors by name: table, initial values, checkpoint file, the check that binds them

@@ -49,8 +49,18 @@ fn count(f: impl FnOnce()) -> usize {
 fn a_stream_neither_allocates_nor_frees() {
     assert!(count(|| drop(std::hint::black_box(vec![1u8; 9]))) >= 2, "the counter counts");
     let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/models/golden");
-    let families =
-        ["wavenet", "char_rnn_lstm", "char_rnn_gru", "gpt", "gpt_image", "nade", "made", "pixel_cnn"];
+    let families = [
+        "wavenet",
+        "char_rnn_lstm",
+        "char_rnn_gru",
+        "gpt",
+        "gpt_image",
+        "nade",
+        "made",
+        "pixel_cnn",
+        "pixel_rnn_row",
+        "pixel_rnn_diagonal",
+    ];
     let dtypes = families.into_iter().flat_map(|family| Dtype::ALL.map(|d| (family, d)));
     for ((family, dtype), isa) in dtypes.flat_map(|f| Isa::available().into_iter().map(move |isa| (f, isa))) {
         let path = &golden.join(family).with_extension("safetensors");

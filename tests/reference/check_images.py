@@ -29,13 +29,33 @@ def kinds(rng):
     yield {"name": "continuous", "channels": 3}, {"name": "gaussian_mixture", "components": 2, "dims": 3}
 
 
-def invented(rng, pixels, likelihood, config):
+FAMILIES = [
+    ("char_rnn", dict(cell="lstm", hidden=10, layers=1)),
+    ("gpt", dict(layers=2, heads=2, width=12, context=COUNT, bias=True, tied_head=False)),
+    ("gpt", dict(layers=1, heads=3, width=12, context=COUNT, bias=False, tied_head=False, positions={"grid": {"height": HEIGHT, "width": WIDTH}})),
+    ("nade", dict(hidden=24)),
+    ("made", dict(hidden=[50], direct=True)),
+    ("made", dict(hidden=[40, 45], direct=False)),
+    ("pixel_rnn", dict(kind="row", hidden=6, layers=2, head=9, grid={"height": HEIGHT, "width": WIDTH})),
+    ("pixel_rnn", dict(kind="diagonal", hidden=5, layers=2, head=9, grid={"height": HEIGHT, "width": WIDTH})),
+]
+
+
+def invented(rng, pixels, likelihood, family, config):
     classes = {"binary": 2, "grey": 256, "palette": len(pixels.get("colours", []))}.get(pixels["name"], 0)
-    order = {"sites": {"sites": rng.permutation(COUNT).tolist()}}
+    sites = rng.permutation(COUNT)
+    if family == "pixel_rnn":
+        sites = np.arange(COUNT).reshape(HEIGHT, WIDTH).T[::-1].flatten()
+    order = {"sites": {"sites": sites.tolist()}}
     config = config | {"start": 0, "order": order} | ({"classes": classes} if classes else {})
     config |= {"likelihood": likelihood} if likelihood else {}
     about = {"height": HEIGHT, "width": WIDTH, "pixels": pixels}
-    return random_tensors(rng, {"version": 1, "family": "char_rnn", "config": config, "image": about}, 2.0)
+    gain = 2.0 if family == "char_rnn" else 1.0
+    model = random_tensors(rng, {"version": 1, "family": family, "config": config, "image": about}, gain)
+    for name, value in model.tensors.items():
+        if name.endswith("norm.weight"):
+            model.tensors[name] = value + 1
+    return model
 
 
 def check_eval(session, rng, name, model, pixels, sites):
@@ -86,13 +106,14 @@ def check_drawing(session, name, model, pixels, sites, seed=11, count=2):
 
 def checks(session):
     rng = np.random.default_rng(8)
-    for pixels, likelihood in kinds(rng):
-        model = invented(rng, pixels, likelihood, dict(cell="lstm", hidden=10, layers=1))
-        model.write(session.path("own.safetensors"))
-        name = f"{images.name_of(pixels)} by {likelihood['name'] if likelihood else 'softmax'}"
-        sites = np.array(model.head["config"]["order"]["sites"]["sites"])
-        check_eval(session, rng, name, model, pixels, sites)
-        check_drawing(session, name, model, pixels, sites)
+    for family, config in FAMILIES:
+        for pixels, likelihood in kinds(rng):
+            model = invented(rng, pixels, likelihood, family, config)
+            model.write(session.path("own.safetensors"))
+            name = f"{family}, {images.name_of(pixels)} by {likelihood['name'] if likelihood else 'softmax'}"
+            sites = np.array(model.head["config"]["order"]["sites"]["sites"])
+            check_eval(session, rng, name, model, pixels, sites)
+            check_drawing(session, name, model, pixels, sites)
 
 
 if __name__ == "__main__":

@@ -143,8 +143,9 @@ def check_images(session, rng):
                 given["tied_head"] = False
             model = invented(rng, family, config | {"order": order}, tokenizer, 1.0, **given)
             model.write(session.path("own.safetensors"))
-            symbols = rng.integers(0, model.config["classes"], 29)
-            check_logits(session, f"{name}, {family} {config.get('hidden', '')}", model, "own.safetensors", symbols)
+            symbols, what = rng.integers(0, model.config["classes"], 29), f"{name}, {family} {config.get('hidden', '')}"
+            check_logits(session, what, model, "own.safetensors", symbols, ["step"])
+            check_logits(session, f"{what}, one sequence", model, "own.safetensors", symbols[:12])
 
 
 def check_counts(name, model, words, most):

@@ -111,7 +111,7 @@ def types_of(family, name, axes):
         half = name.endswith(".embed") or weight and "cond." in name
     elif family == "char_rnn":
         small, half = weight and name != "layer.0.input.weight", weight
-    elif family in ("nade", "made"):
+    elif family in ("nade", "made", "pixel_rnn"):
         small, half = weight, weight or name.endswith(".labels")
     elif family == "gpt":
         small, half = weight and axes == 2, name.startswith("input.")
@@ -162,7 +162,8 @@ def expected_shapes(head):
     """Name and shape of every tensor that a config asks for."""
     config = head["config"]
     out = parameters(config["likelihood"]) if config.get("likelihood") else config["classes"]
-    ways = {"wavenet": wavenet, "char_rnn": char_rnn, "gpt": gpt, "ngram": ngram, "nade": nade, "made": made, "pixel_cnn": pixel_cnn}
+    ways = {"wavenet": wavenet, "char_rnn": char_rnn, "gpt": gpt, "ngram": ngram, "nade": nade, "made": made}
+    ways |= {"pixel_cnn": pixel_cnn, "pixel_rnn": pixel_rnn}
     return ways[head["family"]](config, out)
 
 
@@ -269,4 +270,18 @@ def made(config, p):
         shapes["direct.weight"] = (n - 1, rows, n * p)
     if config.get("labels"):
         shapes |= {"layer.0.labels": (config["labels"], hidden[0]), "output.labels": (config["labels"], n * p)}
+    return shapes
+
+
+def pixel_rnn(config, p):
+    h, d, a = config["hidden"], 2 * config["hidden"], config["head"]
+    shapes = {"input.weight": (24, input_rows(config), d), "input.bias": (d,), "head.0.weight": (d, a), "head.0.bias": (a,)}
+    shapes |= {"head.1.weight": (a, p), "head.1.bias": (p,)}
+    if config.get("labels"):
+        shapes["input.labels"] = (config["labels"], d)
+    for l in range(config["layers"]):
+        for name, inputs, places in [("row", 2, 3)] if config["kind"] == "row" else [("left", 1, 2), ("right", 1, 2)]:
+            at = f"layer.{l}.{name}."
+            shapes |= {at + "input.weight": (inputs, d, 4 * h), at + "recurrent.weight": (places, h, 4 * h), at + "bias": (4 * h,)}
+        shapes |= {f"layer.{l}.output.weight": (h, d), f"layer.{l}.output.bias": (d,)}
     return shapes

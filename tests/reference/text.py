@@ -193,7 +193,8 @@ def witten_bell(counts):
 
 def logits(model, symbols):
     """[T, classes] of any family."""
-    ways = {"wavenet": ref.logits, "char_rnn": char_rnn, "gpt": gpt, "ngram": ngram, "nade": fixed_length.nade, "made": fixed_length.made, "pixel_cnn": pixel_cnn.pixel_cnn}
+    ways = {"wavenet": ref.logits, "char_rnn": char_rnn, "gpt": gpt, "ngram": ngram, "nade": fixed_length.nade, "made": fixed_length.made}
+    ways |= {"pixel_cnn": pixel_cnn.pixel_cnn, "pixel_rnn": fixed_length.pixel_rnn}
     return ways[model.family](model, np.asarray(symbols))
 
 

@@ -26,6 +26,7 @@ fn every_shipped_run_file_is_one() {
 /// The rest of a run file that each of the page's sections is tried in.
 const VOICE: &str =
     "[model]\nresidual_channels = 8\nskip_channels = 8\ndilations = [1, 2]\n[train]\nsteps = 10\n";
+const IMAGES: &str = "[images]\nfile = \"i\"\npixels = \"binary\"\n[train]\nsteps = 10\n";
 const TEXT: &str = "[text]\nfile = \"t\"\n[train]\nsteps = 10\n";
 
 /// A least run file that has the section called `heading`, and where that stands in it.
@@ -33,9 +34,7 @@ fn example(heading: &str) -> (String, Vec<&'static str>) {
     let speakers = "[[speaker]]\nname = \"a\"\nfolder = \"f\"\n";
     let voice = format!("{speakers}{VOICE}");
     let text = |model: &str| format!("[model]\n{model}\n{TEXT}");
-    let images = |model: &str| {
-        format!("[model]\n{model}\n[images]\nfile = \"i\"\npixels = \"binary\"\n[train]\nsteps = 10\n")
-    };
+    let images = |model: &str| format!("[model]\n{model}\n{IMAGES}");
     match heading {
         "[corpus]" => (voice, vec!["corpus"]),
         "[[speaker]]" => (voice, vec!["speaker", "0"]),
@@ -46,7 +45,8 @@ fn example(heading: &str) -> (String, Vec<&'static str>) {
             (format!("{lstm}[series]\nfile = \"s\"\n[train]\nsteps = 10\n"), vec!["series"])
         }
         "[images]" => {
-            (images("family = \"char_rnn\"\ncell = \"lstm\"\nhidden = 4\nlayers = 1"), vec!["images"])
+            let lstm = "family = \"char_rnn\"\ncell = \"lstm\"\nhidden = 4\nlayers = 1";
+            (images(lstm), vec!["images"])
         }
         "[model] wavenet" => (voice, vec!["model"]),
         "[model] char_rnn" => {
@@ -55,6 +55,9 @@ fn example(heading: &str) -> (String, Vec<&'static str>) {
         "[model] gpt" => (text("family = \"gpt\"\nlayers = 1\nheads = 1\nwidth = 4"), vec!["model"]),
         "[model] nade" => (images("family = \"nade\"\nhidden = 4"), vec!["model"]),
         "[model] made" => (images("family = \"made\"\nhidden = [4]"), vec!["model"]),
+        "[model] pixel_rnn" => {
+            (images("family = \"pixel_rnn\"\nkind = \"row\"\nhidden = 4\nlayers = 1"), vec!["model"])
+        }
         "[model] pixel_cnn" => (images("family = \"pixel_cnn\"\nchannels = 4\nlayers = 1"), vec!["model"]),
         "[model] ngram" => (text("family = \"ngram\"").replace("steps = 10\n", ""), vec!["model"]),
         "[train]" => (voice, vec!["train"]),
@@ -125,7 +128,7 @@ fn the_page_lists_every_key_and_its_default() {
         assert!(keys.is_empty(), "{heading}: not on the page: {keys:?}");
         sections += 1;
     }
-    assert_eq!(sections, 18);
+    assert_eq!(sections, 19);
 }
 
 fn toml_value(text: &str) -> Value {

@@ -34,7 +34,7 @@ use crate::order::Order;
 use crate::weights::{Dtype, Init, TensorSpec};
 use serde::{Deserialize, Serialize};
 
-mod cell;
+pub(super) mod cell;
 mod family;
 #[cfg(feature = "train")]
 pub mod fused;

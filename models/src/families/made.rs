@@ -11,7 +11,7 @@
 //! ```
 //!
 //! h is the last hidden layer, f the label's row for the outputs, and D is there where the model is `direct`. A value that
-//! enters as numbers v gives v W_0[s] and v D[s].
+//! enters as numbers v gives `v W_0[s]` and `v D[s]`.
 //!
 //! **Degrees.** Unit k of H has the degree m(k) = N − 1 − ⌊(H − 1 − k)(N − 1) / H⌋: it sees the first m(k) variables. The
 //! degrees rise with k, each is had by as many units as can be, and the last unit sees all variables that any output may. So

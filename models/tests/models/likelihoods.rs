@@ -5,7 +5,7 @@ use crate::images::random_order;
 use wavesynth_models::ar::Uniforms;
 use wavesynth_models::candle_core::Device;
 use wavesynth_models::families::char_rnn::{self, Cell};
-use wavesynth_models::families::{gpt, made, nade, pixel_cnn, wavenet};
+use wavesynth_models::families::{gpt, made, nade, pixel_cnn, pixel_rnn, wavenet};
 use wavesynth_models::family::FamilyConfig;
 use wavesynth_models::kernels::Isa;
 use wavesynth_models::likelihood::{
@@ -71,6 +71,25 @@ fn configs() -> Vec<FamilyConfig> {
         };
         gpt.validate().unwrap();
         all.push(gpt.into());
+        for kind in [pixel_rnn::Kind::Row, pixel_rnn::Kind::Diagonal] {
+            let (hidden, layers, head, labels) = (6, 2, 9, 0);
+            let grid = Grid { height: 5, width: 8 };
+            let order = Scan::Reverse.order(grid, 0);
+            let rnn = pixel_rnn::Config {
+                classes,
+                start,
+                kind,
+                hidden,
+                layers,
+                head,
+                labels,
+                likelihood,
+                grid,
+                order,
+            };
+            rnn.validate().unwrap();
+            all.push(rnn.into());
+        }
         let hidden = vec![90, 85];
         let made = made::Config { classes, start, hidden, direct: true, labels: 0, likelihood, order };
         made.validate().unwrap();

@@ -17,6 +17,7 @@ mod memory;
 mod nade;
 mod ngram;
 mod pixel_cnn;
+mod pixel_rnn;
 mod suite;
 mod wavenet;
 #[cfg(feature = "train")]

@@ -3,7 +3,7 @@
 use crate::common::{bunched, config};
 use crate::images::{bernoulli, grey, random_order};
 use wavesynth_models::ar::Sampling;
-use wavesynth_models::families::{char_rnn, gpt, made, nade, pixel_cnn};
+use wavesynth_models::families::{char_rnn, gpt, made, nade, pixel_cnn, pixel_rnn};
 use wavesynth_models::family::FamilyConfig;
 use wavesynth_models::kernels::Isa;
 use wavesynth_models::likelihood::{GaussianMixture, LikelihoodConfig};
@@ -124,5 +124,24 @@ fn the_memory_of_every_family_is_known_before_it_is_taken() {
                 likelihood,
             });
         }
+    }
+    for (kind, hidden, likelihood) in
+        [(pixel_rnn::Kind::Row, 12, grey(5, 65)), (pixel_rnn::Kind::Diagonal, 33, None)]
+    {
+        let grid = Grid { height: 9, width: 11 };
+        let order = Scan::Column.order(grid, 0);
+        let (classes, start, layers, head, labels) = (65, 0, 3, 50, 10);
+        compare(pixel_rnn::Config {
+            classes,
+            start,
+            kind,
+            hidden,
+            layers,
+            head,
+            labels,
+            likelihood,
+            grid,
+            order,
+        });
     }
 }

@@ -148,7 +148,7 @@ pub struct Keys {
     #[serde(default = "yes")]
     pub tied_head: bool,
     /// What a position is, of images.
-    #[serde(default, skip_serializing_if = "PositionKey::is_steps")]
+    #[serde(default)]
     pub positions: PositionKey,
     /// Whether each image has an order of its own: the model learns all of them. Positions are then on the grid.
     #[serde(default)]
@@ -171,12 +171,6 @@ pub enum PositionKey {
     Steps,
     /// [`Positions::Grid`].
     Grid,
-}
-
-impl PositionKey {
-    fn is_steps(&self) -> bool {
-        *self == Self::Steps
-    }
 }
 
 impl family::Keys for Keys {

@@ -38,11 +38,13 @@ pub struct Staircase(pub Vec<usize>);
 
 impl Staircase {
     /// W_0: `rows` rows for every value that enters.
+    #[cfg(any(test, feature = "train"))]
     pub fn first(steps: usize, rows: usize, units: Degrees) -> Self {
         Self((0..(steps - 1) * rows).map(|i| units.below(i / rows + 1)).collect())
     }
 
     /// W_1.
+    #[cfg(any(test, feature = "train"))]
     pub fn between(from: Degrees, to: Degrees) -> Self {
         Self((0..from.units).map(|k| to.below(from.of(k))).collect())
     }
@@ -53,6 +55,7 @@ impl Staircase {
     }
 
     /// D.
+    #[cfg(any(test, feature = "train"))]
     pub fn direct(steps: usize, rows: usize, params: usize) -> Self {
         Self((0..(steps - 1) * rows).map(|i| (i / rows + 1) * params).collect())
     }
@@ -65,7 +68,7 @@ impl Staircase {
     }
 
     /// Ones where the matrix counts [rows, `columns`].
-    #[cfg(feature = "train")]
+    #[cfg(any(test, feature = "train"))]
     pub fn ones(&self, columns: usize) -> Vec<f32> {
         let mut all = vec![1.0; self.0.len() * columns];
         self.mask(&mut all, columns);
@@ -85,6 +88,7 @@ impl Config {
     }
 
     /// The mask of W_l.
+    #[cfg(feature = "train")]
     pub(super) fn layer_mask(&self, l: usize) -> Staircase {
         match l {
             0 => Staircase::first(self.steps(), self.likelihood().input().rows(), self.degrees(0)),
@@ -98,6 +102,7 @@ impl Config {
     }
 
     /// The mask of D.
+    #[cfg(feature = "train")]
     pub(super) fn direct_mask(&self) -> Staircase {
         let likelihood = self.likelihood();
         Staircase::direct(self.steps(), likelihood.input().rows(), likelihood.params())
