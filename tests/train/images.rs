@@ -46,7 +46,7 @@ fn run_file(dir: &TestDir, out: &str, images: &str, model: &str, train: &str) ->
     let path = dir.path(&format!("{out}.toml"));
     let text = format!(
         "[images]\nfile = {:?}\nvalidation = {:?}\npixels = \"binary\"\n{images}\n[model]\n{model}\n[train]\nout = {:?}\n\
-         batch = 16\nlearning_rate = 1e-2\nwarmup_steps = 20\nema = 0.95\nweight_decay = 0.0\neval_every = 100\n{train}\n",
+         batch = 16\nwarmup_steps = 20\nema = 0.95\nweight_decay = 0.0\neval_every = 100\n{train}\n",
         dir.path("train-images"),
         dir.path("test-images"),
         dir.path(out)
@@ -94,7 +94,13 @@ fn columns_are_of_one_colour(image: &Image) -> bool {
 fn a_model_of_images_learns_draws_and_completes() {
     let dir = TestDir::new();
     with_stripes(&dir);
-    let run = run_file(&dir, "reverse", "order = \"reverse\"", LSTM, "steps = 900\nkeep_best = true");
+    let run = run_file(
+        &dir,
+        "reverse",
+        "order = \"reverse\"",
+        LSTM,
+        "learning_rate = 1e-2\nsteps = 900\nkeep_best = true",
+    );
     let outcome = go(&run, false, None).unwrap();
     let held_out = outcome.held_out.unwrap() * (SIDE * SIDE) as f64;
     assert!((NATS - 0.3..NATS + 0.4).contains(&held_out), "{held_out} nats an image, the data have {NATS}");
@@ -203,9 +209,9 @@ fn a_model_of_any_order_reads_and_draws_in_all_of_them() {
     with_stripes(&dir);
     let gpt = "family = \"gpt\"\nlayers = 2\nheads = 4\nwidth = 32\nany_order = true";
     let outcome =
-        go(&run_file(&dir, "any", "", gpt, "steps = 900\nfinal_fraction = 0.05"), false, None).unwrap();
+        go(&run_file(&dir, "any", "", gpt, "learning_rate = 3e-3\nsteps = 600"), false, None).unwrap();
     let held_out = outcome.held_out.unwrap() * (SIDE * SIDE) as f64;
-    assert!((NATS - 0.3..NATS + 1.0).contains(&held_out), "{held_out} nats an image, the data have {NATS}");
+    assert!((NATS - 0.3..NATS + 0.3).contains(&held_out), "{held_out} nats an image, the data have {NATS}");
     let file = outcome.voice.to_str().unwrap().to_owned();
     let test = dir.path("test-images").to_str().unwrap().to_owned();
     let nats = |how: &[&str]| {
