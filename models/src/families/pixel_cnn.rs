@@ -11,11 +11,11 @@
 //! the others          u in an earlier line or the same one    u in the same line, u ≤ t
 //! ```
 //!
-//! With x_t the pixel that step t fills, e_t = E[x_t] (or x_t E + b for numbers), c the class, C channels, layers l = 0 … L−1,
-//! `*` the sum over the taps that are there, each with a matrix of its own that all steps share:
+//! With x_t the pixel that step t fills, c the class, C channels, layers l = 0 … L−1, `*` the sum over the taps that are
+//! there, each with a matrix of its own that all steps share:
 //!
 //! ```text
-//! v_0 = h_0 = e
+//! v_0[t] = h_0[t] = E[x_t]                                  or x_t E + b for numbers
 //! a_l = v_l * W_l + b_l + A_l[c]                            [2C] the vertical stack before its gate
 //! v_{l+1} = tanh(a_l[..C]) · σ(a_l[C..])  (+ v_l, for l > 0)
 //! z_l = h_l * U_l + a_l V_l + d_l + B_l[c]                  [2C] the horizontal stack
@@ -23,7 +23,7 @@
 //! p(x_t | x_<t, c) = softmax(relu(relu(h_L[t]) P + p) Q + q)   or the parameters of another likelihood
 //! ```
 //!
-//! Without a class A_l[c] and B_l[c] are zero. The vertical features of a line see lines before it, as far as the kernels
+//! Without a class the rows of A and B are zeros. The vertical features of a line see lines before it, as far as the kernels
 //! reach, and no pixel of the line itself, so they are known when it begins; the horizontal ones add the line's own past.
 //! Nothing of the future is read. Where lines lie side by side, as in a raster, there is no blind spot before t either; where
 //! a line meets another one's end, as at a spiral's corners, and in a random order, t sees of what is far from it what the

@@ -13,6 +13,9 @@ use crate::kernels::panel::add;
 use crate::kernels::tile::{Strided, multiply, multiply_within};
 use std::ops::Range;
 
+/// Inputs that a product over taps takes at a time: of more, a block of the weights would not stay in the L1.
+const INPUTS: usize = 192;
+
 /// What a stack reads in a layer: the rows of the layer below.
 #[derive(Clone, Copy)]
 struct Below<'a> {
@@ -49,13 +52,11 @@ impl Below<'_> {
         let Some(w) = &self.stack.weight else { return };
         let n = rows.len();
         self.read(s, rows, from, taps);
-        multiply(
-            s,
-            (n, w.columns, self.stack.taps),
-            sums,
-            Strided::rows(taps, self.stack.taps),
-            weights.get(w),
-        );
+        let (all, w_rows) = (self.stack.taps, weights.get(w));
+        for from in (0..all).step_by(INPUTS) {
+            let dims = (n, w.columns, INPUTS.min(all - from));
+            multiply(s, dims, sums, Strided::rows(&taps[from..], all), &w_rows[from * w.columns..]);
+        }
     }
 
     /// From the gradient of the sums to that of the weights and of what was read.
