@@ -55,6 +55,8 @@
 #[cfg(feature = "cli")]
 pub mod bench;
 pub mod copy_synthesis;
+#[cfg(feature = "cli")]
+pub mod job_list;
 pub mod kinds;
 pub mod lookup;
 #[cfg(feature = "cli")]
