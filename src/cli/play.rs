@@ -88,6 +88,7 @@ pub fn run(args: Args) -> Result<()> {
     }
     interrupt::watch()?;
     let voice = args.conversion.of(args.model.voice()?)?;
+    voice.model.check_room(1 + args.layers.len())?;
     let mut input = args.input.open(&voice, &args.model.name())?;
     let conditioning = args.input.conditioning(&args.condition, &voice)?;
     let policy =
