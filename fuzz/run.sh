@@ -9,6 +9,8 @@ seconds=$1
 shift
 cd "$(dirname "$0")/.."
 mkdir -p fuzz/artifacts
+# Targets that read files write one for every input: not on a disk, which would be most of the time.
+[ ! -d /dev/shm ] || export TMPDIR=/dev/shm
 seed() {
   folder=fuzz/corpus/$1
   mkdir -p "$folder"

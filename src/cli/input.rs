@@ -60,7 +60,7 @@ enum Kind {
     /// The result of its thread, and its name.
     Pipe(Receiver<Result<Vec<Finding>, RecordingError>>, PathBuf),
     #[cfg(feature = "device")]
-    Mic(Mic),
+    Mic(Box<Mic>),
 }
 
 impl InputArgs {
@@ -297,7 +297,7 @@ fn from_mic(extractor: CausalExtractor, device: Option<&str>) -> Result<Input> {
     let (producer, consumer) = ring::ring(room(rate));
     let listener = Listener::stream(extractor, consumer, rate, Pace::Live)
         .with_context(|| format!("device {:?}", input.name))?;
-    Ok(Input::new(listener, Kind::Mic(Mic::start(input, device, producer)?)))
+    Ok(Input::new(listener, Kind::Mic(Box::new(Mic::start(input, device, producer)?))))
 }
 
 #[cfg(not(feature = "device"))]

@@ -5,7 +5,7 @@ use super::attempt::close;
 use super::controls::{self, Action, Controls};
 use super::latency::Latency;
 use super::report::Played;
-use super::speaker::{self, Out, Speaker};
+use super::speaker::{Out, Speaker};
 use super::status::{State, Status};
 use crate::cli::input::Input;
 use crate::cli::interrupt::{self, on_own_thread};
