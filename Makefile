@@ -8,7 +8,7 @@ FEATURES := train,device,mpi
 # A fresh machine may be installing its updates: wait for it.
 APT := $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300
 
-.PHONY: all demo test lint limits headers rig mpi numpy neon
+.PHONY: all demo test lint audit miri rtsan limits headers rig mpi numpy neon
 
 all: headers
 	$(CARGO) build --release
@@ -38,6 +38,24 @@ lint: headers mpi
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --release --workspace --all-targets --features $(FEATURES) -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --features $(FEATURES) --no-deps
+
+# Licences, advisories, duplicates and sources of all dependencies, by deny.toml. Wants the advisories from the network.
+audit:
+	@command -v cargo-deny >/dev/null || $(CARGO) install --locked cargo-deny
+	$(CARGO) deny --workspace --all-features check
+
+# The ring under Miri: data races and undefined behaviour, in four orders of the threads. Wants a nightly toolchain.
+miri:
+	rustup +nightly component add miri rust-src
+	MIRIFLAGS="-Zmiri-disable-isolation -Zmiri-many-seeds=0..4" $(CARGO) +nightly miri test -p wavesynth-audio --lib ring::tests
+
+# Engine and callback under RealtimeSanitizer, whose runtime a nightly toolchain brings. Linux on x86-64.
+RTSAN := $(wildcard $(HOME)/.rustup/toolchains/nightly-*/lib/rustlib/x86_64-unknown-linux-gnu/lib/librustc-nightly_rt.rtsan.a)
+rtsan: headers
+	@[ -f "$(firstword $(RTSAN))" ] || { echo "rtsan: wants a nightly toolchain: rustup toolchain install nightly" >&2; exit 1; }
+	export RTSAN_ENABLE=1 RTSAN_LIB_PATH=$(firstword $(RTSAN)) && \
+	  $(CARGO) test --release --features device --test realtime -- --include-ignored && \
+	  $(CARGO) test --release -p wavesynth-audio --features device --lib device::tests
 
 # Measures this machine, and writes the tables and plots of docs/engine-limits.md.
 limits: headers

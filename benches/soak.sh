@@ -12,24 +12,12 @@ out=${1:?usage: benches/soak.sh OUT [SECONDS [PROGRAM]]}
 seconds=${2:-1800}
 program=$(realpath "${3:-${CARGO_TARGET_DIR:-target}/release/wavesynth}")
 voice=(--condition en_allison --seconds "$seconds" --seed 7)
-rate=16000
 
 mkdir -p "$out"
 out=$(realpath "$out")
-run=$(mktemp -d)
-server='' recorder='' sampler=''
-trap 'kill $sampler $recorder $server 2>/dev/null || true; rm -rf "$run"' EXIT
-
-export XDG_RUNTIME_DIR=$run HOME=$run PULSE_SERVER=unix:$run/p ALSA_CONFIG_PATH=$run/asoundrc
-unset DBUS_SESSION_BUS_ADDRESS DISPLAY
-chmod 700 "$run"
-printf 'pcm.default { type pulse }\nctl.default { type pulse }\n' > "$run/asoundrc"
-pulseaudio -n --daemonize=no --exit-idle-time=-1 --disable-shm=no --use-pid-file=no \
-  -L "module-native-protocol-unix auth-anonymous=1 socket=$run/p" \
-  -L "module-null-sink sink_name=rig rate=$rate channels=1 format=float32le norewinds=1" 2> "$run/log" & server=$!
-for _ in $(seq 400); do pactl info > /dev/null 2>&1 && break; sleep 0.05; done
-parec -d rig.monitor --raw --format=float32le --channels=1 --latency-msec=20 --rate=$rate > "$out/recorded.f32" 2> /dev/null & recorder=$!
-sleep 0.5
+. "$(dirname "$0")/pulse.sh"
+pulse_start 16000
+pulse_record "$out/recorded.f32"
 
 "$program" play "${voice[@]}" --json < /dev/null > "$out/played.json" 2> "$out/play.log" & player=$!
 {
@@ -40,11 +28,9 @@ sleep 0.5
     echo "$((SECONDS - start)),$kb"
     sleep 1
   done
-} > "$out/rss.csv" & sampler=$!
+} > "$out/rss.csv" & others=$!
 wait $player
-sleep 1
-kill -INT $recorder
-wait $recorder 2> /dev/null || true
+pulse_recorded
 
 "$program" render "${voice[@]}" --format f32 -o - > "$run/rendered.f32" 2> /dev/null
 PYTHON=$(python3 -c 'import numpy' 2> /dev/null && echo python3 || echo /usr/bin/python3)

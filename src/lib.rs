@@ -57,6 +57,8 @@
 pub mod bench;
 pub mod copy_synthesis;
 pub mod images;
+#[cfg(feature = "cli")]
+pub mod job_list;
 pub mod kinds;
 pub mod lookup;
 #[cfg(feature = "cli")]

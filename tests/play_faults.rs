@@ -99,6 +99,46 @@ fn where_told_to_it_ends_with_its_device_in_one_line() {
     assert!(errors.len() == 1 && errors[0].contains("has gone"), "{message}");
 }
 
+/// The microphone of a sound server goes with it: silence is read meanwhile, and then it is heard again.
+#[test]
+fn a_microphone_that_goes_is_waited_for() {
+    let Some(mut rig) = Rig::start(16_000) else { return };
+    rig.speech("speech.wav");
+    let voice = format!("{VOICE} --like source.bin --input mic --latency 200 --seconds 60");
+    let mut child = rig.play(&voice);
+    let mut stdin = child.stdin.take().unwrap();
+    let lines = Lines::of(&mut child);
+    sleep(1.5);
+    rig.crash();
+    // A client of PulseAudio may hang for good when its server dies; then it is noticed by its silence.
+    lines.wait("the input device has", seconds(6.0));
+    writeln!(stdin, "temperature 0.7").unwrap();
+    lines.wait("temperature 0.70", seconds(1.0));
+    rig.restart();
+    lines.wait("it records again", seconds(4.0));
+    sleep(4.0);
+    writeln!(stdin, "stop").unwrap();
+    let (played, _) = result(child);
+    // Were it deaf, all frames of the last four seconds would have been held.
+    let (held, all) = (played["frames_held"].as_f64().unwrap(), 100.0 * played["seconds"].as_f64().unwrap());
+    assert!(all > 500.0 && held < all - 300.0, "{held} of {all} frames held: {played}");
+    assert!(played["live"]["capture_ms"].as_f64().unwrap() > 0.0, "{played}");
+}
+
+#[test]
+fn where_told_to_it_ends_with_its_microphone_in_one_line() {
+    let Some(mut rig) = Rig::start(16_000) else { return };
+    rig.speech("speech.wav");
+    let mut child = rig.play(&format!("{VOICE} --like source.bin --input mic --seconds 60 --no-reconnect"));
+    sleep(1.5);
+    rig.crash();
+    assert_eq!(ends(&mut child, 4.0), Some(1));
+    let mut message = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut message).unwrap();
+    let errors: Vec<_> = message.lines().filter(|l| l.starts_with("error:")).collect();
+    assert!(errors.len() == 1 && errors[0].contains("has gone"), "{message}");
+}
+
 #[test]
 fn a_sound_server_that_hangs_leaves_it_steerable_and_plays_on_later() {
     let Some(rig) = Rig::start(16_000) else { return };

@@ -1,4 +1,5 @@
-//! The engine thread neither allocates nor frees.
+//! The engine thread neither allocates nor frees. `make rtsan` runs the same under RealtimeSanitizer, which also knows locks
+//! and system calls.
 
 mod common;
 
@@ -6,13 +7,14 @@ use assert_no_alloc::{AllocDisabler, assert_no_alloc, violation_count};
 use common::{checkpoint, common as space, config, speaker, track, voice};
 use crossbeam_channel::bounded;
 use std::hint::black_box;
+use std::io::Write;
 use std::sync::Mutex;
 use wavesynth::synth::{
     Command, Conditioning, Ensemble, Forced, FrameSource, Layer, Length, Listener, Outlet, Pace, Part,
     SamplingPolicy, Synth, UniformSource, Worker,
 };
 use wavesynth::voice::Voice;
-use wavesynth_audio::cond::Condition;
+use wavesynth_audio::cond::{AdaptationTensor, Condition};
 use wavesynth_audio::features::{Extractor, RunningSpeakerStats, SpeakerStats};
 use wavesynth_audio::ring::ring;
 use wavesynth_models::ar::Sampling;
@@ -28,14 +30,39 @@ static ALLOCATOR: AllocDisabler = AllocDisabler;
 static ONE: Mutex<()> = Mutex::new(());
 
 fn violations(f: impl FnOnce()) -> u32 {
+    allocations(|| in_real_time(f))
+}
+
+fn allocations(f: impl FnOnce()) -> u32 {
     let before = violation_count();
     assert_no_alloc(f);
     violation_count() - before
 }
 
+/// `f`, in which RealtimeSanitizer, where it is linked, ends the process at the first call that may block.
+#[rtsan_standalone::nonblocking]
+fn in_real_time(f: impl FnOnce()) {
+    f();
+}
+
 fn conditioning(voice: &Voice, values: [f32; 4]) -> Box<Conditioning> {
     let mut condition = speaker(values);
     condition.track = track(20).track;
+    Box::new(Conditioning::new(voice, &condition).unwrap())
+}
+
+/// The same with changes of the network of its own.
+fn adapted(voice: &Voice, values: [f32; 4]) -> Box<Conditioning> {
+    let mut condition = speaker(values);
+    let table = voice.model.config.adaptation_table(2);
+    assert!(!table.is_empty());
+    condition.speaker.as_mut().unwrap().adaptation = table
+        .into_iter()
+        .map(|s| {
+            let values = vec![0.01; s.shape.iter().product()];
+            (s.name, AdaptationTensor { shape: s.shape, values })
+        })
+        .collect();
     Box::new(Conditioning::new(voice, &condition).unwrap())
 }
 
@@ -59,9 +86,41 @@ fn stats() -> SpeakerStats {
 fn the_counter_counts() {
     let _one = ONE.lock().unwrap();
     let kept = vec![1u8; 100];
-    assert!(violations(|| drop(black_box(vec![0u8; 100]))) >= 2);
-    assert!(violations(|| drop(black_box(kept))) >= 1);
-    assert_eq!(violations(|| _ = black_box([0u8; 100])), 0);
+    assert!(allocations(|| drop(black_box(vec![0u8; 100]))) >= 2);
+    assert!(allocations(|| drop(black_box(kept))) >= 1);
+    assert_eq!(allocations(|| _ = black_box([0u8; 100])), 0);
+}
+
+/// As `make rtsan` runs it: each of these ends a process.
+#[test]
+#[ignore = "wants RealtimeSanitizer: make rtsan"]
+fn the_sanitizer_sees_what_may_block() {
+    const WHAT: &str = "WAVESYNTH_RTSAN_TEST";
+    let lock = Mutex::new(0);
+    match std::env::var(WHAT).as_deref() {
+        Ok("allocation") => in_real_time(|| drop(black_box(vec![0u8; 100]))),
+        Ok("write") => in_real_time(|| _ = std::io::stderr().write_all(b"written")),
+        Ok("lock") => {
+            let held = lock.lock().unwrap();
+            std::thread::scope(|threads| {
+                threads.spawn(|| in_real_time(|| drop(black_box(lock.lock()))));
+                std::thread::sleep(std::time::Duration::from_millis(200));
+                drop(held);
+            });
+        }
+        _ => {
+            in_real_time(|| _ = black_box([0u8; 100]));
+            for what in ["allocation", "write", "lock"] {
+                let out = std::process::Command::new(std::env::current_exe().unwrap())
+                    .args(["--exact", "the_sanitizer_sees_what_may_block", "--include-ignored"])
+                    .env(WHAT, what)
+                    .output()
+                    .unwrap();
+                let said = String::from_utf8_lossy(&out.stderr);
+                assert!(!out.status.success() && said.contains("RealtimeSanitizer"), "{what}: {said}");
+            }
+        }
+    }
 }
 
 #[test]
@@ -290,8 +349,8 @@ fn a_worker_that_listens_does_not_allocate() {
     }
 }
 
-/// Everything at once, in every type of weights: live input at another rate, two layers, the post-filter, changes, fades, a
-/// pause, another device at another rate, and a stop.
+/// Everything at once, in every type of weights: live input at another rate, two layers, the post-filter, changes, fades,
+/// an adaptation that comes and goes, a pause, another device at another rate, and a stop.
 #[test]
 fn nothing_allocates_in_any_type_of_weights() {
     let _one = ONE.lock().unwrap();
@@ -320,15 +379,19 @@ fn nothing_allocates_in_any_type_of_weights() {
         let synth = Synth::layered(&voice, layers);
         let mut worker = Worker::new(synth, 44_100, producer, inbox, outbox).unwrap();
         worker.outlive_outlet();
-        let (first, second) = (conditioning(&voice, [3.0; 4]), conditioning(&voice, [-1.0; 4]));
+        let (first, second) = (adapted(&voice, [3.0; 4]), conditioning(&voice, [-1.0; 4]));
         let other = std::thread::spawn(move || {
             let mut block = vec![0.0; 480];
             let speech: Vec<f32> = (0..480).map(|i| (i as f32 * 0.05).sin()).collect();
             let (mut first, mut second) = (Some(first), Some(second));
             let mut seen = 0;
-            for round in 0..120 {
+            // As long as it takes to end, on a busy machine too.
+            for round in 0..4000 {
                 input.push_slice(&speech);
                 consumer.fill(&mut block);
+                if round > 100 && consumer.stats().finished() {
+                    break;
+                }
                 let change = |conditioning: &mut Option<_>, fade_ms| Command::Change {
                     conditioning: conditioning.take().unwrap(),
                     fade_ms,

@@ -24,7 +24,7 @@ mod priority;
 mod timeline;
 
 use crate::ring;
-pub use capture::{Capturing, Input, open_input};
+pub use capture::{Capturing, Input, Lent, open_input};
 pub use count::PlayingStats;
 pub use error::{DeviceError, Direction};
 pub use priority::raise_priority;

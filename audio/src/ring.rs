@@ -297,6 +297,32 @@ mod tests {
         assert!(c.stats().finished());
     }
 
+    /// Either end may go on its own thread while the other is at work.
+    #[test]
+    fn an_end_may_go_at_any_time() {
+        for n in 0..if cfg!(miri) { 3 } else { 200 } {
+            let (mut p, mut c) = ring(7);
+            let other = std::thread::spawn(move || {
+                let mut out = [0.0; 5];
+                (0..n).for_each(|_| _ = c.fill(&mut out));
+            });
+            while !p.is_abandoned() {
+                p.push_slice(&[1.0; 3]);
+                std::thread::yield_now();
+            }
+            other.join().unwrap();
+            let (mut p, mut c) = ring(7);
+            let other =
+                std::thread::spawn(move || (0..n).map(|_| p.push_slice(&[1.0; 3]) as u64).sum::<u64>());
+            let stats = c.stats();
+            while !stats.finished() {
+                c.fill(&mut [0.0; 5]);
+                std::thread::yield_now();
+            }
+            assert_eq!(stats.played_samples(), other.join().unwrap());
+        }
+    }
+
     #[test]
     fn capacity_is_exact() {
         for n in [1, 2, 3, 100] {
@@ -358,6 +384,7 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 8 } else { 256 }))]
         #[test]
         fn behaves_like_a_queue(
             capacity in 1usize..40,

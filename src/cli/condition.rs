@@ -8,13 +8,16 @@ mod mix;
 mod show;
 mod track;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use clap::Subcommand;
+use rayon::prelude::*;
 use std::path::{Path, PathBuf};
 use wavesynth::lookup;
+use wavesynth::recordings::Notes;
 use wavesynth::shipped;
 use wavesynth::voice::VoiceSection;
 use wavesynth_audio::cond::Condition;
+use wavesynth_audio::recording;
 use wavesynth_output::{Output, name, say, shown};
 
 /// The arguments.
@@ -44,6 +47,39 @@ enum Command {
     Info(show::Args),
     /// Write the speakers that a voice was trained on as condition files
     Export(export::Args),
+}
+
+/// What is done about recordings that can't be read.
+#[derive(Debug, clap::Args)]
+struct SkipBadArg {
+    /// Leave recordings out that can't be read, and name them, where the first one is an error otherwise
+    #[arg(long)]
+    skip_bad: bool,
+}
+
+impl SkipBadArg {
+    /// Those of `files` that can be read at `rate` Hz, the others noted; all of them unless some may be left out.
+    ///
+    /// # Errors
+    /// None is left.
+    fn readable(&self, files: Vec<PathBuf>, rate: u32, notes: &Notes) -> Result<Vec<PathBuf>> {
+        if !self.skip_bad || files.is_empty() {
+            return Ok(files);
+        }
+        // A pipe gives its sound once.
+        let error = |path: &PathBuf| {
+            path.is_file().then(|| recording::checked_samples_at(path, rate).err()).flatten()
+        };
+        let errors: Vec<_> = files.par_iter().map(error).collect();
+        if let Some(Some(first)) = errors.first()
+            && errors.iter().all(Option::is_some)
+        {
+            bail!("none of {} recordings can be read, the first one because of this: {first}", files.len());
+        }
+        errors.iter().flatten().for_each(|e| notes.left_out(e.to_string()));
+        let files = files.into_iter().zip(&errors).filter(|(_, e)| e.is_none());
+        Ok(files.map(|(path, _)| path).collect())
+    }
 }
 
 /// Runs the command.

@@ -92,6 +92,7 @@ pub fn run(args: Args) -> Result<()> {
         usage!("{}: this voice takes no track, so it can't copy", args.model.name());
     };
     debug_assert_eq!(c.features, features::FEATURES);
+    voice.model.check_room(rayon::current_num_threads().min(args.inputs.len()))?;
     let condition = lookup::condition(&args.condition)?;
     let conditioning = Conditioning::new(&voice, &condition).at(&args.condition)?;
     let notes = Notes::default();

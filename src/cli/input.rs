@@ -2,7 +2,7 @@
 
 use super::args::{ConditionArgs, LengthArgs, stats_like};
 #[cfg(feature = "device")]
-use super::quiet::quietly;
+use super::play::Mic;
 use super::{interrupt, usage};
 use anyhow::{Context, Result, bail};
 use crossbeam_channel::{Receiver, bounded};
@@ -25,9 +25,6 @@ const MIC: &str = "mic";
 const STDIN: &str = "stdin";
 /// Room for sound that has come in and was not read yet, in ms.
 const ROOM_MS: u32 = 500;
-/// Period asked of a microphone, in ms.
-#[cfg(feature = "device")]
-const PERIOD_MS: f32 = 5.0;
 
 /// The live speech, and its speaker.
 #[derive(Debug, clap::Args)]
@@ -63,14 +60,7 @@ enum Kind {
     /// The result of its thread, and its name.
     Pipe(Receiver<Result<Vec<Finding>, RecordingError>>, PathBuf),
     #[cfg(feature = "device")]
-    Mic(Mic),
-}
-
-/// A microphone that records.
-#[cfg(feature = "device")]
-pub struct Mic {
-    capturing: wavesynth_audio::device::Capturing,
-    period_ms: f64,
+    Mic(Box<Mic>),
 }
 
 impl InputArgs {
@@ -195,15 +185,21 @@ impl Input {
     #[cfg(feature = "device")]
     pub fn capture_ms(&self) -> Option<f64> {
         match &self.kind {
-            Kind::Mic(mic) => Some(mic.period_ms.max(f64::from(mic.capturing.stats().latency_ms))),
+            Kind::Mic(mic) => mic.capture_ms(),
             _ => None,
         }
     }
 
-    /// Whether its device has gone.
+    /// Looks after its device; what there is to say about that. With `reconnects` one that has gone is waited for.
+    ///
+    /// # Errors
+    /// It has gone, and is not to be waited for.
     #[cfg(feature = "device")]
-    pub fn is_lost(&self) -> bool {
-        matches!(&self.kind, Kind::Mic(mic) if mic.capturing.stats().lost)
+    pub fn watch(&mut self, reconnects: bool) -> Result<Option<String>> {
+        match &mut self.kind {
+            Kind::Mic(mic) => mic.watch(reconnects),
+            _ => Ok(None),
+        }
     }
 
     /// The error of reading it, to be asked for at the end. What was wrong with a pipe is said.
@@ -296,14 +292,12 @@ fn pass_on(stream: &mut Stream, ring: &mut Producer) -> Result<Vec<Finding>, Rec
 
 #[cfg(feature = "device")]
 fn from_mic(extractor: CausalExtractor, device: Option<&str>) -> Result<Input> {
-    let input = quietly(|| wavesynth_audio::device::open_input(device, SAMPLE_RATE, PERIOD_MS))?;
+    let input = super::play::open_mic(device)?;
     let rate = input.rate;
     let (producer, consumer) = ring::ring(room(rate));
     let listener = Listener::stream(extractor, consumer, rate, Pace::Live)
         .with_context(|| format!("device {:?}", input.name))?;
-    let period_ms = f64::from(input.period_frames) * 1000.0 / f64::from(rate);
-    let capturing = quietly(|| input.start(producer))?;
-    Ok(Input::new(listener, Kind::Mic(Mic { capturing, period_ms })))
+    Ok(Input::new(listener, Kind::Mic(Box::new(Mic::start(input, device, producer)?))))
 }
 
 #[cfg(not(feature = "device"))]

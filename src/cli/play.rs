@@ -1,10 +1,12 @@
 //! `wavesynth play`: a voice through a sound device, with commands while it plays.
 
+mod attempt;
 mod controls;
 mod file;
 mod keys;
 mod latency;
 mod layers;
+mod mic;
 mod player;
 mod report;
 mod screen;
@@ -13,6 +15,7 @@ mod status;
 mod strain;
 mod terminal;
 
+pub(super) use mic::{Mic, open as open_mic};
 pub(super) use terminal::restore as restore_terminal;
 
 use super::args::{self, ConditionArgs, ConversionArgs, LengthArgs, ModelArgs, PolicyArgs};
@@ -65,7 +68,7 @@ pub struct Args {
     /// [default: 60, with --input mic 15]
     #[arg(long, value_name = "MS", allow_negative_numbers = true)]
     latency: Option<f32>,
-    /// End when the output device goes away, where it or another one would be waited for
+    /// End when the output device or the microphone goes away, where it would be waited for
     #[arg(long)]
     no_reconnect: bool,
     /// Where the sound goes when there is no output device: in real time while commands can come, else as fast as it can
@@ -88,6 +91,7 @@ pub fn run(args: Args) -> Result<()> {
     }
     interrupt::watch()?;
     let voice = args.conversion.of(args.model.voice()?)?;
+    voice.model.check_room(1 + args.layers.len())?;
     let mut input = args.input.open(&voice, &args.model.name())?;
     let conditioning = args.input.conditioning(&args.condition, &voice)?;
     let policy =
@@ -121,7 +125,7 @@ pub fn run(args: Args) -> Result<()> {
         }
         Err(e) => return Err(e.into()),
     };
-    let player = Player::new(&voice, session, speaker, input.as_ref(), total, policy, &args);
+    let player = Player::new(&voice, session, speaker, input.as_mut(), total, policy, &args);
     let mut played = player.play(&args)?;
     if let Some(input) = &input {
         input.check()?;

@@ -3,12 +3,14 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// While one lives, what is written to standard error is lost. The plugins of alsa-lib, JACK's among them, write there
-/// whatever they fail to find; what matters comes back as an error.
-pub struct Quiet {
+/// whatever they fail to find; what matters comes back as an error. Several may live at once.
+pub struct Quiet(());
+
+/// Those that live, and standard error as it was before the first of them.
+struct Alive {
+    count: usize,
     #[cfg(unix)]
     stderr: Option<std::os::fd::OwnedFd>,
-    /// One at a time: a second would keep the first one's silence as the real thing.
-    _alone: MutexGuard<'static, ()>,
 }
 
 /// `work`, quietly. Nothing in it may write to standard error.
@@ -18,35 +20,56 @@ pub fn quietly<T>(work: impl FnOnce() -> T) -> T {
 }
 
 impl Quiet {
-    #[cfg(unix)]
     /// From now on.
     pub fn new() -> Self {
+        let mut alive = alive();
+        if alive.count == 0 {
+            alive.silence();
+        }
+        alive.count += 1;
+        Self(())
+    }
+}
+
+impl Drop for Quiet {
+    fn drop(&mut self) {
+        let mut alive = alive();
+        alive.count -= 1;
+        if alive.count == 0 {
+            alive.restore();
+        }
+    }
+}
+
+fn alive() -> MutexGuard<'static, Alive> {
+    static ALIVE: Mutex<Alive> = Mutex::new(Alive {
+        count: 0,
+        #[cfg(unix)]
+        stderr: None,
+    });
+    ALIVE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Alive {
+    #[cfg(unix)]
+    fn silence(&mut self) {
         use rustix::stdio::{dup2_stderr, stderr};
-        let alone = alone();
-        let stderr = rustix::io::dup(stderr()).ok().filter(|_| {
+        self.stderr = rustix::io::dup(stderr()).ok().filter(|_| {
             let nowhere = std::fs::File::options().write(true).open("/dev/null");
             nowhere.is_ok_and(|nowhere| dup2_stderr(&nowhere).is_ok())
         });
-        Self { stderr, _alone: alone }
     }
 
-    #[cfg(not(unix))]
-    /// From now on.
-    pub fn new() -> Self {
-        Self { _alone: alone() }
-    }
-}
-
-fn alone() -> MutexGuard<'static, ()> {
-    static ALONE: Mutex<()> = Mutex::new(());
-    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-#[cfg(unix)]
-impl Drop for Quiet {
-    fn drop(&mut self) {
-        if let Some(stderr) = &self.stderr {
+    #[cfg(unix)]
+    fn restore(&mut self) {
+        if let Some(stderr) = self.stderr.take() {
             let _ = rustix::stdio::dup2_stderr(stderr);
         }
     }
+
+    #[cfg(not(unix))]
+    fn silence(&mut self) {}
+
+    #[cfg(not(unix))]
+    fn restore(&mut self) {}
 }

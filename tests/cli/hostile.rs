@@ -6,7 +6,10 @@ use serde_json::{Value, json};
 use std::io::Write;
 use std::time::{Duration, Instant};
 use wavesynth::shipped;
+use wavesynth_audio::cond::Condition;
 use wavesynth_models::ar::Uniforms;
+use wavesynth_models::family::FamilyConfig;
+use wavesynth_models::memory::Memory;
 use wavesynth_models::weights::{Checkpoint, Tensor};
 
 /// A sparse file of so many bytes that begins with `head`.
@@ -199,6 +202,39 @@ fn small_files_take_little_memory() {
     #[cfg(feature = "train")]
     for file in ["/dev/zero", "zeros"] {
         refuses_cheaply(&f, &format!("train {file}"), &[file]);
+    }
+}
+
+/// What is enough for one stream is not for two, in every command that runs two.
+#[cfg(unix)]
+#[test]
+fn streams_are_counted_wherever_several_run_at_once() {
+    let f = Folder::new();
+    let mut config = common::config();
+    config.dilations = vec![1 << 15; 2];
+    common::checkpoint(&config).write(&f.path("long.safetensors")).unwrap();
+    let memory = Memory::of(&FamilyConfig::from(config));
+    let own = Condition { stats: Some(common::statistics()), ..common::speaker([1.0; 4]) };
+    own.write(&f.path("own.bin")).unwrap();
+    for name in ["a.wav", "b.wav"] {
+        f.ok(&format!("render -m voice.safetensors --condition ann.bin --seconds 0.2 -o {name}"));
+    }
+    std::fs::write(f.path("jobs.tsv"), "own.bin\t-\t1\tx.wav\t0.1\nown.bin\t-\t2\ty.wav\t0.1\n").unwrap();
+    let voice = "-m long.safetensors --condition own.bin";
+    let mut commands = vec![
+        format!("copy {voice} a.wav b.wav"),
+        format!("eval {voice} a.wav b.wav"),
+        "render -m long.safetensors --jobs jobs.tsv".to_string(),
+    ];
+    if cfg!(feature = "device") {
+        commands.push(format!("play {voice} --seconds 0.1 --layer own.bin -o z.wav"));
+    }
+    for command in commands {
+        let with = |bytes: u64| format!("--max-memory {}kB {command}", bytes as f64 / 1e3);
+        refuses_cheaply(&f, &with(memory.total(2) - 2000), &["streams (2 of", "--max-memory raises"]);
+        let out = f.without_device(&with(memory.total(2) + 2000)).env("RAYON_NUM_THREADS", "2").output();
+        let out = out.unwrap();
+        assert!(out.status.success(), "{command}: {}", String::from_utf8_lossy(&out.stderr));
     }
 }
 

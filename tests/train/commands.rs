@@ -107,6 +107,36 @@ fn from_recordings_to_every_kind_of_condition() {
     assert!(!dir.path("x.bin").exists());
 }
 
+/// One bad recording in a folder: an error that names it, or left out and named; never left out in silence.
+#[test]
+fn a_bad_recording_can_be_left_out_of_a_speaker() {
+    let dir = TestDir::with_voices();
+    dir.run_file("out", MODEL, "steps = 2\nwindow = 800\nbatch = 2\neval_seconds = 1");
+    let m = "out/voice.safetensors";
+    assert!(wavesynth(&dir, &["train", "out.toml"]).status.success());
+    write_wav(&dir.path("new/a.wav"), &babble(150.0, 2.5, 1));
+    let good = std::fs::read(dir.path("new/a.wav")).unwrap();
+    std::fs::write(dir.path("new/b.wav"), &good[..good.len() / 2]).unwrap();
+    let enroll = ["condition", "enroll", "-m", m, "new", "--name", "new", "--steps", "0", "-o", "new.bin"];
+    let track = ["condition", "track", "-m", m, "new/a.wav", "--speaker-recordings", "new", "-o", "t.bin"];
+    for command in [&enroll[..], &track] {
+        let e = refused(&dir, command);
+        assert!(e.contains("b.wav is cut off"), "{e}");
+        let out = wavesynth(&dir, &[command, &["--skip-bad"]].concat());
+        let said = String::from_utf8(out.stderr).unwrap();
+        assert!(out.status.success(), "{said}");
+        assert!(said.contains("1 recordings left out that can't be read:"), "{said}");
+        assert!(said.contains("b.wav is cut off"), "{said}");
+    }
+    assert_eq!(info(&dir, "new.bin")["source"], "enrolled from a.wav");
+    std::fs::remove_file(dir.path("new/a.wav")).unwrap();
+    let e = refused(&dir, &[&enroll[..], &["--skip-bad", "--force"]].concat());
+    assert!(e.contains("none of 1 recordings can be read") && e.contains("b.wav is cut off"), "{e}");
+    assert!(
+        refused(&dir, &["condition", "track", "new/b.wav", "--skip-bad"]).contains("--speaker-recordings")
+    );
+}
+
 #[cfg(unix)]
 #[test]
 fn an_interrupted_run_says_how_to_go_on_and_does() {

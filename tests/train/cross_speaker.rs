@@ -116,6 +116,32 @@ fn windows_read_it(run: &std::path::Path, corpus: &SpeechCorpus) {
     assert!((0.85..0.95).contains(&share), "{read} of {all}");
 }
 
+/// The script that has a voice say them takes what the trainer takes: all formats, and sub-folders.
+#[cfg(unix)]
+#[test]
+fn the_script_renders_what_the_trainer_reads() {
+    let (dir, run) = dir();
+    let flac = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("audio/tests/recordings/tone.flac");
+    std::fs::copy(flac, dir.path("data/high/tone.flac")).unwrap();
+    write_wav(&dir.path("data/low/deep/4.wav"), &babble(105.0, 1.0, 4));
+    let voice =
+        go(&dir.run_file("first", &MODEL.replace("\nothers = 12", ""), TRAIN), false, None).unwrap().voice;
+    let script = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/train/say-by-others.sh");
+    let said = std::process::Command::new(script)
+        .args([dir.path("data"), dir.path("others")])
+        .env("WAVESYNTH", env!("CARGO_BIN_EXE_wavesynth"))
+        .env("MODEL", voice)
+        .output()
+        .unwrap();
+    assert!(said.status.success(), "{}", String::from_utf8_lossy(&said.stderr));
+    let corpus = SpeechCorpus::load(&RunFile::read(&run).unwrap().0, &Ranks::solo()).unwrap();
+    let names: Vec<&str> = corpus.recordings.iter().map(|r| r.name.as_str()).collect();
+    assert!(names.contains(&"high/tone") && names.contains(&"low/deep/4"), "{names:?}");
+    for recording in &corpus.recordings {
+        assert_eq!(recording.cross_tracks.len(), 1, "{}", recording.name);
+    }
+}
+
 #[test]
 fn a_folder_that_does_not_fit_is_refused() {
     let (dir, run) = dir();

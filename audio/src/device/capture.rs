@@ -6,7 +6,7 @@ use super::{DeviceError, Direction, PlayingStats, TIMEOUT, find, host, hush, nam
 use crate::ring;
 use cpal::traits::{DeviceTrait, StreamTrait};
 use cpal::{BufferSize, ErrorKind, SampleFormat, StreamConfig};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// An input device with a configuration it accepts.
@@ -47,7 +47,8 @@ pub fn open_input(name: Option<&str>, rate: u32, period_ms: f32) -> Result<Input
     for buffer_size in negotiate::buffers(wanted, chosen.buffer) {
         let config = StreamConfig { channels: chosen.channels, sample_rate: chosen.rate, buffer_size };
         // As with an output, only a trial shows what it accepts.
-        match build(&device, config, chosen.format, ring::ring(1).0, Arc::default()) {
+        let ring = Lent::new(ring::ring(1).0);
+        match build(&device, config, chosen.format, ring, Arc::default()) {
             Ok(stream) => {
                 let period_frames = match (stream.buffer_size(), buffer_size) {
                     (Ok(n), _) if n > 0 => n,
@@ -64,11 +65,12 @@ pub fn open_input(name: Option<&str>, rate: u32, period_ms: f32) -> Result<Input
 }
 
 impl Input {
-    /// Records into `ring`, channels averaged, until the stream is dropped. Samples that find the ring full are lost.
+    /// Records into `ring`, channels averaged, until the stream is dropped or the ring is [passed on](Lent::pass_on). Samples
+    /// that find it full are lost.
     ///
     /// # Errors
     /// The device no longer accepts the configuration.
-    pub fn start(self, ring: ring::Producer) -> Result<Capturing, DeviceError> {
+    pub fn start(self, ring: Lent) -> Result<Capturing, DeviceError> {
         hush();
         let counters = Arc::new(Counters::default());
         let stream = build(&self.device, self.config, self.sample_format, ring, counters.clone())
@@ -78,7 +80,36 @@ impl Input {
     }
 }
 
-/// A device recording. Dropping it ends the recording, and closes the ring.
+/// A ring in the hands of a stream. It can be taken from one that hangs and can't even be dropped. It closes when nobody has
+/// it any more.
+#[derive(Clone)]
+pub struct Lent(Arc<Mutex<Option<ring::Producer>>>);
+
+impl Lent {
+    /// Lends `ring`.
+    pub fn new(ring: ring::Producer) -> Self {
+        Self(Arc::new(Mutex::new(Some(ring))))
+    }
+
+    /// The ring in new hands. Who has it in the old ones has it no more.
+    pub fn pass_on(&self) -> Self {
+        Self(Arc::new(Mutex::new(self.0.lock().unwrap_or_else(PoisonError::into_inner).take())))
+    }
+
+    /// Pushes `block`, unless the ring has been passed on or is just being.
+    ///
+    /// # Real-time
+    /// Never waits.
+    pub(super) fn push(&self, block: &[f32]) {
+        if let Ok(mut ring) = self.0.try_lock()
+            && let Some(ring) = &mut *ring
+        {
+            ring.push_slice(block);
+        }
+    }
+}
+
+/// A device recording. Dropping it ends the recording.
 pub struct Capturing {
     _stream: cpal::Stream,
     counters: Arc<Counters>,
@@ -95,7 +126,7 @@ fn build(
     device: &cpal::Device,
     config: StreamConfig,
     format: SampleFormat,
-    ring: ring::Producer,
+    ring: Lent,
     counters: Arc<Counters>,
 ) -> Result<cpal::Stream, cpal::Error> {
     with_sample_type!(format, T => typed::<T>(device, config, ring, counters))
@@ -104,7 +135,7 @@ fn build(
 fn typed<T: Pcm>(
     device: &cpal::Device,
     config: StreamConfig,
-    mut ring: ring::Producer,
+    ring: Lent,
     counters: Arc<Counters>,
 ) -> Result<cpal::Stream, cpal::Error> {
     let channels = config.channels.max(1) as usize;
@@ -118,7 +149,7 @@ fn typed<T: Pcm>(
                 for (frame, x) in block.chunks_exact(channels).zip(&mut *mono) {
                     *x = frame.iter().map(|s| s.to_pcm()).sum::<f32>() / channels as f32;
                 }
-                ring.push_slice(mono);
+                ring.push(mono);
             }
             let t = info.timestamp();
             counters.called(t.callback.saturating_duration_since(t.capture).max(Duration::ZERO));

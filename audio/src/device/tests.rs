@@ -7,24 +7,46 @@ use std::sync::atomic::Ordering;
 #[global_allocator]
 static ALLOCATOR: AllocDisabler = AllocDisabler;
 
-/// The device's thread, with a ring that is full, runs dry, comes back and ends, and a device that reports glitches.
+fn allocations(work: impl FnOnce()) -> u32 {
+    let before = violation_count();
+    assert_no_alloc(work);
+    violation_count() - before
+}
+
+/// `work`, in which RealtimeSanitizer, where it is linked (`make rtsan`), ends the process at the first call that may block.
+#[rtsan_standalone::nonblocking]
+fn in_real_time(work: impl FnOnce()) {
+    work();
+}
+
 #[test]
 fn the_callback_does_not_allocate() {
-    let violations = |work: &mut dyn FnMut()| {
-        let before = violation_count();
-        assert_no_alloc(work);
-        violation_count() - before
-    };
-    assert!(violations(&mut || drop(black_box(vec![0u8; 100]))) >= 2, "the counter does not count");
+    assert!(allocations(|| drop(black_box(vec![0u8; 100]))) >= 2, "the counter does not count");
+    a_callback_does_not_allocate::<f32>();
+    a_callback_does_not_allocate::<f64>();
+    a_callback_does_not_allocate::<i8>();
+    a_callback_does_not_allocate::<i16>();
+    a_callback_does_not_allocate::<cpal::I24>();
+    a_callback_does_not_allocate::<i32>();
+    a_callback_does_not_allocate::<i64>();
+    a_callback_does_not_allocate::<u8>();
+    a_callback_does_not_allocate::<u16>();
+    a_callback_does_not_allocate::<cpal::U24>();
+    a_callback_does_not_allocate::<u32>();
+    a_callback_does_not_allocate::<u64>();
+}
+
+/// The device's thread, with a ring that is full, runs dry, comes back and ends, and a device that reports glitches.
+fn a_callback_does_not_allocate<T: Pcm>() {
     let (mut producer, mut consumer) = ring::ring(2_880);
     consumer.fade_over(480);
     let stats = consumer.stats();
     let counters = Arc::new(Counters::default());
     let mut errors = ErrorLog::new(counters.clone());
     let mut feed = Feed::new(consumer, 2, 48_000, 1_920, counters.clone());
-    let mut out = vec![0i16; 2 * 960];
+    let mut out = vec![T::from_pcm(0.0); 2 * 960];
     let block = [0.5; 960];
-    let found = violations(&mut || {
+    let mut played = || {
         for round in 0..40 {
             if !(12..20).contains(&round) && round < 35 {
                 producer.push_slice(&block);
@@ -38,9 +60,33 @@ fn the_callback_does_not_allocate() {
             }
             feed.callback(&mut out, Duration::from_millis(20));
         }
-    });
-    assert_eq!(found, 0);
+    };
+    assert_eq!(allocations(|| in_real_time(&mut played)), 0);
     assert!(stats.underruns() == 1 && stats.finished() && counters.read().xruns >= 1);
+}
+
+/// The other way round: a microphone's ring, which is taken from a device that hangs.
+#[test]
+fn a_ring_is_passed_on_and_the_old_hands_push_nothing() {
+    let (producer, mut consumer) = ring::ring(100);
+    let old = Lent::new(producer);
+    let theirs = old.clone();
+    assert_eq!(allocations(|| in_real_time(|| theirs.push(&[1.0; 3]))), 0);
+    let new = old.pass_on();
+    assert_eq!(
+        allocations(|| in_real_time(|| {
+            theirs.push(&[2.0; 3]);
+            new.push(&[3.0; 2]);
+        })),
+        0
+    );
+    let mut out = [9.0; 6];
+    assert_eq!(consumer.fill(&mut out), 5);
+    assert_eq!(out, [1.0, 1.0, 1.0, 3.0, 3.0, 0.0]);
+    drop((old, theirs));
+    assert!(!consumer.is_over());
+    drop(new);
+    assert!(consumer.is_over());
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! `wavesynth condition enroll`: see [`wavesynth::train::enroll`].
 
-use super::file_names;
+use super::{SkipBadArg, file_names};
 use crate::cli::output::{ForceArg, RULE};
 use crate::cli::{args, interrupt};
 use anyhow::Result;
@@ -9,6 +9,7 @@ use wavesynth::recordings::{self, Notes};
 use wavesynth::train::enroll::{self, Enrolled, Figures};
 use wavesynth::voice::VoiceSection;
 use wavesynth_audio::cond;
+use wavesynth_audio::features::SAMPLE_RATE;
 use wavesynth_models::in_file::AtPath;
 use wavesynth_output::say;
 
@@ -35,6 +36,8 @@ pub struct Args {
     #[arg(short, long, value_name = "C.bin")]
     output: PathBuf,
     #[command(flatten)]
+    skip_bad: SkipBadArg,
+    #[command(flatten)]
     force: ForceArg,
 }
 
@@ -46,8 +49,11 @@ pub fn run(args: Args) -> Result<()> {
     let mut plan = args.force.plan();
     files.iter().map(PathBuf::as_path).chain(args.model.as_deref()).for_each(|file| plan.reads(file));
     let output = plan.writes("-o", &args.output, &cond::SPEAKER)?;
-    notes.say();
     let (checkpoint, path) = args::read_checkpoint(args.model.as_deref())?;
+    // A model that is no voice is refused where it is enrolled for.
+    let rate = VoiceSection::from_header(&checkpoint.header).map_or(SAMPLE_RATE, |s| s.sample_rate);
+    let files = args.skip_bad.readable(files, rate, &notes)?;
+    notes.say();
     let options = enroll::EnrollOptions { name: args.name.clone(), steps: args.steps, seed: args.seed };
     let stop = interrupt::flag("stopping; the best so far is written")?;
     let mut e = enroll::enroll(&checkpoint, &path, &files, &options, &stop)?;

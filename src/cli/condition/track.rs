@@ -1,6 +1,6 @@
 //! `wavesynth condition track`.
 
-use super::file_names;
+use super::{SkipBadArg, file_names};
 use crate::cli::output::{ForceArg, RULE};
 use crate::cli::{args, usage};
 use anyhow::{Context, Result};
@@ -10,13 +10,14 @@ use wavesynth::lookup;
 use wavesynth::recordings::{self, Notes};
 use wavesynth::voice::VoiceSection;
 use wavesynth_audio::cond::{self, Condition};
-use wavesynth_audio::features::Extractor;
+use wavesynth_audio::features::{Extractor, SAMPLE_RATE};
 use wavesynth_audio::recording::STDIN;
 use wavesynth_models::in_file::AtPath;
 use wavesynth_output::name;
 
 /// The arguments.
 #[derive(Debug, clap::Args)]
+#[command(mut_arg("skip_bad", |a| a.requires("speaker_recordings")))]
 #[command(after_long_help = RULE)]
 pub struct Args {
     /// Recording, or - for stdin
@@ -39,6 +40,8 @@ pub struct Args {
     /// Condition file to write [default: INPUT's name with .bin, in the current folder]
     #[arg(short, long, value_name = "T.bin")]
     output: Option<PathBuf>,
+    #[command(flatten)]
+    skip_bad: SkipBadArg,
     #[command(flatten)]
     force: ForceArg,
 }
@@ -67,6 +70,7 @@ pub fn run(args: Args) -> Result<()> {
     let stats = match &args.like {
         Some(like) => args::stats_like(&section.speakers, like)?,
         None => {
+            let files = args.skip_bad.readable(files, SAMPLE_RATE, &notes)?;
             let more: Result<Vec<_>> = files
                 .par_iter()
                 .map_init(Extractor::new, |e, path| recordings::raw_features(path, e, &notes))

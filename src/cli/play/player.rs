@@ -1,10 +1,11 @@
 //! Main's side of a session: commands in, reports out, and an eye on everything that can go away.
 
 use super::Args;
+use super::attempt::close;
 use super::controls::{self, Action, Controls};
 use super::latency::Latency;
 use super::report::Played;
-use super::speaker::{self, Out, Speaker};
+use super::speaker::{Out, Speaker};
 use super::status::{State, Status};
 use crate::cli::input::Input;
 use crate::cli::interrupt::{self, on_own_thread};
@@ -47,7 +48,9 @@ pub(super) struct Player<'a> {
     /// `None` where the sound goes to a file.
     speaker: Option<Speaker>,
     controls: Controls,
-    input: Option<&'a Input>,
+    input: Option<&'a mut Input>,
+    /// Whether a microphone that has gone is waited for.
+    reconnects: bool,
     status: Status,
     policy: SamplingPolicy,
     paused: bool,
@@ -64,14 +67,15 @@ impl<'a> Player<'a> {
         voice: &'a Voice,
         session: Session<Out>,
         speaker: Option<Speaker>,
-        input: Option<&'a Input>,
+        input: Option<&'a mut Input>,
         total: Option<u64>,
         policy: SamplingPolicy,
         args: &Args,
     ) -> Self {
         let live = args.input.is_live();
         Self {
-            controls: Controls::new(input.is_none_or(|i| !i.takes_stdin())),
+            controls: Controls::new(input.as_ref().is_none_or(|i| !i.takes_stdin())),
+            reconnects: !args.no_reconnect,
             status: Status::new(voice.section.sample_rate, total, voice.model.dtype, live),
             voice,
             session,
@@ -97,6 +101,7 @@ impl<'a> Player<'a> {
         };
         let device = latency(session.output());
         let live = input
+            .as_deref()
             .zip(device)
             .and_then(|(input, device)| Latency::measured(input, session.resampling_ms(), device.latency_ms));
         let (xruns, missing) = speaker.as_ref().map_or((0, 0), |s| s.gaps(&session));
@@ -108,7 +113,7 @@ impl<'a> Player<'a> {
                 Some(args.output.clone())
             }
             other => {
-                speaker::close(other);
+                close(other);
                 None
             }
         };
@@ -162,8 +167,10 @@ impl<'a> Player<'a> {
             {
                 self.status.print(&news);
             }
-            if self.input.is_some_and(Input::is_lost) {
-                bail!("the input device has gone; play again with another one");
+            if let Some(input) = &mut self.input
+                && let Some(news) = input.watch(self.reconnects)?
+            {
+                self.status.print(&news);
             }
             if let Some(Out::File(file)) = self.session.output() {
                 file.hurry(self.controls.are_over() && !self.paused);
@@ -224,6 +231,7 @@ impl<'a> Player<'a> {
         let device = playing.stats();
         let line = self
             .input
+            .as_deref()
             .and_then(|input| Latency::measured(input, self.session.resampling_ms(), device.latency_ms));
         if let Some(latency) = line {
             self.status.print(&latency.line());

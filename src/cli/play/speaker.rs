@@ -1,28 +1,16 @@
 //! The output device: opened, lost, and opened again. Nothing of the system's sound libraries runs on the main thread,
 //! because all of it can hang.
 
+use super::attempt::{ANSWER, Attempt, Beat, RETRY, STALL};
 use super::file::FileOutput;
 use crate::cli::interrupt::{GivenUp, on_own_thread, wait_for};
-use crate::cli::quiet::{Quiet, quietly};
+use crate::cli::quiet::quietly;
 use anyhow::{Result, bail};
-use crossbeam_channel::{Receiver, TryRecvError};
-use std::time::{Duration, Instant};
+use std::task::Poll;
+use std::time::Instant;
 use wavesynth::synth::{Session, SessionSetup};
 use wavesynth_audio::device::{self, DeviceError, Playing, PlayingStats};
 use wavesynth_audio::ring::Consumer;
-
-/// Time that a sound system has to answer.
-const ANSWER: Duration = Duration::from_secs(10);
-/// A device that has not called back for so long has stopped working.
-const STALL: Duration = Duration::from_secs(3);
-/// Time between two attempts to open one again.
-const RETRY: Duration = Duration::from_millis(250);
-/// Longest time that an attempt keeps standard error from what the sound libraries write.
-const QUIET: Duration = Duration::from_secs(1);
-/// Longest step of time at once: of a program that was suspended no device is at fault.
-const STEP: Duration = Duration::from_millis(100);
-/// Time to close a device at the end.
-const CLOSE: Duration = Duration::from_secs(1);
 
 /// Where the samples of a session go.
 pub(super) enum Out {
@@ -76,13 +64,6 @@ pub(super) fn setup(device: &device::Output) -> SessionSetup {
     SessionSetup { device_rate, ring_samples, realtime: true, patient: false }
 }
 
-/// Closes `out`, waiting for it no longer than `CLOSE`.
-pub(super) fn close(out: Option<Out>) {
-    if let Ok(done) = on_own_thread(move || drop(out)) {
-        let _ = done.recv_timeout(CLOSE);
-    }
-}
-
 /// Watches over the device of a session.
 pub(super) struct Speaker {
     wanted: Wanted,
@@ -94,17 +75,10 @@ pub(super) struct Speaker {
     pub reopened: u64,
     /// Counters of the devices before this one.
     before: (u64, u64),
-    /// Callbacks seen, how long there were none, and when that was looked at.
-    seen: (u64, Duration, Instant),
+    beat: Beat,
     down: bool,
-    attempt: Option<Attempt>,
+    attempt: Option<Attempt<Result<device::Output, DeviceError>>>,
     next: Instant,
-}
-
-struct Attempt {
-    opened: Receiver<Result<device::Output, DeviceError>>,
-    since: Instant,
-    quiet: Option<Quiet>,
 }
 
 impl Speaker {
@@ -117,7 +91,7 @@ impl Speaker {
             period_frames: device.period_frames,
             reopened: 0,
             before: (0, 0),
-            seen: (0, Duration::ZERO, now),
+            beat: Beat::new(),
             down: false,
             attempt: None,
             next: now,
@@ -142,21 +116,12 @@ impl Speaker {
     /// It has gone, and is not to be waited for.
     pub(super) fn watch(&mut self, session: &mut Session<Out>) -> Result<Option<String>> {
         let now = stats(session);
-        let step = self.seen.2.elapsed().min(STEP);
-        self.seen.2 = Instant::now();
-        match now {
-            Some(now) if now.callbacks != self.seen.0 => {
-                (self.seen.0, self.seen.1) = (now.callbacks, Duration::ZERO);
-                if std::mem::take(&mut self.down) && !now.lost {
-                    self.attempt = None;
-                    return Ok(Some(format!("{}: it plays on", self.name)));
-                }
-            }
-            _ => self.seen.1 += step,
-        }
         let gone = now.is_none_or(|now| now.lost);
-        let stalled = self.seen.1 > STALL;
-        if !self.down && (gone || stalled) {
+        if self.beat.look(now.map(|now| now.callbacks)) && std::mem::take(&mut self.down) && !gone {
+            self.attempt = None;
+            return Ok(Some(format!("{}: it plays on", self.name)));
+        }
+        if !self.down && (gone || self.beat.has_stalled()) {
             let what = if gone { "has gone" } else { "has stopped asking for sound" };
             if !self.reconnects {
                 bail!("{}: the output device {what}", self.name);
@@ -184,22 +149,13 @@ impl Speaker {
         let Some(attempt) = &mut self.attempt else {
             if Instant::now() >= self.next {
                 let wanted = self.wanted.clone();
-                let (since, quiet) = (Instant::now(), Some(Quiet::new()));
-                let opened = on_own_thread(move || wanted.open())?;
-                self.attempt = Some(Attempt { opened, since, quiet });
+                self.attempt = Some(Attempt::begin(move || wanted.open())?);
             }
             return Ok(None);
         };
-        if attempt.since.elapsed() > QUIET {
-            attempt.quiet = None;
-        }
-        let opened = attempt.opened.try_recv();
-        if matches!(opened, Err(TryRecvError::Empty)) {
-            return Ok(None);
-        }
-        self.attempt = None;
-        self.next = Instant::now() + RETRY;
-        let Ok(Ok(device)) = opened else { return Ok(None) };
+        let Poll::Ready(opened) = attempt.look() else { return Ok(None) };
+        (self.attempt, self.next) = (None, Instant::now() + RETRY);
+        let Some(Ok(device)) = opened else { return Ok(None) };
         let out = session.detach();
         self.retire(out);
         let (name, period_frames) = (device.name.clone(), device.period_frames);
@@ -208,7 +164,7 @@ impl Speaker {
         }
         // The first callback is what says that it plays; it has some time for that.
         self.next = Instant::now() + STALL;
-        self.seen = (0, Duration::ZERO, Instant::now());
+        self.beat = Beat::new();
         (self.name, self.period_frames) = (name, period_frames);
         self.reopened += 1;
         Ok(None)

@@ -12,6 +12,7 @@ use std::collections::hash_map::Entry;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Instant;
+use wavesynth::job_list::{self, JobLine};
 use wavesynth::lookup;
 use wavesynth::progress::Progress;
 use wavesynth::ranks::Ranks;
@@ -23,9 +24,6 @@ use wavesynth_models::ar::NotFinite;
 use wavesynth_models::in_file::{self, AtPath};
 use wavesynth_models::loaded::Loaded;
 use wavesynth_output::{Output, say};
-
-/// A first line that names the columns.
-const COLUMNS: [&str; 5] = ["condition", "track", "seed", "output", "seconds"];
 
 /// Streams that a thread renders in lockstep, at most: beyond it, little is gained by reading weights for more at once.
 const STREAMS: usize = 8;
@@ -151,16 +149,16 @@ fn share<'a>(mut jobs: Vec<&'a Job>, ranks: &Ranks) -> Vec<&'a Job> {
 fn read(args: &Args, path: &Path, voice: &Voice, digest: &JobDigest) -> Result<Vec<Job>> {
     let text =
         in_file::read_text(path, MOST_LIST).with_context(|| format!("cannot read {}", path.display()))?;
-    let lines =
-        text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty() && !line.starts_with('#'));
-    let rows = lines.map(|(i, line)| (i + 1, line.split('\t').map(str::trim).collect::<Vec<_>>()));
-    let named = |cells: &[&str]| cells.len() >= 4 && COLUMNS.starts_with(cells);
-    let rows: Vec<_> = rows.enumerate().filter(|(n, (_, c))| *n > 0 || !named(c)).map(|(_, r)| r).collect();
-    let jobs: Result<Vec<Job>> =
-        rows.par_iter().map(|(number, cells)| Job::new(args, path, *number, cells, voice, digest)).collect();
-    let jobs = jobs?;
-    ensure!(!jobs.is_empty(), "{}: no line names a job", path.display());
-    Ok(jobs)
+    let lines = job_list::parse(&text).map_err(|e| match e.line() {
+        Some(line) => anyhow!("{}: {e}", at(path, line)),
+        None => anyhow!("{}: {e}", path.display()),
+    })?;
+    lines.into_par_iter().map(|line| Job::new(args, path, line, voice, digest)).collect()
+}
+
+/// How errors call a line of the list.
+fn at(list: &Path, line: usize) -> String {
+    format!("{} line {line}", list.display())
 }
 
 /// Checks the places of all outputs and gives each job its own; what the records in their folders say.
@@ -195,44 +193,21 @@ fn places(args: &Args, jobs: &mut [Job], format: Format) -> Result<HashMap<PathB
 }
 
 impl Job {
-    fn new(
-        args: &Args,
-        list: &Path,
-        number: usize,
-        cells: &[&str],
-        voice: &Voice,
-        digest: &JobDigest,
-    ) -> Result<Self> {
-        let at = format!("{} line {number}", list.display());
-        let (condition, track, seed, output, seconds) = match *cells {
-            [condition, track, seed, output] => (condition, track, seed, output, ""),
-            [condition, track, seed, output, seconds] => (condition, track, seed, output, seconds),
-            _ => {
-                bail!("{at}: {} columns, wanted 4 or 5, tabs between: {}", cells.len(), COLUMNS.join(", "))
-            }
-        };
-        let given = |cell: &str| (!matches!(cell, "" | "-")).then(|| PathBuf::from(cell));
-        let condition = ConditionArgs { condition: given(condition), track: given(track) };
-        let Ok(seed) = seed.parse() else {
-            bail!("{at}: seed `{seed}`: wanted a whole number from 0");
-        };
-        let seconds = match given(seconds) {
-            None => args.length.clone(),
-            Some(_) => match seconds.parse() {
-                Ok(seconds) => LengthArgs { seconds: Some(seconds) },
-                Err(_) => bail!("{at}: seconds `{seconds}`: wanted a number"),
-            },
-        };
+    fn new(args: &Args, list: &Path, line: JobLine, voice: &Voice, digest: &JobDigest) -> Result<Self> {
+        let at = at(list, line.line);
+        let JobLine { condition, track, seed, output, .. } = line;
+        let condition = ConditionArgs { condition, track };
+        let seconds = LengthArgs { seconds: line.seconds.or(args.length.seconds) };
         let conditioning = condition.conditioning(voice).with_context(|| at.clone())?;
         let length = seconds.get(&conditioning, voice.section.sample_rate).with_context(|| at.clone())?;
-        let (place, output) = (None, PathBuf::from(output));
-        let mut job = Self { at, condition, seed, output, place, digest: String::new(), length, samples: 0 };
-        let named = job.output.file_name().is_some() && job.output != Path::new("-");
-        ensure!(named && !job.output.is_dir(), "{}: output `{}` names no file", job.at, job.output.display());
+        ensure!(!output.is_dir(), "{at}: output `{}` is a folder", output.display());
+        let (place, digest_of_all) = (None, digest.clone());
+        let digest = String::new();
+        let mut job = Self { at, condition, seed, output, place, digest, length, samples: 0 };
         let part = job.part(args, voice)?;
         let how = format!("{:?} {} {:?}", part.policy, part.post_filter, voice.likeness);
         job.samples = part.samples(voice);
-        job.digest = job.digest(digest.clone(), &how).with_context(|| job.at.clone())?;
+        job.digest = job.digest(digest_of_all, &how).with_context(|| job.at.clone())?;
         Ok(job)
     }
 

@@ -4,11 +4,15 @@ use anyhow::{Context, Result, anyhow, bail};
 use std::collections::HashMap;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use wavesynth_models::in_file;
 
 /// Words of the column `split` for recordings that are kept away from training; any case will do.
 const HELD_OUT: [&str; 6] = ["test", "dev", "val", "valid", "validation", "eval"];
 /// The word for the others.
 const TRAIN: &str = "train";
+
+/// Bytes of the longest table that is read, 64 MiB.
+const MOST_TABLE: u64 = 1 << 26;
 
 /// The split of a speaker's recordings.
 #[derive(Debug, Default, PartialEq)]
@@ -27,7 +31,7 @@ impl Transcripts {
     /// A file that can't be read as such a table, a word that is no part of a split.
     pub fn read(path: &Path) -> Result<Self> {
         let name = path.display();
-        let text = match std::fs::read_to_string(path) {
+        let text = match in_file::read_text(path, MOST_TABLE) {
             Ok(text) => text,
             Err(e) if e.kind() == ErrorKind::NotFound => return Ok(Self::default()),
             Err(e) => {
@@ -35,7 +39,7 @@ impl Transcripts {
                     .with_context(|| format!("{name}: can't be read as text (UTF-8); correct or remove it"));
             }
         };
-        let mut lines = text.strip_prefix('\u{feff}').unwrap_or(&text).lines().enumerate();
+        let mut lines = text.lines().enumerate();
         let head: Vec<&str> = lines.next().map_or("", |(_, line)| line).split('\t').map(str::trim).collect();
         let column = |column: &str| {
             head.iter().position(|h| *h == column).ok_or_else(|| {
