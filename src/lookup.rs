@@ -16,6 +16,9 @@ const EXTENSION: &str = "safetensors";
 /// What resuming reads: it lies beside a run's checkpoint, and is none itself.
 pub(crate) const STATE_FILE: &str = "state.safetensors";
 
+/// The checkpoint with the best held-out reading, where a run keeps it; named in full it is taken, the folder means the last one.
+pub(crate) const BEST_FILE: &str = "best.safetensors";
+
 /// How a file of a shipped name is reached, for errors.
 const RULE: &str = "a shipped name always means the shipped one, a file of that name is ./NAME";
 
@@ -66,7 +69,7 @@ fn in_run(folder: &Path) -> Result<Option<PathBuf>> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder).with_context(at)? {
         let path = entry.with_context(at)?.path();
-        let is_state = path.file_name().is_some_and(|name| name == STATE_FILE);
+        let is_state = path.file_name().is_some_and(|name| name == STATE_FILE || name == BEST_FILE);
         if path.extension().is_some_and(|e| e == EXTENSION) && !is_state {
             found.push(path);
         }
@@ -155,6 +158,8 @@ mod tests {
         let message = checkpoint(folder.path()).unwrap_err().to_string();
         assert!(message.contains("no checkpoint in this folder"), "{message}");
         std::fs::write(at("voice.safetensors"), "").unwrap();
+        assert_eq!(in_run(folder.path()).unwrap(), Some(at("voice.safetensors")));
+        std::fs::write(at("best.safetensors"), "").unwrap();
         assert_eq!(in_run(folder.path()).unwrap(), Some(at("voice.safetensors")));
         std::fs::write(at("small.safetensors"), "").unwrap();
         let message = in_run(folder.path()).unwrap_err().to_string();

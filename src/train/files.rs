@@ -10,9 +10,6 @@ use wavesynth_output::{Kind, Plan};
 /// The log's name in the folder of a run.
 pub const LOG_FILE: &str = "log.csv";
 
-/// The best checkpoint's name in the folder of a run.
-pub const BEST_FILE: &str = "best.safetensors";
-
 /// A state that is resumed: what it is shows when it is read.
 const RESUMED: Kind = Kind { is: |_| true, ..kinds::STATE };
 
@@ -40,7 +37,7 @@ pub fn check(path: &Path, run: &Run, out: &Path, resumed: bool) -> Result<()> {
         model.display()
     );
     let state = if resumed { &RESUMED } else { &kinds::STATE };
-    let best = run.train().keep_best.then_some((BEST_FILE, kind));
+    let best = run.train().keep_best.then_some((lookup::BEST_FILE, kind));
     for (name, kind) in [(name, kind), (lookup::STATE_FILE, state), (LOG_FILE, &LOG)].into_iter().chain(best)
     {
         plan.writes("train.out", &out.join(name), kind).with_context(at)?;

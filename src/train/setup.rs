@@ -278,8 +278,9 @@ impl<'a> RunSetup<'a> {
         let best = state.best_held_out.unwrap_or(f64::MAX);
         state.best_held_out = Some(best.min(reading.own.engine));
         if reading.own.engine < best && self.train().keep_best && self.ranks.is_first() {
-            let kept =
-                self.checkpoint(state).and_then(|c| Ok(c.write(&self.folder.path().join(files::BEST_FILE))?));
+            let kept = self
+                .checkpoint(state)
+                .and_then(|c| Ok(c.write(&self.folder.path().join(lookup::BEST_FILE))?));
             if let Err(e) = kept {
                 say!("step {}: the best checkpoint so far could not be kept: {e:#}", state.step);
             }
