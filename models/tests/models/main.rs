@@ -14,6 +14,7 @@ mod likelihoods;
 mod memory;
 mod ngram;
 mod suite;
+mod vq_vae;
 mod wavenet;
 #[cfg(feature = "train")]
 mod widen;
