@@ -1,20 +1,23 @@
 //! An image model: a loaded model whose variables are pixels, with what a pixel's value means.
 //!
-//! A pixel (y, x) is variable y · width + x; the model's [`Order`](wavesynth_models::order::Order) says which of them each step
+//! A model's variables are an image's pixels, or the codes that a VQ-VAE, [`ImageCoder`], makes of it. A pixel or code (y, x) is variable y · width + x; the model's [`Order`](wavesynth_models::order::Order) says which of them each step
 //! fills. A class label, where a model has labels, is its condition.
 
+mod coder;
 mod groups;
 mod model;
 mod pixels;
 #[cfg(any(feature = "cli", feature = "train"))]
 mod read;
 
+pub use coder::{ImageCoder, is_coder};
 pub use groups::{Groups, Schedule};
 pub use model::{Drawing, ImageModel, Known, Scored, log_sum};
 pub use pixels::{Pixels, Variables};
 #[cfg(any(feature = "cli", feature = "train"))]
 pub use read::{ImageSet, is_picture, read_labels, read_masked};
 
+use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 use wavesynth_models::order::Grid;
 use wavesynth_models::weights::Header;
@@ -25,7 +28,7 @@ pub const SECTION: &str = "image";
 /// Pixels of the largest image.
 pub const MOST_PIXELS: usize = 1 << 20;
 
-/// The checkpoint section `image`: what a model's variables mean.
+/// The checkpoint section `image`: the images of a model whose variables are their pixels or their codes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ImageSection {
@@ -38,6 +41,19 @@ pub struct ImageSection {
 }
 
 impl ImageSection {
+    /// That of a checkpoint's header.
+    ///
+    /// # Errors
+    /// There is none, or it means nothing.
+    pub fn from_header(header: &Header) -> Result<Self> {
+        let section = header.sections.get(SECTION);
+        let section = section.with_context(|| format!("its header has no `{SECTION}` section"))?;
+        let section: Self =
+            serde_json::from_value(section.clone()).with_context(|| format!("header section `{SECTION}`"))?;
+        section.pixels.validate().with_context(|| format!("header section `{SECTION}`"))?;
+        Ok(section)
+    }
+
     /// Rows and columns.
     pub fn grid(&self) -> Grid {
         Grid { height: self.height, width: self.width }

@@ -2,6 +2,7 @@
 
 use crate::{images, series, text, voice};
 use std::path::Path;
+use wavesynth_models::vq_vae;
 use wavesynth_models::weights::{Header, header_of};
 use wavesynth_output::Kind;
 
@@ -22,6 +23,8 @@ pub const SERIES_FILE: &str = "series.safetensors";
 
 /// See [`VOICE_FILE`].
 pub const IMAGE_FILE: &str = "images.safetensors";
+/// What the trainer calls its VQ-VAEs.
+pub const VQ_VAE_FILE: &str = "vqvae.safetensors";
 
 /// Checkpoints of voices.
 pub const VOICE: Kind =
@@ -47,6 +50,9 @@ pub const IMAGES: Kind = Kind {
     is_text: false,
     is: |p| section(p) == Some(images::SECTION),
 };
+/// Checkpoints of VQ-VAEs.
+pub const VQ_VAE: Kind =
+    Kind { name: "a VQ-VAE", endings: ENDINGS, is_text: false, is: |p| section(p) == Some(vq_vae::NAME) };
 /// States of training runs.
 pub const STATE: Kind = Kind {
     name: "the state of a training run",
@@ -65,13 +71,17 @@ pub fn of(header: &Header) -> &'static Kind {
         text::SECTION => &TEXT,
         series::SECTION => &SERIES,
         images::SECTION => &IMAGES,
+        vq_vae::NAME => &VQ_VAE,
         STATE_SECTION => &STATE,
         _ => &OTHER,
     }
 }
 
-/// The section that tells what a model is for; empty without one.
+/// The section that tells what a model is for, the family of a VQ-VAE; empty without one.
 fn section_of(header: &Header) -> &'static str {
+    if images::is_coder(header) {
+        return vq_vae::NAME;
+    }
     SECTIONS.into_iter().chain([STATE_SECTION]).find(|s| header.sections.contains_key(*s)).unwrap_or_default()
 }
 

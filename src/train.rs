@@ -10,7 +10,8 @@
 //!              cross_speaker feature tracks that other speakers made of the same sentences
 //!              speech        the source that these make
 //! text file -> text          symbols, batches, held-out reading: the other source; tables that are only counted
-//!              source        the loop's view of either
+//! images ----> images        windows of images or of their codes, and of a VQ-VAE that makes codes
+//!              source        the loop's view of any
 //!              schedules     scheduled sampling and curriculum, for both
 //!              device        the processor that computes losses
 //!              memory        memory that a run will take, and how many windows fit

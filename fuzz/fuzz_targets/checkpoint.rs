@@ -7,6 +7,7 @@ use wavesynth::models::kernels::Isa;
 use wavesynth::models::loaded::{Loaded, quantise};
 use wavesynth::models::memory;
 use wavesynth::models::weights::{Checkpoint, Dtype};
+use wavesynth::images::{Image, ImageCoder, ImageModel};
 use wavesynth::series::SeriesModel;
 use wavesynth::text::TextModel;
 use wavesynth::{Speech, Voice};
@@ -17,6 +18,13 @@ fuzz_target!(|data: &[u8]| {
     let mut small = file.clone();
     if quantise(&mut small, Dtype::I8).is_ok() {
         let _ = Loaded::from_checkpoint(small, Isa::detect());
+    }
+    if let Ok(coder) = ImageCoder::from_checkpoint(&file, Isa::detect()) {
+        let grid = coder.grid();
+        let image = Image { grid, channels: 1, levels: vec![0; grid.len()] };
+        let codes = coder.encode(&image);
+        coder.nats(&image, &codes);
+        coder.decode(&codes);
     }
     let Ok(model) = Loaded::from_checkpoint(file, Isa::detect()) else { return };
     let likelihood = model.config.facts().likelihood;
@@ -32,6 +40,10 @@ fuzz_target!(|data: &[u8]| {
     }
     if let Ok(series) = SeriesModel::from_loaded(model.clone()) {
         series.score(&vec![0.0; 2 * series.dims()]);
+    }
+    if let Ok(images) = ImageModel::from_loaded(model.clone()) {
+        let grid = images.image_grid();
+        images.decode(&images.encode(&Image { grid, channels: 1, levels: vec![0; grid.len()] }));
     }
     if let Ok(voice) = Voice::from_loaded(model) {
         if let Ok(speech) = Speech::new(&voice, Default::default(), 1) {

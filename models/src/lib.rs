@@ -16,6 +16,7 @@
 //!           fixed length, such as images, share
 //! loaded    a checkpoint of any family as a model
 //! memory    how much memory a model takes, known before it is taken, and its limit
+//! vq_vae    images to discrete codes and back, whose codes a family models
 //! weights   tensors by name: table, initial values, checkpoint file, the check that binds them
 //! kernels   matrix-vector products and gates, plain and for each instruction set; the only `unsafe`
 //! objective, graph, fused, dropout
@@ -49,4 +50,5 @@ pub mod memory;
 #[cfg(feature = "train")]
 pub mod objective;
 pub mod order;
+pub mod vq_vae;
 pub mod weights;

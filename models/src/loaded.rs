@@ -7,8 +7,10 @@ use crate::family::{FamilyConfig, PackError, Packed};
 use crate::in_file::{AtPath, InFile};
 use crate::kernels::Isa;
 use crate::memory::{Memory, MemoryError, bytes};
-use crate::weights::{self, Checkpoint, CheckpointError, Dtype, Header, Tensors, WeightsError};
+use crate::vq_vae::{self, VqVae};
+use crate::weights::{self, Checkpoint, CheckpointError, Dtype, Header, TensorSpec, Tensors, WeightsError};
 use std::path::Path;
+use std::sync::Arc;
 
 /// Why a checkpoint is no model.
 #[derive(Debug, thiserror::Error, PartialEq)]
@@ -16,6 +18,11 @@ pub enum ModelError {
     /// A family that this program does not know.
     #[error("family `{0}`, this program knows {known}", known = families::names(|n| format!("`{n}`"), "and"))]
     Family(String),
+    /// A VQ-VAE, which draws nothing by itself.
+    #[error(
+        "a VQ-VAE, which only codes images; a model of its codes draws: train one with images.codes, or `wavesynth eval` this one"
+    )]
+    VqVae,
     /// The config does not parse or is out of range, or a value of a tensor means nothing.
     #[error("{0}")]
     Config(String),
@@ -25,7 +32,7 @@ pub enum ModelError {
         /// The type asked for.
         wanted: Dtype,
         /// The family.
-        family: &'static str,
+        family: String,
         /// The smallest type that its weights have.
         found: Dtype,
     },
@@ -71,6 +78,9 @@ impl FamilyConfig {
     /// # Errors
     /// An unknown family, or sizes out of range.
     pub fn from_header(header: &Header) -> Result<Self, ModelError> {
+        if header.family == vq_vae::NAME {
+            return Err(ModelError::VqVae);
+        }
         let family =
             families::find(&header.family).ok_or_else(|| ModelError::Family(header.family.clone()))?;
         family.read(&header.config).map_err(ModelError::Config)
@@ -90,15 +100,47 @@ impl FamilyConfig {
     }
 }
 
+/// The VQ-VAE whose codes are the symbols of a model with this header, where there is one: its sizes.
+///
+/// # Errors
+/// Sizes out of range, or another number of codes than `config` has symbols.
+fn coder(header: &Header, config: &FamilyConfig) -> Result<Option<vq_vae::Config>, ModelError> {
+    let coder = vq_vae::Config::from_header(header).map_err(ModelError::Config)?;
+    let symbols = config.facts().likelihood.classes();
+    match coder {
+        Some(c) if c.codes != symbols => {
+            Err(ModelError::Config(format!("{symbols} symbols, its VQ-VAE has {} codes", c.codes)))
+        }
+        other => Ok(other),
+    }
+}
+
+/// Every tensor of a checkpoint with this header: those of its family or VQ-VAE, and behind a family's those of the VQ-VAE whose
+/// codes are its symbols, where there is one.
+///
+/// # Errors
+/// An unknown family, or sizes out of range.
+pub fn table(header: &Header) -> Result<Vec<TensorSpec>, ModelError> {
+    if header.family == vq_vae::NAME {
+        let config = vq_vae::Config::from_header(header).map_err(ModelError::Config)?;
+        return Ok(config.map_or(Vec::new(), |c| c.table()));
+    }
+    let config = FamilyConfig::from_header(header)?;
+    let coder = coder(header, &config)?;
+    let prefixed = coder.iter().flat_map(vq_vae::Config::prefixed_table);
+    Ok(config.table().into_iter().chain(prefixed).collect())
+}
+
 /// Stores the tensors of `file` as [`weights::quantise`] says.
 ///
 /// # Errors
 /// As [`Loaded::from_checkpoint`], a value that the type does not have, and a family that has no weights of it.
 pub fn quantise(file: &mut Checkpoint, dtype: Dtype) -> Result<(), ModelError> {
-    let config = FamilyConfig::from_header(&file.header)?;
-    weights::quantise(&mut file.tensors, config.layout().table(), dtype)?;
+    weights::quantise(&mut file.tensors, &table(&file.header)?, dtype)?;
     match weights::dtype(&file.tensors) {
-        found if found > dtype => Err(ModelError::Dtype { wanted: dtype, family: config.family(), found }),
+        found if found > dtype => {
+            Err(ModelError::Dtype { wanted: dtype, family: file.header.family.clone(), found })
+        }
         _ => Ok(()),
     }
 }
@@ -120,6 +162,8 @@ pub struct Loaded {
     pub dtype: Dtype,
     /// The most memory that it takes.
     pub memory: Memory,
+    /// What makes its symbols of images and images of its symbols, where they are the codes of a VQ-VAE.
+    pub vq_vae: Option<Arc<VqVae>>,
     packed: Packed,
 }
 
@@ -136,13 +180,17 @@ impl Loaded {
     ///
     /// # Errors
     /// What in it is wrong.
-    pub fn from_checkpoint(file: Checkpoint, isa: Isa) -> Result<Self, ModelError> {
+    pub fn from_checkpoint(mut file: Checkpoint, isa: Isa) -> Result<Self, ModelError> {
         let config = FamilyConfig::from_header(&file.header)?;
-        let memory = Memory::of(&config);
+        let coder = coder(&file.header, &config)?;
+        let mut memory = Memory::of(&config);
+        memory.weights = memory.weights.saturating_add(coder.as_ref().map_or(0, vq_vae::Config::bytes));
         check_room(&memory, 1)?;
+        let vq_vae =
+            coder.map(|c| VqVae::pack(&c, &vq_vae::take(&c, &mut file.tensors)?, isa)).transpose()?;
         let packed = config.pack(&file.tensors, isa)?;
         let dtype = weights::dtype(&file.tensors);
-        Ok(Self { header: file.header, config, dtype, memory, packed })
+        Ok(Self { header: file.header, config, dtype, memory, vq_vae: vq_vae.map(Arc::new), packed })
     }
 
     /// Checks that so many streams at a time are within the [limit of memory](crate::memory::limit). One is, as far as

@@ -6,7 +6,7 @@
 use crate::ar::Symbol;
 use crate::condition::FrameTable;
 use crate::kernels::Isa;
-use crate::likelihood::{LikelihoodConfig, Value};
+use crate::likelihood::{LikelihoodConfig, Value, Values};
 use crate::weights::Layout;
 use candle_core::Device;
 use serde::{Deserialize, Serialize};
@@ -132,6 +132,14 @@ impl Window {
         match self.vectors.dims {
             0 => self.inputs.len(),
             dims => self.vectors.inputs.len() / dims,
+        }
+    }
+
+    /// All that is read.
+    pub fn input_values(&self) -> Values<'_> {
+        match self.vectors.dims {
+            0 => Values::Symbols(&self.inputs),
+            dims => Values::Vectors { dims, rows: &self.vectors.inputs },
         }
     }
 

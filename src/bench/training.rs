@@ -239,7 +239,8 @@ fn wavenet(
     train.engine = options.engine.unwrap_or(train.engine);
     let corpus = random_corpus(config, train.window);
     let cutter = Cutter::new(&config.facts(), train.window, train.max_warmup);
-    let objective = train::objective(&config.clone().into(), train.engine, Device::Cpu, 0.0, &|_| true)?;
+    let objective =
+        train::objective(&FamilyConfig::from(config.clone()), train.engine, Device::Cpu, 0.0, &|_| true)?;
     if let Some(max) = train.max_memory {
         let threads = rayon::current_num_threads();
         let forecast = |n| Forecast::new(objective.as_ref(), corpus.bytes(), n, cutter.max_rows(), threads);

@@ -1,9 +1,10 @@
 //! `wavesynth eval`: how well a voice predicts recordings, a text model texts, an image model images, a series model sequences,
-//! exactly.
+//! exactly; and how well a VQ-VAE codes images.
 
 mod images;
 mod series;
 mod text;
+mod vq_vae;
 
 use super::args::{ConditionArgs, ModelArgs};
 use super::npy::NPY;
@@ -22,6 +23,7 @@ use wavesynth_audio::features::{self, Extractor, SpeakerStats};
 use wavesynth_audio::pcm;
 use wavesynth_models::ar::NotFinite;
 use wavesynth_models::in_file::AtPath;
+use wavesynth_models::loaded::Loaded;
 
 /// Exact nats and bits of recordings under a voice, texts under a text model, images under an image model, rows under a series
 /// model
@@ -33,7 +35,7 @@ pub struct Args {
     #[command(flatten)]
     condition: ConditionArgs,
     /// Recordings, or - for one on stdin; text files for a text model; PNG, folders of PNG or idx files for
-    /// an image model; rows of numbers for a series model
+    /// an image model or a VQ-VAE; rows of numbers for a series model
     #[arg(value_name = "INPUT", required = true)]
     inputs: Vec<PathBuf>,
     /// Also write the nats of every symbol, all inputs end to end, as an array of 32-bit floats; of images [images, rows,
@@ -95,7 +97,11 @@ pub fn run(args: Args) -> Result<()> {
     let per_symbol = args.per_symbol.as_ref().map(|path| plan.writes("--per-symbol", path, &NPY));
     let per_symbol = per_symbol.transpose()?;
     let map = args.images.map(&mut plan)?;
-    let (model, path) = args.model.load()?;
+    let (checkpoint, path) = args.model.checkpoint()?;
+    if wavesynth::images::is_coder(&checkpoint.header) {
+        return vq_vae::run(&args, &checkpoint, &path, images::Outputs { per_symbol, map });
+    }
+    let model = Loaded::from_checkpoint(checkpoint, args.model.isa()?).at(&path)?;
     if wavesynth::images::is_image(&model.header) {
         return images::run(&args, model, &path, images::Outputs { per_symbol, map });
     }

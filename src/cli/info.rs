@@ -10,7 +10,9 @@ use wavesynth::text;
 use wavesynth::voice::{SECTION, VoiceSection};
 use wavesynth_models::family::FamilyConfig;
 use wavesynth_models::in_file::AtPath;
-use wavesynth_models::order::Scan;
+use wavesynth_models::loaded;
+use wavesynth_models::order::{Order, Scan};
+use wavesynth_models::vq_vae;
 use wavesynth_models::weights::{self, Checkpoint};
 use wavesynth_output::shown;
 
@@ -31,8 +33,14 @@ pub struct Args {
 /// Runs the command.
 pub fn run(args: Args) -> Result<()> {
     let (checkpoint, path) = read_checkpoint(args.named.or(args.model).as_deref())?;
+    weights::check(&checkpoint.tensors, &loaded::table(&checkpoint.header).at(&path)?).at(&path)?;
+    if images::is_coder(&checkpoint.header) {
+        return match args.json {
+            true => output::json(&common(&checkpoint, &checkpoint.header.family)),
+            false => output::text(&coder(&checkpoint)),
+        };
+    }
     let config = FamilyConfig::from_header(&checkpoint.header).at(&path)?;
-    weights::check(&checkpoint.tensors, &config.table()).at(&path)?;
     let is_voice = checkpoint.header.sections.contains_key(SECTION);
     let voice = is_voice.then(|| VoiceSection::from_header(&checkpoint.header)).transpose().at(&path)?;
     if args.json {
@@ -46,13 +54,25 @@ fn parameters(checkpoint: &Checkpoint) -> usize {
     checkpoint.tensors.values().map(|t| t.data.len()).sum()
 }
 
-fn value(checkpoint: &Checkpoint, config: &FamilyConfig, voice: Option<&VoiceSection>) -> Result<Value> {
-    let mut value = json!({
-        "family": config.family(),
+/// What is said of any checkpoint.
+fn common(checkpoint: &Checkpoint, family: &str) -> Value {
+    json!({
+        "family": family,
         "parameters": parameters(checkpoint),
         "dtype": weights::dtype(&checkpoint.tensors).name(),
         "sections": checkpoint.header.sections,
-    });
+        "config": checkpoint.header.config,
+    })
+}
+
+/// The first lines of any page.
+fn first_lines(checkpoint: &Checkpoint, family: &str) -> Vec<(&'static str, String)> {
+    let dtype = weights::dtype(&checkpoint.tensors);
+    vec![("family", family.into()), ("parameters", format!("{}, weights of {dtype}", parameters(checkpoint)))]
+}
+
+fn value(checkpoint: &Checkpoint, config: &FamilyConfig, voice: Option<&VoiceSection>) -> Result<Value> {
+    let mut value = common(checkpoint, config.family());
     if let Value::Object(all) = &mut value {
         all.insert("config".into(), config.to_json()?);
         all.extend(config.describe(voice.map(|v| v.sample_rate)).values);
@@ -61,11 +81,7 @@ fn value(checkpoint: &Checkpoint, config: &FamilyConfig, voice: Option<&VoiceSec
 }
 
 fn page(checkpoint: &Checkpoint, config: &FamilyConfig, voice: Option<&VoiceSection>) -> String {
-    let dtype = weights::dtype(&checkpoint.tensors);
-    let mut lines = vec![
-        ("family", config.family().into()),
-        ("parameters", format!("{}, weights of {dtype}", parameters(checkpoint))),
-    ];
+    let mut lines = first_lines(checkpoint, config.family());
     lines.extend(config.describe(voice.map(|v| v.sample_rate)).lines);
     if let Some(v) = voice {
         lines.push(("sample rate", format!("{} Hz", v.sample_rate)));
@@ -76,10 +92,37 @@ fn page(checkpoint: &Checkpoint, config: &FamilyConfig, voice: Option<&VoiceSect
         let aligned = if v.common.is_some() { ", aligned with one another" } else { "" };
         lines.push(("speakers", format!("{}: {}{aligned}", names.len(), names.join(", "))));
     }
+    lines.extend(sections(checkpoint, Some(&config.facts().order)));
+    laid_out(&lines)
+}
+
+/// The page of a VQ-VAE.
+fn coder(checkpoint: &Checkpoint) -> String {
+    let mut lines = first_lines(checkpoint, &checkpoint.header.family);
+    lines.push(("codes", codes(checkpoint)));
+    lines.extend(sections(checkpoint, None));
+    laid_out(&lines)
+}
+
+/// What a VQ-VAE's codes are.
+fn codes(checkpoint: &Checkpoint) -> String {
+    let Ok(Some(config)) = vq_vae::Config::from_header(&checkpoint.header) else { return "?".into() };
+    let grid = config.code_grid();
+    format!(
+        "{} by {} of {} an image, vectors of {} numbers; {} channels, {} residual blocks",
+        grid.width, grid.height, config.codes, config.code_dim, config.channels, config.residual_blocks
+    )
+}
+
+/// The sections but for that of a voice; `order` is that of a model's variables.
+fn sections<'a>(checkpoint: &'a Checkpoint, order: Option<&Order>) -> Vec<(&'a str, String)> {
+    let mut lines = Vec::new();
     for (name, section) in checkpoint.header.sections.iter().filter(|(n, _)| *n != SECTION) {
+        let name = name.as_str();
         match section {
             Value::Object(_) if name == text::SECTION => lines.push((name, tokeniser(section))),
-            Value::Object(_) if name == images::SECTION => lines.push((name, pictures(section, config))),
+            Value::Object(_) if name == images::SECTION => lines.push((name, pictures(checkpoint, order))),
+            Value::Object(_) if name == vq_vae::NAME => lines.push((name, codes(checkpoint))),
             Value::Object(fields) => {
                 lines.push((name, String::new()));
                 lines.extend(fields.iter().map(|(k, v)| (k.as_str(), format!("  {}", plain(v)))));
@@ -87,6 +130,10 @@ fn page(checkpoint: &Checkpoint, config: &FamilyConfig, voice: Option<&VoiceSect
             other => lines.push((name, plain(other))),
         }
     }
+    lines
+}
+
+fn laid_out(lines: &[(&str, String)]) -> String {
     let lines: Vec<_> = lines
         .iter()
         .map(|(k, v)| format!("{:<16} {v}", shown::line(k)).trim_end().into())
@@ -103,12 +150,14 @@ fn tokeniser(section: &Value) -> String {
     }
 }
 
-/// Size, pixels and order of an image model's images.
-fn pictures(section: &Value, config: &FamilyConfig) -> String {
-    let Ok(section) = serde_json::from_value::<ImageSection>(section.clone()) else { return "?".into() };
-    let (grid, order) = (section.grid(), &config.facts().order);
-    let order = Scan::of(order, grid).map_or("an order of its own", Scan::name);
-    format!("{} by {}, {}, {order}", grid.width, grid.height, section.pixels.describe())
+/// Size, pixels and order of an image model's images, or of their codes.
+fn pictures(checkpoint: &Checkpoint, order: Option<&Order>) -> String {
+    let Ok(section) = ImageSection::from_header(&checkpoint.header) else { return "?".into() };
+    let coder = vq_vae::Config::from_header(&checkpoint.header).ok().flatten();
+    let (grid, variables) = (section.grid(), coder.map_or(section.grid(), |c| c.code_grid()));
+    let order = order.map(|order| Scan::of(order, variables).map_or("an order of its own", Scan::name));
+    let order = order.map_or(String::new(), |name| format!(", {name}"));
+    format!("{} by {}, {}{order}", grid.width, grid.height, section.pixels.describe())
 }
 
 /// A value of a file: a text of several lines behind a bar, so that none of them looks like one of this page.

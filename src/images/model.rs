@@ -1,13 +1,13 @@
 //! What an image model does: exact likelihoods, samples, completions, and a class by Bayes' rule.
 
-use super::{ImageSection, SECTION, Variables};
+use super::{Image, ImageCoder, ImageSection, SECTION, Variables};
 use crate::kinds;
 use anyhow::{Context, Result, ensure};
 use std::path::Path;
 use wavesynth_models::ar::{Generators, NotFinite, Sampling, Uniforms};
 use wavesynth_models::condition::Condition;
 use wavesynth_models::kernels::Isa;
-use wavesynth_models::likelihood::{LikelihoodConfig, Values};
+use wavesynth_models::likelihood::LikelihoodConfig;
 use wavesynth_models::loaded::Loaded;
 use wavesynth_models::order::{Grid, Order};
 
@@ -15,8 +15,10 @@ use wavesynth_models::order::{Grid, Order};
 pub struct ImageModel {
     /// The model, packed.
     pub model: Loaded,
-    /// What its pixels mean.
+    /// What the pixels of its images mean.
     pub section: ImageSection,
+    /// What makes its variables of images, where they are codes.
+    pub coder: Option<ImageCoder>,
 }
 
 /// An image to be scored.
@@ -78,36 +80,56 @@ impl ImageModel {
     /// No section `image`, or one that does not fit the model.
     pub fn from_loaded(model: Loaded) -> Result<Self> {
         kinds::check(&model.header)?;
-        let section = model.header.sections.get(SECTION);
-        let section = section.with_context(|| format!("its header has no `{SECTION}` section"))?;
-        let section: ImageSection =
-            serde_json::from_value(section.clone()).with_context(|| format!("header section `{SECTION}`"))?;
-        section.pixels.validate().with_context(|| format!("header section `{SECTION}`"))?;
+        let section = ImageSection::from_header(&model.header)?;
         let facts = model.config.facts();
-        let (grid, steps) = (section.grid(), facts.order.len());
+        let coder = model.vq_vae.clone().map(|v| ImageCoder::new(v, &section)).transpose()?;
+        let (grid, steps) = (coder.as_ref().map_or(section.grid(), ImageCoder::code_grid), facts.order.len());
         ensure!(
-            grid.height >= 1 && steps == section.height.checked_mul(section.width),
+            grid.height >= 1 && steps == grid.height.checked_mul(grid.width),
             "`{SECTION}` has {} rows of {} pixels, the model's order {} steps",
             grid.height,
             grid.width,
             steps.map_or("no end of".into(), |n| n.to_string())
         );
-        let (found, wanted) = (facts.likelihood.classes(), section.pixels.classes());
-        ensure!(found == wanted, "{found} symbols, pixels of {} have {wanted}", section.pixels.describe());
-        let (found, wanted) = (facts.likelihood.dims(), section.pixels.dims());
-        ensure!(
-            found == 0 || found == wanted,
-            "vectors of {found} values, pixels of {} have {wanted}",
-            section.pixels.describe()
-        );
+        if coder.is_none() {
+            section.pixels.check(&facts.likelihood)?;
+        }
         let other = facts.condition.as_ref().is_some_and(|c| c.embedding.is_some() || c.frames.is_some());
         ensure!(!other, "wants a condition that is no class label, which no image has");
-        Ok(Self { model, section })
+        Ok(Self { model, section, coder })
     }
 
-    /// Rows and columns.
+    /// Rows and columns of the variables: of an image's pixels, or of its codes.
     pub fn grid(&self) -> Grid {
+        self.coder.as_ref().map_or(self.section.grid(), ImageCoder::code_grid)
+    }
+
+    /// Rows and columns of an image.
+    pub fn image_grid(&self) -> Grid {
         self.section.grid()
+    }
+
+    /// The variable that pixel y · width + x of an image is, or that its code is.
+    pub fn variable_of(&self, site: usize) -> usize {
+        let (image, grid) = (self.image_grid(), self.grid());
+        let (y, x) = image.place(site);
+        y * grid.height / image.height * grid.width + x * grid.width / image.width
+    }
+
+    /// The variables of an image.
+    pub fn encode(&self, image: &Image) -> Variables {
+        match &self.coder {
+            Some(coder) => Variables::Symbols(coder.encode(image)),
+            None => self.section.pixels.encode(image),
+        }
+    }
+
+    /// The image of variables, three values a pixel; of codes the one whose every pixel is the likeliest.
+    pub fn decode(&self, variables: &Variables) -> Image {
+        match (&self.coder, variables) {
+            (Some(coder), Variables::Symbols(codes)) => coder.decode(codes),
+            _ => self.section.pixels.decode(variables, self.image_grid()),
+        }
     }
 
     /// Which pixel each step fills.
@@ -127,7 +149,7 @@ impl ImageModel {
 
     /// Values of an image that count as a dimension each.
     pub fn dimensions(&self) -> usize {
-        self.grid().len() * self.section.pixels.dims()
+        self.image_grid().len() * self.section.pixels.dims()
     }
 
     fn likelihood(&self) -> &LikelihoodConfig {
@@ -161,11 +183,7 @@ impl ImageModel {
             for (i, image) in images.iter().enumerate() {
                 now.set(i, image.variables.get(image.order.unwrap_or(self.order()).site(t)));
             }
-            let values = match &now {
-                Variables::Symbols(x) => Values::Symbols(x),
-                Variables::Vectors { dims, rows } => Values::Vectors { dims: *dims, rows },
-            };
-            streams.score(values, &mut row);
+            streams.score(now.values(), &mut row);
             nats.iter_mut().zip(&row).for_each(|(all, &x)| all.push(x));
         }
         nats

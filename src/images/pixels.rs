@@ -4,7 +4,7 @@ use super::Image;
 use anyhow::{Result, ensure};
 use serde::{Deserialize, Serialize};
 use wavesynth_models::ar::Symbol;
-use wavesynth_models::likelihood::{Gaussian, LikelihoodConfig, LogisticMixture, Value};
+use wavesynth_models::likelihood::{Gaussian, LikelihoodConfig, LogisticMixture, Value, Values};
 use wavesynth_models::order::{Grid, Order};
 
 /// What a pixel's value means.
@@ -63,6 +63,14 @@ impl Variables {
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// All of them.
+    pub fn values(&self) -> Values<'_> {
+        match self {
+            Self::Symbols(x) => Values::Symbols(x),
+            Self::Vectors { dims, rows } => Values::Vectors { dims: *dims, rows },
+        }
     }
 
     /// Number `i`.
@@ -132,6 +140,22 @@ impl Pixels {
             }
             Self::Binary | Self::Grey | Self::Rgb => {}
         }
+        Ok(())
+    }
+
+    /// Checks that `likelihood` is over such pixels.
+    ///
+    /// # Errors
+    /// It is over something else.
+    pub fn check(&self, likelihood: &LikelihoodConfig) -> Result<()> {
+        let (found, wanted) = (likelihood.classes(), self.classes());
+        ensure!(found == wanted, "{found} symbols, pixels of {} have {wanted}", self.describe());
+        let (found, wanted) = (likelihood.dims(), self.dims());
+        ensure!(
+            found == 0 || found == wanted,
+            "vectors of {found} values, pixels of {} have {wanted}",
+            self.describe()
+        );
         Ok(())
     }
 

@@ -24,10 +24,19 @@ pub fn check(path: &Path, run: &Run, out: &Path, resumed: bool) -> Result<()> {
         Run::Text(run) => (Some(&run.text.file), kinds::TEXT_FILE, &kinds::TEXT),
         Run::Series(run) => (Some(&run.series.file), kinds::SERIES_FILE, &kinds::SERIES),
         Run::Images(run) => (Some(&run.images.file), kinds::IMAGE_FILE, &kinds::IMAGES),
+        Run::VqVae(run) => (Some(&run.images.file), kinds::VQ_VAE_FILE, &kinds::VQ_VAE),
     };
     let mut plan = Plan::new(false);
     plan.reads(path);
-    data.into_iter().chain(&run.train().start_from).filter(|p| p.is_file()).for_each(|p| plan.reads(p));
+    let coder = match run {
+        Run::Images(run) => run.images.codes.as_ref(),
+        _ => None,
+    };
+    data.into_iter()
+        .chain(coder)
+        .chain(&run.train().start_from)
+        .filter(|p| p.is_file())
+        .for_each(|p| plan.reads(p));
     let at = || format!("train.out {}: nothing can be written into it", out.display());
     plan.folder("train.out", out).with_context(at)?;
     let model = out.join(name);

@@ -1,34 +1,41 @@
-//! Images as a source of windows: each image is one window, its pixels in the order of the steps.
+//! Images as a source of windows: each image is one window, its pixels or its codes in the order of the steps.
+//!
+//! ```text
+//! config    the run file of an image model
+//! data      the files that it names, read and split
+//! palette   a palette for them
+//! vq_vae    the source of a VQ-VAE, and its run file
+//! ```
 
 pub mod config;
+mod data;
 mod palette;
+pub mod vq_vae;
 
-use super::config::check::range;
 use super::held_out::{Evaluation, HeldOutNats};
 use super::product::TRAINING;
-use super::recording::short_hex;
 use super::schedules::dropout_key;
 use super::slots::Slots;
-use super::source::{Batches, Source};
+use super::source::{Batches, Network, Source, engine};
 use super::state::TrainingState;
-use crate::images::{ImageModel, ImageSection, ImageSet, Pixels, SECTION, Scored, Variables, read_labels};
-use crate::kinds;
+use crate::images::{ImageCoder, ImageModel, ImageSection, SECTION, Scored, Variables};
 use crate::ranks::Ranks;
 use crate::synth::without_denormals;
+use crate::{kinds, lookup};
 use anyhow::{Context, Result, ensure};
-use config::{ImageRun, PixelKind};
+use config::{ImageRun, Images};
+use data::{Epochs, ImageData, Labelled, entropy};
 use rayon::prelude::*;
 use serde_json::{Map, Value as Json, json};
-use sha2::{Digest, Sha256};
 use std::f64::consts::LN_2;
 use std::path::Path;
-use std::sync::Mutex;
-use wavesynth_models::ar::Uniforms;
+use wavesynth_models::ar::{Symbol, Uniforms};
 use wavesynth_models::family::{FamilyConfig, GivenImage};
-use wavesynth_models::loaded::Loaded;
+use wavesynth_models::kernels::Isa;
 use wavesynth_models::objective::{Objective, VectorRows, Window};
-use wavesynth_models::order::{Order, Scan};
-use wavesynth_models::weights::Tensors;
+use wavesynth_models::order::{Grid, Order, Scan};
+use wavesynth_models::vq_vae::{NAME as VQ_VAE, PREFIX, prefixed};
+use wavesynth_models::weights::{Checkpoint, Tensors};
 
 /// The seed of the orders by which a model of any order reads the images that are held out.
 const HELD_OUT_ORDERS: u64 = 0;
@@ -36,47 +43,69 @@ const HELD_OUT_ORDERS: u64 = 0;
 /// Images that the engine reads in lockstep.
 const TOGETHER: usize = 32;
 
-/// Images and, where they have some, their labels.
-struct Labelled {
-    images: ImageSet,
-    labels: Option<Vec<u8>>,
-}
-
-impl Labelled {
-    fn read(images: &Path, labels: Option<&Path>, key: &str) -> Result<Self> {
-        let images = ImageSet::read(images).with_context(|| format!("images.{key}"))?;
-        let labels = labels.map(read_labels).transpose()?;
-        if let Some(labels) = &labels {
-            let (n, m) = (labels.len(), images.len());
-            ensure!(n == m, "images.{key}: {m} images, their labels are {n}");
-        }
-        Ok(Self { images, labels })
-    }
-
-    fn len(&self) -> usize {
-        self.images.len()
-    }
-
-    fn split_off(&mut self, at: usize) -> Self {
-        let labels = self.labels.as_mut().map(|l| l.split_off(at));
-        Self { images: self.images.split_off(at), labels }
-    }
-
-    fn class(&self, i: usize) -> Option<usize> {
-        self.labels.as_ref().map(|l| usize::from(l[i]))
-    }
-}
-
 /// The images of a run file.
 pub struct ImageSource {
     run: ImageRun,
-    training: Labelled,
-    held_out: Labelled,
-    section: ImageSection,
+    data: ImageData,
+    codes: Option<Codes>,
     config: FamilyConfig,
     order: Order,
     frequency_nats: f64,
     id: String,
+}
+
+/// The images as a VQ-VAE codes them.
+struct Codes {
+    coder: ImageCoder,
+    /// Its tensors, as the checkpoint holds them.
+    tensors: Tensors,
+    /// Of every image, one after another.
+    training: Vec<Symbol>,
+    held_out: Vec<Symbol>,
+    /// Of the pixels of a held-out image given its codes.
+    nats: f64,
+}
+
+impl Codes {
+    /// Codes all images of `data`; `judged` of those that are held out are also read.
+    fn of(data: &ImageData, (coder, tensors): (ImageCoder, Tensors), judged: usize) -> Self {
+        let code = |part: &Labelled| -> Vec<Symbol> {
+            let all = (0..part.len()).into_par_iter();
+            all.flat_map_iter(|i| coder.encode(&part.images.get(i))).collect()
+        };
+        let (training, held_out) = (code(&data.training), code(&data.held_out));
+        let size = coder.code_grid().len();
+        let of_image: Vec<f64> = (0..judged)
+            .into_par_iter()
+            .map(|i| {
+                let nats = coder.nats(&data.held_out.images.get(i), &held_out[i * size..][..size]);
+                nats.iter().map(|&n| f64::from(n)).sum()
+            })
+            .collect();
+        let nats = of_image.iter().sum::<f64>() / judged.max(1) as f64;
+        Self { coder, tensors, training, held_out, nats }
+    }
+
+    /// Nats of a code by their frequencies alone.
+    fn frequency_nats(&self) -> f64 {
+        let mut counts = vec![0; self.coder.vq_vae.config().codes];
+        self.training.iter().for_each(|&k| counts[usize::from(k)] += 1);
+        entropy(&counts)
+    }
+}
+
+/// The VQ-VAE of `images.codes`, and its tensors.
+fn coder(path: &Path, keys: &Images) -> Result<(ImageCoder, Tensors)> {
+    let (file, path) = lookup::checkpoint(path).context("images.codes")?;
+    let name = || format!("images.codes {}", path.display());
+    let coder = ImageCoder::from_checkpoint(&file, Isa::detect()).with_context(name)?;
+    ensure!(
+        keys.pixels.is(&coder.pixels),
+        "{}: its pixels are {}, which is not images.pixels",
+        name(),
+        coder.pixels.describe()
+    );
+    Ok((coder, prefixed(file.tensors)))
 }
 
 impl ImageSource {
@@ -86,71 +115,72 @@ impl ImageSource {
     /// A file that can't be read or is not the same on all ranks, images of different sizes.
     pub fn open(run: &ImageRun, ranks: &Ranks) -> Result<Self> {
         let keys = &run.images;
-        let mut training = Labelled::read(&keys.file, keys.labels.as_deref(), "file")?;
-        let held_out = match &keys.validation {
-            Some(path) => Labelled::read(path, keys.validation_labels.as_deref(), "validation")?,
-            None => {
-                let held = (training.len() as f64 * keys.held_out) as usize;
-                training.split_off(training.len() - held)
-            }
-        };
-        let grid = training.images.grid;
-        let other = held_out.images.grid;
-        ensure!(
-            grid == other,
-            "images.validation: {} by {} pixels, images.file has {} by {}",
-            other.width,
-            other.height,
-            grid.width,
-            grid.height
-        );
-        range("images in images.file, for training,", training.len() as f64, 1.0, 1e9)?;
-        let pixels = match keys.pixels {
-            PixelKind::Binary => Pixels::Binary,
-            PixelKind::Grey => Pixels::Grey,
-            PixelKind::Rgb => Pixels::Rgb,
-            PixelKind::Continuous => Pixels::Continuous { channels: training.images.channels },
-            PixelKind::Palette => Pixels::Palette {
-                colours: palette::of(&training.images, keys.colours, run.train.seed)
-                    .with_context(|| format!("images.colours = {}", keys.colours))?,
-            },
-        };
-        let labels = training.labels.iter().chain(&held_out.labels).flatten();
-        let labels = labels.max().map_or(0, |&l| usize::from(l) + 1);
-        let order = keys.order(grid)?;
-        let config = run.network(&pixels, GivenImage { grid, order: order.clone(), labels })?;
-        let mut h = Sha256::new();
-        for part in [&training, &held_out] {
-            h.update((part.len() as u64).to_le_bytes());
-            (0..part.len()).for_each(|i| h.update(part.images.levels_of(i)));
-            h.update(part.labels.as_deref().unwrap_or_default());
+        let coder = keys.codes.as_deref().map(|path| coder(path, keys)).transpose()?;
+        let known = coder.as_ref().map(|(coder, _)| coder.pixels.clone());
+        let data = ImageData::open(keys, known, run.train.seed, ranks)?;
+        if let Some((coder, _)) = &coder {
+            let (found, wanted) = (data.grid(), coder.grid());
+            ensure!(
+                found == wanted,
+                "images.file: {} by {} pixels, the VQ-VAE of images.codes wants {} by {}",
+                found.width,
+                found.height,
+                wanted.width,
+                wanted.height
+            );
         }
-        h.update(serde_json::to_vec(&pixels)?);
-        let id = short_hex(&h.finalize());
-        ranks.same(id.as_bytes(), "images")?;
-        let frequency_nats = frequency_nats(&training.images, &pixels);
-        let section = ImageSection { height: grid.height, width: grid.width, pixels };
-        Ok(Self { run: run.clone(), training, held_out, section, config, order, frequency_nats, id })
+        let judged = data.held_out.len().min(keys.eval_images);
+        let codes = coder.map(|coder| Codes::of(&data, coder, judged));
+        let labels = data.training.labels.iter().chain(&data.held_out.labels).flatten();
+        let labels = labels.max().map_or(0, |&l| usize::from(l) + 1);
+        let grid = codes.as_ref().map_or(data.grid(), |c| c.coder.code_grid());
+        let order = keys.order(grid)?;
+        let image = GivenImage { grid, order: order.clone(), labels };
+        let config =
+            run.network(&data.pixels, codes.as_ref().map(|c| c.coder.vq_vae.config().codes), image)?;
+        let frequency_nats = codes.as_ref().map_or_else(|| data.frequency_nats(), Codes::frequency_nats);
+        let beside = codes.as_ref().map_or(Vec::new(), |c| {
+            let values = c.tensors.values().flat_map(|t| &t.data).flat_map(|v| v.to_le_bytes());
+            c.training.iter().chain(&c.held_out).flat_map(|k| k.to_le_bytes()).chain(values).collect()
+        });
+        let id = data.id(&beside);
+        ranks.same(id.as_bytes(), "codes of images")?;
+        Ok(Self { run: run.clone(), data, codes, config, order, frequency_nats, id })
     }
 
     /// The order by which image `number` of a run, or of those held out, is read; `None` for the model's own.
     fn order_of(&self, seed: u64, number: u64) -> Option<Order> {
         let any_order = self.config.facts().condition.as_ref().is_some_and(|c| c.any_order);
-        any_order.then(|| Scan::Random.order(self.section.grid(), Uniforms::keyed(seed, number).next_u64()))
+        any_order.then(|| Scan::Random.order(self.grid(), Uniforms::keyed(seed, number).next_u64()))
     }
 
-    fn variables(&self, part: &Labelled, i: usize) -> Variables {
-        self.section.pixels.encode(&part.images.get(i))
+    /// Rows and columns of the variables.
+    fn grid(&self) -> Grid {
+        self.codes.as_ref().map_or(self.data.grid(), |c| c.coder.code_grid())
     }
 
-    /// Image `i` of `part` in `order`, or the model's own: row t reads the pixel of step t − 1, the first one the start.
-    fn window(&self, part: &Labelled, i: usize, order: Option<&Order>) -> Window {
-        let class = part.class(i);
+    fn variables(&self, held_out: bool, i: usize) -> Variables {
+        match &self.codes {
+            Some(codes) => {
+                let (all, n) = (if held_out { &codes.held_out } else { &codes.training }, self.grid().len());
+                Variables::Symbols(all[i * n..][..n].to_vec())
+            }
+            None => self.data.pixels.encode(&self.part(held_out).images.get(i)),
+        }
+    }
+
+    fn part(&self, held_out: bool) -> &Labelled {
+        if held_out { &self.data.held_out } else { &self.data.training }
+    }
+
+    /// Image `i` of a part in `order`, or the model's own: row t reads the variable of step t − 1, the first one the start.
+    fn window(&self, held_out: bool, i: usize, order: Option<&Order>) -> Window {
+        let class = self.part(held_out).class(i);
         let sites = match order {
             Some(Order::Sites(s)) => s.sites.clone(),
             _ => Vec::new(),
         };
-        match self.variables(part, i).to_steps(order.unwrap_or(&self.order)) {
+        match self.variables(held_out, i).to_steps(order.unwrap_or(&self.order)) {
             Variables::Symbols(targets) => {
                 let start = self.config.facts().start;
                 let inputs = [&[start], &targets[..targets.len() - 1]].concat();
@@ -163,58 +193,15 @@ impl ImageSource {
         }
     }
 
-    /// Bits of a dimension of an image for so many nats of a pixel.
+    /// Bits of a dimension for so many nats of an image.
     fn bits_per_dimension(&self, nats: f64) -> f64 {
-        let pixels = &self.section.pixels;
-        (nats + pixels.log_levels()) / pixels.dims() as f64 / LN_2
-    }
-}
-
-/// Nats of a pixel by the frequencies of its values alone, all pixels and channels alike.
-fn frequency_nats(images: &ImageSet, pixels: &Pixels) -> f64 {
-    let mut counts = vec![0u64; 256.max(pixels.classes())];
-    for i in 0..images.len() {
-        match pixels.encode(&images.get(i)) {
-            Variables::Symbols(x) => x.iter().for_each(|&x| counts[usize::from(x)] += 1),
-            Variables::Vectors { .. } => {
-                images.levels_of(i).iter().for_each(|&k| counts[usize::from(k)] += 1);
-            }
-        }
-    }
-    let all = counts.iter().sum::<u64>() as f64;
-    let entropy: f64 = counts.iter().filter(|&&n| n > 0).map(|&n| n as f64 * (all / n as f64).ln()).sum();
-    entropy / all * pixels.dims() as f64 - pixels.log_levels()
-}
-
-/// The images of one epoch after another, each epoch all of them in an order of its own.
-struct Epochs {
-    seed: u64,
-    len: u64,
-    /// The epoch that was asked for last, and its order.
-    last: Mutex<(u64, Vec<u32>)>,
-}
-
-impl Epochs {
-    fn new(seed: u64, len: usize) -> Self {
-        Self { seed, len: len as u64, last: Mutex::new((u64::MAX, Vec::new())) }
-    }
-
-    /// The image of draw `number`.
-    fn image(&self, number: u64) -> usize {
-        let (epoch, at) = (number / self.len, number % self.len);
-        let mut last = self.last.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if last.0 != epoch {
-            let mut uniforms = Uniforms::keyed(self.seed, epoch);
-            let mut all: Vec<u32> = (0..self.len as u32).collect();
-            uniforms.shuffle(&mut all);
-            *last = (epoch, all);
-        }
-        last.1[at as usize] as usize
+        let (pixels, n) = (&self.data.pixels, self.data.grid().len() as f64);
+        (nats / n + pixels.log_levels()) / pixels.dims() as f64 / LN_2
     }
 }
 
 impl Source for ImageSource {
-    fn config(&self) -> &FamilyConfig {
+    fn network(&self) -> &dyn Network {
         &self.config
     }
 
@@ -227,7 +214,7 @@ impl Source for ImageSource {
     }
 
     fn unit(&self) -> &'static str {
-        "pixel"
+        if self.codes.is_some() { "code" } else { "pixel" }
     }
 
     fn file_name(&self) -> &'static str {
@@ -235,27 +222,23 @@ impl Source for ImageSource {
     }
 
     fn describe(&self) -> Vec<String> {
-        let (keys, grid) = (&self.run.images, self.section.grid());
         let labels = self.config.facts().condition.as_ref().map_or(0, |c| c.classes);
+        let variables = match &self.codes {
+            None => self.data.pixels.describe(),
+            Some(codes) => {
+                let (grid, config) = (self.grid(), codes.coder.vq_vae.config());
+                format!("{} by {} of {} codes an image", grid.width, grid.height, config.codes)
+            }
+        };
         vec![
-            format!(
-                "corpus: {}, {} images of {} by {} pixels to train on, {} held out, {}",
-                keys.file.display(),
-                self.training.len(),
-                grid.width,
-                grid.height,
-                self.held_out.len(),
-                match labels {
-                    0 => "without labels".into(),
-                    n => format!("{n} labels"),
-                }
-            ),
-            format!("network: {}, {}", self.config.family(), self.section.pixels.describe()),
+            self.data.describe(&self.run.images.file, labels),
+            format!("network: {}, {variables}", self.config.family()),
         ]
     }
 
     fn bytes(&self) -> usize {
-        self.training.images.bytes() + self.held_out.images.bytes()
+        let codes = |c: &Codes| size_of_val(&c.training[..]) + size_of_val(&c.held_out[..]);
+        self.data.bytes() + self.codes.as_ref().map_or(0, codes)
     }
 
     fn frequency_nats(&self) -> f64 {
@@ -263,12 +246,18 @@ impl Source for ImageSource {
     }
 
     fn max_rows(&self) -> usize {
-        self.section.grid().len()
+        self.grid().len()
     }
 
     /// Any image gives any number of windows.
     fn check(&self, _: usize) -> Result<()> {
         Ok(())
+    }
+
+    /// Another VQ-VAE's tensors are left out.
+    fn adopt(&self, file: &mut Checkpoint, _: &Path) -> Result<Option<String>> {
+        file.tensors.retain(|name, _| !name.starts_with(PREFIX));
+        Ok(None)
     }
 
     fn carries(&self) -> bool {
@@ -277,30 +266,35 @@ impl Source for ImageSource {
 
     fn batches(&self, slots: Slots, _: u64) -> Batches<'_> {
         let seed = self.run.train.seed;
-        let epochs = Epochs::new(seed, self.training.len());
+        let epochs = Epochs::new(seed, self.data.training.len());
         Box::new(move |step| {
             let draw = |slot| {
                 let number = slots.number(step, slot);
                 let order = self.order_of(seed, number);
-                let window = self.window(&self.training, epochs.image(number), order.as_ref());
+                let window = self.window(false, epochs.image(number), order.as_ref());
                 Window { dropout: Some(dropout_key(seed, number)), ..window }
             };
             slots.own.clone().map(draw).collect()
         })
     }
 
+    fn companions(&self) -> Tensors {
+        self.codes.as_ref().map_or_else(Tensors::new, |c| c.tensors.clone())
+    }
+
     fn evaluate(
         &self,
-        model: Loaded,
+        checkpoint: Checkpoint,
         objective: &dyn Objective,
         params: &[f32],
         windows: usize,
         _: &Ranks,
     ) -> Result<Option<Evaluation>> {
-        let count = self.held_out.len().min(self.run.images.eval_images);
+        let count = self.data.held_out.len().min(self.run.images.eval_images);
         if count == 0 {
             return Ok(None);
         }
+        let model = engine(checkpoint, self.file_name())?;
         let model = ImageModel::from_loaded(model).context(self.file_name())?;
         let all: Vec<usize> = (0..count).collect();
         let held_order = |i: usize| self.order_of(HELD_OUT_ORDERS, i as u64);
@@ -309,7 +303,7 @@ impl Source for ImageSource {
             .map(|group| {
                 let read: Vec<_> = group
                     .iter()
-                    .map(|&i| (self.variables(&self.held_out, i), self.held_out.class(i), held_order(i)))
+                    .map(|&i| (self.variables(true, i), self.data.held_out.class(i), held_order(i)))
                     .collect();
                 let images: Vec<_> = read
                     .iter()
@@ -327,7 +321,7 @@ impl Source for ImageSource {
         let mut trainer = 0.0;
         for group in all.chunks(windows) {
             let batch: Vec<Window> =
-                group.iter().map(|&i| self.window(&self.held_out, i, held_order(i).as_ref())).collect();
+                group.iter().map(|&i| self.window(true, i, held_order(i).as_ref())).collect();
             trainer += objective.loss(params, &batch, None)? * (group.len() * self.max_rows()) as f64;
         }
         let own = HeldOutNats { engine: groups.iter().sum::<f64>() / rows, trainer: trainer / rows };
@@ -336,39 +330,42 @@ impl Source for ImageSource {
 
     fn verdict(&self, nats: f64) -> String {
         let image = nats * self.max_rows() as f64;
-        format!("{image:.2} nats an image, {:.3} bits a dimension", self.bits_per_dimension(nats))
+        match &self.codes {
+            None => {
+                format!("{image:.2} nats an image, {:.3} bits a dimension", self.bits_per_dimension(image))
+            }
+            Some(codes) => {
+                let bound = image + codes.nats;
+                format!(
+                    "{image:.2} nats of codes an image; with {:.2} of its pixels given them at most {bound:.2}, {:.3} bits a dimension",
+                    codes.nats,
+                    self.bits_per_dimension(bound)
+                )
+            }
+        }
     }
 
     fn sections(&self, _: &Tensors, state: &TrainingState, run: &str) -> Result<Map<String, Json>> {
+        let section = ImageSection {
+            height: self.data.grid().height,
+            width: self.data.grid().width,
+            pixels: self.data.pixels.clone(),
+        };
+        let mut sections = Map::from_iter([(SECTION.to_string(), serde_json::to_value(section)?)]);
+        if let Some(codes) = &self.codes {
+            sections.insert(VQ_VAE.into(), serde_json::to_value(codes.coder.vq_vae.config())?);
+        }
         let training = json!({
             "steps": state.step,
             "planned_steps": state.steps,
-            "pixels": state.samples,
+            (if self.codes.is_some() { "codes" } else { "pixels" }): state.samples,
             "seconds": state.seconds,
             "held_out_nats": state.held_out,
             "frequency_nats": self.frequency_nats,
             "corpus": self.id,
             "run": run,
         });
-        let sections = [(SECTION, serde_json::to_value(&self.section)?), (TRAINING, training)];
-        Ok(sections.into_iter().map(|(k, v)| (k.to_string(), v)).collect())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_epoch_has_every_image_once() {
-        let epochs = Epochs::new(3, 10);
-        let of = |epoch: u64| -> Vec<usize> { (0..10).map(|i| epochs.image(10 * epoch + i)).collect() };
-        let (first, second) = (of(0), of(1));
-        assert_ne!(first, second);
-        assert_eq!(first, of(0), "whatever was asked between");
-        for mut epoch in [first, second] {
-            epoch.sort();
-            assert_eq!(epoch, (0..10).collect::<Vec<_>>());
-        }
+        sections.insert(TRAINING.into(), training);
+        Ok(sections)
     }
 }

@@ -95,8 +95,7 @@ pub fn train(path: &Path, options: &TrainOptions, stop: &Stop, ranks: &Ranks) ->
         let resumed = if options.resume { Some(setup.resume(options.steps)?) } else { None };
         setup.announce();
         let state = resumed.map_or_else(|| setup.fresh(), Ok)?;
-        let most =
-            Guard::most(setup.source.config().facts().likelihood.classes(), setup.source.frequency_nats());
+        let most = Guard::most(setup.source.network().classes(), setup.source.frequency_nats());
         let steps = Loop { setup: &setup, stop, batches: setup.batches(state.steps), most };
         steps.run(state, options).map_err(|e| anyhow!("{e:#}; {}", setup.last_good()))
     })
@@ -166,6 +165,7 @@ impl Loop<'_> {
             s.carry = carry;
             s.step += 1;
             s.samples += samples;
+            setup.source.revise(&mut s, ranks)?;
 
             ending = s.step >= last || ranks.any(stop.is_asked());
             let due = s.step.is_multiple_of(train.eval_every) || ending;

@@ -1,8 +1,10 @@
-//! A run file of any kind, told apart by its section `[text]`, `[series]` or `[images]`; without one it is of recordings.
+//! A run file of any kind, told apart by its section `[text]`, `[series]` or `[images]`, with `[vq_vae]` or without;
+//! without any it is of recordings.
 
 use super::config::check::{conflict, read_text};
 use super::config::{RunFile, Train};
 use super::images::config::ImageRun;
+use super::images::vq_vae::VqVaeRun;
 use super::series::SeriesRun;
 use super::text::config::TextRun;
 use anyhow::Result;
@@ -19,6 +21,8 @@ pub enum Run {
     Series(Box<SeriesRun>),
     /// Images in, an image model out.
     Images(Box<ImageRun>),
+    /// Images in, a VQ-VAE out.
+    VqVae(Box<VqVaeRun>),
 }
 
 impl Run {
@@ -45,6 +49,9 @@ impl Run {
             Ok(table) if table.contains_key("series") => {
                 Ok(Self::Series(Box::new(SeriesRun::parse(text, name)?)))
             }
+            Ok(table) if table.contains_key("images") && table.contains_key("vq_vae") => {
+                Ok(Self::VqVae(Box::new(VqVaeRun::parse(text, name)?)))
+            }
             Ok(table) if table.contains_key("images") => {
                 Ok(Self::Images(Box::new(ImageRun::parse(text, name)?)))
             }
@@ -59,13 +66,14 @@ impl Run {
             Self::Text(run) => &run.train,
             Self::Series(run) => &run.train,
             Self::Images(run) => &run.train,
+            Self::VqVae(run) => &run.train,
         }
     }
 
-    /// Rate of dropout; a voice has none.
+    /// Rate of dropout; a voice and a VQ-VAE have none.
     pub fn dropout(&self) -> f64 {
         match self {
-            Self::Voice(_) => 0.0,
+            Self::Voice(_) | Self::VqVae(_) => 0.0,
             Self::Text(run) => run.model.dropout(),
             Self::Series(run) => run.model.dropout(),
             Self::Images(run) => run.model.dropout(),
@@ -79,6 +87,7 @@ impl Run {
             (Self::Text(a), Self::Text(b)) => conflict(a, b),
             (Self::Series(a), Self::Series(b)) => conflict(a, b),
             (Self::Images(a), Self::Images(b)) => conflict(a, b),
+            (Self::VqVae(a), Self::VqVae(b)) => conflict(a, b),
             (a, b) => Some(("the corpus".into(), a.corpus().into(), b.corpus().into())),
         }
     }
@@ -89,6 +98,7 @@ impl Run {
             Self::Text(_) => "text",
             Self::Series(_) => "series",
             Self::Images(_) => "images",
+            Self::VqVae(_) => "images for a VQ-VAE",
         }
     }
 }

@@ -8,7 +8,7 @@ use super::product::TRAINING;
 use super::recording::short_hex;
 use super::schedules::dropout_key;
 use super::slots::Slots;
-use super::source::{Batches, Source};
+use super::source::{Batches, Network, Source, engine};
 use super::state::TrainingState;
 use crate::kinds;
 use crate::ranks::Ranks;
@@ -21,9 +21,8 @@ use std::path::PathBuf;
 use wavesynth_models::ar::Uniforms;
 use wavesynth_models::family::{FamilyConfig, Given, ModelKeys};
 use wavesynth_models::likelihood::LikelihoodConfig;
-use wavesynth_models::loaded::Loaded;
 use wavesynth_models::objective::{Learning, Objective, VectorRows, Window};
-use wavesynth_models::weights::Tensors;
+use wavesynth_models::weights::{Checkpoint, Tensors};
 
 /// A run file as it was read.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -166,7 +165,7 @@ impl SeriesSource {
 }
 
 impl Source for SeriesSource {
-    fn config(&self) -> &FamilyConfig {
+    fn network(&self) -> &dyn Network {
         &self.config
     }
 
@@ -239,7 +238,7 @@ impl Source for SeriesSource {
 
     fn evaluate(
         &self,
-        model: Loaded,
+        checkpoint: Checkpoint,
         objective: &dyn Objective,
         params: &[f32],
         windows: usize,
@@ -248,7 +247,8 @@ impl Source for SeriesSource {
         if self.held_out.is_empty() {
             return Ok(None);
         }
-        let model = SeriesModel::from_loaded(model).context(self.file_name())?;
+        let model =
+            SeriesModel::from_loaded(engine(checkpoint, self.file_name())?).context(self.file_name())?;
         let all: Vec<Window> =
             self.held_out.iter().map(|s| self.window(s, usize::MAX / self.dims())).collect();
         let rows: usize = all.iter().map(Window::rows).sum();

@@ -6,12 +6,13 @@ use super::files;
 use super::folder::RunFolder;
 use super::held_out::Evaluation;
 use super::images::ImageSource;
+use super::images::vq_vae::VqVaeSource;
 use super::memory::{self, Forecast};
 use super::run_file::Run;
 use super::schedules;
 use super::series::SeriesSource;
 use super::slots::Slots;
-use super::source::{Batches, Source};
+use super::source::{Batches, Network, Source, engine};
 use super::speech::Speech;
 use super::state::TrainingState;
 use super::text::TextSource;
@@ -21,8 +22,6 @@ use crate::ranks::Ranks;
 use anyhow::{Context, Result, ensure};
 use std::path::PathBuf;
 use std::time::Instant;
-use wavesynth_models::family::FamilyConfig;
-use wavesynth_models::in_file::AtPath;
 use wavesynth_models::kernels::Isa;
 use wavesynth_models::loaded::Loaded;
 use wavesynth_models::objective::{Objective, ObjectiveOptions, Window};
@@ -32,22 +31,21 @@ use wavesynth_output::say;
 /// Steps that are timed to turn hours into steps; the first of them only warms caches.
 const TIMED: u64 = 4;
 
-/// The loss of `config` on `device` by the code that `train.engine` names, with dropout at the rate `dropout` where the
+/// The loss of `network` on `device` by the code that `train.engine` names, with dropout at the rate `dropout` where the
 /// family knows it and gradients for what `learns` at least.
 ///
 /// # Errors
-/// A family that does not learn by steps, or a device that is not there.
+/// A network that does not learn by steps, or a device that is not there.
 pub fn objective(
-    config: &FamilyConfig,
+    network: &dyn Network,
     engine: Engine,
     device: Device,
     dropout: f64,
     learns: &dyn Fn(&str) -> bool,
 ) -> Result<Box<dyn Objective>> {
     let options = ObjectiveOptions { engine, device: device.open()?, isa: Isa::detect(), dropout, learns };
-    config
-        .objective(&options)?
-        .with_context(|| format!("family {}: counted, not trained by steps", config.family()))
+    let family = network.header()?.family;
+    network.objective(&options)?.with_context(|| format!("family {family}: counted, not trained by steps"))
 }
 
 /// A run, without what its steps change.
@@ -80,13 +78,14 @@ impl<'a> RunSetup<'a> {
             Run::Text(run) => Box::new(TextSource::open(run, ranks)?),
             Run::Series(run) => Box::new(SeriesSource::open(run, ranks)?),
             Run::Images(run) => Box::new(ImageSource::open(run, ranks)?),
+            Run::VqVae(run) => Box::new(VqVaeSource::open(run, ranks)?),
         };
         let train = run.train();
-        let len = source.config().layout().len();
+        let len = source.network().layout().len();
         let vectors = memory::VECTORS * 4 * len;
         wavesynth_models::memory::check(format!("training {len} parameters"), vectors as u64)?;
         let learns = |name: &str| train.learns(name);
-        let objective = objective(source.config(), train.engine, device, run.dropout(), &learns)?;
+        let objective = objective(source.network(), train.engine, device, run.dropout(), &learns)?;
         let windows = run.train().windows();
         let mut setup = Self { ranks, run, source, objective, windows, text, folder };
         match setup.train().max_memory {
@@ -174,11 +173,13 @@ impl<'a> RunSetup<'a> {
                 layout.flatten(&file.tensors)
             }
         };
-        let steps = match (self.train().steps, self.train().hours) {
+        let mut state = TrainingState::new(params, 0, self.slots().all);
+        self.source.revise(&mut state, self.ranks)?;
+        state.steps = match (self.train().steps, self.train().hours) {
             (Some(steps), _) => steps,
-            (None, hours) => self.time(&params, hours.unwrap_or(0.0) * 3600.0)?,
+            (None, hours) => self.time(&state.params, hours.unwrap_or(0.0) * 3600.0)?,
         };
-        Ok(self.part(TrainingState::new(params, steps, self.slots().all)))
+        Ok(self.part(state))
     }
 
     /// The windows that this rank draws.
@@ -238,10 +239,8 @@ impl<'a> RunSetup<'a> {
     /// # Errors
     /// Weights that are no numbers.
     fn engine(&self, params: &[f32]) -> Result<Loaded> {
-        let config = self.source.config();
-        let tensors = self.objective.layout().tensors(params);
-        let file = Checkpoint { header: config.to_header()?, tensors };
-        Ok(Loaded::from_checkpoint(file, Isa::detect()).at(&self.model_file())?)
+        let (header, tensors) = (self.source.network().header()?, self.objective.layout().tensors(params));
+        engine(Checkpoint { header, tensors }, self.source.file_name())
     }
 
     /// Mixes the network's own symbols into `batch`, of step `s.step`, where the run file asks for it.
@@ -267,9 +266,9 @@ impl<'a> RunSetup<'a> {
     /// # Errors
     /// The two readings differ.
     pub fn evaluate(&self, state: &mut TrainingState) -> Result<Option<Evaluation>> {
-        let model = Loaded::from_checkpoint(self.checkpoint(state)?, Isa::detect()).at(&self.model_file())?;
         let (objective, params) = (self.objective.as_ref(), &state.ema);
-        let reading = self.source.evaluate(model, objective, params, self.windows, self.ranks)?;
+        let reading =
+            self.source.evaluate(self.checkpoint(state)?, objective, params, self.windows, self.ranks)?;
         let Some(reading) = reading else {
             return Ok(None);
         };
@@ -289,10 +288,10 @@ impl<'a> RunSetup<'a> {
     }
 
     fn checkpoint(&self, state: &TrainingState) -> Result<Checkpoint> {
-        let config = self.source.config();
-        let tensors = self.objective.layout().tensors(&state.ema);
-        let mut header = config.to_header()?;
+        let mut tensors = self.objective.layout().tensors(&state.ema);
+        let mut header = self.source.network().header()?;
         header.sections = self.source.sections(&tensors, state, &self.text)?;
+        tensors.extend(self.source.companions());
         Ok(Checkpoint { header, tensors })
     }
 

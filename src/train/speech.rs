@@ -5,7 +5,7 @@ use super::corpus::SpeechCorpus;
 use super::held_out::{Evaluation, HeldOutSpeech};
 use super::schedules::{Lengths, shorten};
 use super::slots::Slots;
-use super::source::{Batches, Source};
+use super::source::{Batches, Network, Source, engine};
 use super::state::TrainingState;
 use super::window::{Cutter, SpeechWindows};
 use super::{product, report};
@@ -19,7 +19,6 @@ use std::path::Path;
 use wavesynth_models::families::wavenet::{self, names};
 use wavesynth_models::family::FamilyConfig;
 use wavesynth_models::in_file::AtPath;
-use wavesynth_models::loaded::Loaded;
 use wavesynth_models::objective::Objective;
 use wavesynth_models::weights::{self, Checkpoint, Tensor, Tensors};
 
@@ -75,7 +74,7 @@ impl Speech {
 }
 
 impl Source for Speech {
-    fn config(&self) -> &FamilyConfig {
+    fn network(&self) -> &dyn Network {
         &self.family
     }
 
@@ -182,7 +181,7 @@ impl Source for Speech {
 
     fn evaluate(
         &self,
-        model: Loaded,
+        checkpoint: Checkpoint,
         objective: &dyn Objective,
         params: &[f32],
         windows: usize,
@@ -191,14 +190,14 @@ impl Source for Speech {
         let Some(held_out) = &self.held_out else {
             return Ok(None);
         };
-        let voice = Voice::from_loaded(model).context(self.file_name())?;
+        let voice = Voice::from_loaded(engine(checkpoint, self.file_name())?).context(self.file_name())?;
         let dim = self.config.condition.as_ref().map_or(0, |c| c.speaker_dim);
         let vectors = match dim {
             0 => &[][..],
             _ => &params[objective.layout().range(names::SPEAKERS)],
         };
-        let (engine, trainer) = ((&voice, vectors), (objective, params));
-        let read = |held_out: &HeldOutSpeech| held_out.read(engine, trainer, &self.judge, windows, ranks);
+        let (by_engine, trainer) = ((&voice, vectors), (objective, params));
+        let read = |held_out: &HeldOutSpeech| held_out.read(by_engine, trainer, &self.judge, windows, ranks);
         let cross_speaker = held_out.cross_speaker().as_ref().map(read).transpose()?;
         Ok(Some(Evaluation { own: read(held_out)?, cross_speaker }))
     }

@@ -9,12 +9,12 @@ use anyhow::{Context, Result, bail, ensure};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::path::Path;
-use wavesynth_models::family::FamilyConfig;
-use wavesynth_models::weights::{Checkpoint, Header, Tensor, Tensors, VERSION};
+use wavesynth_models::weights::{Checkpoint, Header, Tensor, Tensors};
 
-/// The family in a state file's header, so that no loader takes one for a model.
-fn family(config: &FamilyConfig) -> String {
-    format!("{}-training-state", config.family())
+/// The header of a state file but for its section: its family is one that no loader takes for a model's.
+fn header(source: &dyn Source) -> Result<Header> {
+    let header = source.network().header()?;
+    Ok(Header { family: format!("{}-training-state", header.family), ..header })
 }
 
 /// Windows of a step on all ranks, at most.
@@ -119,14 +119,8 @@ impl TrainingState {
             corpus: source.id().into(),
             run: run_text.into(),
         };
-        let mut sections = serde_json::Map::new();
-        sections.insert(kinds::STATE_SECTION.into(), serde_json::to_value(section)?);
-        let header = Header {
-            version: VERSION,
-            family: family(source.config()),
-            config: source.config().to_json()?,
-            sections,
-        };
+        let mut header = header(source)?;
+        header.sections.insert(kinds::STATE_SECTION.into(), serde_json::to_value(section)?);
         let flat = |data: &[f32]| Tensor::new(&[data.len()], data.to_vec());
         let mut tensors = Tensors::from([
             ("params".into(), flat(&self.params)),
@@ -152,11 +146,8 @@ impl TrainingState {
             bail!("{}: no state to resume from; run without --resume to begin", path.display());
         }
         let file = Checkpoint::read(path)?;
-        let section = file
-            .header
-            .sections
-            .get(kinds::STATE_SECTION)
-            .filter(|_| file.header.family == family(source.config()));
+        let family = header(source)?.family;
+        let section = file.header.sections.get(kinds::STATE_SECTION).filter(|_| file.header.family == family);
         let Some(section) = section else {
             bail!("{}: not a training state", path.display());
         };
@@ -191,7 +182,7 @@ impl TrainingState {
             "{}: is the state of a run of {planned} steps, {steps} are asked for; a run can be made longer, not shorter",
             path.display()
         );
-        let len = source.config().layout().len();
+        let len = source.network().layout().len();
         let mut tensors = file.tensors;
         let mut carry = match tensors.remove("carry") {
             Some(t) if t.shape.len() == 2 && t.shape[0] == section.windows && !t.data.is_empty() => {

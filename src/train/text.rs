@@ -17,7 +17,7 @@ pub mod window;
 use super::held_out::{Evaluation, HeldOutNats};
 use super::schedules::Lengths;
 use super::slots::Slots;
-use super::source::{Batches, Source};
+use super::source::{Batches, Network, Source, engine};
 use super::state::TrainingState;
 use crate::kinds;
 use crate::ranks::Ranks;
@@ -27,9 +27,8 @@ use config::TextRun;
 use corpus::TextCorpus;
 use serde_json::{Map, Value, json};
 use wavesynth_models::family::FamilyConfig;
-use wavesynth_models::loaded::Loaded;
 use wavesynth_models::objective::{Learning, Objective, WindowPast};
-use wavesynth_models::weights::Tensors;
+use wavesynth_models::weights::{Checkpoint, Tensors};
 use window::TextWindows;
 
 /// The text of a run file.
@@ -89,7 +88,7 @@ fn sections(
 }
 
 impl Source for TextSource {
-    fn config(&self) -> &FamilyConfig {
+    fn network(&self) -> &dyn Network {
         &self.config
     }
 
@@ -149,7 +148,7 @@ impl Source for TextSource {
 
     fn evaluate(
         &self,
-        model: Loaded,
+        checkpoint: Checkpoint,
         objective: &dyn Objective,
         params: &[f32],
         windows: usize,
@@ -159,7 +158,8 @@ impl Source for TextSource {
         if symbols.is_empty() {
             return Ok(None);
         }
-        let model = TextModel::from_loaded(model).context(self.file_name())?;
+        let model =
+            TextModel::from_loaded(engine(checkpoint, self.file_name())?).context(self.file_name())?;
         let (eval, window) = (self.run.text.eval, self.run.train.window);
         let held_out =
             held_out::HeldOutText::new(symbols, eval, self.past, window, self.config.facts().start);

@@ -1,4 +1,5 @@
-"""Compares a built wavesynth with images.py: likelihoods of images in any order, and what is drawn.
+"""Compares a built wavesynth with images.py and vq_vae.py: likelihoods of images in any order, and what is drawn; images as codes,
+and models of these.
 
     python3 tests/reference/check_images.py target/release/wavesynth
 """
@@ -7,11 +8,13 @@ import json
 
 import numpy as np
 
+from checkpoint import PREFIX
 from common import random_tensors, report, run
 import images
 import likelihoods
 import sampling
 import text
+import vq_vae
 
 HEIGHT, WIDTH = 4, 5
 COUNT = HEIGHT * WIDTH
@@ -104,8 +107,75 @@ def check_drawing(session, name, model, pixels, sites, seed=11, count=2):
             report(f"drawing, {name}, temperature {temperature}, image {i}, levels apart", np.abs(theirs - wanted).max(), 1)
 
 
+def coders():
+    """Pixels and their likelihood in a VQ-VAE."""
+    yield {"name": "binary"}, {"name": "bernoulli"}
+    yield {"name": "grey"}, {"name": "categorical", "classes": 256}
+    yield {"name": "rgb"}, {"name": "logistic_mixture", "components": 2, "channels": 3, "levels": 256}
+    yield {"name": "continuous", "channels": 1}, {"name": "gaussian", "dims": 1}
+
+
+def check_codes(session, rng, pixels, likelihood):
+    """A VQ-VAE and a model of its codes: nats of both, and an image that is drawn."""
+    height, width, classes = 8, 12, 10
+    about = {"height": height, "width": width, "pixels": pixels}
+    sizes = {"code_dim": 3, "channels": 6, "residual_blocks": 2}
+    config = {"height": height, "width": width, "likelihood": likelihood, "codes": classes} | sizes
+    coder = random_tensors(rng, {"version": 1, "family": "vq_vae", "config": config, "image": about}, 1.5)
+    coder.write(session.path("coder.safetensors"))
+    mine = vq_vae.VqVae(config, coder.values)
+    levels = rng.integers(0, 256, (3, height, width, 3))
+    images.write_idx(session.path("x"), levels)
+    variables = [images.variables(pixels, image.reshape(-1, 3)) for image in levels]
+    codes, far = zip(*(mine.encode(v) for v in variables))
+    name = images.name_of(pixels)
+    report(f"VQ-VAE of {name}, codes are apart", -min(far), -1e-4)
+    given = np.array([mine.nats(c, v).reshape(height, width) for c, v in zip(codes, variables)])
+    found = json.loads(session.run("eval", "-m", "coder.safetensors", "--per-symbol", "n.npy", "--force", "--json", "x"))
+    size = max(1, np.abs(given).max())
+    report(f"VQ-VAE of {name}, nats of a pixel", np.abs(session.array("n.npy") - given).max(), 1e-3 * size)
+    share = np.bincount(np.concatenate(codes), minlength=classes) / sum(map(len, codes))
+    perplexity = np.exp(-sum(p * np.log(p) for p in share if p))
+    report(f"VQ-VAE of {name}, perplexity of codes", abs(found["code_perplexity"] - perplexity), 1e-4)
+
+    sites = rng.permutation(len(codes[0]))
+    own = dict(classes=classes, start=0, cell="gru", hidden=8, layers=1, order={"sites": {"sites": sites.tolist()}})
+    head = {"version": 1, "family": "char_rnn", "config": own, "image": about, "vq_vae": config}
+    model = random_tensors(rng, head, 1.5)
+    model.tensors |= {PREFIX + k: v for k, v in coder.tensors.items()}
+    model.write(session.path("own.safetensors"))
+    found = json.loads(session.run("eval", "-m", "own.safetensors", "--json", "x"))
+    nats = np.mean([text.nats(model, text.logits(model, c[sites]), c[sites]).sum() for c in codes])
+    bound = nats + given.sum((1, 2)).mean()
+    bits = images.bits(pixels, height * width, bound)
+    size = max(1, abs(bound))
+    for key, wanted in ("nats_per_image", nats), ("nats_per_image_bound", bound), ("bits_per_dimension", bits):
+        report(f"codes of {name}, {key}", abs(found[key] - wanted) / size, 1e-4)
+
+    session.run("sample", "-m", "own.safetensors", "--seed", 5, "--scale", 1, "-o", "x.png", "--force")
+    uniforms = sampling.uniforms(images.seed(5, 0), len(sites))
+    drawn = np.zeros(0, int)
+    for u in uniforms:
+        row = text.logits(model, np.concatenate([drawn, [0]]))[-1]
+        drawn = np.concatenate([drawn, [sampling.draw(row, u)[0]]])
+    wanted = np.zeros(len(sites), int)
+    wanted[sites] = drawn
+    sheet = images.read_png(session.path("x.png"))[2 : 2 + height, 2 : 2 + width].reshape(-1, 3)
+    rows = mine.parameters(wanted)
+    if likelihood["name"] == "bernoulli":
+        x = (rows[:, 0] > 0).astype(int)
+    elif likelihood["name"] == "categorical":
+        x = rows.argmax(1)
+    else:
+        x = np.array([likelihoods.draw_vector(likelihood, row, iter([0.5] * 8), 0) for row in rows])
+    far = np.abs(sheet - images.colours(pixels, x)).max()
+    report(f"codes of {name}, levels of what is drawn apart", far, 1)
+
+
 def checks(session):
     rng = np.random.default_rng(8)
+    for pixels, likelihood in coders():
+        check_codes(session, rng, pixels, likelihood)
     for family, config in FAMILIES:
         for pixels, likelihood in kinds(rng):
             model = invented(rng, pixels, likelihood, family, config)

@@ -10,6 +10,7 @@ import numpy as np
 from taps import STACKS, all_taps
 
 F32 = np.float32
+PREFIX = "vq_vae."  # in front of the names of a VQ-VAE's tensors beside a model of its codes
 TYPES = {"F32": "<f4", "F16": "<f2", "I8": "i1"}
 
 # Files ---------------------------------------------------------------------------------------------------------------
@@ -106,7 +107,9 @@ class Checkpoint:
 def types_of(family, name, axes):
     """The types that a tensor may have: f, e and b are numpy's letters for F32, F16 and I8."""
     weight = name.endswith(".weight")
-    if family == "wavenet":
+    if family == "vq_vae" or name.startswith(PREFIX):
+        small, half = False, weight
+    elif family == "wavenet":
         small = re.fullmatch(r"(head|layer.*(gate|residual|skip))\b.*\.weight", name)
         half = name.endswith(".embed") or weight and "cond." in name
     elif family == "char_rnn":
@@ -147,7 +150,7 @@ def parameters(likelihood):
     c = likelihood.get("channels")
     if kind == "logistic_mixture":
         return k * (1 + 2 * c + c * (c - 1) // 2)
-    return {"bernoulli": 1, "gaussian": 2 * d, "gaussian_mixture": k * (1 + 2 * d)}[kind]
+    return {"bernoulli": 1, "categorical": likelihood.get("classes"), "gaussian": 2 * d, "gaussian_mixture": k * (1 + 2 * d)}[kind]
 
 
 def input_rows(config):
@@ -161,6 +164,12 @@ def input_rows(config):
 def expected_shapes(head):
     """Name and shape of every tensor that a config asks for."""
     config = head["config"]
+    if head["family"] == "vq_vae":
+        return vq_vae(config, parameters(config["likelihood"]))
+    if "vq_vae" in head:
+        rest = {name: value for name, value in head.items() if name != "vq_vae"}
+        coder = head["vq_vae"]
+        return expected_shapes(rest) | vq_vae(coder, parameters(coder["likelihood"]), PREFIX)
     out = parameters(config["likelihood"]) if config.get("likelihood") else config["classes"]
     ways = {"wavenet": wavenet, "char_rnn": char_rnn, "gpt": gpt, "ngram": ngram, "nade": nade, "made": made}
     ways |= {"pixel_cnn": pixel_cnn, "pixel_rnn": pixel_rnn}
@@ -284,4 +293,31 @@ def pixel_rnn(config, p):
             at = f"layer.{l}.{name}."
             shapes |= {at + "input.weight": (inputs, d, 4 * h), at + "recurrent.weight": (places, h, 4 * h), at + "bias": (4 * h,)}
         shapes |= {f"layer.{l}.output.weight": (h, d), f"layer.{l}.output.bias": (d,)}
+    return shapes
+
+
+def vq_vae(config, params, prefix=""):
+    """For so many parameters of a pixel."""
+    likelihood, c, d = config["likelihood"], config["channels"], config["code_dim"]
+    inputs = {"categorical": likelihood.get("classes"), "bernoulli": 2}.get(likelihood["name"])
+    inputs = inputs or likelihood.get("dims") or likelihood["channels"]
+    shapes = {}
+
+    def layer(name, rows, columns):
+        shapes[f"{prefix}{name}.weight"], shapes[f"{prefix}{name}.bias"] = (rows, columns), (columns,)
+
+    def blocks(of):
+        for r in range(config["residual_blocks"]):
+            layer(f"{of}.block.{r}.spatial", 9 * c, c)
+            layer(f"{of}.block.{r}.pointwise", c, c)
+
+    layer("encoder.down.0", 16 * inputs, c)
+    layer("encoder.down.1", 16 * c, c)
+    blocks("encoder")
+    layer("encoder.out", c, d)
+    shapes[prefix + "codes"] = (config["codes"], d)
+    layer("decoder.in", 9 * d, c)
+    blocks("decoder")
+    layer("decoder.up.0", 9 * c, 4 * c)
+    layer("decoder.up.1", 9 * c, 4 * params)
     return shapes

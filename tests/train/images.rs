@@ -27,7 +27,7 @@ fn stripes(count: usize, seed: u64) -> (Vec<u8>, Vec<u8>) {
     (images.collect::<Vec<u8>>(), labels)
 }
 
-fn idx(shape: &[usize], values: &[u8]) -> Vec<u8> {
+pub fn idx(shape: &[usize], values: &[u8]) -> Vec<u8> {
     let mut bytes = vec![0, 0, 8, shape.len() as u8];
     shape.iter().for_each(|&d| bytes.extend((d as u32).to_be_bytes()));
     bytes.extend(values);
@@ -63,20 +63,20 @@ fn wavesynth(args: &[&str]) -> Command {
     command
 }
 
-fn stdout(args: &[&str]) -> String {
+pub fn stdout(args: &[&str]) -> String {
     let out = wavesynth(args).output().unwrap();
     assert!(out.status.success(), "{args:?}: {}", String::from_utf8_lossy(&out.stderr));
     String::from_utf8(out.stdout).unwrap()
 }
 
-fn complaint(args: &[&str]) -> String {
+pub fn complaint(args: &[&str]) -> String {
     let out = wavesynth(args).output().unwrap();
     let text = String::from_utf8(out.stderr).unwrap();
     assert!(!out.status.success() && text.trim_end().lines().count() == 1, "{args:?}: {text}");
     text
 }
 
-fn json(args: &[&str]) -> Json {
+pub fn json(args: &[&str]) -> Json {
     serde_json::from_str(&stdout(args)).unwrap()
 }
 

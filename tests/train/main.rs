@@ -17,3 +17,4 @@ mod runs;
 mod series;
 mod text;
 mod trajectory;
+mod vq_vae;

@@ -48,6 +48,10 @@ fn example(heading: &str) -> (String, Vec<&'static str>) {
             let lstm = "family = \"char_rnn\"\ncell = \"lstm\"\nhidden = 4\nlayers = 1";
             (images(lstm), vec!["images"])
         }
+        "[vq_vae]" => {
+            let images = "[images]\nfile = \"i\"\npixels = \"binary\"\n";
+            (format!("{images}[vq_vae]\n[train]\nsteps = 10\n"), vec!["vq_vae"])
+        }
         "[model] wavenet" => (voice, vec!["model"]),
         "[model] char_rnn" => {
             (text("family = \"char_rnn\"\ncell = \"gru\"\nhidden = 4\nlayers = 1"), vec!["model"])
@@ -81,6 +85,7 @@ fn parsed(text: &str) -> Value {
         Run::Text(run) => serde_json::to_value(run),
         Run::Series(run) => serde_json::to_value(run),
         Run::Images(run) => serde_json::to_value(run),
+        Run::VqVae(run) => serde_json::to_value(run),
     }
     .unwrap()
 }
@@ -128,7 +133,7 @@ fn the_page_lists_every_key_and_its_default() {
         assert!(keys.is_empty(), "{heading}: not on the page: {keys:?}");
         sections += 1;
     }
-    assert_eq!(sections, 19);
+    assert_eq!(sections, 20);
 }
 
 fn toml_value(text: &str) -> Value {

@@ -193,7 +193,7 @@ fn a_carried_state_is_part_of_the_state_file() {
     let (run, text) = Run::read(&run).unwrap();
     let Run::Text(own) = &run else { panic!("a text run") };
     let source = TextSource::open(own, &Ranks::solo()).unwrap();
-    let params = wavesynth::train::source::Source::config(&source).layout().init(1);
+    let params = wavesynth::train::source::Source::network(&source).layout().init(1);
     let mut state = TrainingState::new(params, 5, 8);
     let file = dir.path("state.safetensors");
     state.write(&file, &source, &text, &state.carry).unwrap();

@@ -7,6 +7,7 @@ use wavesynth::train::optim::{AdamW, Moments, clip};
 use wavesynth_models::ar::Uniforms;
 use wavesynth_models::condition::{FrameTable, TrackSource};
 use wavesynth_models::families::wavenet::{ConditionConfig, Config};
+use wavesynth_models::family::FamilyConfig;
 use wavesynth_models::objective::Window;
 
 const STEPS: u64 = 40;
@@ -63,7 +64,8 @@ fn batch(config: &Config, step: u64) -> Vec<Window> {
 
 fn losses(engine: Engine) -> Vec<f64> {
     let config = config();
-    let objective = objective(&config.clone().into(), engine, Device::Cpu, 0.0, &|_| true).unwrap();
+    let objective =
+        objective(&FamilyConfig::from(config.clone()), engine, Device::Cpu, 0.0, &|_| true).unwrap();
     let layout = objective.layout();
     let adam = AdamW::new(&Train::default(), layout);
     let mut params = layout.init(3);

@@ -19,6 +19,7 @@ mod ngram;
 mod pixel_cnn;
 mod pixel_rnn;
 mod suite;
+mod vq_vae;
 mod wavenet;
 #[cfg(feature = "train")]
 mod widen;

@@ -1,23 +1,24 @@
-//! `wavesynth eval` for an image model: exact nats of images, their map, and their class by Bayes' rule.
+//! `wavesynth eval` for an image model: exact nats of images, their map, and their class by Bayes' rule. Of a model of a VQ-VAE's
+//! codes the codes' nats are exact, and with those of the pixels given them an upper bound.
+
+mod orders;
 
 use super::{Args, finite};
 use crate::cli::output::{self, PNG};
 use crate::cli::picture::Sheet;
 use crate::cli::{npy, usage};
 use anyhow::{Context, Result, ensure};
+use orders::nats_of;
 use rayon::prelude::*;
 use serde::Serialize;
 use std::f64::consts::LN_2;
-use std::ops::Range;
 use std::path::{Path, PathBuf};
-use wavesynth::images::{
-    Groups, Image, ImageModel, ImageSet, Schedule, Scored, Variables, log_sum, read_labels,
-};
+use wavesynth::images::{Groups, Image, ImageModel, ImageSet, Schedule, Variables, read_labels};
 use wavesynth::progress::Progress;
 use wavesynth::synth::without_denormals;
 use wavesynth_models::ar::Uniforms;
 use wavesynth_models::loaded::Loaded;
-use wavesynth_models::order::{Grid, Order, Scan};
+use wavesynth_models::order::Grid;
 use wavesynth_output::{Output, Plan};
 
 /// Images that a thread reads in lockstep.
@@ -37,7 +38,7 @@ pub struct ImageArgs {
     /// Find each image's class by Bayes' rule: ln p(image | class) for every class, all alike beforehand
     #[arg(long)]
     classify: bool,
-    /// Also write a picture of the images, and under each how much its pixels surprise
+    /// Also write a picture of the images, and under each how much its pixels or codes surprise; what a VQ-VAE makes of it
     #[arg(long, value_name = "OUT.png")]
     map: Option<PathBuf>,
     /// Read each image by so many random orders and average its probability, for a model of any order [default: once, in the
@@ -87,6 +88,11 @@ impl ImageArgs {
         Uniforms::keyed(Uniforms::keyed(self.order_seed, i as u64).next_u64(), m).next_u64()
     }
 
+    /// Whether classes are asked for.
+    pub fn asks_for_classes(&self) -> bool {
+        self.labels.is_some() || self.classify
+    }
+
     /// The files that are read.
     pub fn files(&self) -> impl Iterator<Item = &Path> {
         self.labels.as_deref().into_iter()
@@ -107,8 +113,19 @@ struct Score {
     /// Of 95 %, by the scatter of the images.
     nats_per_image_error: f64,
     bits_per_dimension: f64,
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    bound: Option<Bound>,
     #[serde(skip_serializing_if = "Option::is_none")]
     classes: Option<Classes>,
+}
+
+/// What the pixels add where the variables are codes c: −ln p(x) ≤ −ln p(c) − ln p(x | c).
+#[derive(Debug, Serialize)]
+struct Bound {
+    /// −ln p(x | c).
+    nats_per_image_given_codes: f64,
+    /// An upper bound of −ln p(x).
+    nats_per_image_bound: f64,
 }
 
 /// How well classes are found.
@@ -165,14 +182,13 @@ pub fn run(args: &Args, model: Loaded, path: &Path, outputs: Outputs) -> Result<
         usage!("--orders, --steps and --squares are for models of any order; {name} has one of its own");
     }
     model.model.check_room(TOGETHER.max(model.labels()) * rayon::current_num_threads())?;
-    let (mut all, mut maps, mut scores) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut all, mut given, mut maps, mut scores) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for input in &args.inputs {
-        let (read, image_maps, score) = one(args, &model, input)?;
-        all.extend(read);
-        if maps.len() < 2 * MOST_ON_MAP && outputs.map.is_some() {
-            maps.extend(image_maps);
-        }
-        scores.push(score);
+        let read = one(args, &model, input)?;
+        scores.push(score(&model, Some(input.into()), &read.nats, &read.given, read.classes));
+        all.extend(read.nats);
+        given.extend(read.given);
+        maps.extend(read.maps);
     }
     if let Some(output) = outputs.per_symbol {
         let grid = model.grid();
@@ -180,30 +196,44 @@ pub fn run(args: &Args, model: Loaded, path: &Path, outputs: Outputs) -> Result<
         npy::write::<f32>(output, &shape, |push| Ok(all.iter().flatten().copied().try_for_each(push)?))?;
     }
     if let Some(output) = outputs.map {
-        maps.truncate(2 * MOST_ON_MAP);
-        output.write(&map(&maps, &model)?)?;
+        output.write(&map(maps, model.image_grid())?)?;
     }
-    let total = score(&model, None, &all, None);
+    let total = score(&model, None, &all, &given, None);
     let report = Report { inputs: scores, total };
     if args.json { output::json(&report) } else { output::text(&table(&report)) }
 }
 
-/// The nats of every pixel of the images of `input`, variable by variable; the images and their maps; the score.
-#[expect(clippy::type_complexity, reason = "three results of one pass")]
-fn one(args: &Args, model: &ImageModel, input: &Path) -> Result<(Vec<Vec<f32>>, Vec<Image>, Score)> {
-    let name = || input.display().to_string();
+/// The images of `input`, which are of size `grid`; of how many of them is asked.
+pub(super) fn read(args: &Args, input: &Path, grid: Grid) -> Result<(ImageSet, usize)> {
     let images = ImageSet::read(input)?;
-    let (found, wanted) = (images.grid, model.grid());
+    let found = images.grid;
     ensure!(
-        found == wanted,
+        found == grid,
         "{}: {} by {} pixels, the model wants {} by {}",
-        name(),
+        input.display(),
         found.width,
         found.height,
-        wanted.width,
-        wanted.height
+        grid.width,
+        grid.height
     );
     let count = images.len().min(args.images.images.map_or(usize::MAX, |n| n as usize));
+    Ok((images, count))
+}
+
+/// What an input gives.
+struct Read {
+    /// The nats of every variable of every image.
+    nats: Vec<Vec<f32>>,
+    /// The nats of every image given its codes, where the variables are codes.
+    given: Vec<f64>,
+    /// Images and their maps, by turns, where a picture is asked for.
+    maps: Vec<Image>,
+    classes: Option<Classes>,
+}
+
+fn one(args: &Args, model: &ImageModel, input: &Path) -> Result<Read> {
+    let name = || input.display().to_string();
+    let (images, count) = read(args, input, model.image_grid())?;
     let labels = args.images.labels.as_deref().map(read_labels).transpose()?;
     if let Some(labels) = &labels {
         let (n, m) = (labels.len(), images.len());
@@ -213,7 +243,7 @@ fn one(args: &Args, model: &ImageModel, input: &Path) -> Result<(Vec<Vec<f32>>, 
         }
     }
     let label = |i: usize| labels.as_ref().map(|l| usize::from(l[i]));
-    let variables: Vec<_> = (0..count).map(|i| model.section.pixels.encode(&images.get(i))).collect();
+    let variables: Vec<_> = (0..count).into_par_iter().map(|i| model.encode(&images.get(i))).collect();
     let bar = Progress::new(count as u64, "{wide_bar} {pos}/{len} images");
     let mut classes = None;
     let each: Vec<Vec<f32>> = if args.images.classify {
@@ -234,7 +264,7 @@ fn one(args: &Args, model: &ImageModel, input: &Path) -> Result<(Vec<Vec<f32>>, 
             .par_iter()
             .map(|&first| {
                 let images = first..count.min(first + TOGETHER);
-                let nats = without_denormals(|| read(args, model, &variables, images.clone(), &label));
+                let nats = without_denormals(|| nats_of(args, model, &variables, images.clone(), &label));
                 bar.inc(images.len() as u64);
                 nats
             })
@@ -246,56 +276,24 @@ fn one(args: &Args, model: &ImageModel, input: &Path) -> Result<(Vec<Vec<f32>>, 
     for steps in each {
         nats.push(finite(steps, input)?);
     }
-    let mut shown = Vec::new();
+    let mut maps = Vec::new();
     if args.images.map.is_some() {
-        for (v, nats) in variables.iter().zip(&nats).take(MOST_ON_MAP) {
-            shown.push(model.section.pixels.decode(v, model.grid()));
-            shown.push(heat(nats, model));
+        for (i, nats) in nats.iter().enumerate().take(MOST_ON_MAP) {
+            let pixels = &model.section.pixels;
+            maps.push(pixels.decode(&pixels.encode(&images.get(i)), model.image_grid()));
+            maps.push(heat(nats, model));
         }
     }
-    let score = score(model, Some(input.into()), &nats, classes);
-    Ok((nats, shown, score))
-}
-
-/// −ln p of every pixel of some images, variable by variable.
-fn read(
-    args: &Args,
-    model: &ImageModel,
-    variables: &[Variables],
-    images: Range<usize>,
-    label: &dyn Fn(usize) -> Option<usize>,
-) -> Vec<Vec<f32>> {
-    let (asked, grid) = (&args.images, model.grid());
-    let in_order = |seed: &dyn Fn(usize) -> Option<u64>| -> Vec<Vec<f32>> {
-        let orders: Vec<_> =
-            images.clone().map(|i| seed(i).map(|seed| Scan::Random.order(grid, seed))).collect();
-        let group: Vec<_> = (images.clone().zip(&orders))
-            .map(|(i, order)| Scored { order: order.as_ref(), ..Scored::new(&variables[i], label(i)) })
-            .collect();
-        let steps = model.score(&group);
-        let place = |(steps, order): (Vec<f32>, &Option<Order>)| {
-            order.as_ref().unwrap_or(model.order()).to_variables(&steps)
-        };
-        steps.into_iter().zip(&orders).map(place).collect()
+    let given = match &model.coder {
+        None => Vec::new(),
+        Some(coder) => (variables.par_iter().enumerate())
+            .map(|(i, v)| {
+                let Variables::Symbols(codes) = v else { return 0.0 };
+                coder.nats(&images.get(i), codes).iter().map(|&n| f64::from(n)).sum()
+            })
+            .collect(),
     };
-    if let Some(segments) = images.clone().map(|i| asked.groups(grid, i)).collect::<Option<Vec<_>>>() {
-        let one = |(i, groups): (usize, &Groups)| model.score_groups(&variables[i], label(i), groups);
-        return images.clone().zip(&segments).map(one).collect();
-    }
-    let Some(orders) = asked.orders else { return in_order(&|_| None) };
-    let readings: Vec<_> = (0..orders).map(|m| in_order(&|i| Some(asked.random(i, m)))).collect();
-    // p(x) is the mean over orders. A pixel has the mean of its nats in each, all moved alike.
-    (0..images.len())
-        .map(|i| {
-            let log_p: Vec<f64> =
-                readings.iter().map(|r| -r[i].iter().map(|&n| f64::from(n)).sum::<f64>()).collect();
-            let nats = (orders as f64).ln() - log_sum(&log_p);
-            let mean = -log_p.iter().sum::<f64>() / orders as f64;
-            let share = |p: usize| readings.iter().map(|r| f64::from(r[i][p])).sum::<f64>() / orders as f64;
-            let moved = (nats - mean) / grid.len() as f64;
-            (0..grid.len()).map(|p| (share(p) + moved) as f32).collect()
-        })
-        .collect()
+    Ok(Read { nats, given, maps, classes })
 }
 
 impl Classes {
@@ -317,34 +315,55 @@ impl Classes {
     }
 }
 
-fn score(model: &ImageModel, input: Option<PathBuf>, nats: &[Vec<f32>], classes: Option<Classes>) -> Score {
+/// The mean, and its error of 95 % by the scatter.
+pub(super) fn mean_and_error(values: &[f64]) -> (f64, f64) {
+    let n = values.len().max(1) as f64;
+    let mean = values.iter().sum::<f64>() / n;
+    let variance = values.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / (n - 1.0).max(1.0);
+    (mean, 1.96 * (variance / n).sqrt())
+}
+
+fn score(
+    model: &ImageModel,
+    input: Option<PathBuf>,
+    nats: &[Vec<f32>],
+    given: &[f64],
+    classes: Option<Classes>,
+) -> Score {
     let of_image: Vec<f64> = nats.iter().map(|n| n.iter().map(|&x| f64::from(x)).sum()).collect();
-    let n = of_image.len().max(1) as f64;
-    let mean = of_image.iter().sum::<f64>() / n;
-    let variance = of_image.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / (n - 1.0).max(1.0);
-    let levels = model.section.pixels.log_levels() * model.grid().len() as f64;
+    let (mean, error) = mean_and_error(&of_image);
+    let bound = model.coder.as_ref().map(|_| {
+        let (nats, _) = mean_and_error(given);
+        Bound { nats_per_image_given_codes: nats, nats_per_image_bound: mean + nats }
+    });
+    let levels = model.section.pixels.log_levels() * model.image_grid().len() as f64;
+    let all = bound.as_ref().map_or(mean, |b| b.nats_per_image_bound);
     Score {
         input,
         images: of_image.len(),
         nats_per_image: mean,
-        nats_per_image_error: 1.96 * (variance / n).sqrt(),
-        bits_per_dimension: (mean + levels) / model.dimensions() as f64 / LN_2,
+        nats_per_image_error: error,
+        bits_per_dimension: (all + levels) / model.dimensions() as f64 / LN_2,
+        bound,
         classes,
     }
 }
 
-/// The nats of an image's pixels as colours, dark for none.
+/// The nats of an image's variables as the colours of its pixels, dark for none.
 fn heat(nats: &[f32], model: &ImageModel) -> Image {
     let most = nats.iter().copied().fold(1e-6, f32::max);
-    let colour = |&n: &f32| {
+    let colour = |site: usize| {
+        let n = nats[model.variable_of(site)];
         let c = colorous::INFERNO.eval_continuous(f64::from((n / most).clamp(0.0, 1.0)));
         [c.r, c.g, c.b]
     };
-    Image { grid: model.grid(), channels: 3, levels: nats.iter().flat_map(colour).collect() }
+    let grid = model.image_grid();
+    Image { grid, channels: 3, levels: (0..grid.len()).flat_map(colour).collect() }
 }
 
-/// Images, and under each its map.
-fn map(pairs: &[Image], model: &ImageModel) -> Result<Vec<u8>> {
+/// Images of size `grid`, and under each what follows it; the first ones of many.
+pub(super) fn map(mut pairs: Vec<Image>, grid: Grid) -> Result<Vec<u8>> {
+    pairs.truncate(2 * MOST_ON_MAP);
     let count = pairs.len() / 2;
     let columns = (1..).find(|c| 2 * c * c >= 2 * count).unwrap_or(1);
     let mut rows = Vec::with_capacity(pairs.len() + columns);
@@ -352,12 +371,12 @@ fn map(pairs: &[Image], model: &ImageModel) -> Result<Vec<u8>> {
         let n = row.len() / 2;
         rows.extend(row.iter().step_by(2).cloned());
         // A last row that is not full is filled up with black.
-        let blank = || Image { grid: model.grid(), channels: 1, levels: vec![0; model.grid().len()] };
+        let blank = || Image { grid, channels: 1, levels: vec![0; grid.len()] };
         rows.extend((n..columns).map(|_| blank()));
         rows.extend(row.iter().skip(1).step_by(2).cloned());
         rows.extend((n..columns).map(|_| blank()));
     }
-    let sheet = Sheet::new(rows.len(), Some(columns), model.grid(), SCALE);
+    let sheet = Sheet::new(rows.len(), Some(columns), grid, SCALE);
     let (width, height) = sheet.size();
     output::png(width, height, &sheet.draw(&rows))
 }
@@ -370,6 +389,13 @@ fn table(report: &Report) -> String {
         t += &format!(
             "\n{:>10}  {:>10.3}  {:>8.3}  {:>14.4}  {name}",
             s.images, s.nats_per_image, s.nats_per_image_error, s.bits_per_dimension
+        );
+    }
+    for (s, bound) in report.inputs.iter().chain(total).filter_map(|s| Some((s, s.bound.as_ref()?))) {
+        t += &format!(
+            "\n{:.3} nats of codes, exactly; with {:.3} of the pixels given them at most {:.3} nats an image: an upper bound of −ln p(x), \
+             and so are the bits",
+            s.nats_per_image, bound.nats_per_image_given_codes, bound.nats_per_image_bound
         );
     }
     for classes in report.inputs.iter().filter_map(|s| s.classes.as_ref()) {

@@ -157,10 +157,13 @@ pub fn run(args: &Args, model: &ImageModel, path: &Path) -> Result<()> {
     let mut plan = args.force.plan();
     args.model.file().into_iter().chain(args.images.files()).for_each(|file| plan.reads(file));
     let output = plan.writes("-o", to, &PNG)?;
+    if model.coder.is_some() && args.images.given.is_some() {
+        usage!("--given: {name} draws codes of images, and a part of an image has none");
+    }
     let known = args.images.known(model)?;
     let (count, grid) = (args.count as usize, model.grid());
     let columns = args.images.columns.map(|c| c as usize);
-    let sheet = Sheet::new(count, columns, grid, args.images.scale as usize);
+    let sheet = Sheet::new(count, columns, model.image_grid(), args.images.scale as usize);
     let (width, height) = sheet.size();
     ensure!(
         width.max(height) <= 1 << 15,
@@ -236,7 +239,7 @@ pub fn run(args: &Args, model: &ImageModel, path: &Path) -> Result<()> {
             let drawn = without_denormals(|| apart().unwrap_or_else(|| model.draw(&drawing, |_, _| ())));
             let drawn = drawn.with_context(|| name.to_string())?;
             bar.inc(drawn.len() as u64);
-            Ok(drawn.iter().map(|v| model.section.pixels.decode(v, grid)).collect())
+            Ok(drawn.iter().map(|v| model.decode(v)).collect())
         })
         .collect();
     bar.finish();
@@ -245,10 +248,13 @@ pub fn run(args: &Args, model: &ImageModel, path: &Path) -> Result<()> {
 
 /// The image of `variables` of which the first `filled` of `order` are filled.
 fn partial(model: &ImageModel, variables: &Variables, order: &Order, filled: usize) -> Image {
-    let mut image = model.section.pixels.decode(variables, model.grid());
-    for later in filled..model.grid().len() {
-        let at = 3 * order.site(later);
-        image.levels[at..at + 3].copy_from_slice(&UNFILLED);
+    let mut image = model.decode(variables);
+    let mut is_filled = vec![false; model.grid().len()];
+    (0..filled).for_each(|t| is_filled[order.site(t)] = true);
+    for (site, levels) in image.levels.chunks_exact_mut(3).enumerate() {
+        if !is_filled[model.variable_of(site)] {
+            levels.copy_from_slice(&UNFILLED);
+        }
     }
     image
 }

@@ -9,11 +9,12 @@ use wavesynth_models::in_file;
 
 /// Keys that may change between a run and its resumption: none of them moves a weight. The state itself
 /// holds the number of windows of all ranks, which `train.batch` makes up.
-const FREE: [&str; 16] = [
+const FREE: [&str; 17] = [
     "corpus.skip_bad",
     "corpus.root",
     "text.file",
     "images.file",
+    "images.codes",
     "images.validation",
     "images.eval_images",
     "text.eval_symbols",

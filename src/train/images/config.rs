@@ -42,6 +42,8 @@ pub struct Images {
     /// Images that an evaluation reads, the first of those that are held out.
     #[serde(default = "thousand")]
     pub eval_images: usize,
+    /// A VQ-VAE of such images: the model is then of their codes.
+    pub codes: Option<PathBuf>,
     /// What a pixel is: `binary`, `grey`, `rgb`, `palette` or `continuous`.
     pub pixels: PixelKind,
     /// Colours of the palette.
@@ -77,6 +79,19 @@ pub enum PixelKind {
     Continuous,
 }
 
+impl PixelKind {
+    /// Whether `pixels` are of this kind.
+    pub fn is(self, pixels: &Pixels) -> bool {
+        match pixels {
+            Pixels::Binary => self == Self::Binary,
+            Pixels::Grey => self == Self::Grey,
+            Pixels::Rgb => self == Self::Rgb,
+            Pixels::Palette { .. } => self == Self::Palette,
+            Pixels::Continuous { .. } => self == Self::Continuous,
+        }
+    }
+}
+
 fn tenth() -> f64 {
     0.1
 }
@@ -103,18 +118,11 @@ impl ImageRun {
 
     fn validate(&self) -> Result<()> {
         let i = &self.images;
-        range("images.held_out", i.held_out, 0.0, 0.5)?;
-        range("images.eval_images", i.eval_images as f64, 1.0, 1e9)?;
-        range("images.colours", i.colours as f64, 2.0, 65536.0)?;
-        range("images.components", i.components as f64, 0.0, MAX_COMPONENTS as f64)?;
+        i.validate()?;
         range("model.dropout", self.model.dropout(), 0.0, 0.9)?;
         ensure!(
-            i.validation.is_some() || i.validation_labels.is_none(),
-            "images.validation_labels: wanted images.validation, whose labels they are"
-        );
-        ensure!(
-            i.validation.is_none() || i.labels.is_some() == i.validation_labels.is_some(),
-            "images.labels and images.validation_labels: wanted both or neither"
+            i.codes.is_none() || i.components == 0,
+            "images.components is for pixels; codes have a softmax: leave it out"
         );
         ensure!(
             i.order_file.is_none() || i.order == Scan::default(),
@@ -124,7 +132,8 @@ impl ImageRun {
         let grid = Grid { height: 4, width: 4 };
         let (pixels, labels) = (i.some_pixels(), usize::from(i.labels.is_some()) * 2);
         let order = Scan::default().order(grid, 0);
-        let network = self.network(&pixels, GivenImage { grid, order, labels })?;
+        let codes = i.codes.as_ref().map(|_| 2);
+        let network = self.network(&pixels, codes, GivenImage { grid, order, labels })?;
         ensure!(
             network.learning() != Learning::Counting,
             "model.family is {}: it is counted, images are learned by steps",
@@ -136,15 +145,15 @@ impl ImageRun {
         self.train.validate()
     }
 
-    /// The network for such pixels and images.
+    /// The network for such pixels and images, or for so many codes of them.
     ///
     /// # Errors
     /// A size out of range, or a family that is not for them.
-    pub fn network(&self, pixels: &Pixels, image: GivenImage) -> Result<FamilyConfig> {
+    pub fn network(&self, pixels: &Pixels, codes: Option<usize>, image: GivenImage) -> Result<FamilyConfig> {
         let given = Given {
-            classes: pixels.classes(),
+            classes: codes.unwrap_or(pixels.classes()),
             start: 0,
-            likelihood: pixels.likelihood(self.images.components),
+            likelihood: if codes.is_some() { None } else { pixels.likelihood(self.images.components) },
             window: image.grid.len(),
             condition: None,
             image: Some(image),
@@ -154,8 +163,29 @@ impl ImageRun {
 }
 
 impl Images {
+    /// Checks what needs no network.
+    ///
+    /// # Errors
+    /// A value out of range, or keys that belong together.
+    pub fn validate(&self) -> Result<()> {
+        let i = self;
+        range("images.held_out", i.held_out, 0.0, 0.5)?;
+        range("images.eval_images", i.eval_images as f64, 1.0, 1e9)?;
+        range("images.colours", i.colours as f64, 2.0, 65536.0)?;
+        range("images.components", i.components as f64, 0.0, MAX_COMPONENTS as f64)?;
+        ensure!(
+            i.validation.is_some() || i.validation_labels.is_none(),
+            "images.validation_labels: wanted images.validation, whose labels they are"
+        );
+        ensure!(
+            i.validation.is_none() || i.labels.is_some() == i.validation_labels.is_some(),
+            "images.labels and images.validation_labels: wanted both or neither"
+        );
+        Ok(())
+    }
+
     /// Pixels as they may be, before the images are read.
-    fn some_pixels(&self) -> Pixels {
+    pub fn some_pixels(&self) -> Pixels {
         match self.pixels {
             PixelKind::Binary => Pixels::Binary,
             PixelKind::Grey => Pixels::Grey,
