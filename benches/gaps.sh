@@ -7,7 +7,7 @@
 # OUT gets report.md and gaps.json. RUNS is 20 unless given, SECONDS 10. Every sample of the recording is looked for in what
 # `render` makes: a gap is where the sound goes on later than before. By docs/playing.md, more of a gap within 40 callbacks is
 # the same gap, and less than 4 ms is none; the recording's are counted with that rule and without. LATENCY=MS is the ring, 60
-# unless given, and BUSY the number of busy processes, twice the number of cores. Wants numpy.
+# unless given, and BUSY the number of busy processes, twice the number of cores; 0 where the machine is busy anyway. Wants numpy.
 set -euo pipefail
 
 out=${1:?usage: benches/gaps.sh OUT [RUNS [SECONDS [PROGRAM]]]}
@@ -39,12 +39,12 @@ for i in $(seq "$runs"); do
   pulse_recorded
   echo "$i of $runs" >&2
 done
-kill $others
+[ -z "$others" ] || kill $others
 others=''
 
 PYTHON=$(python3 -c 'import numpy' 2> /dev/null && echo python3 || echo /usr/bin/python3)
 "$PYTHON" - "$run" "$out" "$runs" "$seconds" "${LATENCY:-60}" "$(nproc)" "$busy" <<'P'
-import json, platform, sys
+import json, os, platform, sys
 import numpy as np
 
 run, out, runs, seconds, latency, cores, busy = sys.argv[1:]
@@ -111,7 +111,7 @@ total = {key: sum(r[key] for r in rows) for key in ("counted", "device", "missin
 equal = sum(r["counted"] == r["by_the_rule"] for r in rows)
 text = f"""# Gaps counted and heard, under load
 
-`benches/gaps.sh`: {runs} runs of {seconds} s, `--latency {latency}`, {cores} cores, {busy} busy processes; {cpu}.
+`benches/gaps.sh`: {runs} runs of {seconds} s, `--latency {latency}`, {cores} cores, {busy} busy processes of its own, load average {os.getloadavg()[1]:.0f}; {cpu}.
 Equal in {equal} of {runs} runs.
 
 | run | counted | of them the device's own | heard in the recording, by the rule | any at all | missing samples counted | heard | samples of the voice that were lost |

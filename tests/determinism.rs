@@ -1,7 +1,7 @@
 //! The same inputs give the same bytes: one table of checksums, and all that must not change them.
 //!
-//! The table holds in debug and in release builds (`cargo test --test determinism`, the same with `--release`), on every
-//! x86-64 processor with AVX2. Other instruction sets add up in another order: how far that goes is the last test.
+//! The table is for debug and release builds alike (`cargo test --test determinism`, the same with `--release`), on x86-64
+//! processors with AVX2 or AVX-512. Other instruction sets add up in another order: how far that goes is the last test.
 
 mod common;
 
