@@ -86,7 +86,6 @@ impl VqVaeRun {
 
     fn validate(&self) -> Result<()> {
         let i = &self.images;
-        i.validate()?;
         for (is_set, key, why) in [
             (i.codes.is_some(), "codes", "it makes the codes"),
             (i.labels.is_some(), "labels", "it knows no classes; the model of its codes may"),
@@ -99,6 +98,7 @@ impl VqVaeRun {
         ] {
             ensure!(!is_set, "images.{key} is no key for a VQ-VAE: {why}");
         }
+        i.validate()?;
         range("vq_vae.commitment", self.vq_vae.commitment, 0.0, 100.0)?;
         // The images are not read yet; a small one stands for them.
         let pixels = i.some_pixels();
