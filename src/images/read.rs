@@ -140,6 +140,14 @@ impl ImageSet {
         &self.levels[i * n..][..n]
     }
 
+    /// The images of these numbers.
+    ///
+    /// # Panics
+    /// When there is no such one.
+    pub fn of_numbers(&self, numbers: &[usize]) -> Self {
+        Self { levels: numbers.iter().flat_map(|&i| self.levels_of(i)).copied().collect(), ..*self }
+    }
+
     /// Takes all from the one numbered `at` on away.
     pub fn split_off(&mut self, at: usize) -> Self {
         let levels = self.levels.split_off(at * self.grid.len() * self.channels);

@@ -141,7 +141,7 @@ impl ImageSource {
         let frequency_nats = codes.as_ref().map_or_else(|| data.frequency_nats(), Codes::frequency_nats);
         let beside = codes.as_ref().map_or(Vec::new(), |c| {
             let values = c.tensors.values().flat_map(|t| &t.data).flat_map(|v| v.to_le_bytes());
-            c.training.iter().chain(&c.held_out).flat_map(|k| k.to_le_bytes()).chain(values).collect()
+            c.training.iter().flat_map(|k| k.to_le_bytes()).chain(values).collect()
         });
         let id = data.id(&beside);
         ranks.same(id.as_bytes(), "codes of images")?;

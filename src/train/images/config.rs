@@ -39,7 +39,7 @@ pub struct Images {
     /// Fraction of the images, at the end of `file`, that is held out where there is no `validation`; 0 holds nothing out.
     #[serde(default = "tenth")]
     pub held_out: f64,
-    /// Images that an evaluation reads, the first of those that are held out.
+    /// Images that an evaluation reads at most, spread evenly over those that are held out.
     #[serde(default = "thousand")]
     pub eval_images: usize,
     /// A VQ-VAE of such images: the model is then of their codes.

@@ -43,6 +43,17 @@ impl Labelled {
         Self { images: self.images.split_off(at), labels }
     }
 
+    /// Keeps at most `count`, spread evenly: files are often sorted by their labels.
+    fn thin(&mut self, count: usize) {
+        let n = self.len();
+        if count >= n {
+            return;
+        }
+        let kept: Vec<usize> = (0..count).map(|i| i * n / count).collect();
+        self.images = self.images.of_numbers(&kept);
+        self.labels = self.labels.take().map(|l| kept.iter().map(|&i| l[i]).collect());
+    }
+
     /// The label of image `i`.
     pub fn class(&self, i: usize) -> Option<usize> {
         self.labels.as_ref().map(|l| usize::from(l[i]))
@@ -53,7 +64,7 @@ impl Labelled {
 pub struct ImageData {
     /// Those that are trained on.
     pub training: Labelled,
-    /// Those that are held out.
+    /// Of those that are held out as many as an evaluation reads.
     pub held_out: Labelled,
     /// What a pixel of them is.
     pub pixels: Pixels,
@@ -69,7 +80,7 @@ impl ImageData {
     /// A file that can't be read or is not the same on all ranks, images of different sizes.
     pub fn open(keys: &Images, known: Option<Pixels>, seed: u64, ranks: &Ranks) -> Result<Self> {
         let mut training = Labelled::read(&keys.file, keys.labels.as_deref(), "file")?;
-        let held_out = match &keys.validation {
+        let mut held_out = match &keys.validation {
             Some(path) => Labelled::read(path, keys.validation_labels.as_deref(), "validation")?,
             None => {
                 let held = (training.len() as f64 * keys.held_out) as usize;
@@ -104,6 +115,7 @@ impl ImageData {
             digest.update(part.labels.as_deref().unwrap_or_default());
         }
         digest.update(serde_json::to_vec(&pixels)?);
+        held_out.thin(keys.eval_images);
         let data = Self { training, held_out, pixels, digest };
         ranks.same(data.id(&[]).as_bytes(), "images")?;
         Ok(data)
@@ -195,6 +207,27 @@ impl Epochs {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_held_out_is_thinned_evenly() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, shape: &[u32], values: std::ops::Range<u8>| {
+            let mut bytes = vec![0, 0, 8, shape.len() as u8];
+            shape.iter().for_each(|d| bytes.extend(d.to_be_bytes()));
+            bytes.extend(values);
+            std::fs::write(folder.path().join(name), bytes).unwrap();
+            folder.path().join(name)
+        };
+        let (images, labels) = (write("i", &[10, 1, 1], 0..10), write("l", &[10], 0..10));
+        for (count, kept) in
+            [(5, vec![0, 2, 4, 6, 8]), (3, vec![0, 3, 6]), (10, (0..10).collect()), (99, (0..10).collect())]
+        {
+            let mut part = Labelled::read(&images, Some(&labels), "file").unwrap();
+            part.thin(count);
+            let levels: Vec<u8> = (0..part.len()).map(|i| part.images.levels_of(i)[0]).collect();
+            assert_eq!((&levels, part.labels.as_ref().unwrap()), (&kept, &kept));
+        }
+    }
 
     #[test]
     fn an_epoch_has_every_image_once() {

@@ -180,18 +180,20 @@ fn the_gradient_equals_finite_differences() {
         for spec in layout.table() {
             let at = layout.range(&spec.name);
             let norm = grads[at.clone()].iter().map(|g| g * g).sum::<f32>().sqrt();
-            // Small, for a rectifier has a kink; those within a step of theirs bend the slope a little.
-            let step = 1e-3;
-            let moved = |sign: f32| {
+            let moved = |sign: f32, step: f32| {
                 let mut p = params.clone();
                 for (p, g) in p[at.clone()].iter_mut().zip(&grads[at.clone()]) {
                     *p += sign * step * g / norm;
                 }
                 loss(&p)
             };
-            let slope = (moved(1.0) - moved(-1.0)) / (2.0 * f64::from(step));
-            let ratio = slope / f64::from(norm);
-            assert!((0.95..1.05).contains(&ratio), "{}: {ratio} of {norm} for {config:?}", spec.name);
+            // A rectifier within a step of its kink bends the slope; half as much at half the step, where a wrong gradient is as
+            // wrong as before.
+            let ratios = [1e-3, 5e-4, 2.5e-4].map(|step| {
+                (moved(1.0, step) - moved(-1.0, step)) / (2.0 * f64::from(step) * f64::from(norm))
+            });
+            let near = ratios.iter().any(|ratio| (0.98..1.02).contains(ratio));
+            assert!(near, "{}: {ratios:?} of {norm} for {config:?}", spec.name);
         }
     }
 }
