@@ -2,7 +2,7 @@
 # Runs fuzz targets one after another, each for so many seconds of CPU time, from the repository's files as seeds. Wants
 # cargo-fuzz and a nightly toolchain. `run_file` and `state` want FEATURES=train. `sound-FORMAT` is `sound` with the seeds of
 # one format: wav, flac, ogg, mp3, aac, m4a, aiff or caf.
-#   fuzz/run.sh 600 checkpoint tokenizer condition sound npy series jobs
+#   fuzz/run.sh 600 checkpoint tokenizer condition sound npy series jobs images
 #   FEATURES=train fuzz/run.sh 600 run_file state
 set -eu
 seconds=$1
@@ -28,6 +28,9 @@ seed() {
       done
       case $format in '' | -wav) fuzz/seeds/wav.py "$folder" ;; esac ;;
     npy) fuzz/seeds/npy.py "$folder" ;;
+    images) printf '\000\000\010\003\000\000\000\002\000\000\000\002\000\000\000\002abcdefgh' > "$folder/idx"
+      gzip -c "$folder/idx" > "$folder/idx.gz"
+      cp docs/spiral.png "$folder" ;;
     series) printf '1,2\n-3e5,4.5\n\n0,0\n' > "$folder/rows" ;;
     jobs) printf 'condition\ttrack\tseed\toutput\tseconds\nann.bin\ttrack.bin\t1\ta.wav\t0.01\n# no job\n-\t-\t2\tb/c.wav\n' > "$folder/list" ;;
     run_file) cp examples/train/*.toml fuzz/seeds/state.toml "$folder" ;;
