@@ -33,10 +33,10 @@ for cli in '' cli; do
     for device in '' device; do
       features=$(echo "$cli,$train,$device" | sed 's/,,*/,/g; s/^,//; s/,$//')
       linked=$(links wavesynth "$features")
-      wants "$features" "$linked" cli clap clap_builder clap_complete clap_mangen colorous cpu-time crossterm indicatif signal-hook npyz plotters png
+      wants "$features" "$linked" cli clap clap_builder clap_complete clap_mangen colorous cpu-time crossterm indicatif signal-hook npyz plotters
       wants "$features" "$linked" train candle-core candle-nn gemm tokenizers toml
       wants "$features" "$linked" device alsa cpal thread-priority
-      wants "$features" "$linked" 'cli train' rayon sha2
+      wants "$features" "$linked" 'cli train' flate2 png rayon sha2
     done
   done
 done

@@ -107,9 +107,8 @@ pub fn check_batch(
         if let Some(class) = w.class.filter(|&c| c >= labels) {
             return err(i, format!("class {class}, the model has {labels}"));
         }
-        if !w.sites.is_empty()
-            && !(any_order && w.sites.len() == n && w.sites.iter().all(|&s| (s as usize) < n))
-        {
+        let is_order = any_order && w.sites.len() == n && w.sites.iter().all(|&s| (s as usize) < n);
+        if !w.sites.is_empty() && !is_order {
             return err(i, "an order that the model does not take".into());
         }
         if w.rows() > n {

@@ -155,7 +155,7 @@ impl ImageSet {
     }
 }
 
-/// The labels of an idx file of unsigned bytes [N].
+/// The labels of an idx file of unsigned bytes `[N]`.
 ///
 /// # Errors
 /// A file that can't be read or is no such one.

@@ -48,7 +48,8 @@ def checks(session):
     for name, model in cases:
         model.write(session.path("own.safetensors"))
         symbols = rng.integers(0, model.config["classes"], 2 * HEIGHT * WIDTH + 10)
-        check_text.check_logits(session, name, model, "own.safetensors", symbols)
+        check_text.check_logits(session, name, model, "own.safetensors", symbols, ("step",))
+        check_text.check_logits(session, name, model, "own.safetensors", symbols[: HEIGHT * WIDTH], ("graph",))
     for name, model in cases[0], cases[4], cases[5]:
         model.write(session.path("own.safetensors"))
         symbols = [rng.integers(0, model.config["classes"], HEIGHT * WIDTH) for _ in range(5)]

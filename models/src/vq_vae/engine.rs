@@ -102,12 +102,12 @@ impl VqVae {
         chain.output().to_vec()
     }
 
-    /// The codes [S] of vectors [S, D].
+    /// The codes `[S]` of vectors [S, D].
     pub fn quantise(&self, latents: &[f32]) -> Vec<Symbol> {
         self.isa.run(Quantise { model: self, latents })
     }
 
-    /// The codes [S] of an image's pixels, row by row.
+    /// The codes `[S]` of an image's pixels, row by row.
     ///
     /// # Panics
     /// As [`VqVae::latents`].

@@ -175,7 +175,7 @@ pub fn run(args: &Args, model: &ImageModel, path: &Path) -> Result<()> {
     let groups = |i: usize| args.images.groups(grid, Uniforms::keyed(seed, i as u64).next_u64());
     let class = |i: usize| args.images.class.or_else(|| i.checked_rem(model.labels()));
     let draw = |first: usize, count: usize| Drawing {
-        classes: (first..first + count).map(|i| class(i)).collect(),
+        classes: (first..first + count).map(class).collect(),
         known: known.as_ref(),
         order: order.as_ref(),
         sampling,
