@@ -41,7 +41,7 @@ def invented(rng, sites, **changes):
 def checks(session):
     rng = np.random.default_rng(11)
     levels = {"name": "logistic_mixture", "components": 2, "channels": 1, "levels": 256}
-    others = [("labels", {"labels": 3}), ("bernoulli", {"classes": 2, "likelihood": {"name": "bernoulli"}})]
+    others = [("labels", {"labels": 3}), ("bernoulli", {"classes": 2, "start": 1, "likelihood": {"name": "bernoulli"}})]
     others += [("logistics", {"classes": 256, "likelihood": levels})]
     cases = [(f"PixelCNN, {name}", invented(rng, sites)) for name, sites in orders(rng)]
     cases += [(f"PixelCNN, {name}", invented(rng, spiral(), **changes)) for name, changes in others]
