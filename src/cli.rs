@@ -53,14 +53,14 @@ enum Command {
     Play(play::Args),
     /// Render a voice into a WAV file or a pipe
     Render(render::Args),
-    /// Write text on from a prompt, or draw sequences of vectors
+    /// Write text on from a prompt, or draw images or sequences of vectors
     Sample(sample::Args),
     /// Make, show and mix condition files: speaker vectors and feature tracks
     Condition(condition::Args),
-    /// Learn a voice from recordings, a text model from a text, a series model from rows of numbers
+    /// Learn a voice from recordings, or a model of text, images or rows of numbers
     #[cfg(feature = "train")]
     Train(train::Args),
-    /// Exact nats and bits per symbol of recordings under a voice, or of texts under a text model
+    /// Exact nats and bits of recordings under a voice, of texts, images or rows of numbers under their models
     Eval(eval::Args),
     /// Copy-synthesis: render recordings from their own tracks, and measure how near the copies come
     Copy(copy::Args),
