@@ -23,6 +23,7 @@ mod play;
 mod quiet;
 mod render;
 mod sample;
+mod segments;
 #[cfg(feature = "train")]
 mod train;
 

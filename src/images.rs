@@ -98,3 +98,10 @@ impl Image {
         }
     }
 }
+
+/// The entropy, in nats, of what occurs so often.
+pub fn entropy(counts: &[u64]) -> f64 {
+    let all = counts.iter().sum::<u64>() as f64;
+    let nats: f64 = counts.iter().filter(|&&n| n > 0).map(|&n| n as f64 * (all / n as f64).ln()).sum();
+    nats / all.max(1.0)
+}

@@ -1,10 +1,11 @@
 //! What families over sequences of a fixed length share: an order of N sites, and a class label that holds for a whole
 //! sequence.
 
+use crate::ar::Symbol;
 use crate::condition::ConditionSpec;
 use crate::config::{ConfigError, range};
+use crate::family::Facts;
 use crate::kernels::aligned::Aligned;
-#[cfg(feature = "train")]
 use crate::likelihood::LikelihoodConfig;
 #[cfg(feature = "train")]
 use crate::objective::{ObjectiveError, Window, check_windows};
@@ -52,6 +53,18 @@ pub fn condition(labels: usize, n: usize) -> (Option<ConditionSpec>, usize) {
     }
 }
 
+/// What the sizes of such a family mean: of `macs` multiply-adds a variable, all of the past counting.
+pub fn facts(
+    likelihood: LikelihoodConfig,
+    start: Symbol,
+    order: &Order,
+    labels: usize,
+    macs: usize,
+) -> Facts {
+    let (condition, hop) = condition(labels, len(order));
+    Facts { likelihood, start, order: order.clone(), condition, hop, macs, past: None }
+}
+
 /// A row for each label, of whole vectors, and zeros for none.
 pub struct Labels {
     rows: Aligned,
@@ -62,11 +75,8 @@ impl Labels {
     /// The rows of `table` [K, `columns`], padded to `width` values; `None` for a model without labels.
     pub fn new(table: Option<&[f32]>, columns: usize, width: usize) -> Self {
         let table = table.unwrap_or(&[]);
-        let mut rows = Aligned::zeros((table.len() / columns + 1) * width);
-        for (to, from) in rows.chunks_exact_mut(width).zip(table.chunks_exact(columns)) {
-            to[..columns].copy_from_slice(from);
-        }
-        Self { rows, width }
+        let none = vec![0.0; columns];
+        Self { rows: Aligned::rows(&[table, &none].concat(), columns, width), width }
     }
 
     /// That of `class`; zeros without one, and for one that the model does not know.

@@ -3,6 +3,7 @@
 use super::Image;
 use anyhow::{Result, ensure};
 use serde::{Deserialize, Serialize};
+use std::f64::consts::LN_2;
 use wavesynth_models::ar::Symbol;
 use wavesynth_models::likelihood::{Gaussian, LikelihoodConfig, LogisticMixture, Value, Values};
 use wavesynth_models::order::{Grid, Order};
@@ -218,6 +219,11 @@ impl Pixels {
             Self::Continuous { channels } => *channels as f64 * 128f64.ln(),
             _ => 0.0,
         }
+    }
+
+    /// Bits of a dimension for so many nats of a pixel.
+    pub fn bits_per_dimension(&self, nats: f64) -> f64 {
+        (nats + self.log_levels()) / self.dims() as f64 / LN_2
     }
 
     /// The variables of `image`.

@@ -13,21 +13,20 @@ mod palette;
 pub mod vq_vae;
 
 use super::held_out::{Evaluation, HeldOutNats};
-use super::product::TRAINING;
+use super::product::{TRAINING, progress};
 use super::schedules::dropout_key;
 use super::slots::Slots;
 use super::source::{Batches, Network, Source, engine};
 use super::state::TrainingState;
-use crate::images::{ImageCoder, ImageModel, ImageSection, SECTION, Scored, Variables};
+use crate::images::{ImageCoder, ImageModel, SECTION, Scored, Variables, entropy};
 use crate::ranks::Ranks;
 use crate::synth::without_denormals;
 use crate::{kinds, lookup};
 use anyhow::{Context, Result, ensure};
 use config::{ImageRun, Images};
-use data::{Epochs, ImageData, Labelled, entropy};
+use data::{Epochs, ImageData, Labelled};
 use rayon::prelude::*;
-use serde_json::{Map, Value as Json, json};
-use std::f64::consts::LN_2;
+use serde_json::{Map, Value as Json};
 use std::path::Path;
 use wavesynth_models::ar::{Symbol, Uniforms};
 use wavesynth_models::family::{FamilyConfig, GivenImage};
@@ -195,8 +194,7 @@ impl ImageSource {
 
     /// Bits of a dimension for so many nats of an image.
     fn bits_per_dimension(&self, nats: f64) -> f64 {
-        let (pixels, n) = (&self.data.pixels, self.data.grid().len() as f64);
-        (nats / n + pixels.log_levels()) / pixels.dims() as f64 / LN_2
+        self.data.pixels.bits_per_dimension(nats / self.data.grid().len() as f64)
     }
 }
 
@@ -346,26 +344,12 @@ impl Source for ImageSource {
     }
 
     fn sections(&self, _: &Tensors, state: &TrainingState, run: &str) -> Result<Map<String, Json>> {
-        let section = ImageSection {
-            height: self.data.grid().height,
-            width: self.data.grid().width,
-            pixels: self.data.pixels.clone(),
-        };
-        let mut sections = Map::from_iter([(SECTION.to_string(), serde_json::to_value(section)?)]);
+        let mut sections =
+            Map::from_iter([(SECTION.to_string(), serde_json::to_value(self.data.section())?)]);
         if let Some(codes) = &self.codes {
             sections.insert(VQ_VAE.into(), serde_json::to_value(codes.coder.vq_vae.config())?);
         }
-        let training = json!({
-            "steps": state.step,
-            "planned_steps": state.steps,
-            (if self.codes.is_some() { "codes" } else { "pixels" }): state.samples,
-            "seconds": state.seconds,
-            "held_out_nats": state.held_out,
-            "frequency_nats": self.frequency_nats,
-            "corpus": self.id,
-            "run": run,
-        });
-        sections.insert(TRAINING.into(), training);
+        sections.insert(TRAINING.into(), progress(self, state, run));
         Ok(sections)
     }
 }

@@ -3,6 +3,7 @@
 use super::config::RunFile;
 use super::corpus::SpeechCorpus;
 use super::recording::short_hex;
+use super::source::Source;
 use super::state::TrainingState;
 use crate::voice::{SECTION, VoiceSection};
 use anyhow::Result;
@@ -38,6 +39,20 @@ pub struct Training {
     pub corpus: String,
     /// The run file.
     pub run: String,
+}
+
+/// The section [`TRAINING`] of a model of anything but sound and text: how far its run has come.
+pub fn progress(source: &dyn Source, state: &TrainingState, run: &str) -> serde_json::Value {
+    serde_json::json!({
+        "steps": state.step,
+        "planned_steps": state.steps,
+        (format!("{}s", source.unit())): state.samples,
+        "seconds": state.seconds,
+        "held_out_nats": state.held_out,
+        "frequency_nats": source.frequency_nats(),
+        "corpus": source.id(),
+        "run": run,
+    })
 }
 
 /// The sections of the voice whose weights are `tensors`, the average of `state`.

@@ -4,7 +4,7 @@
 use super::config::Train;
 use super::config::check::{parse_toml, range};
 use super::held_out::{Evaluation, HeldOutNats};
-use super::product::TRAINING;
+use super::product::{TRAINING, progress};
 use super::recording::short_hex;
 use super::schedules::dropout_key;
 use super::slots::Slots;
@@ -15,7 +15,7 @@ use crate::ranks::Ranks;
 use crate::series::{SECTION, Sequences, SeriesModel, SeriesSection};
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 use std::path::PathBuf;
 use wavesynth_models::ar::Uniforms;
@@ -267,17 +267,8 @@ impl Source for SeriesSource {
     }
 
     fn sections(&self, _: &Tensors, state: &TrainingState, run: &str) -> Result<Map<String, Value>> {
-        let training = json!({
-            "steps": state.step,
-            "planned_steps": state.steps,
-            "rows": state.samples,
-            "seconds": state.seconds,
-            "held_out_nats": state.held_out,
-            "frequency_nats": self.frequency_nats(),
-            "corpus": self.id,
-            "run": run,
-        });
-        let sections = [(SECTION, serde_json::to_value(&self.section)?), (TRAINING, training)];
+        let sections =
+            [(SECTION, serde_json::to_value(&self.section)?), (TRAINING, progress(self, state, run))];
         Ok(sections.into_iter().map(|(k, v)| (k.to_string(), v)).collect())
     }
 }

@@ -27,14 +27,6 @@ pub fn add_rows<S: Simd>(s: S, sum: &mut [f32], rows: &[f32]) {
     }
 }
 
-/// max(·, 0).
-#[inline(always)]
-pub fn rectify<S: Simd>(s: S, x: &mut [f32]) {
-    for x in x.chunks_exact_mut(S::LANES) {
-        s.store(x, s.max(s.load(x), s.splat(0.0)));
-    }
-}
-
 /// Zeroes the gradient where the rectifier's output was zero.
 #[inline(always)]
 pub fn pass_where_positive<S: Simd>(_s: S, gradient: &mut [f32], output: &[f32]) {

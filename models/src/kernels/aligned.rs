@@ -44,6 +44,17 @@ impl<T: Number> Lines<T> {
     }
 }
 
+impl Aligned {
+    /// Rows of `columns` values, each followed by zeros up to `width`.
+    pub fn rows(values: &[f32], columns: usize, width: usize) -> Self {
+        let mut out = Self::zeros(values.len() / columns * width);
+        for (to, from) in out.chunks_exact_mut(width).zip(values.chunks_exact(columns)) {
+            to[..columns].copy_from_slice(from);
+        }
+        out
+    }
+}
+
 impl<T: Number> Default for Lines<T> {
     fn default() -> Self {
         Self::zeros(0)

@@ -35,7 +35,9 @@ impl Stack {
         let weights = layers
             .iter()
             .map(|l| {
-                let rows = |name: &str| padded_rows(&tensors[name].data, l.outputs, lanes);
+                let rows = |name: &str| {
+                    Aligned::rows(&tensors[name].data, l.outputs, l.outputs.next_multiple_of(lanes))
+                };
                 (rows(&l.weight()), rows(&l.bias()))
             })
             .collect();
@@ -49,16 +51,6 @@ impl Stack {
             LayerWeights { weight, bias }
         });
     }
-}
-
-/// Rows of `columns` values in rows of whole vectors of `lanes`, zeros behind them.
-fn padded_rows(values: &[f32], columns: usize, lanes: usize) -> Aligned {
-    let padded = columns.next_multiple_of(lanes);
-    let mut out = Aligned::zeros(values.len() / columns * padded);
-    for (to, from) in out.chunks_exact_mut(padded).zip(values.chunks_exact(columns)) {
-        to[..columns].copy_from_slice(from);
-    }
-    out
 }
 
 impl VqVae {

@@ -6,14 +6,14 @@ mod orders;
 use super::{Args, finite};
 use crate::cli::output::{self, PNG};
 use crate::cli::picture::Sheet;
+use crate::cli::segments::SegmentArgs;
 use crate::cli::{npy, usage};
 use anyhow::{Context, Result, ensure};
 use orders::nats_of;
 use rayon::prelude::*;
 use serde::Serialize;
-use std::f64::consts::LN_2;
 use std::path::{Path, PathBuf};
-use wavesynth::images::{Groups, Image, ImageModel, ImageSet, Schedule, Variables, read_labels};
+use wavesynth::images::{Groups, Image, ImageModel, ImageSet, Variables, read_labels};
 use wavesynth::progress::Progress;
 use wavesynth::synth::without_denormals;
 use wavesynth_models::ar::Uniforms;
@@ -36,21 +36,18 @@ pub struct ImageArgs {
     #[arg(long, value_name = "LABELS")]
     labels: Option<PathBuf>,
     /// Find each image's class by Bayes' rule: ln p(image | class) for every class, all alike beforehand
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["orders", "steps", "squares"])]
     classify: bool,
     /// Also write a picture of the images, and under each how much its pixels or codes surprise; what a VQ-VAE makes of it
     #[arg(long, value_name = "OUT.png")]
     map: Option<PathBuf>,
     /// Read each image by so many random orders and average its probability, for a model of any order [default: once, in the
     /// model's own order]
-    #[arg(long, value_name = "M", value_parser = clap::value_parser!(u64).range(1..=1000), conflicts_with_all = ["steps", "squares", "classify"])]
+    #[arg(long, value_name = "M", value_parser = clap::value_parser!(u64).range(1..=1000), conflicts_with_all = ["steps", "squares"])]
     orders: Option<u64>,
-    /// The likelihood of drawing in so many steps, as `sample --steps` does
-    #[arg(long, value_name = "K", value_parser = clap::value_parser!(u32).range(1..), conflicts_with_all = ["squares", "classify"])]
-    steps: Option<u32>,
-    /// The likelihood of drawing in squares, as `sample --squares` does
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), conflicts_with = "classify")]
-    squares: Option<u32>,
+    /// The likelihood of taking several pixels at a time, as `sample` does
+    #[command(flatten)]
+    segments: SegmentArgs,
     /// Where the random orders come from
     #[arg(long, value_name = "SEED", default_value_t = 0, hide_short_help = true)]
     order_seed: u64,
@@ -70,17 +67,12 @@ impl ImageArgs {
     }
 
     fn needs_any_order(&self) -> bool {
-        self.orders.is_some() || self.steps.is_some() || self.squares.is_some()
+        self.orders.is_some() || self.segments.is_given()
     }
 
     /// The segments of image `i`, if it is read by segments.
     fn groups(&self, grid: Grid, i: usize) -> Option<Groups> {
-        let schedule = match (self.steps, self.squares) {
-            (Some(k), _) => Schedule::Cosine(k as usize),
-            (_, Some(n)) => Schedule::Squares(n as usize),
-            _ => return None,
-        };
-        Some(Groups::new(schedule, grid, self.random(i, 0)))
+        self.segments.groups(grid, self.random(i, 0))
     }
 
     /// The seed of order `m` of image `i`.
@@ -157,6 +149,23 @@ pub struct Outputs {
     pub map: Option<Output>,
 }
 
+impl Outputs {
+    /// Writes the nats of images of size `grid`, and the picture of images and maps of size `shown`, by turns, where they are asked
+    /// for.
+    pub fn write(self, grid: Grid, nats: &[Vec<f32>], shown: Grid, maps: Vec<Image>) -> Result<()> {
+        if let Some(output) = self.per_symbol {
+            let shape = [nats.len() as u64, grid.height as u64, grid.width as u64];
+            npy::write::<f32>(output, &shape, |push| {
+                Ok(nats.iter().flatten().copied().try_for_each(push)?)
+            })?;
+        }
+        match self.map {
+            Some(output) => Ok(output.write(&map(maps, shown)?)?),
+            None => Ok(()),
+        }
+    }
+}
+
 /// Runs the command for an image model.
 pub fn run(args: &Args, model: Loaded, path: &Path, outputs: Outputs) -> Result<()> {
     let name = path.display();
@@ -190,14 +199,7 @@ pub fn run(args: &Args, model: Loaded, path: &Path, outputs: Outputs) -> Result<
         given.extend(read.given);
         maps.extend(read.maps);
     }
-    if let Some(output) = outputs.per_symbol {
-        let grid = model.grid();
-        let shape = [all.len() as u64, grid.height as u64, grid.width as u64];
-        npy::write::<f32>(output, &shape, |push| Ok(all.iter().flatten().copied().try_for_each(push)?))?;
-    }
-    if let Some(output) = outputs.map {
-        output.write(&map(maps, model.image_grid())?)?;
-    }
+    outputs.write(model.grid(), &all, model.image_grid(), maps)?;
     let total = score(&model, None, &all, &given, None);
     let report = Report { inputs: scores, total };
     if args.json { output::json(&report) } else { output::text(&table(&report)) }
@@ -336,14 +338,13 @@ fn score(
         let (nats, _) = mean_and_error(given);
         Bound { nats_per_image_given_codes: nats, nats_per_image_bound: mean + nats }
     });
-    let levels = model.section.pixels.log_levels() * model.image_grid().len() as f64;
     let all = bound.as_ref().map_or(mean, |b| b.nats_per_image_bound);
     Score {
         input,
         images: of_image.len(),
         nats_per_image: mean,
         nats_per_image_error: error,
-        bits_per_dimension: (all + levels) / model.dimensions() as f64 / LN_2,
+        bits_per_dimension: model.section.pixels.bits_per_dimension(all / model.image_grid().len() as f64),
         bound,
         classes,
     }
@@ -362,7 +363,7 @@ fn heat(nats: &[f32], model: &ImageModel) -> Image {
 }
 
 /// Images of size `grid`, and under each what follows it; the first ones of many.
-pub(super) fn map(mut pairs: Vec<Image>, grid: Grid) -> Result<Vec<u8>> {
+fn map(mut pairs: Vec<Image>, grid: Grid) -> Result<Vec<u8>> {
     pairs.truncate(2 * MOST_ON_MAP);
     let count = pairs.len() / 2;
     let columns = (1..).find(|c| 2 * c * c >= 2 * count).unwrap_or(1);

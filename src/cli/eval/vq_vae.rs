@@ -1,14 +1,13 @@
 //! `wavesynth eval` for a VQ-VAE: the nats of images given their codes, and how many codes are in use.
 
-use super::images::{Outputs, map, mean_and_error, read};
+use super::images::{Outputs, mean_and_error, read};
 use super::{Args, finite};
-use crate::cli::{npy, output, usage};
+use crate::cli::{output, usage};
 use anyhow::{Context, Result};
 use rayon::prelude::*;
 use serde::Serialize;
-use std::f64::consts::LN_2;
 use std::path::{Path, PathBuf};
-use wavesynth::images::ImageCoder;
+use wavesynth::images::{ImageCoder, entropy};
 use wavesynth::progress::Progress;
 use wavesynth_models::ar::Symbol;
 use wavesynth_models::weights::Checkpoint;
@@ -89,15 +88,7 @@ pub fn run(args: &Args, checkpoint: &Checkpoint, path: &Path, outputs: Outputs) 
         all.codes.extend(one.codes);
         all.nats.extend(one.nats);
     }
-    if let Some(output) = outputs.per_symbol {
-        let shape = [all.nats.len() as u64, grid.height as u64, grid.width as u64];
-        npy::write::<f32>(output, &shape, |push| {
-            Ok(all.nats.iter().flatten().copied().try_for_each(push)?)
-        })?;
-    }
-    if let Some(output) = outputs.map {
-        output.write(&map(maps, grid)?)?;
-    }
+    outputs.write(grid, &all.nats, grid, maps)?;
     let config = coder.vq_vae.config();
     let (codes, codes_per_image) = (config.codes, config.code_grid().len());
     let report = Report { codes, codes_per_image, inputs: scores, total: score(&coder, None, &all) };
@@ -107,20 +98,16 @@ pub fn run(args: &Args, checkpoint: &Checkpoint, path: &Path, outputs: Outputs) 
 fn score(coder: &ImageCoder, input: Option<PathBuf>, read: &Read) -> Score {
     let of_image: Vec<f64> = read.nats.iter().map(|n| n.iter().map(|&x| f64::from(x)).sum()).collect();
     let (mean, error) = mean_and_error(&of_image);
-    let n = coder.grid().len() as f64;
-    let bits = (mean / n + coder.pixels.log_levels()) / coder.pixels.dims() as f64 / LN_2;
+    let bits = coder.pixels.bits_per_dimension(mean / coder.grid().len() as f64);
     let mut counts = vec![0u64; coder.vq_vae.config().codes];
     read.codes.iter().for_each(|&k| counts[usize::from(k)] += 1);
-    let all = read.codes.len().max(1) as f64;
-    let entropy: f64 =
-        counts.iter().filter(|&&n| n > 0).map(|&n| n as f64 / all * (all / n as f64).ln()).sum();
     Score {
         input,
         images: of_image.len(),
         nats_per_image_given_codes: mean,
         nats_per_image_given_codes_error: error,
         bits_per_dimension_given_codes: bits,
-        code_perplexity: entropy.exp(),
+        code_perplexity: entropy(&counts).exp(),
         codes_used: counts.iter().filter(|&&n| n > 0).count(),
     }
 }

@@ -3,15 +3,17 @@
 use super::Args;
 use crate::cli::output::{self, PNG};
 use crate::cli::picture::{Animation, Sheet, UNFILLED};
+use crate::cli::segments::SegmentArgs;
 use crate::cli::usage;
 use anyhow::{Context, Result, ensure};
 use rayon::prelude::*;
 use std::path::{Path, PathBuf};
-use wavesynth::images::{Drawing, Groups, Image, ImageModel, Known, Schedule, Variables, read_masked};
+use wavesynth::images::{Drawing, Groups, Image, ImageModel, Known, Variables, read_masked};
 use wavesynth::progress::Progress;
 use wavesynth::synth::without_denormals;
-use wavesynth_models::ar::Uniforms;
+use wavesynth_models::ar::{Sampling, Uniforms};
 use wavesynth_models::order::{Grid, Order, Scan};
+use wavesynth_output::Output;
 
 /// Images that a thread draws in lockstep.
 const TOGETHER: usize = 64;
@@ -37,12 +39,8 @@ pub struct ImageArgs {
     /// model's own]
     #[arg(long, value_name = "ORDER", value_parser = scan, conflicts_with_all = ["steps", "squares"])]
     order: Option<Scan>,
-    /// Draw in so many steps, several pixels at a time, by a model of any order: few first, then more
-    #[arg(long, value_name = "K", value_parser = clap::value_parser!(u32).range(1..), conflicts_with = "squares")]
-    steps: Option<u32>,
-    /// Draw squares of so many pixels each way in a random order, each at once, by a model of any order
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
-    squares: Option<u32>,
+    #[command(flatten)]
+    segments: SegmentArgs,
     /// Columns of the sheet [default: about as many as rows]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     columns: Option<u32>,
@@ -85,25 +83,17 @@ pub fn scan(name: &str) -> Result<Scan, String> {
 }
 
 impl ImageArgs {
-    /// The segments over `grid` that are drawn at once, if any are.
-    fn groups(&self, grid: Grid, seed: u64) -> Option<Groups> {
-        let schedule = match (self.steps, self.squares) {
-            (Some(k), _) => Schedule::Cosine(k as usize),
-            (_, Some(n)) => Schedule::Squares(n as usize),
-            _ => return None,
-        };
-        Some(Groups::new(schedule, grid, seed))
-    }
-
     /// Whether any of them is given that only an image model reads.
     pub fn is_given(&self) -> bool {
         self.class.is_some()
             || self.given.is_some()
             || self.columns.is_some()
             || self.frames.is_some()
-            || self.order.is_some()
-            || self.steps.is_some()
-            || self.squares.is_some()
+            || self.needs_any_order()
+    }
+
+    fn needs_any_order(&self) -> bool {
+        self.order.is_some() || self.segments.is_given()
     }
 
     /// The files that are read.
@@ -142,16 +132,11 @@ pub fn run(args: &Args, model: &ImageModel, path: &Path) -> Result<()> {
         usage!("--length: {name} draws images, whose size it knows");
     }
     match (args.images.class, model.labels()) {
-        (None, 0) => {}
-        // Each class in its turn.
-        (None, _) => {}
         (Some(_), 0) => usage!("--class: {name} was trained without labels"),
         (Some(class), n) if class >= n => usage!("--class {class}: {name} has 0 to {}", n - 1),
         _ => {}
     }
-    if !model.any_order()
-        && (args.images.order.is_some() || args.images.steps.is_some() || args.images.squares.is_some())
-    {
+    if !model.any_order() && args.images.needs_any_order() {
         usage!("--order, --steps and --squares are for models of any order; {name} has one of its own");
     }
     let mut plan = args.force.plan();
@@ -160,90 +145,122 @@ pub fn run(args: &Args, model: &ImageModel, path: &Path) -> Result<()> {
     if model.coder.is_some() && args.images.given.is_some() {
         usage!("--given: {name} draws codes of images, and a part of an image has none");
     }
-    let known = args.images.known(model)?;
-    let (count, grid) = (args.count as usize, model.grid());
-    let columns = args.images.columns.map(|c| c as usize);
+    let (count, columns) = (args.count as usize, args.images.columns.map(|c| c as usize));
     let sheet = Sheet::new(count, columns, model.image_grid(), args.images.scale as usize);
     let (width, height) = sheet.size();
     ensure!(
         width.max(height) <= 1 << 15,
         "a picture of {width} by {height} pixels: wanted at most 32768 each way"
     );
-    let seed = args.sampling.seed;
-    let order = args.images.order.map(|scan| scan.order(grid, seed));
-    // A random order of its own for each image.
-    let groups = |i: usize| args.images.groups(grid, Uniforms::keyed(seed, i as u64).next_u64());
-    let class = |i: usize| args.images.class.or_else(|| i.checked_rem(model.labels()));
-    let draw = |first: usize, count: usize| Drawing {
-        classes: (first..first + count).map(class).collect(),
-        known: known.as_ref(),
-        order: order.as_ref(),
-        sampling,
-        seed: args.sampling.seed,
-        first: first as u64,
-    };
-    if let Some(frames) = args.images.frames {
-        model.model.check_room(count)?;
-        let steps = Progress::new(grid.len() as u64, "{wide_bar} {pos}/{len} pixels");
-        return output::whole_file(output, |out| {
-            let segments = groups(0).map_or(grid.len(), |g| g.len());
-            let frames = (frames as usize).min(segments);
-            let mut animation = Animation::new(out, (width, height), frames, SECONDS)?;
-            let mut pushed = Ok(());
-            let mut show = |k: usize, images: Vec<Image>| {
-                // Frame i behind the (i + 1) / frames of the steps.
-                if (k + 1) * frames / segments > k * frames / segments && pushed.is_ok() {
-                    pushed = animation.push(&sheet.draw(&images));
-                }
-            };
-            let drawing = draw(0, count);
-            if groups(0).is_some() {
-                let mut growing = vec![Vec::new(); segments];
-                for i in 0..count {
-                    let groups = groups(i).context("segments")?;
-                    let mut done = Vec::new();
-                    let drawn = without_denormals(|| {
-                        model.draw_groups(&drawing, i, &groups, |k, image| done.push((k, image.clone())))
-                    });
-                    drawn.with_context(|| name.to_string())?;
-                    for (k, image) in done {
-                        growing[k].push(partial(model, &image, &groups.order(), groups.filled(k)));
-                    }
-                }
-                growing.into_iter().enumerate().for_each(|(k, images)| show(k, images));
-            } else {
-                let order = drawing.order.unwrap_or(model.order());
-                let drawn = without_denormals(|| {
-                    model.draw(&drawing, |t, images| {
-                        steps.inc(1);
-                        show(t, images.iter().map(|v| partial(model, v, order, t + 1)).collect());
-                    })
-                });
-                drawn.with_context(|| name.to_string())?;
-            }
-            pushed?;
-            steps.finish();
-            animation.finish()
-        });
+    let order = args.images.order.map(|scan| scan.order(model.grid(), args.sampling.seed));
+    let work = Work { args, model, path, sheet, sampling, known: args.images.known(model)?, order };
+    match args.images.frames {
+        Some(frames) => work.growing(frames as usize, output),
+        None => work.still(output),
     }
-    let chunks: Vec<usize> = (0..count).step_by(TOGETHER).collect();
-    model.model.check_room(TOGETHER.min(count) * rayon::current_num_threads().min(chunks.len()))?;
-    let bar = Progress::new(count as u64, "{wide_bar} {pos}/{len} images");
-    let drawn: Result<Vec<Vec<Image>>> = chunks
-        .par_iter()
-        .map(|&first| {
-            let drawing = draw(first, TOGETHER.min(count - first));
-            // Where there are segments each image has its own.
-            let apart = |i: usize| Some(model.draw_groups(&drawing, i, &groups(first + i)?, |_, _| ()));
-            let apart = || (0..drawing.classes.len()).map(apart).collect::<Option<Result<Vec<_>, _>>>();
-            let drawn = without_denormals(|| apart().unwrap_or_else(|| model.draw(&drawing, |_, _| ())));
-            let drawn = drawn.with_context(|| name.to_string())?;
-            bar.inc(drawn.len() as u64);
-            Ok(drawn.iter().map(|v| model.decode(v)).collect())
+}
+
+/// What is drawn, and onto what.
+struct Work<'a> {
+    args: &'a Args,
+    model: &'a ImageModel,
+    path: &'a Path,
+    sheet: Sheet,
+    sampling: Sampling,
+    known: Option<Known>,
+    order: Option<Order>,
+}
+
+impl Work<'_> {
+    /// `count` images from number `first` on.
+    fn drawing(&self, first: usize, count: usize) -> Drawing<'_> {
+        // Without a class each in its turn.
+        let class = |i: usize| self.args.images.class.or_else(|| i.checked_rem(self.model.labels()));
+        Drawing {
+            classes: (first..first + count).map(class).collect(),
+            known: self.known.as_ref(),
+            order: self.order.as_ref(),
+            sampling: self.sampling,
+            seed: self.args.sampling.seed,
+            first: first as u64,
+        }
+    }
+
+    /// The segments of image `i`, in a random order of its own, if it is drawn by segments.
+    fn groups(&self, i: usize) -> Option<Groups> {
+        let seed = Uniforms::keyed(self.args.sampling.seed, i as u64).next_u64();
+        self.args.images.segments.groups(self.model.grid(), seed)
+    }
+
+    /// A picture of all images.
+    fn still(&self, output: Output) -> Result<()> {
+        let (model, count) = (self.model, self.args.count as usize);
+        let chunks: Vec<usize> = (0..count).step_by(TOGETHER).collect();
+        model.model.check_room(TOGETHER.min(count) * rayon::current_num_threads().min(chunks.len()))?;
+        let bar = Progress::new(count as u64, "{wide_bar} {pos}/{len} images");
+        let drawn: Result<Vec<Vec<Image>>> = chunks
+            .par_iter()
+            .map(|&first| {
+                let drawing = self.drawing(first, TOGETHER.min(count - first));
+                // Where there are segments each image has its own.
+                let apart =
+                    |i: usize| Some(model.draw_groups(&drawing, i, &self.groups(first + i)?, |_, _| ()));
+                let apart = || (0..drawing.classes.len()).map(apart).collect::<Option<Result<Vec<_>, _>>>();
+                let drawn = without_denormals(|| apart().unwrap_or_else(|| model.draw(&drawing, |_, _| ())));
+                let drawn = drawn.with_context(|| self.path.display().to_string())?;
+                bar.inc(drawn.len() as u64);
+                Ok(drawn.iter().map(|v| model.decode(v)).collect())
+            })
+            .collect();
+        bar.finish();
+        let (width, height) = self.sheet.size();
+        Ok(output.write(&output::png(width, height, &self.sheet.draw(&drawn?.concat()))?)?)
+    }
+
+    /// A picture of `frames` frames in which they grow.
+    fn growing(&self, frames: usize, output: Output) -> Result<()> {
+        self.model.model.check_room(self.args.count as usize)?;
+        output::whole_file(output, |out| {
+            let steps = self.groups(0).map_or(self.model.grid().len(), |g| g.len());
+            let frames = frames.min(steps);
+            let mut animation = Animation::new(out, self.sheet.size(), frames, SECONDS)?;
+            let mut pushed = Ok(());
+            let bar = Progress::new(steps as u64, "{wide_bar} {pos}/{len} steps");
+            self.steps(|k, images| {
+                bar.inc(1);
+                // Frame i behind the (i + 1) / frames of the steps.
+                if (k + 1) * frames / steps > k * frames / steps && pushed.is_ok() {
+                    pushed = animation.push(&self.sheet.draw(&images()));
+                }
+            })?;
+            pushed?;
+            bar.finish();
+            animation.finish()
         })
-        .collect();
-    bar.finish();
-    Ok(output.write(&output::png(width, height, &sheet.draw(&drawn?.concat()))?)?)
+    }
+
+    /// Draws all images; `each` takes the number of a step, and what gives the images behind it.
+    fn steps(&self, mut each: impl FnMut(usize, &dyn Fn() -> Vec<Image>)) -> Result<()> {
+        let (model, count) = (self.model, self.args.count as usize);
+        let (drawing, name) = (self.drawing(0, count), || self.path.display().to_string());
+        let Some(groups) = (0..count).map(|i| self.groups(i)).collect::<Option<Vec<_>>>() else {
+            let order = drawing.order.unwrap_or(model.order());
+            let step = |t: usize, all: &[Variables]| {
+                each(t, &|| all.iter().map(|v| partial(model, v, order, t + 1)).collect());
+            };
+            without_denormals(|| model.draw(&drawing, step)).with_context(name)?;
+            return Ok(());
+        };
+        // Images by segments are drawn one by one: what they are behind every segment is kept.
+        let mut growing = vec![Vec::with_capacity(count); groups[0].len()];
+        for (i, groups) in groups.iter().enumerate() {
+            let order = groups.order();
+            let step = |k: usize, v: &Variables| growing[k].push(partial(model, v, &order, groups.filled(k)));
+            without_denormals(|| model.draw_groups(&drawing, i, groups, step)).with_context(name)?;
+        }
+        growing.into_iter().enumerate().for_each(|(k, images)| each(k, &|| images.clone()));
+        Ok(())
+    }
 }
 
 /// The image of `variables` of which the first `filled` of `order` are filled.

@@ -2,7 +2,7 @@
 
 use super::config::{Images, PixelKind};
 use super::palette;
-use crate::images::{ImageSet, Pixels, Variables, read_labels};
+use crate::images::{ImageSection, ImageSet, Pixels, Variables, entropy, read_labels};
 use crate::ranks::Ranks;
 use crate::train::config::check::range;
 use crate::train::recording::short_hex;
@@ -126,6 +126,12 @@ impl ImageData {
         self.training.images.grid
     }
 
+    /// What a checkpoint says of them.
+    pub fn section(&self) -> ImageSection {
+        let Grid { height, width } = self.grid();
+        ImageSection { height, width, pixels: self.pixels.clone() }
+    }
+
     /// Names the images, with `beside` them.
     pub fn id(&self, beside: &[u8]) -> String {
         short_hex(&self.digest.clone().chain_update(beside).finalize())
@@ -167,13 +173,6 @@ impl ImageData {
         }
         entropy(&counts) * pixels.dims() as f64 - pixels.log_levels()
     }
-}
-
-/// The entropy, in nats, of what occurs so often.
-pub fn entropy(counts: &[u64]) -> f64 {
-    let all = counts.iter().sum::<u64>() as f64;
-    let nats: f64 = counts.iter().filter(|&&n| n > 0).map(|&n| n as f64 * (all / n as f64).ln()).sum();
-    nats / all
 }
 
 /// The images of one epoch after another, each epoch all of them in an order of its own.

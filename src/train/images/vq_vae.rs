@@ -2,21 +2,20 @@
 
 use super::config::Images;
 use super::data::{Epochs, ImageData};
-use crate::images::{ImageCoder, ImageSection, SECTION, Variables};
+use crate::images::{ImageCoder, SECTION, Variables};
 use crate::kinds;
 use crate::ranks::Ranks;
 use crate::train::config::Train;
 use crate::train::config::check::{parse_toml, range};
 use crate::train::held_out::{Evaluation, HeldOutNats};
-use crate::train::product::TRAINING;
+use crate::train::product::{TRAINING, progress};
 use crate::train::slots::Slots;
 use crate::train::source::{Batches, Network, Source};
 use crate::train::state::TrainingState;
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value as Json, json};
-use std::f64::consts::LN_2;
+use serde_json::{Map, Value as Json};
 use wavesynth_models::ar::Uniforms;
 use wavesynth_models::kernels::Isa;
 use wavesynth_models::likelihood::LikelihoodConfig;
@@ -307,7 +306,7 @@ impl Source for VqVaeSource {
     }
 
     fn verdict(&self, nats: f64) -> String {
-        let bits = (nats + self.data.pixels.log_levels()) / self.data.pixels.dims() as f64 / LN_2;
+        let bits = self.data.pixels.bits_per_dimension(nats);
         format!(
             "{:.2} nats an image given its codes, {bits:.3} bits a dimension",
             nats * self.max_rows() as f64
@@ -315,19 +314,8 @@ impl Source for VqVaeSource {
     }
 
     fn sections(&self, _: &Tensors, state: &TrainingState, run: &str) -> Result<Map<String, Json>> {
-        let Grid { height, width } = self.data.grid();
-        let section = ImageSection { height, width, pixels: self.data.pixels.clone() };
-        let training = json!({
-            "steps": state.step,
-            "planned_steps": state.steps,
-            "pixels": state.samples,
-            "seconds": state.seconds,
-            "held_out_nats": state.held_out,
-            "frequency_nats": self.frequency_nats,
-            "corpus": self.id,
-            "run": run,
-        });
-        let sections = [(SECTION, serde_json::to_value(section)?), (TRAINING, training)];
+        let section = serde_json::to_value(self.data.section())?;
+        let sections = [(SECTION, section), (TRAINING, progress(self, state, run))];
         Ok(sections.into_iter().map(|(k, v)| (k.to_string(), v)).collect())
     }
 }

@@ -62,13 +62,7 @@ impl CharRnn {
         let get = |name: &str| &tensors[name].data[..];
         let (h, gates) = (config.hidden, config.cell.gates());
         let padded = h.next_multiple_of(isa.lanes());
-        let pad = |x: &[f32]| {
-            let mut out = Aligned::zeros(x.len() / h * padded);
-            for (to, from) in out.chunks_exact_mut(padded).zip(x.chunks_exact(h)) {
-                to[..h].copy_from_slice(from);
-            }
-            out
-        };
+        let pad = |x: &[f32]| Aligned::rows(x, h, padded);
         let pack = |name: &str| {
             let stored = &tensors[name].stored.with_columns(|scales| pad(scales).to_vec());
             Panels::pack(isa, Matrix { values: &pad(get(name)), stored }, h, gates * padded)

@@ -13,7 +13,7 @@ use crate::kernels::aligned::Aligned;
 use crate::kernels::panel::{add, add_scaled, dot};
 use crate::kernels::transpose::transpose;
 use crate::kernels::{Isa, Kernel, Simd};
-use crate::likelihood::{Input, LikelihoodConfig, Value, Values};
+use crate::likelihood::{Input, LikelihoodConfig, Value};
 use crate::weights::{Tensors, WeightsError, check};
 
 /// A matrix with rows of whole vectors, and the sums that its products begin with.
@@ -71,15 +71,6 @@ struct Units {
     values: Aligned,
 }
 
-/// Rows of `columns` values in rows of whole vectors.
-fn padded(x: &[f32], columns: usize, width: usize) -> Aligned {
-    let mut out = Aligned::zeros(x.len() / columns * width);
-    for (to, from) in out.chunks_exact_mut(width).zip(x.chunks_exact(columns)) {
-        to[..columns].copy_from_slice(from);
-    }
-    out
-}
-
 impl Made {
     /// Packs `tensors` for `isa`.
     ///
@@ -95,8 +86,8 @@ impl Made {
             Layer {
                 degrees: config.degrees(l),
                 width,
-                weight: padded(get(&names::weight(l)), units, width),
-                bias: padded(get(&names::bias(l)), units, width),
+                weight: Aligned::rows(get(&names::weight(l)), units, width),
+                bias: Aligned::rows(get(&names::bias(l)), units, width),
             }
         };
         let layers: Vec<Layer> = config.hidden.iter().enumerate().map(layer).collect();
@@ -113,8 +104,8 @@ impl Made {
             steps: config.steps(),
             params: likelihood.params(),
             output,
-            output_bias: padded(get(names::OUTPUT_BIAS), outputs, whole(outputs)),
-            direct: padded(direct, outputs, whole(outputs)),
+            output_bias: Aligned::rows(get(names::OUTPUT_BIAS), outputs, whole(outputs)),
+            direct: Aligned::rows(direct, outputs, whole(outputs)),
             labels: Labels::new(optional(names::LABELS), config.hidden[0], layers[0].width),
             output_labels: Labels::new(optional(names::OUTPUT_LABELS), outputs, whole(outputs)),
             layers,
@@ -170,13 +161,6 @@ impl Model for Made {
     fn step<'s>(&self, state: &'s mut State, x: Value) -> &'s [f32] {
         self.isa.run(Step { net: self, state, x });
         &state.params
-    }
-
-    /// The outputs that a stream has read lie in the cache for the others at the same step.
-    fn step_many<'s>(&self, states: &mut [State], values: Values, scratch: &'s mut [f32]) -> &'s [f32] {
-        assert_eq!(states.len(), values.len(), "a value for every stream");
-        self.isa.run(Steps { net: self, states, values, scratch });
-        &scratch[..values.len() * self.params]
     }
 
     fn weight_bytes(&self) -> usize {
@@ -279,7 +263,7 @@ impl Kernel for Step<'_> {
 
 /// Adds what the value before a step gives to the columns from `from` on.
 #[inline(always)]
-#[expect(clippy::too_many_arguments)]
+#[expect(clippy::too_many_arguments, reason = "a loop's body, cut out")]
 fn enter<S: Simd>(
     s: S,
     input: Input,
@@ -301,26 +285,6 @@ fn enter<S: Simd>(
             for (row, &v) in rows.chunks_exact(width).zip(numbers) {
                 add_scaled(s, sums, &row[from..], v);
             }
-        }
-    }
-}
-
-struct Steps<'a> {
-    net: &'a Made,
-    states: &'a mut [State],
-    values: Values<'a>,
-    scratch: &'a mut [f32],
-}
-
-impl Kernel for Steps<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<S: Simd>(self, s: S) {
-        let Self { net, states, values, scratch } = self;
-        for (i, (state, to)) in states.iter_mut().zip(scratch.chunks_exact_mut(net.params)).enumerate() {
-            Step { net, state, x: values.get(i) }.run(s);
-            to.copy_from_slice(&state.params);
         }
     }
 }

@@ -28,16 +28,8 @@ impl Family for Config {
     }
 
     fn facts(&self) -> Facts {
-        let (condition, hop) = fixed_length::condition(self.labels, self.steps());
-        Facts {
-            likelihood: self.likelihood(),
-            start: self.start,
-            order: self.order.clone(),
-            condition,
-            hop,
-            macs: self.macs_per_symbol(),
-            past: None,
-        }
+        let likelihood = Self::likelihood(self);
+        fixed_length::facts(likelihood, self.start, &self.order, self.labels, self.macs_per_symbol())
     }
 
     fn pack(&self, tensors: &Tensors, isa: Isa) -> Result<Nade, PackError> {

@@ -10,7 +10,7 @@ use crate::fixed_length::Labels;
 use crate::kernels::aligned::Aligned;
 use crate::kernels::panel::{add, add_weighted, dot};
 use crate::kernels::{Isa, Kernel, Simd, math};
-use crate::likelihood::{Input, LikelihoodConfig, Value, Values};
+use crate::likelihood::{Input, LikelihoodConfig, Value};
 use crate::weights::{Tensors, WeightsError, check};
 
 /// Packed weights.
@@ -62,13 +62,7 @@ impl Nade {
         let get = |name: &str| &tensors[name].data[..];
         let h = config.hidden;
         let hidden = h.next_multiple_of(isa.lanes());
-        let pad = |x: &[f32]| {
-            let mut out = Aligned::zeros(x.len() / h * hidden);
-            for (to, from) in out.chunks_exact_mut(hidden).zip(x.chunks_exact(h)) {
-                to[..h].copy_from_slice(from);
-            }
-            out
-        };
+        let pad = |x: &[f32]| Aligned::rows(x, h, hidden);
         let (likelihood, labels) = (config.likelihood(), tensors.get(names::LABELS));
         Ok(Self {
             isa,
@@ -122,13 +116,6 @@ impl Model for Nade {
     fn step<'s>(&self, state: &'s mut State, x: Value) -> &'s [f32] {
         self.isa.run(Step { net: self, state, x });
         &state.params
-    }
-
-    /// The outputs that a stream has read lie in the cache for the others at the same step.
-    fn step_many<'s>(&self, states: &mut [State], values: Values, scratch: &'s mut [f32]) -> &'s [f32] {
-        assert_eq!(states.len(), values.len(), "a value for every stream");
-        self.isa.run(Steps { net: self, states, values, scratch });
-        &scratch[..values.len() * self.params]
     }
 
     fn weight_bytes(&self) -> usize {
@@ -190,25 +177,5 @@ impl Kernel for Step<'_> {
             *to = b + dot(s, hidden, v);
         }
         *step += 1;
-    }
-}
-
-struct Steps<'a> {
-    net: &'a Nade,
-    states: &'a mut [State],
-    values: Values<'a>,
-    scratch: &'a mut [f32],
-}
-
-impl Kernel for Steps<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<S: Simd>(self, s: S) {
-        let Self { net, states, values, scratch } = self;
-        for (i, (state, to)) in states.iter_mut().zip(scratch.chunks_exact_mut(net.params)).enumerate() {
-            Step { net, state, x: values.get(i) }.run(s);
-            to.copy_from_slice(&state.params);
-        }
     }
 }

@@ -1,9 +1,9 @@
 //! What the family says of itself, and its keys in a run file.
 
 use super::{Config, PixelCnn};
-use crate::condition::ConditionSpec;
 use crate::config::ConfigError;
 use crate::family::{self, Description, Facts, Family, Given, NamedShape, PackError};
+use crate::fixed_length;
 use crate::kernels::Isa;
 use crate::likelihood::{Bernoulli, Input, LikelihoodConfig};
 use crate::memory::padded;
@@ -30,18 +30,8 @@ impl Family for Config {
     }
 
     fn facts(&self) -> Facts {
-        let condition =
-            (self.labels > 0).then(|| ConditionSpec { classes: self.labels, ..ConditionSpec::default() });
-        Facts {
-            likelihood: self.likelihood(),
-            start: self.start,
-            order: self.order.clone(),
-            // A label lasts an image.
-            hop: if condition.is_some() { self.grid.len() } else { 1 },
-            condition,
-            macs: self.macs_per_pixel(),
-            past: None,
-        }
+        let likelihood = Self::likelihood(self);
+        fixed_length::facts(likelihood, self.start, &self.order, self.labels, self.macs_per_pixel())
     }
 
     fn pack(&self, tensors: &Tensors, isa: Isa) -> Result<PixelCnn, PackError> {

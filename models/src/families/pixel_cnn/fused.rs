@@ -20,11 +20,12 @@ mod parameter_layout;
 use super::Config;
 use super::geometry::Geometry;
 use crate::dropout::Dropout;
+use crate::fixed_length;
 use crate::fused::padded::Weights;
 use crate::fused::{Gradients, locked};
 use crate::kernels::Isa;
 use crate::kernels::aligned::Aligned;
-use crate::objective::{Objective, ObjectiveError, Window, check_windows};
+use crate::objective::{Objective, ObjectiveError, Window};
 use crate::weights::Layout;
 use image::{ImagePass, Scratch};
 use parameter_layout::ParameterLayout;
@@ -145,8 +146,7 @@ impl Objective for Fused {
 
 /// Checks that every window fits `config`; the length of the longest.
 pub(super) fn check_batch(config: &Config, batch: &[Window]) -> Result<usize, ObjectiveError> {
-    let longest = check_windows(batch, &config.likelihood())?;
-    let (pixels, labels) = (config.grid.len(), config.labels);
+    let pixels = config.grid.len();
     for (i, w) in batch.iter().enumerate() {
         let err = |what: String| Err(ObjectiveError::Batch(format!("window {i}: {what}")));
         if w.rows() > pixels {
@@ -155,9 +155,6 @@ pub(super) fn check_batch(config: &Config, batch: &[Window]) -> Result<usize, Ob
         if !w.frames.is_empty() || w.speaker.is_some() {
             return err("frames or a speaker, the model takes none".into());
         }
-        if let Some(class) = w.class.filter(|&c| c >= labels) {
-            return err(format!("class {class}, the model has {labels}"));
-        }
     }
-    Ok(longest)
+    fixed_length::check_batch(batch, &config.likelihood(), pixels, config.labels, false)
 }

@@ -5,6 +5,7 @@
 use super::geometry::{Geometry, NONE, Stack, Taps};
 use super::{Config, names};
 use crate::ar::Graph;
+use crate::fixed_length::one_hot;
 use crate::graph::{self, Batch, DeviceTensors, GraphError, GraphFamily, on_device, product};
 use crate::objective::{ObjectiveError, Window};
 use crate::weights::Tensors;
@@ -152,14 +153,10 @@ impl GraphFamily for Config {
 
     fn logits(&self, tensors: DeviceTensors, batch: &Batch) -> Result<(Tensor, Option<Tensor>)> {
         let (graph, rows) = (PixelCnnGraph::of(self, tensors), batch.rows()?);
-        let class = (self.labels > 0).then(|| {
-            let rows =
-                batch.windows.iter().flat_map(|w| (0..self.labels).map(|label| w.class == Some(label)));
-            let all: Vec<f32> = rows.map(|is| f32::from(u8::from(is))).collect();
-            Tensor::from_vec(all, (batch.windows.len(), self.labels), batch.device)
-        });
+        let classes = one_hot(batch.windows, self.labels, batch.device)?;
+        let class = classes.map(|c| c.squeeze(1)).transpose()?;
         let masks = |l| batch.masks(l, 0..rows, self.channels);
-        Ok((graph.run(batch.inputs, class.transpose()?.as_ref(), masks)?, None))
+        Ok((graph.run(batch.inputs, class.as_ref(), masks)?, None))
     }
 
     fn peak_bytes(&self, windows: usize, window_len: usize) -> usize {

@@ -144,13 +144,7 @@ impl PixelCnn {
         let get = |name: &str| &tensors[name].data[..];
         let (c, geometry) = (config.channels, config.geometry());
         let sizes = Sizes::new(config, &geometry, |n| n.next_multiple_of(isa.lanes()));
-        let pad = |x: &[f32]| {
-            let mut out = Aligned::zeros(x.len() / c * sizes.channels);
-            for (to, from) in out.chunks_exact_mut(sizes.channels).zip(x.chunks_exact(c)) {
-                to[..c].copy_from_slice(from);
-            }
-            out
-        };
+        let pad = |x: &[f32]| Aligned::rows(x, c, sizes.channels);
         let halves = |name: &str| {
             let stored = &tensors[name].stored.with_columns(|scales| pad(scales).to_vec());
             let inputs = tensors[name].data.len() / (2 * c);

@@ -175,15 +175,6 @@ impl Sizes {
     }
 }
 
-/// Rows of `columns` values, each padded to `width`.
-fn padded(x: &[f32], columns: usize, width: usize) -> Aligned {
-    let mut out = Aligned::zeros(x.len() / columns * width);
-    for (to, from) in out.chunks_exact_mut(width).zip(x.chunks_exact(columns)) {
-        to[..columns].copy_from_slice(from);
-    }
-    out
-}
-
 impl PixelRnn {
     /// Packs `tensors` for `isa`.
     ///
@@ -194,7 +185,7 @@ impl PixelRnn {
         let sizes = Sizes::of(config, isa.lanes());
         let get = |name: &str| &tensors[name].data[..];
         let (h, d) = (config.hidden, config.width());
-        let gates = |x: &[f32]| padded(x, h, sizes.hidden_padded);
+        let gates = |x: &[f32]| Aligned::rows(x, h, sizes.hidden_padded);
         let pack = |name: &str, inputs: usize| {
             let stored = tensors[name].stored.with_columns(|scales| gates(scales).to_vec());
             let matrix = Matrix { values: &gates(get(name)), stored: &stored };
@@ -225,8 +216,8 @@ impl PixelRnn {
             likelihood,
             input: likelihood.input(),
             sizes,
-            first: padded(get(names::INPUT), d, sizes.width_padded),
-            first_bias: padded(get(names::INPUT_BIAS), d, sizes.width_padded),
+            first: Aligned::rows(get(names::INPUT), d, sizes.width_padded),
+            first_bias: Aligned::rows(get(names::INPUT_BIAS), d, sizes.width_padded),
             labels: Labels::new(labels, d, sizes.width_padded),
             layers: (0..config.layers).map(layer).collect(),
             head: [(0, d), (1, config.head)]

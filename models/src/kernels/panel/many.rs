@@ -6,7 +6,7 @@
 
 use super::floats::Weight;
 use super::int8::{self, RoundedRows};
-use super::{Data, Panels, Then, WIDEST, accumulate, accumulate_i8_many, chains, gated, widths};
+use super::{Data, Panels, Then, WIDEST, accumulate, accumulate_i8_many, chains, gated, rectify, widths};
 use crate::kernels::{Kernel, Simd, math};
 
 /// Inputs that are multiplied with all columns before the next are: 32 KiB of the widest panel, an L1 cache's worth.
@@ -124,9 +124,7 @@ impl Kernel for RoundedColumns<'_> {
             accumulate_i8_many(s, w, here, rounded.get(), Rows { data: &mut *out, stride });
             if then == Then::Relu {
                 for row in out.chunks_mut(stride).take(here) {
-                    for v in row[..w.vectors * S::LANES].chunks_exact_mut(S::LANES) {
-                        s.store(v, s.max(s.load(v), s.splat(0.0)));
-                    }
+                    rectify(s, &mut row[..w.vectors * S::LANES]);
                 }
             }
         }

@@ -96,3 +96,11 @@ pub fn copy<S: Simd>(s: S, to: &mut [f32], from: &[f32]) {
     }
     end.copy_from_slice(rest);
 }
+
+/// max(·, 0).
+#[inline(always)]
+pub fn rectify<S: Simd>(s: S, x: &mut [f32]) {
+    for x in x.chunks_exact_mut(S::LANES) {
+        s.store(x, s.max(s.load(x), s.splat(0.0)));
+    }
+}

@@ -7,25 +7,14 @@ the second one over a spiral with black and white pixels, by loops over steps an
     pip install torch && python3 pixel_cnn.py
 """
 import json
-import struct
+
 import torch
 from torch.nn.functional import binary_cross_entropy_with_logits, conv2d, cross_entropy
 
+from files import save
+
 HEIGHT, WIDTH, LAYERS, CHANNELS, EMBEDDING, HEAD, LABEL = 5, 6, 3, 5, 3, 7, 2
 N = HEIGHT * WIDTH
-
-
-def save(path, tensors, metadata=None):
-    """A safetensors file: the length of a JSON header, the header, little-endian F32 values."""
-    header, data = {"__metadata__": metadata} if metadata else {}, b""
-    for name, t in tensors.items():
-        raw = t.detach().contiguous().numpy().astype("<f4").tobytes()
-        header[name] = {"dtype": "F32", "shape": list(t.shape), "data_offsets": [len(data), len(data) + len(raw)]}
-        data += raw
-    text = json.dumps(header).encode()
-    text += b" " * (-len(text) % 8)
-    with open(path, "wb") as f:
-        f.write(struct.pack("<Q", len(text)) + text + data)
 
 
 def invent(shapes):

@@ -5,10 +5,11 @@ autograd, by the convolutions and the pixel shuffle of its own.
     pip install torch && python3 vq_vae.py
 """
 import json
-import struct
 
 import torch
 from torch.nn import functional as F
+
+from files import save
 
 HEIGHT, WIDTH, CLASSES, CODES, DIM, CHANNELS, BLOCKS, IMAGES, COMMITMENT = 8, 12, 6, 12, 5, 10, 2, 3, 0.25
 
@@ -84,19 +85,6 @@ def stored(name, of):
 
 def tensors(of):
     return {k: v for name in layers for k, v in stored(name, of).items()} | {"codes": of(codes)}
-
-
-def save(path, tensors, metadata=None):
-    """A safetensors file: the length of a JSON header, the header, little-endian F32 values."""
-    header, data = {"__metadata__": metadata} if metadata else {}, b""
-    for name, t in tensors.items():
-        raw = t.detach().contiguous().numpy().astype("<f4").tobytes()
-        header[name] = {"dtype": "F32", "shape": list(t.shape), "data_offsets": [len(data), len(data) + len(raw)]}
-        data += raw
-    text = json.dumps(header).encode()
-    text += b" " * (-len(text) % 8)
-    with open(path, "wb") as f:
-        f.write(struct.pack("<Q", len(text)) + text + data)
 
 
 config = {

@@ -332,7 +332,7 @@ impl Masks {
 
     /// x += m ∘ (y W + b), for `product` W and b and y of rows of `inputs` values; `added` is overwritten.
     #[inline(always)]
-    #[expect(clippy::too_many_arguments)]
+    #[expect(clippy::too_many_arguments, reason = "a loop's body, cut out")]
     fn add<S: Simd>(
         self,
         s: S,

@@ -1,8 +1,10 @@
 //! Several pixels at once, by a model of any order: asked for given the same past, then absorbed one behind the other in a
 //! single pass.
 
-use super::{Gpt, State, attention};
+use super::rows::attention;
+use super::{Gpt, State};
 use crate::kernels::aligned::Aligned;
+use crate::kernels::panel::add;
 use crate::kernels::{Kernel, Simd};
 use crate::likelihood::{Value, Values};
 
@@ -75,7 +77,7 @@ impl Kernel for Group<'_> {
             net.embed(s, value, state.anew && entering == before, &mut state.numbers, row);
             net.place_on_grid(s, site, entering, row);
             if net.config.labels > 0 {
-                crate::kernels::panel::add(s, row, net.labels.row(state.class));
+                add(s, row, net.labels.row(state.class));
             }
         }
         let behind = usize::from(matches!(job, Job::Absorb(_)));

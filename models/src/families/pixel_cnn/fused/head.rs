@@ -3,9 +3,10 @@
 use super::parameter_layout::ParameterLayout;
 use crate::families::pixel_cnn::Config;
 use crate::fused::padded::Weights;
-use crate::fused::rows::{add_rows, broadcast, pass_where_positive, rectify};
+use crate::fused::rows::{add_rows, broadcast, pass_where_positive};
 use crate::kernels::Simd;
 use crate::kernels::aligned::Aligned;
+use crate::kernels::panel::rectify;
 use crate::kernels::tile::{Strided, multiply};
 use crate::objective::Window;
 use std::ops::Range;

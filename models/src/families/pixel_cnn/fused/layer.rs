@@ -61,7 +61,7 @@ impl Below<'_> {
 
     /// From the gradient of the sums to that of the weights and of what was read.
     #[inline(always)]
-    #[expect(clippy::too_many_arguments)]
+    #[expect(clippy::too_many_arguments, reason = "a loop's body, cut out")]
     fn backward<S: Simd>(
         self,
         s: S,
