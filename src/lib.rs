@@ -74,6 +74,7 @@ pub mod synth;
 pub mod text;
 #[cfg(feature = "train")]
 pub mod train;
+pub mod tts;
 pub mod voice;
 
 pub use speech::Speech;

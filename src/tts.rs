@@ -1,0 +1,3 @@
+//! Text to speech: letters → phones → frames → samples, each arrow an autoregressive model.
+
+pub mod utterance;
