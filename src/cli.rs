@@ -9,6 +9,8 @@ mod copy;
 #[cfg(feature = "device")]
 mod devices;
 mod eval;
+mod features;
+mod image_input;
 mod info;
 mod input;
 mod interrupt;
@@ -63,6 +65,8 @@ enum Command {
     Train(train::Args),
     /// Exact nats and bits of recordings under a voice, of texts, images or rows of numbers under their models
     Eval(eval::Args),
+    /// What the layers of an image model see in images, as an array, and how well it tells their classes (a linear probe)
+    Features(features::Args),
     /// Copy-synthesis: render recordings from their own tracks, and measure how near the copies come
     Copy(copy::Args),
     /// Text models side by side on one text: loss, time, memory, reach, and exposure bias
@@ -146,6 +150,7 @@ pub fn main() -> ExitCode {
         #[cfg(feature = "train")]
         Command::Train(a) => train::run(a),
         Command::Eval(a) => eval::run(a),
+        Command::Features(a) => features::run(a),
         Command::Copy(a) => copy::run(a),
         Command::Compare(a) => compare::run(a),
         Command::Logits(a) => logits::run(a),

@@ -4,9 +4,12 @@
 //! fills. A class label, where a model has labels, is its condition.
 
 mod coder;
+mod features;
 mod groups;
 mod model;
 mod pixels;
+#[cfg(feature = "train")]
+mod probe;
 #[cfg(any(feature = "cli", feature = "train"))]
 mod read;
 
@@ -14,6 +17,8 @@ pub use coder::{ImageCoder, is_coder};
 pub use groups::{Groups, Schedule};
 pub use model::{Drawing, ImageModel, Known, Scored, log_sum};
 pub use pixels::{Pixels, Variables};
+#[cfg(feature = "train")]
+pub use probe::{Labelled, LinearProbe};
 #[cfg(any(feature = "cli", feature = "train"))]
 pub use read::{ImageSet, is_picture, read_labels, read_masked};
 

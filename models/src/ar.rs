@@ -30,6 +30,23 @@ pub type Symbol = u16;
 #[error("the model's outputs are infinite or no numbers: its weights are damaged, or its training diverged")]
 pub struct NotFinite;
 
+/// The hidden values of a step: the features that a linear probe reads (Chen et al. 2020, "Generative Pretraining from Pixels",
+/// section 2.3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HiddenShape {
+    /// What enters, and what each layer hands on.
+    pub layers: usize,
+    /// Values of a layer.
+    pub width: usize,
+}
+
+impl HiddenShape {
+    /// Values of a step.
+    pub fn values(self) -> usize {
+        self.layers * self.width
+    }
+}
+
 /// Weights: packed, immutable, shared by any number of streams through an `Arc`.
 pub trait Model: Send + Sync {
     /// All that changes while a stream runs. Allocated by [`Model::state`], never grown afterwards. A clone is a fork:
@@ -127,6 +144,28 @@ pub trait Model: Send + Sync {
         unreachable!("a model with an order of its own")
     }
 
+    /// Shape of what [`Model::step_hidden`] shows; `None` where the family shows nothing.
+    fn hidden(&self) -> Option<HiddenShape> {
+        None
+    }
+
+    /// [`Model::step`], which also writes what each layer hands on to the next one, [layers, width], into `hidden`. The parameters
+    /// are the same bits. `None`, and nothing done, for a family that shows nothing.
+    ///
+    /// # Panics
+    /// When `hidden` is not of the shape [`Model::hidden`].
+    ///
+    /// # Real-time
+    /// Yes.
+    fn step_hidden<'s>(
+        &self,
+        _state: &'s mut Self::State,
+        _x: Value,
+        _hidden: &mut [f32],
+    ) -> Option<&'s [f32]> {
+        None
+    }
+
     /// The embedding table of the condition, row by row; empty without one.
     fn embeddings(&self) -> &[f32] {
         &[]
@@ -219,6 +258,19 @@ pub trait Generator: Send {
     /// # Real-time
     /// Yes.
     fn parameters(&mut self, x: Value, out: &mut [f32]);
+
+    /// Shape of what [`Generator::read_hidden`] writes; `None` where the family shows nothing.
+    fn hidden(&self) -> Option<HiddenShape>;
+
+    /// Writes the hidden values [layers, width] of the step that predicts `x`, then absorbs `x`. False, and nothing done, for a family
+    /// that shows nothing.
+    ///
+    /// # Panics
+    /// When `hidden` is not of the shape [`Generator::hidden`].
+    ///
+    /// # Real-time
+    /// Yes.
+    fn read_hidden(&mut self, x: Value, hidden: &mut [f32]) -> bool;
 
     /// For a model of [any order](crate::condition::ConditionSpec::any_order): the variables of `sites` become the next ones, all given
     /// what was before and none of the others. With `uniforms` [G, U] they are drawn into `values` [G, dims], a symbol as its

@@ -259,7 +259,7 @@ impl ImageModel {
 }
 
 /// The sites of an order.
-fn sites(order: Option<&Order>) -> Option<&[u32]> {
+pub(super) fn sites(order: Option<&Order>) -> Option<&[u32]> {
     match order? {
         Order::Time => None,
         Order::Sites(s) => Some(&s.sites),

@@ -258,6 +258,39 @@ fn a_model_of_any_order_reads_and_draws_in_all_of_them() {
     ] {
         stdout(&[&["sample", "-m", &file, "-n", "3", "--force", "-o", &path("any.png")], how].concat());
     }
+
+    // What its layers see tells images whose columns are mostly light from others; labels and files that do not fit are refused.
+    let features = path("features.npy");
+    let light = |name: &str, images: &[u8]| {
+        let labels: Vec<u8> = images
+            .chunks(SIDE * SIDE)
+            .map(|i| u8::from(i.iter().filter(|&&x| x > 0).count() > SIDE * SIDE / 2))
+            .collect();
+        std::fs::write(dir.path(name), idx(&[labels.len()], &labels)).unwrap();
+        path(name)
+    };
+    let (train, read) = (path("train-images"), |name: &str| std::fs::read(dir.path(name)).unwrap());
+    let (labels, test_labels) =
+        (light("light", &read("train-images")[16..]), light("test-light", &read("test-images")[16..]));
+    let probe = [
+        &["features", "-m", &file, &train, "-o", &features, "--labels", &labels],
+        &["--test", &test, "--test-labels", &test_labels, "--json"][..],
+    ]
+    .concat();
+    let report = json(&probe);
+    let right: Vec<f64> =
+        report["accuracy"].as_array().unwrap().iter().map(|a| a.as_f64().unwrap()).collect();
+    assert!(right.len() == 3 && right[2] > 0.9, "{right:?}");
+    let images = (read("train-images").len() - 16) / (SIDE * SIDE);
+    assert!(read("features.npy").len() >= images * 3 * 32 * 4, "{images} images");
+    for (args, wanted) in [
+        (vec!["features", "-m", &file, &train], "wanted -o OUT.npy"),
+        (vec!["features", &train, "-o", "f.npy"], "-m MODEL"),
+        (vec!["features", "-m", "text", &train, "-o", "f.npy"], "no `image` section"),
+    ] {
+        let message = complaint(&args);
+        assert!(message.contains(wanted), "{args:?}: {message}");
+    }
 }
 
 #[test]

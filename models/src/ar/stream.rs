@@ -1,6 +1,6 @@
 //! A model, its state and a sampler: one stream of values.
 
-use super::{Generator, Model, Sampler, Sampling};
+use super::{Generator, HiddenShape, Model, Sampler, Sampling};
 use crate::adaptation::Adaptation;
 use crate::condition::Condition;
 use crate::likelihood::{LikelihoodConfig, Value, Values};
@@ -119,6 +119,18 @@ impl<M: Model + 'static> Generator for Stream<M> {
     fn parameters(&mut self, x: Value, out: &mut [f32]) {
         out.copy_from_slice(self.model.step(&mut self.state, self.last.get()));
         self.last.set(x);
+    }
+
+    fn hidden(&self) -> Option<HiddenShape> {
+        self.model.hidden()
+    }
+
+    fn read_hidden(&mut self, x: Value, hidden: &mut [f32]) -> bool {
+        let is_shown = self.model.step_hidden(&mut self.state, self.last.get(), hidden).is_some();
+        if is_shown {
+            self.last.set(x);
+        }
+        is_shown
     }
 
     fn group(

@@ -4,7 +4,7 @@
 mod readings;
 
 use crate::images::{GoldenImages, bernoulli, class_of, grey, one_hot_frames, random_order};
-use crate::suite::{self, Subject, random_symbols, random_tensors, run};
+use crate::suite::{self, Sequence, Subject, random_symbols, random_tensors, run};
 use safetensors::SafeTensors;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -180,6 +180,64 @@ fn a_checkpoint_comes_back_as_it_was() {
     tensors.insert("output.norm.weight".into(), norm.clone());
     tensors.insert("output.head.weight".into(), norm);
     assert_eq!(refused(&tensors), "tensor output.head.weight is not one of this model's");
+}
+
+/// A model without its last layers hands on what the whole one hands on there, the last values give the parameters, and showing
+/// them changes no bit.
+#[test]
+fn hidden_values_are_those_of_a_model_that_ends_there() {
+    for config in [config(11, 3, 2, 12, 8), Config { layers: 3, ..image((3, 7), 3, true, 9, None) }] {
+        let (n, width, params) = (config.context, config.width, config.classes);
+        let sequence = Sequence::random(&config, n, 4);
+        let mut tensors = random_tensors(&config, 7);
+        let mut above: Vec<f32> = Vec::new();
+        for layers in (1..=3).rev() {
+            let cut = Config { layers, ..config.clone() };
+            tensors.retain(|name, _| cut.table().iter().any(|spec| spec.name == *name));
+            let model = Gpt::new(&cut, &tensors, Isa::detect()).unwrap();
+            let shape = model.hidden().unwrap();
+            assert_eq!((shape.layers, shape.width), (layers + 1, width));
+            let plain = sequence.run(&cut, &model);
+            let mut state = model.state();
+            if let Some(frame) = sequence.frame(0).filter(|f| !f.is_empty()) {
+                model.condition(&mut state, &cut.typed(frame));
+            }
+            let (mut all, mut row) = (Vec::new(), vec![0.0; shape.values()]);
+            for (t, &x) in sequence.symbols.iter().enumerate() {
+                let got = model.step_hidden(&mut state, x.into(), &mut row).unwrap().to_vec();
+                assert_eq!(got, plain[t], "{layers} layers, row {t}");
+                let last = &row[layers * width..];
+                let mean = last.iter().sum::<f32>() / width as f32;
+                let variance = last.iter().map(|v| (v - mean).powi(2)).sum::<f32>() / width as f32;
+                let get = |name: &str| &tensors[name].data;
+                let normed: Vec<f32> = (0..width)
+                    .map(|i| {
+                        let v = (last[i] - mean) / (variance + 1e-5).sqrt() * get("output.norm.weight")[i];
+                        v + get("output.norm.bias")[i]
+                    })
+                    .collect();
+                for (k, &logit) in got.iter().enumerate() {
+                    let head = |i: usize| match cut.tied_head {
+                        true => get("input.embed")[k * width + i],
+                        false => get("output.head.weight")[i * params + k],
+                    };
+                    let want: f32 = (0..width).map(|i| normed[i] * head(i)).sum();
+                    assert!(
+                        (want - logit).abs() < 1e-4,
+                        "{layers} layers, row {t}: {want}, the engine has {logit}"
+                    );
+                }
+                all.extend_from_slice(&row);
+            }
+            if !above.is_empty() {
+                let whole = above.chunks_exact((layers + 2) * width);
+                for (t, (whole, cut)) in whole.zip(all.chunks_exact((layers + 1) * width)).enumerate() {
+                    assert_eq!(whole[..cut.len()], *cut, "{layers} layers, row {t}");
+                }
+            }
+            above = all;
+        }
+    }
 }
 
 /// What lies before the window is forgotten, and the oldest symbol of the window is not.

@@ -7,13 +7,13 @@ use super::{Args, finite};
 use crate::cli::output::{self, PNG};
 use crate::cli::picture::Sheet;
 use crate::cli::segments::SegmentArgs;
-use crate::cli::{npy, usage};
-use anyhow::{Context, Result, ensure};
+use crate::cli::{image_input, npy, usage};
+use anyhow::{Context, Result};
 use orders::nats_of;
 use rayon::prelude::*;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
-use wavesynth::images::{Groups, Image, ImageModel, ImageSet, Variables, read_labels};
+use wavesynth::images::{Groups, Image, ImageModel, Variables};
 use wavesynth::progress::Progress;
 use wavesynth::synth::without_denormals;
 use wavesynth_models::ar::Uniforms;
@@ -83,6 +83,11 @@ impl ImageArgs {
     /// Whether classes are asked for.
     pub fn asks_for_classes(&self) -> bool {
         self.labels.is_some() || self.classify
+    }
+
+    /// Images of an input that are read at most.
+    pub fn most(&self) -> Option<u64> {
+        self.images
     }
 
     /// The files that are read.
@@ -205,23 +210,6 @@ pub fn run(args: &Args, model: Loaded, path: &Path, outputs: Outputs) -> Result<
     if args.json { output::json(&report) } else { output::text(&table(&report)) }
 }
 
-/// The images of `input`, which are of size `grid`; of how many of them is asked.
-pub(super) fn read(args: &Args, input: &Path, grid: Grid) -> Result<(ImageSet, usize)> {
-    let images = ImageSet::read(input)?;
-    let found = images.grid;
-    ensure!(
-        found == grid,
-        "{}: {} by {} pixels, the model wants {} by {}",
-        input.display(),
-        found.width,
-        found.height,
-        grid.width,
-        grid.height
-    );
-    let count = images.len().min(args.images.images.map_or(usize::MAX, |n| n as usize));
-    Ok((images, count))
-}
-
 /// What an input gives.
 struct Read {
     /// The nats of every variable of every image.
@@ -234,15 +222,11 @@ struct Read {
 }
 
 fn one(args: &Args, model: &ImageModel, input: &Path) -> Result<Read> {
-    let name = || input.display().to_string();
-    let (images, count) = read(args, input, model.image_grid())?;
-    let labels = args.images.labels.as_deref().map(read_labels).transpose()?;
-    if let Some(labels) = &labels {
-        let (n, m) = (labels.len(), images.len());
-        ensure!(n == m, "--labels: {n} labels, {} has {m} images", name());
-        if let Some(l) = labels.iter().find(|&&l| usize::from(l) >= model.labels()) {
-            usage!("--labels: label {l}, the model has 0 to {}", model.labels() - 1);
-        }
+    let (images, count) = image_input::images(input, model.image_grid(), args.images.images)?;
+    let labels = args.images.labels.as_deref();
+    let labels = labels.map(|path| image_input::labels("--labels", path, input, &images)).transpose()?;
+    if let Some(l) = labels.iter().flatten().find(|&&l| usize::from(l) >= model.labels()) {
+        usage!("--labels: label {l}, the model has 0 to {}", model.labels() - 1);
     }
     let label = |i: usize| labels.as_ref().map(|l| usize::from(l[i]));
     let variables: Vec<_> = (0..count).into_par_iter().map(|i| model.encode(&images.get(i))).collect();

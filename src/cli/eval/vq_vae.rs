@@ -1,8 +1,8 @@
 //! `wavesynth eval` for a VQ-VAE: the nats of images given their codes, and how many codes are in use.
 
-use super::images::{Outputs, mean_and_error, read};
+use super::images::{Outputs, mean_and_error};
 use super::{Args, finite};
-use crate::cli::{output, usage};
+use crate::cli::{image_input, output, usage};
 use anyhow::{Context, Result};
 use rayon::prelude::*;
 use serde::Serialize;
@@ -62,7 +62,7 @@ pub fn run(args: &Args, checkpoint: &Checkpoint, path: &Path, outputs: Outputs) 
     let grid = coder.grid();
     let (mut all, mut scores, mut maps) = (Read::default(), Vec::new(), Vec::new());
     for input in &args.inputs {
-        let (images, count) = read(args, input, grid)?;
+        let (images, count) = image_input::images(input, grid, args.images.most())?;
         let bar = Progress::new(count as u64, "{wide_bar} {pos}/{len} images");
         let each: Vec<(Vec<Symbol>, Vec<f32>)> = (0..count)
             .into_par_iter()

@@ -14,7 +14,7 @@ pub use weights::Gpt;
 
 use super::Config;
 use super::attention::Cache;
-use crate::ar::{Model, Symbol};
+use crate::ar::{HiddenShape, Model, Symbol};
 use crate::condition::Condition;
 use crate::kernels::aligned::Aligned;
 use crate::kernels::{Kernel, Simd};
@@ -60,6 +60,22 @@ impl Gpt {
     /// Windows of a stream.
     fn windows(&self) -> usize {
         if self.config.has_fixed_length() { 1 } else { 2 }
+    }
+}
+
+impl Gpt {
+    /// A step of one stream; `hidden` is empty, or a row for each layer.
+    fn step_alone<'s>(&self, state: &'s mut State, x: Value, hidden: &mut [f32]) -> &'s [f32] {
+        // Taken out while the stream is one of several, of which there is one.
+        let (mut work, mut logits) = (std::mem::take(&mut state.work), std::mem::take(&mut state.logits));
+        let values = match &x {
+            Value::Symbol(x) => Values::Symbols(std::slice::from_ref(x)),
+            Value::Vector(x) => Values::Vectors { dims: x.len(), rows: x },
+        };
+        let states = std::slice::from_mut(&mut *state);
+        self.isa.run(Step { net: self, states, values, work: &mut work, logits: &mut logits, hidden });
+        (state.work, state.logits) = (work, logits);
+        &state.logits[..self.likelihood.params()]
     }
 }
 
@@ -153,16 +169,18 @@ impl Model for Gpt {
     }
 
     fn step<'s>(&self, state: &'s mut State, x: Value) -> &'s [f32] {
-        // Taken out while the stream is one of several, of which there is one.
-        let (mut work, mut logits) = (std::mem::take(&mut state.work), std::mem::take(&mut state.logits));
-        let values = match &x {
-            Value::Symbol(x) => Values::Symbols(std::slice::from_ref(x)),
-            Value::Vector(x) => Values::Vectors { dims: x.len(), rows: x },
-        };
-        let states = std::slice::from_mut(&mut *state);
-        self.isa.run(Step { net: self, states, values, work: &mut work, logits: &mut logits });
-        (state.work, state.logits) = (work, logits);
-        &state.logits[..self.likelihood.params()]
+        self.step_alone(state, x, &mut [])
+    }
+
+    fn hidden(&self) -> Option<HiddenShape> {
+        Some(HiddenShape { layers: self.layers.len() + 1, width: self.config.width })
+    }
+
+    /// The residual stream: the embedding, then what it is behind each layer.
+    fn step_hidden<'s>(&self, state: &'s mut State, x: Value, hidden: &mut [f32]) -> Option<&'s [f32]> {
+        let wanted = (self.layers.len() + 1) * self.config.width;
+        assert_eq!(hidden.len(), wanted, "a row for every layer");
+        Some(self.step_alone(state, x, hidden))
     }
 
     fn scratch_len(&self, streams: usize) -> usize {
@@ -172,7 +190,7 @@ impl Model for Gpt {
     fn step_many<'s>(&self, states: &mut [State], values: Values, scratch: &'s mut [f32]) -> &'s [f32] {
         assert_eq!(states.len(), values.len(), "a value for every stream");
         let (logits, work) = scratch.split_at_mut(states.len() * self.head.product.bias.len());
-        self.isa.run(Step { net: self, states, values, work, logits });
+        self.isa.run(Step { net: self, states, values, work, logits, hidden: &mut [] });
         logits
     }
 
@@ -202,6 +220,8 @@ struct Step<'a> {
     work: &'a mut [f32],
     /// [N, P padded].
     logits: &'a mut [f32],
+    /// Empty, or the residual stream of the first state: what enters, and what it is behind each layer.
+    hidden: &'a mut [f32],
 }
 
 impl Kernel for Step<'_> {
@@ -210,7 +230,7 @@ impl Kernel for Step<'_> {
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let Self { net, states, values, work, logits } = self;
+        let Self { net, states, values, work, logits, hidden } = self;
         let (config, count) = (&net.config, states.len());
         let (stride, mut reading) = (config.stride(), count);
         for state in states.iter_mut() {
@@ -219,6 +239,13 @@ impl Kernel for Step<'_> {
         }
         let mut work = net.widths.work(work, reading);
         net.enter(s, states, values, &mut work);
+        let mut hidden = hidden.chunks_exact_mut(config.width);
+        let mut show = |x: &[f32]| {
+            if let Some(row) = hidden.next() {
+                row.copy_from_slice(&x[..row.len()]);
+            }
+        };
+        show(work.x);
         for (l, layer) in net.layers.iter().enumerate() {
             // Of the last layer the following windows need nothing but keys and values.
             let rows = if l + 1 == net.layers.len() { count } else { reading };
@@ -235,6 +262,7 @@ impl Kernel for Step<'_> {
                     }
                 }
             });
+            show(work.x);
         }
         for state in states.iter_mut() {
             if state.is_followed(stride) {
