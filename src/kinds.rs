@@ -8,8 +8,7 @@ use wavesynth_models::weights::{Header, header_of};
 use wavesynth_output::Kind;
 
 /// The sections that say what a model is of.
-const SECTIONS: [&str; 5] =
-    [voice::SECTION, text::SECTION, series::SECTION, images::SECTION, say::SECTION];
+const SECTIONS: [&str; 5] = [voice::SECTION, text::SECTION, series::SECTION, images::SECTION, say::SECTION];
 
 const ENDINGS: &[&str] = &["safetensors"];
 

@@ -233,7 +233,10 @@ mod tests {
         let row = |i: usize| &table[i * phone_features(p)..][..phone_features(p)];
         // AE: itself, B, T, IH.
         let hot = |row: &[f32]| -> Vec<String> {
-            row[..4 * p].chunks(p).map(|c| set.names()[c.iter().position(|x| *x == 1.0).unwrap()].clone()).collect()
+            row[..4 * p]
+                .chunks(p)
+                .map(|c| set.names()[c.iter().position(|x| *x == 1.0).unwrap()].clone())
+                .collect()
         };
         assert_eq!(hot(row(2)).join(" "), "AE B T IH");
         assert_eq!(hot(row(10)).join(" "), "pau P pau pau");

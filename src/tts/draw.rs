@@ -44,7 +44,7 @@ pub struct FrameStream {
     /// Numbers that one draw of a frame takes.
     numbers: Vec<f32>,
     /// What a frame is given.
-    given: Vec<f32>,
+    told: Vec<f32>,
     mean: [f32; FEATURES],
     std: [f32; FEATURES],
     /// Part of a frame by which the phones so far are too short.
@@ -60,7 +60,7 @@ impl FrameStream {
         Self {
             durations: model.durations.generator(at(DURATION_TEMPERATURE)),
             numbers: vec![0.0; frames.likelihood().get().uniforms()],
-            given: vec![0.0; super::context::frame_features(model.phones.len())],
+            told: vec![0.0; super::context::frame_features(model.phones.len())],
             frames,
             prosody,
             uniforms: Uniforms::new(seed),
@@ -84,7 +84,7 @@ impl FrameStream {
 
     /// Draws the frames of the next phone, of which `row` tells; at least one.
     pub fn duration(&mut self, row: &[f32], is_pause: bool) -> usize {
-        self.durations.condition(&condition(row));
+        self.durations.condition(&given(row));
         let u = self.uniforms.next_uniform();
         let drawn = f32::from(self.durations.next(u)) + 1.0;
         let factor = if is_pause { self.prosody.pauses } else { 1.0 };
@@ -97,11 +97,11 @@ impl FrameStream {
 
     /// Draws frame `i` of the `of` of the phone of which `row` tells, into `to`.
     pub fn frame(&mut self, row: &[f32], i: usize, of: usize, to: &mut [f32; FEATURES]) {
-        let Self { frames, given, numbers, uniforms, .. } = self;
-        let (phone, within) = given.split_at_mut(row.len());
+        let Self { frames, told, numbers, uniforms, .. } = self;
+        let (phone, within) = told.split_at_mut(row.len());
         phone.copy_from_slice(row);
         write_within(i, of, &mut within[..WITHIN]);
-        frames.condition(&condition(given));
+        frames.condition(&given(told));
         numbers.fill_with(|| uniforms.next_uniform());
         let drawn = frames.draw(numbers).vector();
         for (((to, x), mean), std) in to.iter_mut().zip(drawn).zip(&self.mean).zip(&self.std) {
@@ -117,11 +117,9 @@ impl FrameStream {
     }
 }
 
-fn condition(row: &[f32]) -> Condition<'_> {
-    Condition {
-        frames: Some(FrameWindow { rows: row, source: TrackSource::Own }),
-        ..Condition::default()
-    }
+/// The condition of numbers for one step.
+pub fn given(row: &[f32]) -> Condition<'_> {
+    Condition { frames: Some(FrameWindow { rows: row, source: TrackSource::Own }), ..Condition::default() }
 }
 
 /// Seconds of so many frames.

@@ -78,9 +78,8 @@ impl SayModel {
     pub fn from_loaded(mut model: Loaded) -> Result<Self> {
         kinds::check(&model.header)?;
         let section = model.header.sections.get(SECTION);
-        let section = section.with_context(|| {
-            format!("not a text-to-speech model: its header has no `{SECTION}` section")
-        })?;
+        let section = section
+            .with_context(|| format!("not a text-to-speech model: its header has no `{SECTION}` section"))?;
         let section: SaySection =
             serde_json::from_value(section.clone()).with_context(|| format!("header section `{SECTION}`"))?;
         for (key, found, wanted) in

@@ -50,7 +50,10 @@ impl PhoneSet {
     /// A name twice, an empty one, or another first one than [`PAUSE`].
     pub fn new(names: Vec<String>) -> Result<Self, String> {
         if names.first().map(String::as_str) != Some(PAUSE) || names.len() > 1 << 10 {
-            return Err(format!("its phones are {} names, wanted at most 1024, the first one {PAUSE}", names.len()));
+            return Err(format!(
+                "its phones are {} names, wanted at most 1024, the first one {PAUSE}",
+                names.len()
+            ));
         }
         let bad = |i: usize| names[i].trim().is_empty() || names[..i].contains(&names[i]);
         match (0..names.len()).find(|&i| bad(i)) {
@@ -143,7 +146,10 @@ mod tests {
         assert_eq!(all.len(), 2);
         let words: Vec<_> = all[0].words.iter().map(|w| (w.phones.len(), w.after)).collect();
         assert_eq!(words, [(4, Break::Phrase), (2, Break::None), (2, Break::Question)]);
-        assert_eq!((all[1].words[0].phones.join(" "), all[1].words[0].after), ("Y EH1 S".into(), Break::Statement));
+        assert_eq!(
+            (all[1].words[0].phones.join(" "), all[1].words[0].after),
+            ("Y EH1 S".into(), Break::Statement)
+        );
         assert!(read(" , . | ").is_empty() && read("").is_empty());
         assert_eq!(read("A . .").len(), 1);
     }
@@ -153,11 +159,17 @@ mod tests {
         let all = read("HH AH0 L OW1 | OW2");
         let set = PhoneSet::of(&all);
         assert_eq!(set.names(), ["pau", "AH", "HH", "L", "OW"]);
-        assert_eq!((set.number("OW0"), set.number("OW"), set.number("pau"), set.number("Q")), (Some(4), Some(4), None, None));
+        assert_eq!(
+            (set.number("OW0"), set.number("OW"), set.number("pau"), set.number("Q")),
+            (Some(4), Some(4), None, None)
+        );
         let e = set.check(&read("HH ZZ")[0].words[0]).unwrap_err().to_string();
         assert_eq!(e, "phone `ZZ` of `HH ZZ`: this language has AH HH L OW");
         assert_eq!(PhoneSet::new(set.names().to_vec()), Ok(set));
-        assert!(PhoneSet::new(vec!["pau".into(), "A".into(), "A".into()]).is_err() && PhoneSet::new(vec![]).is_err());
+        assert!(
+            PhoneSet::new(vec!["pau".into(), "A".into(), "A".into()]).is_err()
+                && PhoneSet::new(vec![]).is_err()
+        );
         assert_eq!((parts("a1"), parts("1"), parts("tS")), (("a", 1), ("1", 0), ("tS", 0)));
     }
 }

@@ -104,8 +104,7 @@ impl Chain {
         let mut levels: Vec<f32> = frames.iter().map(|f| f[0]).collect();
         levels.sort_by(f32::total_cmp);
         let level = |share: f32| levels[((levels.len() - 1) as f32 * share) as usize];
-        let spoken: Vec<usize> =
-            (0..self.nodes.len()).filter(|&n| self.nodes[n].phone != PAUSE).collect();
+        let spoken: Vec<usize> = (0..self.nodes.len()).filter(|&n| self.nodes[n].phone != PAUSE).collect();
         if frames.is_empty() || spoken.is_empty() {
             return None;
         }

@@ -29,7 +29,8 @@ fn corpus(phones: u16, count: usize, seed: u64) -> (Vec<Item>, Vec<Vec<Segment>>
         say(&mut item, PAUSE, 0, &mut u);
         let words = 3 + u.below(3) as usize;
         for w in 0..words {
-            let word: Vec<u16> = (0..1 + u.below(4)).map(|_| 1 + u.below(u64::from(phones) - 1) as u16).collect();
+            let word: Vec<u16> =
+                (0..1 + u.below(4)).map(|_| 1 + u.below(u64::from(phones) - 1) as u16).collect();
             word.iter().for_each(|&p| say(&mut item, p, w, &mut u));
             item.words.push(word);
             if w + 1 == words || u.below(3) == 0 {

@@ -59,7 +59,8 @@ impl Family for Config {
     fn stream_bytes(&self) -> u64 {
         let (h, layers) = (padded(self.hidden), self.layers as u64);
         let likelihood = self.likelihood();
-        let values = padded(likelihood.params()) + padded(likelihood.input().numbers()) + padded(self.features());
+        let values =
+            padded(likelihood.params()) + padded(likelihood.input().numbers()) + padded(self.features());
         4 * (2 * layers * h + 2 * self.cell.gates() as u64 * h + values)
     }
 

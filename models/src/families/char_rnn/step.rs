@@ -173,7 +173,10 @@ impl Model for CharRnn {
             input + l.recurrent.bytes() + l.candidate.len() * 4
         };
         let condition = self.condition.len() * 4;
-        condition + self.layers.iter().map(layer).sum::<usize>() + self.head.bytes() + self.head_bias.len() * 4
+        condition
+            + self.layers.iter().map(layer).sum::<usize>()
+            + self.head.bytes()
+            + self.head_bias.len() * 4
     }
 
     fn state_bytes(&self) -> usize {
