@@ -10,7 +10,7 @@
 use super::context::{Slot, phone_features};
 use super::draw::{FrameStream, Prosody};
 use super::model::SayModel;
-use super::phones::UnknownPhone;
+use super::phones::{PAUSE, UnknownPhone};
 use super::utterance::Utterance;
 use crate::synth::FrameSource;
 use crossbeam_channel::{Receiver, Sender, TryRecvError, bounded};
@@ -31,6 +31,8 @@ pub struct Prepared {
     pub utterance: Utterance,
     /// Its phones and pauses.
     pub slots: Vec<Slot>,
+    /// Their names, with stress.
+    pub names: Vec<String>,
     /// What is told of them, row by row.
     table: Vec<f32>,
     /// The frames at which they begin, as far as they are said, counted from the beginning of the front end; behind the last one its
@@ -47,7 +49,13 @@ impl Prepared {
         let sequence = model.sequence(&utterance)?;
         let slots = sequence.slots().to_vec();
         let starts = Vec::with_capacity(slots.len() + 1);
-        Ok(Self { number, utterance, table: sequence.table(), slots, starts })
+        let mut said = utterance.words.iter().flat_map(|w| &w.phones);
+        let name = |slot: &Slot| match slot.phone {
+            0 => PAUSE.to_string(),
+            _ => said.next().cloned().unwrap_or_default(),
+        };
+        let names = slots.iter().map(name).collect();
+        Ok(Self { number, table: sequence.table(), names, slots, starts, utterance })
     }
 }
 
