@@ -30,7 +30,7 @@ pub struct Prosody {
 
 impl Default for Prosody {
     fn default() -> Self {
-        Self { rate: 1.0, semitones: 0.0, pauses: 1.0, temperature: 0.5 }
+        Self { rate: 1.0, semitones: 0.0, pauses: 1.0, temperature: 0.2 }
     }
 }
 
