@@ -25,6 +25,7 @@ mod play;
 mod quiet;
 mod render;
 mod sample;
+mod say;
 mod segments;
 #[cfg(feature = "train")]
 mod train;
@@ -56,6 +57,8 @@ enum Command {
     Play(play::Args),
     /// Render a voice into a WAV file or a pipe
     Render(render::Args),
+    /// Say a text
+    Say(say::Args),
     /// Write text on from a prompt, or draw images or sequences of vectors
     Sample(sample::Args),
     /// Make, show and mix condition files: speaker vectors and feature tracks
@@ -145,6 +148,7 @@ pub fn main() -> ExitCode {
         #[cfg(feature = "device")]
         Command::Play(a) => play::run(a),
         Command::Render(a) => render::run(a),
+        Command::Say(a) => say::run(a),
         Command::Sample(a) => sample::run(a),
         Command::Condition(a) => condition::run(a),
         #[cfg(feature = "train")]

@@ -133,6 +133,10 @@ impl<M: Model + 'static> Generator for Stream<M> {
         is_shown
     }
 
+    fn replace(&mut self, x: Value) {
+        self.last.set(x);
+    }
+
     fn group(
         &mut self,
         sites: &[u32],
