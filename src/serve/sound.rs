@@ -16,6 +16,9 @@ const LEAST_MS: usize = 40;
 /// Time in which a sound fades that is cut off because the server ends, in ms.
 const FADE_MS: usize = 100;
 
+/// Time that the samples of the fade have to come.
+const LAST: Duration = Duration::from_millis(500);
+
 /// What ended a sound: set by the engine before it closes the ring.
 #[derive(Debug, Default)]
 pub struct Outcome(AtomicU8);
@@ -106,10 +109,22 @@ impl Sound {
         }
     }
 
-    /// Until there are samples, or there are no more to come.
+    /// Until there are samples, or there are no more to come; once `is_ending`, as many as the fade takes, if they come soon.
     async fn wait(&mut self, is_ending: &impl Fn() -> bool) {
-        let least = if self.is_begun { self.rate as usize * LEAST_MS / 1000 } else { 1 };
-        while self.ring.waiting() < least && !self.ring.is_closed() && !is_ending() {
+        let of = |ms: usize| self.rate as usize * ms / 1000;
+        let mut given_up = None;
+        loop {
+            let least = match (is_ending(), self.is_begun) {
+                (true, _) => of(FADE_MS),
+                (false, true) => of(LEAST_MS),
+                (false, false) => 1,
+            };
+            if self.ring.waiting() >= least || self.ring.is_closed() {
+                return;
+            }
+            if is_ending() && Instant::now() > *given_up.get_or_insert_with(|| Instant::now() + LAST) {
+                return;
+            }
             sleep(LOOK).await;
         }
     }
