@@ -8,12 +8,17 @@ Wants curl, Chromium, and Python with the packages openai, wyoming and playwrigh
 
 import asyncio
 import io
+import json
+import os
+import random
 import shutil
 import socket
 import subprocess
 import sys
 import time
+import urllib.request
 import wave
+from concurrent.futures import ThreadPoolExecutor
 
 import openai
 from playwright.sync_api import sync_playwright
@@ -71,8 +76,8 @@ def with_curl(s):
         return subprocess.run(["curl", "-sS", *args], check=True, capture_output=True).stdout
 
     body = '{"model": "tts-1", "voice": "%s", "input": "%s"}' % (VOICE, TEXT)
-    json = ["-H", "Content-Type: application/json", "-d", body, s.url + "/v1/audio/speech"]
-    with wave.open(io.BytesIO(curl(*json))) as sound:
+    speech = ["-H", "Content-Type: application/json", "-d", body, s.url + "/v1/audio/speech"]
+    with wave.open(io.BytesIO(curl(*speech))) as sound:
         assert (sound.getframerate(), sound.getnchannels(), sound.getsampwidth()) == (16000, 1, 2)
         seconds = sound.getnframes() / 16000
     assert seconds > 1
@@ -188,6 +193,53 @@ def idle(s):
     check("idle: closed after " + ", ".join(f"{t:.0f} s ({name})" for name, t in closed.items()))
 
 
+def abuse(s):
+    """Garbage, halves of requests, and clients that leave: nothing is left behind."""
+
+    def used():
+        pid = s.process.pid
+        status = dict(line.split(":", 1) for line in open(f"/proc/{pid}/status"))
+        return int(status["VmRSS"].split()[0]), int(status["Threads"]), len(os.listdir(f"/proc/{pid}/fd"))
+
+    def one(n):
+        rng = random.Random(n)
+        body = b'{"input": "%s", "voice": "%s"}' % (TEXT.encode(), VOICE.encode())
+        head = b"POST /v1/audio/speech HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n"
+        line = b'{"type": "synthesize", "data": {"text": "%s"}}\n' % TEXT.encode()
+        whole, port = rng.choice([(head % len(body) + body, s.port), (line, s.wyoming)])
+        kind = rng.randrange(4)
+        if kind == 0:
+            sent = rng.randbytes(rng.randrange(1, 3000))
+        elif kind == 1:
+            sent = whole[: rng.randrange(len(whole))]
+        elif kind == 2:
+            sent = bytearray(whole)
+            for _ in range(rng.randrange(1, 6)):
+                sent[rng.randrange(len(sent))] = rng.randrange(256)
+        else:
+            sent = whole
+        with socket.create_connection(("127.0.0.1", port)) as stream:
+            stream.settimeout(rng.random() / 5)
+            try:
+                stream.sendall(sent)
+                while kind > 1 and rng.random() < 0.9 and stream.recv(rng.randrange(1, 20000)):
+                    pass
+            except OSError:
+                pass
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(one, range(400)))
+        time.sleep(1)
+        before = used()
+        list(pool.map(one, range(400, 2000)))
+    time.sleep(1)
+    after = used()
+    health = json.load(urllib.request.urlopen(s.url + "/health"))
+    assert health["streams_free"] == health["streams"], health
+    assert after[0] < before[0] + 20_000 and after[1] <= before[1] + 2 and after[2] <= before[2] + 2, (before, after)
+    check(f"abuse: 2000 clients; memory {before[0] / 1e3:.0f} and {after[0] / 1e3:.0f} MB, threads and files {after[1:]}")
+
+
 def with_chromium(s):
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
@@ -241,5 +293,6 @@ with Serving() as serving:
     with_openai(serving)
     asyncio.run(with_wyoming(serving))
     with_chromium(serving)
+    abuse(serving)
     idle(serving)
 print("all ended with status 0")
