@@ -14,9 +14,12 @@ fn main() -> io::Result<()> {
     println!("cargo::rerun-if-changed={}", watched.display());
 
     let mut code = String::new();
-    for (constant, folder, extension) in
-        [("MODELS", "", "safetensors"), ("SPEAKERS", "speakers", "bin"), ("TRACKS", "tracks", "bin")]
-    {
+    for (constant, folder, extension) in [
+        ("MODELS", "", "safetensors"),
+        ("SPEAKERS", "speakers", "bin"),
+        ("TRACKS", "tracks", "bin"),
+        ("SAY", "say", "safetensors"),
+    ] {
         let _ = writeln!(code, "static {constant}: &[(&str, &[u8])] = &[");
         for (name, path) in named(&dir.join(folder), extension)? {
             let _ = writeln!(code, "    ({name:?}, include_bytes!({path:?})),");

@@ -23,6 +23,7 @@ mod play;
 mod quiet;
 mod render;
 mod sample;
+mod say;
 mod segments;
 #[cfg(feature = "serve")]
 mod serve;
@@ -56,6 +57,8 @@ enum Command {
     Play(play::Args),
     /// Render a voice into a WAV file or a pipe
     Render(render::Args),
+    /// Say a text
+    Say(say::Args),
     /// Text to speech for other programs, by HTTP or Wyoming's protocol, and on a page for people
     #[cfg(feature = "serve")]
     Serve(serve::Args),
@@ -149,6 +152,7 @@ pub fn main() -> ExitCode {
         #[cfg(feature = "device")]
         Command::Play(a) => play::run(a),
         Command::Render(a) => render::run(a),
+        Command::Say(a) => say::run(a),
         #[cfg(feature = "serve")]
         Command::Serve(a) => serve::run(a),
         Command::Sample(a) => sample::run(a),

@@ -1,5 +1,6 @@
 //! Kinds of checkpoints, which the sections of their headers tell: a file is of one, and none is replaced by one of another.
 
+use crate::tts::model as say;
 use crate::{images, series, text, voice};
 use std::path::Path;
 use wavesynth_models::vq_vae;
@@ -7,7 +8,7 @@ use wavesynth_models::weights::{Header, header_of};
 use wavesynth_output::Kind;
 
 /// The sections that say what a model is of.
-const SECTIONS: [&str; 4] = [voice::SECTION, text::SECTION, series::SECTION, images::SECTION];
+const SECTIONS: [&str; 5] = [voice::SECTION, text::SECTION, series::SECTION, images::SECTION, say::SECTION];
 
 const ENDINGS: &[&str] = &["safetensors"];
 
@@ -23,6 +24,8 @@ pub const SERIES_FILE: &str = "series.safetensors";
 
 /// See [`VOICE_FILE`].
 pub const IMAGE_FILE: &str = "images.safetensors";
+/// What the trainer calls its text-to-speech models.
+pub const SAY_FILE: &str = "say.safetensors";
 /// What the trainer calls its VQ-VAEs.
 pub const VQ_VAE_FILE: &str = "vqvae.safetensors";
 
@@ -50,6 +53,13 @@ pub const IMAGES: Kind = Kind {
     is_text: false,
     is: |p| section(p) == Some(images::SECTION),
 };
+/// Checkpoints of text-to-speech models.
+pub const SAY: Kind = Kind {
+    name: "a text-to-speech model",
+    endings: ENDINGS,
+    is_text: false,
+    is: |p| section(p) == Some(say::SECTION),
+};
 /// Checkpoints of VQ-VAEs.
 pub const VQ_VAE: Kind =
     Kind { name: "a VQ-VAE", endings: ENDINGS, is_text: false, is: |p| section(p) == Some(vq_vae::NAME) };
@@ -71,6 +81,7 @@ pub fn of(header: &Header) -> &'static Kind {
         text::SECTION => &TEXT,
         series::SECTION => &SERIES,
         images::SECTION => &IMAGES,
+        say::SECTION => &SAY,
         vq_vae::NAME => &VQ_VAE,
         STATE_SECTION => &STATE,
         _ => &OTHER,

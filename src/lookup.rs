@@ -58,6 +58,16 @@ pub fn checkpoint(path: &Path) -> Result<(Checkpoint, PathBuf)> {
     whole(Checkpoint::read(&file)?, file)
 }
 
+/// The shipped text-to-speech model of `language`, and how errors call it; `None` where there is none.
+///
+/// # Errors
+/// A damaged one.
+pub fn shipped_say(language: &str) -> Result<Option<(Checkpoint, PathBuf)>> {
+    let Some(bytes) = shipped::say(language) else { return Ok(None) };
+    let called = PathBuf::from(format!("the shipped speech of {language}"));
+    whole(Checkpoint::from_bytes(bytes).at(&called)?, called).map(Some)
+}
+
 fn whole(checkpoint: Checkpoint, path: PathBuf) -> Result<(Checkpoint, PathBuf)> {
     kinds::check(&checkpoint.header).at(&path)?;
     Ok((checkpoint, path))

@@ -1,5 +1,5 @@
 //! The models and conditions embedded in the program by `build.rs` from `models/pretrained/`: a voice with its speakers
-//! and tracks, and other models.
+//! and tracks, text-to-speech models, and other models.
 
 include!(concat!(env!("OUT_DIR"), "/shipped.rs"));
 
@@ -25,6 +25,16 @@ pub fn models() -> impl Iterator<Item = &'static str> {
 /// The checkpoint of the model of that name.
 pub fn model(name: &str) -> Option<&'static [u8]> {
     find(MODELS, name)
+}
+
+/// Languages that there are text-to-speech models of.
+pub fn languages() -> impl Iterator<Item = &'static str> {
+    SAY.iter().map(|(name, _)| *name).filter(|name| !name.contains('-'))
+}
+
+/// The checkpoint of the text-to-speech model of a language.
+pub fn say(language: &str) -> Option<&'static [u8]> {
+    find(SAY, language)
 }
 
 /// Names of the conditions with a speaker vector.

@@ -11,6 +11,7 @@
 //!              speech        the source that these make
 //! text file -> text          symbols, batches, held-out reading: the other source; tables that are only counted
 //! images ----> images        windows of images or of their codes, and of a VQ-VAE that makes codes
+//! transcripts -> tts         durations and frames of phones, found by alignment: the text-to-speech source
 //!              source        the loop's view of any
 //!              schedules     scheduled sampling and curriculum, for both
 //!              device        the processor that computes losses
@@ -62,6 +63,7 @@ pub mod speech;
 pub mod state;
 pub mod stop;
 pub mod text;
+pub mod tts;
 pub mod units;
 pub mod window;
 

@@ -274,7 +274,7 @@ impl Voice {
     }
 
     /// Whether its track is what this program makes of recordings.
-    pub(crate) fn follows_own_recipe(&self) -> bool {
+    pub fn follows_own_recipe(&self) -> bool {
         self.track_shape() == Some(own_shape()) && self.section.sample_rate == features::SAMPLE_RATE
     }
 

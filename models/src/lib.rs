@@ -50,5 +50,6 @@ pub mod memory;
 #[cfg(feature = "train")]
 pub mod objective;
 pub mod order;
+pub mod second;
 pub mod vq_vae;
 pub mod weights;

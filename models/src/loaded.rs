@@ -7,6 +7,7 @@ use crate::family::{FamilyConfig, PackError, Packed};
 use crate::in_file::{AtPath, InFile};
 use crate::kernels::Isa;
 use crate::memory::{Memory, MemoryError, bytes};
+use crate::second;
 use crate::vq_vae::{self, VqVae};
 use crate::weights::{self, Checkpoint, CheckpointError, Dtype, Header, TensorSpec, Tensors, WeightsError};
 use std::path::Path;
@@ -116,7 +117,7 @@ fn coder(header: &Header, config: &FamilyConfig) -> Result<Option<vq_vae::Config
 }
 
 /// Every tensor of a checkpoint with this header: those of its family or VQ-VAE, and behind a family's those of the VQ-VAE whose
-/// codes are its symbols, where there is one.
+/// codes are its symbols and those of a second network, where there is one.
 ///
 /// # Errors
 /// An unknown family, or sizes out of range.
@@ -128,7 +129,7 @@ pub fn table(header: &Header) -> Result<Vec<TensorSpec>, ModelError> {
     let config = FamilyConfig::from_header(header)?;
     let coder = coder(header, &config)?;
     let prefixed = coder.iter().flat_map(vq_vae::Config::prefixed_table);
-    Ok(config.table().into_iter().chain(prefixed).collect())
+    Ok(config.table().into_iter().chain(prefixed).chain(second::table(header)?).collect())
 }
 
 /// Stores the tensors of `file` as [`weights::quantise`] says.
@@ -164,6 +165,8 @@ pub struct Loaded {
     pub memory: Memory,
     /// What makes its symbols of images and images of its symbols, where they are the codes of a VQ-VAE.
     pub vq_vae: Option<Arc<VqVae>>,
+    /// The checkpoint's second network, where there is one.
+    pub second: Option<Box<Loaded>>,
     packed: Packed,
 }
 
@@ -183,14 +186,20 @@ impl Loaded {
     pub fn from_checkpoint(mut file: Checkpoint, isa: Isa) -> Result<Self, ModelError> {
         let config = FamilyConfig::from_header(&file.header)?;
         let coder = coder(&file.header, &config)?;
+        let second = second::take(&mut file)?.map(|c| Self::from_checkpoint(c, isa)).transpose()?;
         let mut memory = Memory::of(&config);
+        if let Some(second) = &second {
+            memory.weights = memory.weights.saturating_add(second.memory.weights);
+            memory.stream = memory.stream.saturating_add(second.memory.stream);
+        }
         memory.weights = memory.weights.saturating_add(coder.as_ref().map_or(0, vq_vae::Config::bytes));
         check_room(&memory, 1)?;
         let vq_vae =
             coder.map(|c| VqVae::pack(&c, &vq_vae::take(&c, &mut file.tensors)?, isa)).transpose()?;
         let packed = config.pack(&file.tensors, isa)?;
         let dtype = weights::dtype(&file.tensors);
-        Ok(Self { header: file.header, config, dtype, memory, vq_vae: vq_vae.map(Arc::new), packed })
+        let (vq_vae, second) = (vq_vae.map(Arc::new), second.map(Box::new));
+        Ok(Self { header: file.header, config, dtype, memory, vq_vae, second, packed })
     }
 
     /// Checks that so many streams at a time are within the [limit of memory](crate::memory::limit). One is, as far as

@@ -21,14 +21,17 @@ pub(super) use terminal::restore as restore_terminal;
 use super::args::{self, ConditionArgs, ConversionArgs, LengthArgs, ModelArgs, PolicyArgs};
 use super::input::{Input, InputArgs};
 use super::output::{ForceArg, RULE};
+use super::render::Summary;
 use super::{interrupt, output, usage};
-use anyhow::{Result, bail};
+use anyhow::{Result, anyhow, bail};
 use layers::{Base, LayerArg};
-use player::Player;
+use player::{FADE_OUT_MS, Player};
 use speaker::{Out, Speaker, Wanted};
 use std::path::PathBuf;
 use std::time::Duration;
-use wavesynth::synth::{Layer, Length, Part, SamplingPolicy, Session, SessionSetup, Synth, UniformSource};
+use wavesynth::synth::{
+    Command, Layer, Length, Part, SamplingPolicy, Session, SessionSetup, Synth, UniformSource,
+};
 use wavesynth_audio::device::{self, DeviceError};
 use wavesynth_audio::sink::{self, Format};
 use wavesynth_output::{say, shown};
@@ -138,6 +141,38 @@ pub fn run(args: Args) -> Result<()> {
         say!("{}", played.line());
         Ok(())
     }
+}
+
+/// Plays `synth` through the system's output device to its end, without commands. A first Ctrl-C fades it out.
+pub(super) fn aloud(synth: Synth, seed: u64) -> Result<Summary> {
+    let rate = synth.sample_rate();
+    let wanted = Wanted { name: None, rate, latency_ms: RING_MS };
+    let device = wanted.first()?.map_err(|e| anyhow!("{e}; -o OUT.wav writes a file instead"))?;
+    let cpu = output::cpu_time();
+    let mut speaker = Speaker::new(wanted, true, &device);
+    let (mut session, ring) = Session::prepare(synth, speaker::setup(&device))?;
+    while !session.is_primed() {
+        wait()?;
+    }
+    session.connect(speaker::begin(device, ring)?);
+    let mut stopped = false;
+    while !(session.is_finished() || session.progress().is_done() && session.output().is_none()) {
+        std::thread::sleep(Duration::from_millis(20));
+        session.events().for_each(drop);
+        if let Some(news) = speaker.watch(&mut session)? {
+            say!("{news}");
+        }
+        if interrupt::count() > 0 && !std::mem::replace(&mut stopped, true) {
+            session.send(Command::Stop { fade_ms: FADE_OUT_MS });
+        }
+    }
+    let latency = match session.output() {
+        Some(Out::Device(playing)) => f64::from(playing.stats().latency_ms.clamp(0.0, 1000.0)),
+        _ => 0.0,
+    };
+    std::thread::sleep(Duration::from_secs_f64((f64::from(RING_MS) + latency) / 1000.0));
+    attempt::close(session.detach());
+    Ok(report::summary(&session.end()?, rate, seed, output::cpu_time() - cpu))
 }
 
 fn on_device(

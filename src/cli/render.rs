@@ -195,7 +195,8 @@ fn inputs(args: &Args, plan: &mut Plan) {
     files.chain(args.uniforms.as_deref()).chain(args.jobs.as_deref()).for_each(|file| plan.reads(file));
 }
 
-fn format(name: FormatName, to_stdout: bool) -> Format {
+/// The format that a name means for a file or for stdout.
+pub fn format(name: FormatName, to_stdout: bool) -> Format {
     match (name, to_stdout) {
         (FormatName::Wav, _) => Format::Wav16,
         (FormatName::F32, false) => Format::WavF32,

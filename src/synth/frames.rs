@@ -108,6 +108,14 @@ impl Frames {
         }
     }
 
+    /// Whose the frames are.
+    fn track_source(&self) -> TrackSource {
+        match &self.front {
+            Some(front) if front.is_own() => TrackSource::Own,
+            front => self.conditioning.source(front.is_some()),
+        }
+    }
+
     /// What brings the frames in place of the conditioning's track.
     pub(super) fn front(&mut self) -> Option<&mut (dyn FrameSource + 'static)> {
         self.front.as_deref_mut()
@@ -161,7 +169,7 @@ impl Frames {
     /// The frame in force, where it is of the vector's speaker: what a post-filter may follow. Another's envelope would bring
     /// that speaker back.
     pub(super) fn own_centre(&self) -> Option<&[f32]> {
-        let own = self.conditioning.source(self.front.is_some()) == TrackSource::Own;
+        let own = self.track_source() == TrackSource::Own;
         self.centre().filter(|_| own)
     }
 
@@ -195,6 +203,7 @@ impl Frames {
     /// Frame `i`: the front end's own, in force from here on, or only looked at, one `ahead`.
     fn write(&mut self, i: u64, ahead: usize) -> Condition<'_> {
         let in_force = ahead == 0;
+        let by = self.track_source();
         let (vector, rows) = &mut self.written;
         let spec = self.spec.as_ref().and_then(|c| c.frames);
         let source: &dyn FrameSource = match &self.front {
@@ -226,8 +235,7 @@ impl Frames {
                 self.speaker.copy_from_slice(vector);
             }
         }
-        let source = self.conditioning.source(self.front.is_some());
-        let frames = shown.then_some(FrameWindow { rows, source });
+        let frames = shown.then_some(FrameWindow { rows, source: by });
         Condition { embedding: vector, frames, ..Condition::default() }
     }
 

@@ -29,6 +29,12 @@ pub trait FrameSource: Send {
         None
     }
 
+    /// Whether the frames are those of the speaker whom the conditioning's vector names, in that speaker's own numbers; else they
+    /// are another's.
+    fn is_own(&self) -> bool {
+        false
+    }
+
     /// Whether input is lost when it is not taken in time.
     fn is_live(&self) -> bool {
         false

@@ -51,6 +51,7 @@ impl Line {
     pub(super) fn new(voice: &Voice, part: Part) -> Self {
         let (facts, uniforms) = (voice.model.config.facts(), part.uniforms);
         let listens = part.front.is_some();
+        let hears_another = part.front.as_ref().is_some_and(|front| !front.is_own());
         let unbounded = if listens { u64::MAX } else { 0 };
         let frames = Frames::new(facts, part.conditioning, part.front);
         let end = match part.length {
@@ -58,7 +59,7 @@ impl Line {
             Length::Track => frames.samples().unwrap_or(unbounded),
         };
         // What a front end hears is another's speech, which no filter follows.
-        let follows = part.post_filter && !listens && voice.follows_own_recipe();
+        let follows = part.post_filter && !hears_another && voice.follows_own_recipe();
         let post = follows.then(PostFilter::new);
         let delay = if post.is_some() { DELAY as u64 } else { 0 };
         // What is empty stays so.

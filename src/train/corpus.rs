@@ -1,8 +1,8 @@
 //! The recordings of a run, as codes and feature tracks. Every rank knows of all files; it reads those that its windows
 //! come from, and those held out.
 
-mod listing;
-mod transcripts;
+pub(in crate::train) mod listing;
+pub(in crate::train) mod transcripts;
 
 use super::config::RunFile;
 use super::recording::{Extracted, FrontEnd, Recording, short_hex};

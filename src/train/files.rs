@@ -23,6 +23,7 @@ pub fn check(path: &Path, run: &Run, out: &Path, resumed: bool) -> Result<()> {
         Run::Voice(_) => (None, kinds::VOICE_FILE, &kinds::VOICE),
         Run::Text(run) => (Some(&run.text.file), kinds::TEXT_FILE, &kinds::TEXT),
         Run::Series(run) => (Some(&run.series.file), kinds::SERIES_FILE, &kinds::SERIES),
+        Run::Say(_) => (None, kinds::SAY_FILE, &kinds::SAY),
         Run::Images(run) => (Some(&run.images.file), kinds::IMAGE_FILE, &kinds::IMAGES),
         Run::VqVae(run) => (Some(&run.images.file), kinds::VQ_VAE_FILE, &kinds::VQ_VAE),
     };

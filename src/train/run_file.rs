@@ -1,4 +1,4 @@
-//! A run file of any kind, told apart by its section `[text]`, `[series]` or `[images]`, with `[vq_vae]` or without;
+//! A run file of any kind, told apart by its section `[text]`, `[series]`, `[say]` or `[images]`, with `[vq_vae]` or without;
 //! without any it is of recordings.
 
 use super::config::check::{conflict, read_text};
@@ -7,6 +7,7 @@ use super::images::config::ImageRun;
 use super::images::vq_vae::VqVaeRun;
 use super::series::SeriesRun;
 use super::text::config::TextRun;
+use super::tts::config::SayRun;
 use anyhow::Result;
 use std::path::Path;
 
@@ -19,6 +20,8 @@ pub enum Run {
     Text(Box<TextRun>),
     /// Sequences of vectors in, a series model out.
     Series(Box<SeriesRun>),
+    /// Recordings with transcripts in, a text-to-speech model out.
+    Say(Box<SayRun>),
     /// Images in, an image model out.
     Images(Box<ImageRun>),
     /// Images in, a VQ-VAE out.
@@ -49,6 +52,7 @@ impl Run {
             Ok(table) if table.contains_key("series") => {
                 Ok(Self::Series(Box::new(SeriesRun::parse(text, name)?)))
             }
+            Ok(table) if table.contains_key("say") => Ok(Self::Say(Box::new(SayRun::parse(text, name)?))),
             Ok(table) if table.contains_key("images") && table.contains_key("vq_vae") => {
                 Ok(Self::VqVae(Box::new(VqVaeRun::parse(text, name)?)))
             }
@@ -65,6 +69,7 @@ impl Run {
             Self::Voice(run) => &run.train,
             Self::Text(run) => &run.train,
             Self::Series(run) => &run.train,
+            Self::Say(run) => &run.train,
             Self::Images(run) => &run.train,
             Self::VqVae(run) => &run.train,
         }
@@ -76,6 +81,7 @@ impl Run {
             Self::Voice(_) | Self::VqVae(_) => 0.0,
             Self::Text(run) => run.model.dropout(),
             Self::Series(run) => run.model.dropout(),
+            Self::Say(run) => run.model.dropout(),
             Self::Images(run) => run.model.dropout(),
         }
     }
@@ -86,6 +92,7 @@ impl Run {
             (Self::Voice(a), Self::Voice(b)) => conflict(a, b),
             (Self::Text(a), Self::Text(b)) => conflict(a, b),
             (Self::Series(a), Self::Series(b)) => conflict(a, b),
+            (Self::Say(a), Self::Say(b)) => conflict(a, b),
             (Self::Images(a), Self::Images(b)) => conflict(a, b),
             (Self::VqVae(a), Self::VqVae(b)) => conflict(a, b),
             (a, b) => Some(("the corpus".into(), a.corpus().into(), b.corpus().into())),
@@ -97,6 +104,7 @@ impl Run {
             Self::Voice(_) => "recordings",
             Self::Text(_) => "text",
             Self::Series(_) => "series",
+            Self::Say(_) => "recordings with transcripts",
             Self::Images(_) => "images",
             Self::VqVae(_) => "images for a VQ-VAE",
         }

@@ -16,6 +16,7 @@ use super::source::{Batches, Network, Source, engine};
 use super::speech::Speech;
 use super::state::TrainingState;
 use super::text::TextSource;
+use super::tts::SaySource;
 use super::units;
 use crate::lookup;
 use crate::ranks::Ranks;
@@ -77,6 +78,7 @@ impl<'a> RunSetup<'a> {
             Run::Voice(run) => Box::new(Speech::open(run, ranks)?),
             Run::Text(run) => Box::new(TextSource::open(run, ranks)?),
             Run::Series(run) => Box::new(SeriesSource::open(run, ranks)?),
+            Run::Say(run) => Box::new(SaySource::open(run, ranks)?),
             Run::Images(run) => Box::new(ImageSource::open(run, ranks)?),
             Run::VqVae(run) => Box::new(VqVaeSource::open(run, ranks)?),
         };

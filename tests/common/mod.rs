@@ -98,6 +98,7 @@ pub fn text_model(classes: usize) -> Checkpoint {
         layers: 2,
         likelihood: None,
         order: Default::default(),
+        condition: None,
     };
     let layout = Layout::new(config.table());
     let header = FamilyConfig::from(config.clone()).to_header().unwrap();

@@ -19,12 +19,14 @@ def sigmoid(x):
     return 0.5 * (1 + np.tanh(x / 2))
 
 
-def char_rnn(model, values):
-    """[T, classes], or [T, P] under a likelihood."""
+def char_rnn(model, values, given=None):
+    """[T, classes], or [T, P] under a likelihood; `given` [T, F] is the condition."""
     config, w = model.config, model.values
     inputs = likelihoods.entering(config, w("layer.0.input.weight"), values)
     for l in range(config["layers"]):
         u = w(f"layer.{l}.bias") + (model.product(inputs, f"layer.{l}.input.weight") if l else inputs)
+        if l == 0 and given is not None:
+            u = u + given @ w("condition.weight")
         inputs = recurrent(model, l, u)
     return model.product(inputs, "head.weight") + w("head.bias")
 

@@ -23,6 +23,8 @@
 //! With another `likelihood` the last line gives the parameters of that in place of the softmax's logits, and a value that is
 //! no symbol of a small set enters as numbers v, u_0 = v W_0 + b_0: see [`Input`](crate::likelihood::Input).
 //!
+//! With a `condition` of F numbers c_t, given for every step, u_0 has c_t W_c added to it.
+//!
 //! Before the first symbol every h_l and c_l is zero, and x_{−1} is the start symbol. These are the equations of
 //! PyTorch's `nn.LSTM` and `nn.GRU` with their redundant biases added up: its `weight_ih`, `weight_hh` transposed are W_l
 //! and U_l, its `bias_ih + bias_hh` is b_l, but for a GRU's part n, whose `bias_ih` is b_l's and whose `bias_hh` is a_l
@@ -74,6 +76,14 @@ impl Cell {
     }
 }
 
+/// What every step is given beside the past.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ConditionConfig {
+    /// F, numbers of c_t.
+    pub features: usize,
+}
+
 /// Every size that the equations above leave open.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -95,6 +105,9 @@ pub struct Config {
     /// Which variable each step fills; time where a file leaves it out.
     #[serde(default, skip_serializing_if = "Order::is_time")]
     pub order: Order,
+    /// What every step is given; nothing where a file leaves it out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub condition: Option<ConditionConfig>,
 }
 
 impl Config {
@@ -111,7 +124,15 @@ impl Config {
         self.likelihood().validate_symbols(self.classes, self.start)?;
         range("hidden", self.hidden, 1, 4096, "a number from 1 to 4096")?;
         range("layers", self.layers, 1, 64, "a number from 1 to 64")?;
+        if let Some(c) = &self.condition {
+            range("condition.features", c.features, 1, 4096, "a number from 1 to 4096")?;
+        }
         self.order.validate()
+    }
+
+    /// F; 0 without a condition.
+    pub fn features(&self) -> usize {
+        self.condition.map_or(0, |c| c.features)
     }
 
     /// Values of recurrent state: for each layer h, then c for an LSTM, H each.
@@ -136,7 +157,8 @@ impl Config {
                 _ if name == names::input(0) => Dtype::F16,
                 _ => Dtype::I8,
             };
-            let between_layers = smallest_dtype == Dtype::I8 && name != names::HEAD;
+            let outer = name == names::HEAD || name == names::CONDITION;
+            let between_layers = smallest_dtype == Dtype::I8 && !outer;
             let spec = TensorSpec::new(name, shape, init).smallest_dtype(smallest_dtype);
             table.push(if between_layers { spec.inner() } else { spec });
         };
@@ -154,6 +176,10 @@ impl Config {
                     add(names::candidate_bias(l), &[h], Init::Zeros);
                 }
             }
+        }
+        if let Some(c) = &self.condition {
+            // Most of c_t is zeros: sums of a dozen rows or two.
+            add(names::CONDITION.into(), &[c.features, gates], Init::Normal(0.1));
         }
         // Small first logits: training starts from the uniform distribution, ln(classes) nats.
         let params = self.likelihood().params();
@@ -177,6 +203,7 @@ mod tests {
             layers: 2,
             likelihood: None,
             order: Order::Time,
+            condition: None,
         }
         .table();
         let inner: Vec<&str> = table.iter().filter(|s| s.inner).map(|s| &s.name[..]).collect();
@@ -193,6 +220,7 @@ mod tests {
             layers: 2,
             likelihood: None,
             order: Order::Time,
+            condition: None,
         };
         assert_eq!(good.validate(), Ok(()));
         let refused = |change: fn(&mut Config), words: &str| {
@@ -219,6 +247,7 @@ mod tests {
             layers: 2,
             likelihood: None,
             order: Order::Time,
+            condition: None,
         };
         let len = |c: &Config| c.table().iter().map(TensorSpec::len).sum::<usize>();
         assert_eq!(len(&c), 512 * (65 + 128 + 1) + 512 * (128 + 128 + 1) + 129 * 65);

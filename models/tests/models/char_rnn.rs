@@ -4,8 +4,10 @@
 use crate::common::{Golden, golden_path};
 use crate::suite::{self, Subject};
 use wavesynth_models::ar::Sampling;
-use wavesynth_models::families::char_rnn::{Cell, Config};
-use wavesynth_models::family::FamilyConfig;
+use wavesynth_models::ar::Uniforms;
+use wavesynth_models::condition::{Condition, FrameWindow, TrackSource};
+use wavesynth_models::families::char_rnn::{Cell, ConditionConfig, Config};
+use wavesynth_models::family::{Family, FamilyConfig};
 use wavesynth_models::kernels::Isa;
 use wavesynth_models::loaded::Loaded;
 use wavesynth_models::order::Order;
@@ -20,14 +22,40 @@ fn config(cell: Cell, hidden: usize, layers: usize, classes: usize) -> Config {
         layers,
         likelihood: None,
         order: Order::Time,
+        condition: None,
     }
+}
+
+/// The same, given `features` numbers a step.
+fn given(features: usize, config: Config) -> Config {
+    Config { condition: Some(ConditionConfig { features }), ..config }
+}
+
+/// Numbers of which every other is 0, as one-hot parts are, but for the first row.
+fn numbers(count: usize, seed: u64) -> Vec<f32> {
+    let mut uniforms = Uniforms::new(seed);
+    let mut draw = |i: usize| {
+        let x = uniforms.normal();
+        if i.is_multiple_of(2) { x } else { 0.0 }
+    };
+    (0..count).map(&mut draw).collect()
 }
 
 suite::readings!(Config);
 
 impl Subject for Config {
     fn few() -> Vec<Self> {
-        [Cell::Lstm, Cell::Gru].map(|cell| config(cell, 20, 2, 30)).into()
+        let plain = [Cell::Lstm, Cell::Gru].map(|cell| config(cell, 20, 2, 30));
+        plain.clone().into_iter().chain(plain.map(|c| given(9, c))).collect()
+    }
+
+    fn frames(&self, t: usize, seed: u64) -> Vec<f32> {
+        numbers(self.features() * t, seed)
+    }
+
+    fn typed<'a>(&self, frame: &'a [f32]) -> Condition<'a> {
+        let frames = Some(FrameWindow { rows: frame, source: TrackSource::Own });
+        Condition { frames, ..Condition::default() }
     }
 
     fn init(&self, spec: &TensorSpec) -> Init {
@@ -110,16 +138,17 @@ mod train {
                     );
                 }
                 all.push(config(cell, 100, 2, 300));
+                all.extend([(1, 7, 1), (10, 16, 2)].map(|(f, h, l)| given(f, config(cell, h, l, 11))));
             }
             all
         }
 
         fn small() -> Vec<Self> {
-            [Cell::Lstm, Cell::Gru].map(|cell| config(cell, 6, 2, 12)).into()
+            [Cell::Lstm, Cell::Gru].map(|cell| given(3, config(cell, 6, 2, 12))).into()
         }
 
         fn many() -> Vec<(Self, usize)> {
-            [Cell::Lstm, Cell::Gru].map(|cell| (config(cell, 24, 2, 40), 50)).into()
+            [Cell::Lstm, Cell::Gru].map(|cell| (given(6, config(cell, 24, 2, 40)), 50)).into()
         }
 
         fn rows(&self) -> usize {
@@ -128,6 +157,14 @@ mod train {
 
         fn window(&self, i: usize) -> (usize, usize) {
             (9 + 7 * (i % 4), 3 * (i % 2))
+        }
+
+        fn condition(&self, i: usize, window: &mut Window, _: &mut Uniforms) {
+            let Some(spec) = self.facts().condition.and_then(|c| c.frames) else { return };
+            let all = numbers(window.rows() * spec.features, i as u64);
+            for t in 0..window.rows() {
+                window.frames.push(&spec, Some(all[..].into()), t);
+            }
         }
 
         fn graph(&self, tensors: &Tensors) -> Box<dyn Graph> {

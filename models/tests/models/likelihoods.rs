@@ -45,7 +45,9 @@ fn configs() -> Vec<FamilyConfig> {
         all.push(wavenet.into());
         for cell in [Cell::Lstm, Cell::Gru] {
             let order = Order::Time;
-            let rnn = char_rnn::Config { classes, start, cell, hidden: 7, layers: 2, likelihood, order };
+            let condition = None;
+            let rnn =
+                char_rnn::Config { classes, start, cell, hidden: 7, layers: 2, likelihood, order, condition };
             rnn.validate().unwrap();
             all.push(rnn.into());
         }

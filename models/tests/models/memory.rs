@@ -43,13 +43,26 @@ fn the_memory_of_every_family_is_known_before_it_is_taken() {
     }
     let rnn = |cell, hidden, likelihood: Option<LikelihoodConfig>| {
         let classes = if likelihood.is_some() { 0 } else { 65 };
-        char_rnn::Config { classes, start: 0, cell, hidden, layers: 3, likelihood, order: Order::Time }
+        char_rnn::Config {
+            classes,
+            start: 0,
+            cell,
+            hidden,
+            layers: 3,
+            likelihood,
+            order: Order::Time,
+            condition: None,
+        }
     };
+    let given = |features| Some(char_rnn::ConditionConfig { features });
     let mixture = LikelihoodConfig::GaussianMixture(GaussianMixture { components: 5, dims: 3 });
     for cell in [char_rnn::Cell::Lstm, char_rnn::Cell::Gru] {
         for hidden in [1, 12, 100] {
             compare(rnn(cell, hidden, None));
             compare(rnn(cell, hidden, Some(mixture)));
+            for features in [1, 250] {
+                compare(char_rnn::Config { condition: given(features), ..rnn(cell, hidden, Some(mixture)) });
+            }
         }
     }
     for (heads, width, context) in [(1, 8, 4), (8, 8, 100), (3, 48, 1000)] {

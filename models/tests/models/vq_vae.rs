@@ -179,6 +179,7 @@ fn prior(coder: &Config, classes: usize) -> Checkpoint {
         layers: 1,
         likelihood: None,
         order: Default::default(),
+        condition: None,
     };
     let config: FamilyConfig = config.into();
     let layout = config.layout();

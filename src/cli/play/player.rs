@@ -23,7 +23,7 @@ use wavesynth_models::ar::Sampling;
 use wavesynth_models::in_file::AtPath;
 
 /// Time to fade out on Ctrl-C or `stop`, in ms.
-const FADE_OUT_MS: u32 = 200;
+pub(super) const FADE_OUT_MS: u32 = 200;
 /// Time that the end has after that, beside what ring and device hold.
 const END: Duration = Duration::from_secs(1);
 /// How often main looks at commands, events and the clock.

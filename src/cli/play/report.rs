@@ -43,28 +43,32 @@ pub(super) struct Played {
     pub output: Option<PathBuf>,
 }
 
+/// What a session that ended has made, at `rate` Hz.
+pub(super) fn summary(report: &SessionReport, rate: u32, seed: u64, cpu: Duration) -> Summary {
+    let seconds = |samples: u64| samples as f64 / f64::from(rate);
+    let (busy, busy_samples) = report.busy;
+    Summary {
+        seconds: seconds(report.samples),
+        samples: report.samples,
+        sample_rate: rate,
+        wall_s: report.wall.as_secs_f64(),
+        cpu_s: cpu.as_secs_f64(),
+        times_real_time: seconds(busy_samples) / busy.as_secs_f64().max(1e-9),
+        seed,
+        peak_dbfs: output::dbfs(report.peak),
+        clipped: None,
+    }
+}
+
 impl Played {
     pub fn reported(report: &SessionReport, voice: &Voice, seed: u64, cpu: Duration) -> Self {
         let rate = voice.section.sample_rate;
-        let seconds = |samples: u64| samples as f64 / f64::from(rate);
-        let (busy, busy_samples) = report.busy;
-        let summary = Summary {
-            seconds: seconds(report.samples),
-            samples: report.samples,
-            sample_rate: rate,
-            wall_s: report.wall.as_secs_f64(),
-            cpu_s: cpu.as_secs_f64(),
-            times_real_time: seconds(busy_samples) / busy.as_secs_f64().max(1e-9),
-            seed,
-            peak_dbfs: output::dbfs(report.peak),
-            clipped: None,
-        };
         Self {
             missing_samples: report.missing_samples,
             realtime_priority: report.realtime,
             block_us: report.block_times.percentiles().scaled(1e-3),
-            block_deadline_us: seconds(BLOCK as u64) * 1e6,
-            ..Self::new(summary)
+            block_deadline_us: BLOCK as f64 / f64::from(rate) * 1e6,
+            ..Self::new(summary(report, rate, seed, cpu))
         }
     }
 

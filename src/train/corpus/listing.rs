@@ -135,7 +135,7 @@ pub fn files(folder: &Path, rate: u32, corpus: &CorpusConfig, notes: &Notes) -> 
 }
 
 /// The name of a recording in its speaker's folder, without and with its ending.
-fn own_names(folder: &Path, path: &Path) -> (String, String) {
+pub fn own_names(folder: &Path, path: &Path) -> (String, String) {
     let text = |path: &Path| {
         let parts: Vec<_> = path.components().map(|c| c.as_os_str().to_string_lossy()).collect();
         parts.join("/")

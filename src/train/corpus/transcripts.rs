@@ -1,4 +1,4 @@
-//! `transcripts.tsv`: which recordings of a speaker are held out.
+//! `transcripts.tsv`: which recordings of a speaker are held out, and what is said in them.
 
 use anyhow::{Context, Result, anyhow, bail};
 use std::collections::HashMap;
@@ -14,12 +14,23 @@ const TRAIN: &str = "train";
 /// Bytes of the longest table that is read, 64 MiB.
 const MOST_TABLE: u64 = 1 << 26;
 
+/// What is said in a recording: the columns `text` and `phones`, empty where there is none.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Said {
+    /// Its words.
+    pub text: String,
+    /// Its phones, as [`crate::tts::phones::read`] reads them.
+    pub phones: String,
+}
+
 /// The split of a speaker's recordings.
 #[derive(Debug, Default, PartialEq)]
 pub struct Transcripts {
     path: PathBuf,
     /// Whether a recording is held out, by the column `utt`.
     held_out: HashMap<String, bool>,
+    /// What is said, by the column `utt`.
+    said: HashMap<String, Said>,
     /// The column `utt`, in order.
     rows: Vec<String>,
 }
@@ -47,6 +58,7 @@ impl Transcripts {
             })
         };
         let (utt, split) = (column("utt")?, column("split")?);
+        let (text, phones) = (column("text").ok(), column("phones").ok());
         let mut this = Self { path: path.into(), ..Self::default() };
         for (i, line) in lines.filter(|(_, line)| !line.trim().is_empty()) {
             let cells: Vec<&str> = line.split('\t').map(str::trim).collect();
@@ -60,6 +72,9 @@ impl Transcripts {
                     HELD_OUT.join(", ")
                 ),
             };
+            let cell =
+                |at: Option<usize>| at.and_then(|at| cells.get(at)).map_or_else(String::new, |c| (*c).into());
+            this.said.insert((*utt).into(), Said { text: cell(text), phones: cell(phones) });
             match this.held_out.insert((*utt).into(), held_out) {
                 Some(before) if before != held_out => {
                     bail!("{name} line {}: `{utt}` is held out in one line and trained on in another", i + 1)
@@ -74,6 +89,11 @@ impl Transcripts {
     /// Whether a recording is held out, by its name without and with its ending; `None` if no row names it.
     pub fn held_out(&self, name: &str, file: &str) -> Option<bool> {
         self.held_out.get(name).or_else(|| self.held_out.get(file)).copied()
+    }
+
+    /// What is said in a recording, by its name without and with its ending; `None` if no row names it.
+    pub fn said(&self, name: &str, file: &str) -> Option<&Said> {
+        self.said.get(name).or_else(|| self.said.get(file))
     }
 
     /// Where recordings and rows do not meet, a line for each: rows without a recording, recordings without a row.

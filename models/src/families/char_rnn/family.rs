@@ -1,8 +1,9 @@
 //! What the family says of itself, and its keys in a run file.
 
-use super::{Cell, CharRnn, Config};
+use super::{Cell, CharRnn, ConditionConfig, Config};
+use crate::condition::{ConditionSpec, FrameSpec};
 use crate::config::ConfigError;
-use crate::family::{self, Description, Facts, Family, Given, NamedShape, PackError};
+use crate::family::{self, Description, Facts, Family, Given, GivenCondition, NamedShape, PackError};
 use crate::kernels::Isa;
 use crate::memory::padded;
 #[cfg(feature = "train")]
@@ -32,7 +33,10 @@ impl Family for Config {
             likelihood: self.likelihood(),
             start: self.start,
             order: self.order.clone(),
-            condition: None,
+            condition: self.condition.map(|c| ConditionSpec {
+                frames: Some(FrameSpec { features: c.features, context: 0, tells_source: false }),
+                ..ConditionSpec::default()
+            }),
             hop: 1,
             macs: self.macs_per_symbol(),
             past: None,
@@ -55,7 +59,8 @@ impl Family for Config {
     fn stream_bytes(&self) -> u64 {
         let (h, layers) = (padded(self.hidden), self.layers as u64);
         let likelihood = self.likelihood();
-        let values = padded(likelihood.params()) + padded(likelihood.input().numbers());
+        let values =
+            padded(likelihood.params()) + padded(likelihood.input().numbers()) + padded(self.features());
         4 * (2 * layers * h + 2 * self.cell.gates() as u64 * h + values)
     }
 
@@ -65,12 +70,15 @@ impl Family for Config {
             Cell::Lstm => "LSTM",
             Cell::Gru => "GRU",
         };
-        let lines = vec![
+        let mut lines = vec![
             ("multiply-adds", format!("{macs} per symbol")),
             ("symbols", format!("{}, a stream starts with {}", self.classes, self.start)),
             ("layers", format!("{} of {} {cell} units", self.layers, self.hidden)),
             ("state", format!("{state_bytes} bytes")),
         ];
+        if let Some(c) = &self.condition {
+            lines.push(("condition", format!("{} numbers a step", c.features)));
+        }
         let values = [("macs_per_symbol", json!(macs)), ("state_bytes", json!(state_bytes))];
         Description { lines, values: Map::from_iter(values.map(|(k, v)| (k.to_string(), v))) }
     }
@@ -88,6 +96,7 @@ impl Family for Config {
                 layers,
                 likelihood: None,
                 order: Order::Time,
+                condition: None,
             },
             batch: 50,
             window,
@@ -135,12 +144,18 @@ impl family::Keys for Keys {
     type Config = Config;
 
     fn config(&self, given: &Given) -> Result<Config, ConfigError> {
-        given.without_condition()?;
+        let condition = match given.condition {
+            Some(GivenCondition { speakers: 0, features, hop: 1 }) => Some(ConditionConfig { features }),
+            _ => {
+                given.without_condition()?;
+                None
+            }
+        };
         given.without_labels()?;
         let (classes, start) = (given.classes, given.start);
         let (likelihood, order) = (given.likelihood, given.order());
         let Self { cell, hidden, layers, .. } = *self;
-        Ok(Config { classes, start, cell, hidden, layers, likelihood, order })
+        Ok(Config { classes, start, cell, hidden, layers, likelihood, order, condition })
     }
 
     fn dropout(&self) -> f64 {

@@ -21,7 +21,7 @@ use crate::fused::padded::Weights;
 use crate::fused::{Gradients, groups, locked};
 use crate::kernels::Isa;
 use crate::kernels::aligned::Aligned;
-use crate::objective::{Objective, ObjectiveError, Window, check_unconditioned};
+use crate::objective::{Objective, ObjectiveError, Window, check_unconditioned, check_windows};
 use crate::weights::Layout;
 use group::{GroupPass, Scratch};
 use parameter_layout::ParameterLayout;
@@ -156,5 +156,19 @@ pub(super) fn check_batch(
         let n = c.len();
         return Err(ObjectiveError::Batch(format!("window {i}: {n} values carried, the model has {want}")));
     }
-    check_unconditioned(batch, &config.likelihood())
+    let Some(c) = &config.condition else {
+        return check_unconditioned(batch, &config.likelihood());
+    };
+    let longest = check_windows(batch, &config.likelihood())?;
+    let fits = |w: &Window| {
+        let other = w.speaker.is_some() || w.class.is_some() || !w.sites.is_empty();
+        w.frames.len() == w.rows() && w.frames.rows.len() == w.rows() * c.features && !other
+    };
+    match batch.iter().position(|w| !fits(w)) {
+        Some(i) => Err(ObjectiveError::Batch(format!(
+            "window {i}: another condition than {} numbers for each of its rows",
+            c.features
+        ))),
+        None => Ok(longest),
+    }
 }

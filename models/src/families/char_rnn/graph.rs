@@ -28,7 +28,7 @@ impl CharRnnGraph {
         &self.tensors[name]
     }
 
-    /// Parameters [B, T, P] of `symbols` [B, T], or of numbers [B, T, count], from the state `start` [B, state_len], or from zeros, on, and the state
+    /// Parameters [B, T, P] of `symbols` [B, T], or of numbers [B, T, count], given `condition` [B, T, F], from the state `start` [B, state_len], or from zeros, on, and the state
     /// behind every row [B, T, state_len], laid out as [`Config::state_len`] says. `masks` gives each layer's for its output
     /// [B, T, H].
     ///
@@ -37,6 +37,7 @@ impl CharRnnGraph {
     pub fn run(
         &self,
         symbols: &Tensor,
+        condition: Option<&Tensor>,
         start: Option<&Tensor>,
         masks: impl Fn(usize) -> Result<Option<Tensor>>,
     ) -> Result<(Tensor, Tensor)> {
@@ -44,6 +45,9 @@ impl CharRnnGraph {
         let (n, memories) = (config.hidden, config.cell.memories());
         let (b, t) = (symbols.dim(0)?, symbols.dim(1)?);
         let mut u = graph::embed(self.get(&names::input(0)), symbols)?;
+        if let Some(c) = condition.filter(|_| config.condition.is_some()) {
+            u = (u + product(c, self.get(names::CONDITION))?)?;
+        }
         let mut kept = Vec::new();
         let mut h = Tensor::zeros((b, t, n), u.dtype(), u.device())?;
         for l in 0..config.layers {
@@ -102,9 +106,19 @@ impl CharRnnGraph {
 }
 
 impl Graph for CharRnnGraph {
-    fn forward(&self, symbols: &Tensor, _cond: Option<&Tensor>) -> Result<Tensor> {
-        Ok(self.run(symbols, None, |_| Ok(None))?.0)
+    fn forward(&self, symbols: &Tensor, cond: Option<&Tensor>) -> Result<Tensor> {
+        Ok(self.run(symbols, cond, None, |_| Ok(None))?.0)
     }
+}
+
+/// c [B, T, features] of a batch, zeros behind the end of a window.
+fn condition(features: usize, batch: &Batch) -> Result<Tensor> {
+    let (b, t) = (batch.windows.len(), batch.rows()?);
+    let mut all = vec![0.0; b * t * features];
+    for (w, rows) in batch.windows.iter().zip(all.chunks_exact_mut(t * features)) {
+        rows[..w.frames.rows.len()].copy_from_slice(&w.frames.rows);
+    }
+    Tensor::from_vec(all, (b, t, features), batch.device)
 }
 
 /// The loss by the plain graph.
@@ -129,7 +143,8 @@ impl GraphFamily for Config {
     fn logits(&self, tensors: DeviceTensors, batch: &Batch) -> Result<(Tensor, Option<Tensor>)> {
         let (graph, rows) = (CharRnnGraph { config: self.clone(), tensors }, batch.rows()?);
         let masks = |l| batch.masks(l, 0..rows, self.hidden);
-        let (logits, states) = graph.run(batch.inputs, batch.start.as_ref(), masks)?;
+        let condition = self.condition.map(|c| condition(c.features, batch)).transpose()?;
+        let (logits, states) = graph.run(batch.inputs, condition.as_ref(), batch.start.as_ref(), masks)?;
         Ok((logits, Some(states)))
     }
 

@@ -5,6 +5,9 @@ pub const HEAD: &str = "head.weight";
 /// b `[classes]`.
 pub const HEAD_BIAS: &str = "head.bias";
 
+/// W_c [F, gates · H].
+pub const CONDITION: &str = "condition.weight";
+
 /// W_l [H, gates · H], for l = 0 [classes, gates · H].
 pub fn input(l: usize) -> String {
     format!("layer.{l}.input.weight")

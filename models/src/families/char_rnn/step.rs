@@ -4,8 +4,9 @@
 
 use super::{Cell, Config, cell, names};
 use crate::ar::{Model, Symbol};
+use crate::condition::Condition;
 use crate::kernels::aligned::Aligned;
-use crate::kernels::panel::{Matrix, Panels, Then, accumulate, add_weighted, product};
+use crate::kernels::panel::{Matrix, Panels, Then, accumulate, add_weighted, add_weighted_sparse, product};
 use crate::kernels::{Isa, Kernel, Simd};
 use crate::likelihood::{Input, LikelihoodConfig, Value};
 use crate::weights::{Tensors, WeightsError, check};
@@ -29,6 +30,8 @@ pub struct CharRnn {
     hidden_padded: usize,
     /// W_0 + b_0 [classes × gates · H padded]; W_0 [numbers × gates · H padded] where values enter as numbers.
     table: Aligned,
+    /// W_c [F × gates · H padded]; empty without a condition.
+    condition: Aligned,
     layers: Vec<Layer>,
     /// W and b.
     head: Panels,
@@ -50,6 +53,8 @@ pub struct State {
     logits: Aligned,
     /// The numbers that x_{t−1} enters as; empty where it enters by a table.
     numbers: Vec<f32>,
+    /// c_t; empty without a condition.
+    condition: Vec<f32>,
 }
 
 impl CharRnn {
@@ -90,12 +95,14 @@ impl CharRnn {
                 }
             }
         }
+        let condition = config.condition.map_or(Aligned::zeros(0), |_| pad(get(names::CONDITION)));
         let head = Panels::pack(isa, &tensors[names::HEAD], h, config.likelihood().params());
         Ok(Self {
             isa,
             config: config.clone(),
             hidden_padded: padded,
             table,
+            condition,
             layers,
             head_bias: head.order(get(names::HEAD_BIAS)),
             head,
@@ -128,12 +135,21 @@ impl Model for CharRnn {
             recurrent: Aligned::zeros(recurrent),
             logits: Aligned::zeros(self.head.padded_outputs()),
             numbers: vec![0.0; self.config.likelihood().input().numbers()],
+            condition: vec![0.0; self.config.features()],
         }
     }
 
     fn reset(&self, state: &mut State) {
         state.h.fill(0.0);
         state.c.fill(0.0);
+        state.condition.fill(0.0);
+    }
+
+    fn condition(&self, state: &mut State, condition: &Condition) {
+        match condition.frames {
+            Some(frames) => state.condition.copy_from_slice(frames.rows),
+            None => state.condition.fill(0.0),
+        }
     }
 
     fn step<'s>(&self, state: &'s mut State, x: Value) -> &'s [f32] {
@@ -156,12 +172,17 @@ impl Model for CharRnn {
             let input = l.input.as_ref().map_or(row * 4, |i| i.bytes() + l.bias.len() * 4);
             input + l.recurrent.bytes() + l.candidate.len() * 4
         };
-        self.layers.iter().map(layer).sum::<usize>() + self.head.bytes() + self.head_bias.len() * 4
+        let condition = self.condition.len() * 4;
+        condition
+            + self.layers.iter().map(layer).sum::<usize>()
+            + self.head.bytes()
+            + self.head_bias.len() * 4
     }
 
     fn state_bytes(&self) -> usize {
         let s = self.state();
-        4 * (s.h.len() + s.c.len() + s.gates.len() + s.recurrent.len() + s.logits.len() + s.numbers.len())
+        let inputs = s.numbers.len() + s.condition.len();
+        4 * (s.h.len() + s.c.len() + s.gates.len() + s.recurrent.len() + s.logits.len() + inputs)
     }
 
     fn isa(&self) -> &'static str {
@@ -183,7 +204,7 @@ impl Kernel for Step<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
         let Self { net, state, x } = self;
-        let State { h, c, gates, recurrent, logits, numbers } = state;
+        let State { h, c, gates, recurrent, logits, numbers, condition } = state;
         let (units, n) = (net.config.hidden, net.hidden_padded);
         for (l, layer) in net.layers.iter().enumerate() {
             let (below, here) = h.split_at_mut(l * n);
@@ -198,6 +219,9 @@ impl Kernel for Step<'_> {
                     gates.copy_from_slice(&layer.bias);
                     add_weighted(s, gates, &net.table, numbers);
                 }
+            }
+            if l == 0 {
+                add_weighted_sparse(s, gates, &net.condition, condition);
             }
             match net.config.cell {
                 Cell::Lstm => {

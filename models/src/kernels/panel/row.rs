@@ -33,6 +33,30 @@ pub fn add_outer<S: Simd>(s: S, rows: &mut [f32], weights: &[f32], b: &[f32]) {
     }
 }
 
+/// As [`add_weighted`], for weights most of which are 0: their rows are not read.
+///
+/// # Real-time
+/// Yes.
+#[inline(always)]
+pub fn add_weighted_sparse<S: Simd>(s: S, a: &mut [f32], rows: &[f32], weights: &[f32]) {
+    for (row, &k) in rows.chunks_exact(a.len()).zip(weights) {
+        if k != 0.0 {
+            add_scaled(s, a, row, k);
+        }
+    }
+}
+
+/// The gradient of [`add_weighted_sparse`] by its rows.
+#[cfg(feature = "train")]
+#[inline(always)]
+pub fn add_outer_sparse<S: Simd>(s: S, rows: &mut [f32], weights: &[f32], b: &[f32]) {
+    for (row, &k) in rows.chunks_exact_mut(b.len()).zip(weights) {
+        if k != 0.0 {
+            add_scaled(s, row, b, k);
+        }
+    }
+}
+
 /// Sum of the lanes, in their order.
 ///
 /// # Real-time

@@ -8,7 +8,7 @@ use crate::fused::padded::Weights;
 use crate::fused::rows::{add_rows, broadcast};
 use crate::fused::size;
 use crate::kernels::aligned::Aligned;
-use crate::kernels::panel::{add, add_outer, add_weighted};
+use crate::kernels::panel::{add, add_outer, add_outer_sparse, add_weighted, add_weighted_sparse};
 use crate::kernels::tile::{Strided, multiply_with};
 use crate::kernels::{Isa, Kernel, Simd};
 use crate::objective::Window;
@@ -102,6 +102,13 @@ pub struct GroupPass<'a> {
 #[inline(always)]
 fn span(r: &Range<usize>, width: usize) -> Range<usize> {
     r.start * width..r.end * width
+}
+
+/// c_t of a window.
+#[inline(always)]
+fn condition<'a>(config: &Config, window: &'a Window, t: usize) -> &'a [f32] {
+    let features = config.features();
+    &window.frames.rows[t * features..][..features]
 }
 
 /// The masks of a group, if there is dropout.
@@ -246,6 +253,9 @@ impl<'a> GroupPass<'a> {
                     } else if t < window.rows() {
                         enters.write(window.input(t), &mut numbers);
                         add_weighted(s, u, input, &numbers);
+                    }
+                    if let Some(at) = self.layout.condition.as_ref().filter(|_| t < window.rows()) {
+                        add_weighted_sparse(s, u, weights.get(at), condition(self.config, window, t));
                     }
                 }
             }
@@ -404,6 +414,15 @@ impl<'a> GroupPass<'a> {
                     } else {
                         enters.write(window.input(t), &mut numbers);
                         add_outer(s, d_input, &numbers, d_u);
+                    }
+                }
+                if let Some(at) = &self.layout.condition {
+                    let d_condition = &mut gradient[at.at.clone()];
+                    for (i, d_u) in d_u.chunks_exact(g).enumerate() {
+                        let (window, t) = (&self.windows[i % n], steps.start + i / n);
+                        if t < window.rows() {
+                            add_outer_sparse(s, d_condition, condition(self.config, window, t), d_u);
+                        }
                     }
                 }
             }

@@ -28,6 +28,8 @@ pub struct ParameterLayout {
     pub g: usize,
     /// P, parameters of the likelihood, padded.
     pub p: usize,
+    /// W_c, of a model with a condition.
+    pub condition: Option<Matrix>,
     /// The layers.
     pub layers: Vec<LayerLayout>,
     /// W.
@@ -60,6 +62,7 @@ impl ParameterLayout {
             h,
             g: gates * h,
             p: config.likelihood().params().next_multiple_of(lanes),
+            condition: config.condition.map(|_| table.matrix(names::CONDITION)),
             layers,
             head: table.matrix(names::HEAD),
             head_bias: table.range(names::HEAD_BIAS),

@@ -1,0 +1,269 @@
+//! `wavesynth say`: text, or phones, to speech.
+
+mod feed;
+mod list;
+mod timing;
+
+use super::args::{self, ConditionArgs, ModelArgs, seed};
+use super::output::{ForceArg, RULE};
+use super::render::{self, FormatName, Summary};
+use super::{interrupt, output, usage};
+use anyhow::{Context, Result};
+use feed::{Feed, Source};
+use serde::Serialize;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
+use timing::Timing;
+use wavesynth::lookup;
+use wavesynth::shipped;
+use wavesynth::synth::{Length, Part, SamplingPolicy, Synth, UniformSource};
+use wavesynth::tts::{Prosody, SayModel, SpokenFront};
+use wavesynth::voice::Voice;
+use wavesynth_audio::sink::{self, Sink, SinkError};
+use wavesynth_models::in_file::AtPath;
+use wavesynth_models::loaded::Loaded;
+use wavesynth_output::say;
+
+/// The language where nothing tells another one.
+const ENGLISH: &str = "en";
+
+/// Say a text
+#[derive(Debug, clap::Args)]
+#[command(mut_arg("dtype", |a| args::instead(a, "[default: the file's own]", "[default: i8]")))]
+#[command(after_long_help = RULE)]
+pub struct Args {
+    /// What to say; - reads it from stdin, line by line as it comes
+    #[arg(value_name = "TEXT", required_unless_present_any = ["file", "phones", "list"], conflicts_with_all = ["file", "phones", "list"])]
+    text: Vec<String>,
+    /// Say what is in this file
+    #[arg(long, value_name = "FILE.txt", conflicts_with_all = ["phones", "list"])]
+    file: Option<PathBuf>,
+    /// Say these phones: names of the language's phones with blanks between, | between words, and , . ? ! as in a text
+    #[arg(long, value_name = "PHONES", conflicts_with = "list", allow_hyphen_values = true)]
+    phones: Option<String>,
+    #[command(flatten)]
+    model: ModelArgs,
+    /// Text-to-speech model: a checkpoint or the folder of a run [default: the shipped one of the language]
+    #[arg(long, value_name = "MODEL")]
+    speech: Option<PathBuf>,
+    /// Speaker: a condition file, or the name of a shipped one [default: a shipped one of the language]
+    #[arg(short, long, value_name = "C.bin")]
+    condition: Option<PathBuf>,
+    /// Language, as en [default: that which the condition's name begins with, else en]
+    #[arg(short, long, value_name = "LANGUAGE")]
+    language: Option<String>,
+    /// File to write, or - for stdout [default: the sound device]
+    #[arg(short, long, value_name = "OUT.wav")]
+    output: Option<PathBuf>,
+    /// What to write
+    #[arg(long, value_enum, default_value_t = FormatName::Wav)]
+    format: FormatName,
+    /// Speed: 2 is twice as fast
+    #[arg(long, value_name = "FACTOR", default_value_t = 1.0, allow_negative_numbers = true)]
+    rate: f32,
+    /// Semitones that the voice is higher; below 0 lower
+    #[arg(long, value_name = "SEMITONES", default_value_t = 0.0, allow_negative_numbers = true)]
+    pitch: f32,
+    /// Length of pauses beside the usual one
+    #[arg(long, value_name = "FACTOR", default_value_t = 1.0, allow_negative_numbers = true)]
+    pauses: f32,
+    /// How freely melody and sounds are drawn: 0 always the likeliest
+    #[arg(long, value_name = "T", default_value_t = Prosody::default().temperature, allow_negative_numbers = true)]
+    temperature: f32,
+    /// Seed of all that is drawn: equal seeds give equal bytes
+    #[arg(long, value_name = "N", default_value_t = 0, allow_negative_numbers = true, value_parser = seed)]
+    seed: u64,
+    /// Also write when each word and phone sounds: a table, or JSON where the name ends in .json
+    #[arg(long, value_name = "TIMES.tsv")]
+    timing: Option<PathBuf>,
+    /// Refuse a text with anything in it that can't be said, instead of leaving it out
+    #[arg(long)]
+    strict: bool,
+    /// List languages, their phones and their speakers
+    #[arg(long)]
+    list: bool,
+    #[command(flatten)]
+    force: ForceArg,
+    /// Print the result as one JSON object on stdout
+    #[arg(long)]
+    json: bool,
+}
+
+/// The report.
+#[derive(Debug, Serialize)]
+struct Said {
+    /// Of the sound.
+    #[serde(flatten)]
+    sound: Summary,
+    /// Sentences said.
+    sentences: u64,
+    /// Words said.
+    words: u64,
+    /// Time from the first words, when all models were loaded, to the first sample, in ms.
+    first_sound_ms: Option<f64>,
+}
+
+/// Runs the command.
+pub fn run(args: Args) -> Result<()> {
+    if args.list {
+        return list::run(args.json);
+    }
+    let prosody = prosody(&args)?;
+    let source = Source::of(&args)?;
+    let mut plan = args.force.plan();
+    let files = args.model.file().into_iter().chain(args.speech.as_deref());
+    files.chain(args.condition.as_deref()).chain(args.file.as_deref()).for_each(|file| plan.reads(file));
+    if args.json {
+        plan.prints("--json")?;
+    }
+    let sound = match &args.output {
+        None => None,
+        Some(path) => {
+            let format = render::format(args.format, path == Path::new("-"));
+            Some((plan.writes("-o", path, format.kind())?, format))
+        }
+    };
+    let timing = args.timing.as_deref().map(|path| Timing::open(&mut plan, path)).transpose()?;
+    interrupt::watch()?;
+    let language = language(&args);
+    let model = Arc::new(speech(&args, &language)?);
+    let voice = args.model.voice()?;
+    let condition = Some(speaker(&args, &voice, &model.section.language)?);
+    let conditioning = ConditionArgs { condition, track: None }.conditioning(&voice)?.without_track();
+    let shape = voice.config.condition.as_ref().map(|_| voice.model.config.facts());
+    let spec = shape.and_then(|facts| facts.condition.as_ref()?.frames);
+    let Some(spec) = spec.filter(|_| voice.follows_own_recipe()) else {
+        usage!("this voice takes no track: it can't be told what to say");
+    };
+    let text = feed::Text { language: model.section.language.clone(), strict: args.strict };
+    let utterances = source.utterances(text, &model)?;
+    let (front, ends) = SpokenFront::new(&model, &spec, prosody, args.seed);
+    let part = Part {
+        conditioning: Box::new(conditioning),
+        front: Some(Box::new(front)),
+        policy: SamplingPolicy::usual(&voice, true),
+        uniforms: UniformSource::seed(args.seed),
+        length: Length::Track,
+        record: false,
+        post_filter: true,
+    };
+    let mut synth = Synth::new(&voice, part);
+    let feed = Feed::start(utterances, model.clone(), ends, timing)?;
+    let first = Arc::new(std::sync::OnceLock::new());
+    let summary = match sound {
+        Some((output, format)) => {
+            let sink = sink::open(&output, format, voice.section.sample_rate)?;
+            let sink = Box::new(Watched { sink, first: first.clone() });
+            let summary = render::write_all(&mut synth, sink, args.seed, |_| feed.check())?;
+            drop(synth);
+            summary
+        }
+        None => aloud(synth, args.seed)?,
+    };
+    let said = feed.end()?;
+    let first_sound_ms = first
+        .get()
+        .zip(said.began)
+        .map(|(first, began)| Instant::duration_since(first, began).as_secs_f64() * 1000.0);
+    let said = Said { sound: summary, sentences: said.sentences, words: said.words, first_sound_ms };
+    if args.json {
+        return output::json(&said);
+    }
+    let first = said.first_sound_ms.map_or(String::new(), |ms| format!(", first sound after {ms:.0} ms"));
+    say!("{} words, {}{first}", said.words, said.sound.line());
+    Ok(())
+}
+
+#[cfg(feature = "device")]
+fn aloud(synth: Synth, seed: u64) -> Result<Summary> {
+    super::play::aloud(synth, seed)
+}
+
+#[cfg(not(feature = "device"))]
+fn aloud(_: Synth, _: u64) -> Result<Summary> {
+    super::lacks("say without -o", "device")
+}
+
+/// A sink that notes when the first sound reaches it.
+struct Watched {
+    sink: Box<dyn Sink>,
+    first: Arc<std::sync::OnceLock<Instant>>,
+}
+
+impl Sink for Watched {
+    fn write(&mut self, samples: &[f32]) -> Result<(), SinkError> {
+        if !samples.is_empty() {
+            self.first.get_or_init(Instant::now);
+        }
+        self.sink.write(samples)
+    }
+
+    fn expect(&mut self, samples: u64) {
+        self.sink.expect(samples);
+    }
+
+    fn clipped(&self) -> u64 {
+        self.sink.clipped()
+    }
+
+    fn finish(self: Box<Self>) -> Result<(), SinkError> {
+        self.sink.finish()
+    }
+}
+
+fn prosody(args: &Args) -> Result<Prosody> {
+    for (option, value, low, high) in [
+        ("--rate", args.rate, 0.25, 4.0),
+        ("--pitch", args.pitch, -24.0, 24.0),
+        ("--pauses", args.pauses, 0.0, 20.0),
+        ("--temperature", args.temperature, 0.0, 2.0),
+    ] {
+        if !(low..=high).contains(&value) {
+            usage!("{option} {value}: wanted {low} to {high}");
+        }
+    }
+    let Args { rate, pitch: semitones, pauses, temperature, .. } = *args;
+    Ok(Prosody { rate, semitones, pauses, temperature })
+}
+
+/// The language that is meant.
+fn language(args: &Args) -> String {
+    let named = args.condition.as_deref().and_then(Path::file_stem).and_then(|stem| stem.to_str());
+    let prefix = named.and_then(|name| name.split_once('_')).map(|(prefix, _)| prefix);
+    let known = prefix.filter(|prefix| shipped::say(prefix).is_some());
+    args.language.as_deref().or(known).unwrap_or(ENGLISH).to_string()
+}
+
+/// The text-to-speech model.
+fn speech(args: &Args, language: &str) -> Result<SayModel> {
+    let isa = args.model.isa()?;
+    let (file, path) = match &args.speech {
+        Some(path) => lookup::checkpoint(path).context("--speech")?,
+        None => match lookup::shipped_say(language)? {
+            Some(file) => file,
+            None => {
+                let known: Vec<_> = shipped::languages().collect();
+                usage!(
+                    "--language {language}: this program says {}; pass a model of another one with --speech",
+                    if known.is_empty() { "none by itself".into() } else { known.join(", ") }
+                )
+            }
+        },
+    };
+    SayModel::from_loaded(Loaded::from_checkpoint(file, isa).at(&path)?)
+        .with_context(|| path.display().to_string())
+}
+
+/// The speaker asked for, else the first one of the language.
+fn speaker(args: &Args, voice: &Voice, language: &str) -> Result<PathBuf> {
+    if let Some(path) = &args.condition {
+        return Ok(path.clone());
+    }
+    let names = voice.speaker_names();
+    let own = names.iter().find(|name| name.starts_with(&format!("{language}_")));
+    match own.or(names.first()) {
+        Some(name) => Ok(name.into()),
+        None => usage!("this voice needs to know who speaks: pass --condition with a condition file"),
+    }
+}

@@ -1,0 +1,121 @@
+//! The run file of a text-to-speech model.
+
+use crate::train::config::Train;
+use crate::train::config::check::{parse_toml, range};
+use crate::tts::context::{frame_features, phone_features};
+use crate::tts::model::{MOST_FRAMES, is_given};
+use anyhow::{Context, Result, anyhow, bail, ensure};
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+use wavesynth_audio::features::FEATURES;
+use wavesynth_models::families::char_rnn::{self, Cell};
+use wavesynth_models::family::{FamilyConfig, Given, GivenCondition, ModelKeys};
+use wavesynth_models::likelihood::LikelihoodConfig;
+use wavesynth_models::objective::Learning;
+
+/// A run file as it was read.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SayRun {
+    /// What is read.
+    pub say: Say,
+    /// Family and sizes of the network of frames.
+    pub model: ModelKeys,
+    /// Family and sizes of the network of durations.
+    #[serde(default = "durations")]
+    pub durations: ModelKeys,
+    /// How they learn.
+    #[serde(default)]
+    pub train: Train,
+}
+
+/// Section `[say]`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Say {
+    /// The language, as `en`.
+    pub language: String,
+    /// A folder for each speaker, with recordings and `transcripts.tsv`.
+    pub folders: Vec<PathBuf>,
+    /// Gaussians that a frame's distribution is mixed of; 1 for a single one.
+    #[serde(default = "four")]
+    pub components: usize,
+    /// Standard deviation of the noise on the frame before, as the network reads it, in standard deviations.
+    #[serde(default = "noise")]
+    pub noise: f64,
+    /// Probability that the frame before is not read.
+    #[serde(default = "drop")]
+    pub drop: f64,
+}
+
+fn durations() -> ModelKeys {
+    char_rnn::Keys { cell: Cell::Lstm, hidden: 64, layers: 1, dropout: 0.2 }.into()
+}
+fn four() -> usize {
+    4
+}
+fn noise() -> f64 {
+    0.3
+}
+fn drop() -> f64 {
+    0.3
+}
+
+impl SayRun {
+    /// Reads a run file's text; `name` is used in errors only.
+    ///
+    /// # Errors
+    /// An unknown or missing key, a value out of range: file, key and what was wanted.
+    pub fn parse(text: &str, name: &str) -> Result<Self> {
+        let run: Self = parse_toml(text, name)?;
+        run.validate().with_context(|| name.to_string())?;
+        Ok(run)
+    }
+
+    fn validate(&self) -> Result<()> {
+        let say = &self.say;
+        let is_name = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+        ensure!(
+            (2..=16).contains(&say.language.len()) && say.language.chars().all(is_name),
+            "say.language is {:?}, wanted a language's code, as \"en\"",
+            say.language
+        );
+        ensure!(!say.folders.is_empty(), "say.folders: wanted a folder with recordings and transcripts.tsv");
+        range("say.components", say.components as f64, 1.0, 128.0)?;
+        range("say.noise", say.noise, 0.0, 4.0)?;
+        range("say.drop", say.drop, 0.0, 1.0)?;
+        range("model.dropout", self.model.dropout(), 0.0, 0.9)?;
+        range("durations.dropout", self.durations.dropout(), 0.0, 0.9)?;
+        // The transcripts are not read yet; a few phones stand for theirs.
+        self.networks(4)?;
+        if self.train.scheduled_sampling.is_some() {
+            bail!("train.scheduled_sampling is a key for symbols; speech has say.noise and say.drop");
+        }
+        self.train.validate()
+    }
+
+    /// The networks of frames and of durations, for `phones` phones.
+    ///
+    /// # Errors
+    /// A size out of range, or a family that takes no numbers for every step.
+    pub fn networks(&self, phones: usize) -> Result<(FamilyConfig, FamilyConfig)> {
+        let network = |section: &str, keys: &ModelKeys, classes, likelihood, features| {
+            let condition = Some(GivenCondition { speakers: 0, features, hop: 1 });
+            let given =
+                Given { classes, start: 0, likelihood, window: self.train.window, condition, image: None };
+            let config = keys
+                .config(&given)
+                .map_err(|e| anyhow!("{section}.{} is {}, wanted {}", e.field, e.found, e.want))?;
+            ensure!(
+                is_given(&config, features) && matches!(config.learning(), Learning::Steps(_)),
+                "{section}.family is {}, wanted char_rnn",
+                config.family()
+            );
+            Ok(config)
+        };
+        let gaussians = LikelihoodConfig::gaussians(self.say.components, FEATURES);
+        let frames = network("model", &self.model, 0, Some(gaussians), frame_features(phones))?;
+        let durations = network("durations", &self.durations, MOST_FRAMES, None, phone_features(phones))?;
+        Ok((frames, durations))
+    }
+}

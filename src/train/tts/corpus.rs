@@ -1,0 +1,204 @@
+//! Recordings and their transcripts, aligned and cut into sentences.
+
+use super::config::Say;
+use crate::ranks::Ranks;
+use crate::recordings::{self, Notes};
+use crate::train::corpus::listing::own_names;
+use crate::train::corpus::transcripts::{Said, Transcripts};
+use crate::tts::align::{self, Item, Segment, observe};
+use crate::tts::context::Sequence;
+use crate::tts::model::MOST_FRAMES;
+use crate::tts::phones::{self, PhoneSet};
+use crate::tts::utterance::{Utterance, Word};
+use anyhow::{Context, Result, ensure};
+use rayon::prelude::*;
+use std::path::{Path, PathBuf};
+use wavesynth_audio::features::{Extractor, FEATURES, RawFeatures, SpeakerStats};
+
+/// A sentence as it was said.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sentence {
+    /// Its recording, as `FOLDER/FILE`.
+    pub name: String,
+    /// What is told of its phones, row by row.
+    pub table: Vec<f32>,
+    /// Frames of each phone, [`MOST_FRAMES`] at most.
+    pub durations: Vec<u16>,
+    /// [Σ durations, FEATURES] normalised by speaker.
+    pub frames: Vec<f32>,
+    /// Kept away from training.
+    pub held_out: bool,
+}
+
+/// A recording with the phones found in it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Aligned {
+    /// Its recording, as `FOLDER/FILE`.
+    pub name: String,
+    /// Its words.
+    pub words: Vec<Word>,
+    /// The phones, which cover all of its frames.
+    pub segments: Vec<Segment>,
+    /// [N, FEATURES] normalised by speaker.
+    track: Vec<f32>,
+    held_out: bool,
+}
+
+/// The sentences of a run.
+#[derive(Debug, Clone)]
+pub struct SayCorpus {
+    /// The phones of the transcripts.
+    pub phones: PhoneSet,
+    /// Recordings, aligned.
+    pub aligned: Vec<Aligned>,
+    /// Lines about what is left out.
+    pub notes: Vec<String>,
+    /// Mean of a frame's logarithm of the density along the alignment.
+    pub fit: f64,
+}
+
+/// A recording that is to be aligned.
+struct Found {
+    name: String,
+    path: PathBuf,
+    said: Vec<Utterance>,
+    held_out: bool,
+}
+
+impl SayCorpus {
+    /// Reads the recordings of `say` and aligns them. All ranks do the same.
+    ///
+    /// # Errors
+    /// A folder or file that can't be read, a transcript without words, a speaker without speech.
+    pub fn load(say: &Say, ranks: &Ranks) -> Result<Self> {
+        let notes = Notes::default();
+        let (mut found, mut tracks) = (Vec::new(), Vec::new());
+        for folder in &say.folders {
+            let at = || format!("say.folders {}", folder.display());
+            let own = list(say, folder, &notes).with_context(at)?;
+            let raw: Vec<RawFeatures> = (own.par_iter())
+                .map_init(Extractor::new, |e, f| recordings::raw_features(&f.path, e, &notes))
+                .collect::<Result<_>>()?;
+            let stats = SpeakerStats::pool(&raw).with_context(at)?;
+            tracks.extend(raw.iter().map(|raw| recordings::track(raw, &stats).frames));
+            found.extend(own);
+        }
+        let listed: Vec<_> = found.iter().map(|f| (&f.name, &f.said, f.held_out)).collect();
+        ranks.same(format!("{listed:?}").as_bytes(), "transcripts")?;
+        let phones = PhoneSet::of(found.iter().flat_map(|f| &f.said));
+        let items: Vec<Item> = (found.iter().zip(&tracks))
+            .map(|(f, track)| Item { frames: observe(track), words: numbers(&phones, &f.said) })
+            .collect();
+        let mut fit = 0.0;
+        let alignments = align::align(phones.len(), &items, |_, log_p| fit = log_p);
+        let mut aligned = Vec::new();
+        for ((f, track), segments) in found.into_iter().zip(tracks).zip(alignments) {
+            let Some(segments) = segments else {
+                notes.left_out(format!("{}: too short for what is said in it", f.path.display()));
+                continue;
+            };
+            let words = f.said.into_iter().flat_map(|u| u.words).collect();
+            aligned.push(Aligned { name: f.name, words, segments, track, held_out: f.held_out });
+        }
+        ensure!(!aligned.is_empty(), "say.folders: no recording with a transcript");
+        Ok(Self { phones, aligned, notes: notes.take(), fit })
+    }
+
+    /// The sentences of all recordings.
+    pub fn sentences(&self) -> Vec<Sentence> {
+        self.aligned.iter().flat_map(|a| a.sentences(&self.phones)).collect()
+    }
+}
+
+/// The phones of all words, by number.
+fn numbers(phones: &PhoneSet, said: &[Utterance]) -> Vec<Vec<u16>> {
+    let word = |w: &Word| w.phones.iter().filter_map(|p| phones.number(p)).collect();
+    said.iter().flat_map(|u| &u.words).map(word).collect()
+}
+
+/// The recordings of a speaker's folder that have a transcript.
+fn list(say: &Say, folder: &Path, notes: &Notes) -> Result<Vec<Found>> {
+    let path = folder.join("transcripts.tsv");
+    let transcripts = Transcripts::read(&path)?;
+    let speaker = folder.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
+    let files = recordings::in_folder(folder)?;
+    files.left_out(folder).into_iter().for_each(|line| notes.line(line));
+    let mut found = Vec::new();
+    for file in files.recordings {
+        let (name, full) = own_names(folder, &file);
+        let Some(said) = transcripts.said(&name, &full) else { continue };
+        let held_out = transcripts.held_out(&name, &full) == Some(true);
+        let said =
+            utterances(&say.language, said).with_context(|| format!("{}: `{name}`", path.display()))?;
+        if said.is_empty() {
+            notes.left_out(format!("{}: nothing is said in it", file.display()));
+            continue;
+        }
+        found.push(Found { name: format!("{speaker}/{name}"), path: file, said, held_out });
+    }
+    Ok(found)
+}
+
+/// What a transcript says: its phones where it has them.
+fn utterances(language: &str, said: &Said) -> Result<Vec<Utterance>> {
+    let _ = language;
+    ensure!(!said.phones.is_empty(), "no phones: wanted a column `phones`");
+    Ok(phones::read(&said.phones))
+}
+
+impl Aligned {
+    /// The frames at which each sentence ends, and the word behind it: the middle of the pause between two.
+    fn cuts(&self) -> Vec<(usize, usize)> {
+        let end = self.track.len() / FEATURES;
+        let last = self.words.len();
+        let mut cuts: Vec<_> = (self.segments.iter())
+            .filter(|s| s.phone == align::PAUSE && (1..last).contains(&s.word))
+            .filter(|s| self.words[s.word - 1].after.ends_sentence())
+            .map(|s| (s.start.midpoint(s.end), s.word))
+            .collect();
+        cuts.push((end, last));
+        cuts
+    }
+
+    /// Its sentences.
+    fn sentences(&self, set: &PhoneSet) -> Vec<Sentence> {
+        let (mut begin, mut first, mut all) = (0, 0, Vec::new());
+        for (end, behind) in self.cuts() {
+            let utterance = Utterance { words: self.words[first..behind].to_vec() };
+            // The parts of its phones that lie in it, and the pauses among them.
+            let own: Vec<(Segment, usize)> = (self.segments.iter())
+                .map(|s| (*s, s.end.min(end).saturating_sub(s.start.max(begin))))
+                .filter(|(_, frames)| *frames > 0)
+                .collect();
+            let pauses: Vec<usize> =
+                own.iter().filter(|(s, _)| s.phone == align::PAUSE).map(|(s, _)| s.word - first).collect();
+            if let Ok(sequence) = Sequence::new(set, &utterance, |words| pauses.contains(&words)) {
+                all.extend(self.sentence(&sequence, &own, begin));
+            }
+            (begin, first) = (end, behind);
+        }
+        all
+    }
+
+    /// The sentence of these phones from frame `begin` on. What is longer than [`MOST_FRAMES`] loses its middle.
+    fn sentence(&self, sequence: &Sequence, own: &[(Segment, usize)], begin: usize) -> Option<Sentence> {
+        let same = own.iter().map(|(s, _)| s.phone).eq(sequence.slots().iter().map(|s| s.phone));
+        if !same {
+            return None;
+        }
+        let (mut frames, mut durations, mut at) = (Vec::new(), Vec::new(), begin);
+        let mut add = |range: std::ops::Range<usize>| {
+            frames.extend_from_slice(&self.track[range.start * FEATURES..range.end * FEATURES]);
+        };
+        for (_, n) in own {
+            let kept = (*n).min(MOST_FRAMES);
+            let half = kept / 2;
+            add(at..at + half);
+            add(at + n - (kept - half)..at + n);
+            durations.push(kept as u16);
+            at += n;
+        }
+        let (name, table) = (self.name.clone(), sequence.table());
+        Some(Sentence { name, table, durations, frames, held_out: self.held_out })
+    }
+}

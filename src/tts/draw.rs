@@ -1,0 +1,128 @@
+//! Durations and frames, drawn one after another.
+
+use super::context::{WITHIN, write_within};
+use super::model::SayModel;
+use wavesynth_audio::features::{CLAMP, FEATURES, HOP, PITCH, PITCH_SCALE, SAMPLE_RATE, VOICING};
+use wavesynth_models::ar::{Generator, Sampling, Uniforms};
+use wavesynth_models::condition::{Condition, FrameWindow, TrackSource};
+
+/// The temperature that durations are drawn at: rare lengths sound like slips.
+const DURATION_TEMPERATURE: f32 = 0.6;
+
+/// Voicing below this is noise of the model: none.
+const LEAST_VOICING: f32 = 0.2;
+
+/// Frames of a phone at most, however slow.
+const LONGEST: usize = 1000;
+
+/// How something is said.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Prosody {
+    /// Speed: 2 is twice as fast.
+    pub rate: f32,
+    /// Semitones that the voice is higher.
+    pub semitones: f32,
+    /// Length of pauses beside the usual one.
+    pub pauses: f32,
+    /// Temperature of the frames: 0 for the most likely ones.
+    pub temperature: f32,
+}
+
+impl Default for Prosody {
+    fn default() -> Self {
+        Self { rate: 1.0, semitones: 0.0, pauses: 1.0, temperature: 0.5 }
+    }
+}
+
+/// The streams of a model's two networks.
+pub struct FrameStream {
+    durations: Box<dyn Generator>,
+    frames: Box<dyn Generator>,
+    prosody: Prosody,
+    uniforms: Uniforms,
+    seed: u64,
+    /// Numbers that one draw of a frame takes.
+    numbers: Vec<f32>,
+    /// What a frame is given.
+    told: Vec<f32>,
+    mean: [f32; FEATURES],
+    std: [f32; FEATURES],
+    /// Part of a frame by which the phones so far are too short.
+    owed: f32,
+}
+
+impl FrameStream {
+    /// A stream of `model` that draws by `seed`.
+    pub fn new(model: &SayModel, prosody: Prosody, seed: u64) -> Self {
+        let at = |temperature| Sampling { temperature, ..Sampling::default() };
+        let frames = model.frames.generator(at(prosody.temperature));
+        let column = |of: &[f32]| std::array::from_fn(|k| of[k]);
+        Self {
+            durations: model.durations.generator(at(DURATION_TEMPERATURE)),
+            numbers: vec![0.0; frames.likelihood().get().uniforms()],
+            told: vec![0.0; super::context::frame_features(model.phones.len())],
+            frames,
+            prosody,
+            uniforms: Uniforms::new(seed),
+            seed,
+            mean: column(&model.section.mean),
+            std: column(&model.section.std),
+            owed: 0.0,
+        }
+    }
+
+    /// Begins utterance `number`: what is drawn of it depends on the seed and its number alone.
+    ///
+    /// # Real-time
+    /// This and what follows: yes.
+    pub fn begin(&mut self, number: u64) {
+        self.durations.reset();
+        self.frames.reset();
+        self.uniforms = Uniforms::keyed(self.seed, number);
+        self.owed = 0.0;
+    }
+
+    /// Draws the frames of the next phone, of which `row` tells; at least one.
+    pub fn duration(&mut self, row: &[f32], is_pause: bool) -> usize {
+        self.durations.condition(&given(row));
+        let u = self.uniforms.next_uniform();
+        let drawn = f32::from(self.durations.next(u)) + 1.0;
+        let factor = if is_pause { self.prosody.pauses } else { 1.0 };
+        let wanted = drawn * factor / self.prosody.rate + self.owed;
+        let frames = wanted.round().clamp(1.0, LONGEST as f32);
+        // What a frame can't be cut into goes to the next phone; a pause has no part in it.
+        self.owed = if is_pause { 0.0 } else { (wanted - frames).clamp(-1.0, 1.0) };
+        frames as usize
+    }
+
+    /// Draws frame `i` of the `of` of the phone of which `row` tells, into `to`.
+    pub fn frame(&mut self, row: &[f32], i: usize, of: usize, to: &mut [f32; FEATURES]) {
+        let Self { frames, told, numbers, uniforms, .. } = self;
+        let (phone, within) = told.split_at_mut(row.len());
+        phone.copy_from_slice(row);
+        write_within(i, of, &mut within[..WITHIN]);
+        frames.condition(&given(told));
+        numbers.fill_with(|| uniforms.next_uniform());
+        let drawn = frames.draw(numbers).vector();
+        for (((to, x), mean), std) in to.iter_mut().zip(drawn).zip(&self.mean).zip(&self.std) {
+            *to = (x * std + mean).clamp(-CLAMP, CLAMP);
+        }
+        to[PITCH] = (to[PITCH] + PITCH_SCALE * self.prosody.semitones / 12.0).clamp(-CLAMP, CLAMP);
+        to[VOICING] = if to[VOICING] < LEAST_VOICING { 0.0 } else { to[VOICING].min(1.0) };
+    }
+
+    /// Whether all that was drawn came from numbers.
+    pub fn is_finite(&self) -> bool {
+        self.durations.is_finite() && self.frames.is_finite()
+    }
+}
+
+/// The condition of numbers for one step.
+pub fn given(row: &[f32]) -> Condition<'_> {
+    Condition { frames: Some(FrameWindow { rows: row, source: TrackSource::Own }), ..Condition::default() }
+}
+
+/// Seconds of so many frames.
+pub fn seconds(frames: u64) -> f64 {
+    frames as f64 * HOP as f64 / f64::from(SAMPLE_RATE)
+}

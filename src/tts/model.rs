@@ -1,0 +1,119 @@
+//! A text-to-speech model: durations and frames of phones, two networks in one file.
+//!
+//! With f_i what [`context`] tells of phone i, d_i its frames, and f_t, x_t of frame t:
+//!
+//! ```text
+//! p(d, x | f) = Π_i p(d_i | d_<i, f_≤i) · Π_t p(x_t | x_<t, f_≤t)
+//! ```
+//!
+//! Unidirectional recurrent networks as in Zen and Sak 2015, "Unidirectional long short-term memory recurrent neural network with
+//! recurrent output layer for low-latency speech synthesis"; the frames' distribution is a mixture density (Zen and Senior 2014).
+
+use super::context::{self, Sequence, frame_features, pauses_by_breaks, phone_features};
+use super::phones::{PhoneSet, UnknownPhone};
+use super::utterance::Utterance;
+use anyhow::{Context, Result, ensure};
+use serde::{Deserialize, Serialize};
+use wavesynth_audio::features::{self, FEATURES};
+use wavesynth_models::family::FamilyConfig;
+use wavesynth_models::loaded::Loaded;
+use wavesynth_models::weights::Header;
+
+use crate::kinds;
+
+/// The key of [`SaySection`] in a checkpoint's header.
+pub const SECTION: &str = "say";
+
+/// Frames of the longest phone, 0.64 s: d frames are the symbol d − 1 of the network of durations.
+pub const MOST_FRAMES: usize = 64;
+
+/// The checkpoint section `say`: what the two networks were trained for.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SaySection {
+    /// The language, as `en`.
+    pub language: String,
+    /// What is told of a phone: [`context::RECIPE`].
+    pub context: String,
+    /// What a frame is: [`features::RECIPE`].
+    pub recipe: String,
+    /// The phones, the pause first.
+    pub phones: Vec<String>,
+    /// `[FEATURES]` mean of each column of the frames.
+    pub mean: Vec<f32>,
+    /// `[FEATURES]` standard deviation of each column, above 0.
+    pub std: Vec<f32>,
+}
+
+/// A text-to-speech model, packed.
+pub struct SayModel {
+    /// The network of frames; its second one is that of durations.
+    pub frames: Loaded,
+    /// The network of durations.
+    pub durations: Loaded,
+    /// What they were trained for.
+    pub section: SaySection,
+    /// Its phones.
+    pub phones: PhoneSet,
+}
+
+/// Whether a checkpoint says that it is a text-to-speech model.
+pub fn is_say(header: &Header) -> bool {
+    header.sections.contains_key(SECTION)
+}
+
+/// Whether `config` is given `features` numbers a step and nothing else.
+pub fn is_given(config: &FamilyConfig, features: usize) -> bool {
+    let condition = config.facts().condition.clone().unwrap_or_default();
+    let plain = condition.embedding.is_none() && condition.classes == 0 && !condition.any_order;
+    let frames = condition.frames.map(|f| (f.features, f.context, f.tells_source));
+    plain && frames == Some((features, 0, false)) && config.facts().hop == 1
+}
+
+impl SayModel {
+    /// Takes a model that was loaded already as one of text to speech.
+    ///
+    /// # Errors
+    /// No such section, or one that does not fit the networks.
+    pub fn from_loaded(mut model: Loaded) -> Result<Self> {
+        kinds::check(&model.header)?;
+        let section = model.header.sections.get(SECTION);
+        let section = section
+            .with_context(|| format!("not a text-to-speech model: its header has no `{SECTION}` section"))?;
+        let section: SaySection =
+            serde_json::from_value(section.clone()).with_context(|| format!("header section `{SECTION}`"))?;
+        for (key, found, wanted) in
+            [("context", &section.context, context::RECIPE), ("recipe", &section.recipe, features::RECIPE)]
+        {
+            ensure!(found == wanted, "`{SECTION}`: {key} is `{found}`, this program knows `{wanted}`");
+        }
+        let phones = PhoneSet::new(section.phones.clone())
+            .map_err(|e| anyhow::anyhow!("header section `{SECTION}`: {e}"))?;
+        let durations = *model.second.take().with_context(|| "it has no second network, of durations")?;
+        let (p, dims) = (phones.len(), model.config.facts().likelihood.dims());
+        ensure!(
+            dims == FEATURES && is_given(&model.config, frame_features(p)),
+            "its network of frames is for other phones or frames than `{SECTION}` says"
+        );
+        ensure!(
+            durations.config.facts().likelihood.classes() == MOST_FRAMES
+                && is_given(&durations.config, phone_features(p)),
+            "its network of durations is for other phones than `{SECTION}` says"
+        );
+        let finite = section.mean.iter().all(|m| m.is_finite());
+        let sound = section.std.iter().all(|s| s.is_normal() && *s > 0.0) && finite;
+        ensure!(
+            section.mean.len() == FEATURES && section.std.len() == FEATURES && sound,
+            "`{SECTION}` holds a bad scale"
+        );
+        Ok(Self { frames: model, durations, section, phones })
+    }
+
+    /// The phones of `utterance`, with pauses at both ends and at every break.
+    ///
+    /// # Errors
+    /// A phone that this language does not have.
+    pub fn sequence(&self, utterance: &Utterance) -> Result<Sequence, UnknownPhone> {
+        Sequence::new(&self.phones, utterance, pauses_by_breaks(utterance))
+    }
+}

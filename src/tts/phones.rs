@@ -1,0 +1,175 @@
+//! Names of phones: as they are written down, and the set that a model knows.
+
+use super::utterance::{Break, Utterance, Word};
+
+/// The name of the pause, phone 0 of every set.
+pub const PAUSE: &str = "pau";
+
+/// The phones that a model knows, by name and without stress. Number 0 is the pause.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PhoneSet {
+    names: Vec<String>,
+}
+
+/// Phones that a model does not know.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("phone `{found}` of `{word}`: this language has {known}")]
+pub struct UnknownPhone {
+    /// Its name.
+    pub found: String,
+    /// The word that it is of.
+    pub word: String,
+    /// The phones that there are.
+    pub known: String,
+}
+
+/// A phone's name without its stress, and that: a digit at its end, 1 for the stressed vowel of a word, 2 for one with a lesser
+/// stress.
+pub fn parts(name: &str) -> (&str, u8) {
+    match name.as_bytes().last() {
+        Some(digit @ b'0'..=b'2') if name.len() > 1 => (&name[..name.len() - 1], digit - b'0'),
+        _ => (name, 0),
+    }
+}
+
+impl PhoneSet {
+    /// The phones that these utterances have.
+    pub fn of<'a>(utterances: impl IntoIterator<Item = &'a Utterance>) -> Self {
+        let phones = utterances.into_iter().flat_map(|u| &u.words).flat_map(|w| &w.phones);
+        let mut names: Vec<String> = phones.map(|p| parts(p).0.to_string()).collect();
+        names.sort();
+        names.dedup();
+        names.retain(|name| name != PAUSE);
+        names.insert(0, PAUSE.into());
+        Self { names }
+    }
+
+    /// A set by its names.
+    ///
+    /// # Errors
+    /// A name twice, an empty one, or another first one than [`PAUSE`].
+    pub fn new(names: Vec<String>) -> Result<Self, String> {
+        if names.first().map(String::as_str) != Some(PAUSE) || names.len() > 1 << 10 {
+            return Err(format!(
+                "its phones are {} names, wanted at most 1024, the first one {PAUSE}",
+                names.len()
+            ));
+        }
+        let bad = |i: usize| names[i].trim().is_empty() || names[..i].contains(&names[i]);
+        match (0..names.len()).find(|&i| bad(i)) {
+            Some(i) => Err(format!("its phone {i}, {:?}, is empty or there twice", names[i])),
+            None => Ok(Self { names }),
+        }
+    }
+
+    /// The names, the pause first.
+    pub fn names(&self) -> &[String] {
+        &self.names
+    }
+
+    /// How many there are, the pause among them.
+    pub fn len(&self) -> usize {
+        self.names.len()
+    }
+
+    /// Whether there are none, which never is.
+    pub fn is_empty(&self) -> bool {
+        self.names.is_empty()
+    }
+
+    /// The number of a phone, whatever its stress.
+    pub fn number(&self, name: &str) -> Option<u16> {
+        let base = parts(name).0;
+        self.names.iter().position(|n| n == base || n == name).filter(|i| *i > 0).map(|i| i as u16)
+    }
+
+    /// The first phone of `word` that is not one of these.
+    ///
+    /// # Errors
+    /// There is one.
+    pub fn check(&self, word: &Word) -> Result<(), UnknownPhone> {
+        match word.phones.iter().find(|p| self.number(p).is_none()) {
+            None => Ok(()),
+            Some(found) => Err(UnknownPhone {
+                found: found.clone(),
+                word: word.text.clone(),
+                known: self.names[1..].join(" "),
+            }),
+        }
+    }
+}
+
+/// Reads phones that are written out: names with blanks between them, `|` between words, and `,` `.` `?` `!` as in a text, each
+/// between blanks, too. Gives a sentence each; what has no mark at its end is a statement.
+pub fn read(text: &str) -> Vec<Utterance> {
+    let (mut all, mut sentence, mut phones) = (Vec::new(), Utterance::default(), Vec::new());
+    let end_word = |sentence: &mut Utterance, phones: &mut Vec<String>, after| {
+        if !phones.is_empty() {
+            let (text, phones) = (phones.join(" "), std::mem::take(phones));
+            sentence.words.push(Word { text, phones, after });
+        } else if let Some(last) = sentence.words.last_mut().filter(|_| after != Break::None) {
+            last.after = after;
+        }
+    };
+    for token in text.split_whitespace() {
+        let after = match token {
+            "|" => Break::None,
+            "," => Break::Phrase,
+            "." => Break::Statement,
+            "?" => Break::Question,
+            "!" => Break::Exclamation,
+            _ => {
+                phones.push(token.to_string());
+                continue;
+            }
+        };
+        end_word(&mut sentence, &mut phones, after);
+        if after.ends_sentence() && !sentence.words.is_empty() {
+            all.push(std::mem::take(&mut sentence));
+        }
+    }
+    end_word(&mut sentence, &mut phones, Break::Statement);
+    if let Some(last) = sentence.words.last_mut() {
+        last.after = Break::Statement;
+        all.push(sentence);
+    }
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn written_phones_are_words_and_sentences() {
+        let all = read("HH AH0 L OW1 , AE1 L | IH1 Z ? Y EH1 S |");
+        assert_eq!(all.len(), 2);
+        let words: Vec<_> = all[0].words.iter().map(|w| (w.phones.len(), w.after)).collect();
+        assert_eq!(words, [(4, Break::Phrase), (2, Break::None), (2, Break::Question)]);
+        assert_eq!(
+            (all[1].words[0].phones.join(" "), all[1].words[0].after),
+            ("Y EH1 S".into(), Break::Statement)
+        );
+        assert!(read(" , . | ").is_empty() && read("").is_empty());
+        assert_eq!(read("A . .").len(), 1);
+    }
+
+    #[test]
+    fn a_set_knows_phones_under_any_stress() {
+        let all = read("HH AH0 L OW1 | OW2");
+        let set = PhoneSet::of(&all);
+        assert_eq!(set.names(), ["pau", "AH", "HH", "L", "OW"]);
+        assert_eq!(
+            (set.number("OW0"), set.number("OW"), set.number("pau"), set.number("Q")),
+            (Some(4), Some(4), None, None)
+        );
+        let e = set.check(&read("HH ZZ")[0].words[0]).unwrap_err().to_string();
+        assert_eq!(e, "phone `ZZ` of `HH ZZ`: this language has AH HH L OW");
+        assert_eq!(PhoneSet::new(set.names().to_vec()), Ok(set));
+        assert!(
+            PhoneSet::new(vec!["pau".into(), "A".into(), "A".into()]).is_err()
+                && PhoneSet::new(vec![]).is_err()
+        );
+        assert_eq!((parts("a1"), parts("1"), parts("tS")), (("a", 1), ("1", 0), ("tS", 0)));
+    }
+}
