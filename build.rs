@@ -19,6 +19,7 @@ fn main() -> io::Result<()> {
         ("SPEAKERS", "speakers", "bin"),
         ("TRACKS", "tracks", "bin"),
         ("SAY", "say", "safetensors"),
+        ("EXCEPTIONS", "say", "gz"),
     ] {
         let _ = writeln!(code, "static {constant}: &[(&str, &[u8])] = &[");
         for (name, path) in named(&dir.join(folder), extension)? {

@@ -1,5 +1,5 @@
 //! The models and conditions embedded in the program by `build.rs` from `models/pretrained/`: a voice with its speakers
-//! and tracks, text-to-speech models, and other models.
+//! and tracks, what text to speech needs, and other models.
 
 include!(concat!(env!("OUT_DIR"), "/shipped.rs"));
 
@@ -32,11 +32,6 @@ pub fn languages() -> impl Iterator<Item = &'static str> {
     SAY.iter().map(|(name, _)| *name).filter(|name| !name.contains('-'))
 }
 
-/// The checkpoint of the text-to-speech model of a language.
-pub fn say(language: &str) -> Option<&'static [u8]> {
-    find(SAY, language)
-}
-
 /// Names of the conditions with a speaker vector.
 pub fn speakers() -> impl Iterator<Item = &'static str> {
     SPEAKERS.iter().map(|(name, _)| *name)
@@ -55,6 +50,16 @@ pub fn condition(name: &str) -> Option<&'static [u8]> {
 /// The condition file of that name, tracks first: a recording may have its speaker's name.
 pub fn track(name: &str) -> Option<&'static [u8]> {
     find(TRACKS, name).or_else(|| find(SPEAKERS, name))
+}
+
+/// The checkpoint of that name for text to speech: a language's, or that of its pronunciations.
+pub fn say(name: &str) -> Option<&'static [u8]> {
+    find(SAY, name)
+}
+
+/// The pronunciations of that name which a model would get wrong, as [`crate::tts::pronounce::Exceptions`] reads them.
+pub fn exceptions(name: &str) -> Option<&'static [u8]> {
+    find(EXCEPTIONS, name)
 }
 
 fn find(files: &[(&str, &'static [u8])], name: &str) -> Option<&'static [u8]> {

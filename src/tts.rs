@@ -1,6 +1,8 @@
 //! Text to speech: letters → phones → frames → samples, each arrow an autoregressive model.
 //!
 //! ```text
+//! text       running text → sentences → words as they are said: numbers, dates, abbreviations spelled out
+//! pronounce  a word's letters → its phones: exceptions, then a model or rules
 //! utterance  what is said: words, phones, breaks
 //! phones     names of phones, and the set that a model knows
 //! context    what a model is told of a phone and of a frame
@@ -15,10 +17,15 @@ pub mod align;
 pub mod context;
 pub mod draw;
 pub mod front;
+pub mod language;
 pub mod model;
 pub mod phones;
+pub mod pronounce;
+pub mod text;
 pub mod utterance;
 
 pub use draw::Prosody;
 pub use front::{Prepared, SpokenFront, Utterances};
+pub use language::Language;
 pub use model::SayModel;
+pub use text::{FrontEnd, TextReader, Unread};

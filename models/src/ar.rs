@@ -220,6 +220,16 @@ pub trait Generator: Send {
     /// Yes.
     fn parameters(&mut self, x: Value, out: &mut [f32]);
 
+    /// Puts `x` in the place of the last value, which is then as if it had never been: the parameters can be looked at before
+    /// the value is chosen.
+    ///
+    /// # Panics
+    /// When x is not of the likelihood's domain.
+    ///
+    /// # Real-time
+    /// Yes.
+    fn replace(&mut self, x: Value);
+
     /// For a model of [any order](crate::condition::ConditionSpec::any_order): the variables of `sites` become the next ones, all given
     /// what was before and none of the others. With `uniforms` [G, U] they are drawn into `values` [G, dims], a symbol as its
     /// number; without, `values` are those given. −ln p of each at temperature 1 goes to `nats`. False, and nothing done, for

@@ -4,6 +4,7 @@
 //! config    the run file: [text], [model] of any family, [train]
 //! corpus    the file as symbols, its first part for training, its last held out
 //! window    batches, cut as the family wants them: see window::WindowPast
+//! lines     batches of lines, each a sequence of its own
 //! held_out  the held-out part read by the engine and by the trainer
 //! counted   families that are counted in one pass: n-gram tables
 //! ```
@@ -12,6 +13,7 @@ pub mod config;
 pub mod corpus;
 pub mod counted;
 pub mod held_out;
+pub mod lines;
 pub mod window;
 
 use super::held_out::{Evaluation, HeldOutNats};
@@ -25,11 +27,12 @@ use crate::text::{SECTION, TextModel};
 use anyhow::{Context, Result, bail};
 use config::TextRun;
 use corpus::TextCorpus;
+use lines::{Line, TextLines};
 use serde_json::{Map, Value, json};
 use wavesynth_models::family::FamilyConfig;
 use wavesynth_models::objective::{Learning, Objective, WindowPast};
 use wavesynth_models::weights::{Checkpoint, Tensors};
-use window::TextWindows;
+use window::{InputNoise, TextWindows};
 
 /// The text of a run file.
 pub struct TextSource {
@@ -37,6 +40,8 @@ pub struct TextSource {
     corpus: TextCorpus,
     config: FamilyConfig,
     past: WindowPast,
+    /// Where each line of the training symbols and of the held-out ones is learned, for a run over lines.
+    lines: Option<[Vec<Line>; 2]>,
 }
 
 impl TextSource {
@@ -51,7 +56,8 @@ impl TextSource {
         let Learning::Steps(past) = config.learning() else {
             bail!("family {}: counted, not trained by steps", config.family());
         };
-        Ok(Self { run: run.clone(), corpus, config, past })
+        let lines = run.text.lines.then(|| lines::split(run, &corpus)).transpose()?;
+        Ok(Self { run: run.clone(), corpus, config, past, lines })
     }
 
     /// The past of a training window. Held-out ones always have all.
@@ -111,7 +117,10 @@ impl Source for TextSource {
     fn describe(&self) -> Vec<String> {
         vec![
             self.corpus.describe(),
-            format!("network: {}, {}", self.config.family(), self.past.describe(self.unit())),
+            match self.lines {
+                Some(_) => format!("network: {}, each line a sequence of its own", self.config.family()),
+                None => format!("network: {}, {}", self.config.family(), self.past.describe(self.unit())),
+            },
         ]
     }
 
@@ -128,19 +137,35 @@ impl Source for TextSource {
     }
 
     fn check(&self, windows: usize) -> Result<()> {
-        self.corpus.check_length(self.run.train.window, windows, self.past)
+        match &self.lines {
+            Some(_) => Ok(()),
+            None => self.corpus.check_length(self.run.train.window, windows, self.past),
+        }
+    }
+
+    fn carries(&self) -> bool {
+        self.lines.is_none()
     }
 
     fn batches(&self, slots: Slots, steps: u64) -> Batches<'_> {
         let train = &self.run.train;
+        let facts = self.config.facts();
+        let noise = InputNoise {
+            rate: self.run.text.input_dropout,
+            classes: facts.likelihood.classes(),
+            seed: train.seed,
+        };
+        let (symbols, start) = (&self.corpus.training[..], facts.start);
+        if let Some([lines, _]) = &self.lines {
+            let sampler = TextLines { symbols, lines, start, slots, noise };
+            return Box::new(move |step| sampler.batch(step));
+        }
         let sampler = TextWindows {
-            symbols: &self.corpus.training,
-            classes: self.config.facts().likelihood.classes(),
-            start: self.config.facts().start,
+            symbols,
+            start,
             past: self.training_past(),
             slots,
-            dropout: self.run.text.input_dropout,
-            seed: train.seed,
+            noise,
             lengths: Lengths::new(train.window, train.curriculum.as_ref(), steps),
         };
         Box::new(move |step| sampler.batch(step))
@@ -154,15 +179,22 @@ impl Source for TextSource {
         windows: usize,
         ranks: &Ranks,
     ) -> Result<Option<Evaluation>> {
-        let symbols = &self.corpus.held_out[..self.corpus.held_out.len().min(self.run.text.eval_symbols)];
+        let most = self.run.text.eval_symbols;
+        let symbols = &self.corpus.held_out[..self.corpus.held_out.len().min(most)];
         if symbols.is_empty() {
             return Ok(None);
         }
         let model =
             TextModel::from_loaded(engine(checkpoint, self.file_name())?).context(self.file_name())?;
         let (eval, window) = (self.run.text.eval, self.run.train.window);
-        let held_out =
-            held_out::HeldOutText::new(symbols, eval, self.past, window, self.config.facts().start);
+        let start = self.config.facts().start;
+        let held_out = match &self.lines {
+            Some([_, lines]) => {
+                let lines = &lines[..lines.partition_point(|l| l.symbols.end <= most).max(1)];
+                held_out::HeldOutText::of_lines(&self.corpus.held_out, lines, self.past, window, start)
+            }
+            None => held_out::HeldOutText::new(symbols, eval, self.past, window, start),
+        };
         let engine = held_out.by_engine(&model, ranks);
         let trainer = held_out.by_trainer(objective, params, windows, ranks)?;
         Ok(Some(Evaluation { own: HeldOutNats { engine, trainer }, cross_speaker: None }))

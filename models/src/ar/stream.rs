@@ -121,6 +121,10 @@ impl<M: Model + 'static> Generator for Stream<M> {
         self.last.set(x);
     }
 
+    fn replace(&mut self, x: Value) {
+        self.last.set(x);
+    }
+
     fn group(
         &mut self,
         sites: &[u32],

@@ -3,7 +3,7 @@
 use crate::text::TokenizerKind;
 use crate::train::config::Train;
 use crate::train::config::check::{parse_toml, range};
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use wavesynth_models::ar::Symbol;
@@ -45,6 +45,12 @@ pub struct Text {
     /// Most symbols of the held-out part that an evaluation reads.
     #[serde(default = "many")]
     pub eval_symbols: usize,
+    /// Whether each line is a sequence of its own. A step then has the next `train.batch` lines of the file, and behind the
+    /// last line comes the first.
+    #[serde(default)]
+    pub lines: bool,
+    /// Of lines: the character that ends what is read and not learned, up to and with it.
+    pub prompt: Option<char>,
 }
 
 fn tenth() -> f64 {
@@ -117,16 +123,49 @@ impl TextRun {
         Ok(self.network(2, 0)?.learning() == Learning::Counting)
     }
 
+    fn validate_lines(&self) -> Result<()> {
+        let t = &self.text;
+        if !t.lines {
+            ensure!(t.prompt.is_none(), "text.prompt is a key for lines: set text.lines = true");
+            return Ok(());
+        }
+        ensure!(
+            !matches!(t.tokenizer, TokenizerKind::Bpe(_)),
+            "text.tokenizer: byte pairs may join a line to the next; wanted \"chars\" or \"bytes\" where text.lines is true"
+        );
+        ensure!(
+            t.eval == Eval::Text,
+            "text.eval is \"windows\": where text.lines is true, lines are read, each in one go"
+        );
+        ensure!(
+            self.train.curriculum.is_none(),
+            "train.curriculum: a window is a line where text.lines is true"
+        );
+        let fits =
+            t.prompt.is_none_or(|c| c != '\n' && (t.tokenizer == TokenizerKind::Chars || c.is_ascii()));
+        ensure!(
+            fits,
+            "text.prompt is {:?}, wanted one symbol that is no line break",
+            t.prompt.unwrap_or_default()
+        );
+        Ok(())
+    }
+
     fn validate(&self, of_recordings: Option<&str>, of_steps: Option<&str>) -> Result<()> {
         let t = &self.text;
         range("text.held_out", t.held_out, 0.0, 0.5)?;
         range("text.input_dropout", t.input_dropout, 0.0, 1.0)?;
         range("text.eval_symbols", t.eval_symbols as f64, 1.0, 1e9)?;
+        self.validate_lines()?;
         if let Some(key) = of_recordings {
             bail!("train.{key} is a key for recordings; a text has none of it");
         }
         range("model.dropout", self.model.dropout(), 0.0, 0.9)?;
         // The text is not read yet; two symbols stand for those that it has.
+        ensure!(
+            !t.lines || !self.is_counted()?,
+            "text.lines is true: an n-gram table counts the text in one piece"
+        );
         match (self.is_counted()?, of_steps) {
             (false, _) => self.train.validate(),
             (true, Some(key)) => {

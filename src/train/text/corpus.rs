@@ -1,6 +1,7 @@
 //! A text file as symbols: its first part for training, its last held out.
 
 use super::config::Text;
+use super::lines;
 use crate::text::Tokenizer;
 use crate::train::recording::short_hex;
 use crate::train::units;
@@ -38,6 +39,9 @@ impl TextCorpus {
         let mut cut = (bytes.len() as f64 * (1.0 - text.held_out)) as usize;
         while cut < bytes.len() && bytes[cut] & 0xC0 == 0x80 {
             cut += 1;
+        }
+        if text.lines {
+            cut = lines::end(&bytes, cut);
         }
         let tokenizer = Tokenizer::learn(text.tokenizer, &bytes, cut, &name)?;
         let training = tokenizer.encode(&bytes[..cut], &name)?;

@@ -1,6 +1,7 @@
 //! Held-out nats per symbol, read by the engine and by the trainer's own loss: two readings of one function.
 
 use super::config::Eval;
+use super::lines::Line;
 use super::window::cut;
 use crate::ranks::Ranks;
 use crate::synth::without_denormals;
@@ -22,6 +23,8 @@ pub struct HeldOutText<'a> {
 struct Piece<'a> {
     before: Symbol,
     symbols: &'a [Symbol],
+    /// Symbols at the front that are read and do not count.
+    prompt: usize,
 }
 
 /// Windows in a piece for a family whose windows stand alone: the engine passes its context many times, and what the
@@ -33,12 +36,12 @@ impl<'a> HeldOutText<'a> {
     /// whose windows stand alone reads pieces of sixteen.
     pub fn new(symbols: &'a [Symbol], eval: Eval, past: WindowPast, window: usize, start: Symbol) -> Self {
         let in_windows = eval == Eval::Windows && symbols.len() > window;
-        let anew = |symbols| Piece { before: start, symbols };
+        let anew = |symbols| Piece { before: start, symbols, prompt: 0 };
         let pieces = match (in_windows, past) {
             (true, _) => {
                 let firsts = symbols.iter().step_by(window);
                 let pieces = firsts.zip(symbols[1..].chunks_exact(window));
-                pieces.map(|(&before, symbols)| Piece { before, symbols }).collect()
+                pieces.map(|(&before, symbols)| Piece { before, symbols, prompt: 0 }).collect()
             }
             (false, WindowPast::Window) => symbols.chunks(LONG * window).map(anew).collect(),
             (false, WindowPast::Field(_) | WindowPast::Carried) => vec![anew(symbols)],
@@ -46,16 +49,29 @@ impl<'a> HeldOutText<'a> {
         Self { pieces, past, window }
     }
 
+    /// `lines` of `symbols`, each read in one go behind `start`; none is longer than a `window`.
+    pub fn of_lines(
+        symbols: &'a [Symbol],
+        lines: &[Line],
+        past: WindowPast,
+        window: usize,
+        start: Symbol,
+    ) -> Self {
+        let piece =
+            |l: &Line| Piece { before: start, symbols: &symbols[l.symbols.clone()], prompt: l.prompt };
+        Self { pieces: lines.iter().map(piece).collect(), past, window }
+    }
+
     /// Symbols that count.
     pub fn counted(&self) -> usize {
-        self.pieces.iter().map(|p| p.symbols.len()).sum()
+        self.pieces.iter().map(|p| p.symbols.len() - p.prompt).sum()
     }
 
     /// The reading of the engine, in the current thread pool; the ranks share the pieces.
     pub fn by_engine(&self, model: &TextModel, ranks: &Ranks) -> f64 {
         let nats = |piece: &Piece| -> f64 {
             let all = without_denormals(|| model.score_after(piece.before, piece.symbols));
-            all.iter().map(|&n| f64::from(n)).sum()
+            all[piece.prompt..].iter().map(|&n| f64::from(n)).sum()
         };
         let own = |i: usize| i % ranks.size() == ranks.rank();
         let mut sums: Vec<f64> = (self.pieces.par_iter().enumerate())
@@ -108,6 +124,9 @@ impl<'a> HeldOutText<'a> {
     }
 
     fn trainers_window(&self, piece: &Piece, from: usize, rows: usize) -> Window {
-        cut(piece.symbols, piece.before, from, rows, self.past.warmup())
+        match piece.prompt {
+            0 => cut(piece.symbols, piece.before, from, rows, self.past.warmup()),
+            prompt => cut(piece.symbols, piece.before, prompt, rows, prompt),
+        }
     }
 }

@@ -16,23 +16,44 @@ pub fn cut(symbols: &[Symbol], start: Symbol, from: usize, rows: usize, warmup: 
     Window { inputs, targets, warmup: from - first, ..Window::default() }
 }
 
+/// Dropout on inputs, and the key of dropout in the network.
+#[derive(Debug, Clone, Copy)]
+pub struct InputNoise {
+    /// Probability that an input is replaced by another symbol.
+    pub rate: f64,
+    /// Number of different symbols.
+    pub classes: usize,
+    /// Where all random numbers come from.
+    pub seed: u64,
+}
+
+impl InputNoise {
+    /// Adds it to window `number` of the run, whose random numbers are `uniforms`.
+    pub fn add(&self, window: &mut Window, number: u64, uniforms: &mut Uniforms) {
+        if self.rate > 0.0 {
+            for x in &mut window.inputs[1..] {
+                if f64::from(uniforms.next_uniform()) < self.rate {
+                    *x = uniforms.below(self.classes as u64) as Symbol;
+                }
+            }
+        }
+        window.dropout = Some(dropout_key(self.seed, number));
+    }
+}
+
 /// Draws this rank's part of the batches of a run. Window `slot` of step `step` is a function of the seed, these two
 /// numbers and the windows that all ranks draw in a step.
 pub struct TextWindows<'a> {
     /// The training symbols.
     pub symbols: &'a [Symbol],
-    /// Number of different symbols.
-    pub classes: usize,
     /// The symbol before the text.
     pub start: Symbol,
     /// The past of a window.
     pub past: WindowPast,
     /// Windows of a step.
     pub slots: Slots,
-    /// Probability that an input is replaced.
-    pub dropout: f64,
-    /// Where all random numbers come from.
-    pub seed: u64,
+    /// What is done to the inputs.
+    pub noise: InputNoise,
     /// Rows in the loss.
     pub lengths: Lengths,
 }
@@ -44,7 +65,7 @@ impl TextWindows<'_> {
         (self.slots.own.clone())
             .map(|slot| {
                 let number = self.slots.number(step, slot);
-                let mut uniforms = Uniforms::keyed(self.seed, number);
+                let mut uniforms = Uniforms::keyed(self.noise.seed, number);
                 let mut window = match self.past {
                     WindowPast::Carried => self.follow(slot, step, rows),
                     WindowPast::Field(_) | WindowPast::Window => {
@@ -52,14 +73,7 @@ impl TextWindows<'_> {
                         cut(self.symbols, self.start, from, rows, self.past.warmup())
                     }
                 };
-                if self.dropout > 0.0 {
-                    for x in &mut window.inputs[1..] {
-                        if f64::from(uniforms.next_uniform()) < self.dropout {
-                            *x = uniforms.below(self.classes as u64) as Symbol;
-                        }
-                    }
-                }
-                window.dropout = Some(dropout_key(self.seed, number));
+                self.noise.add(&mut window, number, &mut uniforms);
                 window
             })
             .collect()
@@ -82,10 +96,14 @@ mod tests {
     use super::*;
     use crate::train::schedules::Curriculum;
 
+    fn noise(rate: f64) -> InputNoise {
+        InputNoise { rate, classes: 1000, seed: 1 }
+    }
+
     fn sampler(symbols: &[Symbol], past: WindowPast) -> TextWindows<'_> {
         let slots = Slots { own: 0..4, all: 4 };
         let lengths = Lengths::new(10, Some(&Curriculum { from: 3, until: 0.5 }), 40);
-        TextWindows { symbols, classes: 1000, start: 999, past, slots, dropout: 0.0, seed: 1, lengths }
+        TextWindows { symbols, start: 999, past, slots, noise: noise(0.0), lengths }
     }
 
     #[test]
@@ -114,10 +132,10 @@ mod tests {
     fn ranks_draw_the_windows_that_one_process_draws() {
         let text: Vec<Symbol> = (0..203).collect();
         for past in [WindowPast::Carried, WindowPast::Field(5), WindowPast::Window] {
-            let whole = TextWindows { dropout: 0.2, ..sampler(&text, past) };
+            let whole = TextWindows { noise: noise(0.2), ..sampler(&text, past) };
             let parts = [0..2, 2..4].map(|own| TextWindows {
                 slots: Slots { own, all: 4 },
-                dropout: 0.2,
+                noise: noise(0.2),
                 ..sampler(&text, past)
             });
             for step in 0..20 {
@@ -143,7 +161,7 @@ mod tests {
     #[test]
     fn dropout_replaces_inputs_and_no_target() {
         let text: Vec<Symbol> = vec![7; 1000];
-        let noisy = TextWindows { dropout: 0.3, ..sampler(&text, WindowPast::Window) };
+        let noisy = TextWindows { noise: noise(0.3), ..sampler(&text, WindowPast::Window) };
         let windows: Vec<Window> = (40..140).flat_map(|step| noisy.batch(step)).collect();
         let other = windows.iter().flat_map(|w| &w.inputs[1..]).filter(|x| **x != 7).count();
         let share = other as f64 / (9 * windows.len()) as f64;
