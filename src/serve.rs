@@ -1,14 +1,14 @@
 //! The server of text to speech: several requests at a time, each heard while it is made.
 //!
 //! ```text
-//! http, wyoming --input--> front end --frames--> slot of the engine --ring--> Sound --> encoder --> http, wyoming
+//! http, wyoming --text--> front end --frames--> slot of the engine --ring--> Sound --> encoder --> http, wyoming
 //! ```
 //!
 //! | part | thread | job |
 //! |---|---|---|
 //! | [`http`], [`wyoming`] | server | requests in, sound out; who may come in, and for how long |
-//! | [`front_end`] | a pool of two | frames of an input |
-//! | [`engine`] | engine | samples of all sounds in lockstep; it neither allocates nor locks while it makes them |
+//! | [`front_end`], [`spoken`] | one for each sound | a text's sentences, words and phones |
+//! | [`engine`] | engine | frames and samples of all sounds, in lockstep; it neither allocates nor locks while it makes them |
 //! | [`sound`] | server | the reader's end of a slot |
 //!
 //! A request has a slot before any work is done for it. Where there is none it is refused at once: those who are in hear no
@@ -20,13 +20,15 @@ pub mod front_end;
 pub mod http;
 mod net;
 pub mod sound;
+pub mod spoken;
 pub mod voices;
 pub mod wyoming;
 
+use crate::synth::PreparedPart;
 use crate::voice::Voice;
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use engine::{Capacity, Engine, Slot};
-use front_end::{FrontEnd, Manner, SPEEDS};
+use front_end::{FrontEnd, Input, Manner, SPEEDS};
 use net::Listener;
 use sound::Sound;
 use std::net::SocketAddr;
@@ -61,12 +63,14 @@ pub struct Addresses {
 }
 
 /// A request for speech.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug)]
 pub struct Request {
     /// What to say.
-    pub input: String,
-    /// Who says it, as [`Voices::find`] takes it; the first voice where it is not said.
+    pub input: Input,
+    /// Who says it, as [`Voices::find`] takes it; where it is not said, the first voice, of that language if there is one.
     pub voice: Option<String>,
+    /// The language of the input; where it is not said, that of the voice.
+    pub language: Option<String>,
     /// How.
     pub manner: Manner,
 }
@@ -115,7 +119,7 @@ impl Server {
     /// Starts the engine for the sounds of `voices`, `streams` at a time or as many as it has measured that this machine makes.
     ///
     /// # Errors
-    /// More memory than is allowed, no thread to spare.
+    /// A front end that can't say its own example, more memory than is allowed, no thread to spare.
     pub fn new(
         voice: Voice,
         voices: Voices,
@@ -123,7 +127,15 @@ impl Server {
         streams: Option<usize>,
         limits: Limits,
     ) -> Result<Self> {
-        let mut capacity = engine::measure(&voice, voices.first());
+        let languages = front_end.languages();
+        let language = languages.first().copied().unwrap_or_default();
+        let text = format!("{} ", front_end.example(language)).repeat(8);
+        let part = |seed| {
+            let manner = Manner { speed: 1.0, seed };
+            let front = front_end.frames(&voice, language, Input::Whole(text.clone()), manner);
+            Ok(front_end::part(&voice, voices.first(), front.map_err(|e| anyhow!(e))?, seed))
+        };
+        let mut capacity = engine::measure(&voice, part)?;
         capacity.streams = streams.unwrap_or(capacity.streams);
         let engine = Arc::new(Engine::start(&voice, capacity.streams)?);
         let ending = watch::Sender::new(false);
@@ -216,36 +228,60 @@ impl Server {
     /// A request that can't be met, or no slot for it.
     async fn speak(self: &Arc<Self>, request: Request, deadline: Instant) -> Result<Sound, Refusal> {
         self.check(&request)?;
-        let speaker = match &request.voice {
-            None => self.voices.first().clone(),
-            Some(name) => self.voices.find(&self.voice, name).map_err(|e| Refusal::of("voice", e))?,
-        };
+        let Request { input, voice, language, manner } = request;
+        let voice = voice.unwrap_or_else(|| self.voice_for(language.as_deref()).to_string());
+        let speaker = self.voices.find(&self.voice, &voice).map_err(|e| Refusal::of("voice", e))?;
+        let language = language.unwrap_or_else(|| self.language_of(&voice).to_string());
         let slot = self.reserve()?;
         let server = self.clone();
         // The slot goes along, so that no more inputs are under way than there are slots, whoever leaves meanwhile.
         let work = tokio::task::spawn_blocking(move || {
-            let Request { input, manner, .. } = &request;
-            let content = server.front_end.content(&server.voice, input, *manner);
-            let content = content.map_err(|e| Refusal::of("input", e))?;
-            Ok((slot, front_end::prepare(&server.voice, &speaker, content, manner.seed)))
+            let front = server.front_end.frames(&server.voice, &language, input, manner);
+            let front = front.map_err(|e| Refusal::of("input", e))?;
+            let part = front_end::part(&server.voice, &speaker, front, manner.seed);
+            Ok((slot, PreparedPart::new(&server.voice, part)))
         });
         let done = timeout_at(deadline, work).await.map_err(|_| Refusal::TooLong)?;
         let (slot, part) = done.map_err(|_| Refusal::Internal("the front end has failed".into()))??;
         slot.start(part).map_err(|e| Refusal::Internal(e.to_string()))
     }
 
+    /// The language that a voice speaks where none is asked for: that which its name begins with, as `en_allison`.
+    fn language_of(&self, voice: &str) -> &str {
+        let languages = self.front_end.languages();
+        let own = languages.iter().find(|l| voice.split_once('_').is_some_and(|(before, _)| before == **l));
+        own.or(languages.first()).copied().unwrap_or_default()
+    }
+
+    /// The voice that speaks `language` where none is asked for.
+    fn voice_for(&self, language: Option<&str>) -> &str {
+        let own = self.voices.names().find(|name| language.is_some_and(|l| l == self.language_of(name)));
+        own.unwrap_or(self.voices.first_name())
+    }
+
     fn check(&self, request: &Request) -> Result<(), Refusal> {
-        let (chars, most) = (request.input.chars().count(), self.limits.max_chars);
-        if request.input.trim().is_empty() {
-            return Err(Refusal::of("input", "the input is empty"));
-        }
-        if chars > most {
-            return Err(Refusal::of("input", format!("the input has {chars} characters, at most {most}")));
+        if let Input::Whole(input) = &request.input {
+            let (chars, most) = (input.chars().count(), self.limits.max_chars);
+            if input.trim().is_empty() {
+                return Err(Refusal::of("input", "the input is empty"));
+            }
+            if chars > most {
+                return Err(Refusal::of(
+                    "input",
+                    format!("the input has {chars} characters, at most {most}"),
+                ));
+            }
         }
         let speed = request.manner.speed;
         if !SPEEDS.contains(&speed) {
             let (least, most) = (SPEEDS.start(), SPEEDS.end());
             return Err(Refusal::of("speed", format!("speed {speed}: wanted {least} to {most}")));
+        }
+        let languages = self.front_end.languages();
+        if let Some(language) = request.language.as_deref().filter(|l| !languages.contains(l)) {
+            let message =
+                format!("there is no language {language:?}; wanted one of {}", languages.join(", "));
+            return Err(Refusal::of("language", message));
         }
         Ok(())
     }

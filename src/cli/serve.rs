@@ -2,12 +2,17 @@
 
 use super::args::ModelArgs;
 use super::{interrupt, usage};
-use anyhow::Result;
+use anyhow::{Context, Result};
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
-use wavesynth::serve::front_end::Tracks;
+use wavesynth::lookup;
+use wavesynth::serve::spoken::Spoken;
 use wavesynth::serve::voices::Voices;
 use wavesynth::serve::{Addresses, Limits, Server};
+use wavesynth::tts::SayModel;
+use wavesynth_models::in_file::AtPath;
+use wavesynth_models::loaded::Loaded;
 use wavesynth_output::say;
 
 /// Where Wyoming's servers of speech are expected.
@@ -24,7 +29,7 @@ const MOST_CHARS: usize = 1 << 20;
 #[command(after_long_help = "\
 By HTTP:
   POST /v1/audio/speech   speech while it is made: {\"input\": \"Hello.\", \"voice\": \"en_allison\"}; also response_format (wav, pcm),
-                          speed (0.25 to 4), stream_format (audio, sse), seed; as OpenAI's clients send it
+                          speed (0.25 to 4), language, seed, stream_format (audio, sse); as OpenAI's clients send it
   GET  /v1/audio/voices   the voices; a mixture is a voice, too: \"en_allison=0.7 it_carlo=0.3\"
   GET  /                  a page to type, choose voices and listen
   GET  /health            how many streams there are, and how many are free
@@ -33,6 +38,9 @@ Ctrl-C or SIGTERM ends it: sounds that are being made fade out, within two secon
 pub struct Args {
     #[command(flatten)]
     model: ModelArgs,
+    /// Text-to-speech model: a checkpoint or the folder of a run [default: the shipped ones]
+    #[arg(long, value_name = "MODEL")]
+    speech: Option<PathBuf>,
     /// Where to listen for HTTP. Anyone who reaches the address can use it: there is no password
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8880")]
     listen: SocketAddr,
@@ -70,7 +78,15 @@ pub fn run(args: Args) -> Result<()> {
     let voice = args.model.voice()?;
     let voices = Voices::new(&voice, &args.voices)?;
     let limits = Limits { max_chars: args.max_chars, timeout: Duration::from_secs(args.timeout) };
-    let server = Server::new(voice, voices, Box::new(Tracks), args.streams, limits)?;
+    let spoken = match &args.speech {
+        None => Spoken::shipped(args.model.isa()?)?,
+        Some(path) => {
+            let (file, path) = lookup::checkpoint(path).context("--speech")?;
+            let model = SayModel::from_loaded(Loaded::from_checkpoint(file, args.model.isa()?).at(&path)?);
+            model.and_then(Spoken::one).with_context(|| path.display().to_string())?
+        }
+    };
+    let server = Server::new(voice, voices, Box::new(spoken), args.streams, limits)?;
     let addresses = Addresses { http: args.listen, wyoming: args.wyoming };
     server.run(addresses, listening, || interrupt::count() > 0)
 }

@@ -53,6 +53,11 @@ impl Voices {
         self.voices.iter().map(|(name, ..)| name.as_str())
     }
 
+    /// The name of the first one.
+    pub fn first_name(&self) -> &str {
+        &self.voices[0].0
+    }
+
     /// The first one, which speaks where none is asked for.
     pub fn first(&self) -> &Conditioning {
         &self.voices[0].2

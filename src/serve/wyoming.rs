@@ -2,18 +2,17 @@
 //!
 //! `describe` is answered by `info`, `ping` by `pong`, and `synthesize` by `audio-start`, `audio-chunk`s and `audio-stop`.
 //! A text may also come in pieces: between `synthesize-start` and `synthesize-stop`, each sentence is said as soon as it is
-//! complete, all as one sound, and `synthesize-stopped` follows. A `synthesize` in between repeats the text for servers that
-//! do not know pieces. Other events are passed over.
+//! complete, all as one sound, and `synthesize-stopped` follows. Such a text has its slot from the beginning to the end. A
+//! `synthesize` in between repeats the text for servers that do not know pieces. Other events are passed over.
 
 mod event;
-mod sentences;
 
 use super::encoder::{Encoder, Form};
-use super::front_end::Manner;
+use super::front_end::{Input, Manner};
 use super::net::Client;
+use super::sound::{Sound, SoundError};
 use super::{Refusal, Request, Server};
 use event::{Event, EventError};
-use sentences::Sentences;
 use serde_json::{Value, json};
 use std::io;
 use std::sync::Arc;
@@ -31,9 +30,6 @@ const CHAR: usize = 12;
 
 /// Events that have come and are not yet handled, at most.
 const WAITING: usize = 64;
-
-/// Time that a sentence of a text in pieces waits for a slot, where an earlier one has been said.
-const SLOT: Duration = Duration::from_secs(5);
 
 /// What a client gets that is one too many.
 pub(super) const FULL: &[u8] =
@@ -117,138 +113,163 @@ struct Talk {
     to: WriteHalf<Client>,
 }
 
-/// A text that comes in pieces.
-struct Pieces {
-    voice: Option<String>,
-    sentences: Sentences,
-    chars: usize,
-    /// Samples said so far, and their rate; `None` before the first.
-    said: Option<(u64, u32)>,
+/// A sound on its way to a client.
+struct Speech {
+    sound: Sound,
+    encoder: Encoder,
     deadline: Instant,
+    block: Vec<f32>,
+    is_begun: bool,
+    /// Samples sent.
+    samples: u64,
 }
 
 impl Talk {
     async fn run(&mut self) -> End {
-        let mut pieces = None;
         loop {
-            let event = match timeout(IDLE, self.events.recv()).await {
-                Err(_) => return End::of("timeout", format!("nothing came for {} s", IDLE.as_secs())),
-                Ok(None) => return End::Closed,
-                Ok(Some(Err(EventError::Io(e)))) => return e.into(),
-                Ok(Some(Err(e))) => return End::of("invalid_event", e),
-                Ok(Some(Ok(event))) => event,
+            let done = match self.next().await {
+                Ok(event) => self.handle(&event).await,
+                Err(end) => Err(end),
             };
-            if let Err(end) = self.handle(&event, &mut pieces).await {
+            if let Err(end) = done {
                 return end;
             }
         }
     }
 
-    async fn handle(&mut self, event: &Event, pieces: &mut Option<Pieces>) -> Result<(), End> {
-        match (event.kind.as_str(), pieces.as_mut()) {
-            ("describe", _) => self.send(info(&self.server)).await?,
-            ("ping", _) => {
-                let text = event.data.get("text").cloned().unwrap_or(Value::Null);
-                self.send(Event::new("pong", json!({ "text": text }))).await?;
-            }
-            ("synthesize", None) => {
-                let mut whole = Pieces::new(voice(event), self.server.deadline());
-                self.say(&mut whole, text(event)?.to_string()).await?;
-                self.stop(&whole).await?;
-            }
-            ("synthesize-start", _) => *pieces = Some(Pieces::new(voice(event), self.server.deadline())),
-            ("synthesize-chunk", Some(p)) => {
-                let text = text(event)?;
-                p.chars += text.chars().count();
-                let most = self.server.limits.max_chars;
-                if p.chars > most {
-                    return Err(End::of(
-                        "invalid_request",
-                        format!("the text has more than {most} characters"),
-                    ));
-                }
-                for sentence in p.sentences.push(text) {
-                    self.say(p, sentence).await?;
-                }
-            }
-            ("synthesize-stop", Some(p)) => {
-                if let Some(rest) = p.sentences.finish() {
-                    self.say(p, rest).await?;
-                }
-                self.stop(p).await?;
-                self.send(Event::new("synthesize-stopped", json!({}))).await?;
-                *pieces = None;
-            }
-            _ => {}
+    /// The next event of the client.
+    async fn next(&mut self) -> Result<Event, End> {
+        match timeout(IDLE, self.events.recv()).await {
+            Err(_) => Err(End::of("timeout", format!("nothing came for {} s", IDLE.as_secs()))),
+            Ok(None) => Err(End::Closed),
+            Ok(Some(Err(EventError::Io(e)))) => Err(e.into()),
+            Ok(Some(Err(e))) => Err(End::of("invalid_event", e)),
+            Ok(Some(Ok(event))) => Ok(event),
         }
-        Ok(())
+    }
+
+    async fn handle(&mut self, event: &Event) -> Result<(), End> {
+        match event.kind.as_str() {
+            "synthesize" => {
+                let mut speech = self.speak(event, Input::Whole(text(event)?.to_string())).await?;
+                let server = self.server.clone();
+                while speech.wait(&server).await? {
+                    self.hand_on(&mut speech).await?;
+                }
+                self.hand_on(&mut speech).await
+            }
+            "synthesize-start" => self.pieces(event).await,
+            _ => self.answer(event).await,
+        }
+    }
+
+    /// Answers what is not about speech.
+    async fn answer(&mut self, event: &Event) -> Result<(), End> {
+        let answer = match event.kind.as_str() {
+            "describe" => info(&self.server),
+            "ping" => {
+                let text = event.data.get("text").cloned().unwrap_or(Value::Null);
+                Event::new("pong", json!({ "text": text }))
+            }
+            _ => return Ok(()),
+        };
+        self.send(answer).await
+    }
+
+    /// A text in pieces, from `synthesize-start` to `synthesize-stopped`.
+    async fn pieces(&mut self, start: &Event) -> Result<(), End> {
+        let (pieces, input) = std::sync::mpsc::channel();
+        let (mut pieces, mut chars) = (Some(pieces), 0);
+        let mut speech = self.speak(start, Input::Pieces(input)).await?;
+        let (server, most) = (self.server.clone(), self.server.limits.max_chars);
+        loop {
+            let event = tokio::select! {
+                more = speech.wait(&server) => {
+                    let more = more?;
+                    self.hand_on(&mut speech).await?;
+                    if more {
+                        continue;
+                    }
+                    return self.send(Event::new("synthesize-stopped", json!({}))).await;
+                }
+                event = self.next(), if pieces.is_some() => event?,
+            };
+            match (event.kind.as_str(), &pieces) {
+                ("synthesize-chunk", Some(to)) => {
+                    let text = text(&event)?;
+                    chars += text.chars().count();
+                    if chars > most {
+                        return Err(End::of(
+                            "invalid_request",
+                            format!("the text has more than {most} characters"),
+                        ));
+                    }
+                    // Where nobody reads it any more, the sound says why.
+                    let _ = to.send(text.to_string());
+                }
+                ("synthesize-stop", _) => pieces = None,
+                // The whole text once more.
+                ("synthesize" | "synthesize-start", _) => {}
+                _ => self.answer(&event).await?,
+            }
+        }
     }
 
     async fn send(&mut self, event: Event) -> Result<(), End> {
         Ok(event.write(&mut self.to).await?)
     }
 
-    /// Says `input` behind what `pieces` has said so far.
-    async fn say(&mut self, pieces: &mut Pieces, input: String) -> Result<(), End> {
+    /// Has the engine say `input` by the voice that `event` asks for.
+    async fn speak(&self, event: &Event, input: Input) -> Result<Speech, End> {
+        let voice = |key: &str| Some(event.data.get("voice")?.get(key)?.as_str()?.to_string());
         let manner = Manner { speed: 1.0, seed: 0 };
-        let request = Request { input, voice: pieces.voice.clone(), manner };
-        let start = Instant::now();
-        let mut sound = loop {
-            match self.server.speak(request.clone(), pieces.deadline).await {
-                Err(Refusal::Busy(_)) if pieces.said.is_some() && start.elapsed() < SLOT => {
-                    sleep(Duration::from_millis(20)).await;
-                }
-                sound => break sound?,
-            }
-        };
-        let rate = sound.rate();
-        let (mut samples, is_first) = (pieces.said.map_or(0, |(n, _)| n), pieces.said.is_none());
-        if is_first {
-            self.send(Event::new("audio-start", format(rate, 0))).await?;
-        }
-        let mut encoder = Encoder::new(Form::Raw, rate, None).map_err(|e| End::of("internal", e))?;
-        let (server, mut block) = (self.server.clone(), Vec::new());
-        loop {
-            let next = sound.next(&mut block, pieces.deadline, || server.is_ending()).await;
-            next.map_err(|e| End::of("internal", e))?;
-            if block.is_empty() {
-                break;
-            }
-            let payload = encoder.push(&block).map_err(|e| End::of("internal", e))?;
-            let chunk = Event { payload, ..Event::new("audio-chunk", format(rate, samples)) };
-            let sent = timeout_at(pieces.deadline, chunk.write(&mut self.to)).await;
-            sent.map_err(|_| End::of("timeout", "the request took longer than it may (--timeout)"))??;
-            samples += block.len() as u64;
-        }
-        pieces.said = Some((samples, rate));
-        Ok(())
+        let request = Request { input, voice: voice("name"), language: voice("language"), manner };
+        let deadline = self.server.deadline();
+        let sound = self.server.speak(request, deadline).await?;
+        let encoder = Encoder::new(Form::Raw, sound.rate(), None).map_err(|e| End::of("internal", e))?;
+        Ok(Speech { sound, encoder, deadline, block: Vec::new(), is_begun: false, samples: 0 })
     }
 
-    /// Ends the sound of `pieces`, if there was any.
-    async fn stop(&mut self, pieces: &Pieces) -> Result<(), End> {
-        match pieces.said {
-            Some((samples, rate)) => {
-                self.send(Event::new("audio-stop", json!({ "timestamp": milliseconds(rate, samples) }))).await
-            }
-            None => Ok(()),
+    /// Sends what [`Speech::wait`] has found, or that there is no more.
+    async fn hand_on(&mut self, speech: &mut Speech) -> Result<(), End> {
+        for event in speech.events()? {
+            let sent = timeout_at(speech.deadline, event.write(&mut self.to)).await;
+            sent.map_err(|_| End::of("timeout", SoundError::TooLong))??;
         }
+        Ok(())
     }
 }
 
-impl Pieces {
-    fn new(voice: Option<String>, deadline: Instant) -> Self {
-        Self { voice, sentences: Sentences::default(), chars: 0, said: None, deadline }
+impl Speech {
+    /// Waits for more. False at the end.
+    async fn wait(&mut self, server: &Server) -> Result<bool, End> {
+        let next = self.sound.next(&mut self.block, self.deadline, || server.is_ending()).await;
+        next.map_err(|e| End::of(if matches!(e, SoundError::TooLong) { "timeout" } else { "internal" }, e))?;
+        Ok(!self.block.is_empty())
+    }
+
+    /// The events for what has come, or for the end.
+    fn events(&mut self) -> Result<Vec<Event>, End> {
+        let rate = self.sound.rate();
+        let mut events = Vec::new();
+        if !self.is_begun {
+            self.is_begun = true;
+            events.push(Event::new("audio-start", format(rate, 0)));
+        }
+        if self.block.is_empty() {
+            events.push(Event::new("audio-stop", json!({ "timestamp": milliseconds(rate, self.samples) })));
+        } else {
+            let payload = self.encoder.push(&self.block).map_err(|e| End::of("internal", e))?;
+            events.push(Event { payload, ..Event::new("audio-chunk", format(rate, self.samples)) });
+            self.samples += self.block.len() as u64;
+        }
+        Ok(events)
     }
 }
 
 /// The text of an event that has to have one.
 fn text(event: &Event) -> Result<&str, End> {
     event.text("text").ok_or_else(|| End::of("invalid_request", format!("{} without a text", event.kind)))
-}
-
-/// The voice that an event asks for by name.
-fn voice(event: &Event) -> Option<String> {
-    event.data.get("voice")?.get("name")?.as_str().map(String::from)
 }
 
 /// What says how samples are sent, from `samples` on.
@@ -272,10 +293,10 @@ fn info(server: &Server) -> Event {
             "version": env!("CARGO_PKG_VERSION"),
         })
     };
-    let languages = json!(server.front_end.languages());
     let voice = |name: &str| {
         let mut voice = artifact(name, name.into());
-        voice["languages"] = languages.clone();
+        // A client that asks for a voice by name says no language.
+        voice["languages"] = json!([server.language_of(name)]);
         voice
     };
     let mut program = artifact(PROGRAM, "Autoregressive text to speech".into());

@@ -1,7 +1,8 @@
 //! How many sounds this machine makes at a time in real time.
 
-use crate::synth::{Conditioning, Ensemble, Length, Part, SamplingPolicy, UniformSource, without_denormals};
+use crate::synth::{Ensemble, Part, without_denormals};
 use crate::voice::Voice;
+use anyhow::Result;
 use std::time::{Duration, Instant};
 
 /// Sounds that are tried, at most.
@@ -14,6 +15,9 @@ const LOAD: f64 = 0.7;
 const TIME: Duration = Duration::from_millis(30);
 const TIMES: usize = 3;
 
+/// Longest wait for a front end.
+const PATIENCE: Duration = Duration::from_secs(1);
+
 /// What a machine can do.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Capacity {
@@ -23,17 +27,21 @@ pub struct Capacity {
     pub alone: f64,
 }
 
-/// Measures how many sounds like those of `conditioning` this thread makes at a time.
-pub fn measure(voice: &Voice, conditioning: &Conditioning) -> Capacity {
+/// Measures how many sounds like those of `part`, which makes one by a seed, this thread makes at a time. They have to last some
+/// seconds.
+///
+/// # Errors
+/// Those of `part`.
+pub fn measure(voice: &Voice, part: impl Fn(u64) -> Result<Part>) -> Result<Capacity> {
     without_denormals(|| {
-        let alone = load(voice, conditioning, 1);
+        let alone = load(voice, &part, 1)?;
         let (mut fit, mut at_fit) = (1, alone);
         while fit < MOST {
             let next = (2 * fit).min(MOST);
             if voice.model.check_room(next).is_err() {
                 break;
             }
-            let at_next = load(voice, conditioning, next);
+            let at_next = load(voice, &part, next)?;
             if at_next > LOAD {
                 // Between the two the time grows evenly.
                 let share = ((LOAD - at_fit) / (at_next - at_fit)).clamp(0.0, 1.0);
@@ -42,37 +50,38 @@ pub fn measure(voice: &Voice, conditioning: &Conditioning) -> Capacity {
             }
             (fit, at_fit) = (next, at_next);
         }
-        Capacity { streams: fit, alone: 1.0 / alone }
+        Ok(Capacity { streams: fit, alone: 1.0 / alone })
     })
 }
 
 /// The part of real time that `n` sounds take.
-fn load(voice: &Voice, conditioning: &Conditioning, n: usize) -> f64 {
+fn load(voice: &Voice, part: &impl Fn(u64) -> Result<Part>, n: usize) -> Result<f64> {
     let hop = voice.model.config.facts().hop.max(1);
     let mut ensemble = Ensemble::new(voice, n);
     for at in 0..n {
-        let part = Part {
-            conditioning: Box::new(conditioning.clone()),
-            front: None,
-            policy: SamplingPolicy::usual(voice, true),
-            uniforms: UniformSource::seed(at as u64),
-            length: Length::Samples(u64::MAX),
-            record: false,
-            post_filter: true,
-        };
-        ensemble.start(at, voice, part);
+        ensemble.start(at, voice, part(at as u64)?);
     }
     let (mut blocks, mut written) = (vec![vec![0.0; hop]; n], vec![0; n]);
-    // Past the beginning, where the post-filter gives nothing yet.
-    (0..4).for_each(|_| ensemble.fill(hop, &mut blocks, &mut written));
     let rate = f64::from(voice.section.sample_rate);
+    // A block of all; their front ends may still be reading.
+    let mut block = || {
+        let start = Instant::now();
+        while (0..n).any(|at| ensemble.ready(at, hop) == 0) && start.elapsed() < PATIENCE {
+            std::thread::sleep(Duration::from_micros(100));
+        }
+        let start = Instant::now();
+        ensemble.fill(hop, &mut blocks, &mut written);
+        start.elapsed().as_secs_f64()
+    };
+    // Past the beginning, where the post-filter gives nothing yet.
+    (0..4).for_each(|_| _ = block());
     let mut run = || {
-        let (start, mut samples) = (Instant::now(), 0);
+        let (start, mut busy, mut samples) = (Instant::now(), 0.0, 0);
         while start.elapsed() < TIME {
-            ensemble.fill(hop, &mut blocks, &mut written);
+            busy += block();
             samples += hop;
         }
-        start.elapsed().as_secs_f64() * rate / samples as f64
+        busy * rate / samples as f64
     };
-    (0..TIMES).map(|_| run()).fold(f64::INFINITY, f64::min)
+    Ok((0..TIMES).map(|_| run()).fold(f64::INFINITY, f64::min))
 }

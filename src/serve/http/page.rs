@@ -13,10 +13,12 @@ const POLICY: &str = "default-src 'none'; script-src 'unsafe-inline'; style-src 
 
 /// The page, with the voices in it.
 pub(super) fn page(server: &Server) -> Answer {
+    let of = |language: &str| json!({ "name": language, "example": server.front_end.example(language) });
+    let languages: Vec<_> = server.front_end.languages().into_iter().map(of).collect();
     let settings = json!({
         "voices": server.voices.names().collect::<Vec<_>>(),
         "maxChars": server.limits.max_chars,
-        "example": server.front_end.example(),
+        "languages": languages,
     });
     // No name can end the script that it stands in.
     let settings = settings.to_string().replace('<', "\\u003c");

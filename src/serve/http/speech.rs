@@ -3,7 +3,7 @@
 use super::MODEL;
 use super::answer::{Answer, Body, Failure, Piece};
 use crate::serve::encoder::{Encoder, Form, PCM_RATE};
-use crate::serve::front_end::Manner;
+use crate::serve::front_end::{Input, Manner};
 use crate::serve::sound::Sound;
 use crate::serve::{Request, Server};
 use base64::Engine as _;
@@ -47,7 +47,8 @@ struct Fields {
     /// How to speak, in words: there is no model here that could follow them.
     #[serde(rename = "instructions")]
     _instructions: Option<IgnoredAny>,
-    /// Not of OpenAI's interface.
+    /// These two are not of OpenAI's interface.
+    language: Option<String>,
     seed: Option<u64>,
 }
 
@@ -94,7 +95,8 @@ pub(super) async fn speech(
         }
     };
     let request = Request {
-        input: fields.input,
+        input: Input::Whole(fields.input),
+        language: fields.language,
         voice: fields.voice.map(|v| match v {
             Named::Name(name) | Named::Id { id: name } => name,
         }),
