@@ -1,5 +1,5 @@
 //! The models and conditions embedded in the program by `build.rs` from `models/pretrained/`: a voice with its speakers
-//! and tracks, what text to speech needs, and other models.
+//! and tracks, other models, and what text to speech needs.
 
 include!(concat!(env!("OUT_DIR"), "/shipped.rs"));
 
@@ -52,7 +52,7 @@ pub fn track(name: &str) -> Option<&'static [u8]> {
     find(TRACKS, name).or_else(|| find(SPEAKERS, name))
 }
 
-/// The checkpoint of that name for text to speech: a language's, or that of its pronunciations.
+/// The checkpoint of that name for text to speech: of durations and frames by the code of their language.
 pub fn say(name: &str) -> Option<&'static [u8]> {
     find(SAY, name)
 }

@@ -3,8 +3,8 @@
 //! ```text
 //! text       running text → sentences → words as they are said: numbers, dates, abbreviations spelled out
 //! pronounce  a word's letters → its phones: exceptions, then a model or rules
-//! utterance  what is said: words, phones, breaks
-//! phones     names of phones, and the set that a model knows
+//! utterance  what the two give and frame models read
+//! phones     names of phones, and the set that a model of frames knows
 //! context    what a model is told of a phone and of a frame
 //! model      durations and frames: two networks in one file
 //! draw       their streams

@@ -4,7 +4,7 @@
 mod common;
 
 use assert_no_alloc::{AllocDisabler, assert_no_alloc, violation_count};
-use common::{checkpoint, common as space, config, speaker, track, voice};
+use common::{checkpoint, common as space, config, say, speaker, track, voice};
 use crossbeam_channel::bounded;
 use std::hint::black_box;
 use std::io::Write;
@@ -13,6 +13,7 @@ use wavesynth::synth::{
     Command, Conditioning, Ensemble, Forced, FrameSource, Layer, Length, Listener, Outlet, Pace, Part,
     PreparedPart, SamplingPolicy, Synth, UniformSource, Worker,
 };
+use wavesynth::tts::{Prepared, Prosody, SayModel, SpokenFront, phones};
 use wavesynth::voice::Voice;
 use wavesynth_audio::cond::{AdaptationTensor, Condition};
 use wavesynth_audio::features::{Extractor, RunningSpeakerStats, SpeakerStats};
@@ -174,6 +175,34 @@ fn the_post_filter_does_not_allocate() {
         while synth.fill(&mut block) == block.len() {}
     });
     assert_eq!((n, synth.position()), (0, 6000));
+}
+
+/// Utterances that come in while others are said, and go back when they were.
+#[test]
+fn speech_of_utterances_does_not_allocate() {
+    let _one = ONE.lock().unwrap();
+    let voice = voice(&config());
+    let model = SayModel::from_loaded(Loaded::from_checkpoint(say(), Isa::detect()).unwrap()).unwrap();
+    let spec = voice.model.config.facts().condition.as_ref().unwrap().frames.unwrap();
+    let (front, ends) = SpokenFront::new(&model, &spec, Prosody::default(), 1);
+    for (number, utterance) in (0..).zip(phones::read("A1 B | S . B A0 , S A1 ?")) {
+        ends.next.send(Box::new(Prepared::new(&model, utterance, number).unwrap())).unwrap();
+    }
+    drop(ends.next);
+    let mut synth = Synth::new(
+        &voice,
+        Part {
+            front: Some(Box::new(front)),
+            length: Length::Track,
+            record: false,
+            ..part(&voice, SamplingPolicy::default())
+        },
+    );
+    let mut block = [0.0; 333];
+    let n = violations(|| while synth.fill(&mut block) == block.len() {});
+    let said: Vec<_> = ends.said.try_iter().collect();
+    assert_eq!((n, said.len()), (0, 2));
+    assert_eq!(synth.position(), said[1].starts.last().unwrap() * 160);
 }
 
 #[test]

@@ -136,8 +136,7 @@ pub fn run(args: Args) -> Result<()> {
     let Some(spec) = spec.filter(|_| voice.follows_own_recipe()) else {
         usage!("this voice takes no track: it can't be told what to say");
     };
-    let text = feed::Text { language: model.section.language.clone(), strict: args.strict };
-    let utterances = source.utterances(text, &model)?;
+    let utterances = source.utterances(&model, args.strict)?;
     let (front, ends) = SpokenFront::new(&model, &spec, prosody, args.seed);
     let part = Part {
         conditioning: Box::new(conditioning),

@@ -6,8 +6,8 @@ use wavesynth_audio::features::{CLAMP, FEATURES, HOP, PITCH, PITCH_SCALE, SAMPLE
 use wavesynth_models::ar::{Generator, Sampling, Uniforms};
 use wavesynth_models::condition::{Condition, FrameWindow, TrackSource};
 
-/// The temperature that durations are drawn at: rare lengths sound like slips.
-const DURATION_TEMPERATURE: f32 = 0.6;
+/// Share of a duration's distribution, around its median, that it is drawn from: rare lengths sound like slips.
+const DURATION_SPREAD: f32 = 0.4;
 
 /// Voicing below this is noise of the model: none.
 const LEAST_VOICING: f32 = 0.2;
@@ -30,7 +30,7 @@ pub struct Prosody {
 
 impl Default for Prosody {
     fn default() -> Self {
-        Self { rate: 1.0, semitones: 0.0, pauses: 1.0, temperature: 0.5 }
+        Self { rate: 1.0, semitones: 0.0, pauses: 1.0, temperature: 0.2 }
     }
 }
 
@@ -58,7 +58,7 @@ impl FrameStream {
         let frames = model.frames.generator(at(prosody.temperature));
         let column = |of: &[f32]| std::array::from_fn(|k| of[k]);
         Self {
-            durations: model.durations.generator(at(DURATION_TEMPERATURE)),
+            durations: model.durations.generator(at(1.0)),
             numbers: vec![0.0; frames.likelihood().get().uniforms()],
             told: vec![0.0; super::context::frame_features(model.phones.len())],
             frames,
@@ -85,7 +85,7 @@ impl FrameStream {
     /// Draws the frames of the next phone, of which `row` tells; at least one.
     pub fn duration(&mut self, row: &[f32], is_pause: bool) -> usize {
         self.durations.condition(&given(row));
-        let u = self.uniforms.next_uniform();
+        let u = 0.5 + DURATION_SPREAD * (self.uniforms.next_uniform() - 0.5);
         let drawn = f32::from(self.durations.next(u)) + 1.0;
         let factor = if is_pause { self.prosody.pauses } else { 1.0 };
         let wanted = drawn * factor / self.prosody.rate + self.owed;

@@ -11,6 +11,7 @@ mod measure;
 mod outputs;
 mod recordings;
 mod refusals;
+mod say;
 mod sound;
 mod stopping;
 

@@ -105,6 +105,46 @@ pub fn text_model(classes: usize) -> Checkpoint {
     Checkpoint { header, tensors: layout.tensors(&layout.init(7)) }
 }
 
+/// A text-to-speech model of random weights with the phones A, B and S.
+pub fn say() -> Checkpoint {
+    use wavesynth::tts::context::{self, frame_features, phone_features};
+    use wavesynth::tts::model::{MOST_FRAMES, SECTION, SaySection};
+    use wavesynth_models::likelihood::LikelihoodConfig;
+    use wavesynth_models::second;
+    let phones: Vec<String> = ["pau", "A", "B", "S"].map(String::from).into();
+    let network = |classes, likelihood, features| {
+        FamilyConfig::from(char_rnn::Config {
+            classes,
+            start: 0,
+            cell: char_rnn::Cell::Lstm,
+            hidden: 12,
+            layers: 1,
+            likelihood,
+            order: Default::default(),
+            condition: Some(char_rnn::ConditionConfig { features }),
+        })
+    };
+    let gaussians = Some(LikelihoodConfig::gaussians(2, features::FEATURES));
+    let frames = network(0, gaussians, frame_features(phones.len()));
+    let durations = network(MOST_FRAMES, None, phone_features(phones.len()));
+    let section = SaySection {
+        language: "en".into(),
+        context: context::RECIPE.into(),
+        recipe: features::RECIPE.into(),
+        phones,
+        mean: vec![0.0; features::FEATURES],
+        std: vec![1.0; features::FEATURES],
+    };
+    let mut header = frames.to_header().unwrap();
+    header.sections = json!({ SECTION: section, second::NAME: second::section(&durations).unwrap() })
+        .as_object()
+        .unwrap()
+        .clone();
+    let table = frames.table().into_iter().chain(second::prefixed_table(&durations)).collect();
+    let layout = Layout::new(table);
+    Checkpoint { header, tensors: layout.tensors(&layout.init(7)) }
+}
+
 /// The checkpoint, loaded.
 pub fn voice(config: &Config) -> Voice {
     Voice::from_loaded(Loaded::from_checkpoint(checkpoint(config), Isa::detect()).unwrap()).unwrap()

@@ -6,6 +6,7 @@ mod conversion;
 mod ending;
 mod listening;
 mod session;
+mod speaking;
 
 use common::{config, speaker, track, unconditional, voice};
 use proptest::prelude::*;

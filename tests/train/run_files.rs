@@ -30,7 +30,7 @@ const IMAGES: &str = "[images]\nfile = \"i\"\npixels = \"binary\"\n[train]\nstep
 const TEXT: &str = "[text]\nfile = \"t\"\n[train]\nsteps = 10\n";
 
 /// A least run file that has the section called `heading`, and where that stands in it.
-fn example(heading: &str) -> (String, Vec<&'static str>) {
+fn example(heading: &str) -> (String, Vec<&str>) {
     let speakers = "[[speaker]]\nname = \"a\"\nfolder = \"f\"\n";
     let voice = format!("{speakers}{VOICE}");
     let text = |model: &str| format!("[model]\n{model}\n{TEXT}");
@@ -43,6 +43,11 @@ fn example(heading: &str) -> (String, Vec<&'static str>) {
         "[series]" => {
             let lstm = "[model]\nfamily = \"char_rnn\"\ncell = \"lstm\"\nhidden = 4\nlayers = 1\n";
             (format!("{lstm}[series]\nfile = \"s\"\n[train]\nsteps = 10\n"), vec!["series"])
+        }
+        "[say]" | "[durations]" => {
+            let lstm = "[model]\nfamily = \"char_rnn\"\ncell = \"lstm\"\nhidden = 4\nlayers = 1\n";
+            let say = "[say]\nlanguage = \"en\"\nfolders = [\"f\"]\n";
+            (format!("{lstm}{say}[train]\nsteps = 10\n"), vec![heading.trim_matches(['[', ']'])])
         }
         "[images]" => {
             let lstm = "family = \"char_rnn\"\ncell = \"lstm\"\nhidden = 4\nlayers = 1";
@@ -84,6 +89,7 @@ fn parsed(text: &str) -> Value {
         Run::Voice(run) => serde_json::to_value(run),
         Run::Text(run) => serde_json::to_value(run),
         Run::Series(run) => serde_json::to_value(run),
+        Run::Say(run) => serde_json::to_value(run),
         Run::Images(run) => serde_json::to_value(run),
         Run::VqVae(run) => serde_json::to_value(run),
     }
@@ -133,7 +139,7 @@ fn the_page_lists_every_key_and_its_default() {
         assert!(keys.is_empty(), "{heading}: not on the page: {keys:?}");
         sections += 1;
     }
-    assert_eq!(sections, 20);
+    assert_eq!(sections, 22);
 }
 
 fn toml_value(text: &str) -> Value {

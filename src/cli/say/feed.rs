@@ -3,14 +3,16 @@
 use super::Args;
 use super::timing::Timing;
 use crate::cli::usage;
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use std::io::{BufRead, BufReader};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Instant;
+use wavesynth::recordings;
 use wavesynth::tts::utterance::Utterance;
-use wavesynth::tts::{Prepared, SayModel, Utterances, phones};
+use wavesynth::tts::{FrontEnd, Language, Prepared, SayModel, Utterances, phones};
 use wavesynth_models::in_file::{self, MOST_OF_PIPE};
+use wavesynth_output::say;
 
 /// Bytes of a line of stdin at most.
 const MOST_LINE: u64 = 1 << 20;
@@ -29,11 +31,10 @@ pub enum Source {
 }
 
 /// How texts become utterances.
-pub struct Text {
-    /// Their language.
-    pub language: String,
+struct Text {
+    front_end: FrontEnd,
     /// Whether what can't be said is an error.
-    pub strict: bool,
+    strict: bool,
 }
 
 /// Utterances, one after another.
@@ -66,7 +67,8 @@ impl Source {
     ///
     /// # Errors
     /// Phones that `model` does not know, nothing to say, or a text that a strict reading refuses.
-    pub fn utterances(self, text: Text, model: &SayModel) -> Result<Coming> {
+    pub fn utterances(self, model: &SayModel, strict: bool) -> Result<Coming> {
+        let text = || Text::new(&model.section.language, strict);
         match self {
             Self::Phones(written) => {
                 let all = phones::read(&written);
@@ -81,13 +83,14 @@ impl Source {
                 Ok(Box::new(all.into_iter().map(Ok)))
             }
             Self::Text(written) => {
-                let all = text.read(&written)?;
+                let all = text()?.read(&written)?;
                 if all.is_empty() {
                     usage!("nothing to say: no word in the text");
                 }
                 Ok(Box::new(all.into_iter().map(Ok)))
             }
             Self::Stdin => {
+                let text = text()?;
                 let mut lines = Lines(BufReader::new(std::io::stdin()));
                 let each = move || match lines.next() {
                     Ok(None) => None,
@@ -121,9 +124,22 @@ impl<R: BufRead> Lines<R> {
 }
 
 impl Text {
+    fn new(language: &str, strict: bool) -> Result<Self> {
+        let Some(known) = Language::from_name(language) else {
+            usage!("this program reads no text in the language {language}; pass --phones");
+        };
+        Ok(Self { front_end: FrontEnd::new(known)?, strict })
+    }
+
     fn read(&self, text: &str) -> Result<Vec<Utterance>> {
-        let _ = text;
-        bail!("{}: no text front end in this build; pass --phones", self.language)
+        let (utterances, unread) = self.front_end.read(text);
+        if unread.is_empty() {
+            return Ok(utterances);
+        }
+        let what = recordings::names(unread.iter().map(ToString::to_string));
+        ensure!(!self.strict, "can't be said: {what}; without --strict it is left out");
+        say!("left out, because it can't be said: {what}");
+        Ok(utterances)
     }
 }
 

@@ -10,8 +10,10 @@ use crate::tts::context::Sequence;
 use crate::tts::model::MOST_FRAMES;
 use crate::tts::phones::{self, PhoneSet};
 use crate::tts::utterance::{Utterance, Word};
+use crate::tts::{FrontEnd, Language};
 use anyhow::{Context, Result, ensure};
 use rayon::prelude::*;
+use std::cell::OnceCell;
 use std::path::{Path, PathBuf};
 use wavesynth_audio::features::{Extractor, FEATURES, RawFeatures, SpeakerStats};
 
@@ -123,13 +125,13 @@ fn list(say: &Say, folder: &Path, notes: &Notes) -> Result<Vec<Found>> {
     let speaker = folder.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
     let files = recordings::in_folder(folder)?;
     files.left_out(folder).into_iter().for_each(|line| notes.line(line));
+    let reader = Reader { language: &say.language, front_end: OnceCell::new() };
     let mut found = Vec::new();
     for file in files.recordings {
         let (name, full) = own_names(folder, &file);
         let Some(said) = transcripts.said(&name, &full) else { continue };
         let held_out = transcripts.held_out(&name, &full) == Some(true);
-        let said =
-            utterances(&say.language, said).with_context(|| format!("{}: `{name}`", path.display()))?;
+        let said = reader.utterances(said).with_context(|| format!("{}: `{name}`", path.display()))?;
         if said.is_empty() {
             notes.left_out(format!("{}: nothing is said in it", file.display()));
             continue;
@@ -139,11 +141,28 @@ fn list(say: &Say, folder: &Path, notes: &Notes) -> Result<Vec<Found>> {
     Ok(found)
 }
 
-/// What a transcript says: its phones where it has them.
-fn utterances(language: &str, said: &Said) -> Result<Vec<Utterance>> {
-    let _ = language;
-    ensure!(!said.phones.is_empty(), "no phones: wanted a column `phones`");
-    Ok(phones::read(&said.phones))
+/// What transcripts say: their phones where they have them, else what the program reads of their text.
+struct Reader<'a> {
+    language: &'a str,
+    front_end: OnceCell<FrontEnd>,
+}
+
+impl Reader<'_> {
+    fn utterances(&self, said: &Said) -> Result<Vec<Utterance>> {
+        if !said.phones.is_empty() {
+            return Ok(phones::read(&said.phones));
+        }
+        if self.front_end.get().is_none() {
+            let known = Language::from_name(self.language).with_context(|| {
+                format!(
+                    "this program reads no text in the language {}: wanted a column `phones`",
+                    self.language
+                )
+            })?;
+            let _ = self.front_end.set(FrontEnd::new(known)?);
+        }
+        Ok(self.front_end.get().map_or_else(Vec::new, |f| f.read(&said.text).0))
+    }
 }
 
 impl Aligned {

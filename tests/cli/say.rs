@@ -1,0 +1,94 @@
+//! say: phones and text to speech.
+
+use super::common::{Folder, say};
+use super::{number, refuses};
+
+const SAY: &str = "say -m voice.safetensors --speech say.safetensors --condition ann.bin";
+
+fn folder() -> Folder {
+    let f = Folder::new();
+    say().write(&f.path("say.safetensors")).unwrap();
+    f
+}
+
+/// `say` with phones, which hold blanks.
+fn phones(f: &Folder, phones: &str, more: &str) -> std::process::Output {
+    f.command(&format!("{SAY} {more}")).args(["--phones", phones]).output().unwrap()
+}
+
+#[test]
+fn phones_are_said_the_same_for_the_same_seed() {
+    let f = folder();
+    let wav = |name: &str, seed: u32, more: &str| {
+        let out = phones(&f, "A1 B | S A0 , B", &format!("--seed {seed} -o {name} {more}"));
+        assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+        std::fs::read(f.path(name)).unwrap()
+    };
+    let a = wav("a.wav", 1, "--timing a.tsv");
+    assert_eq!(a, wav("b.wav", 1, "--timing b.json"));
+    assert_ne!(a, wav("c.wav", 2, ""));
+    let table = std::fs::read_to_string(f.path("a.tsv")).unwrap();
+    let rows: Vec<Vec<&str>> = table.lines().map(|l| l.split('\t').collect()).collect();
+    assert_eq!(rows[0], ["start", "end", "kind", "name"]);
+    let kinds: Vec<&str> = rows[1..].iter().map(|r| r[2]).collect();
+    let of = |kind| kinds.iter().filter(|k| **k == kind).count();
+    assert_eq!((of("word"), of("phone"), of("pause")), (3, 5, 3), "{table}");
+    let samples = (a.len() - 44) / 2;
+    let end: f64 = rows.last().unwrap()[1].parse().unwrap();
+    assert!((end - samples as f64 / 16_000.0).abs() < 1e-3, "{end} s, {samples} samples");
+    let json: serde_json::Value = serde_json::from_slice(&std::fs::read(f.path("b.json")).unwrap()).unwrap();
+    let rows_of_json = json.as_array().unwrap();
+    assert_eq!(rows_of_json.len(), rows.len() - 1);
+    assert_eq!(number(rows_of_json.last().unwrap(), "end"), end);
+    let out = phones(&f, "A1 B", "--json -o d.wav");
+    let report: serde_json::Value = serde_json::from_slice(&out.stdout).unwrap();
+    assert_eq!((number(&report, "sentences"), number(&report, "words")), (1.0, 1.0));
+    assert!(number(&report, "first_sound_ms") >= 0.0);
+}
+
+#[test]
+fn a_pipe_gets_what_a_file_gets() {
+    let f = folder();
+    let file = phones(&f, "A1 B . S A0 ?", "-o a.wav --format s16");
+    assert_eq!(file.status.code(), Some(2), "a name that promises another format");
+    assert!(phones(&f, "A1 B . S A0 ?", "-o a.wav").status.success());
+    let piped = phones(&f, "A1 B . S A0 ?", "-o - --format s16");
+    assert_eq!(piped.stdout, std::fs::read(f.path("a.wav")).unwrap()[44..]);
+}
+
+#[test]
+fn what_can_not_be_said_is_refused_in_one_line() {
+    let f = folder();
+    for (args, status, words) in [
+        ("say -o x.wav", 2, &["TEXT"][..]),
+        (&format!("{SAY} --phones Q -o x.wav"), 2, &["phone `Q`", "A B S"]),
+        (&format!("{SAY} --phones , -o x.wav"), 2, &["nothing to say"]),
+        (&format!("{SAY} --file nowhere.txt -o x.wav"), 1, &["nowhere.txt"]),
+        (&format!("{SAY} --phones A --rate 0 -o x.wav"), 2, &["--rate 0", "0.25 to 4"]),
+        (&format!("{SAY} --phones A --pitch 99 -o x.wav"), 2, &["--pitch 99"]),
+        (&format!("{SAY} --phones A --temperature -1 -o x.wav"), 2, &["--temperature -1"]),
+        (&format!("{SAY} --phones A -o x.mp3"), 2, &["x.mp3"]),
+        (&format!("{SAY} --phones A --timing voice.safetensors -o x.wav"), 2, &["voice.safetensors"]),
+        (
+            "say -m plain.safetensors --speech say.safetensors --condition ann.bin --phones A -o x.wav",
+            2,
+            &["condition"],
+        ),
+        (
+            "say -m voice.safetensors --speech voice.safetensors --condition ann.bin --phones A -o x.wav",
+            1,
+            &["say"],
+        ),
+        (
+            "say -m voice.safetensors --language xx --condition ann.bin --phones A -o x.wav",
+            2,
+            &["--language xx"],
+        ),
+    ] {
+        refuses(&f, args, status, words);
+    }
+    let empty = f.command(SAY).args(["", "-o", "x.wav"]).output().unwrap();
+    let message = String::from_utf8(empty.stderr).unwrap();
+    assert_eq!(empty.status.code(), Some(2), "{message}");
+    assert!(message.contains("nothing to say") && message.lines().count() == 1, "{message}");
+}
