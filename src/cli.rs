@@ -27,6 +27,8 @@ mod render;
 mod sample;
 mod say;
 mod segments;
+#[cfg(feature = "serve")]
+mod serve;
 #[cfg(feature = "train")]
 mod train;
 
@@ -59,6 +61,9 @@ enum Command {
     Render(render::Args),
     /// Say a text
     Say(say::Args),
+    /// Text to speech for other programs, by HTTP or Wyoming's protocol, and on a page for people
+    #[cfg(feature = "serve")]
+    Serve(serve::Args),
     /// Write text on from a prompt, or draw images or sequences of vectors
     Sample(sample::Args),
     /// Make, show and mix condition files: speaker vectors and feature tracks
@@ -99,6 +104,9 @@ enum Command {
     /// Not in this build, which lacks the feature `device`: list sound devices
     #[cfg(not(feature = "device"))]
     Devices(Lacking),
+    /// Not in this build, which lacks the feature `serve`: text to speech for other programs
+    #[cfg(not(feature = "serve"))]
+    Serve(Lacking),
     /// Not in this build, which lacks the feature `train`: learn a voice or a text model
     #[cfg(not(feature = "train"))]
     Train(Lacking),
@@ -114,7 +122,7 @@ struct Lacking {
 }
 
 /// What this build lacks, and what brings it.
-#[cfg(not(all(feature = "train", feature = "device")))]
+#[cfg(not(all(feature = "train", feature = "device", feature = "serve")))]
 fn lacks<T>(what: &str, feature: &str) -> Result<T> {
     usage!(
         "{what}: this program was built without the feature `{feature}`; build it with `cargo build --release \
@@ -149,6 +157,8 @@ pub fn main() -> ExitCode {
         Command::Play(a) => play::run(a),
         Command::Render(a) => render::run(a),
         Command::Say(a) => say::run(a),
+        #[cfg(feature = "serve")]
+        Command::Serve(a) => serve::run(a),
         Command::Sample(a) => sample::run(a),
         Command::Condition(a) => condition::run(a),
         #[cfg(feature = "train")]
@@ -169,6 +179,8 @@ pub fn main() -> ExitCode {
         Command::Play(_) => lacks("play", "device"),
         #[cfg(not(feature = "device"))]
         Command::Devices(_) => lacks("devices", "device"),
+        #[cfg(not(feature = "serve"))]
+        Command::Serve(_) => lacks("serve", "serve"),
         #[cfg(not(feature = "train"))]
         Command::Train(_) => lacks("train", "train"),
     };

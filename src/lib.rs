@@ -68,6 +68,8 @@ pub mod quality;
 pub mod ranks;
 pub mod recordings;
 pub mod series;
+#[cfg(feature = "serve")]
+pub mod serve;
 pub mod shipped;
 pub mod speech;
 pub mod synth;

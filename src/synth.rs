@@ -31,7 +31,7 @@ pub use clock::{Clock, ClockDevice, Taken};
 pub use conditioning::{Conditioning, NoSpeaker};
 pub use deadline::{Deadlines, Percentiles};
 pub use denormals::without_denormals;
-pub use ensemble::Ensemble;
+pub use ensemble::{Ensemble, PreparedPart};
 pub use forced::{Forced, frame_table};
 pub use front_end::FrameSource;
 pub use listener::{Listener, ListenerCounters, Pace};

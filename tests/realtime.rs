@@ -11,7 +11,7 @@ use std::io::Write;
 use std::sync::Mutex;
 use wavesynth::synth::{
     Command, Conditioning, Ensemble, Forced, FrameSource, Layer, Length, Listener, Outlet, Pace, Part,
-    SamplingPolicy, Synth, UniformSource, Worker,
+    PreparedPart, SamplingPolicy, Synth, UniformSource, Worker,
 };
 use wavesynth::tts::{Prepared, Prosody, SayModel, SpokenFront, phones};
 use wavesynth::voice::Voice;
@@ -272,6 +272,45 @@ fn several_streams_do_not_allocate() {
     let (mut blocks, mut written) = (vec![vec![0.0; 1000]; 3], [0; 3]);
     assert_eq!(violations(|| ensemble.fill(1000, &mut blocks, &mut written)), 0);
     assert_eq!((written, ensemble.running()), ([500, 1000, 1], 1));
+}
+
+/// Parts that were prepared elsewhere begin, stand still, go on and leave, as in a server.
+#[test]
+fn parts_come_and_go_without_allocating() {
+    let _one = ONE.lock().unwrap();
+    let voice = voice(&config());
+    let mut prepared = (0..3).map(|i| {
+        let values = [i as f32, 1.0, 0.5, -1.0];
+        let conditioning = if i == 1 { conditioning(&voice, values) } else { adapted(&voice, values) };
+        PreparedPart::new(&voice, Part { conditioning, ..part(&voice, SamplingPolicy::default()) })
+    });
+    let [a, b, c] = std::array::from_fn(|_| prepared.next().unwrap());
+    assert_eq!(a.samples(), Some(8000));
+    let mut ensemble = Ensemble::new(&voice, 2);
+    let (mut blocks, mut written) = (vec![vec![0.0; 160]; 2], [0; 2]);
+    let mut left = [None, None, None];
+    let mut counts = [[0; 2]; 4];
+    let done = violations(|| {
+        ensemble.start_prepared(0, a);
+        ensemble.fill(160, &mut blocks, &mut written);
+        counts[0] = written;
+        ensemble.start_prepared(1, b);
+        ensemble.pause(0);
+        ensemble.fill(160, &mut blocks, &mut written);
+        counts[1] = written;
+        ensemble.resume(0);
+        ensemble.fill(160, &mut blocks, &mut written);
+        counts[2] = written;
+        left[0] = ensemble.take(0);
+        ensemble.start_prepared(0, c);
+        ensemble.pause(1);
+        left[1] = ensemble.take(1);
+        ensemble.fill(160, &mut blocks, &mut written);
+        counts[3] = written;
+        left[2] = ensemble.take(0);
+    });
+    assert_eq!((done, counts), (0, [[160, 0], [0, 160], [160, 160], [160, 0]]));
+    assert!(left.iter().all(Option::is_some) && ensemble.take(0).is_none());
 }
 
 #[test]

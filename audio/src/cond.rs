@@ -23,7 +23,7 @@
 
 mod mix;
 
-pub use mix::mix;
+pub use mix::{mix, weighted};
 
 use crate::features::SpeakerStats;
 use safetensors::tensor::{Dtype, Metadata, SafeTensors, TensorView};

@@ -180,13 +180,21 @@ impl Consumer {
         self.ring.occupied_len()
     }
 
+    /// Whether the stream was closed: nothing comes behind what waits.
+    ///
+    /// # Real-time
+    /// Reads an atomic.
+    pub fn is_closed(&self) -> bool {
+        self.shared.closed.load(Ordering::Acquire)
+    }
+
     /// Whether the stream was closed and nothing of it is left.
     ///
     /// # Real-time
     /// Reads atomics.
     pub fn is_over(&self) -> bool {
         // In this order: what was pushed before the closing is visible behind it.
-        self.shared.closed.load(Ordering::Acquire) && self.ring.is_empty()
+        self.is_closed() && self.ring.is_empty()
     }
 
     /// The counters of this ring.

@@ -287,6 +287,11 @@ impl<W: Write> PipeSink<W> {
         Self { format, out, bytes: Vec::new(), rate, expected: None, begun: false, clipped: 0, path: None }
     }
 
+    /// What it writes to.
+    pub fn get_mut(&mut self) -> &mut W {
+        &mut self.out
+    }
+
     fn send(&mut self) -> Result<(), SinkError> {
         let header = match self.format.is_wav() && !self.begun {
             true => stream_header(self.format, self.rate, self.expected).to_vec(),

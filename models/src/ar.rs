@@ -351,6 +351,12 @@ pub trait Generators: Send {
     /// Yes.
     fn end(&mut self, stream: usize);
 
+    /// Has `stream` go on from where it was ended, as if it had not been. One that runs goes on anyway.
+    ///
+    /// # Real-time
+    /// Yes.
+    fn resume(&mut self, stream: usize);
+
     /// Holds `condition` for the symbols of `stream` that follow.
     ///
     /// # Real-time

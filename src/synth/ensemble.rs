@@ -5,6 +5,24 @@ use super::{Conditioning, FrameSource, Part, SamplingPolicy};
 use crate::voice::Voice;
 use wavesynth_models::ar::{Generators, Sampling, Symbol};
 
+/// A part with all the memory that generating it takes: made on one thread, it can begin on another that may not allocate.
+pub struct PreparedPart(Line);
+
+impl PreparedPart {
+    /// Allocates what generating `part` takes, but for the model's state.
+    ///
+    /// # Panics
+    /// When the conditioning was made for another voice.
+    pub fn new(voice: &Voice, part: Part) -> Self {
+        Self(Line::new(voice, part))
+    }
+
+    /// Samples that it lasts; `None` where that is not known.
+    pub fn samples(&self) -> Option<u64> {
+        Some(self.0.end()).filter(|end| *end != u64::MAX)
+    }
+}
+
 /// Up to a fixed number of streams of one voice, each with its own conditioning, uniforms and length. Each gives the bits
 /// that a [`super::Synth`] of its part gives, whatever the others do.
 pub struct Ensemble {
@@ -35,6 +53,46 @@ impl Ensemble {
         self.begin(at);
     }
 
+    /// Starts stream `at`, which has no part, with `part`.
+    ///
+    /// # Panics
+    /// When it has one, or there is no such stream.
+    ///
+    /// # Real-time
+    /// As [`Generators::start`].
+    pub fn start_prepared(&mut self, at: usize, part: PreparedPart) {
+        assert!(self.lines[at].is_none(), "stream {at} has a part");
+        self.put(at, part.0);
+        self.begin(at);
+    }
+
+    /// Ends stream `at`, and gives back its part for another thread to drop.
+    ///
+    /// # Real-time
+    /// Yes.
+    pub fn take(&mut self, at: usize) -> Option<PreparedPart> {
+        self.streams.end(at);
+        // While the part still holds what the stream lets go.
+        self.streams.adapt(at, None);
+        self.lines[at].take().map(PreparedPart)
+    }
+
+    /// Has stream `at` stand still until [`Ensemble::resume`], while the others go on. Its samples stay the same.
+    ///
+    /// # Real-time
+    /// Yes.
+    pub fn pause(&mut self, at: usize) {
+        self.streams.end(at);
+    }
+
+    /// Has stream `at`, which has a part, go on from where it stands.
+    ///
+    /// # Real-time
+    /// Yes.
+    pub fn resume(&mut self, at: usize) {
+        self.streams.resume(at);
+    }
+
     /// Streams that run, as far as [`Ensemble::fill`] has seen.
     pub fn running(&self) -> usize {
         self.streams.running()
@@ -56,6 +114,7 @@ impl Ensemble {
     pub fn fill(&mut self, samples: usize, blocks: &mut [Vec<f32>], written: &mut [usize]) {
         written.fill(0);
         for _ in 0..samples {
+            self.advance();
             self.update();
             self.step(|at, sample| {
                 blocks[at][written[at]] = sample;
@@ -67,8 +126,11 @@ impl Ensemble {
 
     /// Prepares stream `at` for `part`, which it generates once it begins.
     pub(super) fn set(&mut self, at: usize, voice: &Voice, part: Part) {
+        self.put(at, Line::new(voice, part));
+    }
+
+    fn put(&mut self, at: usize, mut line: Line) {
         self.streams.end(at);
-        let mut line = Line::new(voice, part);
         line.set_policy(line.policy(), self.streams.as_mut(), at);
         line.adapt(self.streams.as_mut(), at);
         self.lines[at] = Some(line);
@@ -150,7 +212,7 @@ impl Ensemble {
     ///
     /// # Real-time
     /// Yes.
-    pub(super) fn ready(&mut self, at: usize, wanted: usize) -> usize {
+    pub fn ready(&mut self, at: usize, wanted: usize) -> usize {
         self.lines[at].as_mut().map_or(wanted, |line| line.ready(wanted))
     }
 

@@ -40,3 +40,41 @@ pub struct Utterance {
     /// In the order of speaking.
     pub words: Vec<Word>,
 }
+
+/// Phones of an utterance that is said in one go, at most.
+const MOST_PHONES: usize = 400;
+
+/// A word of more phones than can be said in one go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a word of {0} phones, at most {MOST_PHONES} can be said")]
+pub struct LongWord(usize);
+
+impl Utterance {
+    /// Its parts, none too long to be said in one go: it is cut between words.
+    ///
+    /// # Errors
+    /// A word that is too long itself.
+    pub fn parts(self) -> Result<Vec<Self>, LongWord> {
+        let mut all = vec![Self::default()];
+        let mut phones = 0;
+        for word in self.words {
+            let n = word.phones.len();
+            if n > MOST_PHONES {
+                return Err(LongWord(n));
+            }
+            if phones + n > MOST_PHONES {
+                if let Some(last) = all.last_mut().and_then(|u| u.words.last_mut()) {
+                    last.after = Break::Phrase;
+                }
+                all.push(Self::default());
+                phones = 0;
+            }
+            phones += n;
+            if let Some(last) = all.last_mut() {
+                last.words.push(word);
+            }
+        }
+        all.retain(|u| !u.words.is_empty());
+        Ok(all)
+    }
+}

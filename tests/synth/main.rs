@@ -89,11 +89,12 @@ fn mixed_parts(voice: &Voice) -> Vec<Part> {
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(8))]
-    /// However many at once, in whatever order and by whatever block: each gives what it gives alone.
+    /// However many at once, in whatever order and by whatever block, with or without pauses: each gives what it gives alone.
     #[test]
     fn streams_do_not_affect_each_other(
         most in 1usize..6,
         block in 1usize..400,
+        pauses in any::<u64>(),
         order in Just((0..9usize).collect::<Vec<_>>()).prop_shuffle(),
     ) {
         let voice = voice(&config());
@@ -105,7 +106,7 @@ proptest! {
         let mut blocks = vec![vec![9.0; block]; most];
         let (mut written, mut speaks) = (vec![0; most], vec![None; most]);
         let mut sound = vec![Vec::new(); 9];
-        let mut waiting = order.into_iter();
+        let (mut waiting, mut turn) = (order.into_iter(), 0);
         loop {
             for (at, speaks) in speaks.iter_mut().enumerate() {
                 if !ensemble.is_running(at) {
@@ -118,7 +119,13 @@ proptest! {
             if ensemble.running() == 0 {
                 break;
             }
+            let paused: Vec<_> = (0..most)
+                .filter(|&at| ensemble.is_running(at) && pauses >> ((turn * most + at) % 64) & 1 == 1)
+                .collect();
+            turn += 1;
+            paused.iter().for_each(|&at| ensemble.pause(at));
             ensemble.fill(block, &mut blocks, &mut written);
+            paused.iter().for_each(|&at| ensemble.resume(at));
             for ((speaks, block), &n) in speaks.iter().zip(&blocks).zip(&written) {
                 if let Some(i) = *speaks {
                     sound[i].extend_from_slice(&block[..n]);

@@ -53,3 +53,26 @@ pub fn mix(parts: &[(&Condition, f32)]) -> Result<Condition, CondError> {
         track: None,
     })
 }
+
+/// Name and weight of a part of a mixture as it is written, `NAME=WEIGHT`: 1 where none is given, `None` where what stands
+/// there is no number.
+pub fn weighted(part: &str) -> (&str, Option<f32>) {
+    match part.rsplit_once('=') {
+        None => (part, Some(1.0)),
+        Some((name, weight)) => (name, weight.parse().ok().filter(|w: &f32| w.is_finite())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::weighted;
+
+    #[test]
+    fn weights_are_what_stands_behind_the_last_equals_sign() {
+        assert_eq!(weighted("a.bin"), ("a.bin", Some(1.0)));
+        assert_eq!(weighted("x=y/a.bin=0.25"), ("x=y/a.bin", Some(0.25)));
+        assert_eq!(weighted("a.bin=-0.5"), ("a.bin", Some(-0.5)));
+        assert_eq!(weighted("a.bin=much"), ("a.bin", None));
+        assert_eq!(weighted("a.bin=NaN"), ("a.bin", None));
+    }
+}

@@ -104,10 +104,7 @@ impl<M: Model> Generators for Streams<M> {
         self.last[at] = self.model.start();
         let dims = self.likelihood.dims();
         self.last_vectors[at * dims..][..dims].fill(0.0);
-        if at >= self.running {
-            self.swap(at, self.running);
-            self.running += 1;
-        }
+        self.resume(stream);
     }
 
     fn end(&mut self, stream: usize) {
@@ -115,6 +112,14 @@ impl<M: Model> Generators for Streams<M> {
         if at < self.running {
             self.running -= 1;
             self.swap(at, self.running);
+        }
+    }
+
+    fn resume(&mut self, stream: usize) {
+        let at = self.place_of[stream];
+        if at >= self.running {
+            self.swap(at, self.running);
+            self.running += 1;
         }
     }
 

@@ -28,11 +28,11 @@ pub struct Args {
 pub fn run(args: Args) -> Result<()> {
     args.name.as_deref().map_or(Ok(()), super::speaker_name)?;
     let mut plan = args.force.plan();
-    args.parts.iter().for_each(|part| plan.reads(Path::new(split(part).0)));
+    args.parts.iter().for_each(|part| plan.reads(Path::new(cond::weighted(part).0)));
     let output = plan.writes("-o", &args.output, &cond::SPEAKER)?;
     let mut parts: Vec<(Condition, f32)> = Vec::new();
     for part in &args.parts {
-        let (path, weight) = split(part);
+        let (path, weight) = cond::weighted(part);
         let Some(weight) = weight else {
             usage!("{part}: wanted FILE or FILE=WEIGHT, such as a.bin=0.7");
         };
@@ -44,26 +44,4 @@ pub fn run(args: Args) -> Result<()> {
         mixed.name = name;
     }
     super::write(&mixed, output)
-}
-
-/// Path and weight; no weight if what stands there is not a number.
-fn split(part: &str) -> (&str, Option<f32>) {
-    match part.rsplit_once('=') {
-        None => (part, Some(1.0)),
-        Some((path, weight)) => (path, weight.parse().ok().filter(|w: &f32| w.is_finite())),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn weights_are_what_stands_behind_the_last_equals_sign() {
-        assert_eq!(split("a.bin"), ("a.bin", Some(1.0)));
-        assert_eq!(split("x=y/a.bin=0.25"), ("x=y/a.bin", Some(0.25)));
-        assert_eq!(split("a.bin=-0.5"), ("a.bin", Some(-0.5)));
-        assert_eq!(split("a.bin=much"), ("a.bin", None));
-        assert_eq!(split("a.bin=NaN"), ("a.bin", None));
-    }
 }

@@ -9,13 +9,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Instant;
 use wavesynth::recordings;
-use wavesynth::tts::utterance::{Break, Utterance};
+use wavesynth::tts::utterance::Utterance;
 use wavesynth::tts::{FrontEnd, Language, Prepared, SayModel, Utterances, phones};
 use wavesynth_models::in_file::{self, MOST_OF_PIPE};
 use wavesynth_output::say;
-
-/// Phones of an utterance at most; a longer one is cut between words.
-const MOST_PHONES: usize = 400;
 
 /// Bytes of a line of stdin at most.
 const MOST_LINE: u64 = 1 << 20;
@@ -181,7 +178,7 @@ impl Feed {
         let feed = move || {
             let mut number = 0;
             for utterance in utterances {
-                let pieces = utterance.and_then(pieces);
+                let pieces = utterance.and_then(|u| Ok(u.parts()?));
                 let mut each = |utterance: Utterance| -> Result<bool> {
                     let words = utterance.words.len() as u64;
                     {
@@ -252,29 +249,4 @@ impl Feed {
         timing.map_or(Ok(()), Timing::finish)?;
         Ok(self.shared.lock().unwrap_or_else(PoisonError::into_inner).0)
     }
-}
-
-/// The parts of an utterance that is too long to be said in one go.
-fn pieces(utterance: Utterance) -> Result<Vec<Utterance>> {
-    let mut all = vec![Utterance::default()];
-    let mut phones = 0;
-    for word in utterance.words {
-        let n = word.phones.len();
-        if n > MOST_PHONES {
-            bail!("a word of {n} phones, at most {MOST_PHONES} can be said");
-        }
-        if phones + n > MOST_PHONES {
-            if let Some(last) = all.last_mut().and_then(|u| u.words.last_mut()) {
-                last.after = Break::Phrase;
-            }
-            all.push(Utterance::default());
-            phones = 0;
-        }
-        phones += n;
-        if let Some(last) = all.last_mut() {
-            last.words.push(word);
-        }
-    }
-    all.retain(|u| !u.words.is_empty());
-    Ok(all)
 }
