@@ -106,7 +106,8 @@ fn models_voices_health_and_the_page() {
     let s = Serving::new("--streams 3 --max-chars 1234");
     assert_eq!(get(s.http, "/v1/models").json()["data"][0]["id"], "wavesynth");
     let voices = get(s.http, "/v1/audio/voices").json();
-    assert_eq!(voices, json!({ "voices": [{ "id": "ann", "name": "ann" }, { "id": "bob", "name": "bob" }] }));
+    let voice = |name| json!({ "id": name, "name": name, "language": "en" });
+    assert_eq!(voices, json!({ "voices": [voice("ann"), voice("bob")] }));
     let health = get(s.http, "/health").json();
     assert_eq!(
         (&health["status"], &health["streams"], &health["streams_free"]),
