@@ -5,7 +5,7 @@
 
 The server runs on one core (CORE, 1 unless given), the clients on the others. Each client asks for speech again and again,
 and takes it as a player does: it begins 100 ms after the first sound and reads in real time. A moment at which the next
-20 ms are not there is a gap.
+20 ms are not there is a gap. Further options of the server go into SERVE_OPTIONS.
 """
 
 import asyncio
@@ -19,7 +19,13 @@ import time
 PROGRAM, OUT = sys.argv[1:3]
 CORE = sys.argv[3] if len(sys.argv) > 3 else "1"
 SECONDS = float(os.environ.get("SECONDS_EACH", "20"))
-INPUTS = os.environ.get("INPUTS", "en_greeting|it_goodbye|fr_person|ru_river|es_goodbye").split("|")
+INPUTS = [
+    "Hello, my name is Allison. How can I help you today?",
+    "The next train to the airport leaves at 9:45 from platform three.",
+    "It will be mostly sunny, with a light wind from the west and 21 degrees in the afternoon.",
+    "Your timer has ended.",
+    "He was born on the 3rd of May, 1952, in a small town by the river, and he has lived there ever since.",
+]
 VOICES = ["en_allison", "es_allison", "fr_june", "it_carlo", "ru_ivrvoice", "ru_nsh"]
 RATE, STEP, AHEAD = 16000, 0.02, 0.1
 
@@ -47,7 +53,7 @@ class Player:
 async def request(port, number):
     """One request: seconds to the first byte of sound, seconds of sound, gaps; None where it was refused."""
     body = json.dumps(
-        {"input": INPUTS[number % len(INPUTS)], "voice": VOICES[number % len(VOICES)], "seed": number}
+        {"input": INPUTS[number % len(INPUTS)], "voice": VOICES[number % len(VOICES)], "language": "en", "seed": number}
     ).encode()
     start = time.monotonic()
     reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1 << 13)
@@ -77,8 +83,15 @@ async def request(port, number):
         writer.close()
 
 
-async def load(port, clients):
+def cpu_seconds(pid):
+    """CPU time of all threads so far."""
+    fields = open(f"/proc/{pid}/stat").read().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+async def load(server, port, clients):
     results, refused, end = [], 0, time.monotonic() + SECONDS
+    before = cpu_seconds(server.pid)
 
     async def client(n):
         nonlocal refused
@@ -96,17 +109,21 @@ async def load(port, clients):
     await asyncio.gather(*(client(n) for n in range(clients)))
     first = sorted(1000 * r[0] for r in results)
     at = lambda share: round(first[min(len(first) - 1, int(share * len(first)))], 1)
+    cpu, sound = cpu_seconds(server.pid) - before, sum(r[1] for r in results)
     return {
         "clients": clients, "requests": len(results), "refused": refused,
         "first_byte_ms": {"median": at(0.5), "p99": at(0.99), "max": round(first[-1], 1)},
-        "seconds_of_sound": round(sum(r[1] for r in results), 1), "gaps": sum(r[2] for r in results),
+        "seconds_of_sound": round(sound, 1), "gaps": sum(r[2] for r in results),
+        # With HTTP and all: how many streams a core plays that does nothing else.
+        "cpu_s": round(cpu, 2), "streams_per_core": round(sound / cpu, 2), "load_average": os.getloadavg()[0],
     }
 
 
 def main():
     cpu = re.search(r"model name\s*: (.*)", open("/proc/cpuinfo").read())
     server = subprocess.Popen(
-        ["taskset", "-c", CORE, PROGRAM, "serve", "--listen", "127.0.0.1:0"], stderr=subprocess.PIPE, text=True
+        ["taskset", "-c", CORE, PROGRAM, "serve", "--listen", "127.0.0.1:0", *os.environ.get("SERVE_OPTIONS", "").split()],
+        stderr=subprocess.PIPE, text=True
     )
     said = server.stderr.readline().strip()
     print(said)
@@ -115,7 +132,7 @@ def main():
     runs = []
     try:
         for clients in sorted({1, 4, 8, streams, streams + 4}):
-            runs.append(asyncio.run(load(port, clients)))
+            runs.append(asyncio.run(load(server, port, clients)))
             print(json.dumps(runs[-1]), flush=True)
     finally:
         server.terminate()

@@ -43,6 +43,9 @@
 //! Commands go to the worker through a bounded channel, as values prepared on main. Values that they replace travel back
 //! and are dropped on main.
 //!
+//! `serve` (module `serve`, of the feature of that name) keeps one [`synth::Ensemble`] at work on a thread of its own, whose
+//! streams are the requests of other programs: they come and go between two frames.
+//!
 //! # Training
 //!
 //! ```text

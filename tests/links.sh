@@ -28,6 +28,9 @@ wants() {
   done
 }
 
+# What only the server needs.
+server='http http-body http-body-util httparse hyper hyper-util tokio'
+
 for cli in '' cli; do
   for train in '' train; do
     for device in '' device; do
@@ -36,14 +39,21 @@ for cli in '' cli; do
       wants "$features" "$linked" cli clap clap_builder clap_complete clap_mangen colorous cpu-time crossterm indicatif signal-hook npyz plotters
       wants "$features" "$linked" train candle-core candle-nn gemm tokenizers toml
       wants "$features" "$linked" device alsa cpal thread-priority
-      wants "$features" "$linked" 'cli train' flate2 png rayon sha2
+      wants "$features" "$linked" 'cli train' png rayon sha2
+      wants "$features" "$linked" serve $server
     done
   done
 done
+
+linked=$(links wavesynth serve)
+wants serve "$linked" serve $server
+wants serve "$linked" cli clap
+wants serve "$linked" train candle-core
+wants serve "$linked" device alsa
 
 engine=$(links wavesynth-models '')
 wants '' "$engine" train candle-core candle-nn gemm rayon tokenizers
 audio=$(links wavesynth-audio device)
 wants device "$audio" device alsa cpal
 wants device "$audio" train candle-core wavesynth-models
-echo "each feature links its own crates, in all eight builds"
+echo "each feature links its own crates, in all nine builds"

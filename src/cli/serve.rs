@@ -1,6 +1,6 @@
 //! `wavesynth serve`: text to speech for other programs and for people.
 
-use super::args::ModelArgs;
+use super::args::{self, ModelArgs};
 use super::{interrupt, usage};
 use anyhow::{Context, Result};
 use std::net::SocketAddr;
@@ -24,17 +24,25 @@ const MOST_STREAMS: usize = 256;
 /// Characters of an input, at most, however many are asked for.
 const MOST_CHARS: usize = 1 << 20;
 
+/// What stands behind the options.
+const HELP: &str = "\
+By HTTP:
+  POST /v1/audio/speech  speech while it is made, as OpenAI's clients ask for it:
+                         {\"input\": \"Hello.\", \"voice\": \"en_allison\"}
+                         also response_format (wav, pcm), speed (0.25 to 4),
+                         language, seed, stream_format (audio, sse)
+  GET /v1/audio/voices   the voices; a mixture is a voice, too:
+                         \"en_allison=0.7 it_carlo=0.3\"
+  GET /health            how many streams there are, and how many are free
+  GET /                  a page to type, choose voices and listen
+
+Ctrl-C or SIGTERM ends it: sounds that are being made fade out, within two
+seconds.";
+
 /// Text to speech for other programs, by HTTP or Wyoming's protocol, and on a page for people
 #[derive(Debug, clap::Args)]
-#[command(after_long_help = "\
-By HTTP:
-  POST /v1/audio/speech   speech while it is made: {\"input\": \"Hello.\", \"voice\": \"en_allison\"}; also response_format (wav, pcm),
-                          speed (0.25 to 4), language, seed, stream_format (audio, sse); as OpenAI's clients send it
-  GET  /v1/audio/voices   the voices; a mixture is a voice, too: \"en_allison=0.7 it_carlo=0.3\"
-  GET  /                  a page to type, choose voices and listen
-  GET  /health            how many streams there are, and how many are free
-
-Ctrl-C or SIGTERM ends it: sounds that are being made fade out, within two seconds.")]
+#[command(mut_arg("dtype", |a| args::instead(a, "[default: the file's own]", "[default: i8]")))]
+#[command(after_long_help = HELP)]
 pub struct Args {
     #[command(flatten)]
     model: ModelArgs,

@@ -33,7 +33,7 @@ struct Start {
 }
 
 /// What a slot held.
-type Retired = (PreparedPart, Producer);
+type Retired = (PreparedPart, (Producer, Arc<Outcome>));
 
 /// What the engine has done so far.
 #[derive(Debug, Default)]
@@ -246,9 +246,9 @@ impl Worker {
 
     fn free(&mut self, at: usize) {
         let part = self.ensemble.take(at);
-        if let (Some((ring, _)), Some(part)) = (self.places[at].take(), part) {
+        if let (Some(place), Some(part)) = (self.places[at].take(), part) {
             // There is room: see `Engine::start`.
-            let _ = self.retired.try_send((part, ring));
+            let _ = self.retired.try_send((part, place));
         }
         self.counters.free.fetch_add(1, Ordering::AcqRel);
     }

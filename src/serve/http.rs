@@ -86,7 +86,8 @@ async fn route(server: &Arc<Server>, request: Request<Incoming>) -> Result<Answe
                 { "id": MODEL, "object": "model", "created": 0, "owned_by": MODEL }
             ] })),
         "/v1/audio/voices" => {
-            let voices = server.voices.names().map(|name| json!({ "id": name, "name": name }));
+            let voice = |name| json!({ "id": name, "name": name, "language": server.language_of(name) });
+            let voices = server.voices.names().map(voice);
             Answer::json(json!({ "voices": voices.collect::<Vec<_>>() }))
         }
         _ => speech::speech(server, request).await?,

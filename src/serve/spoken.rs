@@ -10,10 +10,13 @@ use crate::voice::Voice;
 use crate::{lookup, shipped};
 use anyhow::{Context, Result, ensure};
 use std::sync::Arc;
-use std::sync::mpsc::Receiver;
+use std::sync::mpsc::{SyncSender, sync_channel};
 use wavesynth_models::in_file::AtPath;
 use wavesynth_models::kernels::Isa;
 use wavesynth_models::loaded::Loaded;
+
+/// Characters of a text that are read at a time.
+const PIECE: usize = 80;
 
 /// The languages that the program speaks.
 pub struct Spoken(Vec<Arc<Reader>>);
@@ -81,27 +84,17 @@ impl FrontEnd for Spoken {
         let reader = reader.ok_or_else(|| format!("this server speaks no {language}"))?.clone();
         let spec = voice.model.config.facts().condition.as_ref().and_then(|c| c.frames);
         let spec = spec.ok_or("this voice takes no frames")?;
-        let (first, pieces) = match input {
-            Input::Pieces(pieces) => (Vec::new(), Some(pieces)),
-            Input::Whole(text) => {
-                let (utterances, unread) = reader.text.read(&text);
-                if utterances.is_empty() {
-                    let unread: Vec<_> = unread.iter().take(5).map(ToString::to_string).collect();
-                    let why = if unread.is_empty() {
-                        String::new()
-                    } else {
-                        format!("; it can't say {}", unread.join(", "))
-                    };
-                    return Err(format!("there is no word in the input{why}"));
-                }
-                (reader.parts(utterances)?, None)
-            }
-        };
         let prosody = Prosody { rate: manner.speed, ..Prosody::default() };
         let (front, ends) = SpokenFront::new(&reader.model, &spec, prosody, manner.seed);
+        // Of a text that is written only now it can't be awaited.
+        let (begun, beginning) = sync_channel(1);
+        let is_whole = matches!(input, Input::Whole(_));
         let thread = std::thread::Builder::new().name("text".into());
-        let feed = move || reader.feed(first, pieces, ends);
+        let feed = move || reader.feed(input, ends, &begun);
         thread.spawn(feed).map_err(|e| format!("a thread could not be started: {e}"))?;
+        if is_whole {
+            beginning.recv().map_err(|_| "the text could not be read")??;
+        }
         Ok(Box::new(front))
     }
 }
@@ -114,51 +107,52 @@ impl Reader {
         Ok(Self { text: TextFrontEnd::new(language)?, model })
     }
 
-    /// `utterances` in parts that can be said in one go, by the phones that the model knows.
-    ///
-    /// # Errors
-    /// A word that is too long, or a phone that it does not know.
-    fn parts(&self, utterances: Vec<Utterance>) -> Result<Vec<Utterance>, String> {
-        let mut all = Vec::new();
-        for utterance in utterances {
-            utterance
-                .words
-                .iter()
-                .try_for_each(|word| self.model.phones.check(word))
-                .map_err(|e| e.to_string())?;
-            all.extend(utterance.parts().map_err(|e| e.to_string())?);
-        }
-        Ok(all)
-    }
-
-    /// Hands on `first`, then the utterances of `pieces` as they come, until there are no more or nobody listens.
-    fn feed(&self, first: Vec<Utterance>, pieces: Option<Receiver<String>>, ends: Utterances) {
+    /// Hands on the utterances of `input` as they come, until there are no more or nobody listens. `begun` is told when there
+    /// is one, or why there is none. What can't be said is left out.
+    fn feed(&self, input: Input, ends: Utterances, begun: &SyncSender<Result<(), String>>) {
         let Utterances { next, said } = ends;
+        let pieces: Box<dyn Iterator<Item = String>> = match input {
+            Input::Whole(text) => Box::new(cut(&text).into_iter()),
+            Input::Pieces(pieces) => Box::new(pieces.into_iter()),
+        };
+        let mut reader = self.text.reader();
         let mut number = 0;
         let mut hand_on = |utterances: Vec<Utterance>| {
-            let prepared = utterances.into_iter().filter_map(|utterance| {
+            for utterance in utterances.into_iter().filter_map(|u| u.parts().ok()).flatten() {
                 // What the engine is done with is dropped here, and not there.
                 said.try_iter().for_each(drop);
-                let prepared = Prepared::new(&self.model, utterance, number).ok();
-                number += u64::from(prepared.is_some());
-                prepared
-            });
-            prepared.map(Box::new).all(|p| next.send(p).is_ok())
+                let Ok(prepared) = Prepared::new(&self.model, utterance, number) else { continue };
+                if next.send(Box::new(prepared)).is_err() {
+                    return false;
+                }
+                number += 1;
+                // It has room for one.
+                let _ = begun.try_send(Ok(()));
+            }
+            true
         };
-        let mut is_heard = hand_on(first);
-        if let Some(pieces) = pieces {
-            let mut reader = self.text.reader();
-            // What can't be said is left out, as is what can't be read.
-            let parts = |all| self.parts(all).unwrap_or_default();
-            let mut each = pieces.iter();
-            while is_heard && let Some(piece) = each.next() {
-                is_heard = hand_on(parts(reader.push(&piece)));
+        for piece in pieces {
+            if !hand_on(reader.push(&piece)) {
+                return;
             }
-            if is_heard {
-                hand_on(parts(reader.finish()));
-            }
+        }
+        hand_on(reader.finish());
+        if number == 0 {
+            let unread: Vec<_> = reader.unread().iter().take(5).map(ToString::to_string).collect();
+            let but = if unread.is_empty() {
+                String::new()
+            } else {
+                format!("; it can't say {}", unread.join(", "))
+            };
+            let _ = begun.try_send(Err(format!("there is no word in the input{but}")));
         }
         drop(next);
         said.iter().for_each(drop);
     }
+}
+
+/// `text` in pieces: a sentence is said while the next ones are read.
+fn cut(text: &str) -> Vec<String> {
+    let chars: Vec<char> = text.chars().collect();
+    chars.chunks(PIECE).map(|piece| piece.iter().collect()).collect()
 }

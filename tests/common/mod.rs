@@ -107,11 +107,16 @@ pub fn text_model(classes: usize) -> Checkpoint {
 
 /// A text-to-speech model of random weights with the phones A, B and S.
 pub fn say() -> Checkpoint {
+    say_of(["A", "B", "S"])
+}
+
+/// The same with these phones, of English.
+pub fn say_of<'a>(phones: impl IntoIterator<Item = &'a str>) -> Checkpoint {
     use wavesynth::tts::context::{self, frame_features, phone_features};
     use wavesynth::tts::model::{MOST_FRAMES, SECTION, SaySection};
     use wavesynth_models::likelihood::LikelihoodConfig;
     use wavesynth_models::second;
-    let phones: Vec<String> = ["pau", "A", "B", "S"].map(String::from).into();
+    let phones: Vec<String> = ["pau"].into_iter().chain(phones).map(String::from).collect();
     let network = |classes, likelihood, features| {
         FamilyConfig::from(char_rnn::Config {
             classes,

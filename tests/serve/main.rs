@@ -1,4 +1,5 @@
 //! The server of text to speech, as clients see it: by raw sockets, with a small voice of random weights.
+#![cfg(unix)]
 
 mod client;
 #[path = "../common/mod.rs"]
@@ -8,9 +9,7 @@ mod limits;
 mod serving;
 mod wyoming;
 
-/// Inputs, and how `render` is told the same.
-const SAID: [(&str, &str); 3] = [
-    ("en_greeting", "--track en_greeting"),
-    ("it_goodbye", "--track it_goodbye"),
-    ("ru_river", "--track ru_river"),
-];
+/// A short input, one of two sentences, and one whose sound is longer than all buffers on the way.
+const SAID: [&str; 2] = ["Hello!", "Good morning. It is 9:30."];
+const LONG: &str = "One, two, three, four, five, six, seven, eight, nine, ten. One, two, three, four, five, six, seven, \
+                    eight, nine, ten. One, two, three, four, five, six, seven, eight, nine, ten.";

@@ -1,11 +1,14 @@
 //! The program, serving.
 
 use crate::client::{self, PATIENCE};
-use crate::common::Folder;
+use crate::common::{Folder, say_of};
+use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
 use std::process::{Child, ChildStderr, Command, Stdio};
 use std::time::{Duration, Instant};
+use wavesynth::tts::Language;
+use wavesynth::tts::phones::parts;
 
 /// A server of the small voice, with the voices `ann` and `bob`. Dropped, it is killed.
 pub struct Serving {
@@ -19,8 +22,11 @@ pub struct Serving {
 impl Serving {
     pub fn new(options: &str) -> Self {
         let folder = Folder::new();
+        let phones: BTreeSet<&str> = Language::English.phones().iter().map(|name| parts(name).0).collect();
+        say_of(phones).write(&folder.path("say.safetensors")).unwrap();
         let args = format!(
-            "serve -m voice.safetensors --voices ann.bin,bob.bin --listen 127.0.0.1:0 --wyoming 127.0.0.1:0 {options}"
+            "serve -m voice.safetensors --speech say.safetensors --voices ann.bin,bob.bin --listen 127.0.0.1:0 \
+             --wyoming 127.0.0.1:0 {options}"
         );
         let mut child = folder.command(&args).stderr(Stdio::piped()).spawn().unwrap();
         let mut stderr = BufReader::new(child.stderr.take().unwrap());
@@ -34,12 +40,14 @@ impl Serving {
         Self { folder, http, wyoming, child, stderr }
     }
 
-    /// What `render` makes of the same, without the header of WAV.
-    pub fn rendered(&self, voice: &str, input: &str, seed: u64, format: &str) -> Vec<u8> {
-        let (_, args) = crate::SAID.iter().find(|(said, _)| *said == input).unwrap();
-        self.folder.ok(&format!(
-            "render -m voice.safetensors --condition {voice}.bin {args} --seed {seed} --format {format} -o -"
-        ))
+    /// What `say` makes of the same.
+    pub fn said(&self, voice: &str, input: &str, seed: u64, options: &str) -> Vec<u8> {
+        let args = format!(
+            "say -m voice.safetensors --speech say.safetensors --condition {voice}.bin --seed {seed} {options} -o -"
+        );
+        let out = self.folder.command(&args).arg(input).output().unwrap();
+        assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+        out.stdout
     }
 
     /// Waits until `free` slots are free.

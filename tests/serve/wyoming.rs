@@ -1,8 +1,8 @@
 //! Wyoming's protocol.
 
-use crate::SAID;
 use crate::client::connect;
 use crate::serving::Serving;
+use crate::{LONG, SAID};
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -84,26 +84,45 @@ fn a_conversation() {
     assert_eq!(talk.next().unwrap(), ("pong".into(), json!({ "text": "x" }), Vec::new()));
     talk.send("play-football", json!({}), false);
 
-    let want = |voice, at: usize| s.rendered(voice, SAID[at].0, 0, "s16");
-    talk.send("synthesize", json!({ "text": SAID[0].0, "voice": { "name": "bob" } }), true);
+    let want = |voice, at: usize| s.said(voice, SAID[at], 0, "--format s16");
+    talk.send("synthesize", json!({ "text": SAID[0], "voice": { "name": "bob" } }), true);
     assert!(talk.sound() == want("bob", 0));
-    talk.send("synthesize", json!({ "text": SAID[1].0 }), false);
+    talk.send("synthesize", json!({ "text": SAID[1], "voice": { "language": "en" } }), false);
     assert!(talk.sound() == want("ann", 1));
 
-    // In pieces, with the repetition that servers without pieces want.
+    // In pieces, with the repetition that servers without pieces want. The first sentence is said before the second is there.
     talk.send("synthesize-start", json!({ "voice": { "name": "bob" } }), true);
-    let (a, b) = SAID[0].0.split_at(4);
-    for piece in [a, b, "\n", SAID[1].0] {
+    let (a, rest) = SAID[1].split_at(5);
+    let (b, c) = rest.split_at(12);
+    for piece in [a, b] {
         talk.send("synthesize-chunk", json!({ "text": piece }), true);
     }
-    talk.send("synthesize", json!({ "text": SAID[2].0 }), true);
+    let (kind, ..) = talk.next().unwrap();
+    assert_eq!(kind, "audio-start");
+    let (kind, _, mut sound) = talk.next().unwrap();
+    assert_eq!(kind, "audio-chunk");
+    talk.send("synthesize-chunk", json!({ "text": c }), true);
+    talk.send("ping", json!({ "text": "still there?" }), false);
+    talk.send("synthesize", json!({ "text": SAID[1] }), true);
     talk.send("synthesize-stop", json!({}), false);
-    assert!(talk.sound() == [want("bob", 0), want("bob", 1)].concat());
+    let mut ponged = false;
+    loop {
+        match talk.next().unwrap() {
+            (kind, _, payload) if kind == "audio-chunk" => sound.extend(payload),
+            (kind, ..) if kind == "pong" => ponged = true,
+            (kind, ..) => {
+                assert_eq!(kind, "audio-stop");
+                break;
+            }
+        }
+    }
+    assert!(ponged && sound == want("bob", 1));
     assert_eq!(talk.next().unwrap().0, "synthesize-stopped");
 
     // Nothing in pieces.
     talk.send("synthesize-start", json!({}), false);
     talk.send("synthesize-stop", json!({}), false);
+    assert!(talk.sound().is_empty());
     assert_eq!(talk.next().unwrap().0, "synthesize-stopped");
 }
 
@@ -133,7 +152,7 @@ fn what_is_no_event_ends_the_conversation() {
     }
     for _ in 0..3 {
         let mut talk = Talk::new(&s);
-        talk.send("synthesize", json!({ "text": SAID[2].0 }), false);
+        talk.send("synthesize", json!({ "text": LONG }), false);
         assert_eq!(talk.next().unwrap().0, "audio-start");
         drop(talk);
         s.wait_for_free(1);

@@ -14,6 +14,7 @@ mod ranks;
 mod resume;
 mod run_files;
 mod runs;
+mod say;
 mod series;
 mod text;
 mod trajectory;

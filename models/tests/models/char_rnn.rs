@@ -87,6 +87,24 @@ fn the_engine_gives_pytorchs_logits_and_likelihood() {
 }
 
 #[test]
+fn a_condition_is_pytorchs_further_input() {
+    let golden = Golden::open("char_rnn_given");
+    let (symbols, given, nats) = (golden.symbols(), golden.read("given"), golden.read("nats"));
+    for isa in Isa::available() {
+        let model = Loaded::open(&golden_path("char_rnn_given"), isa).unwrap();
+        let spec = model.config.facts().condition.clone().unwrap().frames.unwrap();
+        assert_eq!(given.len(), symbols.len() * spec.features);
+        let mut stream = model.generator(Sampling::default());
+        for (t, (&x, rows)) in symbols.iter().zip(given.chunks_exact(spec.features)).enumerate() {
+            let frames = Some(FrameWindow { rows, source: TrackSource::Own });
+            stream.condition(&Condition { frames, ..Condition::default() });
+            let score = stream.score(x.into());
+            assert!((score - nats[t]).abs() < 1e-5, "{} row {t}: {score} nats", isa.name());
+        }
+    }
+}
+
+#[test]
 fn a_checkpoint_comes_back_as_it_was() {
     let file = Checkpoint::read(&golden_path("char_rnn_gru")).unwrap();
     let dir = tempfile::tempdir().unwrap();

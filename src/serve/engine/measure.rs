@@ -21,7 +21,7 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// What a machine can do.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Capacity {
-    /// Sounds that it makes at a time, with [`LOAD`] of its time; at least 1.
+    /// Sounds that it makes at a time, with 70 % of its time; at least 1.
     pub streams: usize,
     /// Seconds of sound that it makes in a second, of one sound alone.
     pub alone: f64,

@@ -102,7 +102,7 @@ impl SayCorpus {
             let words = f.said.into_iter().flat_map(|u| u.words).collect();
             aligned.push(Aligned { name: f.name, words, segments, track, held_out: f.held_out });
         }
-        ensure!(!aligned.is_empty(), "say.folders: no recording with a transcript");
+        ensure!(!aligned.is_empty(), "say.folders: no recording is long enough for its transcript");
         Ok(Self { phones, aligned, notes: notes.take(), fit })
     }
 
@@ -138,6 +138,7 @@ fn list(say: &Say, folder: &Path, notes: &Notes) -> Result<Vec<Found>> {
         }
         found.push(Found { name: format!("{speaker}/{name}"), path: file, said, held_out });
     }
+    ensure!(!found.is_empty(), "no recording with a transcript");
     Ok(found)
 }
 

@@ -1,4 +1,4 @@
-"""Makes char_rnn_lstm and char_rnn_gru .safetensors (checkpoints, written by the format's description alone) and
+"""Makes char_rnn_lstm, char_rnn_gru and char_rnn_given .safetensors (checkpoints, written by the format's description alone) and
 .golden.safetensors: symbols, PyTorch's logits and nats, and the gradient of the mean nats by its autograd.
 
     pip install torch && python3 char_rnn.py
@@ -58,3 +58,22 @@ for cell, family in [("lstm", torch.nn.LSTM), ("gru", torch.nn.GRU)]:
     golden = {"symbols": symbols.double(), "logits": logits, "nats": nats}
     save(f"char_rnn_{cell}.golden.safetensors", golden | {f"gradient.{k}": v for k, v in gradients.items()})
     print(f"{cell}: logits from {logits.min():.2f} to {logits.max():.2f}, {nats.mean():.4f} nats a symbol")
+
+# An LSTM that is given numbers for every step: columns of PyTorch's input beside the one-hot symbol.
+GIVEN = 4
+rnn, head = torch.nn.LSTM(CLASSES + GIVEN, HIDDEN, LAYERS), torch.nn.Linear(HIDDEN, CLASSES)
+with torch.no_grad():
+    for p in [*rnn.parameters(), *head.parameters()]:
+        p.copy_(torch.randn_like(p).float() * 0.6)
+symbols, given = torch.randint(0, CLASSES, (T,)), torch.randn(T, GIVEN).float().double()
+inputs = torch.cat([torch.tensor([START]), symbols[:-1]])
+hidden, _ = rnn(torch.cat([torch.nn.functional.one_hot(inputs, CLASSES).double(), given], 1))
+logits = head(hidden)
+nats = torch.nn.functional.cross_entropy(logits, symbols, reduction="none")
+tensors = checkpoint_tensors("lstm", rnn, head, value)
+both = tensors["layer.0.input.weight"]
+tensors["layer.0.input.weight"], tensors["condition.weight"] = both[:CLASSES], both[CLASSES:]
+config = {"classes": CLASSES, "start": START, "cell": "lstm", "hidden": HIDDEN, "layers": LAYERS}
+header = {"version": 1, "family": "char_rnn", "config": config | {"condition": {"features": GIVEN}}}
+save("char_rnn_given.safetensors", tensors, {"wavesynth": json.dumps(header)})
+save("char_rnn_given.golden.safetensors", {"symbols": symbols.double(), "given": given, "logits": logits, "nats": nats})

@@ -1,0 +1,112 @@
+//! Text to speech: a made-up language of two vowels that differ by their pitch of resonance.
+
+use crate::common::{RATE, TestDir, failure, go, write_wav};
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+use wavesynth::ranks::Ranks;
+use wavesynth::train::run_file::Run;
+use wavesynth::train::tts::corpus::SayCorpus;
+use wavesynth::tts::SayModel;
+use wavesynth_models::ar::Uniforms;
+use wavesynth_models::kernels::Isa;
+use wavesynth_models::loaded::Loaded;
+use wavesynth_models::weights::Checkpoint;
+
+/// Frames of a vowel and of a pause.
+const FRAMES: usize = 12;
+
+/// A pulse train of 120 Hz through a resonance at `hertz`, or silence.
+fn sound(hertz: f32, frames: usize, u: &mut Uniforms) -> Vec<f32> {
+    let (mut a, mut b) = (0.0f32, 0.0f32);
+    (0..frames * RATE as usize / 100)
+        .map(|t| {
+            let pulse = if hertz > 0.0 && t % 133 == 0 { 0.2 } else { 0.0 };
+            let (r, w) = (0.95f32, std::f32::consts::TAU * hertz / RATE as f32);
+            let y = pulse + 2.0 * r * w.cos() * a - r * r * b + 0.0003 * u.normal();
+            (b, a) = (a, y);
+            y.clamp(-0.9, 0.9)
+        })
+        .collect()
+}
+
+/// Twelve recordings of three words each; the last two are held out.
+fn corpus(dir: &TestDir) {
+    let mut table = String::from("utt\tsplit\tphones\n");
+    let mut u = Uniforms::new(3);
+    for n in 0..12 {
+        let mut samples = sound(0.0, FRAMES, &mut u);
+        let mut said = Vec::new();
+        for _ in 0..3 {
+            let high = u.below(2) == 1;
+            for (phone, hertz) in
+                [("A1", 500.0), ("I", 2200.0)].into_iter().cycle().skip(usize::from(high)).take(2)
+            {
+                samples.extend(sound(hertz, FRAMES, &mut u));
+                said.push(phone);
+            }
+            said.push("|");
+        }
+        samples.extend(sound(0.0, FRAMES, &mut u));
+        write_wav(&dir.path(&format!("speech/r{n}.wav")), &samples);
+        let split = if n < 10 { "train" } else { "test" };
+        writeln!(table, "r{n}\t{split}\t{} .", said.join(" ")).unwrap();
+    }
+    std::fs::write(dir.path("speech/transcripts.tsv"), table).unwrap();
+}
+
+fn run_file(dir: &TestDir, out: &str, train: &str) -> PathBuf {
+    let path = dir.path(&format!("{out}.toml"));
+    let text = format!(
+        "[say]\nlanguage = \"xx\"\nfolders = [{:?}]\ncomponents = 2\n[model]\nfamily = \"char_rnn\"\ncell = \"lstm\"\nhidden = 16\n\
+         layers = 1\ndropout = 0.1\n[durations]\nfamily = \"char_rnn\"\ncell = \"gru\"\nhidden = 8\nlayers = 1\n[train]\nout = {:?}\n\
+         window = 40\nbatch = 6\nlearning_rate = 1e-2\nwarmup_steps = 5\nema = 0.9\neval_every = 100\n{train}\n",
+        dir.path("speech"),
+        dir.path(out)
+    );
+    std::fs::write(&path, text).unwrap();
+    path
+}
+
+#[test]
+fn a_made_up_language_is_aligned_and_learned_and_a_stopped_run_goes_on_as_if_it_had_not_stopped() {
+    let dir = TestDir::new();
+    corpus(&dir);
+    let file = run_file(&dir, "whole", "steps = 60");
+    let (Run::Say(run), _) = Run::read(&file).unwrap() else { panic!("another kind of run") };
+    let found = SayCorpus::load(&run.say, &Ranks::open().unwrap()).unwrap();
+    assert_eq!((found.phones.names().join(" "), found.aligned.len()), ("pau A I".into(), 12));
+    let (mut near, mut all) = (0, 0);
+    for recording in &found.aligned {
+        let starts: Vec<usize> = recording.segments.iter().filter(|s| s.phone > 0).map(|s| s.start).collect();
+        assert_eq!(starts.len(), 6);
+        near += starts.iter().enumerate().filter(|(i, s)| s.abs_diff((i + 1) * FRAMES) <= 2).count();
+        all += 6;
+    }
+    assert!(near * 10 >= all * 9, "{near} of {all} within 20 ms");
+    let whole = go(&file, false, None).unwrap();
+    assert!(whole.held_out.is_some_and(|nats| nats < 23.0), "{:?}", whole.held_out);
+    let halves = run_file(&dir, "halves", "steps = 60");
+    go(&halves, false, Some(23)).unwrap();
+    let halves = go(&halves, true, None).unwrap();
+    let tensors = |path: &Path| Checkpoint::read(path).unwrap().tensors;
+    assert!(tensors(&whole.voice) == tensors(&halves.voice));
+    let model = SayModel::from_loaded(Loaded::open(&whole.voice, Isa::detect()).unwrap()).unwrap();
+    assert_eq!((model.section.language.as_str(), model.phones.len()), ("xx", 3));
+}
+
+#[test]
+fn bad_transcripts_are_told_in_one_line() {
+    let dir = TestDir::new();
+    corpus(&dir);
+    let run = run_file(&dir, "out", "steps = 3");
+    for (table, words) in [
+        ("utt\tphones\nr0\tA1\n", "no column `split`"),
+        ("utt\tsplit\ttext\nr0\ttrain\tbla\n", "reads no text in the language xx"),
+        ("utt\tsplit\tphones\nnobody\ttrain\tA1\n", "no recording with a transcript"),
+        ("utt\tsplit\tphones\nr0\ttest\tA1 I\n", "nothing to train on"),
+    ] {
+        std::fs::write(dir.path("speech/transcripts.tsv"), table).unwrap();
+        let message = failure(&run, false);
+        assert!(message.contains(words) && !message.contains('\n'), "{message}");
+    }
+}
