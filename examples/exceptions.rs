@@ -153,7 +153,9 @@ fn main() -> Result<()> {
     }
     unseen.print("held out, any of a word's pronunciations");
     unseen_first.print("held out, the first of them");
-    unseen_plain.print("held out, without stress");
+    if language == Language::English {
+        unseen_plain.print("held out, without stress");
+    }
     seen.print("trained on");
 
     let mut common = HashSet::new();

@@ -12,7 +12,7 @@
 //! | likelihood | what its outputs mean: a softmax, Gaussians, logistics | [`models::likelihood`] |
 //! | order | which variable each step fills | [`models::order`] |
 //! | condition | c: a speaker's vector, a class, frames of features | [`models::condition`] |
-//! | front end | where frames come from while sound is made | [`synth::FrameSource`]: a track, live speech |
+//! | front end | where frames come from while sound is made | [`synth::FrameSource`]: a track, live speech, [utterances](tts) |
 //!
 //! Four kinds of data use them: sound ([`Voice`]), text ([`text`]), images ([`images`]), and sequences of vectors
 //! ([`series`]).
@@ -28,7 +28,7 @@
 //! ```
 //!
 //! A front end gives the frames: the condition's track or, as the sound comes in, [`synth::Listener`], which makes them
-//! from a recording, a pipe or a microphone.
+//! from a recording, a pipe or a microphone; or [`tts::SpokenFront`], which draws them for the phones of a text.
 //!
 //! [`synth::Synth`] is the first three lines: one voice, one condition or several as layers, blocks of PCM out, no
 //! threads. `render` pulls blocks from it into a file, and makes many files from a [`synth::Ensemble`], whose streams

@@ -39,7 +39,8 @@ pub struct FrameStream {
     durations: Box<dyn Generator>,
     frames: Box<dyn Generator>,
     prosody: Prosody,
-    uniforms: Uniforms,
+    /// Those of durations and those of frames: either stays as it is where the other changes.
+    uniforms: [Uniforms; 2],
     seed: u64,
     /// Numbers that one draw of a frame takes.
     numbers: Vec<f32>,
@@ -63,7 +64,7 @@ impl FrameStream {
             told: vec![0.0; super::context::frame_features(model.phones.len())],
             frames,
             prosody,
-            uniforms: Uniforms::new(seed),
+            uniforms: [0, 1].map(|i| Uniforms::keyed(seed, i)),
             seed,
             mean: column(&model.section.mean),
             std: column(&model.section.std),
@@ -78,14 +79,14 @@ impl FrameStream {
     pub fn begin(&mut self, number: u64) {
         self.durations.reset();
         self.frames.reset();
-        self.uniforms = Uniforms::keyed(self.seed, number);
+        self.uniforms = [0, 1].map(|i| Uniforms::keyed(self.seed, 2 * number + i));
         self.owed = 0.0;
     }
 
     /// Draws the frames of the next phone, of which `row` tells; at least one.
     pub fn duration(&mut self, row: &[f32], is_pause: bool) -> usize {
         self.durations.condition(&given(row));
-        let u = 0.5 + DURATION_SPREAD * (self.uniforms.next_uniform() - 0.5);
+        let u = 0.5 + DURATION_SPREAD * (self.uniforms[0].next_uniform() - 0.5);
         let drawn = f32::from(self.durations.next(u)) + 1.0;
         let factor = if is_pause { self.prosody.pauses } else { 1.0 };
         let wanted = drawn * factor / self.prosody.rate + self.owed;
@@ -97,7 +98,7 @@ impl FrameStream {
 
     /// Draws frame `i` of the `of` of the phone of which `row` tells, into `to`.
     pub fn frame(&mut self, row: &[f32], i: usize, of: usize, to: &mut [f32; FEATURES]) {
-        let Self { frames, told, numbers, uniforms, .. } = self;
+        let Self { frames, told, numbers, uniforms: [_, uniforms], .. } = self;
         let (phone, within) = told.split_at_mut(row.len());
         phone.copy_from_slice(row);
         write_within(i, of, &mut within[..WITHIN]);

@@ -233,3 +233,6 @@ impl Pronouncer {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

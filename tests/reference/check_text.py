@@ -4,9 +4,11 @@
 """
 
 import json
+import os
 
 import numpy as np
 
+from checkpoint import read_safetensors
 from common import Checkpoint, random_tensors, report, run
 import sampling
 import text
@@ -116,6 +118,14 @@ def check_likelihoods(session, rng):
                 check_sample(session, f"{name}, {choice}", model, "own.safetensors", "x\n", 80, 3, *choice)
 
 
+def check_given():
+    """An LSTM that is given numbers for every step, against PyTorch's logits."""
+    golden = os.path.join(os.path.dirname(__file__), "../../models/tests/models/golden/char_rnn_given")
+    model, (_, wanted) = Checkpoint.read(golden + ".safetensors"), read_safetensors(golden + ".golden.safetensors")
+    mine = text.char_rnn(model, wanted["symbols"].astype(int), wanted["given"].astype(np.float64))
+    report("logits, a condition, PyTorch", np.abs(mine - wanted["logits"]).max(), 1e-5)
+
+
 def trained(session, name, words, tokenizer, order, most=100000):
     """An n-gram, and what its contexts should hold, by their symbols: counts of the training part."""
     with open(session.path("corpus.txt"), "wb") as f:
@@ -187,6 +197,7 @@ def checks(session, path):
     corpus = session.run("sample", "-m", path, "-l", 4000, "--seed", 1)
     check_tokenisers(session, rng, check_ngrams(session, rng, corpus))
     check_likelihoods(session, rng)
+    check_given()
     check_images(session, rng)
 
 

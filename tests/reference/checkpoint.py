@@ -210,6 +210,8 @@ def wavenet(config, n):
 def char_rnn(config, n):
     h, parts = config["hidden"], {"lstm": 4, "gru": 3}[config["cell"]]
     shapes = {"head.weight": (h, n), "head.bias": (n,)}
+    if "condition" in config:
+        shapes["condition.weight"] = (config["condition"]["features"], parts * h)
     for l in range(config["layers"]):
         shapes[f"layer.{l}.input.weight"] = (h if l else input_rows(config), parts * h)
         shapes |= {f"layer.{l}.recurrent.weight": (h, parts * h), f"layer.{l}.bias": (parts * h,)}

@@ -2,16 +2,17 @@
 
 use super::Args;
 use super::timing::Timing;
-use crate::cli::usage;
-use anyhow::{Context, Result, anyhow, bail, ensure};
-use std::io::{BufRead, BufReader};
+use crate::cli::{Usage, usage};
+use anyhow::{Context, Result, anyhow, ensure};
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Instant;
 use wavesynth::recordings;
 use wavesynth::tts::utterance::Utterance;
-use wavesynth::tts::{FrontEnd, Language, Prepared, SayModel, Utterances, phones};
-use wavesynth_models::in_file::{self, MOST_OF_PIPE};
+use wavesynth::tts::{FrontEnd, Language, Prepared, SayModel, Unread, Utterances, phones};
 use wavesynth_output::say;
 
 /// Bytes of a line of stdin at most.
@@ -26,32 +27,27 @@ pub enum Source {
     Phones(String),
     /// A text.
     Text(String),
+    /// A text in a file.
+    File(PathBuf),
     /// A text that comes in, line by line.
     Stdin,
 }
 
-/// How texts become utterances.
-struct Text {
-    front_end: FrontEnd,
-    /// Whether what can't be said is an error.
-    strict: bool,
-}
+/// Gives utterances to whoever takes them, one after another, until that one takes no more.
+pub type Coming = Box<dyn FnOnce(&mut Taker<'_>) -> Result<()> + Send>;
 
-/// Utterances, one after another.
-pub type Coming = Box<dyn Iterator<Item = Result<Utterance>> + Send>;
+/// Whether it takes more.
+type Taker<'a> = dyn FnMut(Utterance) -> Result<bool> + 'a;
 
 impl Source {
     /// What the arguments name.
     ///
     /// # Errors
-    /// A file that can't be read, or nothing to say.
+    /// Nothing to say.
     pub fn of(args: &Args) -> Result<Self> {
         let source = match (&args.phones, &args.file) {
             (Some(phones), _) => Self::Phones(phones.clone()),
-            (None, Some(file)) => {
-                let at = || format!("--file {}", file.display());
-                Self::Text(in_file::read_text(file, MOST_OF_PIPE).with_context(at)?)
-            }
+            (None, Some(file)) => Self::File(file.clone()),
             (None, None) if args.text == [DASH] => Self::Stdin,
             (None, None) => Self::Text(args.text.join(" ")),
         };
@@ -63,64 +59,91 @@ impl Source {
         }
     }
 
-    /// The utterances. Those of phones are checked at once.
+    /// What gives the utterances. Phones are checked at once; a text that is there, too, where it is read strictly.
     ///
     /// # Errors
-    /// Phones that `model` does not know, nothing to say, or a text that a strict reading refuses.
+    /// Phones that `model` does not know, a file that can't be read, or a text that a strict reading refuses.
     pub fn utterances(self, model: &SayModel, strict: bool) -> Result<Coming> {
         let text = || Text::new(&model.section.language, strict);
+        let open = |path: &PathBuf| {
+            let file = File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
+            Ok::<_, anyhow::Error>(Lines { from: BufReader::new(file), name: path.display().to_string() })
+        };
         match self {
             Self::Phones(written) => {
                 let all = phones::read(&written);
-                if all.is_empty() {
-                    usage!("--phones: nothing to say in {written:?}");
-                }
                 for word in all.iter().flat_map(|u| &u.words) {
                     if let Err(e) = model.phones.check(word) {
                         usage!("--phones: {e}");
                     }
                 }
-                Ok(Box::new(all.into_iter().map(Ok)))
+                Ok(Box::new(move |take: &mut Taker<'_>| {
+                    for utterance in all {
+                        if !take(utterance)? {
+                            break;
+                        }
+                    }
+                    Ok(())
+                }))
             }
             Self::Text(written) => {
-                let all = text()?.read(&written)?;
-                if all.is_empty() {
-                    usage!("nothing to say: no word in the text");
+                let text = text()?;
+                if strict {
+                    text.read(&mut once(written.clone()), false, &mut |_| Ok(true))?;
                 }
-                Ok(Box::new(all.into_iter().map(Ok)))
+                Ok(Box::new(move |take: &mut Taker<'_>| text.read(&mut once(written), false, take)))
+            }
+            Self::File(path) => {
+                let text = text()?;
+                if strict {
+                    text.read(&mut open(&path)?, false, &mut |_| Ok(true))?;
+                }
+                let mut lines = open(&path)?;
+                Ok(Box::new(move |take: &mut Taker<'_>| text.read(&mut lines, false, take)))
             }
             Self::Stdin => {
                 let text = text()?;
-                let mut lines = Lines(BufReader::new(std::io::stdin()));
-                let each = move || match lines.next() {
-                    Ok(None) => None,
-                    Ok(Some(line)) => Some(text.read(&line)),
-                    Err(e) => Some(Err(e)),
-                };
-                let all = std::iter::from_fn(each).flat_map(|read| match read {
-                    Ok(all) => all.into_iter().map(Ok).collect::<Vec<_>>(),
-                    Err(e) => vec![Err(e)],
-                });
-                Ok(Box::new(all))
+                let mut lines = Lines { from: BufReader::new(std::io::stdin()), name: "stdin".into() };
+                Ok(Box::new(move |take: &mut Taker<'_>| text.read(&mut lines, true, take)))
             }
         }
     }
 }
 
-/// Lines of a bounded length.
-struct Lines<R>(R);
+/// A text in one piece.
+fn once(text: String) -> impl Iterator<Item = Result<String>> {
+    std::iter::once(Ok(text))
+}
 
-impl<R: BufRead> Lines<R> {
-    fn next(&mut self) -> Result<Option<String>> {
-        use std::io::Read;
+/// Lines of a bounded length.
+struct Lines<R> {
+    from: R,
+    name: String,
+}
+
+impl<R: BufRead> Iterator for Lines<R> {
+    type Item = Result<String>;
+
+    fn next(&mut self) -> Option<Result<String>> {
         let mut line = Vec::new();
-        let n = self.0.by_ref().take(MOST_LINE).read_until(b'\n', &mut line).context("stdin")?;
-        if n as u64 == MOST_LINE {
-            bail!("stdin: a line of more than {MOST_LINE} bytes");
+        let read = self.from.by_ref().take(MOST_LINE).read_until(b'\n', &mut line);
+        let name = &self.name;
+        match read {
+            Err(e) => Some(Err(anyhow!("{name}: {e}"))),
+            Ok(0) => None,
+            Ok(n) if n as u64 == MOST_LINE => {
+                Some(Err(anyhow!("{name}: a line of more than {MOST_LINE} bytes")))
+            }
+            Ok(_) => Some(String::from_utf8(line).map_err(|_| anyhow!("{name}: wanted text in UTF-8"))),
         }
-        let text = String::from_utf8(line).map_err(|_| anyhow!("stdin: wanted text in UTF-8"))?;
-        Ok((n > 0).then_some(text))
     }
+}
+
+/// How texts become utterances.
+struct Text {
+    front_end: FrontEnd,
+    /// Whether what can't be said is an error.
+    strict: bool,
 }
 
 impl Text {
@@ -131,15 +154,44 @@ impl Text {
         Ok(Self { front_end: FrontEnd::new(known)?, strict })
     }
 
-    fn read(&self, text: &str) -> Result<Vec<Utterance>> {
-        let (utterances, unread) = self.front_end.read(text);
+    /// Reads the text in `pieces`, each of which ends a sentence where `flush` says so.
+    fn read(
+        &self,
+        pieces: &mut dyn Iterator<Item = Result<String>>,
+        flush: bool,
+        take: &mut Taker<'_>,
+    ) -> Result<()> {
+        let mut reader = self.front_end.reader();
+        let mut told = 0;
+        loop {
+            let piece = pieces.next().transpose()?;
+            let over = piece.is_none();
+            let mut utterances = piece.map_or_else(Vec::new, |piece| reader.push(&piece));
+            if over || flush {
+                utterances.extend(reader.flush());
+            }
+            self.tell(reader.unread().get(told..).unwrap_or_default())?;
+            told = reader.unread().len();
+            for utterance in utterances {
+                if !take(utterance)? {
+                    return Ok(());
+                }
+            }
+            if over {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Says what could not be read.
+    fn tell(&self, unread: &[Unread]) -> Result<()> {
         if unread.is_empty() {
-            return Ok(utterances);
+            return Ok(());
         }
         let what = recordings::names(unread.iter().map(ToString::to_string));
         ensure!(!self.strict, "can't be said: {what}; without --strict it is left out");
         say!("left out, because it can't be said: {what}");
-        Ok(utterances)
+        Ok(())
     }
 }
 
@@ -176,39 +228,29 @@ impl Feed {
         let shared = Arc::new(Mutex::new((Count::default(), None)));
         let own = shared.clone();
         let feed = move || {
+            let locked = || own.lock().unwrap_or_else(PoisonError::into_inner);
             let mut number = 0;
-            for utterance in utterances {
-                let pieces = utterance.and_then(|u| Ok(u.parts()?));
-                let mut each = |utterance: Utterance| -> Result<bool> {
-                    let words = utterance.words.len() as u64;
+            let done = utterances(&mut |utterance| {
+                for piece in utterance.parts()? {
                     {
-                        let mut shared = own.lock().unwrap_or_else(PoisonError::into_inner);
-                        shared.0.began.get_or_insert_with(Instant::now);
-                        shared.0.sentences += 1;
-                        shared.0.words += words;
+                        let count = &mut locked().0;
+                        count.began.get_or_insert_with(Instant::now);
+                        count.sentences += 1;
+                        count.words += piece.words.len() as u64;
                     }
-                    let prepared = Prepared::new(&model, utterance, number)?;
+                    let prepared = Prepared::new(&model, piece, number)?;
                     number += 1;
                     // Nobody listens any more: an interrupt.
-                    Ok(next.send(Box::new(prepared)).is_ok())
-                };
-                let done = pieces.and_then(|all| {
-                    for utterance in all {
-                        if !each(utterance)? {
-                            return Ok(false);
-                        }
-                    }
-                    Ok(true)
-                });
-                match done {
-                    Ok(true) => {}
-                    Ok(false) => return,
-                    Err(e) => {
-                        own.lock().unwrap_or_else(PoisonError::into_inner).1 = Some(e);
-                        return;
+                    if next.send(Box::new(prepared)).is_err() {
+                        return Ok(false);
                     }
                 }
-            }
+                Ok(true)
+            });
+            locked().1 = match done {
+                Ok(()) if number == 0 => Some(Usage("nothing to say: there is no word in it".into()).into()),
+                done => done.err(),
+            };
         };
         let collect = move || {
             for utterance in said {

@@ -109,7 +109,7 @@ mod tests {
 
     const WORDS: &str = "ab|1\nabc|12\nb|2\nca|31\nbb|22\nac|13\n";
 
-    fn corpus(text: &str, keys: &str) -> (TextRun, Result<(TextCorpus, [Vec<Line>; 2])>) {
+    fn corpus(text: &str, keys: &str) -> Result<(TextCorpus, [Vec<Line>; 2])> {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("words.txt");
         std::fs::write(&file, text).unwrap();
@@ -119,14 +119,14 @@ mod tests {
         );
         let table = toml.parse().unwrap();
         let run = TextRun::parse(&toml, &table, "run").unwrap();
-        let read = TextCorpus::load(&run.text).and_then(|c| split(&run, &c).map(|lines| (c, lines)));
-        (run, read)
+        let corpus = TextCorpus::load(&run.text)?;
+        let lines = split(&run, &corpus)?;
+        Ok((corpus, lines))
     }
 
     #[test]
     fn a_window_is_a_line_whose_prompt_is_not_learned() {
-        let (_, read) = corpus(WORDS, "window = 16");
-        let (corpus, [training, held_out]) = read.unwrap();
+        let (corpus, [training, held_out]) = corpus(WORDS, "window = 16").unwrap();
         // 30 % of 34 bytes begin in the fourth line, which stays whole in front of the cut.
         assert_eq!((training.len(), held_out.len()), (5, 1));
         let noise = InputNoise { rate: 0.0, classes: corpus.tokenizer.classes(), seed: 1 };
@@ -148,7 +148,7 @@ mod tests {
 
     #[test]
     fn lines_that_can_not_be_learned_are_named() {
-        let message = |text: &str, keys: &str| corpus(text, keys).1.err().unwrap().to_string();
+        let message = |text: &str, keys: &str| corpus(text, keys).err().unwrap().to_string();
         let long = message(WORDS, "window = 6");
         assert!(
             long.ends_with("line 2 has 7 symbols with its end, wanted at most train.window, 6"),

@@ -55,10 +55,10 @@ fn four() -> usize {
     4
 }
 fn noise() -> f64 {
-    0.3
+    0.4
 }
 fn drop() -> f64 {
-    0.3
+    0.1
 }
 
 impl SayRun {

@@ -36,9 +36,9 @@ const LETTERS: [&str; 26] = [
 /// Words that are said weakly but before a pause, and how.
 const WEAK: [(&str, &str); 45] = [
     ("a", "AH0"),
+    ("am", "AH0 M"),
     ("an", "AH0 N"),
     ("and", "AH0 N D"),
-    ("am", "AH0 M"),
     ("are", "ER0"),
     ("as", "AH0 Z"),
     ("at", "AE0 T"),

@@ -22,6 +22,9 @@ const PHONES_OF_A_LETTER: usize = 2;
 /// Hypotheses that are followed at the same time.
 const BEAM: usize = 4;
 
+/// Nats that one of them may be worse than the best: a twentieth as likely.
+const WORSE: f32 = 3.0;
+
 /// A model over lines `letters|answer`.
 pub struct PromptModel {
     model: TextModel,
@@ -42,6 +45,40 @@ struct Hypothesis {
     run: usize,
     phones: Vec<u8>,
     nats: f32,
+}
+
+/// A hypothesis that is one symbol longer than its parent.
+struct Child {
+    nats: f32,
+    parent: usize,
+    symbol: Symbol,
+    phone: Option<u8>,
+}
+
+/// The hypotheses of `next`; the last child of a parent takes its stream over.
+fn children(beam: Vec<Hypothesis>, next: &[Child]) -> Vec<Hypothesis> {
+    let mut parents: Vec<Option<Hypothesis>> = beam.into_iter().map(Some).collect();
+    let mut all = Vec::new();
+    for (i, c) in next.iter().enumerate() {
+        let is_last = !next[i + 1..].iter().any(|other| other.parent == c.parent);
+        let child = match &parents[c.parent] {
+            Some(_) if is_last => parents[c.parent].take(),
+            Some(h) => Some(Hypothesis { stream: h.stream.fork(), phones: h.phones.clone(), ..*h }),
+            None => None,
+        };
+        let Some(mut h) = child else { continue };
+        h.stream.replace(c.symbol.into());
+        h.nats = c.nats;
+        match c.phone {
+            Some(phone) => {
+                h.phones.push(phone);
+                h.run += 1;
+            }
+            None => (h.letters, h.run) = (h.letters + 1, 0),
+        }
+        all.push(h);
+    }
+    all
 }
 
 impl PromptModel {
@@ -106,40 +143,38 @@ impl PromptModel {
         stream.score(letters[0].into());
         let mut beam = vec![Hypothesis { stream, letters: 1, run: 0, phones: Vec::new(), nats: 0.0 }];
         let mut best: Option<(f32, Vec<u8>)> = None;
+        let mut next: Vec<Child> = Vec::new();
         while !beam.is_empty() {
-            // (nats, hypothesis, symbol, phone)
-            let mut next: Vec<(f32, usize, Symbol, Option<u8>)> = Vec::new();
-            for (i, h) in beam.iter_mut().enumerate() {
+            next.clear();
+            for (parent, h) in beam.iter_mut().enumerate() {
                 h.stream.parameters(self.line_end.into(), &mut params);
-                let nats = |s: Symbol| h.nats + log_total(&params) - params[usize::from(s)];
+                let total = log_total(&params);
+                let nats = |s: Symbol| h.nats + total - params[usize::from(s)];
                 let on = *letters.get(h.letters).unwrap_or(&self.line_end);
-                next.push((nats(on), i, on, None));
+                next.push(Child { nats: nats(on), parent, symbol: on, phone: None });
                 if h.run < PHONES_OF_A_LETTER {
-                    next.extend(self.phones.iter().map(|&(phone, s)| (nats(s), i, s, Some(phone))));
+                    let said = |&(phone, symbol): &(u8, Symbol)| Child {
+                        nats: nats(symbol),
+                        parent,
+                        symbol,
+                        phone: Some(phone),
+                    };
+                    next.extend(self.phones.iter().map(said));
                 }
             }
-            next.sort_by(|a, b| a.0.total_cmp(&b.0));
-            let bound = best.as_ref().map_or(f32::INFINITY, |b| b.0);
-            let mut chosen = Vec::new();
-            for (nats, i, symbol, phone) in next.into_iter().take(BEAM).filter(|n| n.0 < bound) {
-                let h = &beam[i];
-                if symbol == self.line_end {
-                    if best.as_ref().is_none_or(|b| nats < b.0) {
-                        best = Some((nats, h.phones.clone()));
-                    }
-                    continue;
+            next.sort_by(|a, b| a.nats.total_cmp(&b.nats));
+            let first = next.first().map_or(0.0, |c| c.nats);
+            let bound = best.as_ref().map_or(f32::INFINITY, |b| b.0).min(first + WORSE);
+            next.truncate(BEAM);
+            next.retain(|c| c.nats <= bound);
+            next.retain(|c| {
+                let ends = c.symbol == self.line_end;
+                if ends && best.as_ref().is_none_or(|b| c.nats < b.0) {
+                    best = Some((c.nats, beam[c.parent].phones.clone()));
                 }
-                let mut stream = h.stream.fork();
-                stream.replace(symbol.into());
-                let mut phones = h.phones.clone();
-                phones.extend(phone);
-                let (letters, run) = match phone {
-                    Some(_) => (h.letters, h.run + 1),
-                    None => (h.letters + 1, 0),
-                };
-                chosen.push(Hypothesis { stream, letters, run, phones, nats });
-            }
-            beam = chosen;
+                !ends
+            });
+            beam = children(beam, &next);
         }
         best.map_or(Vec::new(), |b| b.1)
     }

@@ -1,7 +1,8 @@
 //! A sentence as it is written to the words that are said.
 //!
 //! ```text
-//! quantities   numbers and what stands around them: money, units, ranges, telephone numbers
+//! quantities   numbers and what stands around them: units, ranges, telephone numbers
+//! money        sums of money
 //! dates        dates, years and times of day
 //! words        abbreviations, acronyms, Roman numerals, letters of another alphabet
 //! addresses    of pages and of mail
@@ -9,6 +10,7 @@
 
 mod addresses;
 mod dates;
+mod money;
 mod quantities;
 mod words;
 
@@ -33,8 +35,9 @@ pub enum Item {
 pub fn normalise(language: Language, text: &str, unread: &mut Vec<Unread>) -> Vec<Item> {
     let text = characters::plain(text);
     let tokens = tokens::split(language, &text);
-    let shouts =
-        !text.chars().any(char::is_lowercase) && tokens.iter().filter(|t| t.kind == Kind::Word).count() > 1;
+    // Capitals mean nothing where a word is too long for an acronym and there are no others.
+    let is_long = |t: &Token| t.kind == Kind::Word && t.text.chars().count() > words::LONGEST_ACRONYM;
+    let shouts = !text.chars().any(char::is_lowercase) && tokens.iter().any(is_long);
     let tables = tables::of(language);
     let mut reader =
         Reader { language, tables, text: &text, tokens: &tokens, at: 0, items: Vec::new(), shouts, unread };

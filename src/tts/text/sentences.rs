@@ -150,6 +150,14 @@ impl Sentences {
         if front.len() == word.len() && word.bytes().all(|b| b.is_ascii_digit()) {
             return None;
         }
+        // г. is a town, and behind a number a year.
+        let before = front[..front.len() - word.len()].trim_end();
+        if self.language == Language::Russian
+            && word == "г"
+            && !before.ends_with(|c: char| c.is_ascii_digit())
+        {
+            return None;
+        }
         match tables::abbreviation(self.language, word) {
             Some(Abbreviation::Inside) => None,
             Some(Abbreviation::Anywhere) => Some(Kind::Abbreviation),

@@ -65,7 +65,7 @@ fn english_is_read_sensibly() {
             ("5 in a row, 6 in", "five in a row | six in"),
             (
                 "Call +1 (555) 123-4567 or 555-1234",
-                "call plus | one | five five five | one two three | four five six seven | or | five five five | one two three four",
+                "call plus one | five five five | one two three | four five six seven | or | five five five | one two three four",
             ),
             ("10–20 people, 5-10", "ten to twenty people | five to ten"),
             ("1/2, 3/4, 2/3", "one half | three quarters | two thirds"),
@@ -85,7 +85,7 @@ fn english_is_read_sensibly() {
             ("STOP NOW", "stop now"),
             (
                 "See www.example.com/a-b or mail jo@site.org.",
-                "see W W W dot example dot com slash A dash B or mail jo at site dot org",
+                "see W W W dot example dot com slash A dash B or mail J O at site dot org",
             ),
             ("https://example.com/", "example dot com"),
             ("No. 5, #7, Q&A, 2+2=4", "number five | number seven | Q and a | two plus two equals four"),
@@ -113,7 +113,7 @@ fn russian_is_read_sensibly() {
                 "21 книга, 2 минуты, 1 окно, 5 домов",
                 "двадцать одна книга | две минуты | одно окно | пять домов",
             ),
-            ("1 234 567", "один миллион двести тридцать четыре тысячи пятьсот шестьдесят семь"),
+            ("1 234 567", "миллион двести тридцать четыре тысячи пятьсот шестьдесят семь"),
             ("3,14 и -5", "три и четырнадцать и минус пять"),
             (
                 "в 1984 году, 1984 год, в 1984 г.",
@@ -133,7 +133,10 @@ fn russian_is_read_sensibly() {
                 "пять процентов | один километр | два и пять килограмма | двадцать градусов цельсия",
             ),
             ("1-й, 2-я, 5-го, 90-е", "первый | вторая | пятого | девяностые"),
-            ("8 800 555-35-35", "восемь | восемь ноль ноль | пять пять пять | три пять | три пять"),
+            (
+                "Тел. 8 800 555-35-35",
+                "телефон | восемь | восемь ноль ноль | пять пять пять | три пять | три пять",
+            ),
             ("т. е. так, т.е. так и т. д.", "то есть так | то есть так и так далее"),
             ("ул. Ленина, д. 5, г. Москва", "улица ленина | дом пять | город москва"),
             ("США, СССР, ФСБ, НАТО, ООН", "С Ш А | С С С Р | Ф С Б | нато | О О Н"),
@@ -231,18 +234,15 @@ fn sentences_have_their_phones() {
     let english = front_end(Language::English);
     assert_eq!(
         phones(&english, "Hello, my name is Allison."),
-        "HH AH0 L OW1 | M AY0 | N EY1 M | IH0 Z | AE1 L IH0 S AH0 N"
+        "HH AH0 L OW1 | M AY0 | N EY1 M | IH0 Z | AE1 L AH0 S AH0 N"
     );
     assert_eq!(
         phones(&english, "The apple, the USB."),
         "DH IY0 | AE1 P AH0 L | DH AH0 | Y UW1 | EH1 S | B IY1"
     );
     let russian = front_end(Language::Russian);
-    assert_eq!(
-        phones(&russian, "В вол+осах и в саду."),
-        "v | v a l a s a h".replace("a l a", "a l oo").replace("s a h", "s ay h") + " | i | f | s a d uu"
-    );
-    assert_eq!(phones(&russian, "США"), "e s | sh aa | aa".replace("e s", "ee s"));
+    assert_eq!(phones(&russian, "В вол+осах и в плен+у."), "v | v a l oo s ay h | i | f | p ll i n uu");
+    assert_eq!(phones(&russian, "США"), "ee s | sh aa | aa");
     assert_eq!(phones(&front_end(Language::Spanish), "La ONU."), "l a0 | o1 n u0");
     assert_eq!(phones(&front_end(Language::French), "C'est les amis."), "s | E | l e z | a m i");
     assert_eq!(phones(&front_end(Language::Italian), "L'acqua."), "l | a1 k k w a0");
@@ -266,7 +266,7 @@ const STORY: &str = "Dr. Watson paid $5.20 at 7:30 p.m. on May 3, 2026! \"Why?\"
 fn pieces_of_any_size_give_what_the_whole_gives() {
     let english = front_end(Language::English);
     let whole = english.read(STORY);
-    assert!(whole.0.len() > 5);
+    assert_eq!(whole.0.len(), 5);
     for size in [1, 2, 7, 50] {
         let mut reader = english.reader();
         let letters: Vec<char> = STORY.chars().collect();
@@ -291,13 +291,7 @@ fn a_long_text_is_read_in_bounded_memory() {
         assert!(reader.sentences.held() < 4096);
     }
     assert!(words > bytes / 10 && longest <= MOST_WORDS, "{words} {longest}");
-    for text in [
-        "9".repeat(1 << 20),
-        "a".repeat(1 << 20),
-        "<a".repeat(1 << 19),
-        "1-".repeat(1 << 19),
-        "$.".repeat(1 << 19),
-    ] {
+    for text in ["9", "a", "<a", "1-", "$.", "(", "1.", "+1 (", "a.b@", "I"].map(|t| t.repeat(20_000)) {
         let (utterances, _) = english.read(&text);
         assert!(utterances.iter().all(|u| u.words.len() <= MOST_WORDS));
     }

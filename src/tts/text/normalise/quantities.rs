@@ -3,16 +3,16 @@
 use super::{Kind, Reader};
 use crate::tts::Language;
 use crate::tts::text::numbers::{self, Ending, Gender, TOO_LARGE, cardinal, ordinal};
-use crate::tts::text::tables::{Currency, Noun};
+use crate::tts::text::tables::Noun;
 
 /// A number as it is written.
-struct Number {
+pub(super) struct Number {
     /// Its digits, without marks between them.
-    whole: String,
+    pub(super) whole: String,
     /// Digits behind the decimal mark.
-    part: Option<String>,
+    pub(super) part: Option<String>,
     /// Tokens that it is made of.
-    len: usize,
+    pub(super) len: usize,
 }
 
 impl Number {
@@ -23,9 +23,9 @@ impl Number {
     }
 }
 
-impl Reader<'_> {
+impl<'a> Reader<'a> {
     /// The number that token `i` begins: 1,234,567.89 or, where a comma stands in front of decimals, 1.234.567,89 and 1 234 567.
-    fn parse(&self, i: usize) -> Option<Number> {
+    pub(super) fn parse(&self, i: usize) -> Option<Number> {
         let mut whole = self.digits(i, false)?.to_string();
         let mut len = 1;
         let group = if self.language == Language::English { ',' } else { '.' };
@@ -63,7 +63,7 @@ impl Reader<'_> {
         self.token(i).is_some_and(|t| t.kind == Kind::Digits && t.space && t.text.len() == 3)
     }
 
-    fn say_number(&mut self, number: &Number, gender: Gender) {
+    pub(super) fn say_number(&mut self, number: &Number, gender: Gender) {
         let language = self.language;
         let whole = match number.value() {
             Some(n) => cardinal(language, n, gender),
@@ -84,7 +84,7 @@ impl Reader<'_> {
     }
 
     /// A number and its noun.
-    fn say_counted(&mut self, number: &Number, noun: &Noun) {
+    pub(super) fn say_counted(&mut self, number: &Number, noun: &Noun) {
         self.say_number(number, noun.gender);
         let form = match (self.language, number.value(), &number.part) {
             (Language::Russian, _, Some(_)) => 1,
@@ -95,84 +95,8 @@ impl Reader<'_> {
         self.say(noun.said[form]);
     }
 
-    /// The currency that token `i` is the sign or the code of.
-    fn currency(&self, i: usize) -> Option<&'static Currency> {
-        let text = self.token(i)?.text;
-        self.tables.currencies.iter().find(|c| c.written.contains(&text))
-    }
-
-    /// $5.20, 5 €, $3 million.
-    pub(super) fn money(&mut self) -> bool {
-        let minus = usize::from(self.is_minus(0));
-        let sign = usize::from(self.currency(minus).is_some());
-        let Some(number) = self.parse(minus + sign) else { return false };
-        let mut end = minus + sign + number.len;
-        let large = self.large(end).is_some().then_some(end);
-        if large.is_some() {
-            end += 1;
-            end += usize::from(sign == 0 && self.joined_mark(end, '.'));
-        }
-        let currency = if sign == 1 {
-            self.currency(minus)
-        } else {
-            end += 1;
-            self.currency(end - 1)
-        };
-        let Some(currency) = currency else { return false };
-        // The point of руб. is no end of a sentence inside one.
-        let is_word = self.token(end - 1).is_some_and(|t| t.kind == Kind::Word);
-        if sign == 0 && is_word && self.joined_mark(end, '.') && self.token(end + 1).is_some() {
-            end += 1;
-        }
-        if minus == 1 {
-            self.say(self.tables.minus);
-        }
-        match large {
-            Some(large) => self.say_large(&number, large, currency),
-            None => self.say_money(&number, currency),
-        }
-        self.at += end;
-        true
-    }
-
-    /// The name of a large number that token `i` is.
-    fn large(&self, i: usize) -> Option<&'static str> {
-        let word = self.word_at(i)?;
-        let joined = self.token(i).is_some_and(|t| !t.space);
-        // Single letters count only where they are joined to the number: $5m.
-        let known = self.tables.large.iter().find(|l| l.0 == word && (joined || l.0.chars().count() > 1))?;
-        Some(known.1)
-    }
-
-    fn say_large(&mut self, number: &Number, large: usize, currency: &Currency) {
-        let name = self.large(large).unwrap_or_default();
-        let written = self.word_at(large).unwrap_or_default();
-        match self.tables.units.iter().find(|u| u.written == written && self.language == Language::Russian) {
-            Some(unit) => self.say_counted(number, unit),
-            None => {
-                self.say_number(number, Gender::BeforeNoun);
-                self.say(name);
-            }
-        }
-        self.say(currency.whole.said[2]);
-    }
-
-    fn say_money(&mut self, number: &Number, currency: &Currency) {
-        let Some(part) = number.part.as_ref().filter(|p| p.len() == 2) else {
-            return self.say_counted(number, &currency.whole);
-        };
-        let whole = Number { whole: number.whole.clone(), part: None, len: 0 };
-        let cents = Number { whole: part.trim_start_matches('0').into(), part: None, len: 0 };
-        if whole.whole != "0" || cents.whole.is_empty() {
-            self.say_counted(&whole, &currency.whole);
-        }
-        if !cents.whole.is_empty() {
-            self.say_counted(&cents, &currency.part);
-        }
-    }
-
     /// Whether token `i` is the sign of a negative number: no hyphen, no dash.
-    fn is_minus(&self, i: usize) -> bool {
+    pub(super) fn is_minus(&self, i: usize) -> bool {
         let Some(token) = self.token(i).filter(|t| t.is('-') || t.is('−') || t.is('–')) else {
             return false;
         };
@@ -187,52 +111,51 @@ impl Reader<'_> {
     /// Telephone numbers: digits one by one, a pause between groups.
     pub(super) fn telephone(&mut self) -> bool {
         let plus = usize::from(self.token(0).is_some_and(|t| t.is('+')) && self.digits(1, true).is_some());
-        let (mut groups, mut len, mut joined) = (Vec::new(), plus, 0);
+        let Some((groups, len)) = self.telephone_groups(plus) else { return false };
+        if plus == 1 {
+            self.say(self.tables.marks.iter().find(|m| m.0 == '+').map_or("", |m| m.1));
+        } else {
+            self.pause();
+        }
+        for group in groups {
+            self.say(&numbers::digits(self.language, group));
+            self.pause();
+        }
+        self.at += len;
+        true
+    }
+
+    /// The groups of digits of the telephone number that begins here, behind a plus or not, and its tokens.
+    fn telephone_groups(&self, plus: usize) -> Option<(Vec<&'a str>, usize)> {
+        // Hyphens and brackets, which tell a telephone number from other numbers.
+        let (mut groups, mut len, mut joins) = (Vec::new(), plus, 0);
         loop {
-            let bracket = usize::from(!groups.is_empty() && self.token(len).is_some_and(|t| t.is('(')));
-            let Some(digits) = self.digits(len + bracket, bracket == 1).filter(|d| d.len() <= 4) else {
+            let bracket = usize::from(self.token(len).is_some_and(|t| t.is('(')));
+            let Some(digits) = self.digits(len + bracket, bracket == 1) else { break };
+            let closed = bracket == 0 || self.joined_mark(len + 2, ')');
+            if !closed || (digits.len() > 4 && plus == 0) {
                 break;
-            };
-            groups.push(digits);
-            len += bracket + 1;
-            if bracket == 1 {
-                if !self.joined_mark(len, ')') {
-                    return false;
-                }
-                len += 1;
-                joined += 1;
             }
+            groups.push(digits);
+            len += 1 + 2 * bracket;
+            joins += bracket;
             match self.token(len) {
                 Some(t) if t.is('-') && !t.space && self.digits(len + 1, true).is_some() => {
                     len += 1;
-                    joined += 1;
+                    joins += 1;
                 }
-                Some(t)
-                    if t.space
-                        && (t.kind == Kind::Digits || t.is('('))
-                        && (plus == 1 || joined > 0 || groups.len() == 1) => {}
+                Some(t) if t.space && (t.kind == Kind::Digits || t.is('(')) => {}
+                Some(t) if bracket == 1 && t.kind == Kind::Digits => {}
                 _ => break,
             }
         }
         let count: usize = groups.iter().map(|g| g.len()).sum();
-        let american = joined == 1 && groups.len() == 2 && groups[0].len() == 3 && groups[1].len() == 4;
-        let known = (plus == 1 && (7..=15).contains(&count))
-            || (joined >= 1 && groups.len() >= 3 && (7..=12).contains(&count))
-            || american;
-        if !known || groups.len() < 2 && plus == 0 {
-            return false;
-        }
-        let groups: Vec<String> = groups.iter().map(|g| numbers::digits(self.language, g)).collect();
-        if plus == 1 {
-            self.say(self.tables.marks.iter().find(|m| m.0 == '+').map_or("", |m| m.1));
-        }
-        for group in groups {
-            self.pause();
-            self.say(&group);
-        }
-        self.pause();
-        self.at += len;
-        true
+        let known = match groups[..] {
+            _ if plus == 1 => (7..=15).contains(&count),
+            [a, b] => joins == 1 && (a.len(), b.len()) == (3, 4),
+            _ => joins >= 2 && (7..=12).contains(&count),
+        };
+        known.then_some((groups, len))
     }
 
     /// Whether token `i` makes the number in front of it an ordinal: 3rd.
@@ -261,7 +184,10 @@ impl Reader<'_> {
     }
 
     fn year_in_place(&mut self) -> bool {
-        self.unit(1).is_none() && self.large(1).is_none() && self.year()
+        // 1990s are no seconds.
+        let decade = self.digits(0, false).is_some_and(|d| d.len() == 4 && d.ends_with('0'))
+            && self.token(1).is_some_and(|t| !t.space && t.text == "s");
+        (decade || (self.unit(1).is_none() && self.large(1).is_none())) && self.year()
     }
 
     fn ordinal(&mut self) -> bool {
@@ -432,6 +358,7 @@ impl Reader<'_> {
                 Gender::Feminine
             }
             Language::Russian if noun.ends_with('о') && self.ends_in_one() => Gender::Neuter,
+            Language::Spanish if noun == "días" || noun.ends_with("emas") => Gender::BeforeNoun,
             Language::Spanish if noun.ends_with("as") || noun == "hora" => Gender::Feminine,
             Language::Spanish => Gender::BeforeNoun,
             _ => Gender::Masculine,

@@ -6,16 +6,14 @@ use crate::tts::text::characters::{to_cyrillic, to_latin, without_marks};
 use crate::tts::text::numbers::{Ending, Gender, cardinal, ordinal};
 
 /// Letters of a word that may be an acronym at most.
-const LONGEST_ACRONYM: usize = 5;
+pub(super) const LONGEST_ACRONYM: usize = 5;
 
 impl Reader<'_> {
     /// An abbreviation of the language's table, or letters with points behind them: U.S.
     pub(super) fn abbreviation(&mut self) -> bool {
-        if self.token(0).is_none_or(|t| t.kind != Kind::Word) {
-            return false;
-        }
-        let known =
-            self.tables.expansions.iter().filter_map(|(written, said)| Some((self.matched(written)?, *said)));
+        let Some(first) = self.word_at(0) else { return false };
+        let begins = self.tables.expansions.iter().filter(|e| e.0.starts_with(&first[..]));
+        let known = begins.filter_map(|(written, said)| Some((self.matched(written)?, *said)));
         if let Some((len, said)) = known.max_by_key(|(len, _)| *len) {
             self.at += len;
             self.say(said);
