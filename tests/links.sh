@@ -36,7 +36,7 @@ for cli in '' cli; do
       wants "$features" "$linked" cli clap clap_builder clap_complete clap_mangen colorous cpu-time crossterm indicatif signal-hook npyz plotters
       wants "$features" "$linked" train candle-core candle-nn gemm tokenizers toml
       wants "$features" "$linked" device alsa cpal thread-priority
-      wants "$features" "$linked" 'cli train' flate2 png rayon sha2
+      wants "$features" "$linked" 'cli train' png rayon sha2
     done
   done
 done
