@@ -177,6 +177,12 @@ impl Pronouncer {
         let name = |p: &u8| names[usize::from(*p)];
         let mut all: Vec<Vec<&'static str>> =
             words.iter().map(|(spelling, _)| self.spelled(*spelling).iter().map(name).collect()).collect();
+        for i in 1..all.len() {
+            if self.language == Language::English && words[i].0 == Spelling::Word("'s") {
+                // The ending of an acronym.
+                all[i] = english::plural(all[i - 1].last().copied()).iter().map(name).collect();
+            }
+        }
         // From the end: what a word is like depends on the one behind it.
         for (i, &(spelling, pause)) in words.iter().enumerate().rev() {
             let Spelling::Word(word) = spelling else { continue };

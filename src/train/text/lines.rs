@@ -148,9 +148,9 @@ mod tests {
     #[test]
     fn lines_that_can_not_be_learned_are_named() {
         let message = |text: &str, keys: &str| corpus(text, keys).err().unwrap().to_string();
-        let long = message(WORDS, "window = 6");
+        let long = message(&format!("{WORDS}abcabcabcabcabc|1\n"), "window = 16");
         assert!(
-            long.ends_with("line 2 has 7 symbols with its end, wanted at most train.window, 6"),
+            long.ends_with("line 7 has 18 symbols with its end, wanted at most train.window, 16"),
             "{long}"
         );
         let bare = message("ab|1\nab\nb|1\nc|1\n", "window = 16");

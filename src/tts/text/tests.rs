@@ -240,6 +240,7 @@ fn sentences_have_their_phones() {
         phones(&english, "The apple, the USB."),
         "DH IY0 | AE1 P AH0 L | DH AH0 | Y UW1 | EH1 S | B IY1"
     );
+    assert_eq!(phones(&english, "PCs, the FBI's"), "P IY1 | S IY1 | Z | DH IY0 | EH1 F | B IY1 | AY1 | Z");
     let russian = front_end(Language::Russian);
     assert_eq!(phones(&russian, "В вол+осах и в плен+у."), "v | v a l oo s ay h | i | f | p ll i n uu");
     assert_eq!(phones(&russian, "США"), "ee s | sh aa | aa");
