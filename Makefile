@@ -4,7 +4,7 @@
 CARGO ?= cargo
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 # All but `cuda`, which needs NVIDIA's compiler to build.
-FEATURES := train,device,mpi
+FEATURES := train,device,mpi,serve
 # A fresh machine may be installing its updates: wait for it.
 APT := $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300
 

@@ -15,11 +15,11 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # the files are what is shared am
 import numpy as np
 import parselmouth
 from pesq import PesqError, pesq
-from pocketsphinx import Decoder
 from pystoi import stoi
 
 import corpus
 from corpus import RATE
+from recogniser import edits, recognised, words
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "tests" / "reference"))
 import features  # noqa: E402  of docs/formats.md
@@ -108,33 +108,6 @@ def compare(original, copy):
 
 
 # Words ---------------------------------------------------------------------------------------------------------------
-
-decoder = None
-
-
-def words(text):
-    return re.findall(r"[a-z']+", text.lower())
-
-
-def recognised(x):
-    """What pocketsphinx with its own English model hears."""
-    global decoder
-    decoder = decoder or Decoder(samprate=RATE, loglevel="FATAL")
-    decoder.start_utt()
-    decoder.process_raw(np.round(32767 * np.clip(x, -1, 1)).astype("<i2").tobytes(), full_utt=True)
-    decoder.end_utt()
-    return words(decoder.hyp().hypstr if decoder.hyp() else "")
-
-
-def edits(a, b):
-    """Levenshtein distance of two word lists."""
-    row = list(range(len(b) + 1))
-    for i, x in enumerate(a, 1):
-        last, row[0] = row[0], i
-        for j, y in enumerate(b, 1):
-            last, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, last + (x != y))
-    return row[-1]
-
 
 def is_sentence(text):
     """Of at least four words, without digits."""
