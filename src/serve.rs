@@ -89,6 +89,9 @@ pub enum Refusal {
     /// Every slot is taken.
     #[error("all {0} streams that this machine plays in real time are taken; try again soon")]
     Busy(usize),
+    /// The machine does something else, too.
+    #[error("this machine is too busy to play one more stream in real time; try again soon")]
+    Slow,
     /// It took too long.
     #[error("the frames of the input took longer than a request may (--timeout)")]
     TooLong,
@@ -137,7 +140,7 @@ impl Server {
         };
         let mut capacity = engine::measure(&voice, part)?;
         capacity.streams = streams.unwrap_or(capacity.streams);
-        let engine = Arc::new(Engine::start(&voice, capacity.streams)?);
+        let engine = Arc::new(Engine::start(&voice, capacity.streams, streams.is_none())?);
         let ending = watch::Sender::new(false);
         Ok(Self { voice, voices, front_end, engine, capacity, limits, ending })
     }
@@ -219,7 +222,10 @@ impl Server {
     /// # Errors
     /// There is none.
     fn reserve(&self) -> Result<Slot, Refusal> {
-        self.engine.reserve().ok_or(Refusal::Busy(self.engine.slots()))
+        self.engine.reserve().ok_or_else(|| match self.engine.free() {
+            0 => Refusal::Busy(self.engine.slots()),
+            _ => Refusal::Slow,
+        })
     }
 
     /// Has the engine make the sound of `request`.

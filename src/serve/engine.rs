@@ -13,7 +13,7 @@ use crate::synth::{Ensemble, PreparedPart, without_denormals};
 use crate::voice::Voice;
 use anyhow::{Context, Result, anyhow};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -24,6 +24,9 @@ const AHEAD_MS: usize = 2000;
 
 /// Time without work after which the thread looks whether it is to end.
 const IDLE: Duration = Duration::from_millis(100);
+
+/// Weight of the newest round in the mean of what a sound costs.
+const NEWEST: f32 = 1.0 / 64.0;
 
 /// A sound on its way to a slot.
 struct Start {
@@ -44,12 +47,16 @@ pub struct Counters {
     busy_ns: AtomicU64,
     /// Slots that nobody has.
     free: AtomicUsize,
+    /// The part of real time that one sound takes of late, as the bits of an `f32`.
+    share: AtomicU32,
     stop: AtomicBool,
 }
 
 /// The engine, seen from the server.
 pub struct Engine {
     slots: usize,
+    /// Whether a slot is kept back that the machine could not fill in real time at the moment.
+    is_guarded: bool,
     sample_rate: u32,
     starts: Sender<Start>,
     retired: Receiver<Retired>,
@@ -64,11 +71,12 @@ pub struct Slot {
 }
 
 impl Engine {
-    /// Starts the thread, with room for `slots` sounds of `voice` at a time.
+    /// Starts the thread, with room for `slots` sounds of `voice` at a time; for fewer while the machine is too busy to make one
+    /// more in real time, where it `is_guarded`.
     ///
     /// # Errors
     /// More memory than is allowed, or a system without threads to spare.
-    pub fn start(voice: &Voice, slots: usize) -> Result<Self> {
+    pub fn start(voice: &Voice, slots: usize, is_guarded: bool) -> Result<Self> {
         voice.model.check_room(slots)?;
         let (starts, inbox) = bounded(slots);
         // Twice the slots: whoever fills one has looked here before.
@@ -80,13 +88,23 @@ impl Engine {
             .spawn(move || without_denormals(|| worker.run()))
             .context("the engine thread could not be started")?;
         let sample_rate = voice.section.sample_rate;
-        Ok(Self { slots, sample_rate, starts, retired, counters, thread: Mutex::new(Some(thread)) })
+        Ok(Self {
+            slots,
+            is_guarded,
+            sample_rate,
+            starts,
+            retired,
+            counters,
+            thread: Mutex::new(Some(thread)),
+        })
     }
 
-    /// Keeps a slot for a sound; `None` where all are taken.
+    /// Keeps a slot for a sound; `None` where all are taken, or the machine is too busy.
     pub fn reserve(self: &Arc<Self>) -> Option<Slot> {
         self.drop_retired();
-        let less = |free: usize| free.checked_sub(1);
+        let share = f32::from_bits(self.counters.share.load(Ordering::Relaxed));
+        let fits = |taken: usize| !self.is_guarded || taken == 0 || share * (taken + 1) as f32 <= 1.0;
+        let less = |free: usize| free.checked_sub(1).filter(|_| fits(self.slots - free));
         let taken = self.counters.free.fetch_update(Ordering::AcqRel, Ordering::Acquire, less);
         taken.ok().map(|_| Slot { engine: self.clone(), given: false })
     }
@@ -179,6 +197,10 @@ struct Worker {
     starts: Receiver<Start>,
     retired: Sender<Retired>,
     counters: Arc<Counters>,
+    /// What a block lasts, in s.
+    block_s: f32,
+    /// See [`Counters::share`].
+    share: f32,
     /// A quarter of a block: how long it sleeps where no ring has room.
     nap: Duration,
 }
@@ -199,6 +221,8 @@ impl Worker {
             blocks: vec![vec![0.0; block]; slots],
             going: vec![false; slots],
             written: vec![0; slots],
+            block_s: block as f32 / rate as f32,
+            share: 0.0,
             nap: Duration::from_micros(block as u64 * 250_000 / rate),
             block,
             starts,
@@ -283,9 +307,14 @@ impl Worker {
                 self.free(at);
             }
         }
+        let took = start.elapsed();
+        let going = self.going.iter().filter(|going| **going).count();
+        let share = took.as_secs_f32() / (self.block_s * going as f32);
+        self.share += NEWEST * (share - self.share);
+        self.counters.share.store(self.share.to_bits(), Ordering::Relaxed);
         let made: usize = self.written.iter().sum();
         self.counters.samples.fetch_add(made as u64, Ordering::Relaxed);
-        self.counters.busy_ns.fetch_add(start.elapsed().as_nanos() as u64, Ordering::Relaxed);
+        self.counters.busy_ns.fetch_add(took.as_nanos() as u64, Ordering::Relaxed);
         true
     }
 }

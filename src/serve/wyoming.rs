@@ -59,7 +59,7 @@ impl From<Refusal> for End {
     fn from(refusal: Refusal) -> Self {
         let code = match &refusal {
             Refusal::Request { .. } => "invalid_request",
-            Refusal::Busy(_) => "busy",
+            Refusal::Busy(_) | Refusal::Slow => "busy",
             Refusal::TooLong => "timeout",
             Refusal::Internal(_) => "internal",
         };

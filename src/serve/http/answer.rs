@@ -158,7 +158,7 @@ impl From<Refusal> for Failure {
         let message = refusal.to_string();
         match refusal {
             Refusal::Request { param, .. } => Self::of(param, message),
-            Refusal::Busy(_) => Self::new(StatusCode::SERVICE_UNAVAILABLE, message)
+            Refusal::Busy(_) | Refusal::Slow => Self::new(StatusCode::SERVICE_UNAVAILABLE, message)
                 .code(StatusCode::SERVICE_UNAVAILABLE, "busy")
                 .with("retry-after", "2"),
             Refusal::TooLong => {
