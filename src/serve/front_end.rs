@@ -6,7 +6,7 @@ use std::sync::mpsc::Receiver;
 
 /// How an input is said.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Manner {
+pub struct Delivery {
     /// How many times as fast as usual, [`SPEEDS`].
     pub speed: f32,
     /// Seed of all that is drawn: equal seeds give equal bytes.
@@ -42,7 +42,7 @@ pub trait FrontEnd: Send + Sync {
         voice: &Voice,
         language: &str,
         input: Input,
-        manner: Manner,
+        delivery: Delivery,
     ) -> Result<Box<dyn FrameSource>, String>;
 }
 

@@ -1,7 +1,7 @@
 //! Text to speech as the server's front end: the text of each sound is read on a thread of its own, and its frames are drawn
 //! while it is made.
 
-use super::front_end::{FrontEnd, Input, Manner};
+use super::front_end::{Delivery, FrontEnd, Input};
 use crate::synth::FrameSource;
 use crate::tts::text::FrontEnd as TextFrontEnd;
 use crate::tts::utterance::Utterance;
@@ -78,14 +78,14 @@ impl FrontEnd for Spoken {
         voice: &Voice,
         language: &str,
         input: Input,
-        manner: Manner,
+        delivery: Delivery,
     ) -> Result<Box<dyn FrameSource>, String> {
         let reader = self.0.iter().find(|r| r.text.language().name() == language);
         let reader = reader.ok_or_else(|| format!("this server speaks no {language}"))?.clone();
         let spec = voice.model.config.facts().condition.as_ref().and_then(|c| c.frames);
         let spec = spec.ok_or("this voice takes no frames")?;
-        let prosody = Prosody { rate: manner.speed, ..Prosody::default() };
-        let (front, ends) = SpokenFront::new(&reader.model, &spec, prosody, manner.seed);
+        let prosody = Prosody { rate: delivery.speed, ..Prosody::default() };
+        let (front, ends) = SpokenFront::new(&reader.model, &spec, prosody, delivery.seed);
         // Of a text that is written only now it can't be awaited.
         let (begun, beginning) = sync_channel(1);
         let is_whole = matches!(input, Input::Whole(_));

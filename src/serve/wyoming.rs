@@ -8,7 +8,7 @@
 mod event;
 
 use super::encoder::{Encoder, Form};
-use super::front_end::{Input, Manner};
+use super::front_end::{Delivery, Input};
 use super::net::Client;
 use super::sound::{Sound, SoundError};
 use super::{Refusal, Request, Server};
@@ -222,8 +222,8 @@ impl Talk {
     /// Has the engine say `input` by the voice that `event` asks for.
     async fn speak(&self, event: &Event, input: Input) -> Result<Speech, End> {
         let voice = |key: &str| Some(event.data.get("voice")?.get(key)?.as_str()?.to_string());
-        let manner = Manner { speed: 1.0, seed: 0 };
-        let request = Request { input, voice: voice("name"), language: voice("language"), manner };
+        let delivery = Delivery { speed: 1.0, seed: 0 };
+        let request = Request { input, voice: voice("name"), language: voice("language"), delivery };
         let deadline = self.server.deadline();
         let sound = self.server.speak(request, deadline).await?;
         let encoder = Encoder::new(Form::Raw, sound.rate(), None).map_err(|e| End::of("internal", e))?;

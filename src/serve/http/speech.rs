@@ -3,7 +3,7 @@
 use super::MODEL;
 use super::answer::{Answer, Body, Failure, Piece};
 use crate::serve::encoder::{Encoder, Form, PCM_RATE};
-use crate::serve::front_end::{Input, Manner};
+use crate::serve::front_end::{Delivery, Input};
 use crate::serve::sound::Sound;
 use crate::serve::{Request, Server};
 use base64::Engine as _;
@@ -100,7 +100,7 @@ pub(super) async fn speech(
         voice: fields.voice.map(|v| match v {
             Named::Name(name) | Named::Id { id: name } => name,
         }),
-        manner: Manner { speed: fields.speed.unwrap_or(1.0), seed: fields.seed.unwrap_or(0) },
+        delivery: Delivery { speed: fields.speed.unwrap_or(1.0), seed: fields.seed.unwrap_or(0) },
     };
     let sound = server.speak(request, deadline).await?;
     let encoder = Encoder::new(form, sound.rate(), sound.samples())
