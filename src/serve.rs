@@ -28,7 +28,7 @@ use crate::synth::PreparedPart;
 use crate::voice::Voice;
 use anyhow::{Context, Result, anyhow, bail};
 use engine::{Capacity, Engine, Slot};
-use front_end::{FrontEnd, Input, Manner, SPEEDS};
+use front_end::{Delivery, FrontEnd, Input, SPEEDS};
 use net::Listener;
 use sound::Sound;
 use std::net::SocketAddr;
@@ -72,7 +72,7 @@ pub struct Request {
     /// The language of the input; where it is not said, that of the voice.
     pub language: Option<String>,
     /// How.
-    pub manner: Manner,
+    pub delivery: Delivery,
 }
 
 /// Why there is no sound for a request.
@@ -134,8 +134,8 @@ impl Server {
         let language = languages.first().copied().unwrap_or_default();
         let text = format!("{} ", front_end.example(language)).repeat(8);
         let part = |seed| {
-            let manner = Manner { speed: 1.0, seed };
-            let front = front_end.frames(&voice, language, Input::Whole(text.clone()), manner);
+            let delivery = Delivery { speed: 1.0, seed };
+            let front = front_end.frames(&voice, language, Input::Whole(text.clone()), delivery);
             Ok(front_end::part(&voice, voices.first(), front.map_err(|e| anyhow!(e))?, seed))
         };
         let mut capacity = engine::measure(&voice, part)?;
@@ -234,7 +234,7 @@ impl Server {
     /// A request that can't be met, or no slot for it.
     async fn speak(self: &Arc<Self>, request: Request, deadline: Instant) -> Result<Sound, Refusal> {
         self.check(&request)?;
-        let Request { input, voice, language, manner } = request;
+        let Request { input, voice, language, delivery } = request;
         let voice = voice.unwrap_or_else(|| self.voice_for(language.as_deref()).to_string());
         let speaker = self.voices.find(&self.voice, &voice).map_err(|e| Refusal::of("voice", e))?;
         let language = language.unwrap_or_else(|| self.language_of(&voice).to_string());
@@ -242,9 +242,9 @@ impl Server {
         let server = self.clone();
         // The slot goes along, so that no more inputs are under way than there are slots, whoever leaves meanwhile.
         let work = tokio::task::spawn_blocking(move || {
-            let front = server.front_end.frames(&server.voice, &language, input, manner);
+            let front = server.front_end.frames(&server.voice, &language, input, delivery);
             let front = front.map_err(|e| Refusal::of("input", e))?;
-            let part = front_end::part(&server.voice, &speaker, front, manner.seed);
+            let part = front_end::part(&server.voice, &speaker, front, delivery.seed);
             Ok((slot, PreparedPart::new(&server.voice, part)))
         });
         let done = timeout_at(deadline, work).await.map_err(|_| Refusal::TooLong)?;
@@ -278,7 +278,7 @@ impl Server {
                 ));
             }
         }
-        let speed = request.manner.speed;
+        let speed = request.delivery.speed;
         if !SPEEDS.contains(&speed) {
             let (least, most) = (SPEEDS.start(), SPEEDS.end());
             return Err(Refusal::of("speed", format!("speed {speed}: wanted {least} to {most}")));
