@@ -5,6 +5,9 @@ use super::utterance::{Break, Utterance, Word};
 /// The name of the pause, phone 0 of every set.
 pub const PAUSE: &str = "pau";
 
+/// What is said in place of a rare phone that a model was not trained on, by the phones of the languages that this program reads.
+const NEAREST: [(&str, &[&str]); 3] = [("ZH", &["JH"]), ("ny", &["n", "j"]), ("ng", &["n", "g"])];
+
 /// The phones that a model knows, by name and without stress. Number 0 is the pause.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PhoneSet {
@@ -81,6 +84,31 @@ impl PhoneSet {
     pub fn number(&self, name: &str) -> Option<u16> {
         let base = parts(name).0;
         self.names.iter().position(|n| n == base || n == name).filter(|i| *i > 0).map(|i| i as u16)
+    }
+
+    /// Puts the nearest phones in place of those that are none of these, or none where there are no nearer ones; words without any are gone. Gives each name that is
+    /// gone, and what is there now.
+    pub fn adapt(&self, utterance: &mut Utterance) -> Vec<(String, String)> {
+        let mut gone = Vec::new();
+        for word in &mut utterance.words {
+            if self.check(word).is_ok() {
+                continue;
+            }
+            let now = |name: &String| match self.number(name) {
+                Some(_) => vec![name.clone()],
+                None => {
+                    let nearest = NEAREST.iter().find(|(rare, _)| *rare == parts(name).0);
+                    let nearest = nearest.map_or(&[][..], |(_, nearest)| nearest);
+                    let known: Vec<String> =
+                        nearest.iter().filter(|n| self.number(n).is_some()).map(|n| (*n).into()).collect();
+                    gone.push((name.clone(), known.join(" ")));
+                    known
+                }
+            };
+            word.phones = word.phones.iter().flat_map(now).collect();
+        }
+        utterance.words.retain(|word| !word.phones.is_empty());
+        gone
     }
 
     /// The first phone of `word` that is not one of these.
@@ -170,6 +198,15 @@ mod tests {
             PhoneSet::new(vec!["pau".into(), "A".into(), "A".into()]).is_err()
                 && PhoneSet::new(vec![]).is_err()
         );
+        let mut rare = read("M EH1 ZH ER0 | ny ZZ").remove(0);
+        let set = PhoneSet::of(&read("M EH1 JH ER0 n j"));
+        let gone = set.adapt(&mut rare);
+        assert_eq!(
+            gone,
+            [("ZH", "JH"), ("ny", "n j"), ("ZZ", "")].map(|(a, b)| (a.to_string(), b.to_string()))
+        );
+        assert_eq!(rare.words[0].phones.join(" "), "M EH1 JH ER0");
+        assert_eq!(rare.words[1].phones.join(" "), "n j");
         assert_eq!((parts("a1"), parts("1"), parts("tS")), (("a", 1), ("1", 0), ("tS", 0)));
     }
 }

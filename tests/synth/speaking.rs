@@ -20,9 +20,9 @@ fn spec(context: usize) -> FrameSpec {
     FrameSpec { features: FEATURES, context, tells_source: false }
 }
 
-fn prepared(model: &SayModel, text: &str) -> Vec<Box<Prepared>> {
+fn prepared(model: &SayModel, text: &str) -> Vec<Prepared> {
     let numbered = (0..).zip(phones::read(text));
-    numbered.map(|(n, u)| Box::new(Prepared::new(model, u, n).unwrap())).collect()
+    numbered.map(|(n, u)| Prepared::new(model, u, n).unwrap()).collect()
 }
 
 /// All windows of a front end whose utterances come in when `comes` says so, by the number of frames given so far.
@@ -32,13 +32,13 @@ fn windows(
     prosody: Prosody,
     seed: u64,
     comes: impl Fn(usize, usize) -> bool,
-) -> (Vec<Vec<f32>>, Vec<Box<Prepared>>) {
+) -> (Vec<Vec<f32>>, Vec<Prepared>) {
     let (mut front, ends) = SpokenFront::new(model, &spec(context), prosody, seed);
     let mut waiting = prepared(model, TEXT).into_iter().enumerate().peekable();
     let (mut next, mut all, mut said) = (Some(ends.next), Vec::new(), Vec::new());
     loop {
         while waiting.next_if(|(n, _)| comes(*n, all.len())).is_some_and(|(_, u)| {
-            assert!(next.as_ref().unwrap().try_send(u).is_ok());
+            assert!(next.as_ref().unwrap().try_send(Box::new(u)).is_ok());
             true
         }) {}
         if waiting.peek().is_none() {
@@ -47,11 +47,11 @@ fn windows(
         if !front.is_ready() {
             // Late: what comes next comes now.
             let (_, u) = waiting.next().unwrap();
-            next.as_ref().unwrap().send(u).unwrap();
+            next.as_ref().unwrap().send(Box::new(u)).unwrap();
             continue;
         }
         let more = front.advance();
-        said.extend(std::iter::from_fn(|| ends.said.try_recv().ok()));
+        said.extend(std::iter::from_fn(|| ends.said.try_recv().ok().map(|said| *said)));
         if !more {
             assert!(!front.advance(), "it has ended");
             drop(front);
@@ -112,7 +112,7 @@ fn frames_are_their_speakers_own() {
     let spec = voice.model.config.facts().condition.as_ref().unwrap().frames.unwrap();
     let (front, ends) = SpokenFront::new(&model, &spec, Prosody::default(), 1);
     for utterance in prepared(&model, TEXT) {
-        ends.next.send(utterance).unwrap();
+        ends.next.send(Box::new(utterance)).unwrap();
     }
     drop(ends.next);
     let part = Part {

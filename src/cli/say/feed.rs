@@ -4,6 +4,7 @@ use super::Args;
 use super::timing::Timing;
 use crate::cli::{Usage, usage};
 use anyhow::{Context, Result, anyhow, ensure};
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::PathBuf;
@@ -11,6 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Instant;
 use wavesynth::recordings;
+use wavesynth::tts::phones::PhoneSet;
 use wavesynth::tts::utterance::Utterance;
 use wavesynth::tts::{FrontEnd, Language, Prepared, SayModel, Unread, Utterances, phones};
 use wavesynth_output::say;
@@ -64,7 +66,7 @@ impl Source {
     /// # Errors
     /// Phones that `model` does not know, a file that can't be read, or a text that a strict reading refuses.
     pub fn utterances(self, model: &SayModel, strict: bool) -> Result<Coming> {
-        let text = || Text::new(&model.section.language, strict);
+        let text = || Text::new(model, strict);
         let open = |path: &PathBuf| {
             let file = File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
             Ok::<_, anyhow::Error>(Lines { from: BufReader::new(file), name: path.display().to_string() })
@@ -142,16 +144,19 @@ impl<R: BufRead> Iterator for Lines<R> {
 /// How texts become utterances.
 struct Text {
     front_end: FrontEnd,
+    /// The phones of what says them.
+    phones: PhoneSet,
     /// Whether what can't be said is an error.
     strict: bool,
 }
 
 impl Text {
-    fn new(language: &str, strict: bool) -> Result<Self> {
+    fn new(model: &SayModel, strict: bool) -> Result<Self> {
+        let language = &model.section.language;
         let Some(known) = Language::from_name(language) else {
             usage!("this program reads no text in the language {language}; pass --phones");
         };
-        Ok(Self { front_end: FrontEnd::new(known)?, strict })
+        Ok(Self { front_end: FrontEnd::new(known)?, phones: model.phones.clone(), strict })
     }
 
     /// Reads the text in `pieces`, each of which ends a sentence where `flush` says so.
@@ -162,7 +167,7 @@ impl Text {
         take: &mut Taker<'_>,
     ) -> Result<()> {
         let mut reader = self.front_end.reader();
-        let mut told = 0;
+        let (mut told, mut replaced) = (0, HashSet::new());
         loop {
             let piece = pieces.next().transpose()?;
             let over = piece.is_none();
@@ -172,8 +177,11 @@ impl Text {
             }
             self.tell(reader.unread().get(told..).unwrap_or_default())?;
             told = reader.unread().len();
-            for utterance in utterances {
-                if !take(utterance)? {
+            for mut utterance in utterances {
+                for (gone, now) in self.phones.adapt(&mut utterance) {
+                    self.tell_replaced(&gone, &now, &mut replaced)?;
+                }
+                if !utterance.words.is_empty() && !take(utterance)? {
                     return Ok(());
                 }
             }
@@ -181,6 +189,19 @@ impl Text {
                 return Ok(());
             }
         }
+    }
+
+    /// Says once which phone the model was not trained on, and what is said in its place.
+    fn tell_replaced(&self, gone: &str, now: &str, told: &mut HashSet<String>) -> Result<()> {
+        let instead = if now.is_empty() { "nothing".into() } else { format!("`{now}`") };
+        ensure!(
+            !self.strict,
+            "the model was not trained on the phone `{gone}`; without --strict {instead} is said in its place"
+        );
+        if told.insert(gone.to_string()) {
+            say!("the model was not trained on the phone `{gone}`: {instead} is said in its place");
+        }
+        Ok(())
     }
 
     /// Says what could not be read.
