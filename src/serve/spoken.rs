@@ -118,7 +118,11 @@ impl Reader {
         let mut reader = self.text.reader();
         let mut number = 0;
         let mut hand_on = |utterances: Vec<Utterance>| {
-            for utterance in utterances.into_iter().filter_map(|u| u.parts().ok()).flatten() {
+            let sayable = |mut utterance: Utterance| {
+                self.model.phones.adapt(&mut utterance);
+                utterance.parts().ok()
+            };
+            for utterance in utterances.into_iter().filter_map(sayable).flatten() {
                 // What the engine is done with is dropped here, and not there.
                 said.try_iter().for_each(drop);
                 let Ok(prepared) = Prepared::new(&self.model, utterance, number) else { continue };

@@ -86,7 +86,7 @@ impl PhoneSet {
         self.names.iter().position(|n| n == base || n == name).filter(|i| *i > 0).map(|i| i as u16)
     }
 
-    /// Puts the nearest phones in place of those that are none of these, or none where there are no nearer ones. Gives each name that is
+    /// Puts the nearest phones in place of those that are none of these, or none where there are no nearer ones; words without any are gone. Gives each name that is
     /// gone, and what is there now.
     pub fn adapt(&self, utterance: &mut Utterance) -> Vec<(String, String)> {
         let mut gone = Vec::new();
@@ -107,6 +107,7 @@ impl PhoneSet {
             };
             word.phones = word.phones.iter().flat_map(now).collect();
         }
+        utterance.words.retain(|word| !word.phones.is_empty());
         gone
     }
 

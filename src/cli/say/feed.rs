@@ -181,7 +181,6 @@ impl Text {
                 for (gone, now) in self.phones.adapt(&mut utterance) {
                     self.tell_replaced(&gone, &now, &mut replaced)?;
                 }
-                utterance.words.retain(|word| !word.phones.is_empty());
                 if !utterance.words.is_empty() && !take(utterance)? {
                     return Ok(());
                 }
