@@ -7,7 +7,9 @@ use wavesynth_models::ar::Sampling;
 use wavesynth_models::ar::Uniforms;
 use wavesynth_models::condition::{Condition, FrameWindow, TrackSource};
 use wavesynth_models::families::char_rnn::{Cell, ConditionConfig, Config};
-use wavesynth_models::family::{Family, FamilyConfig};
+#[cfg(feature = "train")]
+use wavesynth_models::family::Family;
+use wavesynth_models::family::FamilyConfig;
 use wavesynth_models::kernels::Isa;
 use wavesynth_models::loaded::Loaded;
 use wavesynth_models::order::Order;
