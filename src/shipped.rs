@@ -12,9 +12,12 @@ pub const TEXT: &str = "text";
 /// Name of the music model.
 pub const MUSIC: &str = "music";
 
+/// Name of the model of handwritten digits.
+pub const DIGITS: &str = "digits";
+
 /// Whether `name` is that of a shipped model, also of one that this build lacks.
 pub fn is_model_name(name: &str) -> bool {
-    [VOICE, TEXT, MUSIC].contains(&name) || model(name).is_some()
+    [VOICE, TEXT, MUSIC, DIGITS].contains(&name) || model(name).is_some()
 }
 
 /// Names of the models.

@@ -26,7 +26,7 @@ const DEFAULT_SECONDS: f64 = 10.0;
 /// Which model, run how.
 #[derive(Debug, Args)]
 pub struct ModelArgs {
-    /// Checkpoint, the folder of a run, or `voice`, `music` or `text`, which always mean the shipped one: a file of that
+    /// Checkpoint, the folder of a run, or `voice`, `music`, `text` or `digits`, which always mean the shipped one: a file of that
     /// name is `./voice` [default: voice]
     #[arg(short, long, value_name = "MODEL")]
     model: Option<PathBuf>,
