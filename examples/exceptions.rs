@@ -6,6 +6,7 @@
 
 use anyhow::{Context, Result, bail};
 use std::collections::{BTreeMap, HashSet};
+use std::io::{self, Write};
 use wavesynth::tts::Language;
 use wavesynth::tts::pronounce::{Exceptions, PromptModel, Pronouncer, phones, russian};
 
@@ -27,14 +28,15 @@ impl Errors {
         self.edits += best.0;
     }
 
-    fn print(&self, what: &str) {
+    fn print(&self, what: &str) -> io::Result<()> {
         let percent = |a: usize, b: usize| 100.0 * a as f64 / b.max(1) as f64;
-        println!(
+        writeln!(
+            io::stdout(),
             "{what}: {} words, {:.2} % of them wrong; {:.2} % of their phones",
             self.words,
             percent(self.wrong, self.words),
             percent(self.edits, self.phones)
-        );
+        )
     }
 }
 
@@ -151,12 +153,12 @@ fn main() -> Result<()> {
             wrong.push((word, wants[0].0.clone()));
         }
     }
-    unseen.print("held out, any of a word's pronunciations");
-    unseen_first.print("held out, the first of them");
+    unseen.print("held out, any of a word's pronunciations")?;
+    unseen_first.print("held out, the first of them")?;
     if language == Language::English {
-        unseen_plain.print("held out, without stress");
+        unseen_plain.print("held out, without stress")?;
     }
-    seen.print("trained on");
+    seen.print("trained on")?;
 
     let mut common = HashSet::new();
     for text in texts {
@@ -175,6 +177,6 @@ fn main() -> Result<()> {
         }
     }
     let (most, file) = (fits, file_of(fits)?);
-    println!("exceptions: {most} of {}, {} bytes", wrong.len(), file.len());
+    writeln!(io::stdout(), "exceptions: {most} of {}, {} bytes", wrong.len(), file.len())?;
     std::fs::write(out, file).context(out.clone())
 }
