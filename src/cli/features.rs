@@ -2,7 +2,7 @@
 
 use super::args::{self, ModelArgs};
 use super::npy::{self, NPY};
-use super::output::{self, ForceArg, RULE};
+use super::output::{ForceArg, RULE};
 use super::{image_input, usage};
 use anyhow::{Context, Result};
 use rayon::prelude::*;
@@ -61,12 +61,24 @@ struct Features {
     shape: HiddenShape,
     /// Of each image [layers, width].
     rows: Vec<Vec<f32>>,
+    /// The class label of each, where labels were asked for.
+    #[cfg(feature = "train")]
+    labels: Vec<u8>,
 }
 
 impl Features {
-    /// Those of `input`.
-    fn read(model: &ImageModel, shape: HiddenShape, input: &Path, most: Option<u64>) -> Result<Self> {
+    /// Those of `input`; `labels` are the option and the file that name its classes.
+    fn read(
+        model: &ImageModel,
+        shape: HiddenShape,
+        input: &Path,
+        labels: Option<(&str, &Path)>,
+        most: Option<u64>,
+    ) -> Result<Self> {
         let (images, count) = image_input::images(input, model.image_grid(), most)?;
+        let labels = labels.map(|(option, path)| image_input::labels(option, path, input, &images));
+        let mut labels = labels.transpose()?.unwrap_or_default();
+        labels.truncate(count);
         let bar = Progress::new(count as u64, "{wide_bar} {pos}/{len} images");
         let each = |i: usize| {
             let variables = model.encode(&images.get(i));
@@ -76,7 +88,12 @@ impl Features {
         };
         let rows = (0..count).into_par_iter().map(each).collect();
         bar.finish();
-        Ok(Self { shape, rows })
+        Ok(Self {
+            shape,
+            rows,
+            #[cfg(feature = "train")]
+            labels,
+        })
     }
 
     fn write(&self, output: Output) -> Result<()> {
@@ -132,7 +149,11 @@ pub fn run(args: Args) -> Result<()> {
         );
     };
     model.model.check_room(rayon::current_num_threads())?;
-    let features = Features::read(&model, shape, &args.images, args.most)?;
+    #[cfg(feature = "train")]
+    let labels = args.probe.labels.as_deref().map(|path| ("--labels", path));
+    #[cfg(not(feature = "train"))]
+    let labels = None;
+    let features = Features::read(&model, shape, &args.images, labels, args.most)?;
     if let Some(output) = output {
         features.write(output)?;
     }
@@ -145,11 +166,11 @@ pub fn run(args: Args) -> Result<()> {
 
 #[cfg(feature = "train")]
 mod probe {
-    use super::{Args, Features, ImageModel, image_input, output};
+    use super::{Args, Features, ImageModel};
+    use crate::cli::output;
     use anyhow::{Context, Result};
     use rayon::prelude::*;
     use serde::Serialize;
-    use std::path::Path;
     use wavesynth::images::{Labelled, LinearProbe};
 
     #[derive(Serialize)]
@@ -162,22 +183,20 @@ mod probe {
 
     /// Fits a classifier to each layer and judges it.
     pub fn run(args: &Args, model: &ImageModel, features: &Features) -> Result<()> {
-        let (Some(labels), Some(test), Some(test_labels)) =
-            (&args.probe.labels, &args.probe.test, &args.probe.test_labels)
-        else {
+        let (Some(test), Some(labels)) = (&args.probe.test, &args.probe.test_labels) else {
             return Ok(());
         };
-        let labels = of("--labels", labels, &args.images, model, args.most)?;
-        let test_labels = of("--test-labels", test_labels, test, model, args.most)?;
-        let judged = Features::read(model, features.shape, test, args.most)?;
+        let labels = Some(("--test-labels", labels.as_path()));
+        let judged = Features::read(model, features.shape, test, labels, args.most)?;
         let accuracy = |layer: usize| -> Result<f64> {
-            let probe = LinearProbe::fit(&Labelled { rows: &features.layer(layer), labels: &labels })?;
-            Ok(probe.accuracy(&Labelled { rows: &judged.layer(layer), labels: &test_labels })?)
+            let probe =
+                LinearProbe::fit(&Labelled { rows: &features.layer(layer), labels: &features.labels })?;
+            Ok(probe.accuracy(&Labelled { rows: &judged.layer(layer), labels: &judged.labels })?)
         };
         let accuracy: Result<Vec<f64>> = (0..features.shape.layers).into_par_iter().map(accuracy).collect();
         let report = Report {
-            images: labels.len(),
-            test_images: test_labels.len(),
+            images: features.labels.len(),
+            test_images: judged.labels.len(),
             accuracy: accuracy.context("the linear probe")?,
         };
         if args.probe.json {
@@ -188,13 +207,5 @@ mod probe {
             t += &format!("\n{layer:>5}  {:>8.2}", 100.0 * accuracy);
         }
         output::text(&t)
-    }
-
-    /// The labels of the images of `input` that count.
-    fn of(option: &str, path: &Path, input: &Path, model: &ImageModel, most: Option<u64>) -> Result<Vec<u8>> {
-        let (images, count) = image_input::images(input, model.image_grid(), most)?;
-        let mut labels = image_input::labels(option, path, input, &images)?;
-        labels.truncate(count);
-        Ok(labels)
     }
 }

@@ -164,6 +164,11 @@ impl SeriesSource {
     }
 }
 
+/// Nats of a row of `dims` numbers of mean 0 and deviation 1 by one Gaussian a column.
+pub(super) fn gaussian_nats(dims: usize) -> f64 {
+    0.5 * dims as f64 * (1.0 + std::f64::consts::TAU.ln())
+}
+
 impl Source for SeriesSource {
     fn network(&self) -> &dyn Network {
         &self.config
@@ -207,7 +212,7 @@ impl Source for SeriesSource {
 
     /// One Gaussian a column.
     fn frequency_nats(&self) -> f64 {
-        0.5 * self.dims() as f64 * (1.0 + std::f64::consts::TAU.ln())
+        gaussian_nats(self.dims())
     }
 
     fn max_rows(&self) -> usize {

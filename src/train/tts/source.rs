@@ -3,12 +3,14 @@
 use super::config::SayRun;
 use super::corpus::{SayCorpus, Sentence};
 use super::learner::Learner;
+use crate::images::entropy;
 use crate::kinds;
 use crate::ranks::Ranks;
 use crate::train::held_out::{Evaluation, HeldOutNats};
 use crate::train::product::{TRAINING, progress};
 use crate::train::recording::{short_hex, unit_hash};
 use crate::train::schedules::dropout_key;
+use crate::train::series::gaussian_nats;
 use crate::train::slots::Slots;
 use crate::train::source::{Batches, Network, Source, engine};
 use crate::train::state::TrainingState;
@@ -231,12 +233,10 @@ impl Distance {
 /// Nats a row of one Gaussian a column, and of the durations' own frequencies.
 fn frequency_nats(training: &[Sentence]) -> f64 {
     let frames: usize = training.iter().map(|s| s.frames.len() / FEATURES).sum();
-    let mut counts = [0usize; MOST_FRAMES];
+    let mut counts = [0; MOST_FRAMES];
     training.iter().flat_map(|s| &s.durations).for_each(|d| counts[usize::from(*d) - 1] += 1);
-    let phones: usize = counts.iter().sum();
-    let entropy: f64 =
-        (counts.iter().filter(|c| **c > 0)).map(|c| *c as f64 / phones as f64).map(|p| -p * p.ln()).sum();
-    let gaussians = 0.5 * FEATURES as f64 * (1.0 + std::f64::consts::TAU.ln());
+    let phones = counts.iter().sum::<u64>() as usize;
+    let (gaussians, entropy) = (gaussian_nats(FEATURES), entropy(&counts));
     (gaussians * frames as f64 + entropy * phones as f64) / (frames + phones) as f64
 }
 

@@ -165,33 +165,18 @@ pub fn letter(c: char) -> Option<&'static str> {
 /// The phones of `word`.
 pub fn phones(word: &str) -> Vec<u8> {
     let letters: Vec<char> = word.chars().collect();
-    let spoken = RULES.apply(&letters);
-    let mut said: Vec<u8> = Vec::new();
-    let (mut nuclei, mut marked) = (Vec::new(), None);
-    for s in &spoken {
-        for &phone in s.phones {
-            if phones::ITALIAN[usize::from(phone)].ends_with('0') {
-                if letters[s.from..s.to].iter().any(|c| "àèéìíòóùú".contains(*c)) {
-                    marked = Some(said.len());
-                }
-                nuclei.push(said.len());
-            }
-            said.push(phone);
-        }
+    let said = RULES.unstressed(&letters, &phones::ITALIAN, "àèéìíòóùú");
+    if WEAK.contains(&word) {
+        return said.phones;
     }
     let early =
         EARLY.contains(&word) || EARLY_ENDINGS.iter().any(|e| word.ends_with(e) && word.len() > e.len());
-    let from_end = match nuclei.len() {
+    let from_end = match said.vowels.len() {
         n if n > 2 && early => 3,
         n if n > 1 => 2,
         _ => 1,
     };
-    let usual = nuclei.len().checked_sub(from_end).map(|i| nuclei[i]);
-    if let Some(at) = marked.or(usual).filter(|_| !WEAK.contains(&word)) {
-        // The stressed form of a vowel stands behind the unstressed one.
-        said[at] += 1;
-    }
-    said
+    said.stressed(from_end)
 }
 
 #[cfg(test)]

@@ -31,7 +31,44 @@ pub struct Spoken<'a> {
     pub phones: &'a [u8],
 }
 
+/// A word of a language whose vowels have an unstressed form, ending in 0, and the stressed one behind it.
+pub struct Unstressed {
+    /// Its phones, with no vowel stressed.
+    pub phones: Vec<u8>,
+    /// Where its vowels stand in them.
+    pub vowels: Vec<usize>,
+    /// The last of the vowels that are written with an accent.
+    pub accented: Option<usize>,
+}
+
+impl Unstressed {
+    /// The phones with the accented vowel stressed, or without one that which stands `from_end` vowels from the end.
+    pub fn stressed(mut self, from_end: usize) -> Vec<u8> {
+        let usual = self.vowels.len().checked_sub(from_end).map(|i| self.vowels[i]);
+        if let Some(at) = self.accented.or(usual) {
+            self.phones[at] += 1;
+        }
+        self.phones
+    }
+}
+
 impl Rules {
+    /// What `word` is said like before a vowel is stressed; `names` are those of the phones, `accents` letters with an accent.
+    pub fn unstressed(&self, word: &[char], names: &[&str], accents: &str) -> Unstressed {
+        let mut said = Unstressed { phones: Vec::new(), vowels: Vec::new(), accented: None };
+        for s in self.apply(word) {
+            let has_accent = word[s.from..s.to].iter().any(|c| accents.contains(*c));
+            for &phone in s.phones {
+                if names[usize::from(phone)].ends_with('0') {
+                    said.accented = has_accent.then_some(said.phones.len()).or(said.accented);
+                    said.vowels.push(said.phones.len());
+                }
+                said.phones.push(phone);
+            }
+        }
+        said
+    }
+
     /// Reads a table. A capital letter in it stands for one letter of its class; `#` is the edge of the word, also in a class.
     ///
     /// # Panics

@@ -98,32 +98,14 @@ pub fn letter(c: char) -> Option<&'static str> {
 /// The phones of `word`.
 pub fn phones(word: &str) -> Vec<u8> {
     let letters: Vec<char> = word.chars().collect();
-    let spoken = RULES.apply(&letters);
-    let mut said: Vec<u8> = Vec::new();
-    let (mut nuclei, mut marked) = (Vec::new(), None);
-    for s in &spoken {
-        for &phone in s.phones {
-            if phones::SPANISH[usize::from(phone)].ends_with('0') {
-                if letters[s.from..s.to].iter().any(|c| "áéíóú".contains(*c)) {
-                    marked = Some(said.len());
-                }
-                nuclei.push(said.len());
-            }
-            said.push(phone);
-        }
+    let said = RULES.unstressed(&letters, &phones::SPANISH, "áéíóú");
+    if WEAK.contains(&word) {
+        return said.phones;
     }
     // Behind a vowel, n or s the last but one, else the last.
     let open = letters.last().is_some_and(|c| "aeiouns".contains(*c));
-    let usual = match nuclei.len() {
-        0 => None,
-        n if n > 1 && open => Some(nuclei[n - 2]),
-        n => Some(nuclei[n - 1]),
-    };
-    if let Some(at) = marked.or(usual).filter(|_| !WEAK.contains(&word)) {
-        // The stressed form of a vowel stands behind the unstressed one.
-        said[at] += 1;
-    }
-    said
+    let from_end = if said.vowels.len() > 1 && open { 2 } else { 1 };
+    said.stressed(from_end)
 }
 
 #[cfg(test)]
