@@ -5,7 +5,7 @@
 #     benches/soak.sh OUT [SECONDS [PROGRAM]]
 #
 # OUT gets played.json (play's own report), rss.csv, recorded.f32, and report.md. SECONDS is 1800 unless given. Fails when
-# there is an underrun, when the resident size grows by more than 4 MB after the first minute, or when the sound differs.
+# there is an underrun, when the resident size grows by more than 1 MB after the first minute, or when the sound differs.
 set -euo pipefail
 
 out=${1:?usage: benches/soak.sh OUT [SECONDS [PROGRAM]]}
@@ -66,7 +66,7 @@ rows = [
 text = "# A soak of `play`\n\n`benches/soak.sh`\n\n| what | figure |\n|---|---|\n" + "".join(f"| {a} | {b} |\n" for a, b in rows)
 open(f"{out}/report.md", "w").write(text)
 print(text)
-if played["underruns"] or differ or grown > 4:
+if played["underruns"] or differ or grown > 1:
     sys.exit("soak: failed")
 P
 rm "$out/recorded.f32"

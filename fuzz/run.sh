@@ -2,7 +2,7 @@
 # Runs fuzz targets one after another, each for so many seconds of CPU time, from the repository's files as seeds. Wants
 # cargo-fuzz and a nightly toolchain. `run_file` and `state` want FEATURES=train. `sound-FORMAT` is `sound` with the seeds of
 # one format: wav, flac, ogg, mp3, aac, m4a, aiff or caf.
-#   fuzz/run.sh 600 checkpoint tokenizer condition sound npy series jobs images
+#   fuzz/run.sh 600 checkpoint tokenizer condition sound npy series jobs images utterances
 #   FEATURES=train fuzz/run.sh 600 run_file state
 set -eu
 seconds=$1
@@ -33,6 +33,10 @@ seed() {
       cp docs/spiral.png "$folder" ;;
     series) printf '1,2\n-3e5,4.5\n\n0,0\n' > "$folder/rows" ;;
     jobs) printf 'condition\ttrack\tseed\toutput\tseconds\nann.bin\ttrack.bin\t1\ta.wav\t0.01\n# no job\n-\t-\t2\tb/c.wav\n' > "$folder/list" ;;
+    utterances) for text in '2Dr. Smith paid $5.20 on 2026-11-27 at 7:30 p.m., e.g. for A4 paper (23rd).' '3В 1984 году США и НАТО. з+амок, 5 ₽!' \
+        '4¿Cuánto es 3,5 kg? 20 °C.' '0Vada a www.example.it/a, 10-20 minuti...' "1L'homme a dit: <b>non</b> &nbsp; à 8 h."; do
+        printf %s "$text" > "$folder/$(printf %.1s "$text")"
+      done ;;
     run_file) cp examples/train/*.toml fuzz/seeds/state.toml "$folder" ;;
     state) WAVESYNTH_FUZZ_SEED=$folder/written.tmp "$2" -runs=1 > fuzz/artifacts/seed.log 2>&1
       fuzz/seeds/without_checksum.py "$folder/written.tmp" "$folder/state" ;;

@@ -8,6 +8,7 @@ mod growth;
 mod limits;
 mod machine;
 pub mod plot;
+mod speech;
 mod subject;
 #[cfg(feature = "train")]
 pub mod training;
@@ -17,6 +18,7 @@ pub use change::change_to_sound;
 pub use growth::{BASE, GrowthRow, growth};
 pub use limits::{Bound, LimitRow, Limits};
 pub use machine::{Level, Machine, read_rate};
+pub use speech::{Speaker, SpeechRow, speech};
 pub use subject::Subject;
 
 use floor::clock_floor;

@@ -58,6 +58,7 @@
 
 #[cfg(feature = "cli")]
 pub mod bench;
+pub mod columns;
 pub mod copy_synthesis;
 pub mod images;
 #[cfg(feature = "cli")]

@@ -1,5 +1,6 @@
 //! A series model: a loaded model over vectors, with the scale of the rows that it was trained on.
 
+use crate::columns::Columns;
 use crate::kinds;
 use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
@@ -29,18 +30,9 @@ pub struct SeriesSection {
 }
 
 impl SeriesSection {
-    /// Rows [T, D] in the scale of the data become rows of mean 0 and deviation 1.
-    pub fn normalise(&self, rows: &mut [f32]) {
-        for row in rows.chunks_exact_mut(self.mean.len()) {
-            for ((x, mean), std) in row.iter_mut().zip(&self.mean).zip(&self.std) {
-                *x = (*x - mean) / std;
-            }
-        }
-    }
-
-    /// Σ ln σ: −ln p of a row in the scale of the data is this much above −ln p of the normalised row.
-    pub fn log_scale(&self) -> f64 {
-        self.std.iter().map(|s| f64::from(*s).ln()).sum()
+    /// The scale of the rows.
+    pub fn columns(&self) -> Columns<'_> {
+        Columns { mean: &self.mean, std: &self.std }
     }
 }
 
@@ -117,13 +109,7 @@ impl SeriesModel {
             serde_json::from_value(section.clone()).with_context(|| format!("header section `{SECTION}`"))?;
         let dims = model.config.facts().likelihood.dims();
         ensure!(dims > 0, "its likelihood is over symbols, wanted one over vectors");
-        ensure!(
-            section.mean.len() == dims && section.std.len() == dims,
-            "`{SECTION}` has {} columns, the model {dims}",
-            section.mean.len()
-        );
-        let sound = section.std.iter().all(|s| s.is_normal() && *s > 0.0);
-        ensure!(sound && section.mean.iter().all(|m| m.is_finite()), "`{SECTION}` holds a bad scale");
+        section.columns().check(dims, SECTION)?;
         ensure!((1..=1 << 24).contains(&section.rows), "`{SECTION}` has {} rows", section.rows);
         Ok(Self { model, section })
     }
@@ -154,9 +140,7 @@ impl SeriesModel {
         let mut u = vec![0.0; stream.likelihood().get().uniforms()];
         for _ in 0..rows {
             u.fill_with(|| uniforms.next_uniform());
-            let row = stream.draw(&u).vector();
-            let scaled = row.iter().zip(&self.section.mean).zip(&self.section.std);
-            drawn.extend(scaled.map(|((x, mean), std)| x * std + mean));
+            drawn.extend(self.section.columns().restored(stream.draw(&u).vector()));
             if !stream.is_finite() {
                 return Err(NotFinite);
             }

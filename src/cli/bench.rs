@@ -4,6 +4,7 @@ mod allreduce;
 mod growth;
 mod latency;
 mod limits;
+mod say;
 mod shapes;
 #[cfg(feature = "train")]
 mod train;
@@ -42,6 +43,8 @@ enum Measurement {
     /// Not in this build, which lacks the feature `train`: speed of training
     #[cfg(not(feature = "train"))]
     Train(super::Lacking),
+    /// From a text to its first sample, and whether it ever falls behind
+    Say(say::Args),
     /// How near each shape comes to what this machine allows
     Limits(limits::Args),
     /// Time per sample against layers, channels, dilation, length and streams
@@ -62,6 +65,7 @@ pub fn run(args: Args) -> Result<()> {
         #[cfg(not(feature = "train"))]
         Measurement::Train(_) => super::lacks("bench train", "train"),
         Measurement::Allreduce(a) => allreduce::run(&a),
+        Measurement::Say(a) => say::run(a),
         Measurement::Limits(a) => limits::run(a),
         Measurement::Growth(a) => growth::run(a),
         Measurement::Shapes(a) => shapes::run(a),

@@ -9,19 +9,20 @@ use super::output::{ForceArg, RULE};
 use super::render::{self, FormatName, Summary};
 use super::{interrupt, output, usage};
 use anyhow::{Context, Result};
-use feed::{Feed, Source};
+use feed::{Coming, Feed, Source};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 use timing::Timing;
 use wavesynth::lookup;
 use wavesynth::shipped;
 use wavesynth::synth::{Length, Part, SamplingPolicy, Synth, UniformSource};
-use wavesynth::tts::{Prosody, SayModel, SpokenFront};
+use wavesynth::tts::{Prosody, SayModel, SpokenFront, phones};
 use wavesynth::voice::Voice;
 use wavesynth_audio::sink::{self, Sink, SinkError};
 use wavesynth_models::in_file::AtPath;
+use wavesynth_models::kernels::Isa;
 use wavesynth_models::loaded::Loaded;
 use wavesynth_output::say;
 
@@ -71,6 +72,9 @@ pub struct Args {
     /// How freely melody and sounds are drawn: 0 always the likeliest
     #[arg(long, value_name = "T", default_value_t = Prosody::default().temperature, allow_negative_numbers = true)]
     temperature: f32,
+    /// How far the spectrum moves away from the speaker's mean, beside what is drawn
+    #[arg(long, value_name = "FACTOR", default_value_t = Prosody::default().variation, allow_negative_numbers = true)]
+    variation: f32,
     /// Seed of all that is drawn: equal seeds give equal bytes
     #[arg(long, value_name = "N", default_value_t = 0, allow_negative_numbers = true, value_parser = seed)]
     seed: u64,
@@ -80,6 +84,9 @@ pub struct Args {
     /// Refuse a text with anything in it that can't be said, instead of leaving it out
     #[arg(long)]
     strict: bool,
+    /// Print the phones, as --phones takes them, and say nothing
+    #[arg(long, conflicts_with_all = ["list", "output", "timing", "json"])]
+    print_phones: bool,
     /// List languages, their phones and their speakers
     #[arg(long)]
     list: bool,
@@ -100,7 +107,7 @@ struct Said {
     sentences: u64,
     /// Words said.
     words: u64,
-    /// Time from the first words, when all models were loaded, to the first sample, in ms.
+    /// Time from when the first of the text was there, and all models loaded, to the first sample, in ms.
     first_sound_ms: Option<f64>,
 }
 
@@ -126,10 +133,13 @@ pub fn run(args: Args) -> Result<()> {
     };
     let timing = args.timing.as_deref().map(|path| Timing::open(&mut plan, path)).transpose()?;
     interrupt::watch()?;
-    let language = language(&args);
-    let model = Arc::new(speech(&args, &language)?);
+    let language = language(args.condition.as_deref(), args.language.as_deref());
+    let model = Arc::new(speech(args.speech.as_deref(), &language, args.model.isa()?)?);
+    if args.print_phones {
+        return print_phones(source.utterances(&model, args.strict)?);
+    }
     let voice = args.model.voice()?;
-    let condition = Some(speaker(&args, &voice, &model.section.language)?);
+    let condition = Some(speaker(args.condition.as_deref(), &voice, &model.section.language)?);
     let conditioning = ConditionArgs { condition, track: None }.conditioning(&voice)?.without_track();
     let shape = voice.config.condition.as_ref().map(|_| voice.model.config.facts());
     let spec = shape.and_then(|facts| facts.condition.as_ref()?.frames);
@@ -149,7 +159,7 @@ pub fn run(args: Args) -> Result<()> {
     };
     let mut synth = Synth::new(&voice, part);
     let feed = Feed::start(utterances, model.clone(), ends, timing)?;
-    let first = Arc::new(std::sync::OnceLock::new());
+    let first = Arc::new(OnceLock::new());
     let summary = match sound {
         Some((output, format)) => {
             let sink = sink::open(&output, format, voice.section.sample_rate)?;
@@ -174,6 +184,14 @@ pub fn run(args: Args) -> Result<()> {
     Ok(())
 }
 
+/// A line for each sentence, when it is there.
+fn print_phones(utterances: Coming) -> Result<()> {
+    utterances(&OnceLock::new(), &mut |utterance| {
+        output::text(&phones::written(&utterance))?;
+        Ok(interrupt::count() == 0)
+    })
+}
+
 #[cfg(feature = "device")]
 fn aloud(synth: Synth, seed: u64) -> Result<Summary> {
     super::play::aloud(synth, seed)
@@ -187,7 +205,7 @@ fn aloud(_: Synth, _: u64) -> Result<Summary> {
 /// A sink that notes when the first sound reaches it.
 struct Watched {
     sink: Box<dyn Sink>,
-    first: Arc<std::sync::OnceLock<Instant>>,
+    first: Arc<OnceLock<Instant>>,
 }
 
 impl Sink for Watched {
@@ -217,27 +235,27 @@ fn prosody(args: &Args) -> Result<Prosody> {
         ("--pitch", args.pitch, -24.0, 24.0),
         ("--pauses", args.pauses, 0.0, 20.0),
         ("--temperature", args.temperature, 0.0, 2.0),
+        ("--variation", args.variation, 0.0, 2.0),
     ] {
         if !(low..=high).contains(&value) {
             usage!("{option} {value}: wanted {low} to {high}");
         }
     }
-    let Args { rate, pitch: semitones, pauses, temperature, .. } = *args;
-    Ok(Prosody { rate, semitones, pauses, temperature })
+    let Args { rate, pitch: semitones, pauses, temperature, variation, .. } = *args;
+    Ok(Prosody { rate, semitones, pauses, temperature, variation })
 }
 
-/// The language that is meant.
-fn language(args: &Args) -> String {
-    let named = args.condition.as_deref().and_then(Path::file_stem).and_then(|stem| stem.to_str());
+/// The language that is meant: the one that is asked for, else the condition's, else English.
+pub fn language(condition: Option<&Path>, asked: Option<&str>) -> String {
+    let named = condition.and_then(Path::file_stem).and_then(|stem| stem.to_str());
     let prefix = named.and_then(|name| name.split_once('_')).map(|(prefix, _)| prefix);
     let known = prefix.filter(|prefix| shipped::say(prefix).is_some());
-    args.language.as_deref().or(known).unwrap_or(ENGLISH).to_string()
+    asked.or(known).unwrap_or(ENGLISH).to_string()
 }
 
-/// The text-to-speech model.
-fn speech(args: &Args, language: &str) -> Result<SayModel> {
-    let isa = args.model.isa()?;
-    let (file, path) = match &args.speech {
+/// The text-to-speech model at `path`, else the shipped one of `language`.
+pub fn speech(path: Option<&Path>, language: &str, isa: Isa) -> Result<SayModel> {
+    let (file, path) = match path {
         Some(path) => lookup::checkpoint(path).context("--speech")?,
         None => match lookup::shipped_say(language)? {
             Some(file) => file,
@@ -255,9 +273,9 @@ fn speech(args: &Args, language: &str) -> Result<SayModel> {
 }
 
 /// The speaker asked for, else the first one of the language.
-fn speaker(args: &Args, voice: &Voice, language: &str) -> Result<PathBuf> {
-    if let Some(path) = &args.condition {
-        return Ok(path.clone());
+pub fn speaker(condition: Option<&Path>, voice: &Voice, language: &str) -> Result<PathBuf> {
+    if let Some(path) = condition {
+        return Ok(path.into());
     }
     let names = voice.speaker_names();
     let own = names.iter().find(|name| name.starts_with(&format!("{language}_")));

@@ -3,7 +3,7 @@
 
 use super::front_end::{Delivery, FrontEnd, Input};
 use crate::synth::FrameSource;
-use crate::tts::text::FrontEnd as TextFrontEnd;
+use crate::tts::text::{FrontEnd as TextFrontEnd, pieces};
 use crate::tts::utterance::Utterance;
 use crate::tts::{Language, Prepared, Prosody, SayModel, SpokenFront, Utterances};
 use crate::voice::Voice;
@@ -14,9 +14,6 @@ use std::sync::mpsc::{SyncSender, sync_channel};
 use wavesynth_models::in_file::AtPath;
 use wavesynth_models::kernels::Isa;
 use wavesynth_models::loaded::Loaded;
-
-/// Characters of a text that are read at a time.
-const PIECE: usize = 80;
 
 /// The languages that the program speaks.
 pub struct Spoken(Vec<Arc<Reader>>);
@@ -112,7 +109,7 @@ impl Reader {
     fn feed(&self, input: Input, ends: Utterances, begun: &SyncSender<Result<(), String>>) {
         let Utterances { next, said } = ends;
         let pieces: Box<dyn Iterator<Item = String>> = match input {
-            Input::Whole(text) => Box::new(cut(&text).into_iter()),
+            Input::Whole(ref text) => Box::new(pieces(text).map(String::from)),
             Input::Pieces(pieces) => Box::new(pieces.into_iter()),
         };
         let mut reader = self.text.reader();
@@ -153,10 +150,4 @@ impl Reader {
         drop(next);
         said.iter().for_each(drop);
     }
-}
-
-/// `text` in pieces: a sentence is said while the next ones are read.
-fn cut(text: &str) -> Vec<String> {
-    let chars: Vec<char> = text.chars().collect();
-    chars.chunks(PIECE).map(|piece| piece.iter().collect()).collect()
 }

@@ -10,6 +10,7 @@ use super::schedules::dropout_key;
 use super::slots::Slots;
 use super::source::{Batches, Network, Source, engine};
 use super::state::TrainingState;
+use crate::columns;
 use crate::kinds;
 use crate::ranks::Ranks;
 use crate::series::{SECTION, Sequences, SeriesModel, SeriesSection};
@@ -125,18 +126,12 @@ impl SeriesSource {
         let held = (training.len() as f64 * run.series.held_out) as usize;
         let mut held_out = training.split_off(training.len() - held);
         let rows = training.iter().map(|s| s.len() / dims).max().unwrap_or(0);
-        let column = |k: usize| training.iter().flat_map(move |s| s.iter().skip(k).step_by(dims));
-        let mean_of = |k: usize, of: &dyn Fn(f64) -> f64| {
-            column(k).map(|&x| of(f64::from(x))).sum::<f64>() / column(k).count().max(1) as f64
-        };
-        let mean: Vec<f64> = (0..dims).map(|k| mean_of(k, &|x| x)).collect();
-        let std = |k: usize| mean_of(k, &|x| (x - mean[k]).powi(2)).sqrt();
-        let std: Vec<f32> = (0..dims).map(|k| std(k) as f32).collect();
-        if let Some(k) = std.iter().position(|s| !s.is_normal()) {
-            bail!("series.file {}: column {} never changes", run.series.file.display(), k + 1);
-        }
-        let section = SeriesSection { rows, mean: mean.iter().map(|&m| m as f32).collect(), std };
-        training.iter_mut().chain(&mut held_out).for_each(|s| section.normalise(s));
+        let (mean, std) = columns::measured(dims, || training.iter().flat_map(|s| s.chunks_exact(dims)))
+            .map_err(|k| {
+                anyhow!("series.file {}: column {} never changes", run.series.file.display(), k + 1)
+            })?;
+        let section = SeriesSection { rows, mean, std };
+        training.iter_mut().chain(&mut held_out).for_each(|s| section.columns().normalise(s));
         let mut h = Sha256::new();
         for part in [&training, &held_out] {
             h.update((part.len() as u64).to_le_bytes());

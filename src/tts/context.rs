@@ -36,7 +36,7 @@ pub const PHONES: f32 = 16.0;
 pub const WITHIN: usize = 7;
 
 /// Neighbours whose names are told, the phone itself among them.
-const NEIGHBOURS: [isize; 4] = [0, -1, 1, 2];
+pub const NEIGHBOURS: [isize; 4] = [0, -1, 1, 2];
 
 /// Numbers of a phone beside the names.
 const PLACE: usize = 25;
@@ -44,6 +44,12 @@ const PLACE: usize = 25;
 /// Numbers of a phone, of `phones` phones.
 pub const fn phone_features(phones: usize) -> usize {
     NEIGHBOURS.len() * phones + PLACE
+}
+
+/// The number that tells `stress` of a neighbour, by its place in [`NEIGHBOURS`], of `phones` phones. Of the last neighbour none is told.
+pub fn stress_row(phones: usize, neighbour: usize, stress: u8) -> Option<usize> {
+    let told = neighbour + 1 < NEIGHBOURS.len() && (1..=2).contains(&stress);
+    told.then(|| NEIGHBOURS.len() * phones + 2 * neighbour + usize::from(stress) - 1)
 }
 
 /// Numbers of a frame.

@@ -2,7 +2,8 @@
 
 use super::context::{WITHIN, write_within};
 use super::model::SayModel;
-use wavesynth_audio::features::{CLAMP, FEATURES, HOP, PITCH, PITCH_SCALE, SAMPLE_RATE, VOICING};
+use crate::columns::Columns;
+use wavesynth_audio::features::{CEPSTRA, CLAMP, FEATURES, HOP, PITCH, PITCH_SCALE, SAMPLE_RATE, VOICING};
 use wavesynth_models::ar::{Generator, Sampling, Uniforms};
 use wavesynth_models::condition::{Condition, FrameWindow, TrackSource};
 
@@ -26,11 +27,14 @@ pub struct Prosody {
     pub pauses: f32,
     /// Temperature of the frames: 0 for the most likely ones.
     pub temperature: f32,
+    /// Factor of the spectrum's deviations from the speaker's mean: what is drawn varies less than speech does (global variance: Toda
+    /// and Tokuda 2007, "A speech parameter generation algorithm considering global variance").
+    pub variation: f32,
 }
 
 impl Default for Prosody {
     fn default() -> Self {
-        Self { rate: 1.0, semitones: 0.0, pauses: 1.0, temperature: 0.2 }
+        Self { rate: 1.0, semitones: 0.0, pauses: 1.0, temperature: 0.2, variation: 1.15 }
     }
 }
 
@@ -105,9 +109,12 @@ impl FrameStream {
         frames.condition(&given(told));
         numbers.fill_with(|| uniforms.next_uniform());
         let drawn = frames.draw(numbers).vector();
-        for (((to, x), mean), std) in to.iter_mut().zip(drawn).zip(&self.mean).zip(&self.std) {
-            *to = (x * std + mean).clamp(-CLAMP, CLAMP);
+        let scale = Columns { mean: &self.mean, std: &self.std };
+        to.iter_mut().zip(scale.restored(drawn)).for_each(|(to, x)| *to = x);
+        for (to, mean) in to[1..CEPSTRA].iter_mut().zip(&self.mean[1..]) {
+            *to = mean + self.prosody.variation * (*to - mean);
         }
+        to.iter_mut().for_each(|x| *x = x.clamp(-CLAMP, CLAMP));
         to[PITCH] = (to[PITCH] + PITCH_SCALE * self.prosody.semitones / 12.0).clamp(-CLAMP, CLAMP);
         to[VOICING] = if to[VOICING] < LEAST_VOICING { 0.0 } else { to[VOICING].min(1.0) };
     }

@@ -19,6 +19,7 @@ use wavesynth_models::family::FamilyConfig;
 use wavesynth_models::loaded::Loaded;
 use wavesynth_models::weights::Header;
 
+use crate::columns::Columns;
 use crate::kinds;
 
 /// The key of [`SaySection`] in a checkpoint's header.
@@ -43,6 +44,13 @@ pub struct SaySection {
     pub mean: Vec<f32>,
     /// `[FEATURES]` standard deviation of each column, above 0.
     pub std: Vec<f32>,
+}
+
+impl SaySection {
+    /// The scale of the frames.
+    pub fn columns(&self) -> Columns<'_> {
+        Columns { mean: &self.mean, std: &self.std }
+    }
 }
 
 /// A text-to-speech model, packed.
@@ -100,12 +108,7 @@ impl SayModel {
                 && is_given(&durations.config, phone_features(p)),
             "its network of durations is for other phones than `{SECTION}` says"
         );
-        let finite = section.mean.iter().all(|m| m.is_finite());
-        let sound = section.std.iter().all(|s| s.is_normal() && *s > 0.0) && finite;
-        ensure!(
-            section.mean.len() == FEATURES && section.std.len() == FEATURES && sound,
-            "`{SECTION}` holds a bad scale"
-        );
+        section.columns().check(FEATURES, SECTION)?;
         Ok(Self { frames: model, durations, section, phones })
     }
 

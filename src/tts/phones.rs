@@ -164,9 +164,31 @@ pub fn read(text: &str) -> Vec<Utterance> {
     all
 }
 
+/// `utterance` as [`read`] reads it.
+pub fn written(utterance: &Utterance) -> String {
+    let word = |w: &Word| {
+        let mark = match w.after {
+            Break::None => "|",
+            Break::Phrase => ",",
+            Break::Statement => ".",
+            Break::Question => "?",
+            Break::Exclamation => "!",
+        };
+        format!("{} {mark}", w.phones.join(" "))
+    };
+    utterance.words.iter().map(word).collect::<Vec<_>>().join(" ")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn phones_are_written_as_they_are_read() {
+        let text = "HH AH0 L OW1 , AE1 L | IH1 Z ? Y EH1 S ! N OW1 .";
+        let again: Vec<_> = read(text).iter().map(written).collect();
+        assert_eq!(again.join(" "), text);
+    }
 
     #[test]
     fn written_phones_are_words_and_sentences() {

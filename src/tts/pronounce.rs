@@ -6,6 +6,7 @@
 //! | Russian | such a model and such a list for the stress, rules for the rest |
 //! | Spanish, Italian, French | rules |
 
+pub mod common;
 pub mod english;
 mod exceptions;
 pub mod french;

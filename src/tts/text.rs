@@ -27,6 +27,9 @@ use std::fmt::{self, Display};
 /// Words of an utterance at most: one that numbers make longer is given out in parts.
 const MOST_WORDS: usize = 60;
 
+/// Characters of a piece.
+const PIECE: usize = 80;
+
 /// Kinds of what could not be read that are remembered.
 const MOST_UNREAD: usize = 1000;
 
@@ -171,6 +174,16 @@ impl TextReader<'_> {
     fn utterances(&mut self, sentences: &[Sentence]) -> Vec<Utterance> {
         sentences.iter().flat_map(|s| self.front_end.utterances(s, &mut self.unread)).collect()
     }
+}
+
+/// `text` in pieces for a [`TextReader`]: a sentence can be said while the next ones are read.
+pub fn pieces(mut text: &str) -> impl Iterator<Item = &str> {
+    std::iter::from_fn(move || {
+        let end = text.char_indices().nth(PIECE).map_or(text.len(), |(at, _)| at);
+        let (piece, rest) = text.split_at(end);
+        text = rest;
+        (!piece.is_empty()).then_some(piece)
+    })
 }
 
 #[cfg(test)]

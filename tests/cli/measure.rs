@@ -94,6 +94,26 @@ fn bench_measures_shapes_and_checkpoints() {
     refuses(&f, "bench latency --shape ibab --isa z80", 2, &["z80", "plain"]);
 }
 
+#[test]
+fn bench_say_measures_from_text_to_sound() {
+    let f = Folder::new();
+    std::fs::write(f.path("two.txt"), "No. Yes, two words.").unwrap();
+    let rows = f.json("bench say Hello. --file two.txt --rounds 2");
+    let rows = rows.as_array().unwrap();
+    assert_eq!(rows.iter().map(|r| number(r, "words")).collect::<Vec<_>>(), [1.0, 4.0]);
+    for row in rows {
+        let first = &row["first_sound_ms"];
+        assert!(number(first, "p50") > 0.0 && number(first, "p50") <= number(first, "max"));
+        assert!(number(row, "times_real_time") > 0.0 && number(row, "seconds") > 0.1);
+        // It can't be further ahead than the whole of it lasts.
+        assert!(number(row, "least_lead_ms") < 1e3 * number(row, "seconds"));
+    }
+    assert!(f.ok("bench say Hello. --rounds 1").starts_with(b"words"));
+    refuses(&f, "bench say Hello. --rounds 0", 2, &["--rounds 0", "1 to 10000"]);
+    refuses(&f, "bench say ... --rounds 1", 1, &["no word"]);
+    refuses(&f, "bench say Hello. --language xx", 2, &["xx", "en"]);
+}
+
 #[cfg(feature = "train")]
 #[test]
 fn bench_train_times_the_phases_of_a_step() {

@@ -47,6 +47,27 @@ fn phones_are_said_the_same_for_the_same_seed() {
 }
 
 #[test]
+fn printed_phones_say_the_text() {
+    let f = Folder::new();
+    let lines = String::from_utf8(f.ok("say Good-bye. --print-phones")).unwrap();
+    let printed = f.command("say --print-phones").arg("Yes, two words. No?").output().unwrap();
+    let printed = String::from_utf8(printed.stdout).unwrap();
+    assert_eq!(printed, "Y EH1 S , T UW1 | W ER1 D Z .\nN OW1 ?\n");
+    for (text, phones) in [("Good-bye.", &lines), ("Yes, two words. No?", &printed)] {
+        let said = |args: [&str; 2], name: &str| {
+            let out = f.command(&format!("say -o {name}")).args(args).output().unwrap();
+            assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+            std::fs::read(f.path(name)).unwrap()
+        };
+        let (a, b) = (said(["--", text], "text.wav"), said(["--phones", phones], "phones.wav"));
+        assert!(a == b, "{text}");
+        std::fs::remove_file(f.path("text.wav")).unwrap();
+        std::fs::remove_file(f.path("phones.wav")).unwrap();
+    }
+    refuses(&f, "say Hello. --print-phones -o a.wav", 2, &["--print-phones"]);
+}
+
+#[test]
 fn a_pipe_gets_what_a_file_gets() {
     let f = folder();
     let file = phones(&f, "A1 B . S A0 ?", "-o a.wav --format s16");

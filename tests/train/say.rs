@@ -31,6 +31,11 @@ fn sound(hertz: f32, frames: usize, u: &mut Uniforms) -> Vec<f32> {
 
 /// Twelve recordings of three words each; the last two are held out.
 fn corpus(dir: &TestDir) {
+    corpus_in(dir, "speech", ["A1", "I"]);
+}
+
+/// The same in `folder`, with these names of the two phones.
+fn corpus_in(dir: &TestDir, folder: &str, [a, i]: [&str; 2]) {
     let mut table = String::from("utt\tsplit\tphones\n");
     let mut u = Uniforms::new(3);
     for n in 0..12 {
@@ -39,7 +44,7 @@ fn corpus(dir: &TestDir) {
         for _ in 0..3 {
             let high = u.below(2) == 1;
             for (phone, hertz) in
-                [("A1", 500.0), ("I", 2200.0)].into_iter().cycle().skip(usize::from(high)).take(2)
+                [(a, 500.0), (i, 2200.0)].into_iter().cycle().skip(usize::from(high)).take(2)
             {
                 samples.extend(sound(hertz, FRAMES, &mut u));
                 said.push(phone);
@@ -47,11 +52,11 @@ fn corpus(dir: &TestDir) {
             said.push("|");
         }
         samples.extend(sound(0.0, FRAMES, &mut u));
-        write_wav(&dir.path(&format!("speech/r{n}.wav")), &samples);
+        write_wav(&dir.path(&format!("{folder}/r{n}.wav")), &samples);
         let split = if n < 10 { "train" } else { "test" };
         writeln!(table, "r{n}\t{split}\t{} .", said.join(" ")).unwrap();
     }
-    std::fs::write(dir.path("speech/transcripts.tsv"), table).unwrap();
+    std::fs::write(dir.path(&format!("{folder}/transcripts.tsv")), table).unwrap();
 }
 
 fn run_file(dir: &TestDir, out: &str, train: &str) -> PathBuf {
@@ -92,6 +97,48 @@ fn a_made_up_language_is_aligned_and_learned_and_a_stopped_run_goes_on_as_if_it_
     assert!(tensors(&whole.voice) == tensors(&halves.voice));
     let model = SayModel::from_loaded(Loaded::open(&whole.voice, Isa::detect()).unwrap()).unwrap();
     assert_eq!((model.section.language.as_str(), model.phones.len()), ("xx", 3));
+}
+
+/// Two languages learn with the same phones; a third one begins with them, whatever they are called in it.
+#[test]
+fn a_language_begins_where_others_ended() {
+    let dir = TestDir::new();
+    for (folder, names) in [("es", ["a1", "i0"]), ("it", ["a1", "i0"]), ("speech", ["AA1", "IY0"])] {
+        corpus_in(&dir, folder, names);
+    }
+    let edited = |out: &str, train: &str, language: &str, more: &str, folders: &str| {
+        let path = run_file(&dir, out, train);
+        let text = std::fs::read_to_string(&path).unwrap();
+        let own = format!("language = \"xx\"\nfolders = [{:?}]", dir.path("speech"));
+        assert!(text.contains(&own));
+        let text = text.replace(&own, &format!("language = {language:?}\n{more}folders = [{folders}]"));
+        std::fs::write(&path, text).unwrap();
+        path
+    };
+    let both = format!("{:?}, {:?}", dir.path("es"), dir.path("it"));
+    let file = edited("mul", "steps = 60", "mul", "languages = [\"es\", \"it\"]\n", &both);
+    let base = go(&file, false, None).unwrap();
+    let model = SayModel::from_loaded(Loaded::open(&base.voice, Isa::detect()).unwrap()).unwrap();
+    assert_eq!(model.phones.names().join(" "), "pau a i");
+    let train = format!("steps = 1\nstart_from = {:?}", base.voice);
+    let own = format!("{:?}", dir.path("speech"));
+    let file = edited("en", &train, "en", "", &own);
+    let text = std::fs::read_to_string(&file).unwrap().replace("learning_rate = 1e-2", "learning_rate = 1e-9");
+    std::fs::write(&file, text).unwrap();
+    let begun = go(&file, false, None).unwrap();
+    let (base, begun) = (base.held_out.unwrap(), begun.held_out.unwrap());
+    assert!((base - begun).abs() < 0.1, "{base} {begun}");
+    let scratch = go(&edited("scratch", "steps = 1", "en", "", &own), false, None).unwrap();
+    assert!(scratch.held_out.unwrap() > base + 1.0, "{:?}", scratch.held_out);
+    let message = |more: &str, language| failure(&edited("bad", "steps = 1", language, more, &both), false);
+    for (more, language, words) in [
+        ("languages = [\"es\"]\n", "mul", "say.languages has 1 languages, wanted one for each of the 2 folders"),
+        ("languages = [\"es\", \"xx\"]\n", "mul", "\"xx\""),
+        ("languages = [\"es\", \"it\"]\n", "es", "\"mul\""),
+    ] {
+        let message = message(more, language);
+        assert!(message.contains(words) && !message.contains('\n'), "{message}");
+    }
 }
 
 #[test]

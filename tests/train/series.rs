@@ -92,7 +92,7 @@ fn a_mixture_density_network_learns_a_spiral() {
     assert_eq!(score["rows"], 100 * ROWS);
     let held_out = score["nats_per_row"].as_f64().unwrap();
     let normalised = score["nats_per_normalised_row"].as_f64().unwrap();
-    assert!((held_out - normalised - model.section.log_scale()).abs() < 1e-9);
+    assert!((held_out - normalised - model.section.columns().log_scale()).abs() < 1e-9);
     let mut uniforms = Uniforms::new(1);
     let mut draw = || model.draw(ROWS, Sampling::default(), &mut uniforms).unwrap();
     let drawn: Vec<_> = (0..100).map(|_| draw()).collect();

@@ -1,6 +1,7 @@
 //! Mixing speaker vectors.
 
-use super::{CondError, Condition, SpeakerVector, finite};
+use super::file::finite;
+use super::{CondError, Condition, SpeakerVector};
 use crate::features::SpeakerStats;
 
 /// The weighted mean of the parts' speaker vectors, weights scaled to sum 1. Negative weights lead away from a speaker.

@@ -37,7 +37,7 @@ pub fn run(args: &Args, model: Loaded, path: &Path, per_symbol: Option<Output>) 
         usage!("--surprise: {} is no text model", path.display());
     }
     let model = SeriesModel::from_loaded(model).with_context(|| path.display().to_string())?;
-    let log_scale = model.section.log_scale();
+    let log_scale = model.section.columns().log_scale();
     let score = |input, nats: &[f32]| {
         let rows = nats.len();
         let normalised = nats.iter().map(|&n| f64::from(n)).sum::<f64>() / rows.max(1) as f64;
@@ -51,7 +51,7 @@ pub fn run(args: &Args, model: Loaded, path: &Path, per_symbol: Option<Output>) 
         ensure!(dims == wanted, "{}: rows of {dims} numbers, the model wants {wanted}", input.display());
         let from = all.len();
         for sequence in &mut sequences {
-            model.section.normalise(sequence);
+            model.section.columns().normalise(sequence);
             all.extend(finite(without_denormals(|| model.score(sequence)), input)?);
         }
         inputs.push(score(Some(input.clone()), &all[from..]));

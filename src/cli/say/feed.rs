@@ -8,11 +8,12 @@ use std::collections::HashSet;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Instant;
 use wavesynth::recordings;
 use wavesynth::tts::phones::PhoneSet;
+use wavesynth::tts::text::pieces;
 use wavesynth::tts::utterance::Utterance;
 use wavesynth::tts::{FrontEnd, Language, Prepared, SayModel, Unread, Utterances, phones};
 use wavesynth_output::say;
@@ -35,8 +36,9 @@ pub enum Source {
     Stdin,
 }
 
-/// Gives utterances to whoever takes them, one after another, until that one takes no more.
-pub type Coming = Box<dyn FnOnce(&mut Taker<'_>) -> Result<()> + Send>;
+/// Gives utterances to whoever takes them, one after another, until that one takes no more; notes when the first of the text was
+/// there.
+pub type Coming = Box<dyn FnOnce(&OnceLock<Instant>, &mut Taker<'_>) -> Result<()> + Send>;
 
 /// Whether it takes more.
 type Taker<'a> = dyn FnMut(Utterance) -> Result<bool> + 'a;
@@ -79,7 +81,8 @@ impl Source {
                         usage!("--phones: {e}");
                     }
                 }
-                Ok(Box::new(move |take: &mut Taker<'_>| {
+                Ok(Box::new(move |began, take: &mut Taker<'_>| {
+                    began.get_or_init(Instant::now);
                     for utterance in all {
                         if !take(utterance)? {
                             break;
@@ -91,22 +94,24 @@ impl Source {
             Self::Text(written) => {
                 let text = text()?;
                 if strict {
-                    text.read(&mut once(written.clone()), false, &mut |_| Ok(true))?;
+                    text.check(&mut once(written.clone()))?;
                 }
-                Ok(Box::new(move |take: &mut Taker<'_>| text.read(&mut once(written), false, take)))
+                Ok(Box::new(move |began, take: &mut Taker<'_>| {
+                    text.read(&mut once(written), false, began, take)
+                }))
             }
             Self::File(path) => {
                 let text = text()?;
                 if strict {
-                    text.read(&mut open(&path)?, false, &mut |_| Ok(true))?;
+                    text.check(&mut open(&path)?)?;
                 }
                 let mut lines = open(&path)?;
-                Ok(Box::new(move |take: &mut Taker<'_>| text.read(&mut lines, false, take)))
+                Ok(Box::new(move |began, take: &mut Taker<'_>| text.read(&mut lines, false, began, take)))
             }
             Self::Stdin => {
                 let text = text()?;
                 let mut lines = Lines { from: BufReader::new(std::io::stdin()), name: "stdin".into() };
-                Ok(Box::new(move |take: &mut Taker<'_>| text.read(&mut lines, true, take)))
+                Ok(Box::new(move |began, take: &mut Taker<'_>| text.read(&mut lines, true, began, take)))
             }
         }
     }
@@ -159,36 +164,69 @@ impl Text {
         Ok(Self { front_end: FrontEnd::new(known)?, phones: model.phones.clone(), strict })
     }
 
-    /// Reads the text in `pieces`, each of which ends a sentence where `flush` says so.
+    /// Reads all of the text in `lines`, and says none of it.
+    fn check(&self, lines: &mut dyn Iterator<Item = Result<String>>) -> Result<()> {
+        self.read(lines, false, &OnceLock::new(), &mut |_| Ok(true))
+    }
+
+    /// Reads the text in `lines`, each of which ends a sentence where `flush` says so. What is read is handed on before the rest of
+    /// its line is read; but where that is strict, a line is refused before any of it is said.
     fn read(
         &self,
-        pieces: &mut dyn Iterator<Item = Result<String>>,
+        lines: &mut dyn Iterator<Item = Result<String>>,
         flush: bool,
+        began: &OnceLock<Instant>,
         take: &mut Taker<'_>,
     ) -> Result<()> {
         let mut reader = self.front_end.reader();
-        let (mut told, mut replaced) = (0, HashSet::new());
-        loop {
-            let piece = pieces.next().transpose()?;
-            let over = piece.is_none();
-            let mut utterances = piece.map_or_else(Vec::new, |piece| reader.push(&piece));
-            if over || flush {
+        let mut told = Told::default();
+        for line in lines {
+            let line = line?;
+            began.get_or_init(Instant::now);
+            if flush && self.strict {
+                let mut utterances = reader.push(&line);
                 utterances.extend(reader.flush());
-            }
-            self.tell(reader.unread().get(told..).unwrap_or_default())?;
-            told = reader.unread().len();
-            for mut utterance in utterances {
-                for (gone, now) in self.phones.adapt(&mut utterance) {
-                    self.tell_replaced(&gone, &now, &mut replaced)?;
+                if !self.hand_on(utterances, reader.unread(), &mut told, take)? {
+                    return Ok(());
                 }
-                if !utterance.words.is_empty() && !take(utterance)? {
+                continue;
+            }
+            for piece in pieces(&line) {
+                let utterances = reader.push(piece);
+                if !self.hand_on(utterances, reader.unread(), &mut told, take)? {
                     return Ok(());
                 }
             }
-            if over {
-                return Ok(());
+            if flush {
+                let utterances = reader.flush();
+                if !self.hand_on(utterances, reader.unread(), &mut told, take)? {
+                    return Ok(());
+                }
             }
         }
+        let utterances = reader.finish();
+        self.hand_on(utterances, reader.unread(), &mut told, take).map(|_| ())
+    }
+
+    /// Gives `utterances` to `take`, and says what of the text is left out or replaced. Whether more is taken.
+    fn hand_on(
+        &self,
+        utterances: Vec<Utterance>,
+        unread: &[Unread],
+        told: &mut Told,
+        take: &mut Taker<'_>,
+    ) -> Result<bool> {
+        self.tell(unread.get(told.unread..).unwrap_or_default())?;
+        told.unread = unread.len();
+        for mut utterance in utterances {
+            for (gone, now) in self.phones.adapt(&mut utterance) {
+                self.tell_replaced(&gone, &now, &mut told.replaced)?;
+            }
+            if !utterance.words.is_empty() && !take(utterance)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// Says once which phone the model was not trained on, and what is said in its place.
@@ -216,10 +254,19 @@ impl Text {
     }
 }
 
+/// What of a text was already said to be left out or replaced.
+#[derive(Default)]
+struct Told {
+    /// How many of the reader's list.
+    unread: usize,
+    /// Phones.
+    replaced: HashSet<String>,
+}
+
 /// What has been said.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Count {
-    /// When the first words were there.
+    /// When the first of the text was there.
     pub began: Option<Instant>,
     /// Utterances.
     pub sentences: u64,
@@ -251,11 +298,12 @@ impl Feed {
         let feed = move || {
             let locked = || own.lock().unwrap_or_else(PoisonError::into_inner);
             let mut number = 0;
-            let done = utterances(&mut |utterance| {
+            let began = OnceLock::new();
+            let done = utterances(&began, &mut |utterance| {
                 for piece in utterance.parts()? {
                     {
                         let count = &mut locked().0;
-                        count.began.get_or_insert_with(Instant::now);
+                        count.began = began.get().copied();
                         count.sentences += 1;
                         count.words += piece.words.len() as u64;
                     }

@@ -2,8 +2,10 @@
 
 use crate::train::config::Train;
 use crate::train::config::check::{parse_toml, range};
+use crate::tts::Language;
 use crate::tts::context::{frame_features, phone_features};
 use crate::tts::model::{MOST_FRAMES, is_given};
+use crate::tts::pronounce::common::MULTIPLE;
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -37,6 +39,9 @@ pub struct Say {
     pub language: String,
     /// A folder for each speaker, with recordings and `transcripts.tsv`.
     pub folders: Vec<PathBuf>,
+    /// The language of each folder, where they are several; their phones are then the [`common`](crate::tts::pronounce::common) ones.
+    #[serde(default)]
+    pub languages: Vec<String>,
     /// Gaussians that a frame's distribution is mixed of; 1 for a single one.
     #[serde(default = "four")]
     pub components: usize,
@@ -81,6 +86,27 @@ impl SayRun {
             say.language
         );
         ensure!(!say.folders.is_empty(), "say.folders: wanted a folder with recordings and transcripts.tsv");
+        if !say.languages.is_empty() {
+            ensure!(
+                say.languages.len() == say.folders.len(),
+                "say.languages has {} languages, wanted one for each of the {} folders",
+                say.languages.len(),
+                say.folders.len()
+            );
+            let unknown = say.languages.iter().find(|l| Language::from_name(l).is_none());
+            if let Some(unknown) = unknown {
+                let known: Vec<_> = Language::ALL.into_iter().map(Language::name).collect();
+                bail!(
+                    "say.languages: {unknown:?} is none that this program reads, wanted {}",
+                    known.join(", ")
+                );
+            }
+            ensure!(
+                say.language == MULTIPLE,
+                "say.language is {:?}, wanted {MULTIPLE:?} where say.languages names several",
+                say.language
+            );
+        }
         range("say.components", say.components as f64, 1.0, 128.0)?;
         range("say.noise", say.noise, 0.0, 4.0)?;
         range("say.drop", say.drop, 0.0, 1.0)?;

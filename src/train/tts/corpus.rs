@@ -9,6 +9,7 @@ use crate::tts::align::{self, Item, Segment, observe};
 use crate::tts::context::Sequence;
 use crate::tts::model::MOST_FRAMES;
 use crate::tts::phones::{self, PhoneSet};
+use crate::tts::pronounce::common;
 use crate::tts::utterance::{Utterance, Word};
 use crate::tts::{FrontEnd, Language};
 use anyhow::{Context, Result, ensure};
@@ -75,9 +76,10 @@ impl SayCorpus {
     pub fn load(say: &Say, ranks: &Ranks) -> Result<Self> {
         let notes = Notes::default();
         let (mut found, mut tracks) = (Vec::new(), Vec::new());
-        for folder in &say.folders {
+        for (i, folder) in say.folders.iter().enumerate() {
+            let reader = Reader::new(say, i);
             let at = || format!("say.folders {}", folder.display());
-            let own = list(say, folder, &notes).with_context(at)?;
+            let own = list(&reader, folder, &notes).with_context(at)?;
             let raw: Vec<RawFeatures> = (own.par_iter())
                 .map_init(Extractor::new, |e, f| recordings::raw_features(&f.path, e, &notes))
                 .collect::<Result<_>>()?;
@@ -119,13 +121,12 @@ fn numbers(phones: &PhoneSet, said: &[Utterance]) -> Vec<Vec<u16>> {
 }
 
 /// The recordings of a speaker's folder that have a transcript.
-fn list(say: &Say, folder: &Path, notes: &Notes) -> Result<Vec<Found>> {
+fn list(reader: &Reader<'_>, folder: &Path, notes: &Notes) -> Result<Vec<Found>> {
     let path = folder.join("transcripts.tsv");
     let transcripts = Transcripts::read(&path)?;
     let speaker = folder.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
     let files = recordings::in_folder(folder)?;
     files.left_out(folder).into_iter().for_each(|line| notes.line(line));
-    let reader = Reader { language: &say.language, front_end: OnceCell::new() };
     let mut found = Vec::new();
     for file in files.recordings {
         let (name, full) = own_names(folder, &file);
@@ -145,11 +146,28 @@ fn list(say: &Say, folder: &Path, notes: &Notes) -> Result<Vec<Found>> {
 /// What transcripts say: their phones where they have them, else what the program reads of their text.
 struct Reader<'a> {
     language: &'a str,
+    /// Whether phones are the common ones.
+    is_common: bool,
     front_end: OnceCell<FrontEnd>,
 }
 
-impl Reader<'_> {
+impl<'a> Reader<'a> {
+    /// Of folder `i`.
+    fn new(say: &'a Say, i: usize) -> Self {
+        let own = say.languages.get(i);
+        Self { language: own.unwrap_or(&say.language), is_common: own.is_some(), front_end: OnceCell::new() }
+    }
+
     fn utterances(&self, said: &Said) -> Result<Vec<Utterance>> {
+        let mut all = self.own_utterances(said)?;
+        if let Some(language) = Language::from_name(self.language).filter(|_| self.is_common) {
+            let phones = all.iter_mut().flat_map(|u| &mut u.words).flat_map(|w| &mut w.phones);
+            phones.for_each(|phone| *phone = common::named(language, phone));
+        }
+        Ok(all)
+    }
+
+    fn own_utterances(&self, said: &Said) -> Result<Vec<Utterance>> {
         if !said.phones.is_empty() {
             return Ok(phones::read(&said.phones));
         }

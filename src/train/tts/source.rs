@@ -1,8 +1,10 @@
 //! Windows of durations and frames, and their held-out readings.
 
+use super::adopt::adopt;
 use super::config::SayRun;
 use super::corpus::{SayCorpus, Sentence};
 use super::learner::Learner;
+use crate::columns;
 use crate::images::entropy;
 use crate::kinds;
 use crate::ranks::Ranks;
@@ -17,9 +19,10 @@ use crate::train::state::TrainingState;
 use crate::tts::context::{self, WITHIN, phone_features, write_within};
 use crate::tts::draw::{FrameStream, Prosody, given};
 use crate::tts::model::{MOST_FRAMES, SECTION, SayModel, SaySection};
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
+use std::path::Path;
 use wavesynth_audio::features::{self, CEPSTRA, FEATURES, PITCH, VOICING};
 use wavesynth_models::ar::{Sampling, Uniforms};
 use wavesynth_models::condition::{FrameTable, TrackSource};
@@ -60,29 +63,19 @@ impl SaySource {
             bail!("say.folders: nothing to train on");
         }
         let rows = || training.iter().flat_map(|s| s.frames.chunks_exact(FEATURES));
-        let count = rows().count() as f64;
-        let mean_of =
-            |k: usize, of: &dyn Fn(f64) -> f64| rows().map(|r| of(f64::from(r[k]))).sum::<f64>() / count;
-        let mean: Vec<f64> = (0..FEATURES).map(|k| mean_of(k, &|x| x)).collect();
-        let std: Vec<f32> =
-            (0..FEATURES).map(|k| mean_of(k, &|x| (x - mean[k]).powi(2)).sqrt() as f32).collect();
-        if let Some(k) = std.iter().position(|s| !s.is_normal()) {
-            bail!("say.folders: number {k} of the frames never changes: no speech");
-        }
+        let (mean, std) = columns::measured(FEATURES, rows)
+            .map_err(|k| anyhow!("say.folders: number {k} of the frames never changes: no speech"))?;
         let section = SaySection {
             language: run.say.language.clone(),
             context: context::RECIPE.into(),
             recipe: features::RECIPE.into(),
             phones: corpus.phones.names().to_vec(),
-            mean: mean.iter().map(|&m| m as f32).collect(),
+            mean,
             std,
         };
         let mut hash = Sha256::new();
         for s in training.iter_mut().chain(&mut held_out) {
-            for row in s.frames.chunks_exact_mut(FEATURES) {
-                let scale = section.mean.iter().zip(&section.std);
-                row.iter_mut().zip(scale).for_each(|(x, (mean, std))| *x = (*x - mean) / std);
-            }
+            section.columns().normalise(&mut s.frames);
             hash.update(s.name.as_bytes());
             s.durations.iter().for_each(|d| hash.update(d.to_le_bytes()));
             s.table.iter().chain(&s.frames).for_each(|x| hash.update(x.to_le_bytes()));
@@ -173,8 +166,7 @@ impl SaySource {
             for (row, d) in s.table.chunks_exact(width).zip(&s.durations) {
                 for (i, truth) in (0..usize::from(*d)).zip(&mut truth) {
                     stream.frame(row, i, usize::from(*d), &mut drawn);
-                    let scale = self.section.mean.iter().zip(&self.section.std);
-                    let truth: Vec<f32> = truth.iter().zip(scale).map(|(x, (m, s))| x * s + m).collect();
+                    let truth: Vec<f32> = self.section.columns().restored(truth).collect();
                     distance.add(&drawn, &truth);
                 }
             }
@@ -312,6 +304,10 @@ impl Source for SaySource {
 
     fn carries(&self) -> bool {
         false
+    }
+
+    fn adopt(&self, file: &mut Checkpoint, _: &Path) -> Result<Option<String>> {
+        adopt(file, &self.corpus.phones, &self.run.say.language)
     }
 
     /// Every other window is of durations.

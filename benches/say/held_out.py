@@ -1,0 +1,130 @@
+"""held_out.py CORPUS PROGRAM OUT.json [LABELS]: the held-out recordings of the shipped speakers, said from their text.
+
+mcd_db     mel-cepstral distortion (Kubichek 1993) along the best alignment of the frames: the cepstra c_1 to c_15 of the track
+f0_cents   root mean square error of F0 where both are voiced, along the same alignment
+length     seconds said, beside those recorded, both without silence at their ends
+durations  with LABELS, the folder of the labels of ru_nsh: each phone's length beside its label's, where the phones agree
+
+Beside them stand copies of the recordings (what the voice makes of the true frames), and espeak-ng where a language and it are
+known: another speaker, so a bound and no peer.
+"""
+
+import difflib
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import librosa
+import numpy as np
+from scipy.io import wavfile
+from scipy.signal import resample_poly
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "voice"))
+import corpus  # noqa: E402
+from measure import f0, features  # noqa: E402
+
+SECONDS = (2, 8)
+MOST = 20  # recordings of a speaker
+QUIET_DB = 40  # below the loudest frame: silence at the ends
+ESPEAK = {"en": "en-us", "es": "es-419", "fr": "fr-fr", "it": "it", "ru": "ru"}
+
+
+def trimmed(x):
+    level = features.log_mel(x, 24).max(1)
+    loud = np.flatnonzero(level > level.max() - QUIET_DB * np.log(10) / 10)
+    return x[loud[0] * features.HOP : (loud[-1] + 1) * features.HOP]
+
+
+def compared(recording, said):
+    x, y = trimmed(recording), trimmed(said)
+    a, b = (features.cepstra(v)[:, 1:] for v in (x, y))
+    _, path = librosa.sequence.dtw(a.T, b.T)
+    i, j = path.T
+    mcd = 10 / np.log(10) * np.sqrt(((a[i] - b[j]) ** 2).sum(1) / features.BANDS)
+    f, g = (np.append(v, np.zeros(9)) for v in (f0(x), f0(y)))
+    f, g = f[i], g[j]
+    both = (f > 0) & (g > 0)
+    cents = 1200 * np.log2(f[both] / g[both])
+    return {"mcd_db": float(mcd.mean()), "f0_cents": float(np.sqrt((cents**2).mean())) if both.any() else None,
+            "f0_mean_cents": float(-cents.mean()) if both.any() else None, "seconds": [len(x) / corpus.RATE, len(y) / corpus.RATE]}
+
+
+def one(job):
+    root, program, folder, speaker, utt, text = job
+    recording = corpus.read(root / speaker / f"{utt}.wav")
+    wav, timing = folder / f"{speaker}-{utt}.wav", folder / f"{speaker}-{utt}.tsv"
+    say = [program, "say", "--strict", "--condition", speaker, "--seed", "1", "--timing", timing, "-o", wav, "--", text]
+    if subprocess.run(say, capture_output=True).returncode:
+        return None
+    row = {"speaker": speaker, "utt": utt, "say": compared(recording, corpus.read(wav)), "phones": phones(timing)}
+    copies = folder / f"{speaker}-{utt}-copy"
+    subprocess.run([program, "copy", "-c", speaker, root / speaker / f"{utt}.wav", "-o", copies], check=True, capture_output=True)
+    row["copy"] = compared(recording, corpus.read(copies / f"{utt}.wav"))
+    if shutil.which("espeak-ng"):
+        subprocess.run(["espeak-ng", "-v", ESPEAK[speaker[:2]], "-w", wav, "--", text], check=True, capture_output=True)
+        rate, x = wavfile.read(wav)
+        row["espeak-ng"] = compared(recording, resample_poly(x / 32768, corpus.RATE, rate))
+    return row
+
+
+def phones(timing):
+    """[(phone, seconds)], pauses left out."""
+    rows = [line.split("\t") for line in timing.read_text(encoding="utf8").splitlines()[1:]]
+    return [(r[3], float(r[1]) - float(r[0])) for r in rows if r[2] == "phone"]
+
+
+def labelled(path):
+    ends = [line.split() for line in path.read_text().splitlines() if re.match(r"\d", line)]
+    starts = [0.0] + [float(e[0]) for e in ends]
+    return [(name, float(end) - start) for (end, _, name), start in zip(ends, starts) if name != "pau"]
+
+
+def durations(rows, labels):
+    """Lengths said beside labels, of the phones that both have."""
+    pairs, count = [], 0
+    for row in (r for r in rows if r["speaker"] == "ru_nsh"):
+        wanted, said = labelled(labels / f"{row['utt']}.lab"), row["phones"]
+        count += len(wanted)
+        matcher = difflib.SequenceMatcher(None, [w[0] for w in wanted], [s[0] for s in said], autojunk=False)
+        for block in matcher.get_matching_blocks():
+            pairs += [(wanted[block.a + k][1], said[block.b + k][1]) for k in range(block.size)]
+    a, b = 1000 * np.array(pairs).T
+    return {"phones": count, "compared": len(pairs), "mean_absolute_ms": float(np.abs(a - b).mean()), "bias_ms": float((b - a).mean()),
+            "correlation": float(np.corrcoef(a, b)[0, 1]), "label_mean_ms": float(a.mean()), "label_deviation_ms": float(a.std())}
+
+
+def means(rows, system):
+    found = [r[system] for r in rows if system in r]
+    mean = lambda key: float(np.mean([f[key] for f in found if f[key] is not None]))
+    seconds = np.array([f["seconds"] for f in found])
+    return {"recordings": len(found), "mcd_db": mean("mcd_db"), "f0_cents": mean("f0_cents"), "f0_mean_cents": mean("f0_mean_cents"),
+            "length": float(seconds[:, 1].sum() / seconds[:, 0].sum()),
+            "length_deviation": float(np.std(np.log(seconds[:, 1] / seconds[:, 0])))}
+
+
+def main():
+    if len(sys.argv) not in (4, 5):
+        raise SystemExit(__doc__)
+    root, program, out, labels = (*map(Path, sys.argv[1:]), None)[:4]
+    report = {}
+    with tempfile.TemporaryDirectory() as folder:
+        jobs = []
+        for speaker in corpus.SPEAKERS:
+            rows = [r for r in corpus.rows(root, speaker, "test") if SECONDS[0] <= r[1] <= SECONDS[1]]
+            jobs += [(root, program.resolve(), Path(folder), speaker, utt, text) for utt, _, text in rows[:MOST]]
+        rows = [row for row in corpus.each(one, jobs) if row]
+    for speaker in corpus.SPEAKERS:
+        own = [r for r in rows if r["speaker"] == speaker]
+        report[speaker] = {system: means(own, system) for system in ("say", "copy", "espeak-ng") if any(system in r for r in own)}
+        print(speaker, report[speaker], flush=True)
+    if labels:
+        report["durations"] = durations(rows, labels)
+        print(report["durations"])
+    corpus.save(out, report)
+
+
+if __name__ == "__main__":
+    main()
