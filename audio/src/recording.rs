@@ -20,6 +20,7 @@
 //!
 //! No recording is longer than [`MAX_SECONDS`] or [`MAX_SAMPLES`]. That is checked by the header where it tells, and while decoding.
 
+mod caf;
 mod decoder;
 mod error;
 mod findings;

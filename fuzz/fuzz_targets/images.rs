@@ -3,7 +3,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use wavesynth::images::{ImageSet, Pixels, read_labels, read_masked};
-use wavesynth_models::memory;
+use wavesynth::models::memory;
 
 include!("file.rs");
 

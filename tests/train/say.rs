@@ -123,7 +123,8 @@ fn a_language_begins_where_others_ended() {
     let train = format!("steps = 1\nstart_from = {:?}", base.voice);
     let own = format!("{:?}", dir.path("speech"));
     let file = edited("en", &train, "en", "", &own);
-    let text = std::fs::read_to_string(&file).unwrap().replace("learning_rate = 1e-2", "learning_rate = 1e-9");
+    let text =
+        std::fs::read_to_string(&file).unwrap().replace("learning_rate = 1e-2", "learning_rate = 1e-9");
     std::fs::write(&file, text).unwrap();
     let begun = go(&file, false, None).unwrap();
     let (base, begun) = (base.held_out.unwrap(), begun.held_out.unwrap());
@@ -132,7 +133,11 @@ fn a_language_begins_where_others_ended() {
     assert!(scratch.held_out.unwrap() > base + 1.0, "{:?}", scratch.held_out);
     let message = |more: &str, language| failure(&edited("bad", "steps = 1", language, more, &both), false);
     for (more, language, words) in [
-        ("languages = [\"es\"]\n", "mul", "say.languages has 1 languages, wanted one for each of the 2 folders"),
+        (
+            "languages = [\"es\"]\n",
+            "mul",
+            "say.languages has 1 languages, wanted one for each of the 2 folders",
+        ),
         ("languages = [\"es\", \"xx\"]\n", "mul", "\"xx\""),
         ("languages = [\"es\", \"it\"]\n", "es", "\"mul\""),
     ] {

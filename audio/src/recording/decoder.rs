@@ -1,15 +1,19 @@
 //! Every format but WAV, by the library symphonia.
 
-use super::RecordingError;
+use super::{RecordingError, caf};
 use std::io;
 use std::path::{Path, PathBuf};
 use symphonia::core::codecs::audio::{AudioDecoder, AudioDecoderOptions, well_known};
 use symphonia::core::common::Limit;
 use symphonia::core::errors::Error;
-use symphonia::core::formats::probe::Hint;
+use symphonia::core::formats::probe::{Hint, Probe};
 use symphonia::core::formats::{FormatOptions, FormatReader, Track, TrackType};
 use symphonia::core::io::{MediaSource, MediaSourceStream};
 use symphonia::core::meta::MetadataOptions;
+use symphonia::default::formats::{
+    AdtsReader, AiffReader, CafReader, FlacReader, IsoMp4Reader, MpaReader, OggReader, WavReader,
+};
+use symphonia::default::meta::{Id3v1Reader, Id3v2Reader};
 
 /// A file that is decoded packet by packet.
 pub(super) struct Decoder {
@@ -45,9 +49,8 @@ impl Decoder {
             .limit_visual_bytes(Limit::Maximum(0))
             .limit_tag_bytes(Limit::Maximum(4096));
         let fail = |e| error(path, kind, e);
-        let format = symphonia::default::get_probe()
-            .probe(&Hint::new(), stream, FormatOptions::default(), metadata)
-            .map_err(fail)?;
+        let format =
+            probe(kind).probe(&Hint::new(), stream, FormatOptions::default(), metadata).map_err(fail)?;
         let bad = |what: String| RecordingError::Format { path: path.into(), kind, what };
         let is_audio = |t: &&Track| t.track_type() == Some(TrackType::Audio);
         let track = (format.default_track(TrackType::Audio).filter(is_audio))
@@ -216,6 +219,26 @@ impl Decoder {
     fn bad(&self, what: String) -> RecordingError {
         RecordingError::Format { path: self.path.clone(), kind: self.kind, what }
     }
+}
+
+/// The readers of the formats that a file of `kind` may have: what looks like another one's beginning further inside is none. CAF has
+/// its own, behind [`caf::check`].
+fn probe(kind: &'static str) -> Probe {
+    let mut probe = Probe::default();
+    if kind == caf::KIND {
+        probe.register_format::<CafReader<'_>>();
+        return probe;
+    }
+    probe.register_format::<AdtsReader<'_>>();
+    probe.register_format::<FlacReader<'_>>();
+    probe.register_format::<IsoMp4Reader<'_>>();
+    probe.register_format::<MpaReader<'_>>();
+    probe.register_format::<AiffReader<'_>>();
+    probe.register_format::<WavReader<'_>>();
+    probe.register_format::<OggReader<'_>>();
+    probe.register_metadata::<Id3v1Reader<'_>>();
+    probe.register_metadata::<Id3v2Reader<'_>>();
+    probe
 }
 
 /// The library's error for the file at `path`.

@@ -1,5 +1,7 @@
 //! What a file is, by its first bytes.
 
+use super::caf;
+
 /// Bytes that are looked at.
 pub(super) const HEAD: usize = 64;
 
@@ -32,7 +34,7 @@ const SIGNS: &[(usize, &[u8], Kind)] = &[
     (4, b"moov", Kind::Jumping("M4A")),
     (8, b"AIFF", Kind::Jumping("AIFF")),
     (8, b"AIFC", Kind::Jumping("AIFF")),
-    (0, b"caff", Kind::Jumping("CAF")),
+    (0, b"caff", Kind::Jumping(caf::KIND)),
     (8, b"AVI ", Kind::Other("an AVI video", CONVERT)),
     (8, b"WEBP", Kind::Other("a WebP picture", NONE)),
     (0, b"RIFX", Kind::Other("a WAV file with its bytes in big-endian order", CONVERT)),

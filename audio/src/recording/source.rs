@@ -1,5 +1,6 @@
 //! Where a recording comes from, and its frames.
 
+use super::caf;
 use super::decoder::Decoder;
 use super::kind::{HEAD, Kind};
 use super::{RecordingError, STDIN};
@@ -81,8 +82,14 @@ impl Source {
         match Kind::of(&self.head) {
             Kind::Wav => self.wav(),
             // The library looks at the end of a file, too, and then gives the same for files and pipes.
-            Kind::Stream(kind) if !whole => Ok(Frames::decoded(self.unseekable(), kind, &path)?),
-            Kind::Stream(kind) | Kind::Jumping(kind) => Ok(Frames::decoded(self.seekable()?, kind, &path)?),
+            Kind::Stream(kind) if !whole => Frames::decoded(self.unseekable(), kind, &path),
+            Kind::Stream(kind) | Kind::Jumping(kind) => {
+                let mut source = self.seekable()?;
+                if kind == caf::KIND {
+                    caf::check(&mut *source, &path)?;
+                }
+                Frames::decoded(source, kind, &path)
+            }
             Kind::Other(found, advice) => Err(RecordingError::Unknown { path, found: found.into(), advice }),
         }
     }

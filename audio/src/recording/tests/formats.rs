@@ -96,6 +96,38 @@ fn damaged_files_of_all_formats_are_survived() {
     }
 }
 
+/// Numbers of a CAF file that the library would multiply, or take memory for, as they are.
+#[test]
+fn absurd_numbers_of_a_caf_file_are_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let whole = fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/recordings/tone.caf")).unwrap();
+    assert!(whole[8..].starts_with(b"desc") && read(&at(&dir, &whole)).is_ok());
+    let refused = |bytes: &[u8], words: &str| {
+        let e = read(&at(&dir, bytes)).unwrap_err().to_string();
+        assert!(e.contains(words) && e.contains("x.wav") && !e.contains('\n'), "{e}");
+    };
+    let with = |place: usize, bytes: &[u8]| {
+        let mut all = whole.clone();
+        all[place..place + bytes.len()].copy_from_slice(bytes);
+        all
+    };
+    // Bytes and frames of a packet; none of them says that it is encoded.
+    refused(&with(36, &0x2000_0002u32.to_be_bytes()), "536870914 bytes");
+    refused(&with(40, &u32::MAX.to_be_bytes()), "4294967295 frames");
+    refused(&with(40, &[0; 4]), "encoded");
+    let name = String::from_utf8_lossy(&whole[52..56]).into_owned();
+    refused(&with(56, &i64::MAX.to_be_bytes()), &format!("`{name}` has 9223372036854775807 bytes"));
+    refused(&with(56, &(-7i64).to_be_bytes()), "-7 bytes");
+    refused(&with(8, b"free"), "first chunk");
+    refused(&whole[..15], "ends before");
+    // A CAF file inside another format is not that file.
+    let aac = fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/recordings/tone.aac")).unwrap();
+    let mut both = aac[..2].to_vec();
+    both.extend([0; 40]);
+    both.extend(&whole);
+    assert!(read(&at(&dir, &both)).is_err());
+}
+
 /// A lossless file that does not hold what it says is an error and no shorter recording.
 #[test]
 fn a_flac_file_that_is_cut_or_changed_is_refused() {
