@@ -2,32 +2,25 @@
 
 mod feed;
 mod list;
+mod models;
 mod timing;
 
-use super::args::{self, ConditionArgs, ModelArgs, seed};
+use super::args::{self, ConditionArgs, seed};
 use super::output::{ForceArg, RULE};
 use super::render::{self, FormatName, Summary};
 use super::{interrupt, output, usage};
-use anyhow::{Context, Result};
+use anyhow::Result;
 use feed::{Coming, Feed, Source};
+pub use models::Models;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 use timing::Timing;
-use wavesynth::lookup;
-use wavesynth::shipped;
 use wavesynth::synth::{Length, Part, SamplingPolicy, Synth, UniformSource};
-use wavesynth::tts::{Prosody, SayModel, SpokenFront, phones};
-use wavesynth::voice::Voice;
+use wavesynth::tts::{Prosody, SpokenFront, phones};
 use wavesynth_audio::sink::{self, Sink, SinkError};
-use wavesynth_models::in_file::AtPath;
-use wavesynth_models::kernels::Isa;
-use wavesynth_models::loaded::Loaded;
 use wavesynth_output::say;
-
-/// The language where nothing tells another one.
-const ENGLISH: &str = "en";
 
 /// Say a text
 #[derive(Debug, clap::Args)]
@@ -44,16 +37,7 @@ pub struct Args {
     #[arg(long, value_name = "PHONES", conflicts_with = "list", allow_hyphen_values = true)]
     phones: Option<String>,
     #[command(flatten)]
-    model: ModelArgs,
-    /// Text-to-speech model: a checkpoint or the folder of a run [default: the shipped one of the language]
-    #[arg(long, value_name = "MODEL")]
-    speech: Option<PathBuf>,
-    /// Speaker: a condition file, or the name of a shipped one [default: a shipped one of the language]
-    #[arg(short, long, value_name = "C.bin")]
-    condition: Option<PathBuf>,
-    /// Language, as en [default: that which the condition's name begins with, else en]
-    #[arg(short, long, value_name = "LANGUAGE")]
-    language: Option<String>,
+    models: Models,
     /// File to write, or - for stdout [default: the sound device]
     #[arg(short, long, value_name = "OUT.wav")]
     output: Option<PathBuf>,
@@ -119,8 +103,7 @@ pub fn run(args: Args) -> Result<()> {
     let prosody = prosody(&args)?;
     let source = Source::of(&args)?;
     let mut plan = args.force.plan();
-    let files = args.model.file().into_iter().chain(args.speech.as_deref());
-    files.chain(args.condition.as_deref()).chain(args.file.as_deref()).for_each(|file| plan.reads(file));
+    args.models.files().chain(args.file.as_deref()).for_each(|file| plan.reads(file));
     if args.json {
         plan.prints("--json")?;
     }
@@ -133,13 +116,12 @@ pub fn run(args: Args) -> Result<()> {
     };
     let timing = args.timing.as_deref().map(|path| Timing::open(&mut plan, path)).transpose()?;
     interrupt::watch()?;
-    let language = language(args.condition.as_deref(), args.language.as_deref());
-    let model = Arc::new(speech(args.speech.as_deref(), &language, args.model.isa()?)?);
+    let model = Arc::new(args.models.speech()?);
     if args.print_phones {
         return print_phones(source.utterances(&model, args.strict)?);
     }
-    let voice = args.model.voice()?;
-    let condition = Some(speaker(args.condition.as_deref(), &voice, &model.section.language)?);
+    let voice = args.models.voice()?;
+    let condition = Some(args.models.speaker(&voice, &model)?);
     let conditioning = ConditionArgs { condition, track: None }.conditioning(&voice)?.without_track();
     let shape = voice.config.condition.as_ref().map(|_| voice.model.config.facts());
     let spec = shape.and_then(|facts| facts.condition.as_ref()?.frames);
@@ -243,44 +225,4 @@ fn prosody(args: &Args) -> Result<Prosody> {
     }
     let Args { rate, pitch: semitones, pauses, temperature, variation, .. } = *args;
     Ok(Prosody { rate, semitones, pauses, temperature, variation })
-}
-
-/// The language that is meant: the one that is asked for, else the condition's, else English.
-pub fn language(condition: Option<&Path>, asked: Option<&str>) -> String {
-    let named = condition.and_then(Path::file_stem).and_then(|stem| stem.to_str());
-    let prefix = named.and_then(|name| name.split_once('_')).map(|(prefix, _)| prefix);
-    let known = prefix.filter(|prefix| shipped::say(prefix).is_some());
-    asked.or(known).unwrap_or(ENGLISH).to_string()
-}
-
-/// The text-to-speech model at `path`, else the shipped one of `language`.
-pub fn speech(path: Option<&Path>, language: &str, isa: Isa) -> Result<SayModel> {
-    let (file, path) = match path {
-        Some(path) => lookup::checkpoint(path).context("--speech")?,
-        None => match lookup::shipped_say(language)? {
-            Some(file) => file,
-            None => {
-                let known: Vec<_> = shipped::languages().collect();
-                usage!(
-                    "--language {language}: this program says {}; pass a model of another one with --speech",
-                    if known.is_empty() { "none by itself".into() } else { known.join(", ") }
-                )
-            }
-        },
-    };
-    SayModel::from_loaded(Loaded::from_checkpoint(file, isa).at(&path)?)
-        .with_context(|| path.display().to_string())
-}
-
-/// The speaker asked for, else the first one of the language.
-pub fn speaker(condition: Option<&Path>, voice: &Voice, language: &str) -> Result<PathBuf> {
-    if let Some(path) = condition {
-        return Ok(path.into());
-    }
-    let names = voice.speaker_names();
-    let own = names.iter().find(|name| name.starts_with(&format!("{language}_")));
-    match own.or(names.first()) {
-        Some(name) => Ok(name.into()),
-        None => usage!("this voice needs to know who speaks: pass --condition with a condition file"),
-    }
 }

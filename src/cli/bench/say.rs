@@ -1,7 +1,8 @@
 //! `wavesynth bench say`: from a text to its sound.
 
-use crate::cli::args::{self, ModelArgs};
-use crate::cli::{output, say, usage};
+use crate::cli::args;
+use crate::cli::say::Models;
+use crate::cli::{output, usage};
 use anyhow::{Context, Result};
 use std::fmt::Write;
 use std::path::PathBuf;
@@ -32,16 +33,7 @@ pub struct Args {
     #[arg(long, value_name = "FILE.txt")]
     file: Option<PathBuf>,
     #[command(flatten)]
-    model: ModelArgs,
-    /// Text-to-speech model: a checkpoint or the folder of a run [default: the shipped one of the language]
-    #[arg(long, value_name = "MODEL")]
-    speech: Option<PathBuf>,
-    /// Speaker: a condition file, or the name of a shipped one [default: a shipped one of the language]
-    #[arg(short, long, value_name = "C.bin")]
-    condition: Option<PathBuf>,
-    /// Language, as en [default: that which the condition's name begins with, else en]
-    #[arg(short, long, value_name = "LANGUAGE")]
-    language: Option<String>,
+    models: Models,
     /// Times that each text is said
     #[arg(long, value_name = "N", default_value_t = 20)]
     rounds: usize,
@@ -62,10 +54,9 @@ pub fn run(args: Args) -> Result<()> {
     if texts.is_empty() {
         texts.extend(TEXTS.map(String::from));
     }
-    let language = say::language(args.condition.as_deref(), args.language.as_deref());
-    let model = say::speech(args.speech.as_deref(), &language, args.model.isa()?)?;
-    let voice = args.model.voice()?;
-    let name = say::speaker(args.condition.as_deref(), &voice, &model.section.language)?;
+    let model = args.models.speech()?;
+    let voice = args.models.voice()?;
+    let name = args.models.speaker(&voice, &model)?;
     let Some(known) = Language::from_name(&model.section.language) else {
         usage!("this program reads no text in the language {}", model.section.language);
     };

@@ -1,0 +1,85 @@
+//! What says a text: the text-to-speech model of a language, a voice, and its speaker.
+
+use crate::cli::args::ModelArgs;
+use crate::cli::usage;
+use anyhow::{Context, Result};
+use std::path::{Path, PathBuf};
+use wavesynth::lookup;
+use wavesynth::shipped;
+use wavesynth::tts::SayModel;
+use wavesynth::voice::Voice;
+use wavesynth_models::in_file::AtPath;
+use wavesynth_models::loaded::Loaded;
+
+/// The language where nothing tells another one.
+const ENGLISH: &str = "en";
+
+/// The options that name them.
+#[derive(Debug, clap::Args)]
+pub struct Models {
+    #[command(flatten)]
+    model: ModelArgs,
+    /// Text-to-speech model: a checkpoint or the folder of a run [default: the shipped one of the language]
+    #[arg(long, value_name = "MODEL")]
+    speech: Option<PathBuf>,
+    /// Speaker: a condition file, or the name of a shipped one [default: a shipped one of the language]
+    #[arg(short, long, value_name = "C.bin")]
+    condition: Option<PathBuf>,
+    /// Language, as en [default: that which the condition's name begins with, else en]
+    #[arg(short, long, value_name = "LANGUAGE")]
+    language: Option<String>,
+}
+
+impl Models {
+    /// The files that were named.
+    pub fn files(&self) -> impl Iterator<Item = &Path> {
+        self.model.file().into_iter().chain(self.speech.as_deref()).chain(self.condition.as_deref())
+    }
+
+    /// The voice.
+    pub fn voice(&self) -> Result<Voice> {
+        self.model.voice()
+    }
+
+    /// The language that is meant: the one that is asked for, else the condition's, else English.
+    fn language(&self) -> &str {
+        let named = self.condition.as_deref().and_then(Path::file_stem).and_then(|stem| stem.to_str());
+        let prefix = named.and_then(|name| name.split_once('_')).map(|(prefix, _)| prefix);
+        let known = prefix.filter(|prefix| shipped::say(prefix).is_some());
+        self.language.as_deref().or(known).unwrap_or(ENGLISH)
+    }
+
+    /// The text-to-speech model asked for, else the shipped one of the language.
+    pub fn speech(&self) -> Result<SayModel> {
+        let isa = self.model.isa()?;
+        let language = self.language();
+        let (file, path) = match &self.speech {
+            Some(path) => lookup::checkpoint(path).context("--speech")?,
+            None => match lookup::shipped_say(language)? {
+                Some(file) => file,
+                None => {
+                    let known: Vec<_> = shipped::languages().collect();
+                    usage!(
+                        "--language {language}: this program says {}; pass a model of another one with --speech",
+                        if known.is_empty() { "none by itself".into() } else { known.join(", ") }
+                    )
+                }
+            },
+        };
+        SayModel::from_loaded(Loaded::from_checkpoint(file, isa).at(&path)?)
+            .with_context(|| path.display().to_string())
+    }
+
+    /// The speaker asked for, else the first one of the language.
+    pub fn speaker(&self, voice: &Voice, model: &SayModel) -> Result<PathBuf> {
+        if let Some(path) = &self.condition {
+            return Ok(path.clone());
+        }
+        let names = voice.speaker_names();
+        let own = names.iter().find(|name| name.starts_with(&format!("{}_", model.section.language)));
+        match own.or(names.first()) {
+            Some(name) => Ok(name.into()),
+            None => usage!("this voice needs to know who speaks: pass --condition with a condition file"),
+        }
+    }
+}
