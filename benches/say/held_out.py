@@ -27,7 +27,7 @@ import corpus  # noqa: E402
 from measure import f0, features  # noqa: E402
 
 SECONDS = (2, 8)
-MOST = 20  # recordings of a speaker
+MOST = 5  # recordings of a speaker
 QUIET_DB = 40  # below the loudest frame: silence at the ends
 ESPEAK = {"en": "en-us", "es": "es-419", "fr": "fr-fr", "it": "it", "ru": "ru"}
 
