@@ -154,7 +154,8 @@ impl SaySource {
     /// far they are from the recordings'.
     fn distance(&self, model: &SayModel, sentences: &[&Sentence]) -> Distance {
         let width = phone_features(self.corpus.phones.len());
-        let mut stream = FrameStream::new(model, Prosody { temperature: 0.0, ..Prosody::default() }, 0);
+        let mut stream =
+            FrameStream::new(model, Prosody { temperature: 0.0, variation: 1.0, ..Prosody::default() }, 0);
         let mut distance = Distance::default();
         for s in sentences {
             if distance.frames > DRAWN_SECONDS * 100 {
