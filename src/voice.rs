@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use std::path::Path;
 use wavesynth_audio::pcm::{Encoding, MAX_COEFFICIENT};
 use wavesynth_audio::{cond, features};
+use wavesynth_models::condition::FrameSpec;
 use wavesynth_models::families::wavenet;
 use wavesynth_models::family::FamilyConfig;
 use wavesynth_models::in_file::AtPath;
@@ -276,6 +277,12 @@ impl Voice {
     /// Whether its track is what this program makes of recordings.
     pub fn follows_own_recipe(&self) -> bool {
         self.track_shape() == Some(own_shape()) && self.section.sample_rate == features::SAMPLE_RATE
+    }
+
+    /// The frames that text to speech has to draw for it; none where it takes other ones, or none.
+    pub fn spoken_frames(&self) -> Option<FrameSpec> {
+        let frames = self.model.config.facts().condition.as_ref()?.frames;
+        frames.filter(|_| self.follows_own_recipe())
     }
 
     /// The condition of the voice's own speaker called `name`.

@@ -1,9 +1,7 @@
 //! From a text to its sound: how soon it begins, and whether it ever falls behind.
 
 use super::exact_percentiles;
-use crate::synth::{
-    BLOCK, Conditioning, Length, Part, Percentiles, SamplingPolicy, Synth, UniformSource, without_denormals,
-};
+use crate::synth::{BLOCK, Conditioning, Percentiles, Synth, without_denormals};
 use crate::tts::text::pieces;
 use crate::tts::{FrontEnd, Prepared, Prosody, SayModel, SpokenFront, Utterances};
 use crate::voice::Voice;
@@ -84,19 +82,9 @@ struct Said {
 
 fn say(speaker: &Speaker<'_>, text: &str, seed: u64) -> Result<Said> {
     let Speaker { voice, conditioning, model, front_end } = *speaker;
-    let spec = voice.model.config.facts().condition.as_ref().and_then(|c| c.frames);
-    let spec = spec.context("this voice takes no track: it can't be told what to say")?;
+    let spec = voice.spoken_frames().context("this voice takes no track: it can't be told what to say")?;
     let (front, Utterances { next, said }) = SpokenFront::new(model, &spec, Prosody::default(), seed);
-    let part = Part {
-        conditioning: Box::new(conditioning()?.without_track()),
-        front: Some(Box::new(front)),
-        policy: SamplingPolicy::usual(voice, true),
-        uniforms: UniformSource::seed(seed),
-        length: Length::Track,
-        record: false,
-        post_filter: true,
-    };
-    let mut synth = Synth::new(voice, part);
+    let mut synth = Synth::new(voice, front.part(voice, conditioning()?, seed));
     let rate = f64::from(synth.sample_rate());
     std::thread::scope(|scope| {
         let (go, going) = crossbeam_channel::bounded(1);

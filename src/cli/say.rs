@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 use timing::Timing;
-use wavesynth::synth::{Length, Part, SamplingPolicy, Synth, UniformSource};
+use wavesynth::synth::Synth;
 use wavesynth::tts::{Prosody, SpokenFront, phones};
 use wavesynth_audio::sink::{self, Sink, SinkError};
 use wavesynth_output::say;
@@ -122,24 +122,13 @@ pub fn run(args: Args) -> Result<()> {
     }
     let voice = args.models.voice()?;
     let condition = Some(args.models.speaker(&voice, &model)?);
-    let conditioning = ConditionArgs { condition, track: None }.conditioning(&voice)?.without_track();
-    let shape = voice.config.condition.as_ref().map(|_| voice.model.config.facts());
-    let spec = shape.and_then(|facts| facts.condition.as_ref()?.frames);
-    let Some(spec) = spec.filter(|_| voice.follows_own_recipe()) else {
+    let conditioning = ConditionArgs { condition, track: None }.conditioning(&voice)?;
+    let Some(spec) = voice.spoken_frames() else {
         usage!("this voice takes no track: it can't be told what to say");
     };
     let utterances = source.utterances(&model, args.strict)?;
     let (front, ends) = SpokenFront::new(&model, &spec, prosody, args.seed);
-    let part = Part {
-        conditioning: Box::new(conditioning),
-        front: Some(Box::new(front)),
-        policy: SamplingPolicy::usual(&voice, true),
-        uniforms: UniformSource::seed(args.seed),
-        length: Length::Track,
-        record: false,
-        post_filter: true,
-    };
-    let mut synth = Synth::new(&voice, part);
+    let mut synth = Synth::new(&voice, front.part(&voice, conditioning, args.seed));
     let feed = Feed::start(utterances, model.clone(), ends, timing)?;
     let first = Arc::new(OnceLock::new());
     let summary = match sound {

@@ -12,7 +12,8 @@ use super::draw::{FrameStream, Prosody};
 use super::model::SayModel;
 use super::phones::{PAUSE, UnknownPhone};
 use super::utterance::Utterance;
-use crate::synth::FrameSource;
+use crate::synth::{Conditioning, FrameSource, Length, Part, SamplingPolicy, UniformSource};
+use crate::voice::Voice;
 use crossbeam_channel::{Receiver, Sender, TryRecvError, bounded};
 use wavesynth_audio::features::FEATURES;
 use wavesynth_models::condition::FrameSpec;
@@ -116,6 +117,19 @@ impl SpokenFront {
             last: silence,
         };
         (front, Utterances { next, said })
+    }
+
+    /// What says all that comes, by a voice with this speaker.
+    pub fn part(self, voice: &Voice, speaker: Conditioning, seed: u64) -> Part {
+        Part {
+            conditioning: Box::new(speaker.without_track()),
+            front: Some(Box::new(self)),
+            policy: SamplingPolicy::usual(voice, true),
+            uniforms: UniformSource::seed(seed),
+            length: Length::Track,
+            record: false,
+            post_filter: true,
+        }
     }
 
     /// Takes the next utterance if none is at hand. Whether there is one, or none will come.

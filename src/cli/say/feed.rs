@@ -184,12 +184,7 @@ impl Text {
             let line = line?;
             began.get_or_init(Instant::now);
             if flush && self.strict {
-                let mut utterances = reader.push(&line);
-                utterances.extend(reader.flush());
-                if !self.hand_on(utterances, reader.unread(), &mut told, take)? {
-                    return Ok(());
-                }
-                continue;
+                self.check(&mut once(line.clone()))?;
             }
             for piece in pieces(&line) {
                 let utterances = reader.push(piece);
