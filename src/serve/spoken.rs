@@ -79,8 +79,7 @@ impl FrontEnd for Spoken {
     ) -> Result<Box<dyn FrameSource>, String> {
         let reader = self.0.iter().find(|r| r.text.language().name() == language);
         let reader = reader.ok_or_else(|| format!("this server speaks no {language}"))?.clone();
-        let spec = voice.model.config.facts().condition.as_ref().and_then(|c| c.frames);
-        let spec = spec.ok_or("this voice takes no frames")?;
+        let spec = voice.spoken_frames().ok_or("this voice takes no frames")?;
         let prosody = Prosody { rate: delivery.speed, ..Prosody::default() };
         let (front, ends) = SpokenFront::new(&reader.model, &spec, prosody, delivery.seed);
         // Of a text that is written only now it can't be awaited.
