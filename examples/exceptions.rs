@@ -166,7 +166,12 @@ fn main() -> Result<()> {
         common.extend(text.split(|c: char| !c.is_alphabetic() && c != '\'').map(String::from));
     }
     wrong.sort_by_key(|(word, _)| (!common.contains(*word), word.chars().count()));
-    let file_of = |n: usize| Exceptions::write(wrong[..n].iter().map(|(w, s)| (*w, &s[..])));
+    let file_of = |n: usize| -> Result<Vec<u8>> {
+        let (mut lines, mut file) = (Vec::new(), Vec::new());
+        Exceptions::write(wrong[..n].iter().map(|(w, s)| (*w, &s[..])), &mut lines)?;
+        zopfli::compress(zopfli::Options::default(), zopfli::Format::Gzip, &lines[..], &mut file)?;
+        Ok(file)
+    };
     // The most that fit, by halving.
     let (mut fits, mut fails) = (0, wrong.len() + 1);
     while fails - fits > 1 {

@@ -46,6 +46,7 @@ pub mod guard;
 pub mod held_out;
 pub mod images;
 pub mod memory;
+mod mixed_precision;
 pub mod muon;
 pub mod optim;
 pub mod perturbation;

@@ -10,6 +10,7 @@
 //! plain     the reference, four lanes in an array, no intrinsics
 //! x86       AVX2+FMA+F16C, AVX-512F, each with and without VNNI
 //! neon      aarch64, with and without dot products
+//! amx       the trainer's product in bfloat16
 //! math      exp, and from it the gate tanh(a)·σ(b) and gelu; one polynomial for every instruction set
 //! panel     y += W x with W packed in column panels, read once from front to back: the engine's product, with weights
 //!           of f32, f16 (panel::floats) or i8 (panel::int8), x as floats or as codes (panel::int8_input)
@@ -22,6 +23,8 @@
 
 pub mod affine;
 pub mod aligned;
+#[cfg(all(feature = "train", target_arch = "x86_64"))]
+mod amx;
 pub mod math;
 #[cfg(target_arch = "aarch64")]
 mod neon;
@@ -44,6 +47,8 @@ pub struct Isa {
     set: Set,
     /// Whether it has dot products of bytes, for i8 weights. The integers are the same with and without.
     dot: bool,
+    /// Whether the trainer's product rounds its operands to bfloat16.
+    bfloat16: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,7 +64,7 @@ enum Set {
 
 impl Isa {
     /// The plain reference, which every machine has.
-    pub const PLAIN: Self = Self { set: Set::Plain, dot: false };
+    pub const PLAIN: Self = Self { set: Set::Plain, dot: false, bfloat16: false };
 
     /// The fastest instruction set of this machine.
     pub fn detect() -> Self {
@@ -77,16 +82,20 @@ impl Isa {
                 && is_x86_feature_detected!("fma")
                 && is_x86_feature_detected!("f16c");
             if avx2 {
-                sets.push(Self { set: Set::Avx2, dot: is_x86_feature_detected!("avxvnni") });
+                sets.push(Self { set: Set::Avx2, dot: is_x86_feature_detected!("avxvnni"), bfloat16: false });
             }
             if avx2 && is_x86_feature_detected!("avx512f") {
-                sets.push(Self { set: Set::Avx512, dot: is_x86_feature_detected!("avx512vnni") });
+                sets.push(Self {
+                    set: Set::Avx512,
+                    dot: is_x86_feature_detected!("avx512vnni"),
+                    bfloat16: false,
+                });
             }
         }
         #[cfg(target_arch = "aarch64")]
         if std::arch::is_aarch64_feature_detected!("neon") {
             let dot = std::arch::is_aarch64_feature_detected!("dotprod");
-            sets.push(Self { set: Set::Neon, dot });
+            sets.push(Self { set: Set::Neon, dot, bfloat16: false });
         }
         sets
     }
@@ -94,6 +103,19 @@ impl Isa {
     /// The same without dot products of bytes, as older machines have it.
     pub fn without_dot(self) -> Self {
         Self { dot: false, ..self }
+    }
+
+    /// The fastest one with the trainer's product on operands rounded to bfloat16, sums in f32; none where the machine or the system has no
+    /// AMX.
+    #[cfg(feature = "train")]
+    pub fn with_bfloat16() -> Option<Self> {
+        #[cfg(target_arch = "x86_64")]
+        {
+            let isa = Self::detect();
+            (isa.set == Set::Avx512 && amx::available()).then_some(Self { bfloat16: true, ..isa })
+        }
+        #[cfg(not(target_arch = "x86_64"))]
+        None
     }
 
     /// Its name: plain, avx2, avx512 or neon.

@@ -23,7 +23,7 @@ fn main() {
     }
 }
 
-const TESTS: [(&str, fn()); 7] = [
+const TESTS: &[(&str, fn())] = &[
     (
         "exponentials_and_gates_are_exact_enough_and_in_range",
         exponentials_and_gates_are_exact_enough_and_in_range,
@@ -34,6 +34,11 @@ const TESTS: [(&str, fn()); 7] = [
     ("quantised_columns_multiply_alone_and_together", quantised_columns_multiply_alone_and_together),
     ("silence_is_no_division_by_zero", silence_is_no_division_by_zero),
     ("tiles_multiply_both_ways_round", tiles_multiply_both_ways_round),
+    #[cfg(feature = "train")]
+    (
+        "products_in_bfloat16_are_those_of_rounded_operands",
+        products_in_bfloat16_are_those_of_rounded_operands,
+    ),
 ];
 
 fn random(n: usize, seed: u64) -> Vec<f32> {
@@ -369,27 +374,49 @@ fn tiles_multiply_both_ways_round() {
     for isa in Isa::available() {
         let lanes = isa.lanes();
         for (m, vectors, k) in [(1, 1, 1), (8, 3, 5), (13, 7, 48), (3, 16, 2), (128, 2, 33)] {
-            let n = vectors * lanes;
-            // Rows of C and B as wide as the product, and wider.
-            for (c_row, b_row) in [(n, n), (n + 3, n + lanes)] {
-                let (a, b, c) = (random(m * k, 1), random(k * b_row, 2), random(m * c_row, 3));
-                for transposed in [false, true] {
-                    let view = if transposed { Strided::transposed(&a, m) } else { Strided::rows(&a, k) };
-                    let mut got = c.clone();
-                    isa.run(Tile((m, n, k), (&mut got, c_row), view, (&b, b_row)));
-                    for i in 0..m {
-                        for j in 0..c_row {
-                            let at = |q: usize| f64::from(a[i * view.row + q * view.column]);
-                            let product = |q: usize| at(q) * f64::from(b[q * b_row + j]);
-                            let more = if j < n { (0..k).map(product).sum() } else { 0.0 };
-                            let want = f64::from(c[i * c_row + j]) + more;
-                            close(
-                                got[i * c_row + j],
-                                want,
-                                &format!("{} {m}x{n}x{k} ({i}, {j})", isa.name()),
-                            );
-                        }
-                    }
+            tiles_multiply(isa, (m, vectors * lanes, k), |x| x);
+        }
+    }
+}
+
+/// Where the machine has no such products there is nothing to compare.
+#[cfg(feature = "train")]
+fn products_in_bfloat16_are_those_of_rounded_operands() {
+    let Some(isa) = Isa::with_bfloat16() else {
+        assert!(!std::fs::read_to_string("/proc/cpuinfo").is_ok_and(|text| text.contains("amx_bf16")));
+        return;
+    };
+    // Too small for it, whole tiles, odd numbers of tiles, rests of rows and of the inner dimension, several blocks of both.
+    let rounded = [
+        (32, 32, 32),
+        (64, 16, 64),
+        (48, 48, 96),
+        (37, 32, 49),
+        (9, 272, 33),
+        (70, 528, 530),
+        (200, 64, 1061),
+    ];
+    tiles_multiply(isa, (4, 16, 8), |x| x);
+    for dims in rounded {
+        tiles_multiply(isa, dims, |x| half::bf16::from_f32(x).to_f32());
+    }
+}
+
+/// A product under `isa`, A by rows and by columns, C and B as wide as it and wider, beside sums in f64 of operands that are `rounded`.
+fn tiles_multiply(isa: Isa, (m, n, k): (usize, usize, usize), rounded: impl Fn(f32) -> f32) {
+    for (c_row, b_row) in [(n, n), (n + 3, n + isa.lanes())] {
+        let (a, b, c) = (random(m * k, 1), random(k * b_row, 2), random(m * c_row, 3));
+        for transposed in [false, true] {
+            let view = if transposed { Strided::transposed(&a, m) } else { Strided::rows(&a, k) };
+            let mut got = c.clone();
+            isa.run(Tile((m, n, k), (&mut got, c_row), view, (&b, b_row)));
+            for i in 0..m {
+                for j in 0..c_row {
+                    let at = |q: usize| f64::from(rounded(a[i * view.row + q * view.column]));
+                    let product = |q: usize| at(q) * f64::from(rounded(b[q * b_row + j]));
+                    let more = if j < n { (0..k).map(product).sum() } else { 0.0 };
+                    let want = f64::from(c[i * c_row + j]) + more;
+                    close(got[i * c_row + j], want, &format!("{} {m}x{n}x{k} ({i}, {j})", isa.name()));
                 }
             }
         }

@@ -36,6 +36,8 @@ pub struct TrainRow {
     pub shape: String,
     /// Which code computed loss and gradient: fused or graph.
     pub engine: String,
+    /// Where: cpu, cpu-bf16 or cuda:N.
+    pub device: String,
     /// Threads.
     pub threads: usize,
     /// Windows of a step.
@@ -83,6 +85,8 @@ pub struct TrainSubject<'a> {
     pub name: String,
     /// How its loss is computed: fused or graph.
     pub engine: String,
+    /// Where it is computed.
+    pub device: Device,
     /// Its loss.
     pub objective: &'a dyn Objective,
     /// Makes the batch of a step.
@@ -106,6 +110,8 @@ pub struct TrainBenchOptions {
     pub max_warmup: Option<usize>,
     /// Which code computes the loss.
     pub engine: Option<Engine>,
+    /// Where it is computed.
+    pub device: Device,
     /// Timed steps.
     pub steps: usize,
 }
@@ -163,6 +169,7 @@ pub fn measure(subject: &TrainSubject, steps: usize) -> Result<TrainRow> {
     Ok(TrainRow {
         shape: subject.name.clone(),
         engine: subject.engine.clone(),
+        device: subject.device.to_string(),
         threads,
         windows,
         rows: subject.rows.0,
@@ -240,7 +247,7 @@ fn wavenet(
     let corpus = random_corpus(config, train.window);
     let cutter = Cutter::new(&config.facts(), train.window, train.max_warmup);
     let objective =
-        train::objective(&FamilyConfig::from(config.clone()), train.engine, Device::Cpu, 0.0, &|_| true)?;
+        train::objective(&FamilyConfig::from(config.clone()), train.engine, options.device, 0.0, &|_| true)?;
     if let Some(max) = train.max_memory {
         let threads = rayon::current_num_threads();
         let forecast = |n| Forecast::new(objective.as_ref(), corpus.bytes(), n, cutter.max_rows(), threads);
@@ -252,6 +259,7 @@ fn wavenet(
     let subject = TrainSubject {
         name: name.into(),
         engine: format!("{:?}", train.engine).to_lowercase(),
+        device: options.device,
         objective: objective.as_ref(),
         batch: &|step| sampler.batch(step),
         rows: (cutter.max_rows(), cutter.max_rows() - loss_rows),

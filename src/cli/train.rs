@@ -29,7 +29,8 @@ pub struct Args {
     /// Leave recordings out that can't be read, and name them, as with corpus.skip_bad = true
     #[arg(long)]
     skip_bad: bool,
-    /// Where to compute: cpu, or cuda[:N], an NVIDIA GPU, with the plain graph
+    /// Where to compute: cpu; cpu-bf16, with operands of products rounded to bfloat16, where there is AMX; cuda[:N], an NVIDIA
+    /// GPU, with the plain graph
     #[arg(long, value_name = "DEVICE", default_value_t = train::device::Device::Cpu)]
     device: train::device::Device,
 }

@@ -8,6 +8,7 @@ use super::held_out::Evaluation;
 use super::images::ImageSource;
 use super::images::vq_vae::VqVaeSource;
 use super::memory::{self, Forecast};
+use super::mixed_precision::MixedPrecision;
 use super::run_file::Run;
 use super::schedules;
 use super::series::SeriesSource;
@@ -44,9 +45,22 @@ pub fn objective(
     dropout: f64,
     learns: &dyn Fn(&str) -> bool,
 ) -> Result<Box<dyn Objective>> {
-    let options = ObjectiveOptions { engine, device: device.open()?, isa: Isa::detect(), dropout, learns };
     let family = network.header()?.family;
-    network.objective(&options)?.with_context(|| format!("family {family}: counted, not trained by steps"))
+    let by = |isa: Isa| -> Result<Box<dyn Objective>> {
+        let options = ObjectiveOptions { engine, device: device.open()?, isa, dropout, learns };
+        network
+            .objective(&options)?
+            .with_context(|| format!("family {family}: counted, not trained by steps"))
+    };
+    let isa = device.isa()?;
+    if device != Device::CpuBf16 {
+        return by(isa);
+    }
+    ensure!(
+        engine == Engine::Fused,
+        "--device {device}: found train.engine = \"graph\"; wanted \"fused\", whose products it is about"
+    );
+    Ok(Box::new(MixedPrecision { rounded: by(isa)?, exact: by(Isa::detect())? }))
 }
 
 /// A run, without what its steps change.

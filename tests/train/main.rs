@@ -3,6 +3,7 @@
 mod commands;
 mod common;
 mod cross_speaker;
+mod devices;
 mod enroll;
 mod images;
 mod kept;

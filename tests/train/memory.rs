@@ -76,24 +76,3 @@ fn a_bounded_warm_up_trains_and_is_judged_with_all_of_it() {
     let run = dir.run_file("out", MODEL, &format!("{TRAIN}\nbatch = 2\nmax_warmup = 0"));
     assert!(go(&run, false, None).unwrap().held_out.is_some());
 }
-
-#[cfg(not(feature = "cuda"))]
-#[test]
-fn a_gpu_that_was_not_built_in_is_one_line() {
-    let dir = TestDir::with_voices();
-    dir.run_file("out", MODEL, TRAIN);
-    let run = |device: &str| {
-        let mut program = Command::new(env!("CARGO_BIN_EXE_wavesynth"));
-        program.args(["train", "out.toml", "--device", device]).current_dir(dir.path(""));
-        let out = program.output().unwrap();
-        assert!(!out.status.success());
-        String::from_utf8(out.stderr).unwrap()
-    };
-    let message = run("cuda:1");
-    assert_eq!(
-        message,
-        "error: --device cuda:1: this program was built without GPUs; build it with --features cuda\n"
-    );
-    assert_eq!(run("gpu").lines().count(), 1);
-    assert!(!dir.path("out").exists());
-}

@@ -26,6 +26,12 @@ pub trait Simd: Copy + Send + Sync + 'static {
     /// Whether [`Simd::dot_ptr`] takes a code q of the activations as the unsigned byte q + 128, else as the signed q.
     const BIASED: bool;
 
+    /// Whether the trainer's product rounds its operands to bfloat16.
+    #[inline(always)]
+    fn bfloat16(self) -> bool {
+        false
+    }
+
     /// Runs `kernel` under this instruction set in a function of its own, which all callers share. A call costs a few
     /// nanoseconds; a product inlined wherever it is used would cost minutes of compiling.
     fn call<K: Kernel>(self, kernel: K) -> K::Output;

@@ -1,9 +1,13 @@
 //! The trainer's product: C += A B over small blocks that stay in the cache, nothing packed.
 //!
 //! B and C are row-major, of whole vectors; A is read by strides, so that A and its transpose cost the same.
-//! A block of C stays in registers while the inner dimension runs.
+//! A block of C stays in registers while the inner dimension runs. Where the instruction set was told to ([`Isa::with_bfloat16`]), larger
+//! products round A and B to bfloat16 and keep their sums in f32.
 
 use super::{Isa, Kernel, Simd};
+
+/// m, n and k of a product C[m, n] += A[m, k] B[k, n].
+pub type Dims = (usize, usize, usize);
 
 /// A read by strides: element (i, k) stands at `data[i·row + k·column]`.
 #[derive(Clone, Copy)]
@@ -35,7 +39,7 @@ impl<'a> Strided<'a> {
 /// # Panics
 /// When a slice is too short or n is not a multiple of the lanes.
 #[inline(always)]
-pub fn multiply<S: Simd>(s: S, (m, n, k): (usize, usize, usize), c: &mut [f32], a: Strided<'_>, b: &[f32]) {
+pub fn multiply<S: Simd>(s: S, (m, n, k): Dims, c: &mut [f32], a: Strided<'_>, b: &[f32]) {
     multiply_within(s, (m, n, k), (c, n), a, (b, n));
 }
 
@@ -46,7 +50,7 @@ pub fn multiply<S: Simd>(s: S, (m, n, k): (usize, usize, usize), c: &mut [f32], 
 #[inline(always)]
 pub fn multiply_within<S: Simd>(
     s: S,
-    (m, n, k): (usize, usize, usize),
+    (m, n, k): Dims,
     (c, c_row): (&mut [f32], usize),
     a: Strided<'_>,
     (b, b_row): (&[f32], usize),
@@ -58,12 +62,12 @@ pub fn multiply_within<S: Simd>(
 ///
 /// # Panics
 /// As [`multiply`].
-pub fn multiply_with(isa: Isa, dims: (usize, usize, usize), c: &mut [f32], a: Strided<'_>, b: &[f32]) {
+pub fn multiply_with(isa: Isa, dims: Dims, c: &mut [f32], a: Strided<'_>, b: &[f32]) {
     isa.run(Multiply { dims, c: (c, dims.1), a, b: (b, dims.1) });
 }
 
 struct Multiply<'a> {
-    dims: (usize, usize, usize),
+    dims: Dims,
     c: (&'a mut [f32], usize),
     a: Strided<'a>,
     b: (&'a [f32], usize),
@@ -74,13 +78,23 @@ impl Kernel for Multiply<'_> {
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let Self { dims: (m, n, k), c: (c, c_row), a, b: (b, b_row) } = self;
+        let Self { dims, c: (c, c_row), a, b: (b, b_row) } = self;
+        let (m, n, k) = dims;
         if m == 0 || n == 0 || k == 0 {
             return;
         }
         assert!(n.is_multiple_of(S::LANES), "rows of whole vectors");
         assert!(c_row >= n && b_row >= n && c.len() >= (m - 1) * c_row + n && b.len() >= (k - 1) * b_row + n);
         assert!(a.data.len() > (m - 1) * a.row + (k - 1) * a.column);
+        #[cfg(all(feature = "train", target_arch = "x86_64"))]
+        if s.bfloat16() && super::amx::worthwhile(dims, a) {
+            #[allow(unsafe_code, reason = "a call of another instruction set")]
+            // SAFETY: a token of bfloat16 exists only where AMX is granted; the sizes were checked above, and AVX-512 has 16 lanes.
+            unsafe {
+                super::amx::multiply(dims, (c, c_row), a, (b, b_row));
+            }
+            return;
+        }
         let vectors = n / S::LANES;
         let blocks = vectors.div_ceil(S::TILE_VECTORS);
         for block in 0..blocks {

@@ -8,53 +8,53 @@ use std::arch::x86_64::*;
 #[inline]
 pub fn run_avx2<K: Kernel>(kernel: K, _isa: Isa) -> K::Output {
     // SAFETY: an `Isa` of this kind exists only where the features were detected.
-    unsafe { avx2(kernel) }
+    unsafe { avx2(kernel, false) }
 }
 
 /// Runs `kernel` under AVX2, FMA, F16C and AVX-VNNI. `isa` is proof that they were detected.
 #[inline]
 pub fn run_avx2_dot<K: Kernel>(kernel: K, _isa: Isa) -> K::Output {
     // SAFETY: as above.
-    unsafe { avx2_dot(kernel) }
+    unsafe { avx2_dot(kernel, false) }
 }
 
 /// Runs `kernel` under AVX-512F. `isa` is proof that it was detected.
 #[inline]
-pub fn run_avx512<K: Kernel>(kernel: K, _isa: Isa) -> K::Output {
+pub fn run_avx512<K: Kernel>(kernel: K, isa: Isa) -> K::Output {
     // SAFETY: as above.
-    unsafe { avx512(kernel) }
+    unsafe { avx512(kernel, isa.bfloat16) }
 }
 
 /// Runs `kernel` under AVX-512F and AVX-512 VNNI. `isa` is proof that they were detected.
 #[inline]
-pub fn run_avx512_dot<K: Kernel>(kernel: K, _isa: Isa) -> K::Output {
+pub fn run_avx512_dot<K: Kernel>(kernel: K, isa: Isa) -> K::Output {
     // SAFETY: as above.
-    unsafe { avx512_dot(kernel) }
+    unsafe { avx512_dot(kernel, isa.bfloat16) }
 }
 
 /// The shells: a body that is inlined into one of them is compiled under its instruction set.
 #[target_feature(enable = "avx2,fma,f16c")]
 #[inline(never)]
-fn avx2<K: Kernel>(kernel: K) -> K::Output {
-    kernel.run(Avx2::<false> { _seen: () })
+fn avx2<K: Kernel>(kernel: K, bfloat16: bool) -> K::Output {
+    kernel.run(Avx2::<false> { bfloat16 })
 }
 
 #[target_feature(enable = "avx2,fma,f16c,avxvnni")]
 #[inline(never)]
-fn avx2_dot<K: Kernel>(kernel: K) -> K::Output {
-    kernel.run(Avx2::<true> { _seen: () })
+fn avx2_dot<K: Kernel>(kernel: K, bfloat16: bool) -> K::Output {
+    kernel.run(Avx2::<true> { bfloat16 })
 }
 
 #[target_feature(enable = "avx512f,avx2,fma,f16c")]
 #[inline(never)]
-fn avx512<K: Kernel>(kernel: K) -> K::Output {
-    kernel.run(Avx512::<false> { _seen: () })
+fn avx512<K: Kernel>(kernel: K, bfloat16: bool) -> K::Output {
+    kernel.run(Avx512::<false> { bfloat16 })
 }
 
 #[target_feature(enable = "avx512f,avx512vnni,avx2,fma,f16c")]
 #[inline(never)]
-fn avx512_dot<K: Kernel>(kernel: K) -> K::Output {
-    kernel.run(Avx512::<true> { _seen: () })
+fn avx512_dot<K: Kernel>(kernel: K, bfloat16: bool) -> K::Output {
+    kernel.run(Avx512::<true> { bfloat16 })
 }
 
 /// acc + the dot products of four bytes, without VNNI. `maddubs` adds neighbouring products in 16 bits with saturation
@@ -84,8 +84,8 @@ macro_rules! simd {
         /// The token; `DOT` where there are dot products of bytes.
         #[derive(Clone, Copy)]
         struct $name<const DOT: bool> {
-            /// Only a shell above makes one.
-            _seen: (),
+            /// Whether the trainer's product rounds to bfloat16. Only a shell above makes a token.
+            bfloat16: bool,
         }
 
         impl<const DOT: bool> Simd for $name<DOT> {
@@ -97,9 +97,13 @@ macro_rules! simd {
             const BIASED: bool = DOT;
 
             #[inline(always)]
+            fn bfloat16(self) -> bool {
+                self.bfloat16
+            }
+            #[inline(always)]
             fn call<K: Kernel>(self, kernel: K) -> K::Output {
                 // SAFETY: the token proves the instruction set.
-                unsafe { if DOT && K::INTEGER { $shell_dot(kernel) } else { $shell(kernel) } }
+                unsafe { if DOT && K::INTEGER { $shell_dot(kernel, self.bfloat16) } else { $shell(kernel, self.bfloat16) } }
             }
             #[inline(always)]
             fn splat(self, x: f32) -> Self::V {

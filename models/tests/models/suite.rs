@@ -45,7 +45,8 @@ macro_rules! readings {
                 nothing_depends_on_the_future
                 fused_loss_gradient_and_carry_equal_the_graphs
                 fused_gradient_equals_finite_differences
-                any_number_of_threads_gives_the_same_bits);
+                any_number_of_threads_gives_the_same_bits
+                products_in_bfloat16_change_the_gradient_little);
         }
     };
 }

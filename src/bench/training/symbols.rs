@@ -2,7 +2,6 @@
 
 use super::{TrainBenchOptions, TrainRow, TrainSubject, measure};
 use crate::train::config::{Engine, Train};
-use crate::train::device::Device;
 use crate::train::objective;
 use anyhow::{Result, ensure};
 use wavesynth_models::ar::Uniforms;
@@ -19,7 +18,7 @@ pub(super) fn named(shape: &NamedShape<FamilyConfig>, options: &TrainBenchOption
     let batch = options.batch.unwrap_or(shape.batch);
     let window = options.window.unwrap_or(shape.window);
     let engine = options.engine.unwrap_or(Engine::Fused);
-    let objective = objective(&shape.config, engine, Device::Cpu, 0.0, &|_| true)?;
+    let objective = objective(&shape.config, engine, options.device, 0.0, &|_| true)?;
     let classes = shape.config.facts().likelihood.classes() as u64;
     let symbols = |uniforms: &mut Uniforms| (0..window).map(|_| uniforms.below(classes) as u16).collect();
     let batches = |step| {
@@ -32,6 +31,7 @@ pub(super) fn named(shape: &NamedShape<FamilyConfig>, options: &TrainBenchOption
     let subject = TrainSubject {
         name: name.into(),
         engine: format!("{engine:?}").to_lowercase(),
+        device: options.device,
         objective: objective.as_ref(),
         batch: &batches,
         train: Train { batch: Some(batch), window, ..Train::default() },

@@ -6,6 +6,7 @@ use std::fmt::Write;
 use std::path::Path;
 use wavesynth::bench::training::{TrainBenchOptions, TrainRow, named, run_file};
 use wavesynth::train::config::Engine;
+use wavesynth::train::device::Device;
 use wavesynth::train::run_file::Run;
 use wavesynth::train::units::bytes;
 use wavesynth_models::families;
@@ -30,6 +31,9 @@ pub struct Args {
     /// Which code computes loss and gradient: fused or graph [default: fused, or the run file's]
     #[arg(long, value_name = "ENGINE")]
     engine: Option<String>,
+    /// Where to compute, as for train: cpu, cpu-bf16 or cuda[:N]
+    #[arg(long, value_name = "DEVICE", default_value_t = Device::Cpu)]
+    device: Device,
     /// Steps to time
     #[arg(long, value_name = "N", default_value_t = 10)]
     steps: usize,
@@ -66,6 +70,7 @@ pub fn run(args: Args) -> Result<()> {
         window: args.window,
         max_warmup: args.warmup,
         engine,
+        device: args.device,
         steps: args.steps,
     };
     let path = Path::new(&args.shape);
@@ -98,11 +103,12 @@ fn shape(name: &str) -> Result<NamedShape<FamilyConfig>> {
 
 fn table(r: &TrainRow) -> String {
     let mut t = format!(
-        "{}, {} engine: {} parameters, {} threads, {} windows of {} samples, {} of them warm-up\n\
+        "{}, {} engine on {}: {} parameters, {} threads, {} windows of {} samples, {} of them warm-up\n\
          {:.0} samples/s in the loss, {:.0} with warm-up; {:.4} s a step (median of {})\n\
          memory: {} announced",
         r.shape,
         r.engine,
+        r.device,
         r.parameters,
         r.threads,
         r.windows,

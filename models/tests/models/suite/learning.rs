@@ -235,3 +235,21 @@ pub fn any_number_of_threads_gives_the_same_bits<F: Learner>() {
         assert_eq!(one, run(5));
     }
 }
+
+/// Where the machine has no such products there is nothing to compare.
+pub fn products_in_bfloat16_change_the_gradient_little<F: Learner>() {
+    let Some(rounded) = Isa::with_bfloat16() else { return };
+    for (config, count) in F::many() {
+        let run = |isa| {
+            let fused = objective(&config, Engine::Fused, isa, 0.0);
+            let params = fused.layout().flatten(&random_tensors(&config, 3));
+            let mut grads = vec![0.0; params.len()];
+            let loss = fused.loss(&params, &windows(&config, count, 5), Some(&mut grads)).unwrap();
+            (loss, grads)
+        };
+        let ((want, want_grads), (got, grads)) = (run(Isa::detect()), run(rounded));
+        assert!((got - want).abs() < 3e-3 * want.abs(), "{got}, in f32 {want}, of {config:?}");
+        let d = relative(&grads, &want_grads);
+        assert!(d < 0.03, "the gradient differs by {d}, of {config:?}");
+    }
+}
