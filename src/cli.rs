@@ -277,8 +277,10 @@ fn with_hints(text: &str) -> String {
 /// The command that `args` name, as far as it is one.
 fn command_of(args: impl Iterator<Item = OsString>) -> String {
     let (mut command, mut path) = (Cli::command(), String::from("wavesynth"));
-    for arg in args {
-        let Some(sub) = command.find_subcommand(&arg).cloned() else { break };
+    // Options of all commands may stand in front of the first.
+    let mut names =
+        args.skip_while(|arg| command.find_subcommand(arg).is_none()).collect::<Vec<_>>().into_iter();
+    while let Some(sub) = names.next().and_then(|arg| command.find_subcommand(&arg).cloned()) {
         path = format!("{path} {}", sub.get_name());
         command = sub;
     }

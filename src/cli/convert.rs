@@ -2,8 +2,9 @@
 
 use super::args::read_checkpoint;
 use super::output::{ForceArg, RULE};
+use super::usage;
 use anyhow::Result;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use wavesynth::kinds;
 use wavesynth_models::families::wavenet::half_way;
 use wavesynth_models::in_file::AtPath;
@@ -37,6 +38,19 @@ pub fn run(args: Args) -> Result<()> {
     let mut plan = args.force.plan();
     args.model.iter().for_each(|model| plan.reads(model));
     let (mut checkpoint, path) = read_checkpoint(args.model.as_deref())?;
+    let folder = args.model.as_deref().filter(|model| model.is_dir());
+    let beside = args
+        .output
+        .parent()
+        .map(|parent| if parent.as_os_str().is_empty() { Path::new(".") } else { parent });
+    if let (Some(folder), Some(beside)) = (folder, beside)
+        && folder.canonicalize().ok() == beside.canonicalize().ok()
+    {
+        let (output, folder) = (args.output.display(), folder.display());
+        usage!(
+            "-o {output}: {folder}, which -m names, would have several checkpoints; write it elsewhere, or name the file with -m"
+        );
+    }
     let output = plan.writes("-o", &args.output, kinds::of(&checkpoint.header))?;
     if args.half_way {
         half_way(&mut checkpoint).at(&path)?;

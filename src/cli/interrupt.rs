@@ -6,9 +6,9 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, bounded};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use std::ffi::c_int;
-use std::sync::atomic::{AtomicUsize, Ordering};
 #[cfg(feature = "train")]
-use std::sync::{Arc, atomic::AtomicBool};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 /// Signals that come within this of one that counted are the same request: a launcher and a terminal may both send it.
@@ -20,17 +20,30 @@ const GRACE: Duration = Duration::from_millis(500);
 
 static COUNT: AtomicUsize = AtomicUsize::new(0);
 
-/// From now on the first Ctrl-C, SIGTERM or SIGHUP only counts. The second one ends the program within a second.
+/// Whether the inputs are read and there is something to bring to its end.
+static WORKING: AtomicBool = AtomicBool::new(false);
+
+/// From now on Ctrl-C, SIGTERM or SIGHUP ends the program at once, whatever input it waits for, until [`working`]; behind that
+/// the first one only counts, and the second one ends the program within a second.
 ///
 /// # Errors
 /// A system without threads to spare.
 pub fn watch() -> Result<()> {
     on_signal(|nth, signal| {
+        if !WORKING.load(Ordering::Relaxed) {
+            wavesynth_output::say!("error: {}", GivenUp::Interrupted);
+            exit(1);
+        }
         if nth >= 2 {
             std::thread::sleep(GRACE);
             leave(signal);
         }
     })
+}
+
+/// The inputs are read, and from here on there is something to bring to its end.
+pub fn working() {
+    WORKING.store(true, Ordering::Relaxed);
 }
 
 /// Calls `then` with the number of each such signal, from 1, and the signal, on a thread of its own. A SIGHUP that was
@@ -99,9 +112,13 @@ pub fn flag(message: &'static str) -> Result<Arc<AtomicBool>> {
 
 /// Ends the program at once: no destructor and no library has a say, for it may be one of them that hangs.
 pub fn leave(signal: c_int) -> ! {
+    exit(128 + signal)
+}
+
+fn exit(status: c_int) -> ! {
     #[cfg(all(feature = "device", unix))]
     super::play::restore_terminal();
-    signal_hook::low_level::exit(128 + signal)
+    signal_hook::low_level::exit(status)
 }
 
 /// Whether SIGHUP was ignored from the start; no where the system doesn't tell.

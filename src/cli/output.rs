@@ -24,9 +24,7 @@ pub fn text(lines: &str) -> Result<()> {
 /// As [`text`], but all as it is. Unlike `println!`, a closed pipe is an error and no panic.
 pub fn raw_text(lines: &str) -> Result<()> {
     let mut out = io::stdout().lock();
-    writeln!(out, "{lines}")?;
-    out.flush()?;
-    Ok(())
+    writeln!(out, "{lines}").and_then(|()| out.flush()).context("cannot write -")
 }
 
 /// Serialises a path that need not be UTF-8, as JSON has to be.

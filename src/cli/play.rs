@@ -118,6 +118,7 @@ pub fn run(args: Args) -> Result<()> {
     let synth = Synth::layered(&voice, layers);
     let total = (length != Length::Track).then(|| synth.end());
     let wanted = Wanted { name: args.device.clone(), rate: voice.section.sample_rate, latency_ms };
+    interrupt::working();
     let (session, speaker) = match wanted.first()? {
         Ok(device) => on_device(synth, device, wanted, &args)?,
         // A default device that can't be opened is as good as none.

@@ -156,6 +156,7 @@ fn one(args: &Args, path: &Path) -> Result<()> {
     {
         bail!("{}: {there} numbers, {wanted} samples want one each", path.display());
     }
+    interrupt::working();
     let sink = sink::open(&sound, format, sample_rate)?;
     // Before the sound appears, so that there is never the one without the other.
     let keep_codes = |synth: &Synth| {

@@ -72,7 +72,7 @@ pub struct Args {
     #[arg(long, conflicts_with_all = ["list", "output", "timing", "json"])]
     print_phones: bool,
     /// List languages, their phones and their speakers
-    #[arg(long)]
+    #[arg(long, conflicts_with = "speech")]
     list: bool,
     #[command(flatten)]
     force: ForceArg,
@@ -118,7 +118,9 @@ pub fn run(args: Args) -> Result<()> {
     interrupt::watch()?;
     let model = Arc::new(args.models.speech()?);
     if args.print_phones {
-        return print_phones(source.utterances(&model, args.strict)?);
+        let utterances = source.utterances(&model, args.strict)?;
+        interrupt::working();
+        return print_phones(utterances);
     }
     let voice = args.models.voice()?;
     let condition = Some(args.models.speaker(&voice, &model)?);
@@ -127,6 +129,7 @@ pub fn run(args: Args) -> Result<()> {
         usage!("this voice takes no track: it can't be told what to say");
     };
     let utterances = source.utterances(&model, args.strict)?;
+    interrupt::working();
     let (front, ends) = SpokenFront::new(&model, &spec, prosody, args.seed);
     let mut synth = Synth::new(&voice, front.part(&voice, conditioning, args.seed));
     let feed = Feed::start(utterances, model.clone(), ends, timing)?;

@@ -96,6 +96,7 @@ pub fn run(args: Args) -> Result<()> {
     };
     let server = Server::new(voice, voices, Box::new(spoken), args.streams, limits)?;
     let addresses = Addresses { http: args.listen, wyoming: args.wyoming };
+    interrupt::working();
     server.run(addresses, listening, || interrupt::count() > 0)
 }
 

@@ -51,6 +51,12 @@ fn train(args: &Args, ranks: &Ranks) -> Result<()> {
     let (asked, by) = (stop.clone(), hurried_by.clone());
     interrupt::on_request(move |nth, signal| {
         match nth {
+            1 if !asked.has_begun() => {
+                if alone {
+                    say!("error: interrupted before the first step");
+                }
+                interrupt::leave(signal);
+            }
             1 => asked.ask(),
             _ => {
                 by.store(signal, Ordering::SeqCst);

@@ -2,7 +2,7 @@
 
 use super::{Image, Known, MOST_PIXELS, Pixels};
 use anyhow::{Context, Result, bail, ensure};
-use flate2::read::GzDecoder;
+use flate2::read::MultiGzDecoder;
 use std::io::{Cursor, Read};
 use std::path::{Path, PathBuf};
 use wavesynth_models::order::Grid;
@@ -246,7 +246,7 @@ fn contents(path: &Path) -> Result<Vec<u8>> {
     let name = || path.display().to_string();
     let bytes = in_file::read(path, most()).with_context(name)?;
     match bytes.starts_with(GZIP) {
-        true => in_file::read_from(GzDecoder::new(&bytes[..]), most()).with_context(name),
+        true => in_file::read_from(MultiGzDecoder::new(&bytes[..]), most()).with_context(name),
         false => Ok(bytes),
     }
 }

@@ -221,6 +221,9 @@ impl Talk {
 
     /// Has the engine say `input` by the voice that `event` asks for.
     async fn speak(&self, event: &Event, input: Input) -> Result<Speech, End> {
+        if event.data.get("voice").is_some_and(|voice| !voice.is_object() && !voice.is_null()) {
+            return Err(End::of("invalid_event", "voice: wanted an object with a name"));
+        }
         let voice = |key: &str| Some(event.data.get("voice")?.get(key)?.as_str()?.to_string());
         let delivery = Delivery { speed: 1.0, seed: 0 };
         let request = Request { input, voice: voice("name"), language: voice("language"), delivery };

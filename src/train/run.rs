@@ -128,6 +128,7 @@ impl Loop<'_> {
         let optimizer = Optimizer::new(train, setup.objective.layout())?;
         let first = s.step;
         let last = options.stop_after.map_or(s.steps, |n| s.steps.min(first.saturating_add(n)));
+        stop.begin();
         let mut grads = vec![0.0; s.params.len()];
         let mut report = ranks.is_first().then(|| Reporter::open(&setup.log_file(), &s, unit)).transpose()?;
         ranks.same(&s.digest(), SAME)?;

@@ -6,6 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 /// What a run was asked, and whether steps would be lost if the process ended now.
 #[derive(Debug, Default)]
 pub struct Stop {
+    begun: AtomicBool,
     asked: AtomicBool,
     hurried: AtomicBool,
     unsaved: Mutex<bool>,
@@ -26,6 +27,16 @@ impl Stop {
         if !*unsaved {
             leave();
         }
+    }
+
+    /// The inputs are read, and steps begin.
+    pub(super) fn begin(&self) {
+        self.begun.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether there can be something to save.
+    pub fn has_begun(&self) -> bool {
+        self.begun.load(Ordering::SeqCst)
     }
 
     /// Whether the run ends after its step.

@@ -347,6 +347,55 @@ fn what_files_and_arguments_say_is_shown_and_not_obeyed() {
     }
 }
 
+/// A table has a row for a file, whatever the file is called.
+#[cfg(unix)]
+#[test]
+fn a_line_break_in_a_name_begins_no_row() {
+    let f = Folder::new();
+    let name = "a\nforged   1.0000.wav";
+    let spec = hound::WavSpec {
+        channels: 1,
+        sample_rate: 16_000,
+        bits_per_sample: 16,
+        sample_format: hound::SampleFormat::Int,
+    };
+    let mut wav = hound::WavWriter::create(f.path(name), spec).unwrap();
+    // Too short for training, and with a high offset: something to say of it.
+    (0..8_000).for_each(|i| wav.write_sample(9_000 + (i % 64) as i16 * 100).unwrap());
+    wav.finalize().unwrap();
+    for args in [
+        vec!["eval", "-m", "plain.safetensors", name],
+        vec!["copy", "-m", "voice.safetensors", "-c", "ann.bin", "-o", "copies", name],
+        vec!["condition", "check", name],
+    ] {
+        let out = f.command("").args(&args).output().unwrap();
+        assert!(out.status.success(), "{args:?}: {}", String::from_utf8_lossy(&out.stderr));
+        let table = String::from_utf8(out.stdout).unwrap();
+        assert!(
+            table.contains(r"a\nforged") && !table.lines().any(|l| l.starts_with("forged")),
+            "{args:?}: {table}"
+        );
+    }
+}
+
+/// Where a result can't be written, the place is said.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_stdout_is_named() {
+    let f = Folder::new();
+    for command in
+        ["info voice.safetensors", "info voice.safetensors --json", "condition list", "completions bash"]
+    {
+        let full = fs::File::options().write(true).open("/dev/full").unwrap();
+        let out = f.command(command).stdout(full).output().unwrap();
+        let message = String::from_utf8(out.stderr).unwrap();
+        assert!(
+            message.starts_with("error: cannot write -: ") && message.lines().count() == 1,
+            "{command}: {message}"
+        );
+    }
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 fn no_message_ends_the_work() {

@@ -4,6 +4,31 @@ use super::common::{self, Folder};
 use super::refuses;
 
 #[test]
+fn what_would_break_a_later_command_is_refused() {
+    let f = Folder::new();
+    std::fs::create_dir(f.path("run")).unwrap();
+    std::fs::copy(f.path("voice.safetensors"), f.path("run/voice.safetensors")).unwrap();
+    refuses(
+        &f,
+        "convert -m run --dtype f16 -o run/small.safetensors",
+        2,
+        &["run/small.safetensors", "several checkpoints"],
+    );
+    f.ok("convert -m run/voice.safetensors --dtype f16 -o small.safetensors");
+    refuses(&f, "condition check --rate 0 .", 2, &["--rate 0"]);
+    refuses(&f, "condition check --min-seconds nan .", 2, &["--min-seconds NaN"]);
+}
+
+/// The hint names the command that was meant.
+#[test]
+fn an_option_in_front_of_the_command_hides_it_from_no_hint() {
+    let f = Folder::new();
+    let out = f.command("").args(["--max-memory", "1 GB", "say", "--seed", "-1", "hi"]).output().unwrap();
+    let message = String::from_utf8(out.stderr).unwrap();
+    assert!(message.contains("`wavesynth say --help`"), "{message}");
+}
+
+#[test]
 fn wrong_models_are_refused() {
     let f = Folder::new();
     let good = std::fs::read(f.path("voice.safetensors")).unwrap();

@@ -61,6 +61,32 @@ fn a_pipe_that_stalls_is_waited_for_no_longer_than_wanted() {
     }
 }
 
+/// Of any input that never comes: one signal, before there is anything to bring to its end.
+#[test]
+fn an_input_that_never_comes_is_waited_for_until_the_first_signal() {
+    let f = Folder::new();
+    assert!(Command::new("mkfifo").arg(f.path("never")).status().unwrap().success());
+    let mut commands = vec![
+        "render -m never -o x.wav",
+        "render -m voice.safetensors -c never -o x.wav",
+        "render -m voice.safetensors -c ann.bin -t never -o x.wav",
+        "say --speech never -o x.wav hello",
+        "say --file never -o x.wav",
+    ];
+    if cfg!(feature = "train") {
+        commands.push("train never");
+    }
+    if cfg!(feature = "serve") {
+        commands.push("serve -m never --listen 127.0.0.1:0");
+    }
+    for (command, signal) in commands.iter().zip(["-TERM", "-INT"].iter().cycle()) {
+        let child = started(&f, command);
+        kill(signal, &child);
+        assert!(ends(child, 1500, command) != Some(0), "{command}");
+        assert!(!f.path("x.wav").exists());
+    }
+}
+
 /// A reader that does not read.
 #[test]
 fn the_second_signal_ends_what_the_first_one_cannot() {

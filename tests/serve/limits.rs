@@ -55,11 +55,13 @@ fn one_too_many_is_told_so_and_a_client_that_leaves_frees_its_slot() {
 fn what_is_no_request_is_told_so() {
     let s = Serving::new("--max-chars 100 --streams 1");
     let many = "a".repeat(101);
-    let cases: [(&[u8], u16, &str); 16] = [
+    let cases: [(&[u8], u16, &str); 18] = [
         (b"{", 400, "EOF"),
         (b"\"text\"", 400, "no such request"),
         (b"{\"input\": \"\xff\xfe\"}", 400, "unicode"),
         (b"{}", 400, "input"),
+        (b"[null, \"a\", \"ann\", null, null, null, null, null, null]", 400, "JSON object"),
+        (b"{\"input\": \"a\", \"voice\": 5}", 400, "wanted a name"),
         (b"{\"input\": \"\"}", 400, "empty"),
         (b"{\"input\": \"  \\n\"}", 400, "empty"),
         (b"{\"input\": 5}", 400, "string"),

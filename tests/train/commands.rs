@@ -98,6 +98,8 @@ fn from_recordings_to_every_kind_of_condition() {
     let enroll = ["condition", "enroll", "-m", m, "new", "--name", "new", "--steps", "3"];
     done(&dir, &[&enroll[..], &["-o", "new.bin"]].concat());
     assert_eq!(info(&dir, "new.bin")["source"], "enrolled from a.wav");
+    let twice = ["condition", "enroll", "-m", m, "new/a.wav", "./new/a.wav", "--name", "n", "-o", "x.bin"];
+    assert!(refused(&dir, &twice).contains("./new/a.wav: the same recording is given twice"));
     let message = done(&dir, &["condition", "info", "new.bin"]);
     assert!(message.contains("name     new") && message.contains("median F0 1"), "{message}");
     assert!(

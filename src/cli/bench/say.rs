@@ -10,6 +10,7 @@ use wavesynth::Conditioning;
 use wavesynth::bench::{Speaker, SpeechRow, speech};
 use wavesynth::progress::Progress;
 use wavesynth::tts::{FrontEnd, Language};
+use wavesynth_output::shown;
 
 /// Said where no text is given: a word, a sentence of eight words (Harvard list 1), one of sixty.
 const TEXTS: [&str; 3] = [
@@ -85,7 +86,14 @@ fn table(rows: &[SpeechRow]) -> String {
         let _ = write!(
             t,
             "\n{:>5} {:>8.2} {:>22.1} {:>7.1} {:>7.1} {:>12.2} {:>15.1}  {}",
-            r.words, r.seconds, p.p50, p.p99, p.max, r.times_real_time, r.least_lead_ms, r.text
+            r.words,
+            r.seconds,
+            p.p50,
+            p.p99,
+            p.max,
+            r.times_real_time,
+            r.least_lead_ms,
+            shown::line(&r.text)
         );
     }
     t

@@ -1,6 +1,6 @@
 //! `wavesynth condition check`.
 
-use crate::cli::output;
+use crate::cli::{output, usage};
 use anyhow::{Result, bail};
 use rayon::prelude::*;
 use serde::Serialize;
@@ -9,6 +9,7 @@ use wavesynth::progress::Progress;
 use wavesynth::recordings::{self, Notes};
 use wavesynth_audio::features::SAMPLE_RATE;
 use wavesynth_audio::recording::Finding;
+use wavesynth_output::shown;
 
 /// The arguments.
 #[derive(Debug, clap::Args)]
@@ -49,6 +50,12 @@ struct Row {
 
 /// Runs the command.
 pub fn run(args: Args) -> Result<()> {
+    if args.rate == 0 {
+        usage!("--rate 0: wanted the rate of a voice in Hz");
+    }
+    if !args.min_seconds.is_finite() || args.min_seconds < 0.0 {
+        usage!("--min-seconds {}: wanted seconds, 0 or more", args.min_seconds);
+    }
     let notes = Notes::default();
     let files = recordings::named(&args.recordings, &notes)?;
     let bar = Progress::new(files.len() as u64, "checking {wide_bar} {pos}/{len} recordings, {eta} left");
@@ -67,7 +74,7 @@ pub fn run(args: Args) -> Result<()> {
         usable: count(&|r| r.error.is_none()),
         with_findings: count(&|r| !r.findings.is_empty()),
         refused: count(&|r| r.error.is_some()),
-        minutes: recordings.iter().filter_map(|r| r.seconds).sum::<f64>() / 60.0,
+        minutes: recordings.iter().filter_map(|r| r.seconds).fold(0.0, |sum, s| sum + s) / 60.0,
         recordings,
     };
     if args.json {
@@ -118,5 +125,6 @@ fn table(report: &Report) -> String {
         report.with_findings,
         report.refused
     ));
-    lines.join("\n")
+    // File names and what is wrong with a file are of the file: a line break in them is none of the table.
+    lines.iter().map(|line| shown::line(line)).collect::<Vec<_>>().join("\n")
 }

@@ -2,8 +2,9 @@
 
 use super::{SkipBadArg, file_names};
 use crate::cli::output::{ForceArg, RULE};
-use crate::cli::{args, interrupt};
+use crate::cli::{args, interrupt, usage};
 use anyhow::Result;
+use std::collections::HashSet;
 use std::path::PathBuf;
 use wavesynth::recordings::{self, Notes};
 use wavesynth::train::enroll::{self, Enrolled, Figures};
@@ -46,6 +47,10 @@ pub fn run(args: Args) -> Result<()> {
     super::speaker_name(&args.name)?;
     let notes = Notes::default();
     let files = recordings::named(&args.recordings, &notes)?;
+    let mut known = HashSet::new();
+    if let Some(twice) = files.iter().find(|file| file.canonicalize().is_ok_and(|file| !known.insert(file))) {
+        usage!("{}: the same recording is given twice", twice.display());
+    }
     let mut plan = args.force.plan();
     files.iter().map(PathBuf::as_path).chain(args.model.as_deref()).for_each(|file| plan.reads(file));
     let output = plan.writes("-o", &args.output, &cond::SPEAKER)?;
@@ -58,46 +63,45 @@ pub fn run(args: Args) -> Result<()> {
     let stop = interrupt::flag("stopping; the best so far is written")?;
     let mut e = enroll::enroll(&checkpoint, &path, &files, &options, &stop)?;
     e.condition.source = format!("enrolled from {}", file_names(&files));
-    say!("{}", report(&e, &options.name));
+    report(&e, &options.name).iter().for_each(|line| say!("{line}"));
     super::hint_at_alignment(&e.condition, &VoiceSection::from_header(&checkpoint.header).at(&path)?);
     super::write(&e.condition, output)?;
-    say!("{}", next_commands(&args));
+    next_commands(&args).iter().for_each(|line| say!("{line}"));
     Ok(())
 }
 
 /// The figures of the speaker before and after.
-fn report(e: &Enrolled, name: &str) -> String {
+fn report(e: &Enrolled, name: &str) -> Vec<String> {
     let known = |v: Option<f64>, digits| v.map_or("-".into(), |v: f64| format!("{v:.digits$}"));
     let row = |who: &str, f: &Figures| {
         let c = f.copies.as_ref();
         format!(
-            "\n{:>11.4}  {:>10}  {:>7}  {:>8}  {who}",
+            "{:>11.4}  {:>10}  {:>7}  {:>8}  {who}",
             f.nats,
             known(c.map(|c| c.log_mel_db), 2),
             known(c.and_then(|c| c.spectral_correlation), 3),
             known(c.and_then(|c| c.f0_cents), 0),
         )
     };
-    let mut t = String::from("held-out recordings:\nnats/sample  log-mel dB  spectra  F0 cents");
-    t += &row(&format!("{}, the nearest speaker, as he is played", e.nearest), &e.before);
+    let head = ["held-out recordings:", "nats/sample  log-mel dB  spectra  F0 cents"];
+    let mut lines: Vec<String> = head.map(String::from).into();
+    lines.push(row(&format!("{}, the nearest speaker, as he is played", e.nearest), &e.before));
     match &e.after {
-        Some(after) => t += &row(name, after),
-        None => {
-            t += &format!(
-                "\nno adaptation was better: {name} is played as {}; more recordings may help",
-                e.nearest
-            )
-        }
+        Some(after) => lines.push(row(name, after)),
+        None => lines.push(format!(
+            "no adaptation was better: {name} is played as {}; more recordings may help",
+            e.nearest
+        )),
     }
-    t
+    lines
 }
 
 /// What to type next.
-fn next_commands(args: &Args) -> String {
+fn next_commands(args: &Args) -> [String; 2] {
     let file = args.output.display();
     let model = args.model.as_ref().map_or(String::new(), |m| format!(" -m {}", m.display()));
-    format!(
-        "next: wavesynth play{model} --condition {file} --track en_greeting\n\
-         or:   wavesynth copy{model} --condition {file} RECORDING.wav -o copies"
-    )
+    [
+        format!("next: wavesynth play{model} --condition {file} --track en_greeting"),
+        format!("or:   wavesynth copy{model} --condition {file} RECORDING.wav -o copies"),
+    ]
 }

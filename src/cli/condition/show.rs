@@ -6,6 +6,7 @@ use serde_json::json;
 use std::path::PathBuf;
 use wavesynth::lookup;
 use wavesynth_audio::cond::{Condition, TrackInfo};
+use wavesynth_output::shown;
 
 /// The arguments.
 #[derive(Debug, clap::Args)]
@@ -41,7 +42,7 @@ pub(super) fn line(c: &Condition) -> String {
 }
 
 fn table(c: &Condition) -> String {
-    let or_none = |s: &str| if s.is_empty() { "-".to_string() } else { s.to_string() };
+    let or_none = |s: &str| if s.is_empty() { "-".into() } else { shown::line(s).into_owned() };
     let mut t = format!("name     {}\nsource   {}", or_none(&c.name), or_none(&c.source));
     match &c.speaker {
         Some(s) => {

@@ -67,6 +67,7 @@ struct Summary {
 
 /// Renders the list at `path`.
 pub fn run(args: &Args, path: &Path, ranks: &Ranks) -> Result<()> {
+    interrupt::watch()?;
     let (checkpoint, model) = args.model.playing()?;
     let isa = args.model.isa()?;
     let format = format(args.format, false);
@@ -77,7 +78,7 @@ pub fn run(args: &Args, path: &Path, ranks: &Ranks) -> Result<()> {
     let rate = voice.section.sample_rate;
     let mut jobs = read(args, path, &voice, &digest)?;
     let records = places(args, &mut jobs, format)?;
-    interrupt::watch()?;
+    interrupt::working();
     let start = Instant::now();
     // Files that one rank makes must not count as whole for another, so the first one looks for all.
     let found: Vec<u8> = match ranks.is_first() {

@@ -36,7 +36,7 @@ const PIECES: usize = 2;
 
 /// The body of a request.
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object")]
 struct Fields {
     model: Option<String>,
     input: String,
@@ -54,10 +54,18 @@ struct Fields {
 
 /// A voice, as OpenAI's interface names one.
 #[derive(Debug, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "voice: wanted a name, or an object with an id")]
 enum Named {
     Name(String),
     Id { id: String },
+}
+
+/// The value of `body`, which has to be an object: serde would take the fields of an array by their places.
+fn object<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, String> {
+    if body.trim_ascii_start().first() != Some(&b'{') {
+        return Err("wanted a JSON object".into());
+    }
+    serde_json::from_slice(body).map_err(|e| e.to_string())
 }
 
 /// Makes speech.
@@ -72,7 +80,7 @@ pub(super) async fn speech(
         return Err(Failure::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, message));
     }
     let body = read(request.into_body(), FIELDS + CHAR * server.limits.max_chars).await?;
-    let fields: Fields = serde_json::from_slice(&body)
+    let fields: Fields = object(&body)
         .map_err(|e| Failure::new(StatusCode::BAD_REQUEST, format!("the body is no such request: {e}")))?;
     if let Some(model) = fields.model.as_deref().filter(|m| !MODELS.contains(m)) {
         let message = format!("there is no model {model:?}; wanted one of {}", MODELS.join(", "));

@@ -61,13 +61,12 @@ pub fn range(key: &str, found: f64, low: f64, high: f64) -> Result<()> {
 /// Bytes of the longest run file that is read, 1 MiB.
 const MOST_RUN_FILE: u64 = 1 << 20;
 
-/// The text of the run file at `path`.
+/// The text of the run file at `path`, or of another that it names.
 ///
 /// # Errors
 /// A file that can't be read.
 pub fn read_text(path: &Path) -> Result<String> {
-    in_file::read_text(path, MOST_RUN_FILE)
-        .with_context(|| format!("{}: can't read the run file", path.display()))
+    in_file::read_text(path, MOST_RUN_FILE).with_context(|| path.display().to_string())
 }
 
 /// The first key in which two run files differ so much that one can't continue the other, with both values.
