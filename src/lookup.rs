@@ -69,6 +69,12 @@ pub fn shipped_say(language: &str) -> Result<Option<(Checkpoint, PathBuf)>> {
 }
 
 fn whole(checkpoint: Checkpoint, path: PathBuf) -> Result<(Checkpoint, PathBuf)> {
+    if checkpoint.header.sections.contains_key(kinds::STATE_SECTION) {
+        bail!(
+            "{}: the state of a training run, which `train --resume` reads; the model stands beside it",
+            path.display()
+        );
+    }
     kinds::check(&checkpoint.header).at(&path)?;
     Ok((checkpoint, path))
 }

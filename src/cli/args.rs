@@ -182,7 +182,10 @@ impl ConditionArgs {
             } else {
                 format!("a condition file or one of {}", names.join(", "))
             };
-            usage!("this voice needs to know who speaks: pass --condition with {known}");
+            match &self.condition {
+                Some(given) => usage!("--condition {}: holds no speaker, and this voice needs to know who speaks: pass {known}", given.display()),
+                None => usage!("this voice needs to know who speaks: pass --condition with {known}"),
+            }
         }
         Ok(conditioning)
     }

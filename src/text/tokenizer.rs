@@ -2,6 +2,7 @@
 
 #[cfg(feature = "bpe")]
 use super::bpe::{self, Bpe};
+use crate::kinds;
 use anyhow::{Context, Result, anyhow, ensure};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeSet, HashMap};
@@ -106,9 +107,9 @@ impl Tokenizer {
     /// No such section (a voice), or a damaged one.
     pub fn from_header(header: &Header) -> Result<Self> {
         let value = header.sections.get(SECTION).with_context(|| {
-            format!(
-                "not a text model: its header has no `{SECTION}` section; a voice is for `render` or `play`"
-            )
+            let kind = kinds::of(header);
+            let hint = if kind.name == kinds::VOICE.name { "; it is for `render` or `play`" } else { "" };
+            format!("not a text model, but {}{hint}", kind.name)
         })?;
         let at = || format!("header section `{SECTION}`");
         let section: Section = serde_json::from_value(value.clone()).with_context(at)?;

@@ -31,6 +31,20 @@ fn an_option_in_front_of_the_command_hides_it_from_no_hint() {
 #[test]
 fn wrong_models_are_refused() {
     let f = Folder::new();
+    let mut state = common::checkpoint(&common::config());
+    state.header.sections.insert("state".into(), serde_json::json!({}));
+    state.write(&f.path("state.safetensors")).unwrap();
+    refuses(&f, "info state.safetensors", 1, &["state.safetensors: the state of a training run", "--resume"]);
+    std::fs::write(f.path("x.txt"), "to be").unwrap();
+    common::say().write(&f.path("say.safetensors")).unwrap();
+    refuses(&f, "compare say.safetensors --text x.txt", 1, &["not a text model, but a text-to-speech model"]);
+    common::track(3).write(&f.path("alone.bin")).unwrap();
+    refuses(
+        &f,
+        "render -m voice.safetensors -c alone.bin -o x.wav",
+        2,
+        &["--condition alone.bin: holds no speaker"],
+    );
     let good = std::fs::read(f.path("voice.safetensors")).unwrap();
     for (name, bytes) in [
         ("half.safetensors", &good[..good.len() / 2]),

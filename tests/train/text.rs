@@ -362,7 +362,10 @@ fn bad_texts_and_wrong_models_are_refused_in_one_line() {
     has(refused(&dir, &["sample", "-m", m, "--prompt", "naïve"]), &["the prompt: line 1, column 3", "'ï'"]);
     has(refused(&dir, &["sample", "-m", m, "--length", "0"]), &["--length 0"]);
     has(refused(&dir, &["sample", "-m", m, "--top-p", "2"]), &["--top-p is 2"]);
-    has(refused(&dir, &["sample", "-m", "voice"]), &["the shipped voice: not a text model", "render"]);
+    has(
+        refused(&dir, &["sample", "-m", "voice"]),
+        &["the shipped voice: not a text model, but a voice", "render"],
+    );
     has(refused(&dir, &["render", "-m", m, "-o", "x.wav"]), &["no voice", "sample"]);
     has(refused(&dir, &["eval", "-m", m, "none.txt"]), &["none.txt"]);
     std::fs::write(dir.path("empty.txt"), "").unwrap();
