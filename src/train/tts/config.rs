@@ -7,7 +7,9 @@ use crate::tts::context::{frame_features, phone_features};
 use crate::tts::model::{MOST_FRAMES, is_given};
 use crate::tts::pronounce::common::MULTIPLE;
 use anyhow::{Context, Result, anyhow, bail, ensure};
-use serde::{Deserialize, Serialize};
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::{Map, Value};
 use std::path::PathBuf;
 use wavesynth_audio::features::FEATURES;
 use wavesynth_models::families::char_rnn::{self, Cell};
@@ -24,7 +26,7 @@ pub struct SayRun {
     /// Family and sizes of the network of frames.
     pub model: ModelKeys,
     /// Family and sizes of the network of durations.
-    #[serde(default = "durations")]
+    #[serde(default = "durations", deserialize_with = "of_durations")]
     pub durations: ModelKeys,
     /// How they learn.
     #[serde(default)]
@@ -56,6 +58,20 @@ pub struct Say {
 fn durations() -> ModelKeys {
     char_rnn::Keys { cell: Cell::Lstm, hidden: 64, layers: 1, dropout: 0.2 }.into()
 }
+
+/// What the section says, and of what it leaves out that of [`durations`], where it names no other family.
+fn of_durations<'de, D: Deserializer<'de>>(section: D) -> Result<ModelKeys, D::Error> {
+    let mut keys = Map::deserialize(section)?;
+    if let Value::Object(defaults) = serde_json::to_value(durations()).map_err(D::Error::custom)?
+        && keys.get("family").is_none_or(|family| Some(family) == defaults.get("family"))
+    {
+        for (key, value) in defaults {
+            keys.entry(key).or_insert(value);
+        }
+    }
+    serde_json::from_value(Value::Object(keys)).map_err(D::Error::custom)
+}
+
 fn four() -> usize {
     4
 }
