@@ -87,7 +87,8 @@ pub fn train(path: &Path, options: &TrainOptions, stop: &Stop, ranks: &Ranks) ->
     }
     // Before hours of recordings are read. A run that goes on has weights of its own.
     if let Some(path) = run.train().start_from.as_ref().filter(|_| !options.resume) {
-        lookup::checkpoint(path).context("train.start_from")?;
+        let (file, _) = lookup::checkpoint(path).context("train.start_from")?;
+        run.check_start(&file.header).with_context(|| format!("train.start_from {}", path.display()))?;
     }
     let pool = rayon::ThreadPoolBuilder::new().num_threads(run.train().threads).build()?;
     pool.install(|| {

@@ -294,6 +294,30 @@ fn a_model_of_any_order_reads_and_draws_in_all_of_them() {
 }
 
 #[test]
+fn a_start_of_another_kind_or_family_is_refused_before_the_data_is_read() {
+    let dir = TestDir::new();
+    with_stripes(&dir);
+    go(&run_file(&dir, "lstm", "", LSTM, "steps = 1"), false, None).unwrap();
+    let gpt = "family = \"gpt\"\nlayers = 1\nheads = 2\nwidth = 8";
+    let from = |path: &str, out: &str| {
+        let run = run_file(&dir, out, "", gpt, &format!("steps = 1\nstart_from = {path:?}"));
+        let text = std::fs::read_to_string(&run).unwrap().replace("train-images", "no-images");
+        std::fs::write(&run, text).unwrap();
+        failure(&run, false)
+    };
+    let lstm = dir.path("lstm").to_str().unwrap().to_owned();
+    let wanted = "wanted an image model of the family gpt";
+    assert_eq!(
+        from(&lstm, "b"),
+        format!("train.start_from {lstm}: it is an image model of the family char_rnn, {wanted}")
+    );
+    assert_eq!(
+        from("text", "c"),
+        format!("train.start_from text: it is a text model of the family char_rnn, {wanted}")
+    );
+}
+
+#[test]
 fn bad_images_and_keys_are_refused() {
     let dir = TestDir::new();
     with_stripes(&dir);

@@ -162,3 +162,13 @@ fn bad_transcripts_are_told_in_one_line() {
         assert!(message.contains(words) && !message.contains('\n'), "{message}");
     }
 }
+
+#[test]
+fn a_start_of_another_kind_is_refused_before_the_recordings_are_read() {
+    let dir = TestDir::new();
+    let run = run_file(&dir, "out", "steps = 3\nstart_from = \"voice\"");
+    assert_eq!(
+        failure(&run, false),
+        "train.start_from voice: it is a voice of the family wavenet, wanted a text-to-speech model of the family char_rnn"
+    );
+}
