@@ -156,6 +156,10 @@ fn bad_transcripts_are_told_in_one_line() {
         ("utt\tsplit\ttext\nr0\ttrain\tbla\n", "reads no text in the language xx"),
         ("utt\tsplit\tphones\nnobody\ttrain\tA1\n", "no recording with a transcript"),
         ("utt\tsplit\tphones\nr0\ttest\tA1 I\n", "nothing to train on"),
+        (
+            "utt\tsplit\tphones\nr0\ttrain\tA1 \u{1b}[31mI\n",
+            "`r0`: the phone \"\\u{1b}[31mI\" holds the control character U+001B",
+        ),
     ] {
         std::fs::write(dir.path("speech/transcripts.tsv"), table).unwrap();
         let message = failure(&run, false);

@@ -4,6 +4,7 @@ use crate::train::config::Train;
 use crate::train::config::check::{parse_toml, range};
 use crate::tts::Language;
 use crate::tts::context::{frame_features, phone_features};
+use crate::tts::language::check_code;
 use crate::tts::model::{MOST_FRAMES, is_given};
 use crate::tts::pronounce::common::MULTIPLE;
 use anyhow::{Context, Result, anyhow, bail, ensure};
@@ -95,12 +96,7 @@ impl SayRun {
 
     fn validate(&self) -> Result<()> {
         let say = &self.say;
-        let is_name = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-        ensure!(
-            (2..=16).contains(&say.language.len()) && say.language.chars().all(is_name),
-            "say.language is {:?}, wanted a language's code, as \"en\"",
-            say.language
-        );
+        check_code(&say.language).map_err(|e| anyhow!("say.{e}"))?;
         ensure!(!say.folders.is_empty(), "say.folders: wanted a folder with recordings and transcripts.tsv");
         if !say.languages.is_empty() {
             ensure!(

@@ -89,7 +89,7 @@ impl SayCorpus {
         }
         let listed: Vec<_> = found.iter().map(|f| (&f.name, &f.said, f.held_out)).collect();
         ranks.same(format!("{listed:?}").as_bytes(), "transcripts")?;
-        let phones = PhoneSet::of(found.iter().flat_map(|f| &f.said));
+        let phones = PhoneSet::of(found.iter().flat_map(|f| &f.said)).context("say.folders")?;
         let items: Vec<Item> = (found.iter().zip(&tracks))
             .map(|(f, track)| Item { frames: observe(track), words: numbers(&phones, &f.said) })
             .collect();
@@ -169,7 +169,12 @@ impl<'a> Reader<'a> {
 
     fn own_utterances(&self, said: &Said) -> Result<Vec<Utterance>> {
         if !said.phones.is_empty() {
-            return Ok(phones::read(&said.phones));
+            let all = phones::read(&said.phones);
+            all.iter()
+                .flat_map(|u| &u.words)
+                .flat_map(|w| &w.phones)
+                .try_for_each(|p| phones::check_name(p))?;
+            return Ok(all);
         }
         if self.front_end.get().is_none() {
             let known = Language::from_name(self.language).with_context(|| {
