@@ -229,6 +229,9 @@ fn one(args: &Args, model: &ImageModel, input: &Path) -> Result<Read> {
         usage!("--labels: label {l}, the model has 0 to {}", model.labels() - 1);
     }
     let label = |i: usize| labels.as_ref().map(|l| usize::from(l[i]));
+    if args.images.map.is_some() {
+        check_map(count, model.image_grid())?;
+    }
     let variables: Vec<_> = (0..count).into_par_iter().map(|i| model.encode(&images.get(i))).collect();
     let bar = Progress::new(count as u64, "{wide_bar} {pos}/{len} images");
     let mut classes = None;
@@ -346,11 +349,22 @@ fn heat(nats: &[f32], model: &ImageModel) -> Image {
     Image { grid, channels: 3, levels: (0..grid.len()).flat_map(colour).collect() }
 }
 
+/// The sheet of `count` images of size `grid`, each with another one under it, and its columns.
+fn map_sheet(count: usize, grid: Grid) -> (Sheet, usize) {
+    let columns = (1..).find(|c| c * c >= count).unwrap_or(1);
+    (Sheet::new(2 * columns * count.div_ceil(columns), Some(columns), grid, SCALE), columns)
+}
+
+/// Checks that a map of `count` images of size `grid` is within the memory that is allowed.
+pub fn check_map(count: usize, grid: Grid) -> Result<()> {
+    let count = count.min(MOST_ON_MAP);
+    Ok(map_sheet(count, grid).0.check_room(4 * count)?)
+}
+
 /// Images of size `grid`, and under each what follows it; the first ones of many.
 fn map(mut pairs: Vec<Image>, grid: Grid) -> Result<Vec<u8>> {
     pairs.truncate(2 * MOST_ON_MAP);
-    let count = pairs.len() / 2;
-    let columns = (1..).find(|c| 2 * c * c >= 2 * count).unwrap_or(1);
+    let (sheet, columns) = map_sheet(pairs.len() / 2, grid);
     let mut rows = Vec::with_capacity(pairs.len() + columns);
     for row in pairs.chunks(2 * columns) {
         let n = row.len() / 2;
@@ -361,7 +375,6 @@ fn map(mut pairs: Vec<Image>, grid: Grid) -> Result<Vec<u8>> {
         rows.extend(row.iter().skip(1).step_by(2).cloned());
         rows.extend((n..columns).map(|_| blank()));
     }
-    let sheet = Sheet::new(rows.len(), Some(columns), grid, SCALE);
     let (width, height) = sheet.size();
     output::png(width, height, &sheet.draw(&rows))
 }
@@ -401,4 +414,16 @@ fn table(report: &Report) -> String {
         }
     }
     t
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn large_maps_are_refused() {
+        assert!(check_map(3, Grid { height: 6, width: 6 }).is_ok());
+        let message = check_map(1 << 20, Grid { height: 512, width: 512 }).unwrap_err().to_string();
+        assert!(message.starts_with("a picture of 65602 by 131202 pixels would take"), "{message}");
+    }
 }
