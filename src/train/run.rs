@@ -33,7 +33,7 @@ pub struct TrainOptions {
     pub steps: Option<u64>,
     /// Stop after so many steps of this session, as Ctrl-C would.
     pub stop_after: Option<u64>,
-    /// Leave out recordings that can't be read, as with `corpus.skip_bad`.
+    /// Leave out recordings that can't be read, as with `corpus.skip_bad` or `say.skip_bad`.
     pub skip_bad: bool,
     /// Where losses are computed. A run may go on on another one, though not with the same bits.
     pub device: Device,
@@ -66,8 +66,13 @@ pub struct Outcome {
 /// good checkpoint stays), a file that can't be written at the end.
 pub fn train(path: &Path, options: &TrainOptions, stop: &Stop, ranks: &Ranks) -> Result<Outcome> {
     let (mut run, text) = Run::read(path)?;
-    if let Run::Voice(run) = &mut run {
-        run.corpus.skip_bad |= options.skip_bad;
+    match &mut run {
+        Run::Voice(run) => run.corpus.skip_bad |= options.skip_bad,
+        Run::Say(run) => run.say.skip_bad |= options.skip_bad,
+        _ if options.skip_bad => {
+            bail!("--skip-bad is for runs of recordings; {} is of another kind", path.display())
+        }
+        _ => {}
     }
     let stem = path.file_stem().unwrap_or_default();
     let out = run.train().out.clone().unwrap_or_else(|| Path::new("runs").join(stem));

@@ -45,6 +45,9 @@ pub struct Say {
     /// The language of each folder, where they are several; their phones are then the [`common`](crate::tts::pronounce::common) ones.
     #[serde(default)]
     pub languages: Vec<String>,
+    /// Recordings that can't be read are left out, where without it the first of them is an error.
+    #[serde(default)]
+    pub skip_bad: bool,
     /// Gaussians that a frame's distribution is mixed of; 1 for a single one.
     #[serde(default = "four")]
     pub components: usize,
