@@ -126,14 +126,16 @@ impl Run {
         }
     }
 
-    /// Checks that the run can start from weights under `header`, as far as that is known before its data is read.
+    /// Checks that the run can start from weights under `header`, as far as that is known before its data is read. Weights that say
+    /// nothing of their use are those of any run that asks for nothing but weights.
     ///
     /// # Errors
     /// A model of another kind or family.
     pub fn check_start(&self, header: &Header) -> Result<()> {
         let (found, wanted) = (kinds::of(header).name, self.kind().name);
+        let is_bare = found == kinds::OTHER.name && !matches!(self, Self::Voice(_) | Self::Say(_));
         ensure!(
-            found == wanted && header.family == self.family(),
+            (found == wanted || is_bare) && header.family == self.family(),
             "it is {found} of the family {}, wanted {wanted} of the family {}",
             header.family,
             self.family()

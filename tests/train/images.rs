@@ -316,6 +316,12 @@ fn a_start_of_another_kind_or_family_is_refused_before_the_data_is_read() {
         from("text", "c"),
         format!("train.start_from text: it is a text model of the family char_rnn, {wanted}")
     );
+    // Weights that do not say what they are for are taken.
+    let mut bare = Checkpoint::read(&dir.path("lstm/images.safetensors")).unwrap();
+    bare.header.sections.clear();
+    bare.write(&dir.path("bare.safetensors")).unwrap();
+    let from_bare = format!("steps = 1\nstart_from = {:?}", dir.path("bare.safetensors"));
+    go(&run_file(&dir, "d", "", LSTM, &from_bare), false, None).unwrap();
 }
 
 /// Weights that are numbers, and what they give is none: no features, no accuracy.
