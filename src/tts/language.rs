@@ -81,5 +81,10 @@ mod tests {
             assert_eq!(names.len(), language.phones().len(), "{language:?}");
         }
         assert_eq!(Language::from_name("English"), None);
+        assert_eq!(check_code("mul"), Ok(()));
+        for bad in ["", "e", "EN", "../evil", "a b", "\u{1b}[31m", "é-fr", "abcdefghijklmnopq"] {
+            let message = check_code(bad).unwrap_err().to_string();
+            assert!(message.starts_with("language is ") && !message.contains('\u{1b}'), "{message}");
+        }
     }
 }

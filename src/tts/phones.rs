@@ -30,6 +30,9 @@ pub enum PhoneError {
         /// What it is, or holds.
         why: NameError,
     },
+    /// A name that is too long.
+    #[error("the phone {0:?} has more than {LONGEST} bytes")]
+    Long(String),
     /// A name in two parts.
     #[error("the phone {0:?} holds a blank, which stands between phones")]
     Blank(String),
@@ -52,6 +55,9 @@ pub fn check_name(name: &str) -> Result<(), PhoneError> {
     let own = || name.to_string();
     if name.is_empty() {
         return Err(PhoneError::Name { name: own(), why: NameError::Empty });
+    }
+    if name.len() > LONGEST {
+        return Err(PhoneError::Long(own()));
     }
     check_text(name, LONGEST).map_err(|why| PhoneError::Name { name: own(), why })?;
     match name {
