@@ -4,7 +4,7 @@
 mod folder;
 mod notes;
 
-pub use folder::{Folder, in_folder, names};
+pub use folder::{Folder, in_folder, is_hidden, left_out, names};
 pub use notes::{Notes, say};
 
 use anyhow::{Result, ensure};

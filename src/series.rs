@@ -5,7 +5,7 @@ use crate::kinds;
 use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
-use wavesynth_models::ar::{NotFinite, Sampling, Uniforms};
+use wavesynth_models::ar::{Generator, NotFinite, Sampling, Uniforms};
 use wavesynth_models::in_file;
 use wavesynth_models::likelihood::Value;
 use wavesynth_models::loaded::Loaded;
@@ -125,6 +125,13 @@ impl SeriesModel {
         rows.chunks_exact(self.dims()).map(|row| stream.score(Value::Vector(row))).collect()
     }
 
+    /// A new sequence, row by row.
+    pub fn sequence(&self, sampling: Sampling) -> SequenceStream<'_> {
+        let stream = self.model.generator(sampling);
+        let uniforms = vec![0.0; stream.likelihood().get().uniforms()];
+        SequenceStream { stream, uniforms, scale: self.section.columns(), row: vec![0.0; self.dims()] }
+    }
+
     /// A sequence of `rows` rows [rows, D], in the scale of the data.
     ///
     /// # Errors
@@ -135,16 +142,33 @@ impl SeriesModel {
         sampling: Sampling,
         uniforms: &mut Uniforms,
     ) -> Result<Vec<f32>, NotFinite> {
-        let mut stream = self.model.generator(sampling);
-        let mut drawn = Vec::with_capacity(rows * self.dims());
-        let mut u = vec![0.0; stream.likelihood().get().uniforms()];
+        let (mut stream, mut drawn) = (self.sequence(sampling), Vec::new());
         for _ in 0..rows {
-            u.fill_with(|| uniforms.next_uniform());
-            drawn.extend(self.section.columns().restored(stream.draw(&u).vector()));
-            if !stream.is_finite() {
-                return Err(NotFinite);
-            }
+            drawn.extend_from_slice(stream.draw(uniforms)?);
         }
         Ok(drawn)
+    }
+}
+
+/// A sequence that is drawn row by row.
+pub struct SequenceStream<'a> {
+    stream: Box<dyn Generator>,
+    scale: Columns<'a>,
+    /// Those of the row at hand.
+    uniforms: Vec<f32>,
+    row: Vec<f32>,
+}
+
+impl SequenceStream<'_> {
+    /// The next row [D], in the scale of the data.
+    ///
+    /// # Errors
+    /// Numbers that are none.
+    pub fn draw(&mut self, uniforms: &mut Uniforms) -> Result<&[f32], NotFinite> {
+        self.uniforms.fill_with(|| uniforms.next_uniform());
+        let drawn = self.scale.restored(self.stream.draw(&self.uniforms).vector());
+        self.row.iter_mut().zip(drawn).for_each(|(to, x)| *to = x);
+        let finite = self.stream.is_finite() && self.row.iter().all(|x| x.is_finite());
+        if finite { Ok(&self.row) } else { Err(NotFinite) }
     }
 }

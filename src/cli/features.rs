@@ -4,13 +4,13 @@ use super::args::{self, ModelArgs};
 use super::npy::{self, NPY};
 use super::output::{ForceArg, RULE};
 use super::{image_input, usage};
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use rayon::prelude::*;
 use std::path::{Path, PathBuf};
 use wavesynth::images::{ImageModel, Scored};
 use wavesynth::progress::Progress;
 use wavesynth::synth::without_denormals;
-use wavesynth_models::ar::HiddenShape;
+use wavesynth_models::ar::{HiddenShape, NotFinite};
 use wavesynth_output::Output;
 
 /// What the layers of an image model hand on while it reads images, the mean over the pixels; and how well a linear classifier tells
@@ -86,8 +86,11 @@ impl Features {
             bar.inc(1);
             features.unwrap_or_default()
         };
-        let rows = (0..count).into_par_iter().map(each).collect();
+        let rows: Vec<Vec<f32>> = (0..count).into_par_iter().map(each).collect();
         bar.finish();
+        if let Some(i) = rows.iter().position(|row| !row.iter().all(|x| x.is_finite())) {
+            bail!("{}: image {i}: {NotFinite}", input.display());
+        }
         Ok(Self {
             shape,
             rows,

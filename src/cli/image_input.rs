@@ -3,11 +3,14 @@
 use anyhow::{Result, ensure};
 use std::path::Path;
 use wavesynth::images::{ImageSet, read_labels};
+use wavesynth::recordings::Notes;
 use wavesynth_models::order::Grid;
 
-/// The images of `input`, which are of size `grid`, and how many of them count: `most` at most.
+/// The images of `input`, which are of size `grid`, and how many of them count: `most` at most. What of a folder is left out is said.
 pub fn images(input: &Path, grid: Grid, most: Option<u64>) -> Result<(ImageSet, usize)> {
-    let images = ImageSet::read(input)?;
+    let notes = Notes::default();
+    let images = ImageSet::read(input, &notes)?;
+    notes.say();
     let found = images.grid;
     ensure!(
         found == grid,

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use wavesynth_audio::cond::CondError;
 use wavesynth_audio::sink::SinkError;
+use wavesynth_models::ar::NotFinite;
 use wavesynth_models::in_file::InFile;
 use wavesynth_models::weights::CheckpointError;
 use wavesynth_output::{Kind, Output, OutputError, Pending, Plan, kind, plan::Why, shown};
@@ -105,7 +106,8 @@ pub fn whole_file(
     let name = || format!("cannot write {path}");
     let mut pending = output.create().with_context(name)?;
     let mut out = BufWriter::new(&mut pending);
-    fill(&mut out).with_context(name)?;
+    // What a model gives is no matter of the file.
+    fill(&mut out).map_err(|e| if e.is::<NotFinite>() { e } else { e.context(name()) })?;
     out.flush().with_context(name)?;
     drop(out);
     pending.commit().with_context(name)

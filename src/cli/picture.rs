@@ -3,6 +3,7 @@
 use anyhow::{Context, Result};
 use std::io::Write;
 use wavesynth::images::Image;
+use wavesynth_models::memory::{self, MemoryError};
 use wavesynth_models::order::Grid;
 
 /// Pixels between two images, and around all.
@@ -35,6 +36,18 @@ impl Sheet {
     pub fn size(self) -> (usize, usize) {
         let side = |count: usize, pixels: usize| count * (pixels * self.scale + GAP) + GAP;
         (side(self.columns, self.grid.width), side(self.rows, self.grid.height))
+    }
+
+    /// Checks that the picture of so many images, as pixels and as a file, is within the memory that is allowed, with the images
+    /// themselves.
+    ///
+    /// # Errors
+    /// It is not.
+    pub fn check_room(self, images: usize) -> Result<(), MemoryError> {
+        let (width, height) = self.size();
+        let bytes = |pixels: usize, times: usize| 3 * pixels as u64 * times as u64;
+        let all = bytes(width.saturating_mul(height), 2).saturating_add(bytes(self.grid.len(), images));
+        memory::check(format!("a picture of {width} by {height} pixels"), all)
     }
 
     /// The picture of `images` [height, width, 3].
@@ -113,6 +126,14 @@ mod tests {
         let at = |y: usize, x: usize| picture[3 * (y * 14 + x)];
         assert_eq!((at(0, 0), at(2, 2), at(3, 5), at(2, 6)), (255, 10, 11, 255));
         assert_eq!((at(2, 8), at(6, 2), at(7, 4), at(6, 8)), (20, 30, 31, 255));
+        assert!(sheet.check_room(3).is_ok());
+        // 14 GB as pixels, and as many as a file.
+        let large = Sheet::new(2500, None, Grid { height: 22, width: 22 }, 62);
+        let message = large.check_room(2500).unwrap_err().to_string();
+        assert!(
+            message.starts_with("a picture of 68302 by 68302 pixels would take 28.0 GB of memory"),
+            "{message}"
+        );
     }
 
     #[test]

@@ -17,6 +17,9 @@ use wavesynth_models::ar::{NotFinite, Uniforms};
 use wavesynth_models::in_file::{self, MOST_OF_PIPE};
 use wavesynth_output::{say, shown};
 
+/// Symbols or rows that are written at most.
+const MOST: u64 = 1 << 40;
+
 /// Write text on from a prompt, symbol by symbol, or draw images or sequences of vectors
 #[derive(Debug, clap::Args)]
 #[command(mut_arg("model", |a| args::instead(a, "[default: voice]", "[default: text]")))]
@@ -52,8 +55,8 @@ pub struct Args {
 /// Runs the command.
 pub fn run(args: Args) -> Result<()> {
     let sampling = args.sampling.get(1.0)?;
-    if args.length.is_some_and(|n| n == 0 || n > 1 << 40) {
-        usage!("--length {}: wanted at least 1", args.length.unwrap_or(0));
+    if let Some(n) = args.length.filter(|n| !(1..=MOST).contains(n)) {
+        usage!("--length {n}: wanted 1 to {MOST}");
     }
     let (model, path) = args.model.text_images_or_series()?;
     if is_image(&model.header) {
@@ -70,10 +73,8 @@ pub fn run(args: Args) -> Result<()> {
         if !args.prompt.is_empty() {
             usage!("--prompt: a series model reads no text");
         }
-        return series::run(
-            &args,
-            &SeriesModel::from_loaded(model).with_context(|| path.display().to_string())?,
-        );
+        let model = SeriesModel::from_loaded(model).with_context(|| path.display().to_string())?;
+        return series::run(&args, &model, &path);
     }
     if args.output.is_some() || args.count != 1 {
         usage!("--output and --count are for images and series; {} writes text to stdout", path.display());

@@ -26,7 +26,7 @@ pub struct Args {
     /// Stop after so many steps, as Ctrl-C does
     #[arg(long, value_name = "STEPS")]
     stop_after: Option<u64>,
-    /// Leave recordings out that can't be read, and name them, as with corpus.skip_bad = true
+    /// Leave recordings out that can't be read, and name them, as with skip_bad = true in [corpus] or [say]
     #[arg(long)]
     skip_bad: bool,
     /// Where to compute: cpu; cpu-bf16, with operands of products rounded to bfloat16, where there is AMX; cuda[:N], an NVIDIA

@@ -1,10 +1,11 @@
 //! Images from files: idx as MNIST has it, plain or gzipped, PNG, and folders of PNG.
 
 use super::{Image, Known, MOST_PIXELS, Pixels};
+use crate::recordings::{self, Notes};
 use anyhow::{Context, Result, bail, ensure};
 use flate2::read::MultiGzDecoder;
 use std::io::{Cursor, Read};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use wavesynth_models::order::Grid;
 use wavesynth_models::{in_file, memory};
 
@@ -31,14 +32,15 @@ pub struct ImageSet {
 
 impl ImageSet {
     /// Reads an idx file of unsigned bytes ([N, height, width], or [N, height, width, 3] with colours), which may be gzipped, a PNG,
-    /// or all PNGs of a folder by name. A colour image makes all of a folder colour images; what is transparent is black.
+    /// or all PNGs of a folder by name. A colour image makes all of a folder colour images; what is transparent is black. What begins
+    /// with a dot in a folder is skipped: it is what systems leave behind. What else is left out is noted.
     ///
     /// # Errors
     /// A file that can't be read or is none of these, images of several sizes, or none at all.
-    pub fn read(path: &Path) -> Result<Self> {
+    pub fn read(path: &Path, notes: &Notes) -> Result<Self> {
         let name = || path.display().to_string();
         if path.is_dir() {
-            return Self::of_folder(path);
+            return Self::of_folder(path, notes);
         }
         let bytes = contents(path)?;
         match bytes.starts_with(PNG) {
@@ -66,14 +68,37 @@ impl ImageSet {
         Ok(Self { grid: Grid { height, width }, channels, levels })
     }
 
-    fn of_folder(path: &Path) -> Result<Self> {
+    fn of_folder(path: &Path, notes: &Notes) -> Result<Self> {
         let name = || path.display().to_string();
-        let entries = std::fs::read_dir(path).with_context(name)?;
-        let mut files: Vec<PathBuf> =
-            entries.map(|e| Ok(e?.path())).collect::<std::io::Result<_>>().with_context(name)?;
-        files.retain(|f| f.extension().is_some_and(|e| e.eq_ignore_ascii_case("png")));
-        files.sort();
-        ensure!(!files.is_empty(), "{}: no PNG in this folder", name());
+        let (mut files, mut folders, mut others) = (Vec::new(), Vec::new(), Vec::new());
+        for entry in std::fs::read_dir(path).with_context(name)? {
+            let entry = entry.with_context(name)?;
+            let path = entry.path();
+            if recordings::is_hidden(&entry.file_name()) {
+                continue;
+            }
+            let is_png = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("png"));
+            match (path.is_dir(), is_png && path.is_file()) {
+                (true, _) => folders.push(path),
+                (_, true) => files.push(path),
+                _ => others.push(path),
+            }
+        }
+        [&mut files, &mut folders, &mut others].into_iter().for_each(|paths| paths.sort());
+        let left_out: Vec<String> = [
+            (&others, "no PNG; convert images of other formats, as in `ffmpeg -i IN OUT.png`"),
+            (&folders, "folders; name one itself"),
+        ]
+        .into_iter()
+        .filter_map(|(paths, why)| recordings::left_out(path, paths, why))
+        .collect();
+        ensure!(
+            !files.is_empty(),
+            "{}: no PNG in this folder{}",
+            name(),
+            left_out.iter().map(|line| format!("; {line}")).collect::<String>()
+        );
+        left_out.into_iter().for_each(|line| notes.line(line));
         let mut images: Vec<Image> = Vec::with_capacity(files.len());
         for file in &files {
             let name = || file.display().to_string();
@@ -290,7 +315,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("x");
         std::fs::write(&path, bytes).unwrap();
-        ImageSet::read(&path)
+        ImageSet::read(&path, &Notes::default())
     }
 
     #[test]
@@ -331,15 +356,32 @@ mod tests {
         put("b.png", &png_of(png::ColorType::Rgb, 2, 1, &[1, 2, 3, 4, 5, 6]));
         put("a.png", &png_of(png::ColorType::Grayscale, 2, 1, &[7, 8]));
         put("notes.txt", b"no picture");
-        let set = ImageSet::read(folder.path()).unwrap();
+        put("c.JPG", b"another picture");
+        put("._a.png", b"what a system leaves behind");
+        std::fs::create_dir(folder.path().join("more.png")).unwrap();
+        let notes = Notes::default();
+        let set = ImageSet::read(folder.path(), &notes).unwrap();
+        let lines = notes.take();
+        assert!(
+            lines[0].contains(": 2 left out (no PNG;") && lines[0].ends_with(": c.JPG, notes.txt"),
+            "{lines:?}"
+        );
+        assert!(lines[1].contains(": 1 left out (folders;") && lines[1].ends_with(": more.png"), "{lines:?}");
+        assert_eq!(lines.len(), 2);
         assert_eq!((set.len(), set.channels), (2, 3));
         assert_eq!(set.levels_of(0), [7, 7, 7, 8, 8, 8]);
         put("c.png", &png_of(png::ColorType::Grayscale, 1, 1, &[7]));
-        let message = ImageSet::read(folder.path()).unwrap_err().to_string();
+        let read = || ImageSet::read(folder.path(), &Notes::default());
+        let message = read().unwrap_err().to_string();
         assert!(
             message.contains("c.png: 1 by 1 pixels") && message.contains("a.png has 2 by 1"),
             "{message}"
         );
+        ["a.png", "b.png", "c.png"]
+            .iter()
+            .for_each(|name| std::fs::remove_file(folder.path().join(name)).unwrap());
+        let message = read().unwrap_err().to_string();
+        assert!(message.contains("no PNG in this folder; ") && message.contains("c.JPG"), "{message}");
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use anyhow::{Context, Result};
 use std::collections::HashMap;
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use wavesynth_audio::recording::{ENDINGS, OTHER_ENDINGS};
 
@@ -42,7 +43,7 @@ impl Folder {
         for entry in std::fs::read_dir(folder).with_context(at)? {
             let entry = entry.with_context(at)?;
             let path = entry.path();
-            if entry.file_name().as_encoded_bytes().starts_with(b".") {
+            if is_hidden(&entry.file_name()) {
                 continue;
             }
             let ending = path.extension().map(|e| e.to_string_lossy().to_lowercase()).unwrap_or_default();
@@ -85,12 +86,7 @@ impl Folder {
             (&self.twins, "named like another recording but for the ending"),
             (&self.links, "links to folders; name those folders themselves"),
         ];
-        let said = parts.iter().filter(|(paths, _)| !paths.is_empty());
-        said.map(|(paths, why)| {
-            let own = paths.iter().map(|p| p.strip_prefix(folder).unwrap_or(p).display().to_string());
-            format!("{}: {} left out ({why}): {}", folder.display(), paths.len(), names(own))
-        })
-        .collect()
+        parts.into_iter().filter_map(|(paths, why)| left_out(folder, paths, why)).collect()
     }
 
     /// The same in brackets, for an error about a folder without recordings.
@@ -102,6 +98,18 @@ impl Folder {
             }
         }
     }
+}
+
+/// A line about those `paths` of `folder` that are left out; `None` where there are none.
+pub fn left_out(folder: &Path, paths: &[PathBuf], why: &str) -> Option<String> {
+    let own = paths.iter().map(|p| p.strip_prefix(folder).unwrap_or(p).display().to_string());
+    let line = || format!("{}: {} left out ({why}): {}", folder.display(), paths.len(), names(own));
+    (!paths.is_empty()).then(line)
+}
+
+/// Whether a file or folder is what systems leave behind: its name begins with a dot.
+pub fn is_hidden(name: &OsStr) -> bool {
+    name.as_encoded_bytes().starts_with(b".")
 }
 
 /// Some names, and how many more there are.

@@ -21,6 +21,8 @@ struct Kept {
     lines: Vec<String>,
     /// Errors of recordings.
     left_out: Vec<String>,
+    /// Why recordings are of no use to a run.
+    unused: Vec<String>,
     /// About recordings, by name.
     files: BTreeMap<PathBuf, Vec<String>>,
 }
@@ -34,6 +36,11 @@ impl Notes {
     /// A recording that is left out because of an error.
     pub fn left_out(&self, error: String) {
         self.with(|kept| kept.left_out.push(error));
+    }
+
+    /// A recording that is left out because of what a run wants of it.
+    pub fn unused(&self, why: String) {
+        self.with(|kept| kept.unused.push(why));
     }
 
     /// Notes the findings about `path`, each once.
@@ -50,12 +57,14 @@ impl Notes {
 
     /// All lines, one for each recording with a finding, and none is kept.
     pub fn take(&self) -> Vec<String> {
-        let Kept { mut lines, mut left_out, files } = self.with(std::mem::take);
-        left_out.sort();
-        if !left_out.is_empty() {
-            lines.push(format!("{} recordings left out that can't be read:", left_out.len()));
+        let Kept { mut lines, left_out, unused, files } = self.with(std::mem::take);
+        for (mut about, why) in [(left_out, "can't be read"), (unused, "can't be used")] {
+            about.sort();
+            if !about.is_empty() {
+                lines.push(format!("{} recordings left out that {why}:", about.len()));
+            }
+            lines.append(&mut about);
         }
-        lines.append(&mut left_out);
         lines.extend(files.iter().map(|(path, texts)| format!("{}: {}", path.display(), texts.join("; "))));
         lines
     }
@@ -106,5 +115,18 @@ mod tests {
         );
         assert_eq!(lines[2], "b.wav: an offset of 5.0 % of full scale: removed");
         assert!(notes.take().is_empty());
+        notes.unused("c.wav: too short".into());
+        notes.left_out("b.wav: cut off".into());
+        notes.left_out("a.wav: cut off".into());
+        assert_eq!(
+            notes.take(),
+            [
+                "2 recordings left out that can't be read:",
+                "a.wav: cut off",
+                "b.wav: cut off",
+                "1 recordings left out that can't be used:",
+                "c.wav: too short"
+            ]
+        );
     }
 }

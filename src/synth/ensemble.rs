@@ -195,12 +195,12 @@ impl Ensemble {
         }
     }
 
-    /// Whether all samples of stream `at` came from finite numbers.
+    /// Whether all samples of stream `at`, and the frames that it was made under, came from finite numbers.
     ///
     /// # Real-time
     /// Yes.
     pub fn is_finite(&self, at: usize) -> bool {
-        self.streams.is_finite(at)
+        self.streams.is_finite(at) && self.lines[at].as_ref().is_none_or(Line::is_finite)
     }
 
     /// What brings the frames of stream `at` in place of its conditioning's track.

@@ -121,6 +121,11 @@ impl Frames {
         self.front.as_deref_mut()
     }
 
+    /// Whether all frames so far came from finite numbers.
+    pub(super) fn is_finite(&self) -> bool {
+        self.front.as_ref().is_none_or(|front| front.is_finite())
+    }
+
     /// Samples of `wanted` from `position` on that can be made from the frames that are there.
     pub(super) fn ready(&mut self, position: u64, wanted: usize) -> usize {
         let hop = self.hop;

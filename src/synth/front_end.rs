@@ -35,6 +35,11 @@ pub trait FrameSource: Send {
         false
     }
 
+    /// Whether all frames so far came from finite numbers.
+    fn is_finite(&self) -> bool {
+        true
+    }
+
     /// Whether input is lost when it is not taken in time.
     fn is_live(&self) -> bool {
         false

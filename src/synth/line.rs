@@ -93,6 +93,11 @@ impl Line {
         self.frames.front()
     }
 
+    /// Whether all frames so far came from finite numbers.
+    pub(super) fn is_finite(&self) -> bool {
+        self.frames.is_finite()
+    }
+
     pub(super) fn ready(&mut self, wanted: usize) -> usize {
         if self.is_over() { wanted } else { self.frames.ready(self.position, wanted) }
     }

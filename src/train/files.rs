@@ -19,14 +19,15 @@ const RESUMED: Kind = Kind { is: |_| true, ..kinds::STATE };
 /// # Errors
 /// Another file is in the way, or nothing can be written.
 pub fn check(path: &Path, run: &Run, out: &Path, resumed: bool) -> Result<()> {
-    let (data, name, kind) = match run {
-        Run::Voice(_) => (None, kinds::VOICE_FILE, &kinds::VOICE),
-        Run::Text(run) => (Some(&run.text.file), kinds::TEXT_FILE, &kinds::TEXT),
-        Run::Series(run) => (Some(&run.series.file), kinds::SERIES_FILE, &kinds::SERIES),
-        Run::Say(_) => (None, kinds::SAY_FILE, &kinds::SAY),
-        Run::Images(run) => (Some(&run.images.file), kinds::IMAGE_FILE, &kinds::IMAGES),
-        Run::VqVae(run) => (Some(&run.images.file), kinds::VQ_VAE_FILE, &kinds::VQ_VAE),
+    let (data, name) = match run {
+        Run::Voice(_) => (None, kinds::VOICE_FILE),
+        Run::Text(run) => (Some(&run.text.file), kinds::TEXT_FILE),
+        Run::Series(run) => (Some(&run.series.file), kinds::SERIES_FILE),
+        Run::Say(_) => (None, kinds::SAY_FILE),
+        Run::Images(run) => (Some(&run.images.file), kinds::IMAGE_FILE),
+        Run::VqVae(run) => (Some(&run.images.file), kinds::VQ_VAE_FILE),
     };
+    let kind = run.kind();
     let mut plan = Plan::new(false);
     plan.reads(path);
     let coder = match run {

@@ -3,7 +3,7 @@
 use super::device::Device;
 use super::files;
 use super::folder::RunFolder;
-use super::guard::Guard;
+use super::guard::Limits;
 use super::held_out::Evaluation;
 use super::optim::{self, Optimizer, Schedule};
 use super::report::{Reporter, StepLog};
@@ -33,7 +33,7 @@ pub struct TrainOptions {
     pub steps: Option<u64>,
     /// Stop after so many steps of this session, as Ctrl-C would.
     pub stop_after: Option<u64>,
-    /// Leave out recordings that can't be read, as with `corpus.skip_bad`.
+    /// Leave out recordings that can't be read, as with `corpus.skip_bad` or `say.skip_bad`.
     pub skip_bad: bool,
     /// Where losses are computed. A run may go on on another one, though not with the same bits.
     pub device: Device,
@@ -66,8 +66,13 @@ pub struct Outcome {
 /// good checkpoint stays), a file that can't be written at the end.
 pub fn train(path: &Path, options: &TrainOptions, stop: &Stop, ranks: &Ranks) -> Result<Outcome> {
     let (mut run, text) = Run::read(path)?;
-    if let Run::Voice(run) = &mut run {
-        run.corpus.skip_bad |= options.skip_bad;
+    match &mut run {
+        Run::Voice(run) => run.corpus.skip_bad |= options.skip_bad,
+        Run::Say(run) => run.say.skip_bad |= options.skip_bad,
+        _ if options.skip_bad => {
+            bail!("--skip-bad is for runs of recordings; {} is of another kind", path.display())
+        }
+        _ => {}
     }
     let stem = path.file_stem().unwrap_or_default();
     let out = run.train().out.clone().unwrap_or_else(|| Path::new("runs").join(stem));
@@ -87,7 +92,8 @@ pub fn train(path: &Path, options: &TrainOptions, stop: &Stop, ranks: &Ranks) ->
     }
     // Before hours of recordings are read. A run that goes on has weights of its own.
     if let Some(path) = run.train().start_from.as_ref().filter(|_| !options.resume) {
-        lookup::checkpoint(path).context("train.start_from")?;
+        let (file, _) = lookup::checkpoint(path).context("train.start_from")?;
+        run.check_start(&file.header).with_context(|| format!("train.start_from {}", path.display()))?;
     }
     let pool = rayon::ThreadPoolBuilder::new().num_threads(run.train().threads).build()?;
     pool.install(|| {
@@ -95,8 +101,9 @@ pub fn train(path: &Path, options: &TrainOptions, stop: &Stop, ranks: &Ranks) ->
         let resumed = if options.resume { Some(setup.resume(options.steps)?) } else { None };
         setup.announce();
         let state = resumed.map_or_else(|| setup.fresh(), Ok)?;
-        let most = Guard::most(setup.source.network().classes(), setup.source.frequency_nats());
-        let steps = Loop { setup: &setup, stop, batches: setup.batches(state.steps), most };
+        let network = setup.source.network();
+        let limits = Limits::new(network.classes(), network.dims(), setup.source.frequency_nats());
+        let steps = Loop { setup: &setup, stop, batches: setup.batches(state.steps), limits };
         steps.run(state, options).map_err(|e| anyhow!("{e:#}; {}", setup.last_good()))
     })
 }
@@ -106,8 +113,8 @@ struct Loop<'a> {
     setup: &'a RunSetup<'a>,
     stop: &'a Stop,
     batches: Batches<'a>,
-    /// A loss above this has diverged.
-    most: f64,
+    /// A loss above these has diverged.
+    limits: Limits,
 }
 
 /// What came of the end of a step.
@@ -150,15 +157,15 @@ impl Loop<'_> {
             let (loss, samples) = ranks.mean(loss, in_loss(&batch), &mut grads);
             optimizer.silence(&mut grads);
             let norm = optim::clip(&mut grads, train.clip_norm);
-            Guard::check(s.step, loss, norm, self.most)?;
+            self.limits.check(s.step, loss, norm)?;
             // Here, because these weights have just given a finite loss.
             let due = saved.elapsed().as_secs_f64() / 60.0 >= train.checkpoint_every_minutes;
             // By the first rank's clock, for all have a part in the state.
-            if ranks.any(ranks.is_first() && due) && !s.guard.suspect() {
+            if ranks.any(ranks.is_first() && due) && !s.guard.suspect(self.limits) {
                 self.save_or_say(&s)?;
                 saved = Instant::now();
             }
-            s.guard.observe(s.step, loss)?;
+            s.guard.observe(s.step, loss, self.limits)?;
             stop.set_unsaved(true);
             let rate = schedule.at(s.step);
             optimizer.update(&mut s.params, &grads, &mut s.moments, s.step, rate);
@@ -210,13 +217,13 @@ impl Loop<'_> {
         let batch = (self.batches)(s.step);
         let loss = setup.objective.loss_carried(&s.params, &batch, &mut setup.carry(s), None)?;
         let (loss, _) = ranks.mean(loss, in_loss(&batch), &mut []);
-        Guard::check(s.step, loss, 0.0, self.most)?;
+        self.limits.check(s.step, loss, 0.0)?;
         let is_saved = if ending {
             setup.check_savable(s)?;
             setup.save(s)?;
             true
         } else {
-            !s.guard.suspect() && self.save_or_say(s)?
+            !s.guard.suspect(self.limits) && self.save_or_say(s)?
         };
         // Each rank may end only when the first one has written the files of all.
         if !ranks.any(!is_saved) {

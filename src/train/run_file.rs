@@ -8,8 +8,12 @@ use super::images::vq_vae::VqVaeRun;
 use super::series::SeriesRun;
 use super::text::config::TextRun;
 use super::tts::config::SayRun;
-use anyhow::Result;
+use crate::kinds;
+use anyhow::{Result, ensure};
 use std::path::Path;
+use wavesynth_models::vq_vae;
+use wavesynth_models::weights::Header;
+use wavesynth_output::Kind;
 
 /// A run file of any kind.
 #[derive(Debug, Clone, PartialEq)]
@@ -97,6 +101,46 @@ impl Run {
             (Self::VqVae(a), Self::VqVae(b)) => conflict(a, b),
             (a, b) => Some(("the corpus".into(), a.corpus().into(), b.corpus().into())),
         }
+    }
+
+    /// What comes out.
+    pub fn kind(&self) -> &'static Kind {
+        match self {
+            Self::Voice(_) => &kinds::VOICE,
+            Self::Text(_) => &kinds::TEXT,
+            Self::Series(_) => &kinds::SERIES,
+            Self::Say(_) => &kinds::SAY,
+            Self::Images(_) => &kinds::IMAGES,
+            Self::VqVae(_) => &kinds::VQ_VAE,
+        }
+    }
+
+    fn family(&self) -> &'static str {
+        match self {
+            Self::Voice(run) => run.model.family(),
+            Self::Text(run) => run.model.family(),
+            Self::Series(run) => run.model.family(),
+            Self::Say(run) => run.model.family(),
+            Self::Images(run) => run.model.family(),
+            Self::VqVae(_) => vq_vae::NAME,
+        }
+    }
+
+    /// Checks that the run can start from weights under `header`, as far as that is known before its data is read. Weights that say
+    /// nothing of their use are those of any run that asks for nothing but weights.
+    ///
+    /// # Errors
+    /// A model of another kind or family.
+    pub fn check_start(&self, header: &Header) -> Result<()> {
+        let (found, wanted) = (kinds::of(header).name, self.kind().name);
+        let is_bare = found == kinds::OTHER.name && !matches!(self, Self::Voice(_) | Self::Say(_));
+        ensure!(
+            (found == wanted || is_bare) && header.family == self.family(),
+            "it is {found} of the family {}, wanted {wanted} of the family {}",
+            header.family,
+            self.family()
+        );
+        Ok(())
     }
 
     fn corpus(&self) -> &'static str {

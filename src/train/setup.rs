@@ -180,12 +180,12 @@ impl<'a> RunSetup<'a> {
             None => layout.init(self.train().seed),
             Some(path) => {
                 let (mut file, _) = lookup::checkpoint(path).context("train.start_from")?;
-                let changed = self.source.adopt(&mut file, path).context("train.start_from")?;
+                let at = || format!("train.start_from {}", path.display());
+                let changed = self.source.adopt(&mut file, path).with_context(at)?;
                 if let Some(changed) = changed.filter(|_| self.ranks.is_first()) {
-                    say!("train.start_from {}: {changed}", path.display());
+                    say!("{}: {changed}", at());
                 }
-                weights::check(&file.tensors, layout.table())
-                    .with_context(|| format!("train.start_from {}", path.display()))?;
+                weights::check(&file.tensors, layout.table()).with_context(at)?;
                 layout.flatten(&file.tensors)
             }
         };

@@ -33,6 +33,9 @@ pub trait Network {
     /// Symbols that its likelihood is over; 0 over vectors.
     fn classes(&self) -> usize;
 
+    /// Values of a vector that it is over; 0 over symbols.
+    fn dims(&self) -> usize;
+
     /// Its loss; `None` where it is counted and learns by no steps.
     ///
     /// # Errors
@@ -53,6 +56,10 @@ impl Network for FamilyConfig {
         self.facts().likelihood.classes()
     }
 
+    fn dims(&self) -> usize {
+        self.facts().likelihood.dims()
+    }
+
     fn objective(&self, options: &ObjectiveOptions) -> candle_core::Result<Option<Box<dyn Objective>>> {
         FamilyConfig::objective(self, options)
     }
@@ -69,6 +76,10 @@ impl Network for vq_vae::Learner {
 
     fn classes(&self) -> usize {
         self.config.likelihood.classes()
+    }
+
+    fn dims(&self) -> usize {
+        self.config.likelihood.dims()
     }
 
     fn objective(&self, options: &ObjectiveOptions) -> candle_core::Result<Option<Box<dyn Objective>>> {

@@ -228,7 +228,7 @@ mod tests {
     #[test]
     fn a_phone_knows_its_neighbours_and_its_place() {
         let all = read("B AE1 T | IH0 N , K AH2 P ?");
-        let set = PhoneSet::of(&all);
+        let set = PhoneSet::of(&all).unwrap();
         let sequence = Sequence::new(&set, &all[0], pauses_by_breaks(&all[0])).unwrap();
         let names = |s: &Sequence| -> Vec<String> {
             s.slots().iter().map(|s| set.names()[usize::from(s.phone)].clone()).collect()

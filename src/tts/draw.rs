@@ -13,6 +13,9 @@ const DURATION_SPREAD: f32 = 0.4;
 /// Voicing below this is noise of the model: none.
 const LEAST_VOICING: f32 = 0.2;
 
+/// A number of a frame, which lies within ±[`CLAMP`], is none of speech from here on: the network's outputs have no sense.
+const FARTHEST: f32 = 1e6;
+
 /// Frames of a phone at most, however slow.
 const LONGEST: usize = 1000;
 
@@ -54,6 +57,8 @@ pub struct FrameStream {
     std: [f32; FEATURES],
     /// Part of a frame by which the phones so far are too short.
     owed: f32,
+    /// Whether all that was drawn came from numbers.
+    finite: bool,
 }
 
 impl FrameStream {
@@ -73,6 +78,7 @@ impl FrameStream {
             mean: column(&model.section.mean),
             std: column(&model.section.std),
             owed: 0.0,
+            finite: true,
         }
     }
 
@@ -92,6 +98,7 @@ impl FrameStream {
         self.durations.condition(&given(row));
         let u = 0.5 + DURATION_SPREAD * (self.uniforms[0].next_uniform() - 0.5);
         let drawn = f32::from(self.durations.next(u)) + 1.0;
+        self.finite &= self.durations.is_finite();
         let factor = if is_pause { self.prosody.pauses } else { 1.0 };
         let wanted = drawn * factor / self.prosody.rate + self.owed;
         let frames = wanted.round().clamp(1.0, LONGEST as f32);
@@ -111,6 +118,7 @@ impl FrameStream {
         let drawn = frames.draw(numbers).vector();
         let scale = Columns { mean: &self.mean, std: &self.std };
         to.iter_mut().zip(scale.restored(drawn)).for_each(|(to, x)| *to = x);
+        self.finite &= frames.is_finite() && to.iter().all(|x| x.abs() < FARTHEST);
         for (to, mean) in to[1..CEPSTRA].iter_mut().zip(&self.mean[1..]) {
             *to = mean + self.prosody.variation * (*to - mean);
         }
@@ -119,9 +127,9 @@ impl FrameStream {
         to[VOICING] = if to[VOICING] < LEAST_VOICING { 0.0 } else { to[VOICING].min(1.0) };
     }
 
-    /// Whether all that was drawn came from numbers.
+    /// Whether all that was drawn so far, in all utterances, came from numbers, and is near what frames are.
     pub fn is_finite(&self) -> bool {
-        self.durations.is_finite() && self.frames.is_finite()
+        self.finite
     }
 }
 

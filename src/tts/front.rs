@@ -250,6 +250,10 @@ impl FrameSource for SpokenFront {
         true
     }
 
+    fn is_finite(&self) -> bool {
+        self.stream.is_finite()
+    }
+
     /// A pause is made without an utterance.
     fn hold(&mut self) {
         self.hold = true;

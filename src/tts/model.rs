@@ -10,11 +10,12 @@
 //! recurrent output layer for low-latency speech synthesis"; the frames' distribution is a mixture density (Zen and Senior 2014).
 
 use super::context::{self, Sequence, frame_features, pauses_by_breaks, phone_features};
+use super::language::check_code;
 use super::phones::{PhoneSet, UnknownPhone};
 use super::utterance::Utterance;
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use serde::{Deserialize, Serialize};
-use wavesynth_audio::features::{self, FEATURES};
+use wavesynth_audio::features::{self, CLAMP, FEATURES};
 use wavesynth_models::family::FamilyConfig;
 use wavesynth_models::loaded::Loaded;
 use wavesynth_models::weights::Header;
@@ -50,6 +51,19 @@ impl SaySection {
     /// The scale of the frames.
     pub fn columns(&self) -> Columns<'_> {
         Columns { mean: &self.mean, std: &self.std }
+    }
+
+    /// Checks the language's name and the scale: frames of speech lie within ±[`CLAMP`], and so do their means and deviations.
+    fn check(&self) -> Result<()> {
+        check_code(&self.language)?;
+        self.columns().check(FEATURES, SECTION)?;
+        for (key, values) in [("mean", &self.mean), ("std", &self.std)] {
+            let far = values.iter().position(|x| x.abs() > CLAMP);
+            if let Some(k) = far {
+                bail!("{key} {k} is {:e}, frames of speech lie within {CLAMP} of 0", values[k]);
+            }
+        }
+        Ok(())
     }
 }
 
@@ -90,13 +104,14 @@ impl SayModel {
             .with_context(|| format!("not a text-to-speech model: its header has no `{SECTION}` section"))?;
         let section: SaySection =
             serde_json::from_value(section.clone()).with_context(|| format!("header section `{SECTION}`"))?;
+        section.check().with_context(|| format!("header section `{SECTION}`"))?;
         for (key, found, wanted) in
             [("context", &section.context, context::RECIPE), ("recipe", &section.recipe, features::RECIPE)]
         {
             ensure!(found == wanted, "`{SECTION}`: {key} is `{found}`, this program knows `{wanted}`");
         }
-        let phones = PhoneSet::new(section.phones.clone())
-            .map_err(|e| anyhow::anyhow!("header section `{SECTION}`: {e}"))?;
+        let phones =
+            PhoneSet::new(section.phones.clone()).with_context(|| format!("header section `{SECTION}`"))?;
         let durations = *model.second.take().with_context(|| "it has no second network, of durations")?;
         let (p, dims) = (phones.len(), model.config.facts().likelihood.dims());
         ensure!(
@@ -108,7 +123,6 @@ impl SayModel {
                 && is_given(&durations.config, phone_features(p)),
             "its network of durations is for other phones than `{SECTION}` says"
         );
-        section.columns().check(FEATURES, SECTION)?;
         Ok(Self { frames: model, durations, section, phones })
     }
 

@@ -1,9 +1,71 @@
 //! Names of phones: as they are written down, and the set that a model knows.
 
 use super::utterance::{Break, Utterance, Word};
+use wavesynth_output::name::{NameError, check_text};
 
 /// The name of the pause, phone 0 of every set.
 pub const PAUSE: &str = "pau";
+
+/// Phones of a set at most, and bytes of a name.
+const MOST: usize = 1 << 10;
+const LONGEST: usize = 64;
+
+/// The marks between written phones: what stands behind a word.
+const MARKS: [(&str, Break); 5] = [
+    ("|", Break::None),
+    (",", Break::Phrase),
+    (".", Break::Statement),
+    ("?", Break::Question),
+    ("!", Break::Exclamation),
+];
+
+/// Names that are no phones, or no set of them.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PhoneError {
+    /// A name that can't be written among others.
+    #[error("the phone {name:?} {why}")]
+    Name {
+        /// The name.
+        name: String,
+        /// What it is, or holds.
+        why: NameError,
+    },
+    /// A name that is too long.
+    #[error("the phone {0:?} has more than {LONGEST} bytes")]
+    Long(String),
+    /// A name in two parts.
+    #[error("the phone {0:?} holds a blank, which stands between phones")]
+    Blank(String),
+    /// A name that is a mark.
+    #[error("the phone {0:?} is a mark that stands behind words")]
+    Mark(String),
+    /// The same name again.
+    #[error("the phone {0:?} is there twice")]
+    Twice(String),
+    /// Too many, or no pause.
+    #[error("its phones are {0} names, wanted at most {MOST}, the first one {PAUSE}")]
+    Set(usize),
+}
+
+/// Checks that `name` can be written among others and be read again, as [`read`] does.
+///
+/// # Errors
+/// It can't.
+pub fn check_name(name: &str) -> Result<(), PhoneError> {
+    let own = || name.to_string();
+    if name.is_empty() {
+        return Err(PhoneError::Name { name: own(), why: NameError::Empty });
+    }
+    if name.len() > LONGEST {
+        return Err(PhoneError::Long(own()));
+    }
+    check_text(name, LONGEST).map_err(|why| PhoneError::Name { name: own(), why })?;
+    match name {
+        _ if name.contains(char::is_whitespace) => Err(PhoneError::Blank(own())),
+        _ if MARKS.iter().any(|(mark, _)| *mark == name) => Err(PhoneError::Mark(own())),
+        _ => Ok(()),
+    }
+}
 
 /// What is said in place of a rare phone that a model was not trained on, by the phones of the languages that this program reads.
 const NEAREST: [(&str, &[&str]); 3] = [("ZH", &["JH"]), ("ny", &["n", "j"]), ("ng", &["n", "g"])];
@@ -37,32 +99,34 @@ pub fn parts(name: &str) -> (&str, u8) {
 
 impl PhoneSet {
     /// The phones that these utterances have.
-    pub fn of<'a>(utterances: impl IntoIterator<Item = &'a Utterance>) -> Self {
+    ///
+    /// # Errors
+    /// As [`PhoneSet::new`].
+    pub fn of<'a>(utterances: impl IntoIterator<Item = &'a Utterance>) -> Result<Self, PhoneError> {
         let phones = utterances.into_iter().flat_map(|u| &u.words).flat_map(|w| &w.phones);
         let mut names: Vec<String> = phones.map(|p| parts(p).0.to_string()).collect();
         names.sort();
         names.dedup();
         names.retain(|name| name != PAUSE);
         names.insert(0, PAUSE.into());
-        Self { names }
+        Self::new(names)
     }
 
     /// A set by its names.
     ///
     /// # Errors
-    /// A name twice, an empty one, or another first one than [`PAUSE`].
-    pub fn new(names: Vec<String>) -> Result<Self, String> {
-        if names.first().map(String::as_str) != Some(PAUSE) || names.len() > 1 << 10 {
-            return Err(format!(
-                "its phones are {} names, wanted at most 1024, the first one {PAUSE}",
-                names.len()
-            ));
+    /// Too many names, one twice, one that [`check_name`] refuses, or another first one than [`PAUSE`].
+    pub fn new(names: Vec<String>) -> Result<Self, PhoneError> {
+        if names.first().map(String::as_str) != Some(PAUSE) || names.len() > MOST {
+            return Err(PhoneError::Set(names.len()));
         }
-        let bad = |i: usize| names[i].trim().is_empty() || names[..i].contains(&names[i]);
-        match (0..names.len()).find(|&i| bad(i)) {
-            Some(i) => Err(format!("its phone {i}, {:?}, is empty or there twice", names[i])),
-            None => Ok(Self { names }),
+        for (i, name) in names.iter().enumerate() {
+            check_name(name)?;
+            if names[..i].contains(name) {
+                return Err(PhoneError::Twice(name.clone()));
+            }
         }
+        Ok(Self { names })
     }
 
     /// The names, the pause first.
@@ -140,16 +204,9 @@ pub fn read(text: &str) -> Vec<Utterance> {
         }
     };
     for token in text.split_whitespace() {
-        let after = match token {
-            "|" => Break::None,
-            "," => Break::Phrase,
-            "." => Break::Statement,
-            "?" => Break::Question,
-            "!" => Break::Exclamation,
-            _ => {
-                phones.push(token.to_string());
-                continue;
-            }
+        let Some((_, after)) = MARKS.into_iter().find(|(mark, _)| *mark == token) else {
+            phones.push(token.to_string());
+            continue;
         };
         end_word(&mut sentence, &mut phones, after);
         if after.ends_sentence() && !sentence.words.is_empty() {
@@ -167,13 +224,7 @@ pub fn read(text: &str) -> Vec<Utterance> {
 /// `utterance` as [`read`] reads it.
 pub fn written(utterance: &Utterance) -> String {
     let word = |w: &Word| {
-        let mark = match w.after {
-            Break::None => "|",
-            Break::Phrase => ",",
-            Break::Statement => ".",
-            Break::Question => "?",
-            Break::Exclamation => "!",
-        };
+        let mark = MARKS.iter().find(|(_, after)| *after == w.after).map_or("|", |(mark, _)| mark);
         format!("{} {mark}", w.phones.join(" "))
     };
     utterance.words.iter().map(word).collect::<Vec<_>>().join(" ")
@@ -204,10 +255,41 @@ mod tests {
         assert_eq!(read("A . .").len(), 1);
     }
 
+    /// What is in a set can be written down and read again.
+    #[test]
+    fn names_are_what_can_be_written_among_others() {
+        let with = |name: &str| PhoneSet::new(vec![PAUSE.into(), name.into()]);
+        for good in ["AA", "tS", "r\\", "@", "ʃ", "ɲ", "2", "a:", "x/y", "..", "-"] {
+            assert_eq!(with(good).map(|set| set.len()), Ok(2), "{good}");
+            assert_eq!(read(good)[0].words[0].phones, [good]);
+        }
+        let long = "x".repeat(65);
+        for bad in [
+            "",
+            " ",
+            "A B",
+            "A\n",
+            "A\u{a0}B",
+            "\u{1b}[31mI",
+            "\u{202e}A",
+            "|",
+            ",",
+            ".",
+            "?",
+            "!",
+            &long[..],
+        ] {
+            let message = with(bad).unwrap_err().to_string();
+            assert!(!message.contains(|c: char| c.is_control()), "{message}");
+        }
+        let escape = read("A \u{1b}[31mI");
+        assert!(matches!(PhoneSet::of(&escape), Err(PhoneError::Name { .. })), "of transcripts, too");
+    }
+
     #[test]
     fn a_set_knows_phones_under_any_stress() {
         let all = read("HH AH0 L OW1 | OW2");
-        let set = PhoneSet::of(&all);
+        let set = PhoneSet::of(&all).unwrap();
         assert_eq!(set.names(), ["pau", "AH", "HH", "L", "OW"]);
         assert_eq!(
             (set.number("OW0"), set.number("OW"), set.number("pau"), set.number("Q")),
@@ -221,7 +303,7 @@ mod tests {
                 && PhoneSet::new(vec![]).is_err()
         );
         let mut rare = read("M EH1 ZH ER0 | ny ZZ").remove(0);
-        let set = PhoneSet::of(&read("M EH1 JH ER0 n j"));
+        let set = PhoneSet::of(&read("M EH1 JH ER0 n j")).unwrap();
         let gone = set.adapt(&mut rare);
         assert_eq!(
             gone,

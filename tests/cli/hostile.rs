@@ -284,10 +284,49 @@ fn numbers_that_are_none_stop_a_command() {
     text.tensors.get_mut("head.bias").unwrap().data[7] = f32::MAX;
     text.tensors.insert("head.weight".into(), Tensor::new(&[12, 256], vec![f32::MAX; 12 * 256]));
     text.write(&f.path("text.safetensors")).unwrap();
+    // Finite outputs, and rows that are no numbers in the scale of the data.
+    let mut series = common::series();
+    series.tensors.get_mut("head.bias").unwrap().data.fill(3e38);
+    series.write(&f.path("series.safetensors")).unwrap();
+    for more in ["", "-o x.csv", "-o x.png"] {
+        let sample = format!("sample -m series.safetensors --temperature 0 {more}");
+        refuses(&f, &sample, 1, &["error: series.safetensors: ", said]);
+    }
     refuses(&f, "eval -m text.safetensors jobs.tsv", 1, &["jobs.tsv", said]);
     let out = f.run("sample -m text.safetensors --length 50");
     assert_eq!(out.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&out.stderr).contains(said));
+}
+
+/// A sequence without end is written while it is drawn; a picture of all of it is refused before.
+#[cfg(unix)]
+#[test]
+fn rows_of_a_series_are_written_as_they_are_drawn() {
+    use std::io::{BufRead, BufReader};
+    let f = Folder::new();
+    common::series().write(&f.path("series.safetensors")).unwrap();
+    let sample = "sample -m series.safetensors --seed 3";
+    let few = String::from_utf8(f.ok(&format!("{sample} -l 50 -n 2"))).unwrap();
+    let lines: Vec<&str> = few.lines().collect();
+    assert_eq!((lines.len(), lines[50]), (101, ""));
+    assert!(lines[0].split(',').count() == 2 && lines[0] != lines[51], "{few}");
+    f.ok(&format!("{sample} -l 50 -n 2 -o rows.csv"));
+    assert_eq!(std::fs::read_to_string(f.path("rows.csv")).unwrap(), few);
+    assert_eq!(f.ok(sample).iter().filter(|b| **b == b'\n').count(), 7);
+    let mut endless = f.command(&format!("--max-memory 100MB {sample} -l 1099511627776"));
+    let mut endless = endless.stdout(std::process::Stdio::piped()).spawn().unwrap();
+    let read = BufReader::new(endless.stdout.take().unwrap()).lines().take(50).collect::<Result<Vec<_>, _>>();
+    let _ = endless.kill();
+    endless.wait().unwrap();
+    assert_eq!(read.unwrap(), lines[..50]);
+    let picture = format!("{sample} -l 1099511627776 -n 10000 -o x.png");
+    refuses_cheaply(
+        &f,
+        &picture,
+        &["the 1099511627776 rows of 10000 sequences", "of memory, at most 2.0 GB"],
+    );
+    f.ok(&format!("{sample} -l 50 -o y.png"));
+    refuses(&f, &format!("{sample} -l 1099511627777"), 2, &["--length 1099511627777", "1 to 1099511627776"]);
 }
 
 #[test]

@@ -113,3 +113,49 @@ fn what_can_not_be_said_is_refused_in_one_line() {
     assert_eq!(empty.status.code(), Some(2), "{message}");
     assert!(message.contains("nothing to say") && message.lines().count() == 1, "{message}");
 }
+
+/// What a checkpoint's section may not say: names that could not be written, or that a terminal or a path would obey, and scales that
+/// no speech has.
+#[test]
+fn a_section_is_checked_when_it_is_read() {
+    use serde_json::json;
+    let f = folder();
+    let whole = say();
+    let n = whole.header.sections["say"]["mean"].as_array().unwrap().len();
+    let far = |x: f64| json!(vec![x; n]);
+    let phones = |name: &str| json!(["pau", name, "B", "S"]);
+    for (key, value, words) in [
+        ("language", json!("../evil"), "language is \"../evil\", wanted a language's code"),
+        ("language", json!("\u{1b}[31m"), "language is \"\\u{1b}[31m\""),
+        ("language", json!(""), "language is \"\""),
+        ("phones", phones("A\n"), "holds the control character U+000A"),
+        ("phones", phones("\u{1b}[31mI"), "holds the control character U+001B"),
+        ("phones", phones("A B"), "holds a blank"),
+        ("phones", phones("|"), "is a mark"),
+        ("phones", phones("."), "is a mark"),
+        ("phones", phones("B"), "is there twice"),
+        ("mean", far(3e38), "mean 0 is 3e38"),
+        ("std", far(3e38), "std 0 is 3e38"),
+        ("std", far(0.0), "bad scale"),
+    ] {
+        let mut file = whole.clone();
+        file.header.sections["say"][key] = value;
+        file.write(&f.path("bad.safetensors")).unwrap();
+        let bad = SAY.replace("say.safetensors", "bad.safetensors");
+        refuses(&f, &format!("{bad} --phones B -o x.wav"), 1, &["bad.safetensors", "`say`", words]);
+    }
+}
+
+/// Weights that are numbers, and what they give is none of a frame.
+#[test]
+fn frames_that_are_none_end_it_in_one_line() {
+    let f = folder();
+    let mut file = say();
+    file.tensors.get_mut("head.bias").unwrap().data.fill(3e38);
+    file.write(&f.path("loud.safetensors")).unwrap();
+    let loud = SAY.replace("say.safetensors", "loud.safetensors");
+    let said = ["the model's outputs are infinite or no numbers"];
+    for more in ["", "--temperature 0", "--variation 0"] {
+        refuses(&f, &format!("{loud} --phones A -o x.wav {more}"), 1, &said);
+    }
+}

@@ -105,6 +105,27 @@ pub fn text_model(classes: usize) -> Checkpoint {
     Checkpoint { header, tensors: layout.tensors(&layout.init(7)) }
 }
 
+/// A series model of random weights, of rows of two numbers with a deviation of 2.
+pub fn series() -> Checkpoint {
+    use wavesynth::series::{SECTION, SeriesSection};
+    use wavesynth_models::likelihood::LikelihoodConfig;
+    let config = char_rnn::Config {
+        classes: 0,
+        start: 0,
+        cell: char_rnn::Cell::Gru,
+        hidden: 8,
+        layers: 1,
+        likelihood: Some(LikelihoodConfig::gaussians(2, 2)),
+        order: Default::default(),
+        condition: None,
+    };
+    let layout = Layout::new(config.table());
+    let mut header = FamilyConfig::from(config.clone()).to_header().unwrap();
+    let section = SeriesSection { rows: 7, mean: vec![1.0, -1.0], std: vec![2.0; 2] };
+    header.sections = json!({ SECTION: section }).as_object().unwrap().clone();
+    Checkpoint { header, tensors: layout.tensors(&layout.init(7)) }
+}
+
 /// A text-to-speech model of random weights with the phones A, B and S.
 pub fn say() -> Checkpoint {
     say_of(["A", "B", "S"])

@@ -8,6 +8,7 @@ use wavesynth::images::{Drawing, Groups, Image, ImageModel, Known, Schedule, Sco
 use wavesynth_models::ar::{Sampling, Uniforms};
 use wavesynth_models::kernels::Isa;
 use wavesynth_models::order::Grid;
+use wavesynth_models::weights::Checkpoint;
 
 /// Rows and columns.
 const SIDE: usize = 6;
@@ -291,6 +292,123 @@ fn a_model_of_any_order_reads_and_draws_in_all_of_them() {
         let message = complaint(&args);
         assert!(message.contains(wanted), "{args:?}: {message}");
     }
+}
+
+#[test]
+fn a_start_of_another_kind_or_family_is_refused_before_the_data_is_read() {
+    let dir = TestDir::new();
+    with_stripes(&dir);
+    go(&run_file(&dir, "lstm", "", LSTM, "steps = 1"), false, None).unwrap();
+    let gpt = "family = \"gpt\"\nlayers = 1\nheads = 2\nwidth = 8";
+    let from = |path: &str, out: &str| {
+        let run = run_file(&dir, out, "", gpt, &format!("steps = 1\nstart_from = {path:?}"));
+        let text = std::fs::read_to_string(&run).unwrap().replace("train-images", "no-images");
+        std::fs::write(&run, text).unwrap();
+        failure(&run, false)
+    };
+    let lstm = dir.path("lstm").to_str().unwrap().to_owned();
+    let wanted = "wanted an image model of the family gpt";
+    assert_eq!(
+        from(&lstm, "b"),
+        format!("train.start_from {lstm}: it is an image model of the family char_rnn, {wanted}")
+    );
+    assert_eq!(
+        from("text", "c"),
+        format!("train.start_from text: it is a text model of the family char_rnn, {wanted}")
+    );
+    // Weights that do not say what they are for are taken.
+    let mut bare = Checkpoint::read(&dir.path("lstm/images.safetensors")).unwrap();
+    bare.header.sections.clear();
+    bare.write(&dir.path("bare.safetensors")).unwrap();
+    let from_bare = format!("steps = 1\nstart_from = {:?}", dir.path("bare.safetensors"));
+    go(&run_file(&dir, "d", "", LSTM, &from_bare), false, None).unwrap();
+}
+
+/// Weights that are numbers, and what they give is none: no features, no accuracy.
+#[test]
+fn features_that_are_no_numbers_are_refused() {
+    let dir = TestDir::new();
+    with_stripes(&dir);
+    let gpt = "family = \"gpt\"\nlayers = 1\nheads = 2\nwidth = 8";
+    let outcome = go(&run_file(&dir, "gpt", "", gpt, "steps = 1"), false, None).unwrap();
+    let mut file = Checkpoint::read(&outcome.voice).unwrap();
+    file.tensors.values_mut().for_each(|t| t.data.fill(3e38));
+    let path = |name: &str| dir.path(name).to_str().unwrap().to_owned();
+    let (loud, test, labels) = (path("loud.safetensors"), path("test-images"), path("test-labels"));
+    file.write(Path::new(&loud)).unwrap();
+    let said = "the model's outputs are infinite or no numbers";
+    let npy = path("f.npy");
+    let probe = ["--labels", &labels, "--test", &test, "--test-labels", &labels];
+    for args in [
+        [&["features", "-m", &loud, &test, "-o", &npy][..], &[]].concat(),
+        [&["features", "-m", &loud, &test], &probe[..]].concat(),
+        vec!["eval", "-m", &loud, &test],
+        vec!["sample", "-m", &loud, "-o", &npy.replace("npy", "png")],
+    ] {
+        let message = complaint(&args);
+        assert!(message.contains(said), "{args:?}: {message}");
+    }
+    assert!(!Path::new(&npy).exists());
+}
+
+/// Dot files are no images; what else a folder holds that is none is counted and named once.
+#[test]
+fn what_a_folder_of_images_holds_else_is_named() {
+    let dir = TestDir::new();
+    with_stripes(&dir);
+    let folder = dir.path("pictures");
+    std::fs::create_dir_all(folder.join("more")).unwrap();
+    let (images, _) = stripes(20, 7);
+    for (i, image) in images.chunks(SIDE * SIDE).enumerate() {
+        let file = std::fs::File::create(folder.join(format!("{i}.png"))).unwrap();
+        let mut encoder = png::Encoder::new(file, SIDE as u32, SIDE as u32);
+        encoder.set_color(png::ColorType::Grayscale);
+        encoder.write_header().unwrap().write_image_data(image).unwrap();
+    }
+    for name in ["._0.png", ".DS_Store", "a.jpg", "b.gif", "labels"] {
+        std::fs::write(folder.join(name), "no PNG").unwrap();
+    }
+    let run = run_file(&dir, "out", "", LSTM, "steps = 1");
+    let text = std::fs::read_to_string(&run).unwrap().replace("train-images", "pictures");
+    std::fs::write(&run, text).unwrap();
+    let said = |args: &[&str]| {
+        let out = wavesynth(args).output().unwrap();
+        let text = String::from_utf8(out.stderr).unwrap();
+        assert!(out.status.success(), "{args:?}: {text}");
+        let lines: Vec<&str> = text.lines().filter(|l| l.contains("left out")).collect();
+        assert_eq!(lines.len(), 2, "{args:?}: {text}");
+        assert!(lines[0].contains("pictures: 3 left out (no PNG;"), "{text}");
+        assert!(lines[0].ends_with(": a.jpg, b.gif, labels") && lines[1].ends_with(": more"), "{text}");
+    };
+    said(&["train", run.to_str().unwrap()]);
+    let model = dir.path("out/images.safetensors");
+    said(&["eval", "-m", model.to_str().unwrap(), folder.to_str().unwrap()]);
+}
+
+/// A picture is counted before it is made, and so are the images of an animation.
+#[test]
+fn pictures_are_counted_before_they_are_made() {
+    let dir = TestDir::new();
+    with_stripes(&dir);
+    let gpt = "family = \"gpt\"\nlayers = 1\nheads = 2\nwidth = 8\nany_order = true";
+    let file = go(&run_file(&dir, "gpt", "", gpt, "steps = 1"), false, None).unwrap().voice;
+    let path = |name: &str| dir.path(name).to_str().unwrap().to_owned();
+    let (model, picture) = (file.to_str().unwrap(), path("x.png"));
+    let with = |memory: &'static str, more: &[&str]| {
+        let sample = ["--max-memory", memory, "sample", "-m", model, "-n", "300", "-o", &picture];
+        [&sample[..], more].concat().into_iter().map(String::from).collect::<Vec<_>>()
+    };
+    for more in
+        [&["--scale", "64"][..], &["--scale", "64", "--frames", "4"], &["--scale", "64", "--steps", "9"]]
+    {
+        let args = with("50 MB", more);
+        let message = complaint(&args.iter().map(String::as_str).collect::<Vec<_>>());
+        let words = "a picture of 6950 by 6564 pixels would take 274 MB of memory, at most 50 MB are allowed";
+        assert!(message.contains(words), "{more:?}: {message}");
+        assert!(!Path::new(&picture).exists());
+    }
+    let args = with("50 MB", &["--scale", "4"]);
+    stdout(&args.iter().map(String::as_str).collect::<Vec<_>>());
 }
 
 #[test]

@@ -142,6 +142,30 @@ fn the_page_lists_every_key_and_its_default() {
     assert_eq!(sections, 22);
 }
 
+/// Each key of `[durations]` has the page's default, whichever of the others are given; another family has its own.
+#[test]
+fn keys_of_durations_are_left_out_one_by_one() {
+    let (text, _) = example("[durations]");
+    let durations = |keys: &str| parsed(&format!("{text}[durations]\n{keys}\n"))["durations"].clone();
+    let whole = parsed(&text)["durations"].clone();
+    assert_eq!((&whole["family"], &whole["hidden"]), (&json!("char_rnn"), &json!(64)));
+    assert_eq!(durations(""), whole);
+    for (key, value) in [("family", json!("char_rnn")), ("cell", json!("gru")), ("hidden", json!(32))] {
+        let mut wanted = whole.clone();
+        wanted[key] = value.clone();
+        assert_eq!(durations(&format!("{key} = {value}")), wanted, "{key}");
+    }
+    for (keys, words) in [
+        ("hiden = 32", "unknown field `hiden`"),
+        ("family = \"gpt\"", "missing field"),
+        ("family = \"gpt\"\nlayers = 1\nheads = 1\nwidth = 4", "durations.family"),
+    ] {
+        let e = Run::parse(&format!("{text}[durations]\n{keys}\n"), "run").unwrap_err();
+        let message = format!("{e:#}");
+        assert!(message.contains(words) && !message.contains('\n'), "{keys}: {message}");
+    }
+}
+
 fn toml_value(text: &str) -> Value {
     // Numbers, strings, booleans and empty lists are written alike.
     serde_json::from_str(text).unwrap_or_else(|e| panic!("{text}: {e}"))

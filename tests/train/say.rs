@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use wavesynth::ranks::Ranks;
 use wavesynth::train::run_file::Run;
 use wavesynth::train::tts::corpus::SayCorpus;
+use wavesynth::train::{Stop, TrainOptions, train};
 use wavesynth::tts::SayModel;
 use wavesynth_models::ar::Uniforms;
 use wavesynth_models::kernels::Isa;
@@ -156,9 +157,91 @@ fn bad_transcripts_are_told_in_one_line() {
         ("utt\tsplit\ttext\nr0\ttrain\tbla\n", "reads no text in the language xx"),
         ("utt\tsplit\tphones\nnobody\ttrain\tA1\n", "no recording with a transcript"),
         ("utt\tsplit\tphones\nr0\ttest\tA1 I\n", "nothing to train on"),
+        (
+            "utt\tsplit\tphones\nr0\ttrain\tA1 \u{1b}[31mI\n",
+            "`r0`: the phone \"\\u{1b}[31mI\" holds the control character U+001B",
+        ),
     ] {
         std::fs::write(dir.path("speech/transcripts.tsv"), table).unwrap();
         let message = failure(&run, false);
         assert!(message.contains(words) && !message.contains('\n'), "{message}");
     }
+}
+
+#[test]
+fn a_start_of_another_kind_is_refused_before_the_recordings_are_read() {
+    let dir = TestDir::new();
+    let run = run_file(&dir, "out", "steps = 3\nstart_from = \"voice\"");
+    assert_eq!(
+        failure(&run, false),
+        "train.start_from voice: it is a voice of the family wavenet, wanted a text-to-speech model of the family char_rnn"
+    );
+}
+
+fn load(run: &Path, skip_bad: bool) -> anyhow::Result<SayCorpus> {
+    let (Run::Say(mut run), _) = Run::read(run)? else { panic!("another kind of run") };
+    run.say.skip_bad |= skip_bad;
+    SayCorpus::load(&run.say, &Ranks::solo())
+}
+
+#[test]
+fn rows_and_recordings_that_do_not_meet_are_named() {
+    let dir = TestDir::new();
+    corpus(&dir);
+    let run = run_file(&dir, "out", "steps = 3");
+    let whole = std::fs::read_to_string(dir.path("speech/transcripts.tsv")).unwrap();
+    let table = |text: &str| std::fs::write(dir.path("speech/transcripts.tsv"), text).unwrap();
+    let notes = load(&run, false).unwrap().notes;
+    assert!(!notes.iter().any(|l| l.contains("row") || l.contains("left out")), "{notes:?}");
+    let without = whole.lines().filter(|l| !l.starts_with("r3\t")).collect::<Vec<_>>().join("\n");
+    table(&format!("{without}\ngone\ttest\tA1 I .\n"));
+    let corpus = load(&run, false).unwrap();
+    assert_eq!(corpus.aligned.len(), 11);
+    for words in ["1 rows name no recording: gone", "1 recordings have no row, so they are left out: r3"] {
+        assert!(corpus.notes.iter().any(|l| l.contains(words)), "{words}: {:?}", corpus.notes);
+    }
+    // The same row again is none too many.
+    let row = whole.lines().find(|l| l.starts_with("r0\t")).unwrap();
+    table(&format!("{whole}{row}\n"));
+    assert!(load(&run, false).is_ok());
+    table(&format!("{whole}r0\ttrain\tI\n"));
+    let message = failure(&run, false);
+    assert!(message.contains("transcripts.tsv line 14: `r0` has a row before it"), "{message}");
+    table(&whole);
+    let text = std::fs::read_to_string(&run).unwrap();
+    let (one, again) = (format!("[{:?}]", dir.path("speech")), dir.path("speech/../speech"));
+    assert!(text.contains(&one));
+    std::fs::write(&run, text.replace(&one, &format!("[{:?}, {again:?}]", dir.path("speech")))).unwrap();
+    let message = failure(&run, false);
+    let words = format!("say.folders {}: the folder is there twice", again.display());
+    assert!(message.contains(&words) && !message.contains('\n'), "{message}");
+}
+
+#[test]
+fn a_bad_recording_is_an_error_or_is_left_out_by_name() {
+    let dir = TestDir::new();
+    corpus(&dir);
+    let run = run_file(&dir, "out", "steps = 1");
+    let good = std::fs::read(dir.path("speech/r4.wav")).unwrap();
+    std::fs::write(dir.path("speech/r4.wav"), &good[..good.len() / 2]).unwrap();
+    std::fs::write(dir.path("speech/r5.wav"), "this is no sound").unwrap();
+    let message = failure(&run, false);
+    assert!(message.contains("r4.wav") || message.contains("r5.wav"), "{message}");
+    let corpus = load(&run, true).unwrap();
+    assert_eq!(corpus.aligned.len(), 10);
+    for words in ["2 recordings left out that can't be read:", "r4.wav is cut off", "r5.wav"] {
+        assert!(corpus.notes.iter().any(|l| l.contains(words)), "{words}: {:?}", corpus.notes);
+    }
+    // By the option, and by the key.
+    let options = TrainOptions { skip_bad: true, ..TrainOptions::default() };
+    train(&run, &options, &Stop::default(), &Ranks::solo()).unwrap();
+    let keyed = run_file(&dir, "keyed", "steps = 1");
+    let text = std::fs::read_to_string(&keyed).unwrap().replace("[say]", "[say]\nskip_bad = true");
+    std::fs::write(&keyed, text).unwrap();
+    go(&keyed, false, None).unwrap();
+    for n in 0..12 {
+        std::fs::write(dir.path(&format!("speech/r{n}.wav")), "this is no sound").unwrap();
+    }
+    let message = load(&run, true).unwrap_err();
+    assert!(format!("{message:#}").contains("none of its 12 recordings can be read"), "{message:#}");
 }

@@ -1,11 +1,11 @@
 //! `wavesynth eval` for an image model: exact nats of images, their map, and their class by Bayes' rule. Of a model of a VQ-VAE's
 //! codes the codes' nats are exact, and with those of the pixels given them an upper bound.
 
+pub mod map;
 mod orders;
 
 use super::{Args, finite};
 use crate::cli::output::{self, PNG};
-use crate::cli::picture::Sheet;
 use crate::cli::segments::SegmentArgs;
 use crate::cli::{image_input, npy, usage};
 use anyhow::{Context, Result};
@@ -23,10 +23,6 @@ use wavesynth_output::{Output, Plan, shown};
 
 /// Images that a thread reads in lockstep.
 const TOGETHER: usize = 32;
-
-/// Pixels of a map for a pixel of an image, each way, and most images on it.
-const SCALE: usize = 4;
-const MOST_ON_MAP: usize = 1024;
 
 /// What is asked of an image model.
 #[derive(Debug, clap::Args)]
@@ -165,7 +161,7 @@ impl Outputs {
             })?;
         }
         match self.map {
-            Some(output) => Ok(output.write(&map(maps, shown)?)?),
+            Some(output) => Ok(output.write(&map::picture(maps, shown)?)?),
             None => Ok(()),
         }
     }
@@ -229,6 +225,9 @@ fn one(args: &Args, model: &ImageModel, input: &Path) -> Result<Read> {
         usage!("--labels: label {l}, the model has 0 to {}", model.labels() - 1);
     }
     let label = |i: usize| labels.as_ref().map(|l| usize::from(l[i]));
+    if args.images.map.is_some() {
+        map::check(count, model.image_grid())?;
+    }
     let variables: Vec<_> = (0..count).into_par_iter().map(|i| model.encode(&images.get(i))).collect();
     let bar = Progress::new(count as u64, "{wide_bar} {pos}/{len} images");
     let mut classes = None;
@@ -264,10 +263,10 @@ fn one(args: &Args, model: &ImageModel, input: &Path) -> Result<Read> {
     }
     let mut maps = Vec::new();
     if args.images.map.is_some() {
-        for (i, nats) in nats.iter().enumerate().take(MOST_ON_MAP) {
+        for (i, nats) in nats.iter().enumerate().take(map::MOST) {
             let pixels = &model.section.pixels;
             maps.push(pixels.decode(&pixels.encode(&images.get(i)), model.image_grid()));
-            maps.push(heat(nats, model));
+            maps.push(map::heat(nats, model));
         }
     }
     let given = match &model.coder {
@@ -332,38 +331,6 @@ fn score(
         bound,
         classes,
     }
-}
-
-/// The nats of an image's variables as the colours of its pixels, dark for none.
-fn heat(nats: &[f32], model: &ImageModel) -> Image {
-    let most = nats.iter().copied().fold(1e-6, f32::max);
-    let colour = |site: usize| {
-        let n = nats[model.variable_of(site)];
-        let c = colorous::INFERNO.eval_continuous(f64::from((n / most).clamp(0.0, 1.0)));
-        [c.r, c.g, c.b]
-    };
-    let grid = model.image_grid();
-    Image { grid, channels: 3, levels: (0..grid.len()).flat_map(colour).collect() }
-}
-
-/// Images of size `grid`, and under each what follows it; the first ones of many.
-fn map(mut pairs: Vec<Image>, grid: Grid) -> Result<Vec<u8>> {
-    pairs.truncate(2 * MOST_ON_MAP);
-    let count = pairs.len() / 2;
-    let columns = (1..).find(|c| 2 * c * c >= 2 * count).unwrap_or(1);
-    let mut rows = Vec::with_capacity(pairs.len() + columns);
-    for row in pairs.chunks(2 * columns) {
-        let n = row.len() / 2;
-        rows.extend(row.iter().step_by(2).cloned());
-        // A last row that is not full is filled up with black.
-        let blank = || Image { grid, channels: 1, levels: vec![0; grid.len()] };
-        rows.extend((n..columns).map(|_| blank()));
-        rows.extend(row.iter().skip(1).step_by(2).cloned());
-        rows.extend((n..columns).map(|_| blank()));
-    }
-    let sheet = Sheet::new(rows.len(), Some(columns), grid, SCALE);
-    let (width, height) = sheet.size();
-    output::png(width, height, &sheet.draw(&rows))
 }
 
 fn table(report: &Report) -> String {

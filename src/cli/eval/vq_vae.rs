@@ -1,6 +1,6 @@
 //! `wavesynth eval` for a VQ-VAE: the nats of images given their codes, and how many codes are in use.
 
-use super::images::{Outputs, mean_and_error};
+use super::images::{Outputs, map, mean_and_error};
 use super::{Args, finite};
 use crate::cli::{image_input, output, usage};
 use anyhow::{Context, Result};
@@ -64,6 +64,9 @@ pub fn run(args: &Args, checkpoint: &Checkpoint, path: &Path, outputs: Outputs) 
     let (mut all, mut scores, mut maps) = (Read::default(), Vec::new(), Vec::new());
     for input in &args.inputs {
         let (images, count) = image_input::images(input, grid, args.images.most())?;
+        if outputs.map.is_some() {
+            map::check(count, grid)?;
+        }
         let bar = Progress::new(count as u64, "{wide_bar} {pos}/{len} images");
         let each: Vec<(Vec<Symbol>, Vec<f32>)> = (0..count)
             .into_par_iter()

@@ -154,6 +154,7 @@ pub fn run(args: &Args, model: &ImageModel, path: &Path) -> Result<()> {
     );
     let order = args.images.order.map(|scan| scan.order(model.grid(), args.sampling.seed));
     let work = Work { args, model, path, sheet, sampling, known: args.images.known(model)?, order };
+    sheet.check_room(work.held())?;
     match args.images.frames {
         Some(frames) => work.growing(frames as usize, output),
         None => work.still(output),
@@ -190,6 +191,12 @@ impl Work<'_> {
     fn groups(&self, i: usize) -> Option<Groups> {
         let seed = Uniforms::keyed(self.args.sampling.seed, i as u64).next_u64();
         self.args.images.segments.groups(self.model.grid(), seed)
+    }
+
+    /// Images that are held at once: as they are drawn, and as they are shown; for an animation of segments each behind every one.
+    fn held(&self) -> usize {
+        let behind = self.args.images.frames.and_then(|_| self.groups(0)).map_or(1, |groups| groups.len());
+        (self.args.count as usize).saturating_mul(1 + behind)
     }
 
     /// A picture of all images.

@@ -2,12 +2,13 @@
 
 use super::Args;
 use crate::cli::output::{self, PNG};
-use anyhow::{Result, ensure};
-use std::fmt::Write as _;
+use anyhow::{Context, Result, ensure};
+use std::io::Write;
 use std::path::Path;
 use wavesynth::series::SeriesModel;
 use wavesynth::synth::without_denormals;
 use wavesynth_models::ar::Uniforms;
+use wavesynth_models::memory;
 use wavesynth_output::{Kind, kind};
 
 /// Pixels of a picture's side, and of the margin inside it.
@@ -26,8 +27,8 @@ fn is_row(line: &str) -> bool {
     line.trim().is_empty() || line.split(',').all(|cell| cell.trim().parse::<f32>().is_ok())
 }
 
-/// Draws `args.count` sequences of `model`.
-pub fn run(args: &Args, model: &SeriesModel) -> Result<()> {
+/// Draws `args.count` sequences of `model`, the checkpoint at `path`. Rows are written as they are drawn.
+pub fn run(args: &Args, model: &SeriesModel, path: &Path) -> Result<()> {
     let sampling = args.sampling.get(1.0)?;
     let picture = args.output.as_deref().is_some_and(|o| o.extension().is_some_and(|e| e == "png"));
     let to = args.output.as_deref().unwrap_or(Path::new("-"));
@@ -38,25 +39,38 @@ pub fn run(args: &Args, model: &SeriesModel) -> Result<()> {
     let mut plan = args.force.plan();
     args.model.file().into_iter().for_each(|file| plan.reads(file));
     let output = plan.writes("-o", to, if picture { &PNG } else { &ROWS })?;
-    let rows = args.length.map_or(model.section.rows, |n| n as usize);
+    let rows = args.length.unwrap_or(model.section.rows as u64);
     let mut uniforms = Uniforms::new(args.sampling.seed);
-    let sequences: Vec<Vec<f32>> = without_denormals(|| {
-        (0..args.count).map(|_| model.draw(rows, sampling, &mut uniforms)).collect::<Result<_, _>>()
-    })?;
+    let name = || path.display().to_string();
     if picture {
-        return Ok(output.write(&scatter(&sequences)?)?);
+        let bytes = u64::from(args.count).saturating_mul(rows).saturating_mul(4 * dims as u64);
+        memory::check(format!("the {rows} rows of {} sequences in one picture", args.count), bytes)?;
+        let sequences: Result<Vec<Vec<f32>>, _> = without_denormals(|| {
+            (0..args.count).map(|_| model.draw(rows as usize, sampling, &mut uniforms)).collect()
+        });
+        return Ok(output.write(&scatter(&sequences.with_context(name)?)?)?);
     }
-    let mut text = String::new();
-    for (i, sequence) in sequences.iter().enumerate() {
-        if i > 0 {
-            text.push('\n');
-        }
-        for row in sequence.chunks_exact(dims) {
-            let row: Vec<String> = row.iter().map(f32::to_string).collect();
-            writeln!(text, "{}", row.join(","))?;
-        }
-    }
-    Ok(output.write(text.as_bytes())?)
+    // Whoever reads a pipe gets each row when it is there.
+    let waits = !output.is_file();
+    output::whole_file(output, |out| {
+        without_denormals(|| {
+            for i in 0..args.count {
+                if i > 0 {
+                    writeln!(out)?;
+                }
+                let mut stream = model.sequence(sampling);
+                for _ in 0..rows {
+                    let row = stream.draw(&mut uniforms).with_context(name)?;
+                    let row: Vec<String> = row.iter().map(f32::to_string).collect();
+                    writeln!(out, "{}", row.join(","))?;
+                    if waits {
+                        out.flush()?;
+                    }
+                }
+            }
+            Ok(())
+        })
+    })
 }
 
 /// A PNG of the points of sequences [T, 2], each sequence in a colour of its own, one scale for both axes.

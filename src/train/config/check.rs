@@ -9,8 +9,9 @@ use wavesynth_models::in_file;
 
 /// Keys that may change between a run and its resumption: none of them moves a weight. The state itself
 /// holds the number of windows of all ranks, which `train.batch` makes up.
-const FREE: [&str; 17] = [
+const FREE: [&str; 18] = [
     "corpus.skip_bad",
+    "say.skip_bad",
     "corpus.root",
     "text.file",
     "images.file",

@@ -106,7 +106,8 @@ pub fn files(folder: &Path, rate: u32, corpus: &CorpusConfig, notes: &Notes) -> 
     );
     found.left_out(folder).into_iter().for_each(|line| notes.line(line));
     let names: Vec<_> = found.recordings.iter().map(|path| own_names(folder, path)).collect();
-    splits.strays(&names).into_iter().for_each(|line| notes.line(line));
+    let strays = splits.strays(&names, "a hash of their names decides");
+    strays.into_iter().for_each(|line| notes.line(line));
     let least = (corpus.min_seconds * f64::from(rate)).max(1.0);
     let files: Result<Vec<Option<Found>>> = found
         .recordings

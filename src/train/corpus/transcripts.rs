@@ -33,6 +33,8 @@ pub struct Transcripts {
     said: HashMap<String, Said>,
     /// The column `utt`, in order.
     rows: Vec<String>,
+    /// The first line that says something else of a recording than one before it, and its `utt`.
+    contradiction: Option<(usize, String)>,
 }
 
 impl Transcripts {
@@ -74,7 +76,11 @@ impl Transcripts {
             };
             let cell =
                 |at: Option<usize>| at.and_then(|at| cells.get(at)).map_or_else(String::new, |c| (*c).into());
-            this.said.insert((*utt).into(), Said { text: cell(text), phones: cell(phones) });
+            let said = Said { text: cell(text), phones: cell(phones) };
+            let before = this.said.insert((*utt).into(), said.clone());
+            if this.contradiction.is_none() && before.is_some_and(|before| before != said) {
+                this.contradiction = Some((i + 1, (*utt).into()));
+            }
             match this.held_out.insert((*utt).into(), held_out) {
                 Some(before) if before != held_out => {
                     bail!("{name} line {}: `{utt}` is held out in one line and trained on in another", i + 1)
@@ -92,21 +98,37 @@ impl Transcripts {
     }
 
     /// What is said in a recording, by its name without and with its ending; `None` if no row names it.
-    pub fn said(&self, name: &str, file: &str) -> Option<&Said> {
-        self.said.get(name).or_else(|| self.said.get(file))
+    ///
+    /// # Errors
+    /// Rows that say different things of one recording, this one or any other.
+    pub fn said(&self, name: &str, file: &str) -> Result<Option<&Said>> {
+        let path = self.path.display();
+        if let Some((line, utt)) = &self.contradiction {
+            bail!(
+                "{path} line {line}: `{utt}` has a row before it that says something else; remove one of them"
+            );
+        }
+        match (self.said.get(name), self.said.get(file)) {
+            (Some(a), Some(b)) if a != b => {
+                bail!(
+                    "{path}: `{name}` and `{file}` are one recording, and their rows say different things; remove one of them"
+                )
+            }
+            (said, other) => Ok(said.or(other)),
+        }
     }
 
     /// Where recordings and rows do not meet, a line for each: rows without a recording, recordings without a row.
-    /// `files` are names without and with their endings.
-    pub fn strays(&self, files: &[(String, String)]) -> Vec<String> {
+    /// `files` are names without and with their endings; `bare` says what becomes of the latter.
+    pub fn strays(&self, files: &[(String, String)], bare: &str) -> Vec<String> {
         if self.rows.is_empty() {
             return Vec::new();
         }
         let names: std::collections::HashSet<&str> =
             files.iter().flat_map(|(name, file)| [name.as_str(), file]).collect();
         let idle: Vec<_> = self.rows.iter().filter(|utt| !names.contains(utt.as_str())).cloned().collect();
-        let bare = files.iter().filter(|(name, file)| self.held_out(name, file).is_none());
-        let bare: Vec<String> = bare.map(|(name, _)| name.clone()).collect();
+        let without = files.iter().filter(|(name, file)| self.held_out(name, file).is_none());
+        let without: Vec<String> = without.map(|(name, _)| name.clone()).collect();
         let line = |names: Vec<String>, what: &str| {
             (!names.is_empty()).then(|| {
                 let n = names.len();
@@ -118,9 +140,7 @@ impl Transcripts {
             })
         };
         let idle = line(idle, "rows name no recording");
-        idle.into_iter()
-            .chain(line(bare, "recordings have no row, so a hash of their names decides"))
-            .collect()
+        idle.into_iter().chain(line(without, &format!("recordings have no row, so {bare}"))).collect()
     }
 }
 
@@ -169,10 +189,27 @@ mod tests {
     fn rows_and_recordings_that_do_not_meet_are_named() {
         let file = |name: &str| (name.to_owned(), format!("{name}.wav"));
         let t = read("utt\tsplit\na\ttrain\nb.wav\ttrain\ngone\ttest\n").unwrap();
-        let lines = t.strays(&["a", "b", "new"].map(file));
+        let lines = t.strays(&["a", "b", "new"].map(file), "they are left out");
         assert!(lines[0].contains("1 rows name no recording: gone"), "{lines:?}");
-        assert!(lines[1].contains("1 recordings have no row") && lines[1].ends_with(": new"), "{lines:?}");
-        assert!(t.strays(&["a", "b", "gone"].map(file)).is_empty());
-        assert!(Transcripts::default().strays(&[file("a")]).is_empty());
+        assert!(lines[1].ends_with("1 recordings have no row, so they are left out: new"), "{lines:?}");
+        assert!(t.strays(&["a", "b", "gone"].map(file), "").is_empty());
+        assert!(Transcripts::default().strays(&[file("a")], "").is_empty());
+    }
+
+    #[test]
+    fn rows_of_one_recording_say_the_same() {
+        let said = |rows: &str| {
+            let t = read(&format!("utt\tsplit\ttext\n{rows}")).unwrap();
+            t.said("a", "a.wav").map(|said| said.map(|s| s.text.clone())).map_err(|e| e.to_string())
+        };
+        assert_eq!(said("a\ttrain\tyes\na\ttrain\tyes\na.wav\ttrain\tyes\n"), Ok(Some("yes".into())));
+        assert_eq!(said("b\ttrain\tyes\n"), Ok(None));
+        let e = said("a\ttrain\tyes\nb\ttrain\tno\na\ttrain\tno\na\ttrain\tyes\n").unwrap_err();
+        assert!(
+            e.contains("transcripts.tsv line 4: `a` has a row before it that says something else"),
+            "{e}"
+        );
+        let e = said("a\ttrain\tyes\na.wav\ttrain\tno\n").unwrap_err();
+        assert!(e.contains("`a` and `a.wav` are one recording"), "{e}");
     }
 }

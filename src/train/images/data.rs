@@ -4,6 +4,7 @@ use super::config::{Images, PixelKind};
 use super::palette;
 use crate::images::{ImageSection, ImageSet, Pixels, Variables, entropy, read_labels};
 use crate::ranks::Ranks;
+use crate::recordings::Notes;
 use crate::train::config::check::range;
 use crate::train::recording::short_hex;
 use anyhow::{Context, Result, ensure};
@@ -22,8 +23,8 @@ pub struct Labelled {
 }
 
 impl Labelled {
-    fn read(images: &Path, labels: Option<&Path>, key: &str) -> Result<Self> {
-        let images = ImageSet::read(images).with_context(|| format!("images.{key}"))?;
+    fn read(images: &Path, labels: Option<&Path>, key: &str, notes: &Notes) -> Result<Self> {
+        let images = ImageSet::read(images, notes).with_context(|| format!("images.{key}"))?;
         let labels = labels.map(read_labels).transpose()?;
         if let Some(labels) = &labels {
             let (n, m) = (labels.len(), images.len());
@@ -79,9 +80,10 @@ impl ImageData {
     /// # Errors
     /// A file that can't be read or is not the same on all ranks, images of different sizes.
     pub fn open(keys: &Images, known: Option<Pixels>, seed: u64, ranks: &Ranks) -> Result<Self> {
-        let mut training = Labelled::read(&keys.file, keys.labels.as_deref(), "file")?;
+        let notes = Notes::default();
+        let mut training = Labelled::read(&keys.file, keys.labels.as_deref(), "file", &notes)?;
         let mut held_out = match &keys.validation {
-            Some(path) => Labelled::read(path, keys.validation_labels.as_deref(), "validation")?,
+            Some(path) => Labelled::read(path, keys.validation_labels.as_deref(), "validation", &notes)?,
             None => {
                 let held = (training.len() as f64 * keys.held_out) as usize;
                 training.split_off(training.len() - held)
@@ -118,6 +120,9 @@ impl ImageData {
         held_out.thin(keys.eval_images);
         let data = Self { training, held_out, pixels, digest };
         ranks.same(data.id(&[]).as_bytes(), "images")?;
+        if ranks.is_first() {
+            notes.say();
+        }
         Ok(data)
     }
 
@@ -221,7 +226,7 @@ mod tests {
         for (count, kept) in
             [(5, vec![0, 2, 4, 6, 8]), (3, vec![0, 3, 6]), (10, (0..10).collect()), (99, (0..10).collect())]
         {
-            let mut part = Labelled::read(&images, Some(&labels), "file").unwrap();
+            let mut part = Labelled::read(&images, Some(&labels), "file", &Notes::default()).unwrap();
             part.thin(count);
             let levels: Vec<u8> = (0..part.len()).map(|i| part.images.levels_of(i)[0]).collect();
             assert_eq!((&levels, part.labels.as_ref().unwrap()), (&kept, &kept));

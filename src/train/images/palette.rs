@@ -90,6 +90,7 @@ fn seeded(points: &[([f32; 3], f32)], count: usize, uniforms: &mut Uniforms) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::recordings::Notes;
 
     #[test]
     fn clusters_are_found() {
@@ -107,7 +108,7 @@ mod tests {
         [1u32, 4, 12, 3].iter().for_each(|d| bytes.extend(d.to_be_bytes()));
         bytes.extend(pixels);
         std::fs::write(&path, bytes).unwrap();
-        let images = ImageSet::read(&path).unwrap();
+        let images = ImageSet::read(&path, &Notes::default()).unwrap();
         for seed in 0..10 {
             let found = of(&images, 3, seed).unwrap();
             for (found, want) in found.iter().zip([centres[0], centres[1], centres[2]]) {

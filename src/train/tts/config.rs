@@ -4,10 +4,13 @@ use crate::train::config::Train;
 use crate::train::config::check::{parse_toml, range};
 use crate::tts::Language;
 use crate::tts::context::{frame_features, phone_features};
+use crate::tts::language::check_code;
 use crate::tts::model::{MOST_FRAMES, is_given};
 use crate::tts::pronounce::common::MULTIPLE;
 use anyhow::{Context, Result, anyhow, bail, ensure};
-use serde::{Deserialize, Serialize};
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::{Map, Value};
 use std::path::PathBuf;
 use wavesynth_audio::features::FEATURES;
 use wavesynth_models::families::char_rnn::{self, Cell};
@@ -24,7 +27,7 @@ pub struct SayRun {
     /// Family and sizes of the network of frames.
     pub model: ModelKeys,
     /// Family and sizes of the network of durations.
-    #[serde(default = "durations")]
+    #[serde(default = "durations", deserialize_with = "of_durations")]
     pub durations: ModelKeys,
     /// How they learn.
     #[serde(default)]
@@ -42,6 +45,9 @@ pub struct Say {
     /// The language of each folder, where they are several; their phones are then the [`common`](crate::tts::pronounce::common) ones.
     #[serde(default)]
     pub languages: Vec<String>,
+    /// Recordings that can't be read are left out, where without it the first of them is an error.
+    #[serde(default)]
+    pub skip_bad: bool,
     /// Gaussians that a frame's distribution is mixed of; 1 for a single one.
     #[serde(default = "four")]
     pub components: usize,
@@ -56,6 +62,20 @@ pub struct Say {
 fn durations() -> ModelKeys {
     char_rnn::Keys { cell: Cell::Lstm, hidden: 64, layers: 1, dropout: 0.2 }.into()
 }
+
+/// What the section says, and of what it leaves out that of [`durations`], where it names no other family.
+fn of_durations<'de, D: Deserializer<'de>>(section: D) -> Result<ModelKeys, D::Error> {
+    let mut keys = Map::deserialize(section)?;
+    if let Value::Object(defaults) = serde_json::to_value(durations()).map_err(D::Error::custom)?
+        && keys.get("family").is_none_or(|family| Some(family) == defaults.get("family"))
+    {
+        for (key, value) in defaults {
+            keys.entry(key).or_insert(value);
+        }
+    }
+    serde_json::from_value(Value::Object(keys)).map_err(D::Error::custom)
+}
+
 fn four() -> usize {
     4
 }
@@ -79,12 +99,7 @@ impl SayRun {
 
     fn validate(&self) -> Result<()> {
         let say = &self.say;
-        let is_name = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-        ensure!(
-            (2..=16).contains(&say.language.len()) && say.language.chars().all(is_name),
-            "say.language is {:?}, wanted a language's code, as \"en\"",
-            say.language
-        );
+        check_code(&say.language).map_err(|e| anyhow!("say.{e}"))?;
         ensure!(!say.folders.is_empty(), "say.folders: wanted a folder with recordings and transcripts.tsv");
         if !say.languages.is_empty() {
             ensure!(

@@ -75,21 +75,32 @@ impl SayCorpus {
     /// A folder or file that can't be read, a transcript without words, a speaker without speech.
     pub fn load(say: &Say, ranks: &Ranks) -> Result<Self> {
         let notes = Notes::default();
-        let (mut found, mut tracks) = (Vec::new(), Vec::new());
+        let at = |folder: &Path| format!("say.folders {}", folder.display());
+        let mut listed = Vec::new();
         for (i, folder) in say.folders.iter().enumerate() {
-            let reader = Reader::new(say, i);
-            let at = || format!("say.folders {}", folder.display());
-            let own = list(&reader, folder, &notes).with_context(at)?;
-            let raw: Vec<RawFeatures> = (own.par_iter())
-                .map_init(Extractor::new, |e, f| recordings::raw_features(&f.path, e, &notes))
-                .collect::<Result<_>>()?;
-            let stats = SpeakerStats::pool(&raw).with_context(at)?;
-            tracks.extend(raw.iter().map(|raw| recordings::track(raw, &stats).frames));
-            found.extend(own);
+            let real = folder.canonicalize().with_context(|| at(folder))?;
+            ensure!(
+                !listed.iter().any(|(other, _, _)| *other == real),
+                "{}: the folder is there twice",
+                at(folder)
+            );
+            let own = list(&Reader::new(say, i), folder, &notes).with_context(|| at(folder))?;
+            listed.push((real, folder, own));
+        }
+        let (mut found, mut tracks) = (Vec::new(), Vec::new());
+        for (_, folder, own) in listed {
+            let read = features(&own, say.skip_bad, &notes).with_context(|| at(folder))?;
+            let stats = SpeakerStats::pool(read.iter().flatten()).with_context(|| at(folder))?;
+            for (f, raw) in own.into_iter().zip(read) {
+                if let Some(raw) = raw {
+                    tracks.push(recordings::track(&raw, &stats).frames);
+                    found.push(f);
+                }
+            }
         }
         let listed: Vec<_> = found.iter().map(|f| (&f.name, &f.said, f.held_out)).collect();
         ranks.same(format!("{listed:?}").as_bytes(), "transcripts")?;
-        let phones = PhoneSet::of(found.iter().flat_map(|f| &f.said));
+        let phones = PhoneSet::of(found.iter().flat_map(|f| &f.said)).context("say.folders")?;
         let items: Vec<Item> = (found.iter().zip(&tracks))
             .map(|(f, track)| Item { frames: observe(track), words: numbers(&phones, &f.said) })
             .collect();
@@ -98,7 +109,7 @@ impl SayCorpus {
         let mut aligned = Vec::new();
         for ((f, track), segments) in found.into_iter().zip(tracks).zip(alignments) {
             let Some(segments) = segments else {
-                notes.left_out(format!("{}: too short for what is said in it", f.path.display()));
+                notes.unused(format!("{}: too short for what is said in it", f.path.display()));
                 continue;
             };
             let words = f.said.into_iter().flat_map(|u| u.words).collect();
@@ -120,6 +131,21 @@ fn numbers(phones: &PhoneSet, said: &[Utterance]) -> Vec<Vec<u16>> {
     said.iter().flat_map(|u| &u.words).map(word).collect()
 }
 
+/// The features of each recording; `None` of one that can't be read, where `skip_bad` leaves it out.
+fn features(found: &[Found], skip_bad: bool, notes: &Notes) -> Result<Vec<Option<RawFeatures>>> {
+    let each =
+        |extractor: &mut Extractor, f: &Found| match recordings::raw_features(&f.path, extractor, notes) {
+            Err(e) if skip_bad => {
+                notes.left_out(format!("{e:#}"));
+                Ok(None)
+            }
+            read => read.map(Some),
+        };
+    let read: Vec<_> = found.par_iter().map_init(Extractor::new, each).collect::<Result<_>>()?;
+    ensure!(read.iter().any(Option::is_some), "none of its {} recordings can be read", read.len());
+    Ok(read)
+}
+
 /// The recordings of a speaker's folder that have a transcript.
 fn list(reader: &Reader<'_>, folder: &Path, notes: &Notes) -> Result<Vec<Found>> {
     let path = folder.join("transcripts.tsv");
@@ -127,14 +153,16 @@ fn list(reader: &Reader<'_>, folder: &Path, notes: &Notes) -> Result<Vec<Found>>
     let speaker = folder.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
     let files = recordings::in_folder(folder)?;
     files.left_out(folder).into_iter().for_each(|line| notes.line(line));
+    let names: Vec<_> = files.recordings.iter().map(|file| own_names(folder, file)).collect();
+    let strays = transcripts.strays(&names, "they are left out");
+    strays.into_iter().for_each(|line| notes.line(line));
     let mut found = Vec::new();
-    for file in files.recordings {
-        let (name, full) = own_names(folder, &file);
-        let Some(said) = transcripts.said(&name, &full) else { continue };
+    for (file, (name, full)) in files.recordings.into_iter().zip(names) {
+        let Some(said) = transcripts.said(&name, &full)? else { continue };
         let held_out = transcripts.held_out(&name, &full) == Some(true);
         let said = reader.utterances(said).with_context(|| format!("{}: `{name}`", path.display()))?;
         if said.is_empty() {
-            notes.left_out(format!("{}: nothing is said in it", file.display()));
+            notes.unused(format!("{}: nothing is said in it", file.display()));
             continue;
         }
         found.push(Found { name: format!("{speaker}/{name}"), path: file, said, held_out });
@@ -169,7 +197,12 @@ impl<'a> Reader<'a> {
 
     fn own_utterances(&self, said: &Said) -> Result<Vec<Utterance>> {
         if !said.phones.is_empty() {
-            return Ok(phones::read(&said.phones));
+            let all = phones::read(&said.phones);
+            all.iter()
+                .flat_map(|u| &u.words)
+                .flat_map(|w| &w.phones)
+                .try_for_each(|p| phones::check_name(p))?;
+            return Ok(all);
         }
         if self.front_end.get().is_none() {
             let known = Language::from_name(self.language).with_context(|| {

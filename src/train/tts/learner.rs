@@ -31,6 +31,10 @@ impl Network for Learner {
         0
     }
 
+    fn dims(&self) -> usize {
+        self.frames.facts().likelihood.dims()
+    }
+
     fn objective(&self, options: &ObjectiveOptions) -> candle_core::Result<Option<Box<dyn Objective>>> {
         let learns = |name: &str| (options.learns)(&format!("{}{name}", second::PREFIX));
         let device = options.device.clone();

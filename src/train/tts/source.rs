@@ -8,6 +8,7 @@ use crate::columns;
 use crate::images::entropy;
 use crate::kinds;
 use crate::ranks::Ranks;
+use crate::recordings;
 use crate::train::held_out::{Evaluation, HeldOutNats};
 use crate::train::product::{TRAINING, progress};
 use crate::train::recording::{short_hex, unit_hash};
@@ -57,6 +58,9 @@ impl SaySource {
     /// As [`SayCorpus::load`], or recordings that are not the same on all ranks.
     pub fn open(run: &SayRun, ranks: &Ranks) -> Result<Self> {
         let corpus = SayCorpus::load(&run.say, ranks)?;
+        if ranks.is_first() {
+            recordings::say(&corpus.notes);
+        }
         let (mut held_out, mut training): (Vec<_>, Vec<_>) =
             corpus.sentences().into_iter().partition(|s| s.held_out);
         if training.is_empty() {
@@ -265,24 +269,20 @@ impl Source for SaySource {
                 frames as f64 / 6000.0
             )
         };
-        let mut lines = self.corpus.notes.clone();
-        lines.push(format!(
-            "corpus: {} to train on, {} held out",
-            size(&self.training),
-            size(&self.held_out)
-        ));
-        lines.push(format!(
-            "phones: {}; aligned at {:.2} nats a frame",
-            self.corpus.phones.names()[1..].join(" "),
-            -self.corpus.fit
-        ));
-        lines.push(format!(
-            "networks: {} of frames with {} Gaussians, {} of durations",
-            self.learner.frames.family(),
-            self.run.say.components,
-            self.learner.durations.family()
-        ));
-        lines
+        vec![
+            format!("corpus: {} to train on, {} held out", size(&self.training), size(&self.held_out)),
+            format!(
+                "phones: {}; aligned at {:.2} nats a frame",
+                self.corpus.phones.names()[1..].join(" "),
+                -self.corpus.fit
+            ),
+            format!(
+                "networks: {} of frames with {} Gaussians, {} of durations",
+                self.learner.frames.family(),
+                self.run.say.components,
+                self.learner.durations.family()
+            ),
+        ]
     }
 
     fn bytes(&self) -> usize {
