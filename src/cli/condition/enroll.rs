@@ -58,10 +58,10 @@ pub fn run(args: Args) -> Result<()> {
     let stop = interrupt::flag("stopping; the best so far is written")?;
     let mut e = enroll::enroll(&checkpoint, &path, &files, &options, &stop)?;
     e.condition.source = format!("enrolled from {}", file_names(&files));
-    say!("{}", report(&e, &options.name));
+    report(&e, &options.name).lines().for_each(|line| say!("{line}"));
     super::hint_at_alignment(&e.condition, &VoiceSection::from_header(&checkpoint.header).at(&path)?);
     super::write(&e.condition, output)?;
-    say!("{}", next_commands(&args));
+    next_commands(&args).lines().for_each(|line| say!("{line}"));
     Ok(())
 }
 
