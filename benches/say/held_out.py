@@ -6,8 +6,8 @@ f0_cents   root mean square error of F0 where both are voiced, along the same al
 length     seconds said, beside those recorded, both without silence at their ends
 durations  with LABELS, the folder of the labels of ru_nsh: each phone's length beside its label's, where the phones agree
 
-Beside them stand copies of the recordings (what the voice makes of the true frames), and espeak-ng where a language and it are
-known: another speaker, so a bound and no peer.
+Beside them stand copies of the recordings (what the voice makes of the true frames), another recording of the speaker in place of
+what is said (another sentence: a bound), and espeak-ng where a language and it are known (another speaker: no peer).
 """
 
 import difflib
@@ -30,6 +30,7 @@ from measure import f0, features  # noqa: E402
 SECONDS = (2, 8)
 MOST = 5  # recordings of a speaker
 MOST_OTHERS = 10  # and of one that is not shipped
+SYSTEMS = ("say", "copy", "another", "espeak-ng")
 QUIET_DB = 40  # below the loudest frame: silence at the ends
 ESPEAK = {"en": "en-us", "es": "es-419", "fr": "fr-fr", "it": "it", "ru": "ru", "cs": "cs"}
 
@@ -55,7 +56,7 @@ def compared(recording, said):
 
 
 def one(job):
-    root, program, folder, (name, speaker, condition), options, utt, said, text = job
+    root, program, folder, (name, speaker, condition), options, utt, another, said, text = job
     recording = corpus.read(root / speaker / f"{utt}.wav")
     wav, timing = folder / f"{name}-{utt}.wav", folder / f"{name}-{utt}.tsv"
     say = [program, "say", "--strict", "--condition", condition, "--seed", "1", "--timing", timing, "-o", wav, *options, said]
@@ -65,6 +66,7 @@ def one(job):
     copies = folder / f"{name}-{utt}-copy"
     subprocess.run([program, "copy", "-c", condition, root / speaker / f"{utt}.wav", "-o", copies], check=True, capture_output=True)
     row["copy"] = compared(recording, corpus.read(copies / f"{utt}.wav"))
+    row["another"] = compared(recording, corpus.read(root / speaker / f"{another}.wav"))
     if shutil.which("espeak-ng"):
         subprocess.run(["espeak-ng", "-v", ESPEAK[speaker[:2]], "-w", wav, "--", text], check=True, capture_output=True)
         rate, x = wavfile.read(wav)
@@ -122,12 +124,13 @@ def main():
         jobs = []
         for speaker in speakers:
             texts = corpus.held_out(root, speaker[1], *SECONDS, most)
-            for (utt, _, text), (*_, said) in zip(texts, corpus.held_out(root, speaker[1], *SECONDS, most, column)):
-                jobs.append((root, program, Path(folder), speaker, options, utt, said, text))
+            others = texts[1:] + texts[:1]
+            for (utt, _, text), (another, *_), (*_, said) in zip(texts, others, corpus.held_out(root, speaker[1], *SECONDS, most, column)):
+                jobs.append((root, program, Path(folder), speaker, options, utt, another, said, text))
         rows = [row for row in corpus.each(one, jobs) if row]
     for name, *_ in speakers:
         own = [r for r in rows if r["name"] == name]
-        report[name] = {system: means(own, system) for system in ("say", "copy", "espeak-ng") if any(system in r for r in own)}
+        report[name] = {system: means(own, system) for system in SYSTEMS if any(system in r for r in own)}
         print(name, report[name], flush=True)
     if labels:
         report["durations"] = durations(rows, labels)

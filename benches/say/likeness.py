@@ -1,10 +1,11 @@
-"""likeness.py CORPUS PROGRAM OUT.json [SPEAKER=CONDITION.bin ...]: whose voice is heard in what is said.
+"""likeness.py CORPUS PROGRAM OUT.json [SPEAKER=CONDITION.bin[=MODEL] ...]: whose voice is heard in what is said.
 
 similarity  cosine of the speaker embedding of a sound with the speaker's reference, the mean embedding of training recordings
 nearest     share of the sounds that are nearer to that reference than to any other person's in CORPUS
 
 Of each shipped speaker: held-out recordings, their copies, and their texts said. Of each SPEAKER=CONDITION.bin, a speaker of CORPUS
-who was enrolled: recordings and copies, too, and the texts of the English speaker said.
+who was enrolled: recordings and copies, too, and the texts of the English speaker said; with the text-to-speech MODEL also what the
+speaker's own recordings say, from the column `phones`.
 """
 
 import subprocess
@@ -40,24 +41,34 @@ def asked(program, *arguments):
         raise SystemExit(f"{' '.join(map(str, arguments))}: {done.stderr.strip()}")
 
 
+def said(program, folder, rows, *options):
+    """Files of rows said, whose texts are the last argument."""
+    found = []
+    for utt, _, text in rows:
+        found.append(Path(folder) / f"{utt}.wav")
+        asked(program, "say", "--seed", "1", "-o", found[-1], *options, text)
+    return found
+
+
 def main():
     if len(sys.argv) < 4:
         raise SystemExit(__doc__)
     root, program, out = Path(sys.argv[1]), Path(sys.argv[2]).resolve(), sys.argv[3]
-    enrolled = dict(pair.split("=", 1) for pair in sys.argv[4:])
-    shipped = {speaker: speaker for speaker in corpus.SPEAKERS}
+    enrolled = {speaker: rest for speaker, *rest in (argument.split("=") for argument in sys.argv[4:])}
     references = {s: encoder.reference(root, s) for s in (*corpus.SPEAKERS, *enrolled)}
     report = {}
-    for speaker, condition in (shipped | enrolled).items():
+    for speaker, (condition, *model) in ({s: [s] for s in corpus.SPEAKERS} | enrolled).items():
         by = ENGLISH if speaker in enrolled else speaker
         recordings = [root / speaker / f"{utt}.wav" for utt, *_ in corpus.held_out(root, speaker, *SECONDS, MOST)]
         with tempfile.TemporaryDirectory() as folder:
-            copies, said = Path(folder) / "copies", []
+            copies, options = Path(folder) / "copies", ["--condition", condition]
             asked(program, "copy", "-c", condition, *recordings, "-o", copies)
-            for utt, _, text in corpus.held_out(root, by, *SECONDS, MOST):
-                said.append(Path(folder) / f"{utt}.wav")
-                asked(program, "say", "--language", by[:2], "--condition", condition, "--seed", "1", "-o", said[-1], "--", text)
-            sounds = {"recordings": recordings, "copies": [copies / r.name for r in recordings], "said": said}
+            sounds = {"recordings": recordings, "copies": [copies / r.name for r in recordings]}
+            texts = corpus.held_out(root, by, *SECONDS, MOST)
+            sounds["said"] = said(program, folder, texts, *options, "--language", by[:2], "--")
+            if model:
+                texts = corpus.held_out(root, speaker, *SECONDS, MOST, "phones")
+                sounds["said by the model"] = said(program, folder, texts, *options, "--speech", *model, "--phones")
             report[speaker] = {kind: figures(paths, speaker, references) for kind, paths in sounds.items()}
         print(speaker, report[speaker], flush=True)
     corpus.save(out, report)
