@@ -1,12 +1,13 @@
 """held_out.py CORPUS PROGRAM OUT.json [LABELS]: the held-out recordings of the shipped speakers, said from their text.
+held_out.py CORPUS PROGRAM OUT.json --speech MODEL SPEAKER=CONDITION ...: those of other speakers, said by MODEL from the column `phones`.
 
 mcd_db     mel-cepstral distortion (Kubichek 1993) along the best alignment of the frames: the cepstra c_1 to c_15 of the track
 f0_cents   root mean square error of F0 where both are voiced, along the same alignment
 length     seconds said, beside those recorded, both without silence at their ends
 durations  with LABELS, the folder of the labels of ru_nsh: each phone's length beside its label's, where the phones agree
 
-Beside them stand copies of the recordings (what the voice makes of the true frames), and espeak-ng where a language and it are
-known: another speaker, so a bound and no peer.
+Beside them stand copies of the recordings (what the voice makes of the true frames), another recording of the speaker in place of
+what is said (another sentence: a bound), and espeak-ng where a language and it are known (another speaker: no peer).
 """
 
 import difflib
@@ -28,8 +29,10 @@ from measure import f0, features  # noqa: E402
 
 SECONDS = (2, 8)
 MOST = 5  # recordings of a speaker
+MOST_OTHERS = 10  # and of one that is not shipped
+SYSTEMS = ("say", "copy", "another", "espeak-ng")
 QUIET_DB = 40  # below the loudest frame: silence at the ends
-ESPEAK = {"en": "en-us", "es": "es-419", "fr": "fr-fr", "it": "it", "ru": "ru"}
+ESPEAK = {"en": "en-us", "es": "es-419", "fr": "fr-fr", "it": "it", "ru": "ru", "cs": "cs"}
 
 
 def trimmed(x):
@@ -53,16 +56,17 @@ def compared(recording, said):
 
 
 def one(job):
-    root, program, folder, speaker, utt, text = job
+    root, program, folder, (name, speaker, condition), options, utt, another, said, text = job
     recording = corpus.read(root / speaker / f"{utt}.wav")
-    wav, timing = folder / f"{speaker}-{utt}.wav", folder / f"{speaker}-{utt}.tsv"
-    say = [program, "say", "--strict", "--condition", speaker, "--seed", "1", "--timing", timing, "-o", wav, "--", text]
+    wav, timing = folder / f"{name}-{utt}.wav", folder / f"{name}-{utt}.tsv"
+    say = [program, "say", "--strict", "--condition", condition, "--seed", "1", "--timing", timing, "-o", wav, *options, said]
     if subprocess.run(say, capture_output=True).returncode:
         return None
-    row = {"speaker": speaker, "utt": utt, "say": compared(recording, corpus.read(wav)), "phones": phones(timing)}
-    copies = folder / f"{speaker}-{utt}-copy"
-    subprocess.run([program, "copy", "-c", speaker, root / speaker / f"{utt}.wav", "-o", copies], check=True, capture_output=True)
+    row = {"name": name, "utt": utt, "say": compared(recording, corpus.read(wav)), "phones": phones(timing)}
+    copies = folder / f"{name}-{utt}-copy"
+    subprocess.run([program, "copy", "-c", condition, root / speaker / f"{utt}.wav", "-o", copies], check=True, capture_output=True)
     row["copy"] = compared(recording, corpus.read(copies / f"{utt}.wav"))
+    row["another"] = compared(recording, corpus.read(root / speaker / f"{another}.wav"))
     if shutil.which("espeak-ng"):
         subprocess.run(["espeak-ng", "-v", ESPEAK[speaker[:2]], "-w", wav, "--", text], check=True, capture_output=True)
         rate, x = wavfile.read(wav)
@@ -85,7 +89,7 @@ def labelled(path):
 def durations(rows, labels):
     """Lengths said beside labels, of the phones that both have."""
     pairs, count = [], 0
-    for row in (r for r in rows if r["speaker"] == "ru_nsh"):
+    for row in (r for r in rows if r["name"] == "ru_nsh"):
         wanted, said = labelled(labels / f"{row['utt']}.lab"), row["phones"]
         count += len(wanted)
         matcher = difflib.SequenceMatcher(None, [w[0] for w in wanted], [s[0] for s in said], autojunk=False)
@@ -106,20 +110,28 @@ def means(rows, system):
 
 
 def main():
-    if len(sys.argv) not in (4, 5):
-        raise SystemExit(__doc__)
-    root, program, out, labels = (*map(Path, sys.argv[1:]), None)[:4]
+    root, program, out, *rest = sys.argv[1:] if len(sys.argv) > 3 else sys.exit(__doc__)
+    root, program = Path(root), Path(program).resolve()
+    if rest[:1] == ["--speech"]:
+        pairs = [pair.split("=", 1) for pair in rest[2:]]
+        speakers = [(f"{speaker} by {Path(condition).stem}", speaker, condition) for speaker, condition in pairs]
+        labels, most, column, options = None, MOST_OTHERS, "phones", ["--speech", rest[1], "--phones"]
+    else:
+        speakers = [(speaker, speaker, speaker) for speaker in corpus.SPEAKERS]
+        labels, most, column, options = Path(rest[0]) if rest else None, MOST, "text", ["--"]
     report = {}
     with tempfile.TemporaryDirectory() as folder:
         jobs = []
-        for speaker in corpus.SPEAKERS:
-            rows = [r for r in corpus.rows(root, speaker, "test") if SECONDS[0] <= r[1] <= SECONDS[1]]
-            jobs += [(root, program.resolve(), Path(folder), speaker, utt, text) for utt, _, text in rows[:MOST]]
+        for speaker in speakers:
+            texts = corpus.held_out(root, speaker[1], *SECONDS, most)
+            others = texts[1:] + texts[:1]
+            for (utt, _, text), (another, *_), (*_, said) in zip(texts, others, corpus.held_out(root, speaker[1], *SECONDS, most, column)):
+                jobs.append((root, program, Path(folder), speaker, options, utt, another, said, text))
         rows = [row for row in corpus.each(one, jobs) if row]
-    for speaker in corpus.SPEAKERS:
-        own = [r for r in rows if r["speaker"] == speaker]
-        report[speaker] = {system: means(own, system) for system in ("say", "copy", "espeak-ng") if any(system in r for r in own)}
-        print(speaker, report[speaker], flush=True)
+    for name, *_ in speakers:
+        own = [r for r in rows if r["name"] == name]
+        report[name] = {system: means(own, system) for system in SYSTEMS if any(system in r for r in own)}
+        print(name, report[name], flush=True)
     if labels:
         report["durations"] = durations(rows, labels)
         print(report["durations"])

@@ -22,11 +22,16 @@ UNSEEN = ("cs_small", "cs_big")
 PERSON = {"en_allison": "Allison Smith", "es_allison": "Allison Smith"}
 
 
-def rows(corpus, speaker, split):
-    """[(utterance, seconds, text)] of a split, `test` (held out) or `train`, in the order of the file."""
+def rows(corpus, speaker, split, column="text"):
+    """[(utterance, seconds, text)] of a split, `test` (held out) or `train`, in the order of the file; or another column than the text."""
     with open(Path(corpus) / speaker / "transcripts.tsv", encoding="utf8") as f:
         table = csv.DictReader(f, delimiter="\t", quoting=csv.QUOTE_NONE)
-        return [(r["utt"], float(r["seconds"]), r["text"]) for r in table if r["split"] == split]
+        return [(r["utt"], float(r["seconds"]), r[column]) for r in table if r["split"] == split]
+
+
+def held_out(corpus, speaker, low, high, most, column="text"):
+    """The first held-out rows of a length in seconds between the limits, `most` at most."""
+    return [r for r in rows(corpus, speaker, "test", column) if low <= r[1] <= high][:most]
 
 
 def read(path):

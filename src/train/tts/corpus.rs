@@ -207,7 +207,7 @@ impl<'a> Reader<'a> {
         if self.front_end.get().is_none() {
             let known = Language::from_name(self.language).with_context(|| {
                 format!(
-                    "this program reads no text in the language {}: wanted a column `phones`",
+                    "this program reads no text in the language {}: wanted its phones in the column `phones`",
                     self.language
                 )
             })?;
