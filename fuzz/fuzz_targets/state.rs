@@ -20,7 +20,7 @@ static RUN: LazyLock<(Run, Box<dyn Source>)> = LazyLock::new(|| {
     let Run::Text(of_text) = &run else { unreachable!("a run file with a section `text`") };
     let source = Box::new(TextSource::open(of_text, &Ranks::open().unwrap()).unwrap());
     if let Some(path) = std::env::var_os("WAVESYNTH_FUZZ_SEED") {
-        let params = vec![0.25; source.config().layout().len()];
+        let params = vec![0.25; source.network().layout().len()];
         let state = TrainingState::new(params, 2, 2);
         state.write(path.as_ref(), source.as_ref(), &written, &[vec![0.5; 3], vec![-0.5; 3]]).unwrap();
     }

@@ -183,7 +183,10 @@ impl ConditionArgs {
                 format!("a condition file or one of {}", names.join(", "))
             };
             match &self.condition {
-                Some(given) => usage!("--condition {}: holds no speaker, and this voice needs to know who speaks: pass {known}", given.display()),
+                Some(given) => usage!(
+                    "--condition {}: holds no speaker, and this voice needs to know who speaks: pass {known}",
+                    given.display()
+                ),
                 None => usage!("this voice needs to know who speaks: pass --condition with {known}"),
             }
         }
