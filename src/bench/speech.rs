@@ -84,6 +84,7 @@ fn say(speaker: &Speaker<'_>, text: &str, seed: u64) -> Result<Said> {
     let Speaker { voice, conditioning, model, front_end } = *speaker;
     let spec = voice.spoken_frames().context("this voice takes no track: it can't be told what to say")?;
     let (front, Utterances { next, said }) = SpokenFront::new(model, &spec, Prosody::default(), seed);
+    let front = front.learned_from(model.learned_from(voice));
     let mut synth = Synth::new(voice, front.part(voice, conditioning()?, seed));
     let rate = f64::from(synth.sample_rate());
     std::thread::scope(|scope| {

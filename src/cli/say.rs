@@ -131,6 +131,7 @@ pub fn run(args: Args) -> Result<()> {
     let utterances = source.utterances(&model, args.strict)?;
     interrupt::working();
     let (front, ends) = SpokenFront::new(&model, &spec, prosody, args.seed);
+    let front = front.learned_from(model.learned_from(&voice));
     let mut synth = Synth::new(&voice, front.part(&voice, conditioning, args.seed));
     let feed = Feed::start(utterances, model.clone(), ends, timing)?;
     let first = Arc::new(OnceLock::new());

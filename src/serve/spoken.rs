@@ -34,8 +34,9 @@ impl Spoken {
         for name in shipped::languages() {
             if let Some((file, path)) = lookup::shipped_say(name)? {
                 let model = SayModel::from_loaded(Loaded::from_checkpoint(file, isa).at(&path)?);
-                let reader = model.and_then(Reader::new).with_context(|| path.display().to_string())?;
-                readers.push(Arc::new(reader));
+                let mut model = model.with_context(|| path.display().to_string())?;
+                model.is_shipped = true;
+                readers.push(Arc::new(Reader::new(model).with_context(|| path.display().to_string())?));
             }
         }
         ensure!(
@@ -82,6 +83,7 @@ impl FrontEnd for Spoken {
         let spec = voice.spoken_frames().ok_or("this voice takes no frames")?;
         let prosody = Prosody { rate: delivery.speed, ..Prosody::default() };
         let (front, ends) = SpokenFront::new(&reader.model, &spec, prosody, delivery.seed);
+        let front = front.learned_from(reader.model.learned_from(voice));
         // Of a text that is written only now it can't be awaited.
         let (begun, beginning) = sync_channel(1);
         let is_whole = matches!(input, Input::Whole(_));

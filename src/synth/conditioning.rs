@@ -349,6 +349,12 @@ impl Conditioning {
         }
     }
 
+    /// Whether the tracks of `others` are converted: the vector's speaker is none of them, and has a map to the common space.
+    pub(super) fn converts_from(&self, others: &[SpeakerStats]) -> bool {
+        let part = self.speaker.as_ref().filter(|part| part.conversion.is_some());
+        part.is_some_and(|part| others.iter().all(|other| part.id != Some(SpeakerId::of(other))))
+    }
+
     /// The map from the frames of the track's speaker (the one with the statistics `source` or, without, the track's own)
     /// to those that the voice reads for the vector's speaker, `None` where they stay as they are; and the vector that
     /// goes with it, `None` where that is the speaker's own.

@@ -100,18 +100,25 @@ impl Frames {
     fn convert(&mut self) {
         let speaker_stats = self.front.as_ref().and_then(|f| f.speaker_stats());
         self.alignments = speaker_stats.map_or(0, RunningSpeakerStats::alignments);
-        let (conversion, vector) =
-            self.conditioning.conversion(speaker_stats.map(RunningSpeakerStats::stats));
+        let heard = speaker_stats.map(RunningSpeakerStats::stats).or(self.imitated());
+        let (conversion, vector) = self.conditioning.conversion(heard);
         self.conversion = conversion;
         if let Some(vector) = vector.or_else(|| self.conditioning.speaker()) {
             self.target.copy_from_slice(vector);
         }
     }
 
+    /// The speaker whose way to speak the front end's frames have, where that is another one than the conditioning's and can be
+    /// converted.
+    fn imitated(&self) -> Option<&SpeakerStats> {
+        let learned_from = self.front.as_ref()?.learned_from();
+        learned_from.first().filter(|_| self.conditioning.converts_from(learned_from))
+    }
+
     /// Whose the frames are.
     fn track_source(&self) -> TrackSource {
         match &self.front {
-            Some(front) if front.is_own() => TrackSource::Own,
+            Some(front) if front.is_own() && self.imitated().is_none() => TrackSource::Own,
             front => self.conditioning.source(front.is_some()),
         }
     }

@@ -1,7 +1,7 @@
 //! Where conditioning frames come from while sound is made.
 
 use std::sync::Arc;
-use wavesynth_audio::features::RunningSpeakerStats;
+use wavesynth_audio::features::{RunningSpeakerStats, SpeakerStats};
 use wavesynth_models::condition::FrameSpec;
 
 /// A front end: feature frames, one after another. It starts before the first one.
@@ -33,6 +33,11 @@ pub trait FrameSource: Send {
     /// are another's.
     fn is_own(&self) -> bool {
         false
+    }
+
+    /// The speakers whose way to speak such frames have, where it is known: for any other one they are a track of the first.
+    fn learned_from(&self) -> &[SpeakerStats] {
+        &[]
     }
 
     /// Whether all frames so far came from finite numbers.

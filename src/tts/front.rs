@@ -15,7 +15,7 @@ use super::utterance::Utterance;
 use crate::synth::{Conditioning, FrameSource, Length, Part, SamplingPolicy, UniformSource};
 use crate::voice::Voice;
 use crossbeam_channel::{Receiver, Sender, TryRecvError, bounded};
-use wavesynth_audio::features::FEATURES;
+use wavesynth_audio::features::{FEATURES, SpeakerStats};
 use wavesynth_models::condition::FrameSpec;
 
 /// Utterances that wait at most; as many may be on their way back.
@@ -90,6 +90,8 @@ pub struct SpokenFront {
     end: Option<u64>,
     /// Whether the next frame may be a pause that no utterance has.
     hold: bool,
+    /// Statistics of the speakers that the model is known to have learned from.
+    learned_from: Vec<SpeakerStats>,
     /// What such a pause is: the last frame of the last utterance.
     last: [f32; FEATURES],
 }
@@ -114,9 +116,15 @@ impl SpokenFront {
             given: 0,
             end: None,
             hold: false,
+            learned_from: Vec::new(),
             last: silence,
         };
         (front, Utterances { next, said })
+    }
+
+    /// Known to speak as these speakers do: for any other one the voice converts it, as it does the track of the first of them.
+    pub fn learned_from(self, speakers: Vec<SpeakerStats>) -> Self {
+        Self { learned_from: speakers, ..self }
     }
 
     /// What says all that comes, by a voice with this speaker.
@@ -244,6 +252,10 @@ impl FrameSource for SpokenFront {
             rows.copy_from_slice(&self.window);
         }
         shown
+    }
+
+    fn learned_from(&self) -> &[SpeakerStats] {
+        &self.learned_from
     }
 
     fn is_own(&self) -> bool {

@@ -15,13 +15,14 @@ use super::phones::{PhoneSet, UnknownPhone};
 use super::utterance::Utterance;
 use anyhow::{Context, Result, bail, ensure};
 use serde::{Deserialize, Serialize};
-use wavesynth_audio::features::{self, CLAMP, FEATURES};
+use wavesynth_audio::features::{self, CLAMP, FEATURES, SpeakerStats};
 use wavesynth_models::family::FamilyConfig;
 use wavesynth_models::loaded::Loaded;
 use wavesynth_models::weights::Header;
 
 use crate::columns::Columns;
 use crate::kinds;
+use crate::voice::Voice;
 
 /// The key of [`SaySection`] in a checkpoint's header.
 pub const SECTION: &str = "say";
@@ -77,6 +78,8 @@ pub struct SayModel {
     pub section: SaySection,
     /// Its phones.
     pub phones: PhoneSet,
+    /// Whether it is the shipped one of its language: it learned from the voice's speakers whose names begin with that language.
+    pub is_shipped: bool,
 }
 
 /// Whether a checkpoint says that it is a text-to-speech model.
@@ -123,7 +126,14 @@ impl SayModel {
                 && is_given(&durations.config, phone_features(p)),
             "its network of durations is for other phones than `{SECTION}` says"
         );
-        Ok(Self { frames: model, durations, section, phones })
+        Ok(Self { frames: model, durations, section, phones, is_shipped: false })
+    }
+
+    /// Statistics of the speakers of `voice` that it is known to have learned from.
+    pub fn learned_from(&self, voice: &Voice) -> Vec<SpeakerStats> {
+        let (prefix, is_shipped) = (format!("{}_", self.section.language), self.is_shipped);
+        let own = voice.section.speakers.iter().filter(|s| is_shipped && s.name.starts_with(&prefix));
+        own.filter_map(|s| s.stats.clone()).collect()
     }
 
     /// The phones of `utterance`, with pauses at both ends and at every break.

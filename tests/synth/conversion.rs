@@ -186,6 +186,70 @@ fn an_unknown_speakers_map_is_used_as_soon_as_it_is_learned() {
     assert_eq!(all(&mut synth(Some(&common()), &pipe), &[77, 512]), learned);
 }
 
+/// A track as a front end, whose frames are known to be as these speakers would say it.
+struct Imitation {
+    track: Condition,
+    at: usize,
+    speakers: Vec<SpeakerStats>,
+}
+
+impl FrameSource for Imitation {
+    fn frames(&self) -> Option<usize> {
+        self.track.track.as_ref().map(|track| track.len())
+    }
+
+    fn advance(&mut self) -> bool {
+        self.at += 1;
+        self.frames().is_some_and(|n| self.at <= n)
+    }
+
+    fn write(&self, ahead: usize, rows: &mut [f32]) -> bool {
+        let frames = &self.track.track.as_ref().unwrap().frames;
+        let (n, c) = (frames.len() / FEATURES, rows.len() / FEATURES / 2);
+        for (k, row) in rows.chunks_exact_mut(FEATURES).enumerate() {
+            let t = (self.at + ahead + k).saturating_sub(1 + c).min(n - 1);
+            row.copy_from_slice(&frames[t * FEATURES..][..FEATURES]);
+        }
+        self.at + ahead <= n
+    }
+
+    fn learned_from(&self) -> &[SpeakerStats] {
+        &self.speakers
+    }
+
+    fn is_own(&self) -> bool {
+        true
+    }
+}
+
+/// Frames as a speaker would say them are, for another one, that speaker's track: converted, and told to be another's.
+#[test]
+fn frames_that_imitate_another_are_converted_as_a_track_is() {
+    for config in [config(), with_others()] {
+        let voice = with_common(&voice(&config));
+        let person = |median_f0_hz, by| SpeakerStats { median_f0_hz, common: Some(map(by)), ..stats() };
+        let (ann, bob) = (person(200.0, 0.3), person(100.0, -0.2));
+        let new = |condition: Condition| Conditioning::new(&voice, &condition).unwrap();
+        let bobs = || new(Condition { stats: Some(bob.clone()), ..speaker([1.0, 0.0, -1.0, 0.5]) });
+        let render = |conditioning, front: Option<Box<dyn FrameSource>>| {
+            let part = Part { front, ..part(Box::new(conditioning), 3, Length::Track) };
+            all(&mut Synth::new(&voice, part), &[512])
+        };
+        let imitating = |speakers: &[&SpeakerStats]| -> Option<Box<dyn FrameSource>> {
+            let speakers = speakers.iter().copied().cloned().collect();
+            Some(Box::new(Imitation { track: track(12), at: 0, speakers }))
+        };
+        let track_of = |by: &SpeakerStats| new(Condition { stats: Some(by.clone()), ..track(12) });
+        let (of_ann, own) =
+            (render(bobs().overlaid(track_of(&ann)), None), render(bobs().overlaid(track_of(&bob)), None));
+        assert!(of_ann != own);
+        assert!(render(bobs(), imitating(&[&ann])) == of_ann);
+        assert!(render(bobs(), imitating(&[&bob])) == own);
+        assert!(render(bobs(), imitating(&[&ann, &bob])) == own, "one of those it learned from");
+        assert!(render(bobs(), imitating(&[])) == own, "not known whose");
+    }
+}
+
 /// A speaker whose tracks are read in another's numbers: an own track is what it would be, normalised by those; another's is
 /// converted first.
 #[test]

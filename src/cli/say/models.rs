@@ -1,6 +1,6 @@
 //! What says a text: the text-to-speech model of a language, a voice, and its speaker.
 
-use crate::cli::args::ModelArgs;
+use crate::cli::args::{ConversionArgs, ModelArgs};
 use crate::cli::usage;
 use anyhow::{Context, Result};
 use std::path::{Path, PathBuf};
@@ -19,6 +19,8 @@ const ENGLISH: &str = "en";
 pub struct Models {
     #[command(flatten)]
     model: ModelArgs,
+    #[command(flatten)]
+    conversion: ConversionArgs,
     /// Text-to-speech model: a checkpoint or the folder of a run [default: the shipped one of the language]
     #[arg(long, value_name = "MODEL")]
     speech: Option<PathBuf>,
@@ -38,7 +40,7 @@ impl Models {
 
     /// The voice.
     pub fn voice(&self) -> Result<Voice> {
-        self.model.voice()
+        self.conversion.of(self.model.voice()?)
     }
 
     /// The language that is meant: the one that is asked for, else the condition's, else English.
@@ -66,8 +68,10 @@ impl Models {
                 }
             },
         };
-        SayModel::from_loaded(Loaded::from_checkpoint(file, isa).at(&path)?)
-            .with_context(|| path.display().to_string())
+        let mut model = SayModel::from_loaded(Loaded::from_checkpoint(file, isa).at(&path)?)
+            .with_context(|| path.display().to_string())?;
+        model.is_shipped = self.speech.is_none();
+        Ok(model)
     }
 
     /// The speaker asked for, else the first one of the language.
