@@ -3,7 +3,8 @@
 similarity  cosine of the speaker embedding of a sound with the speaker's reference, the mean embedding of training recordings
 nearest     share of the sounds that are nearer to that reference than to any other person's in CORPUS
 
-Of each shipped speaker: held-out recordings, their copies, and their texts said. Of each SPEAKER=CONDITION.bin, a speaker of CORPUS
+Of each shipped speaker: held-out recordings, their copies, and their texts said; of those of other languages the texts of the English
+speaker, too. Of each SPEAKER=CONDITION.bin, a speaker of CORPUS
 who was enrolled: recordings and copies, too, and the texts of the English speaker said; with the text-to-speech MODEL also what the
 speaker's own recordings say, from the column `phones`.
 """
@@ -66,6 +67,9 @@ def main():
             sounds = {"recordings": recordings, "copies": [copies / r.name for r in recordings]}
             texts = corpus.held_out(root, by, *SECONDS, MOST)
             sounds["said"] = said(program, folder, texts, *options, "--language", by[:2], "--")
+            if speaker not in enrolled and not speaker.startswith(ENGLISH[:2]):
+                texts = corpus.held_out(root, ENGLISH, *SECONDS, MOST)
+                sounds["said in English"] = said(program, folder, texts, *options, "--language", ENGLISH[:2], "--")
             if model:
                 texts = corpus.held_out(root, speaker, *SECONDS, MOST, "phones")
                 sounds["said by the model"] = said(program, folder, texts, *options, "--speech", *model, "--phones")
