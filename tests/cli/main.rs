@@ -8,6 +8,7 @@ mod input;
 mod jobs;
 mod lines;
 mod measure;
+mod messages;
 mod outputs;
 mod recordings;
 mod refusals;
