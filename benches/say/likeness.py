@@ -43,10 +43,10 @@ def asked(program, *arguments):
 
 
 def said(program, folder, rows, *options):
-    """Files of rows said, whose texts are the last argument."""
-    found = []
+    """Files of rows said, whose texts are the last argument. Speakers of several languages have recordings of one name."""
+    found, own = [], tempfile.mkdtemp(dir=folder)
     for utt, _, text in rows:
-        found.append(Path(folder) / f"{utt}.wav")
+        found.append(Path(own) / f"{utt}.wav")
         asked(program, "say", "--seed", "1", "-o", found[-1], *options, text)
     return found
 
