@@ -36,7 +36,7 @@ impl Columns<'_> {
         }
     }
 
-    /// A normalised row [D] in the scale of the data.
+    /// A normalised row `[D]` in the scale of the data.
     ///
     /// # Real-time
     /// Yes.
@@ -54,7 +54,7 @@ fn is_deviation(std: f32) -> bool {
     std.is_normal() && std > 0.0
 }
 
-/// Means and standard deviations of the columns of `rows`, each [D].
+/// Means and standard deviations of the columns of `rows`, each `[D]`.
 ///
 /// # Errors
 /// The number, from 0, of a column that never changes, or that holds what is no number.

@@ -160,7 +160,7 @@ pub struct SequenceStream<'a> {
 }
 
 impl SequenceStream<'_> {
-    /// The next row [D], in the scale of the data.
+    /// The next row `[D]`, in the scale of the data.
     ///
     /// # Errors
     /// Numbers that are none.

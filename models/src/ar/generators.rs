@@ -31,7 +31,7 @@ pub trait Generators: Send {
     /// Starts `stream` from before its first symbol, the condition all zeros; one that runs starts again.
     ///
     /// # Real-time
-    /// As [`Model::reset`].
+    /// As [`Model::reset`](super::Model::reset).
     fn start(&mut self, stream: usize);
 
     /// Ends `stream`; the others go on.
@@ -52,16 +52,16 @@ pub trait Generators: Send {
     /// Yes.
     fn condition(&mut self, stream: usize, condition: &Condition);
 
-    /// Says that `condition` will be the next of `stream`: see [`Model::announce`].
+    /// Says that `condition` will be the next of `stream`: see [`Model::announce`](super::Model::announce).
     ///
     /// # Real-time
     /// Yes.
     fn announce(&mut self, stream: usize, condition: &Condition);
 
-    /// Adapts `stream` from its next condition on: see [`Model::adapt`].
+    /// Adapts `stream` from its next condition on: see [`Model::adapt`](super::Model::adapt).
     ///
     /// # Real-time
-    /// As [`Model::adapt`].
+    /// As [`Model::adapt`](super::Model::adapt).
     fn adapt(&mut self, stream: usize, adaptation: Option<&Adaptation>);
 
     /// Changes how `stream`'s symbols are drawn from the next one on.
