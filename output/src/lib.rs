@@ -22,4 +22,5 @@ pub mod shown;
 
 pub use file::{Output, Pending};
 pub use kind::Kind;
+pub use place::folder;
 pub use plan::{OutputError, Plan};

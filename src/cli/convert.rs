@@ -4,12 +4,13 @@ use super::args::read_checkpoint;
 use super::output::{ForceArg, RULE};
 use super::usage;
 use anyhow::Result;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use wavesynth::kinds;
 use wavesynth_models::families::wavenet::half_way;
 use wavesynth_models::in_file::AtPath;
 use wavesynth_models::loaded;
 use wavesynth_models::weights::Dtype;
+use wavesynth_output::folder as folder_of;
 
 /// Write a checkpoint with another type of weights, or with cross-speaker tracks read half-way as own ones
 #[derive(Debug, clap::Args)]
@@ -39,12 +40,8 @@ pub fn run(args: Args) -> Result<()> {
     args.model.iter().for_each(|model| plan.reads(model));
     let (mut checkpoint, path) = read_checkpoint(args.model.as_deref())?;
     let folder = args.model.as_deref().filter(|model| model.is_dir());
-    let beside = args
-        .output
-        .parent()
-        .map(|parent| if parent.as_os_str().is_empty() { Path::new(".") } else { parent });
-    if let (Some(folder), Some(beside)) = (folder, beside)
-        && folder.canonicalize().ok() == beside.canonicalize().ok()
+    if let Some(folder) =
+        folder.filter(|f| f.canonicalize().ok() == folder_of(&args.output).canonicalize().ok())
     {
         let (output, folder) = (args.output.display(), folder.display());
         usage!(

@@ -176,7 +176,7 @@ fn table(report: &Report) -> String {
     let mut t = String::from("  seconds  log-mel dB  F0 corr  F0 cents  voicing error  input");
     let mean = (report.inputs.len() > 1).then_some(&report.mean);
     for r in report.inputs.iter().chain(mean) {
-        let name = r.input.as_ref().map_or("mean, by length".into(), |p| shown::path(p));
+        let name = output::input_name(r.input.as_deref(), "mean, by length");
         let known = |v: Option<f64>, digits| v.map_or("-".into(), |v: f64| format!("{v:.digits$}"));
         t += &format!(
             "\n{:>9.2}  {:>10.2}  {:>7}  {:>8}  {:>12.1}%  {name}",

@@ -24,7 +24,6 @@ use wavesynth_audio::pcm;
 use wavesynth_models::ar::NotFinite;
 use wavesynth_models::in_file::AtPath;
 use wavesynth_models::loaded::Loaded;
-use wavesynth_output::shown;
 
 /// Exact nats and bits of recordings under a voice, texts under a text model, images under an image model, rows under a series
 /// model
@@ -195,7 +194,7 @@ fn table(report: &Report) -> String {
     let mut t = String::from("   symbols  nats/symbol  bits/symbol  perplexity");
     t += if bytes { "  bits/byte  input" } else { "  input" };
     for s in report.inputs.iter().chain(total) {
-        let name = s.input.as_ref().map_or("in total".into(), |p| shown::path(p));
+        let name = output::input_name(s.input.as_deref(), "in total");
         let Score { symbols, nats_per_symbol: nats, bits_per_symbol: bits, perplexity, .. } = s;
         t += &format!("\n{symbols:>10}  {nats:>11.4}  {bits:>11.4}  {perplexity:>10.3}");
         t += &s.bits_per_byte.map_or(String::new(), |b| format!("  {b:>9.4}"));

@@ -28,6 +28,11 @@ pub fn raw_text(lines: &str) -> Result<()> {
     writeln!(out, "{lines}").and_then(|()| out.flush()).context("cannot write -")
 }
 
+/// What a row of a table is about: the input at `path`, or all of them, in words.
+pub fn input_name(path: Option<&Path>, all: &str) -> String {
+    path.map_or_else(|| all.into(), shown::path)
+}
+
 /// Serialises a path that need not be UTF-8, as JSON has to be.
 ///
 /// # Errors

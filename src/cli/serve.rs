@@ -11,8 +11,6 @@ use wavesynth::serve::spoken::Spoken;
 use wavesynth::serve::voices::Voices;
 use wavesynth::serve::{Addresses, Limits, Server};
 use wavesynth::tts::SayModel;
-use wavesynth_models::in_file::AtPath;
-use wavesynth_models::loaded::Loaded;
 use wavesynth_output::say;
 
 /// Where Wyoming's servers of speech are expected.
@@ -90,8 +88,8 @@ pub fn run(args: Args) -> Result<()> {
         None => Spoken::shipped(args.model.isa()?)?,
         Some(path) => {
             let (file, path) = lookup::checkpoint(path).context("--speech")?;
-            let model = SayModel::from_loaded(Loaded::from_checkpoint(file, args.model.isa()?).at(&path)?);
-            model.and_then(Spoken::one).with_context(|| path.display().to_string())?
+            let model = SayModel::open(file, &path, args.model.isa()?)?;
+            Spoken::one(model).with_context(|| path.display().to_string())?
         }
     };
     let server = Server::new(voice, voices, Box::new(spoken), args.streams, limits)?;

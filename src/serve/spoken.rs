@@ -2,18 +2,16 @@
 //! while it is made.
 
 use super::front_end::{Delivery, FrontEnd, Input};
+use crate::shipped;
 use crate::synth::FrameSource;
 use crate::tts::text::{FrontEnd as TextFrontEnd, pieces};
 use crate::tts::utterance::Utterance;
 use crate::tts::{Language, Prepared, Prosody, SayModel, SpokenFront, Utterances};
 use crate::voice::Voice;
-use crate::{lookup, shipped};
 use anyhow::{Context, Result, ensure};
 use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, sync_channel};
-use wavesynth_models::in_file::AtPath;
 use wavesynth_models::kernels::Isa;
-use wavesynth_models::loaded::Loaded;
 
 /// The languages that the program speaks.
 pub struct Spoken(Vec<Arc<Reader>>);
@@ -32,11 +30,8 @@ impl Spoken {
     pub fn shipped(isa: Isa) -> Result<Self> {
         let mut readers = Vec::new();
         for name in shipped::languages() {
-            if let Some((file, path)) = lookup::shipped_say(name)? {
-                let model = SayModel::from_loaded(Loaded::from_checkpoint(file, isa).at(&path)?);
-                let mut model = model.with_context(|| path.display().to_string())?;
-                model.is_shipped = true;
-                readers.push(Arc::new(Reader::new(model).with_context(|| path.display().to_string())?));
+            if let Some(model) = SayModel::shipped(name, isa)? {
+                readers.push(Arc::new(Reader::new(model)?));
             }
         }
         ensure!(

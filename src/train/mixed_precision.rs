@@ -24,15 +24,6 @@ impl Objective for MixedPrecision {
         self.exact.layout()
     }
 
-    fn loss(
-        &self,
-        params: &[f32],
-        batch: &[Window],
-        grads: Option<&mut [f32]>,
-    ) -> Result<f64, ObjectiveError> {
-        self.by(grads.is_some()).loss(params, batch, grads)
-    }
-
     fn carry_len(&self) -> usize {
         self.exact.carry_len()
     }

@@ -15,13 +15,17 @@ use super::phones::{PhoneSet, UnknownPhone};
 use super::utterance::Utterance;
 use anyhow::{Context, Result, bail, ensure};
 use serde::{Deserialize, Serialize};
+use std::path::Path;
 use wavesynth_audio::features::{self, CLAMP, FEATURES, SpeakerStats};
 use wavesynth_models::family::FamilyConfig;
+use wavesynth_models::in_file::AtPath;
+use wavesynth_models::kernels::Isa;
 use wavesynth_models::loaded::Loaded;
-use wavesynth_models::weights::Header;
+use wavesynth_models::weights::{Checkpoint, Header};
 
 use crate::columns::Columns;
 use crate::kinds;
+use crate::lookup;
 use crate::voice::Voice;
 
 /// The key of [`SaySection`] in a checkpoint's header.
@@ -79,7 +83,7 @@ pub struct SayModel {
     /// Its phones.
     pub phones: PhoneSet,
     /// Whether it is the shipped one of its language: it learned from the voice's speakers whose names begin with that language.
-    pub is_shipped: bool,
+    is_shipped: bool,
 }
 
 /// Whether a checkpoint says that it is a text-to-speech model.
@@ -127,6 +131,24 @@ impl SayModel {
             "its network of durations is for other phones than `{SECTION}` says"
         );
         Ok(Self { frames: model, durations, section, phones, is_shipped: false })
+    }
+
+    /// The model of the checkpoint `file`, which errors call `path`.
+    ///
+    /// # Errors
+    /// As [`SayModel::from_loaded`], or what is no model.
+    pub fn open(file: Checkpoint, path: &Path, isa: Isa) -> Result<Self> {
+        let loaded = Loaded::from_checkpoint(file, isa).at(path)?;
+        Self::from_loaded(loaded).with_context(|| path.display().to_string())
+    }
+
+    /// The shipped one of `language`; `None` where there is none.
+    ///
+    /// # Errors
+    /// A damaged one.
+    pub fn shipped(language: &str, isa: Isa) -> Result<Option<Self>> {
+        let Some((file, path)) = lookup::shipped_say(language)? else { return Ok(None) };
+        Ok(Some(Self { is_shipped: true, ..Self::open(file, &path, isa)? }))
     }
 
     /// Statistics of the speakers of `voice` that it is known to have learned from.

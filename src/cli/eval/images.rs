@@ -19,7 +19,7 @@ use wavesynth::synth::without_denormals;
 use wavesynth_models::ar::Uniforms;
 use wavesynth_models::loaded::Loaded;
 use wavesynth_models::order::Grid;
-use wavesynth_output::{Output, Plan, shown};
+use wavesynth_output::{Output, Plan};
 
 /// Images that a thread reads in lockstep.
 const TOGETHER: usize = 32;
@@ -337,7 +337,7 @@ fn table(report: &Report) -> String {
     let total = (report.inputs.len() > 1).then_some(&report.total);
     let mut t = String::from("    images  nats/image         ±  bits/dimension  input");
     for s in report.inputs.iter().chain(total) {
-        let name = s.input.as_ref().map_or("in total".into(), |p| shown::path(p));
+        let name = output::input_name(s.input.as_deref(), "in total");
         t += &format!(
             "\n{:>10}  {:>10.3}  {:>8.3}  {:>14.4}  {name}",
             s.images, s.nats_per_image, s.nats_per_image_error, s.bits_per_dimension

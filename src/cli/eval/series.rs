@@ -9,7 +9,7 @@ use wavesynth::progress::Progress;
 use wavesynth::series::{Sequences, SeriesModel};
 use wavesynth::synth::without_denormals;
 use wavesynth_models::loaded::Loaded;
-use wavesynth_output::{Output, shown};
+use wavesynth_output::Output;
 
 /// Densities have a unit: that of the data, and that of columns of deviation 1, which the trainer prints.
 #[derive(Debug, Serialize)]
@@ -70,7 +70,7 @@ fn table(report: &Report) -> String {
     let total = (report.inputs.len() > 1).then_some(&report.total);
     let mut t = String::from("      rows  nats/row  of normalised rows  input");
     for s in report.inputs.iter().chain(total) {
-        let name = s.input.as_ref().map_or("in total".into(), |p| shown::path(p));
+        let name = output::input_name(s.input.as_deref(), "in total");
         t += &format!(
             "\n{:>10}  {:>8.4}  {:>18.4}  {name}",
             s.rows, s.nats_per_row, s.nats_per_normalised_row

@@ -11,7 +11,6 @@ use wavesynth::images::{ImageCoder, entropy};
 use wavesynth::progress::Progress;
 use wavesynth_models::ar::Symbol;
 use wavesynth_models::weights::Checkpoint;
-use wavesynth_output::shown;
 
 #[derive(Debug, Serialize)]
 struct Score {
@@ -121,7 +120,7 @@ fn table(report: &Report) -> String {
     let mut t =
         String::from("    images  nats/image         ±  bits/dimension  perplexity  codes used  input");
     for s in report.inputs.iter().chain(total) {
-        let name = s.input.as_ref().map_or("in total".into(), |p| shown::path(p));
+        let name = output::input_name(s.input.as_deref(), "in total");
         t += &format!(
             "\n{:>10}  {:>10.3}  {:>8.3}  {:>14.4}  {:>10.2}  {:>10}  {name}",
             s.images,

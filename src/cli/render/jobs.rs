@@ -229,7 +229,7 @@ impl Job {
     }
 
     fn folder(&self) -> &Path {
-        self.output.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."))
+        wavesynth_output::folder(&self.output)
     }
 
     fn part(&self, args: &Args, voice: &Voice) -> Result<Part> {

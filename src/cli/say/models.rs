@@ -8,8 +8,6 @@ use wavesynth::lookup;
 use wavesynth::shipped;
 use wavesynth::tts::SayModel;
 use wavesynth::voice::Voice;
-use wavesynth_models::in_file::AtPath;
-use wavesynth_models::loaded::Loaded;
 
 /// The language where nothing tells another one.
 const ENGLISH: &str = "en";
@@ -55,23 +53,20 @@ impl Models {
     pub fn speech(&self) -> Result<SayModel> {
         let isa = self.model.isa()?;
         let language = self.language();
-        let (file, path) = match &self.speech {
-            Some(path) => lookup::checkpoint(path).context("--speech")?,
-            None => match lookup::shipped_say(language)? {
-                Some(file) => file,
-                None => {
-                    let known: Vec<_> = shipped::languages().collect();
-                    usage!(
-                        "--language {language}: this program says {}; pass a model of another one with --speech",
-                        if known.is_empty() { "none by itself".into() } else { known.join(", ") }
-                    )
-                }
-            },
-        };
-        let mut model = SayModel::from_loaded(Loaded::from_checkpoint(file, isa).at(&path)?)
-            .with_context(|| path.display().to_string())?;
-        model.is_shipped = self.speech.is_none();
-        Ok(model)
+        if let Some(path) = &self.speech {
+            let (file, path) = lookup::checkpoint(path).context("--speech")?;
+            return SayModel::open(file, &path, isa);
+        }
+        match SayModel::shipped(language, isa)? {
+            Some(model) => Ok(model),
+            None => {
+                let known: Vec<_> = shipped::languages().collect();
+                usage!(
+                    "--language {language}: this program says {}; pass a model of another one with --speech",
+                    if known.is_empty() { "none by itself".into() } else { known.join(", ") }
+                )
+            }
+        }
     }
 
     /// The speaker asked for, else the first one of the language.
