@@ -3,6 +3,7 @@
 mod feed;
 mod list;
 mod models;
+mod text;
 mod timing;
 
 use super::args::{self, ConditionArgs, seed};
@@ -28,13 +29,14 @@ use wavesynth_output::say;
 #[command(after_long_help = RULE)]
 pub struct Args {
     /// What to say; - reads it from stdin, line by line as it comes
-    #[arg(value_name = "TEXT", required_unless_present_any = ["file", "phones", "list"], conflicts_with_all = ["file", "phones", "list"])]
+    #[arg(value_name = "TEXT", required_unless_present_any = ["file", "phones", "list"], conflicts_with_all = ["file", "list"])]
     text: Vec<String>,
     /// Say what is in this file
-    #[arg(long, value_name = "FILE.txt", conflicts_with_all = ["phones", "list"])]
+    #[arg(long, value_name = "FILE.txt", conflicts_with = "list")]
     file: Option<PathBuf>,
-    /// Say these phones: names of the language's phones with blanks between, | between words, and , . ? ! as in a text
-    #[arg(long, value_name = "PHONES", conflicts_with = "list", allow_hyphen_values = true)]
+    /// Say these phones: names of the language's phones with blanks between, | between words, and , . ? ! as in a text; or
+    /// `espeak`: let espeak-ng, if it is installed, find the phones of the text
+    #[arg(long, value_name = "PHONES|espeak", conflicts_with = "list", allow_hyphen_values = true)]
     phones: Option<String>,
     #[command(flatten)]
     models: Models,

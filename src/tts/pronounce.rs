@@ -15,6 +15,7 @@ mod model;
 pub mod phones;
 mod rules;
 pub mod russian;
+pub mod sounds;
 pub mod spanish;
 
 pub use exceptions::Exceptions;

@@ -7,9 +7,11 @@
 //! normalise   what is written → words that are said
 //! numbers     numbers as words
 //! tables      what each language calls things
+//! espeak      the same by espeak-ng, for other languages
 //! ```
 
 mod characters;
+pub mod espeak;
 mod normalise;
 mod numbers;
 mod sentences;
@@ -40,6 +42,8 @@ pub enum Unread {
     Character(char),
     /// Markup, which means nothing here: `<break time="1s"/>`, `&nbsp;`.
     Markup(String),
+    /// A sound that is near to none of the model's.
+    Sound(String),
 }
 
 impl Display for Unread {
@@ -48,6 +52,7 @@ impl Display for Unread {
             Self::Character(c) if c.is_control() => write!(f, "U+{:04X}", u32::from(*c)),
             Self::Character(c) => write!(f, "{c} (U+{:04X})", u32::from(*c)),
             Self::Markup(tag) => write!(f, "the markup {}", tag.escape_debug()),
+            Self::Sound(sound) => write!(f, "the sound [{}]", sound.escape_debug()),
         }
     }
 }
@@ -91,7 +96,7 @@ impl FrontEnd {
 
     /// Reads text that comes in pieces.
     pub fn reader(&self) -> TextReader<'_> {
-        TextReader { front_end: self, sentences: Sentences::new(self.language()), unread: Vec::new() }
+        TextReader { front_end: self, sentences: Sentences::new(Some(self.language())), unread: Vec::new() }
     }
 
     fn utterances(&self, sentence: &Sentence, unread: &mut Vec<Unread>) -> Vec<Utterance> {

@@ -3,6 +3,8 @@
 mod commands;
 #[path = "../common/mod.rs"]
 mod common;
+#[cfg(unix)]
+mod espeak;
 mod hostile;
 mod input;
 mod jobs;

@@ -1,38 +1,40 @@
 //! Utterances on their way to the engine: from text or phones, on a thread of their own.
 
 use super::Args;
+use super::text::{Letters, Lines, Text, once};
 use super::timing::Timing;
 use crate::cli::{Usage, usage};
-use anyhow::{Context, Result, anyhow, ensure};
-use std::collections::HashSet;
+use anyhow::{Context, Result, anyhow};
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read};
+use std::io::BufReader;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Instant;
-use wavesynth::recordings;
-use wavesynth::tts::phones::PhoneSet;
-use wavesynth::tts::text::pieces;
 use wavesynth::tts::utterance::Utterance;
-use wavesynth::tts::{FrontEnd, Language, Prepared, SayModel, Unread, Utterances, phones};
-use wavesynth_output::say;
-
-/// Bytes of a line of stdin at most.
-const MOST_LINE: u64 = 1 << 20;
+use wavesynth::tts::{Prepared, SayModel, Utterances, phones};
 
 /// Name of stdin.
 const DASH: &str = "-";
+
+/// What --phones names in place of phones.
+const ESPEAK: &str = "espeak";
 
 /// What is to be said.
 pub enum Source {
     /// Written phones.
     Phones(String),
-    /// A text.
-    Text(String),
-    /// A text in a file.
+    /// A text, and who reads it.
+    Text(Written, Letters),
+}
+
+/// Where a text is.
+pub enum Written {
+    /// Here.
+    Here(String),
+    /// In a file.
     File(PathBuf),
-    /// A text that comes in, line by line.
+    /// It comes in, line by line.
     Stdin,
 }
 
@@ -41,7 +43,7 @@ pub enum Source {
 pub type Coming = Box<dyn FnOnce(&OnceLock<Instant>, &mut Taker<'_>) -> Result<()> + Send>;
 
 /// Whether it takes more.
-type Taker<'a> = dyn FnMut(Utterance) -> Result<bool> + 'a;
+pub type Taker<'a> = dyn FnMut(Utterance) -> Result<bool> + 'a;
 
 impl Source {
     /// What the arguments name.
@@ -49,14 +51,23 @@ impl Source {
     /// # Errors
     /// Nothing to say.
     pub fn of(args: &Args) -> Result<Self> {
-        let source = match (&args.phones, &args.file) {
-            (Some(phones), _) => Self::Phones(phones.clone()),
-            (None, Some(file)) => Self::File(file.clone()),
-            (None, None) if args.text == [DASH] => Self::Stdin,
-            (None, None) => Self::Text(args.text.join(" ")),
+        let written = match &args.file {
+            Some(file) => Written::File(file.clone()),
+            None if args.text == [DASH] => Written::Stdin,
+            None => Written::Here(args.text.join(" ")),
+        };
+        let source = match args.phones.as_deref() {
+            None => Self::Text(written, Letters::Own),
+            Some(ESPEAK) => {
+                Self::Text(written, Letters::Espeak(args.models.asked_language().map(String::from)))
+            }
+            Some(phones) if args.text.is_empty() && args.file.is_none() => Self::Phones(phones.into()),
+            Some(_) => usage!(
+                "--phones says phones: give no text beside them, or let `--phones espeak` find those of the text"
+            ),
         };
         match &source {
-            Self::Phones(text) | Self::Text(text) if text.trim().is_empty() => {
+            Self::Phones(text) | Self::Text(Written::Here(text), _) if text.trim().is_empty() => {
                 usage!("nothing to say: wanted words, as in `wavesynth say \"Good morning.\"`")
             }
             _ => Ok(source),
@@ -68,12 +79,12 @@ impl Source {
     /// # Errors
     /// Phones that `model` does not know, a file that can't be read, or a text that a strict reading refuses.
     pub fn utterances(self, model: &SayModel, strict: bool) -> Result<Coming> {
-        let text = || Text::new(model, strict);
         let open = |path: &PathBuf| {
             let file = File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
             Ok::<_, anyhow::Error>(Lines { from: BufReader::new(file), name: path.display().to_string() })
         };
-        match self {
+        let (written, letters) = match self {
+            Self::Text(written, letters) => (written, letters),
             Self::Phones(written) => {
                 let all = phones::read(&written);
                 for word in all.iter().flat_map(|u| &u.words) {
@@ -81,7 +92,7 @@ impl Source {
                         usage!("--phones: {e}");
                     }
                 }
-                Ok(Box::new(move |began, take: &mut Taker<'_>| {
+                return Ok(Box::new(move |began, take: &mut Taker<'_>| {
                     began.get_or_init(Instant::now);
                     for utterance in all {
                         if !take(utterance)? {
@@ -89,10 +100,12 @@ impl Source {
                         }
                     }
                     Ok(())
-                }))
+                }));
             }
-            Self::Text(written) => {
-                let text = text()?;
+        };
+        let text = Text::new(model, &letters, strict)?;
+        match written {
+            Written::Here(written) => {
                 if strict {
                     text.check(&mut once(written.clone()))?;
                 }
@@ -100,162 +113,19 @@ impl Source {
                     text.read(&mut once(written), false, began, take)
                 }))
             }
-            Self::File(path) => {
-                let text = text()?;
+            Written::File(path) => {
                 if strict {
                     text.check(&mut open(&path)?)?;
                 }
                 let mut lines = open(&path)?;
                 Ok(Box::new(move |began, take: &mut Taker<'_>| text.read(&mut lines, false, began, take)))
             }
-            Self::Stdin => {
-                let text = text()?;
+            Written::Stdin => {
                 let mut lines = Lines { from: BufReader::new(std::io::stdin()), name: "stdin".into() };
                 Ok(Box::new(move |began, take: &mut Taker<'_>| text.read(&mut lines, true, began, take)))
             }
         }
     }
-}
-
-/// A text in one piece.
-fn once(text: String) -> impl Iterator<Item = Result<String>> {
-    std::iter::once(Ok(text))
-}
-
-/// Lines of a bounded length.
-struct Lines<R> {
-    from: R,
-    name: String,
-}
-
-impl<R: BufRead> Iterator for Lines<R> {
-    type Item = Result<String>;
-
-    fn next(&mut self) -> Option<Result<String>> {
-        let mut line = Vec::new();
-        let read = self.from.by_ref().take(MOST_LINE).read_until(b'\n', &mut line);
-        let name = &self.name;
-        match read {
-            Err(e) => Some(Err(anyhow!("{name}: {e}"))),
-            Ok(0) => None,
-            Ok(n) if n as u64 == MOST_LINE => {
-                Some(Err(anyhow!("{name}: a line of more than {MOST_LINE} bytes")))
-            }
-            Ok(_) => Some(String::from_utf8(line).map_err(|_| anyhow!("{name}: wanted text in UTF-8"))),
-        }
-    }
-}
-
-/// How texts become utterances.
-struct Text {
-    front_end: FrontEnd,
-    /// The phones of what says them.
-    phones: PhoneSet,
-    /// Whether what can't be said is an error.
-    strict: bool,
-}
-
-impl Text {
-    fn new(model: &SayModel, strict: bool) -> Result<Self> {
-        let language = &model.section.language;
-        let Some(known) = Language::from_name(language) else {
-            usage!("this program reads no text in the language {language}; pass --phones");
-        };
-        Ok(Self { front_end: FrontEnd::new(known)?, phones: model.phones.clone(), strict })
-    }
-
-    /// Reads all of the text in `lines`, and says none of it.
-    fn check(&self, lines: &mut dyn Iterator<Item = Result<String>>) -> Result<()> {
-        self.read(lines, false, &OnceLock::new(), &mut |_| Ok(true))
-    }
-
-    /// Reads the text in `lines`, each of which ends a sentence where `flush` says so. What is read is handed on before the rest of
-    /// its line is read; but where that is strict, a line is refused before any of it is said.
-    fn read(
-        &self,
-        lines: &mut dyn Iterator<Item = Result<String>>,
-        flush: bool,
-        began: &OnceLock<Instant>,
-        take: &mut Taker<'_>,
-    ) -> Result<()> {
-        let mut reader = self.front_end.reader();
-        let mut told = Told::default();
-        for line in lines {
-            let line = line?;
-            began.get_or_init(Instant::now);
-            if flush && self.strict {
-                self.check(&mut once(line.clone()))?;
-            }
-            for piece in pieces(&line) {
-                let utterances = reader.push(piece);
-                if !self.hand_on(utterances, reader.unread(), &mut told, take)? {
-                    return Ok(());
-                }
-            }
-            if flush {
-                let utterances = reader.flush();
-                if !self.hand_on(utterances, reader.unread(), &mut told, take)? {
-                    return Ok(());
-                }
-            }
-        }
-        let utterances = reader.finish();
-        self.hand_on(utterances, reader.unread(), &mut told, take).map(|_| ())
-    }
-
-    /// Gives `utterances` to `take`, and says what of the text is left out or replaced. Whether more is taken.
-    fn hand_on(
-        &self,
-        utterances: Vec<Utterance>,
-        unread: &[Unread],
-        told: &mut Told,
-        take: &mut Taker<'_>,
-    ) -> Result<bool> {
-        self.tell(unread.get(told.unread..).unwrap_or_default())?;
-        told.unread = unread.len();
-        for mut utterance in utterances {
-            for (gone, now) in self.phones.adapt(&mut utterance) {
-                self.tell_replaced(&gone, &now, &mut told.replaced)?;
-            }
-            if !utterance.words.is_empty() && !take(utterance)? {
-                return Ok(false);
-            }
-        }
-        Ok(true)
-    }
-
-    /// Says once which phone the model was not trained on, and what is said in its place.
-    fn tell_replaced(&self, gone: &str, now: &str, told: &mut HashSet<String>) -> Result<()> {
-        let instead = if now.is_empty() { "nothing".into() } else { format!("`{now}`") };
-        ensure!(
-            !self.strict,
-            "the model was not trained on the phone `{gone}`; without --strict {instead} is said in its place"
-        );
-        if told.insert(gone.to_string()) {
-            say!("the model was not trained on the phone `{gone}`: {instead} is said in its place");
-        }
-        Ok(())
-    }
-
-    /// Says what could not be read.
-    fn tell(&self, unread: &[Unread]) -> Result<()> {
-        if unread.is_empty() {
-            return Ok(());
-        }
-        let what = recordings::names(unread.iter().map(ToString::to_string));
-        ensure!(!self.strict, "can't be said: {what}; without --strict it is left out");
-        say!("left out, because it can't be said: {what}");
-        Ok(())
-    }
-}
-
-/// What of a text was already said to be left out or replaced.
-#[derive(Default)]
-struct Told {
-    /// How many of the reader's list.
-    unread: usize,
-    /// Phones.
-    replaced: HashSet<String>,
 }
 
 /// What has been said.

@@ -19,7 +19,8 @@ pub struct Models {
     model: ModelArgs,
     #[command(flatten)]
     conversion: ConversionArgs,
-    /// Text-to-speech model: a checkpoint or the folder of a run [default: the shipped one of the language]
+    /// Text-to-speech model: a checkpoint, the folder of a run, or a language, as en, for the shipped one [default: the shipped
+    /// one of the language]
     #[arg(long, value_name = "MODEL")]
     speech: Option<PathBuf>,
     /// Speaker: a condition file, or the name of a shipped one [default: a shipped one of the language]
@@ -33,12 +34,19 @@ pub struct Models {
 impl Models {
     /// The files that were named.
     pub fn files(&self) -> impl Iterator<Item = &Path> {
-        self.model.file().into_iter().chain(self.speech.as_deref()).chain(self.condition.as_deref())
+        let is_file = |path: &&Path| path.to_str().is_none_or(|name| shipped::say(name).is_none());
+        let speech = self.speech.as_deref().filter(is_file);
+        self.model.file().into_iter().chain(speech).chain(self.condition.as_deref())
     }
 
     /// The voice.
     pub fn voice(&self) -> Result<Voice> {
         self.conversion.of(self.model.voice()?)
+    }
+
+    /// The language that --language names.
+    pub fn asked_language(&self) -> Option<&str> {
+        self.language.as_deref()
     }
 
     /// The language that is meant: the one that is asked for, else the condition's, else English.
@@ -54,6 +62,10 @@ impl Models {
         let isa = self.model.isa()?;
         let language = self.language();
         if let Some(path) = &self.speech {
+            let shipped = path.to_str().map(|name| SayModel::shipped(name, isa)).transpose()?.flatten();
+            if let Some(model) = shipped {
+                return Ok(model);
+            }
             let (file, path) = lookup::checkpoint(path).context("--speech")?;
             return SayModel::open(file, &path, isa);
         }

@@ -1,10 +1,9 @@
 //! The weights of a model of other phones, as a run begins from them: each phone begins as the one whose sound is nearest.
 
-use crate::tts::Language;
 use crate::tts::context::{NEIGHBOURS, WITHIN, phone_features, stress_row};
 use crate::tts::model::{SECTION, SaySection};
-use crate::tts::phones::{PhoneSet, parts};
-use crate::tts::pronounce::common;
+use crate::tts::phones::PhoneSet;
+use crate::tts::pronounce::sounds::{self, sound};
 use anyhow::{Context, Result, ensure};
 use wavesynth_models::families::char_rnn::names::CONDITION;
 use wavesynth_models::second::PREFIX;
@@ -49,12 +48,6 @@ pub fn adopt(file: &mut Checkpoint, phones: &PhoneSet, language: &str) -> Result
     )))
 }
 
-/// What sounds: the common phone, or the name where the language is none that the program knows, and a stress in its name.
-fn sound<'a>(language: &str, name: &'a str) -> (&'a str, u8) {
-    let known = Language::from_name(language).and_then(|l| common::common(l, name));
-    known.map_or((name, 0), parts)
-}
-
 /// The phone that another one begins as.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Nearest {
@@ -65,8 +58,11 @@ struct Nearest {
 
 impl Nearest {
     fn of(wanted: (&str, u8), all: &[(&str, u8)]) -> Option<Self> {
-        let exact = all.iter().position(|s| *s == wanted);
-        let phone = exact.or_else(|| all.iter().position(|s| s.0 == wanted.0))?;
+        // Of several behind one another the first.
+        let nearest = sounds::nearest(wanted.0, |s| all.iter().any(|(sound, _)| *sound == s))?;
+        let sound = nearest.first()?;
+        let exact = all.iter().position(|s| s.0 == sound && s.1 == wanted.1);
+        let phone = exact.or_else(|| all.iter().position(|s| s.0 == sound))?;
         let stress = if all[phone].1 == 0 { wanted.1 } else { 0 };
         Some(Self { phone, stress })
     }
@@ -110,8 +106,10 @@ mod tests {
         let rows = phone_features(before) + WITHIN;
         let tensor = Tensor::new(&[rows, 1], (0..rows).map(|i| i as f32).collect());
         let theirs = [("pau", 0), ("a", 0), ("b", 0)];
-        let nearest: Vec<_> =
-            [("pau", 0), ("b", 0), ("a", 1), ("x", 0)].into_iter().map(|s| Nearest::of(s, &theirs)).collect();
+        let nearest: Vec<_> = [("pau", 0), ("b", 0), ("aː", 1), ("ǃ", 0)]
+            .into_iter()
+            .map(|s| Nearest::of(s, &theirs))
+            .collect();
         let fitted = fitted(&tensor, before, &nearest);
         assert_eq!(fitted.shape, [phone_features(4) + WITHIN, 1]);
         let stress = |neighbour| stress_row(before, neighbour, 1).map_or(0.0, |row| row as f32);
@@ -121,13 +119,5 @@ mod tests {
         assert_eq!(stress(0), (NEIGHBOURS.len() * before) as f32);
         assert_eq!(stress(3), 0.0, "nothing is told of the stress of the one behind the next");
         assert_eq!(fitted.data[NEIGHBOURS.len() * 4..], tensor.data[NEIGHBOURS.len() * before..]);
-    }
-
-    #[test]
-    fn sounds_are_common_or_names() {
-        assert_eq!(sound("ru", "aa"), ("a", 1));
-        assert_eq!(sound("en", "AA"), ("a", 0));
-        assert_eq!(sound("mul", "y"), ("y", 0));
-        assert_eq!(sound("en", "pau"), ("pau", 0));
     }
 }

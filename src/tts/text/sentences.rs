@@ -23,7 +23,8 @@ pub struct Sentence {
 /// Cuts text into sentences. What comes out depends on the text alone, not on the pieces that it comes in.
 #[derive(Debug)]
 pub struct Sentences {
-    language: Language,
+    /// Whose abbreviations are known.
+    language: Option<Language>,
     text: String,
     words: usize,
     /// White space behind the text so far.
@@ -52,7 +53,7 @@ enum Kind {
 
 impl Sentences {
     /// Nothing read yet.
-    pub fn new(language: Language) -> Self {
+    pub fn new(language: Option<Language>) -> Self {
         Self { language, text: String::new(), words: 0, space: Space::No, lines: 0 }
     }
 
@@ -108,7 +109,7 @@ impl Sentences {
                 Some(kind) => Space::Waits(kind),
                 None => Space::Yes,
             };
-            let pause = self.text.ends_with([',', ';', ':', '—', '–']);
+            let pause = is_pause(&self.text);
             let long = self.words >= MOST_WORDS || (self.words >= MANY_WORDS && pause);
             if self.space == Space::Yes && long {
                 self.end(Some(Break::Phrase), out);
@@ -152,13 +153,13 @@ impl Sentences {
         }
         // г. is a town, and behind a number a year.
         let before = front[..front.len() - word.len()].trim_end();
-        if self.language == Language::Russian
+        if self.language == Some(Language::Russian)
             && word == "г"
             && !before.ends_with(|c: char| c.is_ascii_digit())
         {
             return None;
         }
-        match tables::abbreviation(self.language, word) {
+        match self.language.and_then(|language| tables::abbreviation(language, word)) {
             Some(Abbreviation::Inside) => None,
             Some(Abbreviation::Anywhere) => Some(Kind::Abbreviation),
             None => {
@@ -175,6 +176,11 @@ impl Sentences {
             }
         }
     }
+}
+
+/// Whether there is a pause behind `text`, which goes on.
+pub fn is_pause(text: &str) -> bool {
+    text.ends_with([',', ';', ':', '—', '–'])
 }
 
 /// What closes a quotation or a bracket behind a mark.
@@ -207,7 +213,7 @@ mod tests {
 
     fn cut(language: Language, text: &str) -> Vec<String> {
         let mut all = Vec::new();
-        let mut sentences = Sentences::new(language);
+        let mut sentences = Sentences::new(Some(language));
         sentences.push(text, &mut all);
         sentences.flush(&mut all);
         all.into_iter().map(|s| s.text).collect()
@@ -253,7 +259,7 @@ mod tests {
 
     #[test]
     fn a_line_that_ends_a_sentence_gives_it_out() {
-        let mut sentences = Sentences::new(Language::English);
+        let mut sentences = Sentences::new(Some(Language::English));
         let mut all = Vec::new();
         sentences.push("Is it? Yes, it is.", &mut all);
         assert_eq!(all.len(), 1);
