@@ -96,6 +96,15 @@ pub enum Values<'a> {
 }
 
 impl<'a> Values<'a> {
+    /// The value of one stream.
+    #[inline(always)]
+    pub fn one(x: &'a Value<'a>) -> Self {
+        match x {
+            Value::Symbol(x) => Self::Symbols(std::slice::from_ref(x)),
+            Value::Vector(x) => Self::Vectors { dims: x.len(), rows: x },
+        }
+    }
+
     /// That of stream `i`.
     ///
     /// # Panics

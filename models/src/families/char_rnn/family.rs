@@ -61,7 +61,7 @@ impl Family for Config {
         let likelihood = self.likelihood();
         let values =
             padded(likelihood.params()) + padded(likelihood.input().numbers()) + padded(self.features());
-        4 * (2 * layers * h + 2 * self.cell.gates() as u64 * h + values)
+        4 * (2 * layers * h + 2 * (self.cell.gates() as u64 + 1) * h + values)
     }
 
     fn describe(&self, _: Option<u32>) -> Description {

@@ -1,15 +1,20 @@
 //! The engine: one symbol in, one distribution out. The first layer's input is a row of a table with the bias in it;
-//! every other product reads its weights once, packed for one instruction set. A unit's gates stand a whole number of
-//! vectors apart.
+//! every other product reads its weights once, packed for one instruction set, and meets a row of each stream. A unit's gates
+//! stand a whole number of vectors apart.
 
 use super::{Cell, Config, cell, names};
 use crate::ar::{Model, Symbol};
 use crate::condition::Condition;
 use crate::kernels::aligned::Aligned;
-use crate::kernels::panel::{Matrix, Panels, Then, accumulate, add_weighted, add_weighted_sparse, product};
+use crate::kernels::panel::{
+    Matrix, Panels, Rows, Then, accumulate_many, add_weighted, add_weighted_sparse, copy,
+};
 use crate::kernels::{Isa, Kernel, Simd};
-use crate::likelihood::{Input, LikelihoodConfig, Value};
+use crate::likelihood::{Input, LikelihoodConfig, Value, Values};
 use crate::weights::{Tensors, WeightsError, check};
+
+/// Streams that go together at most: their buffers stay in the L2.
+const TOGETHER: usize = 64;
 
 struct Layer {
     /// W_l of a layer that reads another; the first one reads the table.
@@ -45,10 +50,8 @@ pub struct State {
     h: Aligned,
     /// c_l [L × H padded]; empty for a GRU.
     c: Aligned,
-    /// The gates of the layer at hand [gates · H padded].
-    gates: Aligned,
-    /// A GRU's recurrent product [3H padded]; empty for an LSTM.
-    recurrent: Aligned,
+    /// Buffers of a step.
+    work: Aligned,
     /// [P padded].
     logits: Aligned,
     /// The numbers that x_{t−1} enters as; empty where it enters by a table.
@@ -108,6 +111,38 @@ impl CharRnn {
             head,
         })
     }
+
+    /// Floats of [`Work`] for a stream.
+    fn work_len(&self) -> usize {
+        let n = self.hidden_padded;
+        self.config.cell.gates() * n + self.recurrent_len() + 2 * n
+    }
+
+    /// Width of a GRU's recurrent product; 0 for an LSTM.
+    fn recurrent_len(&self) -> usize {
+        match self.config.cell {
+            Cell::Lstm => 0,
+            Cell::Gru => 3 * self.hidden_padded,
+        }
+    }
+
+    /// The first layer's gates of `state`, before its recurrent product, into `gates`.
+    #[inline(always)]
+    fn enter<S: Simd>(&self, s: S, state: &mut State, x: Value, gates: &mut [f32]) {
+        match (self.config.likelihood().input(), x) {
+            // A symbol beyond the classes can come from a caller's mistake only; it is read as the last one.
+            (Input::Table { rows }, Value::Symbol(x)) => {
+                let width = gates.len();
+                copy(s, gates, &self.table[usize::from(x).min(rows - 1) * width..][..width]);
+            }
+            (input, x) => {
+                input.write(x, &mut state.numbers);
+                copy(s, gates, &self.layers[0].bias);
+                add_weighted(s, gates, &self.table, &state.numbers);
+            }
+        }
+        add_weighted_sparse(s, gates, &self.condition, &state.condition);
+    }
 }
 
 impl Model for CharRnn {
@@ -122,17 +157,15 @@ impl Model for CharRnn {
     }
 
     fn state(&self) -> State {
-        let (cell, n) = (self.config.cell, self.hidden_padded);
-        let memory = self.config.layers * n;
-        let (c, recurrent) = match cell {
-            Cell::Lstm => (memory, 0),
-            Cell::Gru => (0, 3 * n),
+        let memory = self.config.layers * self.hidden_padded;
+        let c = match self.config.cell {
+            Cell::Lstm => memory,
+            Cell::Gru => 0,
         };
         State {
             h: Aligned::zeros(memory),
             c: Aligned::zeros(c),
-            gates: Aligned::zeros(cell.gates() * n),
-            recurrent: Aligned::zeros(recurrent),
+            work: Aligned::zeros(self.work_len()),
             logits: Aligned::zeros(self.head.padded_outputs()),
             numbers: vec![0.0; self.config.likelihood().input().numbers()],
             condition: vec![0.0; self.config.features()],
@@ -153,17 +186,23 @@ impl Model for CharRnn {
     }
 
     fn step<'s>(&self, state: &'s mut State, x: Value) -> &'s [f32] {
-        let likelihood = self.config.likelihood();
-        let x = match (likelihood.input(), x) {
-            // A symbol beyond the classes can come from a caller's mistake only; it is read as the last one.
-            (Input::Table { rows }, Value::Symbol(x)) => usize::from(x).min(rows - 1),
-            (input, x) => {
-                input.write(x, &mut state.numbers);
-                0
-            }
-        };
-        self.isa.run(Step { net: self, state, x });
-        &state.logits[..likelihood.params()]
+        let (mut work, mut logits) = (std::mem::take(&mut state.work), std::mem::take(&mut state.logits));
+        let values = Values::one(&x);
+        let states = std::slice::from_mut(&mut *state);
+        self.isa.run(Step { net: self, states, values, work: &mut work, logits: &mut logits });
+        (state.work, state.logits) = (work, logits);
+        &state.logits[..self.config.likelihood().params()]
+    }
+
+    fn scratch_len(&self, streams: usize) -> usize {
+        streams * self.head.padded_outputs() + streams.min(TOGETHER) * self.work_len()
+    }
+
+    fn step_many<'s>(&self, states: &mut [State], values: Values, scratch: &'s mut [f32]) -> &'s [f32] {
+        assert_eq!(states.len(), values.len(), "a value for every stream");
+        let (logits, work) = scratch.split_at_mut(states.len() * self.head.padded_outputs());
+        self.isa.run(Step { net: self, states, values, work, logits });
+        logits
     }
 
     fn weight_bytes(&self) -> usize {
@@ -182,7 +221,7 @@ impl Model for CharRnn {
     fn state_bytes(&self) -> usize {
         let s = self.state();
         let inputs = s.numbers.len() + s.condition.len();
-        4 * (s.h.len() + s.c.len() + s.gates.len() + s.recurrent.len() + s.logits.len() + inputs)
+        4 * (s.h.len() + s.c.len() + s.work.len() + s.logits.len() + inputs)
     }
 
     fn isa(&self) -> &'static str {
@@ -190,11 +229,28 @@ impl Model for CharRnn {
     }
 }
 
+/// A step of some streams.
 struct Step<'a> {
     net: &'a CharRnn,
-    state: &'a mut State,
-    /// Row of the table.
-    x: usize,
+    states: &'a mut [State],
+    /// One for each.
+    values: Values<'a>,
+    /// [`Work`] of as many as go together.
+    work: &'a mut [f32],
+    /// [N, P padded].
+    logits: &'a mut [f32],
+}
+
+/// The buffers of some streams, a row each.
+struct Work<'a> {
+    /// The gates of the layer at hand [N, gates · H padded].
+    gates: &'a mut [f32],
+    /// A GRU's recurrent product [N, 3H padded]; empty for an LSTM.
+    recurrent: &'a mut [f32],
+    /// h of the layer below [N, H padded].
+    below: &'a mut [f32],
+    /// h of the layer at hand [N, H padded].
+    own: &'a mut [f32],
 }
 
 impl Kernel for Step<'_> {
@@ -203,38 +259,75 @@ impl Kernel for Step<'_> {
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let Self { net, state, x } = self;
-        let State { h, c, gates, recurrent, logits, numbers, condition } = state;
-        let (units, n) = (net.config.hidden, net.hidden_padded);
-        for (l, layer) in net.layers.iter().enumerate() {
-            let (below, here) = h.split_at_mut(l * n);
-            let h = &mut here[..n];
+        let Self { net, states, values, work, logits } = self;
+        let (n, width) = (net.hidden_padded, net.head.padded_outputs());
+        let mut first = 0;
+        for (states, logits) in states.chunks_mut(TOGETHER).zip(logits.chunks_mut(TOGETHER * width)) {
+            let count = states.len();
+            let (gates, rest) = work.split_at_mut(count * net.config.cell.gates() * n);
+            let (recurrent, rest) = rest.split_at_mut(count * net.recurrent_len());
+            let (below, own) = rest.split_at_mut(count * n);
+            net.together(s, states, (values, first), Work { gates, recurrent, below, own }, logits);
+            first += count;
+        }
+    }
+}
+
+impl CharRnn {
+    /// A step of streams that go together; theirs are the values from the given one on.
+    #[inline(always)]
+    fn together<S: Simd>(
+        &self,
+        s: S,
+        states: &mut [State],
+        (values, first): (Values, usize),
+        work: Work,
+        logits: &mut [f32],
+    ) {
+        let Work { gates, recurrent, below, own } = work;
+        let (n, count, width) =
+            (self.hidden_padded, states.len(), self.config.cell.gates() * self.hidden_padded);
+        let multiply = |w: &Panels, x: &[f32], out: &mut [f32], stride: usize| {
+            let (x, out) = (Rows { data: x, stride: n }, Rows { data: out, stride });
+            accumulate_many(s, w, count, x, out, Then::Store);
+        };
+        for (l, layer) in self.layers.iter().enumerate() {
+            for (state, own) in states.iter().zip(own.chunks_exact_mut(n)) {
+                copy(s, own, &state.h[l * n..][..n]);
+            }
             match &layer.input {
-                Some(w) => product(s, w, &below[(l - 1) * n..][..units], &layer.bias, gates, Then::Store),
-                None if numbers.is_empty() => {
-                    let width = gates.len();
-                    gates.copy_from_slice(&net.table[x * width..][..width]);
+                Some(w) => {
+                    gates.chunks_exact_mut(width).take(count).for_each(|row| copy(s, row, &layer.bias));
+                    multiply(w, below, gates, width);
                 }
                 None => {
-                    gates.copy_from_slice(&layer.bias);
-                    add_weighted(s, gates, &net.table, numbers);
+                    for (i, (state, row)) in states.iter_mut().zip(gates.chunks_exact_mut(width)).enumerate()
+                    {
+                        self.enter(s, state, values.get(first + i), row);
+                    }
                 }
             }
-            if l == 0 {
-                add_weighted_sparse(s, gates, &net.condition, condition);
-            }
-            match net.config.cell {
-                Cell::Lstm => {
-                    accumulate(s, &layer.recurrent, &h[..units], gates, Then::Store);
-                    cell::lstm(s, gates, &mut c[l * n..][..n], h);
-                }
+            match self.config.cell {
+                Cell::Lstm => multiply(&layer.recurrent, own, gates, width),
                 Cell::Gru => {
-                    product(s, &layer.recurrent, &h[..units], &layer.candidate, recurrent, Then::Store);
-                    cell::gru(s, gates, recurrent, h);
+                    recurrent
+                        .chunks_exact_mut(3 * n)
+                        .take(count)
+                        .for_each(|row| copy(s, row, &layer.candidate));
+                    multiply(&layer.recurrent, own, recurrent, 3 * n);
                 }
+            }
+            for (i, state) in states.iter_mut().enumerate() {
+                let (gates, h) = (&mut gates[i * width..][..width], &mut state.h[l * n..][..n]);
+                match self.config.cell {
+                    Cell::Lstm => cell::lstm(s, gates, &mut state.c[l * n..][..n], h),
+                    Cell::Gru => cell::gru(s, gates, &recurrent[i * 3 * n..][..3 * n], h),
+                }
+                copy(s, &mut below[i * n..][..n], h);
             }
         }
-        let top = &h[(net.layers.len() - 1) * n..][..units];
-        product(s, &net.head, top, &net.head_bias, logits, Then::Store);
+        let width = self.head.padded_outputs();
+        logits.chunks_exact_mut(width).take(count).for_each(|row| copy(s, row, &self.head_bias));
+        multiply(&self.head, below, logits, width);
     }
 }

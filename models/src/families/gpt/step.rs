@@ -68,10 +68,7 @@ impl Gpt {
     fn step_alone<'s>(&self, state: &'s mut State, x: Value, hidden: &mut [f32]) -> &'s [f32] {
         // Taken out while the stream is one of several, of which there is one.
         let (mut work, mut logits) = (std::mem::take(&mut state.work), std::mem::take(&mut state.logits));
-        let values = match &x {
-            Value::Symbol(x) => Values::Symbols(std::slice::from_ref(x)),
-            Value::Vector(x) => Values::Vectors { dims: x.len(), rows: x },
-        };
+        let values = Values::one(&x);
         let states = std::slice::from_mut(&mut *state);
         self.isa.run(Step { net: self, states, values, work: &mut work, logits: &mut logits, hidden });
         (state.work, state.logits) = (work, logits);

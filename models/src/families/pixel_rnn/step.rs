@@ -275,10 +275,7 @@ impl Model for PixelRnn {
     fn step<'s>(&self, state: &'s mut State, x: Value) -> &'s [f32] {
         // Taken out while the stream is one of several, of which there is one.
         let (mut work, mut params) = (std::mem::take(&mut state.work), std::mem::take(&mut state.params));
-        let values = match &x {
-            Value::Symbol(x) => Values::Symbols(std::slice::from_ref(x)),
-            Value::Vector(x) => Values::Vectors { dims: x.len(), rows: x },
-        };
+        let values = Values::one(&x);
         let states = std::slice::from_mut(&mut *state);
         self.isa.run(Step { net: self, states, values, work: &mut work, params: &mut params });
         (state.work, state.params) = (work, params);
