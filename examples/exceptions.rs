@@ -7,6 +7,7 @@
 use anyhow::{Context, Result, bail};
 use std::collections::{BTreeMap, HashSet};
 use std::io::{self, Write};
+use strsim::generic_levenshtein;
 use wavesynth::tts::Language;
 use wavesynth::tts::pronounce::{Exceptions, PromptModel, Pronouncer, phones, russian};
 
@@ -21,7 +22,8 @@ struct Errors {
 
 impl Errors {
     fn add(&mut self, got: &[&str], wanted: &[Vec<&str>]) {
-        let best = wanted.iter().map(|w| (edits(got, w), w.len())).min().unwrap_or((0, 0));
+        let got = got.to_vec();
+        let best = wanted.iter().map(|w| (generic_levenshtein(&got, w), w.len())).min().unwrap_or((0, 0));
         self.words += 1;
         self.wrong += usize::from(best.0 > 0);
         self.phones += best.1;
@@ -38,18 +40,6 @@ impl Errors {
             percent(self.edits, self.phones)
         )
     }
-}
-
-fn edits(a: &[&str], b: &[&str]) -> usize {
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.iter().enumerate() {
-        let mut corner = std::mem::replace(&mut row[0], i + 1);
-        for (j, y) in b.iter().enumerate() {
-            let least = (corner + usize::from(x != y)).min(row[j] + 1).min(row[j + 1] + 1);
-            corner = std::mem::replace(&mut row[j + 1], least);
-        }
-    }
-    row[b.len()]
 }
 
 /// What the lexicon says: phones, or for Russian a stress as the exceptions have it.

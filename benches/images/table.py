@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""table.py OUT: the results of images.sh as a table, best first."""
+"""table.py OUT [WHAT]: the results of images.sh in OUT as a table, best first; or of another script, whose names are of WHAT."""
 
 import csv
 import json
@@ -7,6 +7,7 @@ import pathlib
 import sys
 
 out = pathlib.Path(sys.argv[1])
+what, prefix = (sys.argv[2], "") if len(sys.argv) > 2 else ("run file", "images-")
 rows = []
 for path in out.glob("*.json"):
     score = json.loads(path.read_text())
@@ -14,6 +15,6 @@ for path in out.glob("*.json"):
     held = [r for r in log if r["held_out_nats"]]
     best = min(held, key=lambda r: float(r["held_out_nats"]))
     rows.append((score["nats_per_image"], score["nats_per_image_error"], path.stem, score["images"], int(best["step"]), float(log[-1]["seconds"])))
-print("| run file | nats an image, test | images | best step | seconds of training |\n|---|---:|---:|---:|---:|")
+print(f"| {what} | nats an image, test | images | best step | seconds of training |\n|---|---:|---:|---:|---:|")
 for nats, error, name, images, step, seconds in sorted(rows):
-    print(f"| images-{name} | {nats:.2f} ± {error:.2f} | {images:,} | {step:,} | {seconds:,.0f} |")
+    print(f"| {prefix}{name} | {nats:.2f} ± {error:.2f} | {images:,} | {step:,} | {seconds:,.0f} |")

@@ -266,8 +266,8 @@ def char_rnn(torch, shape, classes, form):
     return Net()
 
 
-def gpt(torch, classes, rows, form):
-    """nanoGPT at its settings for a CPU: 4 layers, 4 heads, 128 wide, no biases, tied output."""
+def gpt(torch, classes, rows, form, layers=4, bias=False):
+    """nanoGPT, at first at its settings for a CPU: 4 layers, 4 heads, 128 wide, no biases, tied output."""
     nn, F = torch.nn, torch.nn.functional
     width, heads = 128, 4
     future = torch.ones(rows, rows, dtype=torch.bool).triu(1)
@@ -275,9 +275,9 @@ def gpt(torch, classes, rows, form):
     class Block(nn.Module):
         def __init__(self):
             super().__init__()
-            self.norm0, self.norm1 = nn.LayerNorm(width, bias=False), nn.LayerNorm(width, bias=False)
-            self.qkv, self.out = nn.Linear(width, 3 * width, bias=False), nn.Linear(width, width, bias=False)
-            self.up, self.down = nn.Linear(width, 4 * width, bias=False), nn.Linear(4 * width, width, bias=False)
+            self.norm0, self.norm1 = nn.LayerNorm(width, bias=bias), nn.LayerNorm(width, bias=bias)
+            self.qkv, self.out = nn.Linear(width, 3 * width, bias), nn.Linear(width, width, bias)
+            self.up, self.down = nn.Linear(width, 4 * width, bias), nn.Linear(4 * width, width, bias)
 
         def forward(self, x):
             b, t, _ = x.shape
@@ -293,8 +293,8 @@ def gpt(torch, classes, rows, form):
         def __init__(self):
             super().__init__()
             self.symbols, self.places = nn.Embedding(classes, width), nn.Embedding(rows, width)
-            self.blocks = nn.Sequential(*(Block() for _ in range(4)))
-            self.norm = nn.LayerNorm(width, bias=False)
+            self.blocks = nn.Sequential(*(Block() for _ in range(layers)))
+            self.norm = nn.LayerNorm(width, bias=bias)
             self.head = nn.Linear(width, classes, bias=False)
             self.symbols.weight = self.head.weight
 

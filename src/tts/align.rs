@@ -10,11 +10,13 @@
 //! acoustics  what the model sees of a frame
 //! mixtures   the states' densities, and what is summed to find them anew
 //! chain      the states that a recording may pass, and the most likely path through them
+//! recognise  the words of a recording, when only a vocabulary is known
 //! ```
 
 mod acoustics;
 mod chain;
 mod mixtures;
+mod recognise;
 
 pub use acoustics::{DIMS, Observation, observe};
 
@@ -62,30 +64,40 @@ pub struct Segment {
 /// The segments of one recording, which cover all of its frames; `None` where it has fewer frames than its phones need.
 pub type Alignment = Option<Vec<Segment>>;
 
-/// Aligns `items`, of phones below `phones`. `shown` is told of every round: its number, and the mean logarithm of a frame's density
-/// along the paths.
-pub fn align(phones: usize, items: &[Item], mut shown: impl FnMut(usize, f64)) -> Vec<Alignment> {
-    let chains: Vec<Chain> = items.par_iter().map(|item| Chain::new(&item.words)).collect();
-    let all: Vec<(&Item, &Chain)> = items.iter().zip(&chains).collect();
-    let mut paths: Vec<Option<Vec<u32>>> =
-        all.par_iter().map(|(item, chain)| chain.evenly(&item.frames)).collect();
-    let mut mixtures = Mixtures::of(phones * STATES);
-    for round in 0..ROUNDS {
-        mixtures.update(&sums(&mixtures, &all, &paths));
-        if SPLITS.contains(&round) {
-            mixtures.split();
+/// What the phones sound like.
+#[derive(Debug, Clone)]
+pub struct Acoustics {
+    mixtures: Mixtures,
+    phones: usize,
+}
+
+impl Acoustics {
+    /// Learns them from `items`, of phones below `phones`, and aligns these. `shown` is told of every round: its number, and the mean
+    /// logarithm of a frame's density along the paths.
+    pub fn learn(phones: usize, items: &[Item], mut shown: impl FnMut(usize, f64)) -> (Self, Vec<Alignment>) {
+        let chains: Vec<Chain> = items.par_iter().map(|item| Chain::new(&item.words)).collect();
+        let all: Vec<(&Item, &Chain)> = items.iter().zip(&chains).collect();
+        let mut paths: Vec<Option<Vec<u32>>> =
+            all.par_iter().map(|(item, chain)| chain.evenly(&item.frames)).collect();
+        let mut mixtures = Mixtures::of(phones * STATES);
+        for round in 0..ROUNDS {
+            mixtures.update(&sums(&mixtures, &all, &paths));
+            if SPLITS.contains(&round) {
+                mixtures.split();
+            }
+            let found: Vec<Option<(Vec<u32>, f64)>> =
+                all.par_iter().map(|(item, chain)| chain.best_path(&item.frames, &mixtures)).collect();
+            let frames: usize = found.iter().flatten().map(|(path, _)| path.len()).sum();
+            let total: f64 = found.iter().flatten().map(|(_, log_p)| log_p).sum();
+            shown(round + 1, total / frames.max(1) as f64);
+            paths = found.into_iter().map(|f| f.map(|(path, _)| path)).collect();
         }
-        let found: Vec<Option<(Vec<u32>, f64)>> =
-            all.par_iter().map(|(item, chain)| chain.best_path(&item.frames, &mixtures)).collect();
-        let frames: usize = found.iter().flatten().map(|(path, _)| path.len()).sum();
-        let total: f64 = found.iter().flatten().map(|(_, log_p)| log_p).sum();
-        shown(round + 1, total / frames.max(1) as f64);
-        paths = found.into_iter().map(|f| f.map(|(path, _)| path)).collect();
+        let segments = |((_, chain), path): (&(&Item, &Chain), &Option<Vec<u32>>)| {
+            path.as_ref().map(|path| chain.segments(path))
+        };
+        let alignments = all.iter().zip(&paths).map(segments).collect();
+        (Self { mixtures, phones }, alignments)
     }
-    let segments = |((_, chain), path): (&(&Item, &Chain), &Option<Vec<u32>>)| {
-        path.as_ref().map(|path| chain.segments(path))
-    };
-    all.iter().zip(&paths).map(segments).collect()
 }
 
 /// What the frames along `paths` tell of the states, summed in the order of the recordings.

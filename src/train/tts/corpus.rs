@@ -5,7 +5,7 @@ use crate::ranks::Ranks;
 use crate::recordings::{self, Notes};
 use crate::train::corpus::listing::own_names;
 use crate::train::corpus::transcripts::{Said, Transcripts};
-use crate::tts::align::{self, Item, Segment, observe};
+use crate::tts::align::{self, Acoustics, Item, Segment, observe};
 use crate::tts::context::Sequence;
 use crate::tts::model::MOST_FRAMES;
 use crate::tts::phones::{self, PhoneSet};
@@ -60,7 +60,7 @@ pub struct SayCorpus {
     pub fit: f64,
 }
 
-/// A recording that is to be aligned.
+/// A recording and what is said in it.
 struct Found {
     name: String,
     path: PathBuf,
@@ -68,13 +68,26 @@ struct Found {
     held_out: bool,
 }
 
-impl SayCorpus {
-    /// Reads the recordings of `say` and aligns them. All ranks do the same.
+/// A recording, what is said in it, and its features.
+pub struct Spoken {
+    /// Its recording, as `FOLDER/FILE`.
+    pub name: String,
+    /// Its file.
+    path: PathBuf,
+    /// What is said.
+    pub said: Vec<Utterance>,
+    /// Kept away from training.
+    pub held_out: bool,
+    /// [N, FEATURES] normalised by speaker.
+    track: Vec<f32>,
+}
+
+impl Spoken {
+    /// Reads the recordings of `say`.
     ///
     /// # Errors
     /// A folder or file that can't be read, a transcript without words, a speaker without speech.
-    pub fn load(say: &Say, ranks: &Ranks) -> Result<Self> {
-        let notes = Notes::default();
+    pub fn all(say: &Say, notes: &Notes) -> Result<Vec<Self>> {
         let at = |folder: &Path| format!("say.folders {}", folder.display());
         let mut listed = Vec::new();
         for (i, folder) in say.folders.iter().enumerate() {
@@ -84,36 +97,51 @@ impl SayCorpus {
                 "{}: the folder is there twice",
                 at(folder)
             );
-            let own = list(&Reader::new(say, i), folder, &notes).with_context(|| at(folder))?;
+            let own = list(&Reader::new(say, i), folder, notes).with_context(|| at(folder))?;
             listed.push((real, folder, own));
         }
-        let (mut found, mut tracks) = (Vec::new(), Vec::new());
+        let mut all = Vec::new();
         for (_, folder, own) in listed {
-            let read = features(&own, say.skip_bad, &notes).with_context(|| at(folder))?;
+            let read = features(&own, say.skip_bad, notes).with_context(|| at(folder))?;
             let stats = SpeakerStats::pool(read.iter().flatten()).with_context(|| at(folder))?;
-            for (f, raw) in own.into_iter().zip(read) {
+            for (Found { name, path, said, held_out }, raw) in own.into_iter().zip(read) {
                 if let Some(raw) = raw {
-                    tracks.push(recordings::track(&raw, &stats).frames);
-                    found.push(f);
+                    let track = recordings::track(&raw, &stats).frames;
+                    all.push(Self { name, path, said, held_out, track });
                 }
             }
         }
+        Ok(all)
+    }
+
+    /// What is aligned: its frames, and its phones by their numbers in `phones`.
+    pub fn item(&self, phones: &PhoneSet) -> Item {
+        Item { frames: observe(&self.track), words: numbers(phones, &self.said) }
+    }
+}
+
+impl SayCorpus {
+    /// Reads the recordings of `say` and aligns them. All ranks do the same.
+    ///
+    /// # Errors
+    /// A folder or file that can't be read, a transcript without words, a speaker without speech.
+    pub fn load(say: &Say, ranks: &Ranks) -> Result<Self> {
+        let notes = Notes::default();
+        let found = Spoken::all(say, &notes)?;
         let listed: Vec<_> = found.iter().map(|f| (&f.name, &f.said, f.held_out)).collect();
         ranks.same(format!("{listed:?}").as_bytes(), "transcripts")?;
         let phones = PhoneSet::of(found.iter().flat_map(|f| &f.said)).context("say.folders")?;
-        let items: Vec<Item> = (found.iter().zip(&tracks))
-            .map(|(f, track)| Item { frames: observe(track), words: numbers(&phones, &f.said) })
-            .collect();
+        let items: Vec<Item> = found.iter().map(|f| f.item(&phones)).collect();
         let mut fit = 0.0;
-        let alignments = align::align(phones.len(), &items, |_, log_p| fit = log_p);
+        let (_, alignments) = Acoustics::learn(phones.len(), &items, |_, log_p| fit = log_p);
         let mut aligned = Vec::new();
-        for ((f, track), segments) in found.into_iter().zip(tracks).zip(alignments) {
+        for (f, segments) in found.into_iter().zip(alignments) {
             let Some(segments) = segments else {
                 notes.unused(format!("{}: too short for what is said in it", f.path.display()));
                 continue;
             };
             let words = f.said.into_iter().flat_map(|u| u.words).collect();
-            aligned.push(Aligned { name: f.name, words, segments, track, held_out: f.held_out });
+            aligned.push(Aligned { name: f.name, words, segments, track: f.track, held_out: f.held_out });
         }
         ensure!(!aligned.is_empty(), "say.folders: no recording is long enough for its transcript");
         Ok(Self { phones, aligned, notes: notes.take(), fit })

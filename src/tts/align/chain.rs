@@ -5,10 +5,10 @@ use super::mixtures::Mixtures;
 use super::{PAUSE, STATES, Segment};
 
 /// ln of the probability that a phone's middle state is left out.
-const SKIP: f32 = -2.3;
+pub const SKIP: f32 = -2.3;
 
 /// ln of the probability that a pause stands between two words, and that none does.
-const PAUSES: (f32, f32) = (-1.6, -0.2);
+pub const PAUSES: (f32, f32) = (-1.6, -0.2);
 
 /// Most ways into a state from others.
 const WAYS: usize = 3;

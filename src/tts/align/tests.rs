@@ -47,7 +47,7 @@ fn corpus(phones: u16, count: usize, seed: u64) -> (Vec<Item>, Vec<Vec<Segment>>
 fn boundaries_of_a_made_up_language_are_found() {
     let (items, truth) = corpus(9, 60, 1);
     let mut rounds = Vec::new();
-    let found = align(9, &items, |round, log_p| rounds.push((round, log_p)));
+    let (_, found) = Acoustics::learn(9, &items, |round, log_p| rounds.push((round, log_p)));
     assert_eq!(rounds.len(), ROUNDS);
     assert!(rounds.last().unwrap().1 > rounds[0].1 + 1.0, "the model learns: {rounds:?}");
     let (mut near, mut all) = (0, 0);
@@ -71,7 +71,7 @@ fn the_same_recordings_give_the_same_boundaries_at_any_number_of_threads() {
     let (items, _) = corpus(6, 40, 2);
     let run = |threads| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-        pool.install(|| align(6, &items, |_, _| ()))
+        pool.install(|| Acoustics::learn(6, &items, |_, _| ()).1)
     };
     assert_eq!(run(1), run(3));
 }
@@ -82,7 +82,33 @@ fn a_recording_that_is_too_short_is_left_out() {
     items[7].frames.truncate(4);
     items[7].words = vec![vec![1, 2, 3], vec![4, 3]];
     items[8].frames.clear();
-    let found = align(5, &items, |_, _| ());
+    let (_, found) = Acoustics::learn(5, &items, |_, _| ());
     assert!(found[7].is_none() && found[8].is_none());
     assert_eq!(found.iter().flatten().count(), 18);
+}
+
+#[test]
+fn words_of_a_vocabulary_are_recognised() {
+    let (items, _) = corpus(9, 80, 4);
+    let (learned, unseen) = items.split_at(60);
+    let (acoustics, _) = Acoustics::learn(9, learned, |_, _| ());
+    let mut vocabulary: Vec<Vec<u16>> = unseen.iter().flat_map(|item| item.words.clone()).collect();
+    vocabulary.sort();
+    vocabulary.dedup();
+    let (mut right, mut all) = (0, 0);
+    for item in unseen {
+        let found = acoustics.words(&item.frames, &vocabulary, -5.0);
+        let said: Vec<u16> = found.iter().flat_map(|w| vocabulary[*w].clone()).collect();
+        all += 1;
+        right += usize::from(said == item.words.concat());
+    }
+    assert!(right * 10 >= all * 9, "{right} of {all}");
+    // Where words are dear, one long word is cheaper than two short ones of the same sounds.
+    let item = Item { frames: unseen[0].frames.clone(), words: vec![unseen[0].words.concat()] };
+    let parts = [item.words.clone(), unseen[0].words.clone()].concat();
+    assert_eq!(acoustics.words(&item.frames, &parts, -1000.0).len(), 1);
+    assert!(
+        acoustics.words(&[], &vocabulary, 0.0).is_empty()
+            && acoustics.words(&item.frames, &[], 0.0).is_empty()
+    );
 }
