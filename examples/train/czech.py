@@ -4,7 +4,7 @@
 czech.py --text "Dobrý den.": prints the phones of a text, as `wavesynth say --phones` takes them.
 
 Phones are named in the IPA, a long vowel by its tense neighbour: e ɛ, é e; i ɪ, í i; o ɔ, ó o; u ʊ, ú u; but a a, á aː. ch is h, h is ɦ,
-ř is r̝, ď and ť are dʲ and tʲ; ou, au and eu are two phones. So a run with start_from the model of all languages finds all but aː, ɦ and r̝.
+ř is r̝, ď and ť are dʲ and tʲ; ou, au and eu are two phones. A run with start_from finds the nearest sound of each.
 The first syllable of a word is stressed; v, s, z and k belong to the word behind them. In a cluster and at a word's end the voicing is
 that of what follows. In a few foreign stems d, t, n in front of i are hard.
 
