@@ -21,7 +21,8 @@ use wavesynth_models::condition::FrameSpec;
 /// Utterances that wait at most; as many may be on their way back.
 const QUEUE: usize = 4;
 
-/// Frames of the pause that the first utterance begins with, at most: whoever listens has waited already.
+/// Frames of the pause that the first utterance begins with that are heard, at most: whoever listens has waited already. The others
+/// are drawn all the same: the network needs the pause that it knows from training.
 const FIRST_PAUSE: usize = 3;
 
 /// An utterance that is ready to be said.
@@ -171,11 +172,13 @@ impl SpokenFront {
         now.starts.push(self.made);
         if let Some(slot) = now.slots.get(self.phone) {
             let row = &now.table[self.phone * self.width..][..self.width];
-            let mut frames = self.stream.duration(row, slot.phone == 0);
-            if self.made == 0 && slot.phone == 0 {
-                frames = frames.min(FIRST_PAUSE);
+            let frames = self.stream.duration(row, slot.phone == 0);
+            let first = self.made == 0 && slot.phone == 0;
+            let unheard = if first { frames.saturating_sub(FIRST_PAUSE) } else { 0 };
+            for i in 0..unheard {
+                self.stream.frame(row, i, frames, &mut self.last);
             }
-            self.frame = (0, frames);
+            self.frame = (unheard, frames);
         } else if let Some(now) = self.now.take() {
             // There is room: see `take`. Where nobody takes it any more, all ends.
             let _ = self.said.try_send(now);

@@ -4,11 +4,14 @@ use super::{ONE, adapted, conditioning, part, violations};
 use crate::common::{config, say, voice};
 use crossbeam_channel::bounded;
 use wavesynth::synth::{
-    Command, Conditioning, Ensemble, Forced, Layer, Length, Part, PreparedPart, SamplingPolicy, Synth,
-    UniformSource, Worker,
+    Command, Conditioning, Ensemble, Forced, FrameSource, Layer, Length, Part, PreparedPart, SamplingPolicy,
+    Synth, UniformSource, Worker,
 };
+use wavesynth::tts::context::phone_features;
+use wavesynth::tts::draw::FrameStream;
 use wavesynth::tts::{Prepared, Prosody, SayModel, SpokenFront, phones};
 use wavesynth::voice::Voice;
+use wavesynth_audio::features::FEATURES;
 use wavesynth_audio::ring::ring;
 use wavesynth_models::ar::Sampling;
 use wavesynth_models::kernels::Isa;
@@ -93,6 +96,41 @@ fn speech_of_utterances_does_not_allocate() {
     let said: Vec<_> = ends.said.try_iter().collect();
     assert_eq!((n, said.len()), (0, 2));
     assert_eq!(synth.position(), said[1].starts.last().unwrap() * 160);
+}
+
+/// What comes first is drawn as training knows it, behind a pause, of which little is heard: without it the network loses its way.
+#[test]
+fn the_first_utterance_is_drawn_behind_its_whole_pause() {
+    let voice = voice(&config());
+    let model = SayModel::from_loaded(Loaded::from_checkpoint(say(), Isa::detect()).unwrap()).unwrap();
+    let spec = voice.model.config.facts().condition.as_ref().unwrap().frames.unwrap();
+    let utterance = phones::read("A1 B | S A0").remove(0);
+    let sequence = model.sequence(&utterance).unwrap();
+    let mut stream = FrameStream::new(&model, Prosody::default(), 1);
+    stream.begin(0);
+    let (mut drawn, mut unheard) = (Vec::new(), 0);
+    let table = sequence.table();
+    for (row, slot) in table.chunks_exact(phone_features(model.phones.len())).zip(sequence.slots()) {
+        let frames = stream.duration(row, slot.phone == 0);
+        if drawn.is_empty() {
+            unheard = frames - 3;
+        }
+        for i in 0..frames {
+            let mut frame = [0.0; FEATURES];
+            stream.frame(row, i, frames, &mut frame);
+            drawn.push(frame);
+        }
+    }
+    assert!(unheard > 3, "a pause that is worth leaving out: {unheard}");
+    let (mut front, ends) = SpokenFront::new(&model, &spec, Prosody::default(), 1);
+    ends.next.send(Box::new(Prepared::new(&model, utterance, 0).unwrap())).unwrap();
+    drop(ends.next);
+    let mut rows = vec![0.0; spec.window_len()];
+    for (i, wanted) in drawn[unheard..].iter().enumerate() {
+        assert!(front.advance() && front.write(0, &mut rows), "frame {i}");
+        assert_eq!(spec.centre(&rows), wanted, "frame {i}");
+    }
+    assert!(!front.advance());
 }
 
 /// Layers that begin and end while others run, and streams that stay apart.
