@@ -60,6 +60,16 @@ pub fn say(name: &str) -> Option<&'static [u8]> {
     find(SAY, name)
 }
 
+/// The speaker in whose manner the model of a language speaks: the one of whom it learned most. Of ru_nsh it has five times the
+/// recordings of ru_ivrvoice.
+pub fn manner(language: &str) -> Option<&'static str> {
+    let prefix = format!("{language}_");
+    match language {
+        "ru" => speakers().find(|name| *name == "ru_nsh"),
+        _ => speakers().find(|name| name.starts_with(&prefix)),
+    }
+}
+
 /// The pronunciations of that name which a model would get wrong, as [`crate::tts::pronounce::Exceptions`] reads them.
 pub fn exceptions(name: &str) -> Option<&'static [u8]> {
     find(EXCEPTIONS, name)

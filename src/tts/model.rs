@@ -151,10 +151,10 @@ impl SayModel {
         Ok(Some(Self { is_shipped: true, ..Self::open(file, &path, isa)? }))
     }
 
-    /// Statistics of the speakers of `voice` that it is known to have learned from.
+    /// Statistics of the speaker of `voice` in whose manner it is known to speak.
     pub fn learned_from(&self, voice: &Voice) -> Vec<SpeakerStats> {
-        let (prefix, is_shipped) = (format!("{}_", self.section.language), self.is_shipped);
-        let own = voice.section.speakers.iter().filter(|s| is_shipped && s.name.starts_with(&prefix));
+        let manner = crate::shipped::manner(&self.section.language).filter(|_| self.is_shipped);
+        let own = voice.section.speakers.iter().filter(|s| Some(&s.name[..]) == manner);
         own.filter_map(|s| s.stats.clone()).collect()
     }
 

@@ -87,8 +87,10 @@ impl Models {
             return Ok(path.clone());
         }
         let names = voice.speaker_names();
-        let own = names.iter().find(|name| name.starts_with(&format!("{}_", model.section.language)));
-        match own.or(names.first()) {
+        let language = &model.section.language;
+        let manner = shipped::manner(language).filter(|name| names.iter().any(|own| own == name));
+        let own = names.iter().map(|name| &name[..]).find(|name| name.starts_with(&format!("{language}_")));
+        match manner.or(own).or(names.first().map(|name| &name[..])) {
             Some(name) => Ok(name.into()),
             None => usage!("this voice needs to know who speaks: pass --condition with a condition file"),
         }
