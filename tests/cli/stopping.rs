@@ -54,7 +54,7 @@ fn a_pipe_that_stalls_is_waited_for_no_longer_than_wanted() {
             stdin.write_all(begun).unwrap();
             sleep(200);
             kill(signal, &child);
-            assert_eq!(ends(child, 5000, &format!("{command} {signal}")), Some(1));
+            assert_eq!(ends(child, 1000, &format!("{command} {signal}")), Some(1));
             assert!(!f.path("x.wav").exists());
             drop(stdin);
         }
@@ -95,7 +95,7 @@ fn the_second_signal_ends_what_the_first_one_cannot() {
     kill("-TERM", &child);
     sleep(300);
     kill("-TERM", &child);
-    assert_eq!(ends(child, 5000, "render"), Some(128 + 15));
+    assert_eq!(ends(child, 1000, "render"), Some(128 + 15));
 }
 
 /// As `nohup` starts it: the terminal may go.
