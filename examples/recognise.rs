@@ -8,6 +8,7 @@
 
 use anyhow::{Result, bail};
 use rayon::prelude::*;
+use std::io::Write;
 use std::path::Path;
 use strsim::generic_levenshtein;
 use wavesynth::recordings::Notes;
@@ -46,10 +47,11 @@ fn main() -> Result<()> {
     };
     let by_penalty = PENALTIES.map(|penalty| (wrong(&sets[0].1, penalty), penalty));
     let (_, penalty) = by_penalty.into_iter().min_by_key(|(wrong, _)| *wrong).unwrap_or_default();
-    println!("vocabulary of {} words, ln of a word's probability {penalty}", vocabulary.len());
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "vocabulary of {} words, ln of a word's probability {penalty}", vocabulary.len())?;
     for (name, items) in &sets {
         let words: usize = items.iter().map(|item| item.words.len()).sum();
-        println!("{name}: {} sounds, {} of {words} words wrong", items.len(), wrong(items, penalty));
+        writeln!(out, "{name}: {} sounds, {} of {words} words wrong", items.len(), wrong(items, penalty))?;
     }
     Ok(())
 }

@@ -26,6 +26,7 @@ use wavesynth_models::weights::{Checkpoint, Header};
 use crate::columns::Columns;
 use crate::kinds;
 use crate::lookup;
+use crate::shipped;
 use crate::voice::Voice;
 
 /// The key of [`SaySection`] in a checkpoint's header.
@@ -153,7 +154,7 @@ impl SayModel {
 
     /// Statistics of the speaker of `voice` in whose manner it is known to speak.
     pub fn learned_from(&self, voice: &Voice) -> Vec<SpeakerStats> {
-        let manner = crate::shipped::manner(&self.section.language).filter(|_| self.is_shipped);
+        let manner = shipped::manner(&self.section.language).filter(|_| self.is_shipped);
         let own = voice.section.speakers.iter().filter(|s| Some(&s.name[..]) == manner);
         own.filter_map(|s| s.stats.clone()).collect()
     }

@@ -1,7 +1,7 @@
 //! A product with its bias: y = W x + b, for one row or many.
 
 use super::aligned::Aligned;
-use super::panel::{Matrix, Panels, Rows, Then, accumulate_many, copy};
+use super::panel::{Matrix, Panels, Rows, Then, accumulate_many, fill};
 use super::{Isa, Simd};
 
 /// A product with its bias.
@@ -23,9 +23,7 @@ impl Affine {
     /// out\[n\] = then(W x\[n\] + b) for the first `count` rows.
     #[inline(always)]
     pub fn run<S: Simd>(&self, s: S, count: usize, x: Rows<&[f32]>, out: Rows<&mut [f32]>, then: Then) {
-        for out in out.data.chunks_exact_mut(out.stride).take(count) {
-            copy(s, out, &self.bias);
-        }
+        fill(s, &mut out.data[..count * out.stride], &self.bias);
         accumulate_many(s, &self.weight, count, x, out, then);
     }
 

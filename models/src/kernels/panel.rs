@@ -15,7 +15,7 @@ pub use gated::gated;
 pub use int8::{BLOCK, Quantised, round};
 pub use int8_input::{accumulate_i8, accumulate_i8_many, gated_i8};
 pub use many::{Rows, accumulate_many, gated_many};
-pub use row::{add, add_scaled, add_weighted, add_weighted_sparse, copy, dot, rectify, sum};
+pub use row::{add, add_scaled, add_weighted, add_weighted_sparse, copy, dot, fill, rectify, sum};
 #[cfg(feature = "train")]
 pub use row::{add_outer, add_outer_sparse};
 

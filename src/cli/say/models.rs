@@ -34,8 +34,7 @@ pub struct Models {
 impl Models {
     /// The files that were named.
     pub fn files(&self) -> impl Iterator<Item = &Path> {
-        let is_file = |path: &&Path| path.to_str().is_none_or(|name| shipped::say(name).is_none());
-        let speech = self.speech.as_deref().filter(is_file);
+        let speech = self.speech.as_deref().filter(|_| self.shipped_speech().is_none());
         self.model.file().into_iter().chain(speech).chain(self.condition.as_deref())
     }
 
@@ -57,18 +56,20 @@ impl Models {
         self.language.as_deref().or(known).unwrap_or(ENGLISH)
     }
 
+    /// The shipped model that --speech names.
+    fn shipped_speech(&self) -> Option<&str> {
+        self.speech.as_deref().and_then(Path::to_str).filter(|name| shipped::say(name).is_some())
+    }
+
     /// The text-to-speech model asked for, else the shipped one of the language.
     pub fn speech(&self) -> Result<SayModel> {
         let isa = self.model.isa()?;
-        let language = self.language();
-        if let Some(path) = &self.speech {
-            let shipped = path.to_str().map(|name| SayModel::shipped(name, isa)).transpose()?.flatten();
-            if let Some(model) = shipped {
-                return Ok(model);
-            }
+        let named = self.shipped_speech();
+        if let Some(path) = self.speech.as_ref().filter(|_| named.is_none()) {
             let (file, path) = lookup::checkpoint(path).context("--speech")?;
             return SayModel::open(file, &path, isa);
         }
+        let language = named.unwrap_or_else(|| self.language());
         match SayModel::shipped(language, isa)? {
             Some(model) => Ok(model),
             None => {

@@ -57,29 +57,26 @@ fn instead_of(sound: &str) -> Vec<Vec<String>> {
     if let Some((_, all)) = NEAREST.iter().find(|(name, _)| *name == sound) {
         return all.split(' ').map(of).collect();
     }
-    let mut letters = sound.chars();
     let plain = |s: &str| s.chars().filter(|c| !is_modifier(*c)).collect::<String>();
-    let first = letters.next();
-    match sound.chars().filter(|c| !is_modifier(*c)).count() {
-        // Nothing that sounds: a mark, a stop of the throat.
+    let whole = plain(sound);
+    match whole.chars().count() {
+        // Nothing that sounds, or nothing that is near.
         0 => Vec::new(),
-        1 if plain(sound) == sound => Vec::new(),
+        1 if whole == sound => Vec::new(),
         1 => match sound.strip_suffix(['ː', 'ˑ']) {
-            Some(short) => vec![of(short)],
-            None if sound.contains('\u{303}') => vec![vec![plain(sound), "n".into()]],
-            None => vec![of(&plain(sound))],
+            Some(short) => vec![vec![short.into()]],
+            None if sound.contains('\u{303}') => vec![vec![whole, "n".into()]],
+            None => vec![vec![whole]],
         },
-        // Letter by letter, the longest one that the table has first.
+        // The whole without what changes its letters, then cut in two, the longest sound that the table has first.
         _ => {
-            let starts: Vec<usize> =
-                sound.char_indices().filter(|(i, c)| *i > 0 && !is_modifier(*c)).map(|(i, _)| i).collect();
+            let letters = sound.char_indices().filter(|(i, c)| *i > 0 && !is_modifier(*c));
+            let cuts: Vec<usize> = letters.map(|(i, _)| i).collect();
             let known = |at: &&usize| NEAREST.iter().any(|(name, _)| *name == plain(&sound[..**at]));
-            let at =
-                starts.iter().rev().find(known).copied().or(first.map(char::len_utf8)).unwrap_or_default();
-            let (a, b) = sound.split_at(at);
-            let whole = plain(sound);
-            let whole = (whole != sound).then_some(vec![whole]);
-            whole.into_iter().chain([vec![a.into(), b.into()]]).collect()
+            let at = cuts.iter().rev().find(known).or(cuts.first()).copied().unwrap_or_default();
+            let parts = vec![sound[..at].into(), sound[at..].into()];
+            let bare = (whole != sound).then(|| vec![whole]);
+            bare.into_iter().chain([parts]).collect()
         }
     }
 }

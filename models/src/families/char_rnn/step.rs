@@ -7,7 +7,7 @@ use crate::ar::{Model, Symbol};
 use crate::condition::Condition;
 use crate::kernels::aligned::Aligned;
 use crate::kernels::panel::{
-    Matrix, Panels, Rows, Then, accumulate_many, add_weighted, add_weighted_sparse, copy,
+    Matrix, Panels, Rows, Then, accumulate_many, add_weighted, add_weighted_sparse, copy, fill,
 };
 use crate::kernels::{Isa, Kernel, Simd};
 use crate::likelihood::{Input, LikelihoodConfig, Value, Values};
@@ -297,7 +297,7 @@ impl CharRnn {
             }
             match &layer.input {
                 Some(w) => {
-                    gates.chunks_exact_mut(width).take(count).for_each(|row| copy(s, row, &layer.bias));
+                    fill(s, gates, &layer.bias);
                     multiply(w, below, gates, width);
                 }
                 None => {
@@ -310,10 +310,7 @@ impl CharRnn {
             match self.config.cell {
                 Cell::Lstm => multiply(&layer.recurrent, own, gates, width),
                 Cell::Gru => {
-                    recurrent
-                        .chunks_exact_mut(3 * n)
-                        .take(count)
-                        .for_each(|row| copy(s, row, &layer.candidate));
+                    fill(s, recurrent, &layer.candidate);
                     multiply(&layer.recurrent, own, recurrent, 3 * n);
                 }
             }
@@ -327,7 +324,7 @@ impl CharRnn {
             }
         }
         let width = self.head.padded_outputs();
-        logits.chunks_exact_mut(width).take(count).for_each(|row| copy(s, row, &self.head_bias));
+        fill(s, logits, &self.head_bias);
         multiply(&self.head, below, logits, width);
     }
 }

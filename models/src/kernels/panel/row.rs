@@ -121,6 +121,17 @@ pub fn copy<S: Simd>(s: S, to: &mut [f32], from: &[f32]) {
     end.copy_from_slice(rest);
 }
 
+/// Copies `row` into every row of `rows`, which are as long.
+///
+/// # Real-time
+/// Yes.
+#[inline(always)]
+pub fn fill<S: Simd>(s: S, rows: &mut [f32], row: &[f32]) {
+    for to in rows.chunks_exact_mut(row.len()) {
+        copy(s, to, row);
+    }
+}
+
 /// max(·, 0).
 #[inline(always)]
 pub fn rectify<S: Simd>(s: S, x: &mut [f32]) {

@@ -9,7 +9,7 @@ use crate::fused::padded::{Matrix, Weights};
 use crate::fused::rows::{add_rows, gates, gates_backward};
 use crate::kernels::Simd;
 use crate::kernels::aligned::Aligned;
-use crate::kernels::panel::add;
+use crate::kernels::panel::{add, fill};
 use crate::kernels::tile::{Strided, multiply, multiply_within};
 use std::ops::Range;
 
@@ -267,19 +267,6 @@ fn between_backward<S: Simd>(
         multiply(s, (part.at.len() / g, g, n), &mut gradient[part.at.clone()], a, d_z);
         let d_a = (&mut d_a[i * width..], g);
         multiply_within(s, (n, width, g), d_a, Strided::rows(d_z, g), (weights.transpose(part), width));
-    }
-}
-
-/// `row` in every row.
-#[inline(always)]
-fn fill<S: Simd>(s: S, rows: &mut [f32], row: &[f32]) {
-    for i in (0..row.len()).step_by(S::LANES) {
-        let v = s.load(&row[i..]);
-        let mut at = i;
-        while at < rows.len() {
-            s.store(&mut rows[at..], v);
-            at += row.len();
-        }
     }
 }
 

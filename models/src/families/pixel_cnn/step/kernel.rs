@@ -3,7 +3,7 @@
 use super::super::gather::{SLACK, gather};
 use super::super::geometry::Stack;
 use super::{PixelCnn, Sizes, State};
-use crate::kernels::panel::{Panels, Rows, Then, accumulate_many, add, copy};
+use crate::kernels::panel::{Panels, Rows, Then, accumulate_many, add, copy, fill};
 use crate::kernels::{Kernel, Simd, math};
 use std::ops::Range;
 
@@ -180,14 +180,6 @@ impl PixelCnn {
         self.head[0].run(s, n, x, Rows { data: &mut work.head[..n * head], stride: head }, Then::Relu);
         let x = Rows { data: &*work.head, stride: head };
         self.head[1].run(s, n, x, Rows { data: params, stride: self.params() }, Then::Store);
-    }
-}
-
-/// `row` in every row.
-#[inline(always)]
-fn fill<S: Simd>(s: S, rows: &mut [f32], row: &[f32]) {
-    for to in rows.chunks_exact_mut(row.len()) {
-        copy(s, to, row);
     }
 }
 
