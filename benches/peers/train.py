@@ -119,7 +119,9 @@ def build(torch, shape, form, batch, rows):
     if shape in ("wavenet-30", "shipped"):
         return wavenet(torch, shape, form, batch, rows)
     if shape.startswith("pixelcnn"):
-        return pixel_cnn(torch, 64 if shape.endswith("64") else 32, form, batch)
+        net = pixel_cnn(torch, 64 if shape.endswith("64") else 32, form)
+        x = torch.randint(0, 2, (batch, 28, 28))
+        return net, (x,), x.flatten().float()
     classes = 65
     x = torch.randint(0, classes, (batch, rows))
     y = torch.randint(0, classes, (batch * rows,))
@@ -305,11 +307,12 @@ def gpt(torch, classes, rows, form, layers=4, bias=False):
     return Net()
 
 
-def pixel_cnn(torch, c, form, batch):
-    """A Gated PixelCNN over the raster of 28 x 28 black and white pixels, no masked weight among its kernels' values: 8 layers,
-    the first one's kernels 7 x 7, the others' 3 x 3."""
+def pixel_cnn(torch, c, form, side=28, symbols=2, numbers=0, embedding=2, outputs=1):
+    """A Gated PixelCNN over the raster of `side` x `side` pixels, no masked weight among its kernels' values: 8 layers, the first one's
+    kernels 7 x 7, the others' 3 x 3. A pixel is one of `symbols`, or so many `numbers`. It gives [pixels] for one output, else
+    [pixels, outputs]."""
     nn, F = torch.nn, torch.nn.functional
-    side, layers, embedding, head = 28, 8, 2, 64
+    layers, head = 8, 64
     rows_first = form == "linear"
 
     class Taps(nn.Module):
@@ -368,10 +371,10 @@ def pixel_cnn(torch, c, form, batch):
     class Net(nn.Module):
         def __init__(self):
             super().__init__()
-            self.embed = nn.Embedding(2, embedding)
+            self.embed = nn.Linear(numbers, embedding) if numbers else nn.Embedding(symbols, embedding)
             self.layers = nn.ModuleList(Layer(l == 0) for l in range(layers))
             point = nn.Linear if rows_first else lambda i, o: nn.Conv2d(i, o, 1)
-            self.head0, self.head1 = point(c, head), point(head, 1)
+            self.head0, self.head1 = point(c, head), point(head, outputs)
 
         def forward(self, x):
             e = self.embed(x)
@@ -381,13 +384,13 @@ def pixel_cnn(torch, c, form, batch):
             v = h = e
             for layer in self.layers:
                 v, h = layer(v, h)
-            return self.head1(F.relu(self.head0(F.relu(h)))).flatten()
+            y = self.head1(F.relu(self.head0(F.relu(h))))
+            return (y if rows_first or outputs == 1 else y.permute(0, 2, 3, 1)).reshape(-1, *[outputs][: outputs > 1])
 
     net = Net()
     if form == "nhwc":
         net = net.to(memory_format=torch.channels_last)
-    x = torch.randint(0, 2, (batch, side, side))
-    return net, (x,), x.flatten().float()
+    return net
 
 
 if __name__ == "__main__":

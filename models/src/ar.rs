@@ -168,6 +168,20 @@ pub trait Model: Send + Sync {
         None
     }
 
+    /// The classes that the classification head tells; 0 for a model without one.
+    fn classifier(&self) -> usize {
+        0
+    }
+
+    /// The logits of those classes for a sequence whose mean over the steps of the last row of [`Model::hidden`] is `mean`; nothing
+    /// without a head.
+    ///
+    /// # Panics
+    /// When `mean` is not as wide as such a row.
+    fn class_logits(&self, _mean: &[f32]) -> Vec<f32> {
+        Vec::new()
+    }
+
     /// The embedding table of the condition, row by row; empty without one.
     fn embeddings(&self) -> &[f32] {
         &[]
@@ -264,15 +278,15 @@ pub trait Generator: Send {
     /// Shape of what [`Generator::read_hidden`] writes; `None` where the family shows nothing.
     fn hidden(&self) -> Option<HiddenShape>;
 
-    /// Writes the hidden values [layers, width] of the step that predicts `x`, then absorbs `x`. False, and nothing done, for a family
-    /// that shows nothing.
+    /// Writes the hidden values [layers, width] of the step that predicts `x`, then absorbs `x`. Gives −ln p(x), as
+    /// [`Generator::score`]; `None`, and nothing done, for a family that shows nothing.
     ///
     /// # Panics
     /// When `hidden` is not of the shape [`Generator::hidden`].
     ///
     /// # Real-time
     /// Yes.
-    fn read_hidden(&mut self, x: Value, hidden: &mut [f32]) -> bool;
+    fn read_hidden(&mut self, x: Value, hidden: &mut [f32]) -> Option<f32>;
 
     /// Puts `x` in the place of the last value, which is then as if it had never been: the parameters can be looked at before
     /// the value is chosen.

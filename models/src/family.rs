@@ -27,6 +27,9 @@ use std::any::Any;
 use std::fmt::Debug;
 use std::sync::Arc;
 
+/// What the names of the tensors of a classification head begin with, in every family that has one.
+pub const CLASSIFIER: &str = "output.classifier.";
+
 /// What a network's sizes mean for whoever uses it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Facts {
@@ -315,6 +318,8 @@ impl FamilyConfig {
 trait ErasedModel: Send + Sync {
     fn embeddings(&self) -> &[f32];
     fn adaptation(&self, tensors: &Tensors) -> Option<Adaptation>;
+    fn classifier(&self) -> usize;
+    fn class_logits(&self, mean: &[f32]) -> Vec<f32>;
     fn generator(self: Arc<Self>, sampling: Sampling) -> Box<dyn Generator>;
     fn generators(self: Arc<Self>, most: usize, sampling: Sampling) -> Box<dyn Generators>;
 }
@@ -326,6 +331,14 @@ impl<M: Model + 'static> ErasedModel for M {
 
     fn adaptation(&self, tensors: &Tensors) -> Option<Adaptation> {
         Model::adaptation(self, tensors)
+    }
+
+    fn classifier(&self) -> usize {
+        Model::classifier(self)
+    }
+
+    fn class_logits(&self, mean: &[f32]) -> Vec<f32> {
+        Model::class_logits(self, mean)
     }
 
     fn generator(self: Arc<Self>, sampling: Sampling) -> Box<dyn Generator> {
@@ -348,6 +361,14 @@ impl Packed {
 
     pub fn adaptation(&self, tensors: &Tensors) -> Option<Adaptation> {
         self.0.adaptation(tensors)
+    }
+
+    pub fn classifier(&self) -> usize {
+        self.0.classifier()
+    }
+
+    pub fn class_logits(&self, mean: &[f32]) -> Vec<f32> {
+        self.0.class_logits(mean)
     }
 
     pub fn generator(&self, sampling: Sampling) -> Box<dyn Generator> {

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 
 mod objective;
 
-pub use objective::{Batch, GraphFamily, GraphObjective};
+pub use objective::{Batch, GraphFamily, GraphObjective, GraphReading};
 
 /// Tensors on a candle device, by name.
 pub type DeviceTensors = HashMap<String, Tensor>;

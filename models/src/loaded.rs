@@ -235,6 +235,20 @@ impl Loaded {
         self.packed.adaptation(tensors).ok_or_else(takes_none)
     }
 
+    /// K, the classes that the classification head tells; 0 for a model without one.
+    pub fn classifier(&self) -> usize {
+        self.packed.classifier()
+    }
+
+    /// The logits of those classes for a sequence whose mean over the steps of the last row that
+    /// [`Generator::read_hidden`] writes is `mean`; nothing without a head.
+    ///
+    /// # Panics
+    /// When `mean` is not as wide as such a row.
+    pub fn class_logits(&self, mean: &[f32]) -> Vec<f32> {
+        self.packed.class_logits(mean)
+    }
+
     /// A fresh stream.
     pub fn generator(&self, sampling: Sampling) -> Box<dyn Generator> {
         self.packed.generator(sampling)

@@ -142,6 +142,16 @@ impl ImageModel {
         self.model.config.facts().condition.as_ref().map_or(0, |c| c.classes)
     }
 
+    /// K, classes that [`ImageModel::classify`] finds; 0 for a model that knows none.
+    pub fn classes(&self) -> usize {
+        self.labels().max(self.model.classifier())
+    }
+
+    /// Whether a classification head tells them, and not Bayes' rule.
+    pub fn has_classifier(&self) -> bool {
+        self.model.classifier() > 0
+    }
+
     /// Whether an image may be read and drawn in any order.
     pub fn any_order(&self) -> bool {
         self.model.config.facts().condition.as_ref().is_some_and(|c| c.any_order)
@@ -189,14 +199,18 @@ impl ImageModel {
         nats
     }
 
-    /// ln p(class | the first pixels) for each of the K classes, all alike beforehand, by Bayes' rule: [N + 1, K], row t of what the
-    /// first t steps have filled. Beside it the nats of every pixel, in the order of the steps, by the mixture of the classes.
+    /// ln p(class | the first pixels) for each of the K classes, by the classification head, or for a model with labels by Bayes' rule,
+    /// all alike beforehand: [N + 1, K], row t of what the first t steps have filled. Beside it the nats of every pixel, in the order of
+    /// the steps, of a model with labels by the mixture of the classes.
     ///
     /// # Panics
-    /// For a model without labels.
+    /// For a model that knows no classes.
     pub fn classify(&self, variables: &Variables) -> (Vec<Vec<f64>>, Vec<f32>) {
-        let k = self.labels();
-        assert!(k > 0, "a model without labels");
+        let k = self.classes();
+        assert!(k > 0, "a model without classes");
+        if self.has_classifier() {
+            return self.classify_by_head(&Scored::new(variables, None));
+        }
         let images: Vec<_> = (0..k).map(|c| Scored::new(variables, Some(c))).collect();
         let nats = self.score(&images);
         let mut log_p = vec![-(k as f64).ln(); k];

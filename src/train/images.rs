@@ -29,12 +29,13 @@ use rayon::prelude::*;
 use serde_json::{Map, Value as Json};
 use std::path::Path;
 use wavesynth_models::ar::{Symbol, Uniforms};
-use wavesynth_models::family::{FamilyConfig, GivenImage};
+use wavesynth_models::family::{CLASSIFIER, FamilyConfig, GivenImage};
 use wavesynth_models::kernels::Isa;
 use wavesynth_models::objective::{Objective, VectorRows, Window};
 use wavesynth_models::order::{Grid, Order, Scan};
 use wavesynth_models::vq_vae::{NAME as VQ_VAE, PREFIX, prefixed};
-use wavesynth_models::weights::{Checkpoint, Tensors};
+use wavesynth_models::weights::{Checkpoint, Tensor, Tensors};
+use wavesynth_output::say;
 
 /// The seed of the orders by which a model of any order reads the images that are held out.
 const HELD_OUT_ORDERS: u64 = 0;
@@ -49,6 +50,8 @@ pub struct ImageSource {
     codes: Option<Codes>,
     config: FamilyConfig,
     order: Order,
+    /// Class labels of the images.
+    labels: usize,
     frequency_nats: f64,
     id: String,
 }
@@ -144,7 +147,7 @@ impl ImageSource {
         });
         let id = data.id(&beside);
         ranks.same(id.as_bytes(), "codes of images")?;
-        Ok(Self { run: run.clone(), data, codes, config, order, frequency_nats, id })
+        Ok(Self { run: run.clone(), data, codes, config, order, labels, frequency_nats, id })
     }
 
     /// The order by which image `number` of a run, or of those held out, is read; `None` for the model's own.
@@ -192,6 +195,24 @@ impl ImageSource {
         }
     }
 
+    /// The class that held-out image `i` is read with: none where the model tells it.
+    fn given_class(&self, i: usize) -> Option<usize> {
+        let is_given = self.config.facts().condition.as_ref().is_some_and(|c| c.classes > 0);
+        self.data.held_out.class(i).filter(|_| is_given)
+    }
+
+    /// Says how many of the first `count` held-out images the classification head of `model` tells right.
+    fn say_classes(&self, model: &ImageModel, count: usize) {
+        let is_right = |i: usize| {
+            let (rows, _) = without_denormals(|| model.classify(&self.variables(true, i)));
+            let last = rows.last().map_or(&[][..], |row| row);
+            let best = (0..last.len()).max_by(|&a, &b| last[a].total_cmp(&last[b]));
+            best.is_some() && best == self.data.held_out.class(i)
+        };
+        let right = (0..count).into_par_iter().filter(|&i| is_right(i)).count();
+        say!("classes of held-out images: {right} of {count} right");
+    }
+
     /// Bits of a dimension for so many nats of an image.
     fn bits_per_dimension(&self, nats: f64) -> f64 {
         self.data.pixels.bits_per_dimension(nats / self.data.grid().len() as f64)
@@ -220,7 +241,7 @@ impl Source for ImageSource {
     }
 
     fn describe(&self) -> Vec<String> {
-        let labels = self.config.facts().condition.as_ref().map_or(0, |c| c.classes);
+        let labels = self.labels;
         let variables = match &self.codes {
             None => self.data.pixels.describe(),
             Some(codes) => {
@@ -252,10 +273,21 @@ impl Source for ImageSource {
         Ok(())
     }
 
-    /// Another VQ-VAE's tensors are left out.
+    /// Another VQ-VAE's tensors are left out. A classification head that the checkpoint has not, or has of other classes, begins anew;
+    /// one that the model has not is left out.
     fn adopt(&self, file: &mut Checkpoint, _: &Path) -> Result<Option<String>> {
         file.tensors.retain(|name, _| !name.starts_with(PREFIX));
-        Ok(None)
+        let table = self.config.table();
+        let head: Vec<_> = table.iter().filter(|spec| spec.name.starts_with(CLASSIFIER)).collect();
+        let fits = |t: &Tensors| head.iter().all(|s| t.get(&s.name).is_some_and(|t| t.shape == s.shape));
+        if fits(&file.tensors) && !head.is_empty() {
+            return Ok(None);
+        }
+        file.tensors.retain(|name, _| !name.starts_with(CLASSIFIER));
+        for spec in &head {
+            file.tensors.insert(spec.name.clone(), Tensor::new(&spec.shape, vec![0.0; spec.len()]));
+        }
+        Ok((!head.is_empty()).then(|| "its classification head begins anew".into()))
     }
 
     fn carries(&self) -> bool {
@@ -301,7 +333,7 @@ impl Source for ImageSource {
             .map(|group| {
                 let read: Vec<_> = group
                     .iter()
-                    .map(|&i| (self.variables(true, i), self.data.held_out.class(i), held_order(i)))
+                    .map(|&i| (self.variables(true, i), self.given_class(i), held_order(i)))
                     .collect();
                 let images: Vec<_> = read
                     .iter()
@@ -315,11 +347,17 @@ impl Source for ImageSource {
                 nats.iter().flatten().map(|&n| f64::from(n)).sum()
             })
             .collect();
+        if model.has_classifier() {
+            self.say_classes(&model, count);
+        }
         let rows = (count * self.max_rows()) as f64;
         let mut trainer = 0.0;
         for group in all.chunks(windows) {
-            let batch: Vec<Window> =
-                group.iter().map(|&i| self.window(true, i, held_order(i).as_ref())).collect();
+            let window = |&i: &usize| {
+                let class = self.given_class(i);
+                Window { class, ..self.window(true, i, held_order(i).as_ref()) }
+            };
+            let batch: Vec<Window> = group.iter().map(window).collect();
             trainer += objective.loss(params, &batch, None)? * (group.len() * self.max_rows()) as f64;
         }
         let own = HeldOutNats { engine: groups.iter().sum::<f64>() / rows, trainer: trainer / rows };

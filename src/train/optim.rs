@@ -254,6 +254,7 @@ mod tests {
             labels: 0,
             positions: Default::default(),
             any_order: false,
+            classifier: 0,
         };
         let layout = Layout::new(config.table());
         let adam = AdamW::new(&Train { weight_decay: 0.5, ..Train::default() }, &layout);

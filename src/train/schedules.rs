@@ -227,6 +227,7 @@ mod tests {
             labels: 0,
             positions: Default::default(),
             any_order: false,
+            classifier: 0,
         };
         let layout = Layout::new(config.table());
         let mut params = vec![0.0; layout.len()];

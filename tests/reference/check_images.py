@@ -107,6 +107,31 @@ def check_drawing(session, name, model, pixels, sites, seed=11, count=2):
             report(f"drawing, {name}, temperature {temperature}, image {i}, levels apart", np.abs(theirs - wanted).max(), 1)
 
 
+def check_classes(session, rng):
+    """What a classification head tells, behind each tenth of the pixels."""
+    config = dict(layers=2, heads=2, width=12, context=COUNT, bias=True, tied_head=False, classifier=3)
+    model = invented(rng, {"name": "grey"}, None, "gpt", config)
+    model.write(session.path("own.safetensors"))
+    levels, labels = rng.integers(0, 256, (4, HEIGHT, WIDTH)), np.array([2, 0, 1, 2])
+    images.write_idx(session.path("x"), levels)
+    images.write_idx(session.path("y"), labels)
+    found = json.loads(session.run("eval", "-m", "own.safetensors", "--classify", "--labels", "y", "--json", "x"))["inputs"][0]
+    sites = np.array(model.head["config"]["order"]["sites"]["sites"])
+    chance, nats = np.full((1, 3), np.log(1 / 3)), []
+    log_p = []
+    for image in levels.reshape(4, COUNT)[:, sites]:
+        log_p.append(np.concatenate([chance, text.class_log_p(model, image)]))
+        nats.append(text.nats(model, text.logits(model, image), image).sum())
+    log_p, tenths = np.array(log_p), [COUNT * i // 10 for i in range(11)]
+    mine = np.exp(log_p[np.arange(4), :, labels]).mean(0)[tenths]
+    classes = found["classes"]
+    report("classification head, probability of the class", np.abs(np.array(classes["probability"]) - mine).max(), 1e-5)
+    report("classification head, classes that differ", int((log_p[:, -1].argmax(1) != classes["found"]).sum()), 0)
+    right = (log_p.argmax(2) == labels[:, None]).mean(0)[tenths[1:]]
+    report("classification head, accuracy", np.abs(np.array(classes["accuracy_by_tenths"][1:]) - right).max(), 1e-9)
+    report("classification head, nats of an image", abs(found["nats_per_image"] - np.mean(nats)) / np.mean(nats), 1e-5)
+
+
 def coders():
     """Pixels and their likelihood in a VQ-VAE."""
     yield {"name": "binary"}, {"name": "bernoulli"}
@@ -174,6 +199,7 @@ def check_codes(session, rng, pixels, likelihood):
 
 def checks(session):
     rng = np.random.default_rng(8)
+    check_classes(session, rng)
     for pixels, likelihood in coders():
         check_codes(session, rng, pixels, likelihood)
     for family, config in FAMILIES:

@@ -117,7 +117,8 @@ def types_of(family, name, axes):
     elif family in ("nade", "made", "pixel_rnn"):
         small, half = weight, weight or name.endswith(".labels")
     elif family == "gpt":
-        small, half = weight and axes == 2, name.startswith("input.")
+        head = name.startswith("output.classifier.")
+        small, half = weight and axes == 2 and not head, name.startswith("input.")
     elif family == "pixel_cnn":
         small, half = weight, name == "input.embed" or name.endswith(".class")
     else:
@@ -238,6 +239,8 @@ def gpt(config, n):
         shapes |= {name[:-6] + "bias": shape[-1:] for name, shape in shapes.items() if name.endswith(".weight")}
     if not config["tied_head"]:
         shapes["output.head.weight"] = (w, n)
+    if config.get("classifier"):
+        shapes |= {"output.classifier.weight": (w, config["classifier"]), "output.classifier.bias": (config["classifier"],)}
     return shapes
 
 

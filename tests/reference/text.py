@@ -89,8 +89,8 @@ def positions(model):
     return out
 
 
-def window(model, entering):
-    """[positions, classes] of what enters one window, [positions, W]."""
+def residuals(model, entering):
+    """[positions, W] behind the last layer, of what enters one window, [positions, W]."""
     config = model.config
     heads, width = config["heads"], config["width"]
     r = entering + positions(model)[: len(entering)]
@@ -103,9 +103,24 @@ def window(model, entering):
         r = r + linear(model, a.swapaxes(0, 1).reshape(len(r), width), f"layer.{l}.attention.out")
         up = linear(model, r, f"layer.{l}.mlp.up", f"layer.{l}.mlp.norm")
         r = r + linear(model, gelu(up), f"layer.{l}.mlp.down")
+    return r
+
+
+def window(model, entering):
+    """[positions, classes] of the same."""
+    config, r = model.config, residuals(model, entering)
     if config["tied_head"]:
         return (normed(model, r, "output.norm") + bias(model, "output.norm")) @ model.values("input.embed").T
     return linear(model, r, "output.head", "output.norm")
+
+
+def class_log_p(model, values):
+    """ln p of every class behind 1 … N steps of one image, [N, K]."""
+    r = residuals(model, likelihoods.entering(model.config, model.values("input.embed"), values))
+    mean = r.cumsum(0) / np.arange(1, len(r) + 1)[:, None]
+    mean = mean - mean.mean(1, keepdims=True)
+    mean = mean / np.sqrt((mean**2).mean(1, keepdims=True) + 1e-5)
+    return likelihoods.log_softmax(mean @ model.values("output.classifier.weight") + model.values("output.classifier.bias"))
 
 
 def gpt(model, symbols):

@@ -12,12 +12,12 @@ use wavesynth_models::weights::Checkpoint;
 
 /// Rows and columns.
 const SIDE: usize = 6;
-const GRID: Grid = Grid { height: SIDE, width: SIDE };
+pub const GRID: Grid = Grid { height: SIDE, width: SIDE };
 /// Images of one nat: every column is black or white, as likely.
 const NATS: f64 = SIDE as f64 * std::f64::consts::LN_2;
 
 /// Columns of one colour each, whose colours are the bits of a random number; with a label, the lowest bit.
-fn stripes(count: usize, seed: u64) -> (Vec<u8>, Vec<u8>) {
+pub fn stripes(count: usize, seed: u64) -> (Vec<u8>, Vec<u8>) {
     let mut uniforms = Uniforms::new(seed);
     let mut labels = Vec::new();
     let images = (0..count).flat_map(|_| {
@@ -35,7 +35,7 @@ pub fn idx(shape: &[usize], values: &[u8]) -> Vec<u8> {
     bytes
 }
 
-fn with_stripes(dir: &TestDir) {
+pub fn with_stripes(dir: &TestDir) {
     for (name, count, seed) in [("train", 3000, 1), ("test", 200, 2)] {
         let (images, labels) = stripes(count, seed);
         std::fs::write(dir.path(&format!("{name}-images")), idx(&[count, SIDE, SIDE], &images)).unwrap();
@@ -43,7 +43,7 @@ fn with_stripes(dir: &TestDir) {
     }
 }
 
-fn run_file(dir: &TestDir, out: &str, images: &str, model: &str, train: &str) -> PathBuf {
+pub fn run_file(dir: &TestDir, out: &str, images: &str, model: &str, train: &str) -> PathBuf {
     let path = dir.path(&format!("{out}.toml"));
     let text = format!(
         "[images]\nfile = {:?}\nvalidation = {:?}\npixels = \"binary\"\n{images}\n[model]\n{model}\n[train]\nout = {:?}\n\
@@ -81,7 +81,7 @@ pub fn json(args: &[&str]) -> Json {
     serde_json::from_str(&stdout(args)).unwrap()
 }
 
-fn variables(image: &[u8]) -> Variables {
+pub fn variables(image: &[u8]) -> Variables {
     Variables::Symbols(image.iter().map(|&k| u16::from(k > 0)).collect())
 }
 

@@ -1,5 +1,6 @@
 //! The trainer, as a user meets it: a run file and a folder of recordings, or a text.
 
+mod classifier;
 mod commands;
 mod common;
 mod cross_speaker;

@@ -125,12 +125,11 @@ impl<M: Model + 'static> Generator for Stream<M> {
         self.model.hidden()
     }
 
-    fn read_hidden(&mut self, x: Value, hidden: &mut [f32]) -> bool {
-        let is_shown = self.model.step_hidden(&mut self.state, self.last.get(), hidden).is_some();
-        if is_shown {
-            self.last.set(x);
-        }
-        is_shown
+    fn read_hidden(&mut self, x: Value, hidden: &mut [f32]) -> Option<f32> {
+        let params = self.model.step_hidden(&mut self.state, self.last.get(), hidden)?;
+        let nats = self.likelihood.get().nll(params, x);
+        self.last.set(x);
+        Some(nats)
     }
 
     fn replace(&mut self, x: Value) {

@@ -33,6 +33,16 @@
 //! each given the same past and none of the others, as in RandSAC (Hua et al. 2023) and MAR (Li et al. 2024, arXiv:2406.11838): what
 //! is drawn so has the exact likelihood Π p(x_j | x of all groups before), which is another distribution than that of single steps.
 //!
+//! **A classification head.** With `classifier` K the model of an image also tells which of K classes it is of (Chen et al. 2020,
+//! section 2.3; the norm stands behind the mean here, so that the head reads the mean that [`Model::hidden`](crate::ar::Model::hidden)
+//! shows):
+//!
+//! ```text
+//! p(class | x) = softmax(n(1/N Σ_t r_L[t]) W_class + b_class)       n without gain and bias
+//! ```
+//!
+//! It is learned beside the pixels: the loss is the sum of both mean negative log-likelihoods.
+//!
 //! **Past the context.** There are C positions, and a learned position says nothing about the next one, so a symbol far
 //! behind must be read again at another position before it can be used there. The text is read in windows of C symbols
 //! that start every ⌈C/2⌉: window i covers the symbols from i·⌈C/2⌉ on, at positions 0 … C−1, and a distribution is that
@@ -41,6 +51,7 @@
 //! it into both caches in the same step, so that no step is longer than two rows and nothing is ever computed again.
 
 use crate::config::{ConfigError, is_zero, range};
+use crate::family::CLASSIFIER;
 use crate::fixed_length;
 use crate::likelihood::LikelihoodConfig;
 #[cfg(feature = "train")]
@@ -51,6 +62,7 @@ use serde::{Deserialize, Serialize};
 use std::ops::Range;
 
 mod attention;
+mod classifier;
 mod family;
 #[cfg(feature = "train")]
 pub mod fused;
@@ -108,6 +120,9 @@ pub struct Config {
     /// Whether each image has an order of its own, `order` where it has none; false where a file leaves it out.
     #[serde(default, skip_serializing_if = "is_false")]
     pub any_order: bool,
+    /// K, classes that the classification head tells; 0, which a file leaves out, for none.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub classifier: usize,
 }
 
 fn is_false(b: &bool) -> bool {
@@ -174,6 +189,10 @@ impl Config {
 
     fn validate_order(&self) -> Result<(), ConfigError> {
         fixed_length::validate_labels(self.labels)?;
+        let most = if self.has_fixed_length() && self.labels == 0 { 1 << 16 } else { 0 };
+        let want =
+            "0 to 65536 classes, 0 for a model that is given labels and for one of sequences of any length";
+        range("classifier", self.classifier, 0, most, want)?;
         if self.any_order && self.positions == Positions::Steps {
             let want = "false for a model whose positions are steps: they do not say where a pixel is".into();
             return Err(ConfigError { field: "any_order", found: "true".into(), want });
@@ -244,7 +263,7 @@ impl Config {
         let mut add = |name: String, shape: &[usize], init| {
             // Tables of rows can be stored as f16, products as i8; norms and biases are few.
             let smallest_dtype = match &name[..] {
-                _ if shape.len() == 1 => Dtype::F32,
+                _ if shape.len() == 1 || name.starts_with(CLASSIFIER) => Dtype::F32,
                 _ if name.starts_with(names::INPUT) => Dtype::F16,
                 _ => Dtype::I8,
             };
@@ -288,6 +307,10 @@ impl Config {
         if !self.tied_head {
             add(names::HEAD.into(), &[w, likelihood.params()], Init::Normal(std));
         }
+        if self.classifier > 0 {
+            add(names::weight(names::OUTPUT, names::CLASS), &[w, self.classifier], Init::Zeros);
+            add(names::bias(names::OUTPUT, names::CLASS), &[self.classifier], Init::Zeros);
+        }
         table
     }
 }
@@ -298,7 +321,8 @@ fn check_batch(config: &Config, batch: &[Window]) -> Result<usize, ObjectiveErro
     let likelihood = config.likelihood();
     match config.has_fixed_length() {
         true => {
-            fixed_length::check_batch(batch, &likelihood, config.context, config.labels, config.any_order)
+            let classes = config.labels.max(config.classifier);
+            fixed_length::check_batch(batch, &likelihood, config.context, classes, config.any_order)
         }
         false => check_unconditioned(batch, &likelihood),
     }
@@ -325,6 +349,7 @@ mod tests {
             labels: 0,
             positions: Positions::Steps,
             any_order: false,
+            classifier: 0,
         }
     }
 
@@ -397,6 +422,8 @@ mod tests {
         for (config, words) in [
             (Config { context: 63, ..image() }, "config: context is 63, wanted as many positions"),
             (Config { labels: 3, ..small(64) }, "config: labels is 3, wanted 0"),
+            (Config { classifier: 3, ..small(64) }, "config: classifier is 3, wanted 0"),
+            (Config { classifier: 3, ..image() }, "config: classifier is 3, wanted 0"),
             (Config { positions: image().positions, ..small(64) }, "config: positions is grid"),
             (
                 Config { positions: Positions::Grid(Grid { height: usize::MAX, width: 2 }), ..image() },

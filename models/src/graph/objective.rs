@@ -21,15 +21,30 @@ pub trait GraphFamily: Family {
         0
     }
 
-    /// Parameters [B, T, P] of the likelihood by a graph of `tensors`; where [`GraphFamily::carry_len`] is not 0 also the state behind every
-    /// row [B, T, carry_len].
+    /// What a graph of `tensors` gives for `batch`.
     ///
     /// # Errors
     /// A device out of memory.
-    fn logits(&self, tensors: DeviceTensors, batch: &Batch) -> Result<(Tensor, Option<Tensor>)>;
+    fn read(&self, tensors: DeviceTensors, batch: &Batch) -> Result<GraphReading>;
 
     /// As [`Objective::peak_bytes`].
     fn peak_bytes(&self, windows: usize, window_len: usize) -> usize;
+}
+
+/// What a graph gives for a batch.
+pub struct GraphReading {
+    /// Parameters [B, T, P] of the likelihood.
+    pub parameters: Tensor,
+    /// The state behind every row [B, T, carry_len], where [`GraphFamily::carry_len`] is not 0.
+    pub states: Option<Tensor>,
+    /// A loss that is added to that of the likelihood.
+    pub added: Option<Tensor>,
+}
+
+impl From<Tensor> for GraphReading {
+    fn from(parameters: Tensor) -> Self {
+        Self { parameters, states: None, added: None }
+    }
 }
 
 /// A batch as a graph reads it.
@@ -120,8 +135,11 @@ impl<F: GraphFamily> Objective for GraphObjective<F> {
         let padded = PaddedBatch::new(batch, t, &self.family.facts().likelihood, &self.device)?;
         let (start, dropout, device) = (self.start(carry)?, self.dropout, &self.device);
         let read = Batch { windows: batch, inputs: &padded.inputs, start, dropout, device };
-        let (logits, states) = self.family.logits(vars.tensors(), &read)?;
-        let loss = padded.loss(&logits, &self.family.facts().likelihood)?;
+        let GraphReading { parameters, states, added } = self.family.read(vars.tensors(), &read)?;
+        let mut loss = padded.loss(&parameters, &self.family.facts().likelihood)?;
+        if let Some(added) = added {
+            loss = (loss + added)?;
+        }
         if let Some(grads) = grads {
             vars.gradient(&loss, &self.layout, grads)?;
         }
@@ -144,8 +162,8 @@ impl<F: GraphFamily> Objective for GraphObjective<F> {
         let padded = PaddedBatch::new(windows, t, &self.family.facts().likelihood, &self.device)?;
         let (start, device) = (self.start(&[Vec::new()])?, &self.device);
         let read = Batch { windows, inputs: &padded.inputs, start, dropout: None, device };
-        let (parameters, _) = self.family.logits(vars.tensors(), &read)?;
-        Ok(Some(parameters.flatten_all()?.to_vec1()?))
+        let read = self.family.read(vars.tensors(), &read)?;
+        Ok(Some(read.parameters.flatten_all()?.to_vec1()?))
     }
 
     fn peak_bytes(&self, windows: usize, window_len: usize, _threads: usize) -> usize {

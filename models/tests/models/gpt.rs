@@ -36,6 +36,7 @@ fn config(classes: usize, layers: usize, heads: usize, width: usize, context: us
         labels,
         positions,
         any_order: false,
+        classifier: 0,
     }
 }
 
@@ -61,6 +62,11 @@ fn image(
     Config { likelihood, order, labels, positions, tied_head, ..config }
 }
 
+/// The same that tells `classes` of images, which it is not given.
+fn telling(classes: usize, config: Config) -> Config {
+    Config { classifier: classes, labels: 0, ..config }
+}
+
 /// The sites 0 … n − 1 in an order of their own.
 fn shuffled(n: usize, seed: u64) -> Vec<u32> {
     let mut sites: Vec<u32> = (0..n as u32).collect();
@@ -80,6 +86,7 @@ impl Subject for Config {
             image((1, 7), 0, false, 2, bernoulli()),
             image((5, 6), 2, true, 16, grey(2, 16)),
             any_order(image((4, 7), 2, true, 9, None)),
+            telling(3, image((3, 7), 0, true, 9, None)),
         ]
     }
 

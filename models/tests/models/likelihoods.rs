@@ -70,6 +70,7 @@ fn configs() -> Vec<FamilyConfig> {
             labels: 0,
             positions: gpt::Positions::Grid(Grid { height: 5, width: 8 }),
             any_order: false,
+            classifier: 0,
         };
         gpt.validate().unwrap();
         all.push(gpt.into());

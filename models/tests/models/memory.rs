@@ -81,10 +81,11 @@ fn the_memory_of_every_family_is_known_before_it_is_taken() {
                 labels: 0,
                 positions: gpt::Positions::Steps,
                 any_order: false,
+                classifier: 0,
             });
         }
     }
-    for likelihood in [None, grey(5, 65)] {
+    for (likelihood, labels) in [(None, 10), (grey(5, 65), 10), (grey(5, 65), 0)] {
         compare(gpt::Config {
             classes: 65,
             start: 0,
@@ -96,9 +97,10 @@ fn the_memory_of_every_family_is_known_before_it_is_taken() {
             tied_head: likelihood.is_none(),
             likelihood,
             order: random_order(5, 7),
-            labels: 10,
+            labels,
             positions: gpt::Positions::Grid(Grid { height: 5, width: 7 }),
             any_order: true,
+            classifier: if labels == 0 { 10 } else { 0 },
         });
     }
     for (classes, likelihood) in [(2, bernoulli()), (5, None), (256, grey(5, 256))] {

@@ -31,7 +31,8 @@ pub struct ImageArgs {
     /// Class labels of the images, an idx file of bytes
     #[arg(long, value_name = "LABELS")]
     labels: Option<PathBuf>,
-    /// Find each image's class by Bayes' rule: ln p(image | class) for every class, all alike beforehand
+    /// Find each image's class: by the model's classification head, or by Bayes' rule from ln p(image | class) for every class, all
+    /// alike beforehand
     #[arg(long, conflicts_with_all = ["orders", "steps", "squares"])]
     classify: bool,
     /// Also write a picture of the images, and under each how much its pixels or codes surprise; what a VQ-VAE makes of it
@@ -124,6 +125,7 @@ struct Bound {
 /// How well classes are found.
 #[derive(Debug, Serialize)]
 struct Classes {
+    by: FoundBy,
     /// The likeliest of each image.
     found: Vec<usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -133,6 +135,14 @@ struct Classes {
     probability: Vec<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     accuracy_by_tenths: Option<Vec<f64>>,
+}
+
+/// What finds the classes.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum FoundBy {
+    BayesRule,
+    ClassificationHead,
 }
 
 #[derive(Debug, Serialize)]
@@ -179,7 +189,10 @@ pub fn run(args: &Args, model: Loaded, path: &Path, outputs: Outputs) -> Result<
     let model = ImageModel::from_loaded(model).with_context(|| name.to_string())?;
     let asked = &args.images;
     let labelled = model.labels() > 0;
-    if !labelled && (asked.labels.is_some() || asked.classify) {
+    if model.has_classifier() && asked.labels.is_some() && !asked.classify {
+        usage!("{name} is not given classes, it tells them: wanted --classify beside --labels");
+    }
+    if model.classes() == 0 && (asked.labels.is_some() || asked.classify) {
         usage!("{name} was trained without labels: neither --labels nor --classify has a meaning");
     }
     if labelled && asked.labels.is_none() && !asked.classify {
@@ -191,7 +204,7 @@ pub fn run(args: &Args, model: Loaded, path: &Path, outputs: Outputs) -> Result<
     if asked.needs_any_order() && !model.any_order() {
         usage!("--orders, --steps and --squares are for models of any order; {name} has one of its own");
     }
-    model.model.check_room(TOGETHER.max(model.labels()) * rayon::current_num_threads())?;
+    model.model.check_room(TOGETHER.max(model.classes()) * rayon::current_num_threads())?;
     let (mut all, mut given, mut maps, mut scores) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for input in &args.inputs {
         let read = one(args, &model, input)?;
@@ -221,8 +234,8 @@ fn one(args: &Args, model: &ImageModel, input: &Path) -> Result<Read> {
     let (images, count) = image_input::images(input, model.image_grid(), args.images.images)?;
     let labels = args.images.labels.as_deref();
     let labels = labels.map(|path| image_input::labels("--labels", path, input, &images)).transpose()?;
-    if let Some(l) = labels.iter().flatten().find(|&&l| usize::from(l) >= model.labels()) {
-        usage!("--labels: label {l}, the model has 0 to {}", model.labels() - 1);
+    if let Some(l) = labels.iter().flatten().find(|&&l| usize::from(l) >= model.classes()) {
+        usage!("--labels: label {l}, the model has 0 to {}", model.classes() - 1);
     }
     let label = |i: usize| labels.as_ref().map(|l| usize::from(l[i]));
     if args.images.map.is_some() {
@@ -241,7 +254,8 @@ fn one(args: &Args, model: &ImageModel, input: &Path) -> Result<Read> {
             })
             .collect();
         let rows: Vec<_> = posteriors.iter().map(|(rows, _)| &rows[..]).collect();
-        classes = Some(Classes::of(&rows, (0..count).map(label).collect()));
+        let by = if model.has_classifier() { FoundBy::ClassificationHead } else { FoundBy::BayesRule };
+        classes = Some(Classes::of(&rows, (0..count).map(label).collect(), by));
         posteriors.into_iter().map(|(_, nats)| model.order().to_variables(&nats)).collect()
     } else {
         let chunks: Vec<usize> = (0..count).step_by(TOGETHER).collect();
@@ -283,7 +297,7 @@ fn one(args: &Args, model: &ImageModel, input: &Path) -> Result<Read> {
 
 impl Classes {
     /// From the log-probabilities of the classes behind every step, for each image.
-    fn of(images: &[&[Vec<f64>]], labels: Vec<Option<usize>>) -> Self {
+    fn of(images: &[&[Vec<f64>]], labels: Vec<Option<usize>>, by: FoundBy) -> Self {
         let best = |row: &[f64]| (0..row.len()).max_by(|&a, &b| row[a].total_cmp(&row[b])).unwrap_or(0);
         let found: Vec<usize> = images.iter().map(|rows| rows.last().map_or(0, |row| best(row))).collect();
         let mean = |of: &dyn Fn(usize) -> f64| (0..images.len()).map(of).sum::<f64>() / images.len() as f64;
@@ -295,6 +309,7 @@ impl Classes {
             probability: (0..=10).map(|t| mean(&|i| tenth(i, t)[meant[i]].exp())).collect(),
             accuracy: is_labelled.then(|| right(10)),
             accuracy_by_tenths: is_labelled.then(|| (0..=10).map(right).collect()),
+            by,
             found,
         }
     }
@@ -352,7 +367,11 @@ fn table(report: &Report) -> String {
     }
     for classes in report.inputs.iter().filter_map(|s| s.classes.as_ref()) {
         if let Some(accuracy) = classes.accuracy {
-            t += &format!("\nclasses by Bayes' rule: {:.2} % right", 100.0 * accuracy);
+            let by = match classes.by {
+                FoundBy::ClassificationHead => "the classification head",
+                FoundBy::BayesRule => "Bayes' rule",
+            };
+            t += &format!("\nclasses by {by}: {:.2} % right", 100.0 * accuracy);
         }
         let percent =
             |values: &[f64]| -> String { values.iter().map(|v| format!(" {:>5.1}", 100.0 * v)).collect() };

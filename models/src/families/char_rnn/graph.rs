@@ -3,7 +3,7 @@
 
 use super::{Cell, Config, names};
 use crate::ar::Graph;
-use crate::graph::{self, Batch, DeviceTensors, GraphError, GraphFamily, on_device, product};
+use crate::graph::{self, Batch, DeviceTensors, GraphError, GraphFamily, GraphReading, on_device, product};
 use crate::objective::{ObjectiveError, Window};
 use crate::weights::Tensors;
 use candle_core::{Device, IndexOp, Result, Tensor};
@@ -140,12 +140,12 @@ impl GraphFamily for Config {
         self.state_len()
     }
 
-    fn logits(&self, tensors: DeviceTensors, batch: &Batch) -> Result<(Tensor, Option<Tensor>)> {
+    fn read(&self, tensors: DeviceTensors, batch: &Batch) -> Result<GraphReading> {
         let (graph, rows) = (CharRnnGraph { config: self.clone(), tensors }, batch.rows()?);
         let masks = |l| batch.masks(l, 0..rows, self.hidden);
         let condition = self.condition.map(|c| condition(c.features, batch)).transpose()?;
         let (logits, states) = graph.run(batch.inputs, condition.as_ref(), batch.start.as_ref(), masks)?;
-        Ok((logits, Some(states)))
+        Ok(GraphReading { states: Some(states), ..logits.into() })
     }
 
     fn peak_bytes(&self, windows: usize, window_len: usize) -> usize {

@@ -84,8 +84,10 @@ impl Family for Config {
         if let Positions::Grid(grid) = self.positions {
             lines.push(("positions", format!("on a grid of {} rows by {} columns", grid.height, grid.width)));
         }
-        if self.labels > 0 {
-            lines.push(("class labels", self.labels.to_string()));
+        for (what, count) in [("class labels", self.labels), ("tells classes", self.classifier)] {
+            if count > 0 {
+                lines.push((what, count.to_string()));
+            }
         }
         Description { lines, values: Map::from_iter([("macs_per_symbol".to_string(), json!(macs))]) }
     }
@@ -107,6 +109,7 @@ impl Family for Config {
             labels: 0,
             positions: Positions::Steps,
             any_order: false,
+            classifier: 0,
         };
         vec![NamedShape { name: "gpt", batch: 12, window: config.context, config }]
     }
@@ -153,6 +156,9 @@ pub struct Keys {
     /// Whether each image has an order of its own: the model learns all of them. Positions are then on the grid.
     #[serde(default)]
     pub any_order: bool,
+    /// Whether the labels of the images are what the model tells, by a classification head, and not what it is given.
+    #[serde(default)]
+    pub classifier: bool,
     /// Rate of dropout over the embedding and over what every sublayer adds while it is trained.
     #[serde(default)]
     pub dropout: f64,
@@ -184,6 +190,11 @@ impl family::Keys for Keys {
             PositionKey::Steps => Positions::Steps,
             PositionKey::Grid => Positions::Grid(given.images()?.grid),
         };
+        let classes = given.image.as_ref().map_or(0, |image| image.labels);
+        if self.classifier && classes == 0 {
+            let want = "false without images.labels: it learns to tell them".into();
+            return Err(ConfigError { field: "classifier", found: "true".into(), want });
+        }
         Ok(Config {
             classes: given.classes,
             start: given.start,
@@ -195,9 +206,10 @@ impl family::Keys for Keys {
             tied_head: self.tied_head && categorical,
             likelihood: given.likelihood.filter(|_| !categorical),
             order: given.order(),
-            labels: given.image.as_ref().map_or(0, |image| image.labels),
+            labels: if self.classifier { 0 } else { classes },
             positions,
             any_order: self.any_order,
+            classifier: if self.classifier { classes } else { 0 },
         })
     }
 

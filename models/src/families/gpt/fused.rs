@@ -9,12 +9,15 @@
 //! products   the padded products with the norms folded in, their transposes, and the way back for gradients
 //! reading    one reading: embedding, blocks, head and loss, forward and backward
 //! attention  causal attention, whose weights are computed again in the backward
+//! classifier  the classification head of an image
 //! ```
 
 mod attention;
+mod classifier;
 mod products;
 mod reading;
 
+use super::classifier::Classifier;
 use super::{Config, check_batch, names};
 use crate::dropout::Dropout;
 use crate::fused::locked;
@@ -119,6 +122,15 @@ impl Fused {
         self.products.layout().range(&first).start
     }
 
+    /// Where the classification head's matrix and bias stand, one behind the other, if there is one.
+    fn classifier(&self) -> Option<(Range<usize>, Range<usize>)> {
+        let layout = self.products.layout();
+        let at = |name: String| layout.range(&name);
+        (self.config.classifier > 0).then(|| {
+            (at(names::weight(names::OUTPUT, names::CLASS)), at(names::bias(names::OUTPUT, names::CLASS)))
+        })
+    }
+
     /// Adds what the readings give to the gradients of those tables.
     fn input_gradients(&self, tasks: &[Task<'_>], tapes: &[Tape], grads: &mut [f32]) {
         let (width, layout) = (self.config.width, self.products.layout());
@@ -149,7 +161,7 @@ impl Fused {
                         add(table + row * width, 1.0, d);
                     }
                 }
-                if let Some(class) = task.window.class {
+                if let Some(class) = task.window.class.filter(|_| self.config.labels > 0) {
                     add(labels + class * width, 1.0, d);
                 }
             }
@@ -215,8 +227,14 @@ impl Objective for Fused {
             tables: &each,
             labels: if self.config.labels > 0 { tables(names::LABELS) } else { &[] },
         };
+        let (labelled, head) = (batch.iter().filter(|w| w.class.is_some()).count(), self.classifier());
+        let classifier = head.as_ref().map(|(weight, bias)| {
+            let at = Classifier { weight: &params[weight.clone()], bias: &params[bias.clone()] };
+            (at, 1.0 / labelled as f32)
+        });
+        let mut class_gradient = vec![0.0; head.as_ref().map_or(0, |(w, b)| w.len() + b.len())];
         let mut inputs = grads.is_some().then(|| vec![0.0; self.inputs_len()]);
-        let mut nats = 0.0;
+        let (mut nats, mut class_nats) = (0.0, 0.0);
         for tasks in &rounds {
             if tapes.len() < tasks.len() {
                 tapes.resize_with(tasks.len(), Tape::default);
@@ -237,6 +255,7 @@ impl Objective for Fused {
                         rows: task.rows.clone(),
                         from: task.from,
                         scale: 1.0 / total as f32,
+                        classifier,
                         backward: grads.is_some(),
                         tape,
                         scratch: &mut scratch,
@@ -246,6 +265,10 @@ impl Objective for Fused {
                 })
                 .collect();
             nats += parts.iter().sum::<f64>();
+            for tape in &tapes[..tasks.len()] {
+                class_nats += tape.class.nats();
+                tape.class.add_to_head(&mut class_gradient);
+            }
             if let Some(inputs) = &mut inputs {
                 self.product_gradients(&mut gradients, &tapes[..tasks.len()]);
                 self.input_gradients(tasks, &tapes, inputs);
@@ -256,9 +279,12 @@ impl Objective for Fused {
             for (g, d) in grads.iter_mut().zip(inputs) {
                 *g += d;
             }
+            if let Some((weight, bias)) = head {
+                grads[weight.start..bias.end].copy_from_slice(&class_gradient);
+            }
         }
         *locked(&self.buffers) = Buffers { products, gradients, tapes };
-        Ok(nats / total as f64)
+        Ok(nats / total as f64 + class_nats / labelled.max(1) as f64)
     }
 
     fn peak_bytes(&self, windows: usize, window_len: usize, threads: usize) -> usize {

@@ -7,7 +7,7 @@
 use super::{Config, ContextSpan, NORM_EPS, names, sites};
 use crate::ar::Graph;
 use crate::fixed_length::{class_rows, one_hot};
-use crate::graph::{self, Batch, DeviceTensors, GraphError, GraphFamily, on_device, product};
+use crate::graph::{self, Batch, DeviceTensors, GraphError, GraphFamily, GraphReading, on_device, product};
 use crate::likelihood::Input;
 use crate::objective::{ObjectiveError, Window};
 use crate::weights::Tensors;
@@ -47,9 +47,7 @@ impl GptGraph {
 
     /// n(x) over the last axis.
     fn norm(&self, x: &Tensor, at: &str) -> Result<Tensor> {
-        let x = x.broadcast_sub(&x.mean_keepdim(D::Minus1)?)?;
-        let deviation = (x.sqr()?.mean_keepdim(D::Minus1)? + f64::from(NORM_EPS))?.sqrt()?;
-        let x = x.broadcast_div(&deviation)?.broadcast_mul(self.get(&names::weight(at, "norm")))?;
+        let x = standardised(x)?.broadcast_mul(self.get(&names::weight(at, "norm")))?;
         self.biased(x, at, "norm")
     }
 
@@ -90,7 +88,7 @@ impl GptGraph {
     }
 
     /// One window: `inputs` [B, T] or [B, T, numbers], T at most the context, at positions 0 … T−1, to parameters [B, T, P].
-    /// `label` is the classes' rows [B, width], `orders` the order of each where they have some; `masks` gives those for what the [sites](super::sites) of dropout add to the
+    /// `label` is the classes' rows [B, width], `orders` the order of each where they have some. Beside them r_L [B, T, width]; `masks` gives those for what the [sites](super::sites) of dropout add to the
     /// residual stream [B, T, width].
     fn window(
         &self,
@@ -98,7 +96,7 @@ impl GptGraph {
         label: Option<Tensor>,
         orders: &[Vec<u32>],
         masks: impl Fn(usize) -> Result<Option<Tensor>>,
-    ) -> Result<Tensor> {
+    ) -> Result<(Tensor, Tensor)> {
         let dropped = |x: Tensor, site: usize| match masks(site)? {
             None => Ok(x),
             Some(mask) => x.reshape(mask.shape())? * mask,
@@ -129,19 +127,53 @@ impl GptGraph {
             true => self.get(names::EMBED).t()?.contiguous()?,
             false => self.get(names::HEAD).clone(),
         };
-        product(&self.norm(&x, names::OUTPUT)?, &head)?.reshape((b, t, params))
+        let parameters = product(&self.norm(&x, names::OUTPUT)?, &head)?.reshape((b, t, params))?;
+        Ok((parameters, x.reshape((b, t, width))?))
+    }
+
+    /// The mean of −ln p(class) over the windows that have one, by r_L [B, T, width]; `None` where none has.
+    fn class_loss(&self, x: &Tensor, windows: &[Window]) -> Result<Option<Tensor>> {
+        let (t, device) = (x.dim(1)?, x.device());
+        let labelled: Vec<usize> = (0..windows.len()).filter(|&i| windows[i].class.is_some()).collect();
+        if self.config.classifier == 0 || labelled.is_empty() {
+            return Ok(None);
+        }
+        let part = |w: &Window, i: usize| if i < w.rows() { 1.0 / w.rows() as f32 } else { 0.0 };
+        let parts: Vec<f32> = windows.iter().flat_map(|w| (0..t).map(move |i| part(w, i))).collect();
+        let mean = x.broadcast_mul(&Tensor::from_vec(parts, (windows.len(), t, 1), device)?)?.sum(1)?;
+        let logits = self.classifier(&mean)?;
+        let log_p = candle_nn::ops::log_softmax(&logits, D::Minus1)?;
+        let rows: Vec<u32> = labelled.iter().map(|&i| i as u32).collect();
+        let classes: Vec<u32> = labelled.iter().filter_map(|&i| windows[i].class).map(|c| c as u32).collect();
+        let n = rows.len();
+        let log_p = log_p.index_select(&Tensor::from_vec(rows, n, device)?, 0)?;
+        Ok(Some(log_p.gather(&Tensor::from_vec(classes, (n, 1), device)?, 1)?.mean_all()?.neg()?))
+    }
+
+    /// n(mean) W_class + b_class [B, K] of means [B, width].
+    fn classifier(&self, mean: &Tensor) -> Result<Tensor> {
+        let weight = self.get(&names::weight(names::OUTPUT, names::CLASS));
+        let bias = self.get(&names::bias(names::OUTPUT, names::CLASS));
+        product(&standardised(mean)?, weight)?.broadcast_add(bias)
     }
 }
 
+/// n(x) over the last axis, before gain and bias.
+fn standardised(x: &Tensor) -> Result<Tensor> {
+    let x = x.broadcast_sub(&x.mean_keepdim(D::Minus1)?)?;
+    let deviation = (x.sqr()?.mean_keepdim(D::Minus1)? + f64::from(NORM_EPS))?.sqrt()?;
+    x.broadcast_div(&deviation)
+}
+
 impl GptGraph {
-    /// Parameters [B, T, P] of `inputs` [B, T] or [B, T, numbers], under the classes of `cond` [B, ⌈T / N⌉, K], behind which a model of
+    /// Parameters [B, T, P] and r_L [B, T, width] of `inputs` [B, T] or [B, T, numbers], under the classes of `cond` [B, ⌈T / N⌉, K], behind which a model of
     /// any order has the N sites of each; `masks` gives those of a reading at a site of dropout.
     fn run(
         &self,
         inputs: &Tensor,
         cond: Option<&Tensor>,
         masks: impl Fn(&ContextSpan, usize) -> Result<Option<Tensor>>,
-    ) -> Result<Tensor> {
+    ) -> Result<(Tensor, Tensor)> {
         let rows = self
             .config
             .readings(inputs.dim(1)?)
@@ -161,11 +193,13 @@ impl GptGraph {
                     Some(cond) => self.orders(cond, r.rows.start / self.config.context)?,
                     None => Vec::new(),
                 };
-                let parameters = self.window(&inputs, label, &orders, |site| masks(&r, site))?;
-                parameters.narrow(1, r.from - r.rows.start, r.rows.end - r.from)
+                let (parameters, x) = self.window(&inputs, label, &orders, |site| masks(&r, site))?;
+                let part = |x: Tensor| x.narrow(1, r.from - r.rows.start, r.rows.end - r.from);
+                Ok((part(parameters)?, part(x)?))
             })
             .collect::<Result<Vec<_>>>()?;
-        Tensor::cat(&rows, 1)
+        let (parameters, x): (Vec<_>, Vec<_>) = rows.into_iter().unzip();
+        Ok((Tensor::cat(&parameters, 1)?, Tensor::cat(&x, 1)?))
     }
 
     /// The orders of image `i` of each sequence, from `cond`.
@@ -193,7 +227,7 @@ impl GptGraph {
 
 impl Graph for GptGraph {
     fn forward(&self, inputs: &Tensor, cond: Option<&Tensor>) -> Result<Tensor> {
-        self.run(inputs, cond, |_, _| Ok(None))
+        Ok(self.run(inputs, cond, |_, _| Ok(None))?.0)
     }
 }
 
@@ -213,7 +247,7 @@ impl GraphFamily for Config {
         super::check_batch(self, batch)
     }
 
-    fn logits(&self, tensors: DeviceTensors, batch: &Batch) -> Result<(Tensor, Option<Tensor>)> {
+    fn read(&self, tensors: DeviceTensors, batch: &Batch) -> Result<GraphReading> {
         let graph = GptGraph { config: self.clone(), tensors };
         let masks = |r: &ContextSpan, site| batch.masks(site, r.rows.clone(), self.width);
         let mut cond = one_hot(batch.windows, self.labels, batch.device)?;
@@ -227,7 +261,8 @@ impl GraphFamily for Config {
                 None => rows,
             });
         }
-        Ok((graph.run(batch.inputs, cond.as_ref(), masks)?, None))
+        let (parameters, x) = graph.run(batch.inputs, cond.as_ref(), masks)?;
+        Ok(GraphReading { added: graph.class_loss(&x, batch.windows)?, ..parameters.into() })
     }
 
     fn peak_bytes(&self, windows: usize, window_len: usize) -> usize {

@@ -41,6 +41,36 @@ pub fn normalise<S: Simd>(s: S, x: &mut [f32], width: usize) -> f32 {
     scale
 }
 
+/// d_x += scale · (d − mean d − x̂ · mean(d x̂)): the gradient through x̂.
+#[cfg(feature = "train")]
+#[inline(always)]
+pub fn normed_backward<S: Simd>(
+    s: S,
+    width: usize,
+    padded: usize,
+    d: &[f32],
+    normed: &[f32],
+    scales: &[f32],
+    d_x: &mut [f32],
+) {
+    let rows = d.chunks_exact(padded).zip(normed.chunks_exact(padded)).zip(scales);
+    for (((d, normed), &scale), d_x) in rows.zip(d_x.chunks_exact_mut(padded)) {
+        let (mut total, mut dot) = (s.splat(0.0), s.splat(0.0));
+        for (d, x) in d.chunks_exact(S::LANES).zip(normed.chunks_exact(S::LANES)) {
+            total = s.add(total, s.load(d));
+            dot = s.mul_add(s.load(d), s.load(x), dot);
+        }
+        let mean = s.splat(-sum(s, total) / width as f32);
+        let along = s.splat(-sum(s, dot) / width as f32);
+        let parts = d.chunks_exact(S::LANES).zip(normed.chunks_exact(S::LANES));
+        for ((d, x), to) in parts.zip(d_x.chunks_exact_mut(S::LANES)) {
+            let d = s.mul_add(s.load(x), along, s.add(s.load(d), mean));
+            s.store(to, s.mul_add(d, s.splat(scale), s.load(to)));
+        }
+        d_x[width..].fill(0.0);
+    }
+}
+
 /// A norm's gain and bias.
 #[derive(Clone, Copy)]
 pub struct NormParameters<'a> {

@@ -14,6 +14,7 @@ pub use weights::Gpt;
 
 use super::Config;
 use super::attention::Cache;
+use super::classifier::{ClassLogits, Classifier};
 use crate::ar::{HiddenShape, Model, Symbol};
 use crate::condition::Condition;
 use crate::kernels::aligned::Aligned;
@@ -178,6 +179,20 @@ impl Model for Gpt {
         let wanted = (self.layers.len() + 1) * self.config.width;
         assert_eq!(hidden.len(), wanted, "a row for every layer");
         Some(self.step_alone(state, x, hidden))
+    }
+
+    fn classifier(&self) -> usize {
+        self.config.classifier
+    }
+
+    fn class_logits(&self, mean: &[f32]) -> Vec<f32> {
+        let (weight, bias) = &self.classifier;
+        if bias.is_empty() {
+            return Vec::new();
+        }
+        assert_eq!(mean.len(), self.config.width, "a row of the residual stream");
+        let mut row = Aligned::rows(mean, mean.len(), self.widths.width);
+        self.isa.run(ClassLogits { head: Classifier { weight, bias }, mean: &mut row })
     }
 
     fn scratch_len(&self, streams: usize) -> usize {

@@ -5,7 +5,7 @@ use super::degrees::Staircase;
 use super::{Config, names};
 use crate::ar::Graph;
 use crate::fixed_length::{check_batch, class_rows, one_hot};
-use crate::graph::{self, Batch, DeviceTensors, GraphError, GraphFamily, on_device};
+use crate::graph::{self, Batch, DeviceTensors, GraphError, GraphFamily, GraphReading, on_device};
 use crate::likelihood::Input;
 use crate::objective::{ObjectiveError, Window};
 use crate::weights::Tensors;
@@ -100,10 +100,10 @@ impl GraphFamily for Config {
         check_batch(batch, &self.likelihood(), self.steps(), self.labels, false)
     }
 
-    fn logits(&self, tensors: DeviceTensors, batch: &Batch) -> Result<(Tensor, Option<Tensor>)> {
+    fn read(&self, tensors: DeviceTensors, batch: &Batch) -> Result<GraphReading> {
         let graph = MadeGraph { config: self.clone(), tensors };
         let cond = one_hot(batch.windows, self.labels, batch.device)?;
-        Ok((graph.forward(batch.inputs, cond.as_ref())?, None))
+        Ok(graph.forward(batch.inputs, cond.as_ref())?.into())
     }
 
     fn peak_bytes(&self, windows: usize, _window_len: usize) -> usize {

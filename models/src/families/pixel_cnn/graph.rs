@@ -6,7 +6,7 @@ use super::geometry::{Geometry, NONE, Stack, Taps};
 use super::{Config, names};
 use crate::ar::Graph;
 use crate::fixed_length::one_hot;
-use crate::graph::{self, Batch, DeviceTensors, GraphError, GraphFamily, on_device, product};
+use crate::graph::{self, Batch, DeviceTensors, GraphError, GraphFamily, GraphReading, on_device, product};
 use crate::objective::{ObjectiveError, Window};
 use crate::weights::Tensors;
 use candle_core::{Device, Result, Tensor};
@@ -151,12 +151,12 @@ impl GraphFamily for Config {
         super::fused::check_batch(self, batch)
     }
 
-    fn logits(&self, tensors: DeviceTensors, batch: &Batch) -> Result<(Tensor, Option<Tensor>)> {
+    fn read(&self, tensors: DeviceTensors, batch: &Batch) -> Result<GraphReading> {
         let (graph, rows) = (PixelCnnGraph::of(self, tensors), batch.rows()?);
         let classes = one_hot(batch.windows, self.labels, batch.device)?;
         let class = classes.map(|c| c.squeeze(1)).transpose()?;
         let masks = |l| batch.masks(l, 0..rows, self.channels);
-        Ok((graph.run(batch.inputs, class.as_ref(), masks)?, None))
+        Ok(graph.run(batch.inputs, class.as_ref(), masks)?.into())
     }
 
     fn peak_bytes(&self, windows: usize, window_len: usize) -> usize {

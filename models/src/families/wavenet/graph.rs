@@ -8,7 +8,7 @@ use super::frame::CROSS_SPEAKER;
 use super::{ConditionConfig, Config, names};
 use crate::ar::Graph;
 use crate::condition::Condition;
-use crate::graph::{self, Batch, DeviceTensors, GraphError, GraphFamily, on_device};
+use crate::graph::{self, Batch, DeviceTensors, GraphError, GraphFamily, GraphReading, on_device};
 use crate::likelihood::Input;
 use crate::objective::{ObjectiveError, Window};
 use crate::weights::Tensors;
@@ -172,9 +172,9 @@ impl GraphFamily for Config {
         super::fused::check_batch(self, batch)
     }
 
-    fn logits(&self, tensors: DeviceTensors, batch: &Batch) -> Result<(Tensor, Option<Tensor>)> {
+    fn read(&self, tensors: DeviceTensors, batch: &Batch) -> Result<GraphReading> {
         let graph = WaveNetGraph { config: self.clone(), tensors };
-        let Some(c) = &self.condition else { return Ok((graph.forward(batch.inputs, None)?, None)) };
+        let Some(c) = &self.condition else { return Ok(graph.forward(batch.inputs, None)?.into()) };
         let (n, local_len) = (batch.rows()?.div_ceil(c.hop), c.local_len());
         let local = if c.features == 0 {
             None
@@ -190,7 +190,7 @@ impl GraphFamily for Config {
         };
         let speakers: Vec<u32> = batch.windows.iter().map(|w| w.speaker.unwrap_or(0) as u32).collect();
         let cond = graph.with_speakers(c, &speakers, local, n)?;
-        Ok((graph.forward(batch.inputs, Some(&cond))?, None))
+        Ok(graph.forward(batch.inputs, Some(&cond))?.into())
     }
 
     fn peak_bytes(&self, windows: usize, window_len: usize) -> usize {

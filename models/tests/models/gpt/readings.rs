@@ -1,6 +1,6 @@
 //! What is GPT's own of the readings' agreement.
 
-use super::{any_order, config, golden, golden_checkpoint, golden_config, image, shuffled};
+use super::{any_order, config, golden, golden_checkpoint, golden_config, image, shuffled, telling};
 use crate::images::{GoldenImages, bernoulli, class_of_window, grey};
 use crate::suite::{
     Learner, Sequence, largest_difference, pack, random_symbols, random_tensors, run, run_graph, windows,
@@ -37,6 +37,8 @@ impl Learner for Config {
         }
         all.push(any_order(image((4, 5), 2, true, 20, None)));
         all.push(any_order(image((3, 4), 0, true, 2, bernoulli())));
+        all.push(telling(3, image((4, 5), 0, true, 20, None)));
+        all.push(telling(17, any_order(image((3, 4), 0, true, 2, bernoulli()))));
         all
     }
 
@@ -45,13 +47,14 @@ impl Learner for Config {
             .map(|(bias, tied_head)| Config { bias, tied_head, ..config(12, 2, 2, 10, 9) })
             .into_iter()
             .chain([image((3, 3), 2, true, 9, None), image((3, 4), 0, true, 16, grey(2, 16))])
-            .chain([any_order(image((3, 3), 2, true, 9, None))])
+            .chain([any_order(image((3, 3), 2, true, 9, None)), telling(4, image((3, 3), 0, true, 9, None))])
             .collect()
     }
 
     /// A batch that takes more than one round.
     fn many() -> Vec<(Self, usize)> {
-        vec![(config(17, 2, 2, 16, 32), 21), (image((8, 8), 3, true, 2, bernoulli()), 40)]
+        let images = image((8, 8), 3, true, 2, bernoulli());
+        vec![(config(17, 2, 2, 16, 32), 21), (images.clone(), 40), (telling(3, images), 40)]
     }
 
     fn rows(&self) -> usize {
@@ -69,7 +72,7 @@ impl Learner for Config {
     }
 
     fn condition(&self, i: usize, window: &mut Window, _: &mut Uniforms) {
-        window.class = class_of_window(self.labels, i);
+        window.class = class_of_window(self.labels.max(self.classifier), i);
         if self.any_order && i % 4 != 3 {
             window.sites = shuffled(self.context, i as u64);
         }
@@ -166,6 +169,44 @@ fn planted_mistakes_of_images_are_caught() {
 #[test]
 fn pytorchs_gradient_of_images_is_the_fused_one_and_the_graphs() {
     GoldenImages::open("gpt_image").compare_gradient();
+}
+
+/// What a class adds to the trainer's loss of an image is −ln p of that class by the engine.
+#[test]
+fn the_engine_tells_the_classes_that_the_trainer_learns() {
+    for config in
+        [telling(3, image((4, 5), 0, true, 9, None)), telling(5, image((3, 4), 0, false, 2, bernoulli()))]
+    {
+        let tensors = random_tensors(&config, 7);
+        let symbols = random_symbols(&config, config.context, 3);
+        for isa in Isa::available() {
+            let model = std::sync::Arc::new(pack(&config, &tensors, isa));
+            let mut stream = Stream::new(model.clone(), Sampling::default());
+            let shape = stream.hidden().unwrap();
+            let (mut row, mut mean) = (vec![0.0; shape.values()], vec![0.0; shape.width]);
+            for &x in &symbols {
+                let nats = stream.read_hidden(x.into(), &mut row).unwrap();
+                assert!(nats.is_finite());
+                let last = &row[row.len() - shape.width..];
+                mean.iter_mut().zip(last).for_each(|(m, x)| *m += x / symbols.len() as f32);
+            }
+            let logits = model.class_logits(&mean);
+            assert_eq!((logits.len(), model.classifier()), (config.classifier, config.classifier));
+            let log_sum = logits.iter().map(|&y| f64::from(y).exp()).sum::<f64>().ln();
+            let fused = Fused::new(config.clone(), isa);
+            let params = fused.layout().flatten(&tensors);
+            let inputs = [&[config.start], &symbols[..symbols.len() - 1]].concat();
+            let loss = |class: Option<usize>| {
+                let window =
+                    Window { inputs: inputs.clone(), targets: symbols.clone(), class, ..Window::default() };
+                fused.loss(&params, &[window], None).unwrap()
+            };
+            for (class, &logit) in logits.iter().enumerate() {
+                let (added, want) = (loss(Some(class)) - loss(None), log_sum - f64::from(logit));
+                assert!((added - want).abs() < 1e-4, "{}: {added}, the engine {want}", isa.name());
+            }
+        }
+    }
 }
 
 #[test]

@@ -1,12 +1,14 @@
 //! One reading: forward through the blocks, the head and its loss, and back.
 
 use super::attention::{self, Attention};
+use super::classifier::ClassTape;
 use super::products::{DOWN, OUT, PER_LAYER, Product, QKV, Sizes, UP};
 use crate::dropout::Dropout;
-use crate::families::gpt::norm::normalise;
+use crate::families::gpt::classifier::Classifier;
+use crate::families::gpt::norm::{normalise, normed_backward};
 use crate::families::gpt::{Config, sites};
 use crate::fused::rows::broadcast;
-use crate::kernels::panel::{add, sum};
+use crate::kernels::panel::add;
 use crate::kernels::tile::{Strided, multiply};
 use crate::kernels::{Kernel, Simd, math};
 use crate::likelihood::Input;
@@ -54,6 +56,8 @@ pub struct Tape {
     d_logits: Vec<f32>,
     /// Gradient of r_0 [T, width].
     pub d_input: Vec<f32>,
+    /// What the classification head keeps.
+    pub class: ClassTape,
 }
 
 impl Tape {
@@ -144,6 +148,8 @@ pub struct ReadingPass<'a> {
     pub from: usize,
     /// Weight of one row in the loss's mean.
     pub scale: f32,
+    /// The classification head, and the weight of one image in the mean of its loss.
+    pub classifier: Option<(Classifier<'a>, f32)>,
     /// Whether a gradient is wanted.
     pub backward: bool,
     /// What it keeps.
@@ -210,7 +216,7 @@ impl ReadingPass<'_> {
                     }
                 }
             }
-            if let Some(class) = self.window.class {
+            if let Some(class) = self.window.class.filter(|_| !labels.is_empty()) {
                 let label = &labels[class * width..][..width];
                 x.iter_mut().zip(label).for_each(|(x, l)| *x += l);
             }
@@ -258,6 +264,7 @@ impl ReadingPass<'_> {
         let head = &self.products[self.config.layers * PER_LAYER];
         let x = &mut self.scratch.x;
         let tape = &mut *self.tape;
+        tape.class.read(s, self.classifier, self.window.class, x, width);
         normed_rows(s, x, self.config.width, width, &mut tape.normed, &mut tape.scales);
         let silent = self.from - self.rows.start;
         tape.d_logits[..silent * params].fill(0.0);
@@ -278,6 +285,7 @@ impl ReadingPass<'_> {
             apply(s, logits, &head.back, params, &mut d[silent * width..], width);
             x.fill(0.0);
             normed_backward(s, self.config.width, width, d, &tape.normed, &tape.scales, x);
+            tape.class.add_gradient(s, x);
         }
         nats
     }
@@ -381,34 +389,5 @@ fn normed_rows<S: Simd>(s: S, x: &[f32], width: usize, padded: usize, to: &mut [
     to.copy_from_slice(x);
     for (row, scale) in to.chunks_exact_mut(padded).zip(scales) {
         *scale = normalise(s, row, width);
-    }
-}
-
-/// d_x += scale · (d − mean d − x̂ · mean(d x̂)): the gradient through x̂.
-#[inline(always)]
-fn normed_backward<S: Simd>(
-    s: S,
-    width: usize,
-    padded: usize,
-    d: &[f32],
-    normed: &[f32],
-    scales: &[f32],
-    d_x: &mut [f32],
-) {
-    let rows = d.chunks_exact(padded).zip(normed.chunks_exact(padded)).zip(scales);
-    for (((d, normed), &scale), d_x) in rows.zip(d_x.chunks_exact_mut(padded)) {
-        let (mut total, mut dot) = (s.splat(0.0), s.splat(0.0));
-        for (d, x) in d.chunks_exact(S::LANES).zip(normed.chunks_exact(S::LANES)) {
-            total = s.add(total, s.load(d));
-            dot = s.mul_add(s.load(d), s.load(x), dot);
-        }
-        let mean = s.splat(-sum(s, total) / width as f32);
-        let along = s.splat(-sum(s, dot) / width as f32);
-        let parts = d.chunks_exact(S::LANES).zip(normed.chunks_exact(S::LANES));
-        for ((d, x), to) in parts.zip(d_x.chunks_exact_mut(S::LANES)) {
-            let d = s.mul_add(s.load(x), along, s.add(s.load(d), mean));
-            s.store(to, s.mul_add(d, s.splat(scale), s.load(to)));
-        }
-        d_x[width..].fill(0.0);
     }
 }

@@ -55,6 +55,8 @@ pub struct Gpt {
     pub(super) start_numbers: Vec<f32>,
     pub(super) layers: Vec<Layer>,
     pub(super) head: Normed,
+    /// W [width, K] and b `[K]` of the classification head; empty without one.
+    pub(super) classifier: (Vec<f32>, Vec<f32>),
 }
 
 impl Gpt {
@@ -66,6 +68,7 @@ impl Gpt {
         check(tensors, &config.table())?;
         let get = |name: &str| &tensors[name].data[..];
         let optional = |name: &str| tensors.get(name).map(|t| &t.data[..]);
+        let class = |name: String| optional(&name).unwrap_or(&[]).to_vec();
         let (w, mlp) = (config.width, config.mlp_width());
         let pad_rows = |x: &[f32]| Aligned::rows(x, w, w.next_multiple_of(isa.lanes()));
         let shape = CacheShape { context: config.context, head: config.head_width(), lanes: isa.lanes() };
@@ -136,6 +139,10 @@ impl Gpt {
             start_numbers: likelihood.start_numbers(config.start),
             layers,
             head: Normed { gain, product: pack(&turned, &tensors[head].stored, &bias, w) },
+            classifier: (
+                class(names::weight(names::OUTPUT, names::CLASS)),
+                class(names::bias(names::OUTPUT, names::CLASS)),
+            ),
             config: config.clone(),
         })
     }
