@@ -15,9 +15,12 @@ pub const MUSIC: &str = "music";
 /// Name of the model of handwritten digits.
 pub const DIGITS: &str = "digits";
 
+/// Name of the model of small coloured pictures.
+pub const EMOJI: &str = "emoji";
+
 /// Whether `name` is that of a shipped model, also of one that this build lacks.
 pub fn is_model_name(name: &str) -> bool {
-    [VOICE, TEXT, MUSIC, DIGITS].contains(&name) || model(name).is_some()
+    [VOICE, TEXT, MUSIC, DIGITS, EMOJI].contains(&name) || model(name).is_some()
 }
 
 /// Names of the models.

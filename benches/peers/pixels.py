@@ -27,7 +27,7 @@ def nade(torch):
 
 def made(torch):
     """The masked perceptron: two masked products."""
-    hidden = 8000
+    hidden = 4000
     first = torch.nn.Linear(PIXELS, hidden)
     last = torch.nn.Linear(hidden, PIXELS)
     return (lambda x: last(torch.relu(first(x)))), torch.rand(1, PIXELS).round()

@@ -22,12 +22,13 @@ FORMS = {
     "lstm": LSTM,
     "lstm-512": LSTM,
     "gru": LSTM,
+    "gpt-image": ["sdpa", "compile-sdpa"],
     "gpt": ["sdpa", "explicit", "compile-sdpa", "compile-explicit"],
     "pixelcnn": PIXELS,
     "pixelcnn-64": PIXELS,
 }
 # (windows, rows) of a step, as the published settings have them.
-BATCH = {"wavenet-30": (4, 8000), "shipped": (4, 8000), "lstm": (50, 50), "lstm-512": (50, 100), "gru": (50, 50), "gpt": (12, 64), "pixelcnn": (16, 784), "pixelcnn-64": (16, 784)}
+BATCH = {"wavenet-30": (4, 8000), "shipped": (4, 8000), "lstm": (50, 50), "lstm-512": (50, 100), "gru": (50, 50), "gpt": (12, 64), "gpt-image": (8, 784), "pixelcnn": (16, 784), "pixelcnn-64": (16, 784)}
 
 
 def all_forms(shape):
@@ -122,11 +123,13 @@ def build(torch, shape, form, batch, rows):
         net = pixel_cnn(torch, 64 if shape.endswith("64") else 32, form)
         x = torch.randint(0, 2, (batch, 28, 28))
         return net, (x,), x.flatten().float()
-    classes = 65
+    classes = 2 if shape == "gpt-image" else 65
     x = torch.randint(0, classes, (batch, rows))
     y = torch.randint(0, classes, (batch * rows,))
     if shape == "gpt":
         return gpt(torch, classes, rows, form), (x,), y
+    if shape == "gpt-image":
+        return gpt(torch, classes, rows, form, layers=6, bias=True), (x,), y
     # The one-hot rows are made once, outside the clock: a table in their place would cost its own gradient.
     x = torch.nn.functional.one_hot(x if form == "windows-first" else x.t().contiguous(), classes).float()
     return char_rnn(torch, shape, classes, form), (x,), y

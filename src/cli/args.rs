@@ -26,8 +26,8 @@ const DEFAULT_SECONDS: f64 = 10.0;
 /// Which model, run how.
 #[derive(Debug, Args)]
 pub struct ModelArgs {
-    /// Checkpoint, the folder of a run, or `voice`, `music`, `text` or `digits`, which always mean the shipped one: a file of that
-    /// name is `./voice` [default: voice]
+    /// Checkpoint, the folder of a run, or `voice`, `music`, `text`, `digits` or `emoji`, which always mean the shipped one: a
+    /// file of that name is `./voice` [default: voice]
     #[arg(short, long, value_name = "MODEL")]
     model: Option<PathBuf>,
     /// Type of the weights in memory: f32, f16 or i8 [default: the file's own]

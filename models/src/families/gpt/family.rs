@@ -6,11 +6,11 @@ use crate::config::ConfigError;
 use crate::family::{self, Description, Facts, Family, Given, NamedShape, PackError};
 use crate::fixed_length;
 use crate::kernels::Isa;
-use crate::likelihood::LikelihoodConfig;
+use crate::likelihood::{Bernoulli, LikelihoodConfig};
 use crate::memory::{LANES, padded};
 #[cfg(feature = "train")]
 use crate::objective::{Learning, Objective, ObjectiveOptions, WindowPast};
-use crate::order::Order;
+use crate::order::{Grid, Order, Scan};
 use crate::weights::{TensorSpec, Tensors};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, json};
@@ -93,7 +93,7 @@ impl Family for Config {
     }
 
     /// `gpt`: nanoGPT's settings for a CPU, 4 layers of 4 heads, 128 wide, on 12 windows of 64, no biases, tied head; on the
-    /// 65 characters of tiny Shakespeare.
+    /// 65 characters of tiny Shakespeare. `gpt-image`: 6 layers on 8 images of 28 × 28 black and white pixels.
     fn shapes() -> Vec<NamedShape<Self>> {
         let config = Self {
             classes: 65,
@@ -111,7 +111,22 @@ impl Family for Config {
             any_order: false,
             classifier: 0,
         };
-        vec![NamedShape { name: "gpt", batch: 12, window: config.context, config }]
+        let grid = Grid { height: 28, width: 28 };
+        let image = Self {
+            classes: 2,
+            layers: 6,
+            context: grid.len(),
+            bias: true,
+            tied_head: false,
+            likelihood: Some(LikelihoodConfig::Bernoulli(Bernoulli {})),
+            order: Scan::Raster.order(grid, 0),
+            positions: Positions::Grid(grid),
+            ..config.clone()
+        };
+        vec![
+            NamedShape { name: "gpt", batch: 12, window: config.context, config },
+            NamedShape { name: "gpt-image", batch: 8, window: image.context, config: image },
+        ]
     }
 
     #[cfg(feature = "train")]
