@@ -1,8 +1,8 @@
 #!/bin/sh
-# levels.sh OUT: images of 256 levels, one Gated PixelCNN (32 channels, 8 layers), 600 steps of 16 images, by this program and by PyTorch, on
+# levels.sh OUT: images of 256 levels, one Gated PixelCNN (32 channels, 8 layers), 400 steps of 16 images, by this program and by PyTorch, on
 # MNIST, Fashion-MNIST and a set in colour, 32 by 32. Writes OUT/NAME.json (this program's bits of a dimension of the test images, by the
 # engine), OUT/NAME.csv (the log of its training), OUT/NAME-torch.json and OUT/levels.md.
-#   PROGRAM=…   a program that is built already      PYTHON=python3   a Python with torch      STEPS=600     THREADS=1
+#   PROGRAM=…   a program that is built already      PYTHON=python3   a Python with torch      STEPS=400     THREADS=1
 #   DATA=data   the folder with images/{mnist,fashion-mnist,emoji32}
 set -eu
 out=$(mkdir -p "$1" && cd "$1" && pwd)
@@ -11,7 +11,7 @@ here=$(pwd)
 program=$(realpath "${PROGRAM:-target/release/wavesynth}")
 [ -n "${PROGRAM:-}" ] || cargo build --release
 data=$(cd "${DATA:-data}/images" && pwd)
-python=${PYTHON:-python3} steps=${STEPS:-600} threads=${THREADS:-1}
+python=${PYTHON:-python3} steps=${STEPS:-400} threads=${THREADS:-1}
 tmp=$(mktemp -d); trap 'rm -rf "$tmp"' EXIT
 cd "$tmp"
 # The set in colour has no test images of its own: its last tenth.

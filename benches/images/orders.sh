@@ -1,5 +1,5 @@
 #!/bin/sh
-# orders.sh OUT: one Gated PixelCNN (16 channels, 4 layers) on Larochelle's binarised MNIST, 4,000 steps of 32 images, one seed, in several
+# orders.sh OUT: one Gated PixelCNN (16 channels, 4 layers) on Larochelle's binarised MNIST, 3,000 steps of 32 images, one seed, in several
 # orders of the pixels. Writes OUT/ORDER.json, nats of the 10,000 test images by the engine, OUT/ORDER.csv, the log of the training, and
 # OUT/orders.md.
 #   PROGRAM=…   a program that is built already        DATA=data   the folder with images/binarized-mnist       DEVICE=cpu
@@ -26,7 +26,7 @@ channels = 16
 layers = 4
 
 [train]
-steps = 4000
+steps = 3000
 batch = 32
 optimizer = "muon"
 learning_rate = 5e-3

@@ -2,7 +2,7 @@
 """Trains a Gated PixelCNN of 32 channels and 8 layers on images of 256 levels by PyTorch: the network of this project's run files, AdamW
 with a rate that falls to zero along a cosine. Prints one JSON object: bits of a dimension of the test images, and seconds.
 
-    python3 benches/peers/images.py --images train-images-idx3-ubyte --test t10k-images-idx3-ubyte --steps 600
+    python3 benches/peers/images.py --images train-images-idx3-ubyte --test t10k-images-idx3-ubyte --steps 400
 
 Images of three channels (idx4) are in colour: a mixture of discretised logistics as in PixelCNN++, arXiv:1701.05517.
 """

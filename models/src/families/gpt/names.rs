@@ -17,7 +17,7 @@ pub const HEAD: &str = "output.head.weight";
 /// Where the last norm stands.
 pub const OUTPUT: &str = "output";
 
-/// The classification head at [`OUTPUT`]: it has a weight [width, K] and a bias [K].
+/// The classification head at [`OUTPUT`]: it has a weight [width, K] and a bias `[K]`.
 pub const CLASS: &str = "classifier";
 
 /// Where layer `l`'s attention stands: it has `norm`, `qkv` [width, 3·width] and `out` [width, width].
