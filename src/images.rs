@@ -15,7 +15,7 @@ mod read;
 
 pub use coder::{ImageCoder, is_coder};
 pub use groups::{Groups, Schedule};
-pub use model::{Drawing, ImageModel, Known, Scored, log_sum};
+pub use model::{Drawing, ImageModel, Known, Scored, likeliest, log_sum};
 pub use pixels::{Pixels, Variables};
 #[cfg(feature = "train")]
 pub use probe::{Labelled, LinearProbe};

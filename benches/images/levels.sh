@@ -5,15 +5,8 @@
 #   PROGRAM=…   a program that is built already      PYTHON=python3   a Python with torch      STEPS=400     THREADS=1
 #   DATA=data   the folder with images/{mnist,fashion-mnist,emoji32}
 set -eu
-out=$(mkdir -p "$1" && cd "$1" && pwd)
-cd "$(dirname "$0")/../.."
-here=$(pwd)
-program=$(realpath "${PROGRAM:-target/release/wavesynth}")
-[ -n "${PROGRAM:-}" ] || cargo build --release
-data=$(cd "${DATA:-data}/images" && pwd)
-python=${PYTHON:-python3} steps=${STEPS:-400} threads=${THREADS:-1}
-tmp=$(mktemp -d); trap 'rm -rf "$tmp"' EXIT
-cd "$tmp"
+. "$(dirname "$0")/begin.sh"
+data=$data/images python=${PYTHON:-python3} steps=${STEPS:-400} threads=${THREADS:-1}
 # The set in colour has no test images of its own: its last tenth.
 "$python" - "$data/emoji32/images-idx4-ubyte" <<'PY'
 import sys

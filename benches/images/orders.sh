@@ -4,14 +4,7 @@
 # OUT/orders.md.
 #   PROGRAM=…   a program that is built already        DATA=data   the folder with images/binarized-mnist       DEVICE=cpu
 set -eu
-out=$(mkdir -p "$1" && cd "$1" && pwd)
-cd "$(dirname "$0")/../.."
-here=$(pwd)
-program=$(realpath "${PROGRAM:-target/release/wavesynth}")
-[ -n "${PROGRAM:-}" ] || cargo build --release
-data=$(cd "${DATA:-data}" && pwd)
-tmp=$(mktemp -d); trap 'rm -rf "$tmp"' EXIT
-cd "$tmp"
+. "$(dirname "$0")/begin.sh"
 for order in raster column serpentine spiral random; do
   cat > "$order.toml" <<TOML
 [images]

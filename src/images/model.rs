@@ -280,6 +280,11 @@ pub(super) fn sites(order: Option<&Order>) -> Option<&[u32]> {
     }
 }
 
+/// The class of the largest of `log_p`; the last of several.
+pub fn likeliest(log_p: &[f64]) -> usize {
+    (0..log_p.len()).max_by(|&a, &b| log_p[a].total_cmp(&log_p[b])).unwrap_or(0)
+}
+
 /// ln Σ exp.
 pub fn log_sum(log_p: &[f64]) -> f64 {
     let max = log_p.iter().copied().fold(f64::MIN, f64::max);

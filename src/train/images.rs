@@ -18,7 +18,7 @@ use super::schedules::dropout_key;
 use super::slots::Slots;
 use super::source::{Batches, Network, Source, engine};
 use super::state::TrainingState;
-use crate::images::{ImageCoder, ImageModel, SECTION, Scored, Variables, entropy};
+use crate::images::{ImageCoder, ImageModel, SECTION, Scored, Variables, entropy, likeliest};
 use crate::ranks::Ranks;
 use crate::synth::without_denormals;
 use crate::{kinds, lookup};
@@ -34,7 +34,7 @@ use wavesynth_models::kernels::Isa;
 use wavesynth_models::objective::{Objective, VectorRows, Window};
 use wavesynth_models::order::{Grid, Order, Scan};
 use wavesynth_models::vq_vae::{NAME as VQ_VAE, PREFIX, prefixed};
-use wavesynth_models::weights::{Checkpoint, Tensor, Tensors};
+use wavesynth_models::weights::{Checkpoint, Layout, TensorSpec, Tensors};
 use wavesynth_output::say;
 
 /// The seed of the orders by which a model of any order reads the images that are held out.
@@ -205,9 +205,7 @@ impl ImageSource {
     fn say_classes(&self, model: &ImageModel, count: usize) {
         let is_right = |i: usize| {
             let (rows, _) = without_denormals(|| model.classify(&self.variables(true, i)));
-            let last = rows.last().map_or(&[][..], |row| row);
-            let best = (0..last.len()).max_by(|&a, &b| last[a].total_cmp(&last[b]));
-            best.is_some() && best == self.data.held_out.class(i)
+            rows.last().map(|row| likeliest(row)) == self.data.held_out.class(i)
         };
         let right = (0..count).into_par_iter().filter(|&i| is_right(i)).count();
         say!("classes of held-out images: {right} of {count} right");
@@ -277,17 +275,19 @@ impl Source for ImageSource {
     /// one that the model has not is left out.
     fn adopt(&self, file: &mut Checkpoint, _: &Path) -> Result<Option<String>> {
         file.tensors.retain(|name, _| !name.starts_with(PREFIX));
-        let table = self.config.table();
-        let head: Vec<_> = table.iter().filter(|spec| spec.name.starts_with(CLASSIFIER)).collect();
-        let fits = |t: &Tensors| head.iter().all(|s| t.get(&s.name).is_some_and(|t| t.shape == s.shape));
-        if fits(&file.tensors) && !head.is_empty() {
+        let mut head = self.config.table();
+        head.retain(|spec| spec.name.starts_with(CLASSIFIER));
+        let is_there = |s: &TensorSpec| file.tensors.get(&s.name).is_some_and(|t| t.shape == s.shape);
+        if !head.is_empty() && head.iter().all(is_there) {
             return Ok(None);
         }
         file.tensors.retain(|name, _| !name.starts_with(CLASSIFIER));
-        for spec in &head {
-            file.tensors.insert(spec.name.clone(), Tensor::new(&spec.shape, vec![0.0; spec.len()]));
+        if head.is_empty() {
+            return Ok(None);
         }
-        Ok((!head.is_empty()).then(|| "its classification head begins anew".into()))
+        let head = Layout::new(head);
+        file.tensors.extend(head.tensors(&head.init(self.run.train.seed)));
+        Ok(Some("its classification head begins anew".into()))
     }
 
     fn carries(&self) -> bool {

@@ -308,8 +308,8 @@ impl Config {
             add(names::HEAD.into(), &[w, likelihood.params()], Init::Normal(std));
         }
         if self.classifier > 0 {
-            add(names::weight(names::OUTPUT, names::CLASS), &[w, self.classifier], Init::Zeros);
-            add(names::bias(names::OUTPUT, names::CLASS), &[self.classifier], Init::Zeros);
+            add(names::classifier("weight"), &[w, self.classifier], Init::Zeros);
+            add(names::classifier("bias"), &[self.classifier], Init::Zeros);
         }
         table
     }

@@ -13,7 +13,7 @@ use orders::nats_of;
 use rayon::prelude::*;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
-use wavesynth::images::{Groups, Image, ImageModel, Variables};
+use wavesynth::images::{Groups, Image, ImageModel, Variables, likeliest};
 use wavesynth::progress::Progress;
 use wavesynth::synth::without_denormals;
 use wavesynth_models::ar::Uniforms;
@@ -298,13 +298,13 @@ fn one(args: &Args, model: &ImageModel, input: &Path) -> Result<Read> {
 impl Classes {
     /// From the log-probabilities of the classes behind every step, for each image.
     fn of(images: &[&[Vec<f64>]], labels: Vec<Option<usize>>, by: FoundBy) -> Self {
-        let best = |row: &[f64]| (0..row.len()).max_by(|&a, &b| row[a].total_cmp(&row[b])).unwrap_or(0);
-        let found: Vec<usize> = images.iter().map(|rows| rows.last().map_or(0, |row| best(row))).collect();
+        let found: Vec<usize> =
+            images.iter().map(|rows| rows.last().map_or(0, |row| likeliest(row))).collect();
         let mean = |of: &dyn Fn(usize) -> f64| (0..images.len()).map(of).sum::<f64>() / images.len() as f64;
         let tenth = |i: usize, tenth: usize| &images[i][(images[i].len() - 1) * tenth / 10];
         let is_labelled = labels.iter().all(Option::is_some);
         let meant: Vec<usize> = labels.iter().zip(&found).map(|(l, f)| l.unwrap_or(*f)).collect();
-        let right = |t: usize| mean(&|i| f64::from(u8::from(best(tenth(i, t)) == meant[i])));
+        let right = |t: usize| mean(&|i| f64::from(u8::from(likeliest(tenth(i, t)) == meant[i])));
         Self {
             probability: (0..=10).map(|t| mean(&|i| tenth(i, t)[meant[i]].exp())).collect(),
             accuracy: is_labelled.then(|| right(10)),

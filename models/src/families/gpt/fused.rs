@@ -126,9 +126,7 @@ impl Fused {
     fn classifier(&self) -> Option<(Range<usize>, Range<usize>)> {
         let layout = self.products.layout();
         let at = |name: String| layout.range(&name);
-        (self.config.classifier > 0).then(|| {
-            (at(names::weight(names::OUTPUT, names::CLASS)), at(names::bias(names::OUTPUT, names::CLASS)))
-        })
+        (self.config.classifier > 0).then(|| (at(names::classifier("weight")), at(names::classifier("bias"))))
     }
 
     /// Adds what the readings give to the gradients of those tables.

@@ -152,8 +152,8 @@ impl GptGraph {
 
     /// n(mean) W_class + b_class [B, K] of means [B, width].
     fn classifier(&self, mean: &Tensor) -> Result<Tensor> {
-        let weight = self.get(&names::weight(names::OUTPUT, names::CLASS));
-        let bias = self.get(&names::bias(names::OUTPUT, names::CLASS));
+        let weight = self.get(&names::classifier("weight"));
+        let bias = self.get(&names::classifier("bias"));
         product(&standardised(mean)?, weight)?.broadcast_add(bias)
     }
 }

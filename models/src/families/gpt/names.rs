@@ -1,5 +1,7 @@
 //! The names of the family's tensors in a checkpoint.
 
+use crate::family::CLASSIFIER;
+
 /// What the names of the tables of rows begin with.
 pub const INPUT: &str = "input.";
 /// E [classes, width], or a row for each number that a value enters as.
@@ -17,9 +19,6 @@ pub const HEAD: &str = "output.head.weight";
 /// Where the last norm stands.
 pub const OUTPUT: &str = "output";
 
-/// The classification head at [`OUTPUT`]: it has a weight [width, K] and a bias `[K]`.
-pub const CLASS: &str = "classifier";
-
 /// Where layer `l`'s attention stands: it has `norm`, `qkv` [width, 3·width] and `out` [width, width].
 pub fn attention(l: usize) -> String {
     format!("layer.{l}.attention")
@@ -27,6 +26,10 @@ pub fn attention(l: usize) -> String {
 /// Where layer `l`'s perceptron stands: it has `norm`, `up` [width, 4·width] and `down` [4·width, width].
 pub fn mlp(l: usize) -> String {
     format!("layer.{l}.mlp")
+}
+/// A tensor of the classification head: `weight` [width, K] or `bias` `[K]`.
+pub fn classifier(what: &str) -> String {
+    format!("{CLASSIFIER}{what}")
 }
 /// The matrix of a product, or the gain of a norm, at a place.
 pub fn weight(at: &str, what: &str) -> String {

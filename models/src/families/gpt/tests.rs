@@ -1,24 +1,11 @@
 use super::*;
+use crate::family::Family;
 use crate::likelihood::Bernoulli;
 use crate::order::Scan;
 
+/// nanoGPT's settings for a CPU.
 fn small(context: usize) -> Config {
-    Config {
-        classes: 65,
-        start: 0,
-        layers: 4,
-        heads: 4,
-        width: 128,
-        context,
-        bias: false,
-        tied_head: true,
-        likelihood: None,
-        order: Order::Time,
-        labels: 0,
-        positions: Positions::Steps,
-        any_order: false,
-        classifier: 0,
-    }
+    Config { context, ..Config::shapes()[0].config.clone() }
 }
 
 fn image() -> Config {

@@ -139,10 +139,7 @@ impl Gpt {
             start_numbers: likelihood.start_numbers(config.start),
             layers,
             head: Normed { gain, product: pack(&turned, &tensors[head].stored, &bias, w) },
-            classifier: (
-                class(names::weight(names::OUTPUT, names::CLASS)),
-                class(names::bias(names::OUTPUT, names::CLASS)),
-            ),
+            classifier: (class(names::classifier("weight")), class(names::classifier("bias"))),
             config: config.clone(),
         })
     }
