@@ -27,6 +27,7 @@ from wyoming.client import AsyncTcpClient
 from wyoming.error import Error
 from wyoming.info import Describe, Info
 from wyoming.ping import Ping, Pong
+from server import Serving
 from wyoming.tts import (
     Synthesize,
     SynthesizeChunk,
@@ -38,35 +39,10 @@ from wyoming.tts import (
 
 PROGRAM = sys.argv[1]
 SCREENSHOT = sys.argv[2] if len(sys.argv) > 2 else None
-OPTIONS = os.environ.get("SERVE_OPTIONS", "").split()
 TEXT = "Hello, my name is Allison."
 OTHER = "It is 9:30, and I am still talking."
 LONG = "One, two, three, four, five, six, seven, eight, nine, ten. " * 8
 VOICE = "en_allison"
-
-
-class Serving:
-    """A server on ports of its own."""
-
-    def __init__(self, *options):
-        self.process = subprocess.Popen(
-            [PROGRAM, "serve", "--listen", "127.0.0.1:0", "--wyoming", "127.0.0.1:0", *OPTIONS, *options],
-            stderr=subprocess.PIPE, text=True,
-        )
-        line = self.process.stderr.readline()
-        print("  " + line.strip())
-        self.url = line.split("at ")[1].split(",")[0]
-        self.port = int(self.url.rsplit(":", 1)[1])
-        self.wyoming = int(line.split("Wyoming at ")[1].split(";")[0].rsplit(":", 1)[1])
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.process.terminate()
-        status = self.process.wait(5)
-        said = self.process.stderr.read()
-        assert status == 0 and not said, (status, said)
 
 
 def check(name):
@@ -109,7 +85,7 @@ def with_openai(s):
             raise AssertionError(wrong)
     check(f"openai: {len(whole) / 48000:.2f} s of pcm in {len(pieces)} pieces; wrong requests are told apart")
     # One stream: a second client is refused with an error that the package knows as one to try again.
-    with Serving("--streams", "1") as one:
+    with Serving(PROGRAM, "--streams", "1") as one:
         client = openai.OpenAI(base_url=one.url + "/v1", api_key="none", max_retries=0)
         slow = socket.create_connection(("127.0.0.1", one.port))
         body = json.dumps({"input": LONG, "speed": 0.25}).encode()
@@ -294,7 +270,7 @@ def with_chromium(s):
     )
 
 
-with Serving() as serving:
+with Serving(PROGRAM) as serving:
     with_curl(serving)
     with_openai(serving)
     asyncio.run(with_wyoming(serving))
