@@ -76,11 +76,11 @@ pub fn run(args: Args) -> Result<()> {
         let model = SeriesModel::from_loaded(model).with_context(|| path.display().to_string())?;
         return series::run(&args, &model, &path);
     }
+    let TextModel { model, tokenizer } =
+        TextModel::from_loaded(model).with_context(|| path.display().to_string())?;
     if args.output.is_some() || args.count != 1 {
         usage!("--output and --count are for images and series; {} writes text to stdout", path.display());
     }
-    let TextModel { model, tokenizer } =
-        TextModel::from_loaded(model).with_context(|| path.display().to_string())?;
     let prompt = match args.prompt.as_str() {
         "-" => in_file::read_from(io::stdin().lock(), MOST_OF_PIPE).context("the prompt on stdin")?,
         text => text.as_bytes().to_vec(),

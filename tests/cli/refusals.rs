@@ -37,6 +37,7 @@ fn wrong_models_are_refused() {
     refuses(&f, "info state.safetensors", 1, &["state.safetensors: the state of a training run", "--resume"]);
     std::fs::write(f.path("x.txt"), "to be").unwrap();
     common::say().write(&f.path("say.safetensors")).unwrap();
+    refuses(&f, "sample -m voice.safetensors -o x.png", 1, &["not a text model, but a voice"]);
     refuses(&f, "compare say.safetensors --text x.txt", 1, &["not a text model, but a text-to-speech model"]);
     common::track(3).write(&f.path("alone.bin")).unwrap();
     refuses(

@@ -96,7 +96,7 @@ impl<R: BufRead> Iterator for Lines<R> {
             Err(e) => Some(Err(anyhow!("{name}: {e}"))),
             Ok(0) => None,
             Ok(n) if n as u64 == MOST_LINE => {
-                Some(Err(anyhow!("{name}: a line of more than {MOST_LINE} bytes")))
+                Some(Err(anyhow!("{name}: a line of more than {MOST_LINE} bytes: break the text into lines")))
             }
             Ok(_) => Some(String::from_utf8(line).map_err(|_| anyhow!("{name}: wanted text in UTF-8"))),
         }
