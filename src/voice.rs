@@ -56,8 +56,8 @@ pub struct Voice {
     pub section: VoiceSection,
     /// How its symbols become samples.
     pub encoding: Encoding,
-    /// How far a vector moves away from the source's in speaker conversion, as a multiple of their distance: 0 for the clearest
-    /// words, 1 for the most of the target. `None` is what the voice was measured with.
+    /// Speaker conversion, 0 for the clearest words, 1 for the most of the target: how far a vector moves away from the source's, as a
+    /// multiple of their distance, and, below what the voice was measured with (`None`), what share of the map of its track is taken.
     pub likeness: Option<f32>,
 }
 

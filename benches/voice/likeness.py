@@ -10,7 +10,7 @@ import speakers
 from corpus import SPEAKERS
 from program import asked
 
-LIKENESS = (0, 0.35, 0.7, 1)
+LIKENESS = (0, 0.2, 0.35, 0.5, 0.7, 1)
 
 
 def main():

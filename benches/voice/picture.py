@@ -15,7 +15,7 @@ from measure import RANGE_DB, log_spectrum
 
 SPEAKER, UTTERANCE = "en_allison", "demo-thanks"
 SECONDS = (0.0, 3.2)
-PANELS = (("the recording", None), ("the voice", "f32"), ("WORLD", "world"), ("Griffin-Lim", "griffin-lim"),
+PANELS = (("the recording", None), ("the voice", "i8"), ("WORLD", "world"), ("Griffin-Lim", "griffin-lim"),
           ("Griffin-Lim with F0", "griffin-lim-f0"))
 SIZE = 512
 COLOURS = 64  # of the file: a third of its size, and no difference to see

@@ -56,7 +56,7 @@ def main():
         program.render([(program.speaker(speaker), track, heard)])
         y = corpus.read(heard)
         result[speaker] = {"silence_dbfs": dbfs((y**2).mean()), "silence_peak_dbfs": dbfs((y**2).max())}
-        result[speaker] |= pause_levels(root, copies / "f32", speaker)
+        result[speaker] |= pause_levels(root, copies / "i8", speaker)
     corpus.save(out, result)
 
 

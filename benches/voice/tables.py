@@ -10,7 +10,8 @@ from corpus import SPEAKERS
 
 DTYPES = ("f32", "f16", "i8")
 SYSTEMS = {
-    "f32": "**the voice**, f32", "f16": "the voice, f16", "i8": "the voice, i8",
+    "i8": "**the voice**, i8, as it plays", "f16": "the voice, f16", "f32": "the voice, f32",
+    "i8-unfiltered": "the voice, i8, without the post-filter",
     "griffin-lim": "Griffin-Lim", "griffin-lim-f0": "Griffin-Lim with F0", "world": "WORLD",
     "codec2": "Codec 2, 3.2 kbit/s", "opus": "Opus, 6 kbit/s", "mulaw": "mu-law alone", "original": "the recording",
 }
@@ -21,7 +22,7 @@ FIGURES = (  # key, heading, format
     ("stoi", "STOI", "{:.3f}"), ("pesq_wb", "PESQ-WB", "{:.2f}"),
 )
 
-LIVE = {"first": "the source's first sentence", "later": "behind half a minute of speech", "like": "the first sentence, with `--like`"}
+LIVE = {"first": "the input speaker's first sentence", "later": "after half a minute of speech", "like": "the first sentence, with `--like`"}
 
 
 def table(head, rows):
@@ -60,12 +61,30 @@ class Results:
         return f"{report['nats_per_symbol']:.3f}" if report else "–"
 
     def speakers(self):
-        """The voice with f32 weights, a row a speaker."""
-        found = self.read("f32")["speakers"]
+        """The voice as it plays, a row a speaker."""
+        found = self.read("i8")["speakers"]
         head = ["speaker", "recordings", *(f"nats, {d}" for d in DTYPES), *(heading for _, heading, _ in FIGURES)]
         rows = [[s, f"{r['recordings']}, {r['seconds']:.0f} s", *(self.nats(d, s) for d in DTYPES), *figures(r)]
                 for s, r in found.items()]
         return table(head, rows)
+
+    def card(self):
+        """The same in fewer figures."""
+        keys = ("log_mel_db", "f0_correlation", "voicing_error", "stoi", "pesq_wb")
+        chosen = [f for key in keys for f in FIGURES if f[0] == key]
+        rows = [[s, f"{r['recordings']}, {r['seconds']:.0f} s", *(self.nats(d, s) for d in ("f32", "i8")),
+                 *(shown(r.get(key), form) for key, _, form in chosen)] for s, r in self.read("i8")["speakers"].items()]
+        return table(["speaker", "recordings", "nats a sample, f32", "nats, i8", *(heading for _, heading, _ in chosen)], rows)
+
+    def post_filter(self):
+        """With it, without it, and WORLD: all recordings, and PESQ-WB by speaker."""
+        rows = []
+        for title, name in ("without", "i8-unfiltered"), ("with", "i8"), ("WORLD", "world"):
+            r = self.read(name)
+            rows.append([title, *(shown(r["all"].get(key), form) for key, _, form in FIGURES if key in ("log_mel_db", "stoi", "pesq_wb")),
+                         wrong(r["speakers"]["en_allison"]),
+                         *(shown(r["speakers"][s].get("pesq_wb"), "{:.2f}") for s in SPEAKERS)])
+        return table(["", "log-mel distance, dB", "STOI", "PESQ-WB", "English words wrong", *SPEAKERS], rows)
 
     def by_speaker(self, key, form):
         """One figure of every system, a column a speaker."""
@@ -112,16 +131,18 @@ class Results:
         between, source = swap["between_persons"]["of"], swap["source_heard"]
         more = "; ".join(percent(r) for r in swap["more_seeds_persons"])
         return "\n\n".join([
-            table(["utterances", "the right one of six speakers", "the right one of five persons"], counts),
-            f"Of the {between} between persons, {source} were heard as the person of the track. "
-            f"The right one of five persons in all swapped with other seeds: {more}.",
-            table(["vector of", *(f"heard: {h}" for h in SPEAKERS), "English words wrong"], confusion)])
+            table(["utterances", "speaker recognised, of six", "person recognised, of five"], counts),
+            f"In {source} of the {between} between persons the encoder recognises the person of the track. "
+            f"All swapped utterances with other seeds, persons: {more}.",
+            table(["vector", *(f"recognised as {h}" for h in SPEAKERS), "English words wrong"], confusion)])
 
     def strangers(self):
         r = self.read("speakers")["strangers"]
-        return (f"Of {r['of']} utterances the right person of the voice's is nearest in {r['right_of_six']}. With the strangers' "
-                f"references beside those, it is he in {r['right']}, the stranger who spoke in {r['strangers']}, another in "
-                f"{r['of'] - r['right'] - r['strangers']}." if r else "Not measured.")
+        if not r:
+            return "Not measured."
+        return (f"Of {r['of']} utterances the target is the nearest of the voice's persons in {r['right_of_six']}. Where the encoder "
+                f"also knows the unknown speakers, the target is nearest in {r['right']}, the unknown speaker in {r['strangers']}, "
+                f"another person in {r['of'] - r['right'] - r['strangers']}.")
 
     def live(self):
         rows = []
@@ -131,8 +152,13 @@ class Results:
             beside = f"{him['right']}, {him['strangers']} of {him['of']}" if him else "–"
             rows.append([title, f"{r['right']} of {r['of']}", r["source_heard"],
                          f"{him['right_of_six']} of {him['of']}" if him else "–", beside, wrong(r)])
-        return table(["what is heard", "shipped speakers' speech: the right person", "the source", "strangers': the right one of five",
-                      "the right one, the stranger, with the strangers' references", "English words wrong"], rows)
+        return table(["input", "known speakers: target recognised", "input speaker recognised", "unknown speakers: target nearest of five",
+                      "with their references: target, unknown speaker", "English words wrong"], rows)
+
+    def likeness(self):
+        """Words against voice."""
+        rows = [[r["likeness"], f"{r['heard']} of {r['of']}", r["source_heard"], wrong(r)] for r in self.read("likeness")["rows"]]
+        return table(["`--likeness`", "person of the vector recognised", "person of the track", "English words wrong, four other persons"], rows)
 
     def mix(self):
         rows, mixed = [], self.read("speakers")["mix"]
@@ -167,12 +193,12 @@ class Results:
 
         rows = [[s, level(r["silence_dbfs"]), level(r["silence_peak_dbfs"]), *pauses(r)]
                 for s, r in self.read("silence").items()]
-        return table(["speaker", "silence said: level, dBFS", "its peak", "pauses", "in recordings, dBFS", "in copies"],
+        return table(["speaker", "silence rendered: level, dBFS", "its peak", "pauses", "in recordings, dBFS", "in copies"],
                      rows)
 
     def part(self, name):
         """The table called so; where its results are not there, that."""
-        needs = {"speakers": "f32", "enroll": "enrolling", "silence": "silence", "live": "live", "shapes": "shapes", "words": "words",
+        needs = {"speakers": "i8", "card": "i8", "post_filter": "i8-unfiltered", "enroll": "enrolling", "silence": "silence", "live": "live", "likeness": "likeness", "shapes": "shapes", "words": "words",
                  **dict.fromkeys(("swap", "mix", "strangers"), "speakers")}
         if name in needs and not self.read(needs[name]):
             return "Not measured."

@@ -1,5 +1,6 @@
 #!/bin/sh
-# voice.sh CORPUS RUN [STEP...]: measures a voice on recordings outside its training and writes the tables of docs/voice.md and docs/live.md.
+# voice.sh CORPUS RUN [STEP...]: measures a voice on recordings outside its training and writes the tables of docs/voice.md, docs/live.md
+# and the voice's card.
 #
 #   pip install -r benches/voice/requirements.txt; apt-get install ffmpeg; cargo build --release
 #   examples/train/fetch-speech.sh data/speech
@@ -7,21 +8,21 @@
 #
 # Steps, all of them by default:
 #   peers     other systems on the same recordings; no voice is asked, so results that are there are kept
-#   copies    the voice on them: nats teacher-forced and copies, with f32, f16 and i8 weights
+#   copies    the voice on them: nats teacher-forced and copies, with f32, f16 and i8 weights, and without the post-filter
 #   words     English words that a recogniser gets wrong, over many seeds
 #   speakers  swapped and mixed speaker vectors
 #   live      live speaker conversion
 #   enroll    unseen speakers, where CORPUS has them (cs_small, cs_big)
 #   likeness  speaker conversion by --likeness: words against voice
 #   silence   silence and pauses
-#   tables    the tables and the picture of docs/voice.md, the table of docs/live.md
+#   tables    the tables of the three pages and the picture of docs/voice.md
 # and two that are not: sampling, six recordings of each speaker, sampled in several ways; shapes, short runs of networks of
 # several shapes, with other inputs (shapes.py; an hour and more on two cores).
 # Figures go to RUN/voice, sounds to RUN/copies (not for committing). MODEL=FILE measures another checkpoint than the
 # shipped one, WAVESYNTH=FILE uses another program, PYTHON=FILE another interpreter; SAMPLING="--temperature 0.8" samples
 # otherwise.
 set -eu
-[ $# -ge 2 ] || { sed -n '2,21p' "$0" >&2; exit 2; }
+[ $# -ge 2 ] || { sed -n '2,22p' "$0" >&2; exit 2; }
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
 corpus=$(cd "$1" && pwd)
@@ -58,23 +59,37 @@ peers() {
 copies() {
   "$program" condition export -m "$model" --all -o "$copies/speakers"
   for dtype in f32 f16 i8; do
-    mkdir -p "$copies/$dtype"
     for speaker in $speakers; do
-      # File names of this corpus hold no spaces.
-      files=$(awk -F'\t' -v s="$corpus/$speaker" '$3 == "test" { print s "/" $1 ".wav" }' "$corpus/$speaker/transcripts.tsv")
+      files=$(held_out "$speaker")
       # shellcheck disable=SC2086
       "$program" eval -m "$model" --dtype "$dtype" -c "$copies/speakers/$speaker.bin" $files --json \
         > "$out/eval-$dtype-$speaker.tmp"
       # Names without this machine's paths.
       sed "s|$corpus/||g" "$out/eval-$dtype-$speaker.tmp" > "$out/eval-$dtype-$speaker.json"
       rm "$out/eval-$dtype-$speaker.tmp"
-      # shellcheck disable=SC2086
-      "$program" copy -m "$model" --dtype "$dtype" -c "$copies/speakers/$speaker.bin" $files -o "$copies/$dtype/$speaker" \
-        ${SAMPLING:-} --json > "$copies/$dtype/$speaker.json"
     done
-    measure "$dtype"
-    "$python" "$here/agree.py" "$out/$dtype.json" "$copies/$dtype"/*.json
+    copied "$dtype" --dtype "$dtype"
   done
+  copied i8-unfiltered --dtype i8 --no-post-filter
+}
+
+# SPEAKER: his held-out recordings. File names of this corpus hold no spaces.
+held_out() {
+  awk -F'\t' -v s="$corpus/$1" '$3 == "test" { print s "/" $1 ".wav" }' "$corpus/$1/transcripts.tsv"
+}
+
+# NAME OPTION...: all held-out recordings copied and measured.
+copied() {
+  name=$1
+  shift
+  mkdir -p "$copies/$name"
+  for speaker in $speakers; do
+    # shellcheck disable=SC2046,SC2086
+    "$program" copy -m "$model" -c "$copies/speakers/$speaker.bin" $(held_out "$speaker") -o "$copies/$name/$speaker" \
+      "$@" ${SAMPLING:-} --json > "$copies/$name/$speaker.json"
+  done
+  measure "$name"
+  "$python" "$here/agree.py" "$out/$name.json" "$copies/$name"/*.json
 }
 
 # NAME OPTION...: six held-out recordings of each speaker, sampled with the options by i8 weights.
@@ -124,7 +139,7 @@ for step; do
     shapes) "$python" "$here/shapes.py" "$corpus" "$program" "$copies/shapes" "$out/shapes.json" ;;
     tables)
       "$python" "$here/picture.py" "$corpus" "$copies" "$root/docs/voice.png"
-      for page in voice live; do "$python" "$here/tables.py" "$out" "$root/docs/$page.md"; done
+      for page in docs/voice docs/live models/pretrained/voice; do "$python" "$here/tables.py" "$out" "$root/$page.md"; done
       ;;
     *) echo "$step: no such step" >&2; exit 2 ;;
   esac

@@ -12,7 +12,7 @@ from peers import griffin_lim, mulaw
 from program import asked
 
 SPEAKER, SEEDS = "en_allison", 20
-DTYPES = ("f32", "i8")
+DTYPES = ("i8",)
 GRIFFIN_LIM = {"griffin-lim": False, "griffin-lim-f0": True}
 
 

@@ -95,12 +95,17 @@ fn a_cross_speaker_track_is_converted_and_an_own_one_is_not() {
     let nearer = new(&plain_told, nearer).overlaid(new(&plain_told, moved.clone()));
     let converted = render(&aligned_told, who(&aligned_told).overlaid(track_of(&aligned_told, &ann)));
     assert_eq!(converted, render(&plain_told, nearer));
-    // As far as somebody wants it.
-    let as_wanted = Voice { likeness: Some(0.25), ..aligned_told.clone() };
-    let quarter =
-        new(&plain_told, speaker(by(0.25, middle_of(&plain_told)))).overlaid(new(&plain_told, moved.clone()));
-    let converted = render(&as_wanted, who(&as_wanted).overlaid(track_of(&as_wanted, &ann)));
-    assert_eq!(converted, render(&plain_told, quarter));
+    // As far as somebody wants it: the vector, and below 0.7 the map.
+    for (likeness, share) in [(0.0, 0.0), (0.35, 0.5), (0.9, 1.0)] {
+        let as_wanted = Voice { likeness: Some(likeness), ..aligned_told.clone() };
+        let mut moved = track(12);
+        let part = if share < 1.0 { way.in_part(share) } else { way.clone() };
+        moved.track.as_mut().unwrap().frames.chunks_exact_mut(FEATURES).for_each(|row| part.apply(row));
+        let wanted =
+            new(&plain_told, speaker(by(likeness, middle_of(&plain_told)))).overlaid(new(&plain_told, moved));
+        let converted = render(&as_wanted, who(&as_wanted).overlaid(track_of(&as_wanted, &ann)));
+        assert_eq!(converted, render(&plain_told, wanted), "{likeness}");
+    }
     // For a source without a vector the mean of the speakers stands in.
     let converted = render(&aligned, who(&aligned).overlaid(track_of(&aligned, &ann)));
     let as_it_is = render(&plain, who(&plain).overlaid(track_of(&plain, &ann)));

@@ -93,6 +93,14 @@ impl Alignment {
         Self { matrix, offset: next.of(&self.offset) }
     }
 
+    /// As far as `share`, 0 to 1, from the map that changes nothing to this one.
+    ///
+    /// # Real-time
+    /// Yes, no memory but the stack's.
+    pub fn in_part(&self, share: f32) -> Self {
+        Self::mixed(&[(self, share), (&Self::identity(), 1.0 - share)])
+    }
+
     /// The weighted sum of several maps.
     pub fn mixed(parts: &[(&Self, f32)]) -> Self {
         let sum = |of: &dyn Fn(&Self) -> f32| parts.iter().map(|(m, w)| w * of(m)).sum();
