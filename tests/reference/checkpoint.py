@@ -135,6 +135,7 @@ def smaller(model, kind):
     for name, value in model.tensors.items():
         allowed = types_of(model.family, name, value.ndim)
         if kind in allowed and kind == "b":
+            value = tensors[name]
             columns = skips if name.endswith(".skip.weight") else [value]
             most = np.max([np.abs(c).reshape(-1, c.shape[-1]).max(0) for c in columns], 0)
             scale = np.where(most == 0, F32(1), most / F32(127)).astype(F32)
