@@ -1,5 +1,5 @@
 #!/bin/sh
-# images.sh OUT [NAME...]: trains the run files examples/train/images-NAME.toml (without a name all of them but those of the VQ-VAE and of the digits by class) on Larochelle's
+# images.sh OUT [NAME...]: trains the run files examples/train/images-NAME.toml (without a name all that learn it but those of the VQ-VAE) on Larochelle's
 # binarised MNIST and reads the 10,000 test images with each one's best checkpoint, by the engine. Writes OUT/NAME.json (nats
 # of an image), OUT/NAME.csv (the log of the training) and OUT/images.md. A run that has begun goes on; one that is at its
 # end stays.
@@ -10,7 +10,7 @@ shift
 cd "$(dirname "$0")/.."
 program=${PROGRAM:-target/release/wavesynth}
 [ -n "${PROGRAM:-}" ] || cargo build --release
-[ $# -gt 0 ] || set -- $(ls examples/train/images-*.toml | grep -v 'vqvae\|digits' | sed 's|.*/images-\(.*\).toml|\1|')
+[ $# -gt 0 ] || set -- $(grep -l binarized-mnist/train examples/train/images-*.toml | grep -v vqvae | sed 's|.*/images-\(.*\).toml|\1|')
 test=${DATA:-data}/images/binarized-mnist/test-images-idx3-ubyte
 for name in "$@"; do
   folder=runs/images-$name
