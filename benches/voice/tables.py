@@ -34,8 +34,13 @@ def shown(value, form):
     return "–" if value is None else form.format(value).removesuffix("%")
 
 
-def figures(row):
-    return [shown(row.get(key), form) for key, _, form in FIGURES]
+def figures(row, chosen=FIGURES):
+    return [shown(row.get(key), form) for key, _, form in chosen]
+
+
+def some(*keys):
+    """FIGURES of these keys."""
+    return [f for f in FIGURES if f[0] in keys]
 
 
 def wrong(row):
@@ -60,31 +65,25 @@ class Results:
         report = self.read(f"eval-{dtype}-{speaker}")
         return f"{report['nats_per_symbol']:.3f}" if report else "–"
 
-    def speakers(self):
+    def speakers(self, dtypes=DTYPES, chosen=FIGURES):
         """The voice as it plays, a row a speaker."""
-        found = self.read("i8")["speakers"]
-        head = ["speaker", "recordings", *(f"nats, {d}" for d in DTYPES), *(heading for _, heading, _ in FIGURES)]
-        rows = [[s, f"{r['recordings']}, {r['seconds']:.0f} s", *(self.nats(d, s) for d in DTYPES), *figures(r)]
-                for s, r in found.items()]
+        head = ["speaker", "recordings", *(f"nats, {d}" for d in dtypes), *(heading for _, heading, _ in chosen)]
+        rows = [[s, f"{r['recordings']}, {r['seconds']:.0f} s", *(self.nats(d, s) for d in dtypes), *figures(r, chosen)]
+                for s, r in self.read("i8")["speakers"].items()]
         return table(head, rows)
 
     def card(self):
         """The same in fewer figures."""
-        keys = ("log_mel_db", "f0_correlation", "voicing_error", "stoi", "pesq_wb")
-        chosen = [f for key in keys for f in FIGURES if f[0] == key]
-        rows = [[s, f"{r['recordings']}, {r['seconds']:.0f} s", *(self.nats(d, s) for d in ("f32", "i8")),
-                 *(shown(r.get(key), form) for key, _, form in chosen)] for s, r in self.read("i8")["speakers"].items()]
-        return table(["speaker", "recordings", "nats a sample, f32", "nats, i8", *(heading for _, heading, _ in chosen)], rows)
+        return self.speakers(("f32", "i8"), some("log_mel_db", "f0_correlation", "voicing_error", "stoi", "pesq_wb"))
 
     def post_filter(self):
         """With it, without it, and WORLD: all recordings, and PESQ-WB by speaker."""
-        rows = []
+        chosen, pesq, rows = some("log_mel_db", "stoi", "pesq_wb"), some("pesq_wb"), []
         for title, name in ("without", "i8-unfiltered"), ("with", "i8"), ("WORLD", "world"):
             r = self.read(name)
-            rows.append([title, *(shown(r["all"].get(key), form) for key, _, form in FIGURES if key in ("log_mel_db", "stoi", "pesq_wb")),
-                         wrong(r["speakers"]["en_allison"]),
-                         *(shown(r["speakers"][s].get("pesq_wb"), "{:.2f}") for s in SPEAKERS)])
-        return table(["", "log-mel distance, dB", "STOI", "PESQ-WB", "English words wrong", *SPEAKERS], rows)
+            rows.append([title, *figures(r["all"], chosen), wrong(r["speakers"]["en_allison"]),
+                         *(figures(r["speakers"][s], pesq)[0] for s in SPEAKERS)])
+        return table(["", *(heading for _, heading, _ in chosen), "English words wrong", *SPEAKERS], rows)
 
     def by_speaker(self, key, form):
         """One figure of every system, a column a speaker."""

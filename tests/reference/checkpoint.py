@@ -132,10 +132,9 @@ def smaller(model, kind):
     # numpy before 2 leaves F16 divided by a number of F32 in F16
     tensors = {name: value.astype(F32) for name, value in model.tensors.items()}
     skips = [value for name, value in tensors.items() if name.endswith(".skip.weight")]
-    for name, value in model.tensors.items():
+    for name, value in tensors.items():
         allowed = types_of(model.family, name, value.ndim)
         if kind in allowed and kind == "b":
-            value = tensors[name]
             columns = skips if name.endswith(".skip.weight") else [value]
             most = np.max([np.abs(c).reshape(-1, c.shape[-1]).max(0) for c in columns], 0)
             scale = np.where(most == 0, F32(1), most / F32(127)).astype(F32)
