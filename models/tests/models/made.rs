@@ -72,7 +72,7 @@ mod train {
     use wavesynth_models::weights::Tensors;
 
     impl Learner for Config {
-        const DROPOUT: &[f64] = &[0.0];
+        const DROPOUT: &[f64] = &[0.0, 0.3];
         const I8_BOUND: f32 = 1e-4;
         const READS_START: bool = false;
         /// More than one group, none of a whole number of register tiles.

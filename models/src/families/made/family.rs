@@ -68,9 +68,12 @@ impl Family for Config {
 
     #[cfg(feature = "train")]
     fn objective(&self, options: &ObjectiveOptions) -> candle_core::Result<Option<Box<dyn Objective>>> {
+        let dropout = options.dropout;
         Ok(Some(match options.is_fused() {
-            true => Box::new(super::fused::Fused::new(self.clone(), options.isa)),
-            false => Box::new(super::graph::GraphObjective::new(self.clone(), options.device.clone())),
+            true => Box::new(super::fused::Fused::new(self.clone(), options.isa).with_dropout(dropout)),
+            false => Box::new(
+                super::graph::GraphObjective::new(self.clone(), options.device.clone()).with_dropout(dropout),
+            ),
         }))
     }
 }
@@ -84,6 +87,9 @@ pub struct Keys {
     /// Whether there are connections from inputs to outputs.
     #[serde(default)]
     pub direct: bool,
+    /// Rate of dropout over the hidden units while it is trained.
+    #[serde(default)]
+    pub dropout: f64,
 }
 
 impl family::Keys for Keys {
@@ -101,5 +107,9 @@ impl family::Keys for Keys {
             likelihood: given.likelihood,
             order: image.order.clone(),
         })
+    }
+
+    fn dropout(&self) -> f64 {
+        self.dropout
     }
 }

@@ -14,6 +14,7 @@ mod group;
 mod masked;
 
 use super::{Config, names};
+use crate::dropout::Dropout;
 use crate::fixed_length::check_batch;
 use crate::fused::padded::{PaddedTable, Weights};
 use crate::fused::rows::add_rows;
@@ -38,6 +39,7 @@ pub struct Fused {
     layout: Layout,
     places: Places,
     isa: Isa,
+    dropout: Option<Dropout>,
     /// Kept from one call for the next.
     buffers: Mutex<Buffers>,
 }
@@ -119,8 +121,14 @@ impl Fused {
             places: Places::new(&config, isa.lanes()),
             config,
             isa,
+            dropout: None,
             buffers: Mutex::default(),
         }
+    }
+
+    /// The same loss with dropout at `rate` over the hidden units, in windows that have a key for it.
+    pub fn with_dropout(self, rate: f64) -> Self {
+        Self { dropout: Dropout::new(rate), ..self }
     }
 
     /// Writes the gradients of all parameters, from what the groups kept.
@@ -223,6 +231,7 @@ impl Objective for Fused {
                     windows,
                     scale: 1.0 / total as f32,
                     backward: grads.is_some(),
+                    dropout: self.dropout,
                     tape,
                 })
             })

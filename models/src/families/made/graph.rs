@@ -55,8 +55,14 @@ impl MadeGraph {
         Tensor::cat(&[&rows.contiguous()?, &none], 1)?.reshape((b, (self.config.steps() - 1) * input.rows()))
     }
 
-    /// Parameters [B, N, P] of one sequence; `class` is a one-hot row [B, 1, K].
-    fn sequence(&self, inputs: &Tensor, class: Option<&Tensor>) -> Result<Tensor> {
+    /// Parameters [B, N, P] of one sequence; `class` is a one-hot row [B, 1, K], and `masks` gives what dropout lays over a
+    /// layer of so many units, [B, 1, H_l].
+    fn sequence(
+        &self,
+        inputs: &Tensor,
+        class: Option<&Tensor>,
+        masks: impl Fn(usize, usize) -> Result<Option<Tensor>>,
+    ) -> Result<Tensor> {
         let config = &self.config;
         let labels = |x: Tensor, name: &str| match class.filter(|_| config.labels > 0) {
             Some(class) => x + class_rows(class, 0, 1, self.get(name))?,
@@ -68,6 +74,9 @@ impl MadeGraph {
             let sums = self.masked(&h, &names::weight(l), &config.layer_mask(l))?;
             let sums = sums.broadcast_add(self.get(&names::bias(l)))?;
             h = (if l == 0 { labels(sums, names::LABELS)? } else { sums }).relu()?;
+            if let Some(mask) = masks(l, config.hidden[l])? {
+                h = (h * mask.squeeze(1)?)?;
+            }
         }
         let out = self.masked(&h, names::OUTPUT, &config.output_mask())?;
         let mut out = labels(out.broadcast_add(self.get(names::OUTPUT_BIAS))?, names::OUTPUT_LABELS)?;
@@ -86,7 +95,7 @@ impl Graph for MadeGraph {
             let rows = n.min(t - from);
             let class = cond.map(|cond| cond.narrow(1, from / n, 1)?.contiguous()).transpose()?;
             let inputs = inputs.narrow(1, from, rows)?.contiguous()?;
-            self.sequence(&inputs, class.as_ref())?.narrow(1, 0, rows)?.contiguous()
+            self.sequence(&inputs, class.as_ref(), |_, _| Ok(None))?.narrow(1, 0, rows)?.contiguous()
         });
         Tensor::cat(&sequences.collect::<Result<Vec<_>>>()?, 1)
     }
@@ -95,6 +104,13 @@ impl Graph for MadeGraph {
 /// The loss by the plain graph.
 pub type GraphObjective = graph::GraphObjective<Config>;
 
+impl GraphObjective {
+    /// The same loss with dropout at `rate` over the hidden units, in windows that have a key for it.
+    pub fn with_dropout(self, rate: f64) -> Self {
+        self.dropping(rate)
+    }
+}
+
 impl GraphFamily for Config {
     fn check(&self, batch: &[Window], _carry: &[Vec<f32>]) -> std::result::Result<usize, ObjectiveError> {
         check_batch(batch, &self.likelihood(), self.steps(), self.labels, false)
@@ -102,8 +118,9 @@ impl GraphFamily for Config {
 
     fn read(&self, tensors: DeviceTensors, batch: &Batch) -> Result<GraphReading> {
         let graph = MadeGraph { config: self.clone(), tensors };
-        let cond = one_hot(batch.windows, self.labels, batch.device)?;
-        Ok(graph.forward(batch.inputs, cond.as_ref())?.into())
+        let class = one_hot(batch.windows, self.labels, batch.device)?;
+        let masks = |l, units| batch.masks(l, 0..1, units);
+        Ok(graph.sequence(batch.inputs, class.as_ref(), masks)?.narrow(1, 0, batch.rows()?)?.into())
     }
 
     fn peak_bytes(&self, windows: usize, _window_len: usize) -> usize {

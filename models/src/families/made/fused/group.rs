@@ -2,6 +2,7 @@
 
 use super::Places;
 use super::masked::{NONE, Values};
+use crate::dropout::Dropout;
 use crate::families::made::Config;
 use crate::fused::padded::Weights;
 use crate::fused::rows::pass_where_positive;
@@ -25,7 +26,7 @@ pub struct Tape {
     symbols: Vec<u32>,
     /// Rows of a step.
     rows: usize,
-    /// h_l [B, H_l].
+    /// h_l [B, H_l], without what dropout takes.
     hidden: Vec<Vec<f32>>,
     /// Gradient of the sums before each relu, and of the parameters [B, N · P].
     slopes: Vec<Vec<f32>>,
@@ -108,6 +109,8 @@ pub struct GroupPass<'a> {
     pub scale: f32,
     /// Whether a gradient is wanted.
     pub backward: bool,
+    /// Over the hidden units of windows that have a key for it.
+    pub dropout: Option<Dropout>,
     /// What it keeps.
     pub tape: &'a mut Tape,
 }
@@ -178,7 +181,19 @@ impl GroupPass<'_> {
         let m = self.weights.get(&matrix.matrix);
         matrix.forward(s, m, self.windows.len(), self.tape.values(l), &mut to);
         rectify(s, &mut to);
+        self.drop(l, &mut to);
         self.tape.hidden[l] = to;
+    }
+
+    /// Lays the masks of layer `l` over its rows, one a window.
+    #[inline(always)]
+    fn drop(&self, l: usize, rows: &mut [f32]) {
+        let Some(dropout) = self.dropout else { return };
+        for (w, row) in self.windows.iter().zip(rows.chunks_exact_mut(self.tape.widths[l])) {
+            if let Some(key) = w.dropout {
+                dropout.apply(key, l, 0, row);
+            }
+        }
     }
 
     #[inline(always)]
@@ -217,6 +232,7 @@ impl GroupPass<'_> {
         let transpose = self.weights.transpose(&above.0.matrix);
         above.0.back(s, transpose, self.windows.len(), self.tape.slope(l + 1), &mut to);
         pass_where_positive(s, &mut to, &self.tape.hidden[l]);
+        self.drop(l, &mut to);
         self.tape.slopes[l] = to;
     }
 }
