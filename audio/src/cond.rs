@@ -17,9 +17,9 @@
 //! | `adaptation.*` | any, 2^22 values in all | beside `speaker`: what adapts the model to the speaker, by the name of the model's tensor |
 //!
 //! `space` is empty without `speaker`; `recipe` is empty and `sample_rate` and `hop` are 0 without
-//! `track`; `stats`, the statistics the track was normalised with, may be null, and hold a
+//! `track`; `stats`, the statistics the track was normalised with or, without a track, the speaker's, may be null, and hold a
 //! [`common`](SpeakerStats::common), too. With `speaker` there may be `reads`: statistics in whose numbers the model reads
-//! this speaker's tracks. Unknown JSON fields are ignored, unknown tensors are an error.
+//! this speaker's tracks; and beside a track `speaker_stats`, the speaker's own statistics. Unknown JSON fields are ignored, unknown tensors are an error.
 
 mod file;
 mod mix;
@@ -83,7 +83,7 @@ pub struct Condition {
     pub source: String,
     /// The speaker vector.
     pub speaker: Option<SpeakerVector>,
-    /// Statistics of the recordings behind it.
+    /// Statistics that the track was normalised with; without a track, those of the speaker's recordings.
     pub stats: Option<SpeakerStats>,
     /// The feature track.
     pub track: Option<TrackInfo>,
@@ -100,6 +100,8 @@ pub struct SpeakerVector {
     pub adaptation: BTreeMap<String, AdaptationTensor>,
     /// The statistics in whose numbers the model reads this speaker's tracks; the speaker's own without.
     pub reads: Option<SpeakerStats>,
+    /// Statistics of the speaker's recordings, where they stand beside a track; see [`Condition::speaker_stats`].
+    pub stats: Option<SpeakerStats>,
 }
 
 /// A tensor of an adaptation.
@@ -114,7 +116,21 @@ pub struct AdaptationTensor {
 impl SpeakerVector {
     /// A vector alone.
     pub fn new(space: String, values: Vec<f32>) -> Self {
-        Self { space, values, adaptation: BTreeMap::new(), reads: None }
+        Self { space, values, adaptation: BTreeMap::new(), reads: None, stats: None }
+    }
+}
+
+impl Condition {
+    /// The statistics of the vector's speaker, where they are known: those of a track are not his.
+    pub fn speaker_stats(&self) -> Option<&SpeakerStats> {
+        let own = self.speaker.as_ref()?.stats.as_ref();
+        own.or(self.stats.as_ref().filter(|_| self.track.is_none()))
+    }
+
+    /// The speaker alone, as another condition with a track takes it.
+    pub fn into_speaker(self) -> Option<SpeakerVector> {
+        let stats = self.speaker_stats().cloned();
+        self.speaker.map(|speaker| SpeakerVector { stats, ..speaker })
     }
 }
 

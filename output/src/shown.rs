@@ -53,6 +53,17 @@ pub fn path(path: &Path) -> String {
     line(&path.to_string_lossy()).into_owned()
 }
 
+/// A path as a word of a command line of a POSIX shell.
+pub fn word(path: &Path) -> String {
+    let text = self::path(path);
+    let is_plain = |c: char| c.is_alphanumeric() || "/._-+:,=@%".contains(c);
+    if !text.is_empty() && text.chars().all(is_plain) {
+        text
+    } else {
+        format!("'{}'", text.replace('\'', r"'\''"))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -62,6 +73,8 @@ mod tests {
         assert_eq!(line("Ada é \u{1f3b5}"), "Ada é \u{1f3b5}");
         assert_eq!(line("a\nb\x1b[2J\u{9b}\u{202e}"), "a\\nb\\u{1b}[2J\\u{9b}\\u{202e}");
         assert_eq!(lines("a\n\tb\x07"), "a\n\tb\\u{7}");
+        assert_eq!(word(Path::new("runs/é-1.bin")), "runs/é-1.bin");
+        assert_eq!(word(Path::new("my file's.bin")), r"'my file'\''s.bin'");
         assert_eq!(json("{\"a\":\"\u{7f}\u{202e}\"}"), "{\"a\":\"\\u007f\\u202e\"}");
     }
 }

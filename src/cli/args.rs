@@ -175,22 +175,28 @@ impl ConditionArgs {
             usage!("this model takes no condition: leave --condition out");
         }
         let conditioning = Conditioning::read(voice, self.condition.as_ref(), self.track.as_ref())?;
-        if conditioning.check_speaker(voice).is_err() {
-            let names = voice.speaker_names();
-            let known = if names.is_empty() {
-                "a condition file".into()
-            } else {
-                format!("a condition file or one of {}", names.join(", "))
-            };
-            match &self.condition {
-                Some(given) => usage!(
-                    "--condition {}: holds no speaker, and this voice needs to know who speaks: pass {known}",
-                    given.display()
-                ),
-                None => usage!("this voice needs to know who speaks: pass --condition with {known}"),
-            }
-        }
+        check_speaker(voice, &conditioning, self.condition.as_deref())?;
         Ok(conditioning)
+    }
+}
+
+/// Refuses `conditioning` where `voice` wants a speaker and it has none; `given` is what --condition names.
+pub fn check_speaker(voice: &Voice, conditioning: &Conditioning, given: Option<&Path>) -> Result<()> {
+    if conditioning.check_speaker(voice).is_ok() {
+        return Ok(());
+    }
+    let names = voice.speaker_names();
+    let known = if names.is_empty() {
+        "a condition file".into()
+    } else {
+        format!("a condition file or one of {}", names.join(", "))
+    };
+    match given {
+        Some(given) => usage!(
+            "--condition {}: holds no speaker, and this voice needs to know who speaks: pass {known}",
+            given.display()
+        ),
+        None => usage!("this voice needs to know who speaks: pass --condition with {known}"),
     }
 }
 
@@ -225,7 +231,8 @@ pub fn stats_like(speakers: &[SpeakerSection], like: &Path) -> Result<SpeakerSta
                 let why = why.strip_prefix("condition: ").unwrap_or(&why);
                 anyhow!("--like {why}; the voice's speakers: {}", known.join(", "))
             };
-            lookup::condition(like).map_err(named)?.stats
+            let condition = lookup::condition(like).map_err(named)?;
+            condition.speaker_stats().cloned().or(condition.stats)
         }
     };
     stats.ok_or_else(|| {

@@ -29,10 +29,10 @@ pub struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Learn a new speaker's vector from recordings; the voice itself stays as it is
+    /// Learn a new speaker from recordings: the nearest speaker's vector, and what adapts the voice to the new one
     #[cfg(feature = "train")]
     Enroll(enroll::Args),
-    /// Not in this build, which lacks the feature `train`: learn a new speaker's vector
+    /// Not in this build, which lacks the feature `train`: learn a new speaker
     #[cfg(not(feature = "train"))]
     Enroll(super::Lacking),
     /// Extract the feature track of a recording, for any speaker

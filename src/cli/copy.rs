@@ -17,6 +17,7 @@ use wavesynth::recordings::{self, Notes};
 use wavesynth::synth::{Conditioning, SamplingPolicy, without_denormals};
 use wavesynth::voice::Voice;
 use wavesynth_audio::features::{self, Extractor, SpeakerStats};
+use wavesynth_audio::recording::STDIN;
 use wavesynth_audio::sink::{self, Format};
 use wavesynth_models::in_file::AtPath;
 use wavesynth_output::{Output, shown};
@@ -37,7 +38,7 @@ pub struct Args {
     inputs: Vec<PathBuf>,
     #[command(flatten)]
     policy: PolicyArgs,
-    /// Folder for the copies, each as a WAV file of its original's name
+    /// Folder for the copies, each as a WAV file of its original's name, that of stdin as stdin.wav
     #[arg(short, long, value_name = "DIR")]
     output: Option<PathBuf>,
     /// Draw mel spectrograms of the first input: the original above, the copy below
@@ -95,6 +96,10 @@ pub fn run(args: Args) -> Result<()> {
     voice.model.check_room(rayon::current_num_threads().min(args.inputs.len()))?;
     let condition = lookup::condition(&args.condition)?;
     let conditioning = Conditioning::new(&voice, &condition).at(&args.condition)?;
+    args::check_speaker(&voice, &conditioning, Some(&args.condition))?;
+    // A voice of one speaker knows no vector: the statistics alone are the speaker's.
+    let stats =
+        conditioning.speaker_stats().or(condition.stats.as_ref().filter(|_| !conditioning.has_speaker()));
     let notes = Notes::default();
     let bar = Progress::new(args.inputs.len() as u64, "{wide_bar} {pos}/{len} inputs");
     let copies = args
@@ -102,7 +107,6 @@ pub fn run(args: Args) -> Result<()> {
         .par_iter()
         .zip(outputs)
         .map(|(path, output)| {
-            let stats = condition.stats.as_ref();
             let done =
                 without_denormals(|| copy(&args, &voice, &conditioning, stats, path, (output, &notes)));
             bar.inc(1);
@@ -134,6 +138,7 @@ fn outputs(args: &Args) -> Result<(Vec<Option<Output>>, Option<Output>)> {
     };
     plan.folder("-o", dir)?;
     let copy = |input: &PathBuf| {
+        let input = if input.as_os_str() == STDIN { Path::new("stdin") } else { input };
         let to = dir.join(input.with_extension("wav").file_name().unwrap_or_default());
         let name = format!("the copy of {}", shown::path(input));
         Ok(Some(plan.writes(&name, &to, Format::Wav16.kind())?))

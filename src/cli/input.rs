@@ -33,7 +33,7 @@ pub struct InputArgs {
     #[arg(long, value_name = "mic|FILE|-", conflicts_with = "track")]
     input: Option<OsString>,
     /// Speaker of the input: one of the voice's, or the condition file of another one [default: learned on the way]
-    #[arg(long, value_name = "NAME|C.bin", requires = "input")]
+    #[arg(long, value_name = "NAME|C.bin", requires = "input", conflicts_with = "track")]
     like: Option<PathBuf>,
 }
 

@@ -47,7 +47,7 @@ pub struct Args {
     #[arg(
         long,
         value_name = "LIST.tsv",
-        conflicts_with_all = ["output", "condition", "track", "input", "seed", "uniforms", "codes"]
+        conflicts_with_all = ["output", "condition", "track", "input", "like", "seed", "uniforms", "codes"]
     )]
     jobs: Option<PathBuf>,
     /// What to write

@@ -125,11 +125,11 @@ pub fn run(args: Args) -> Result<()> {
         return print_phones(utterances);
     }
     let voice = args.models.voice()?;
-    let condition = Some(args.models.speaker(&voice, &model)?);
-    let conditioning = ConditionArgs { condition, track: None }.conditioning(&voice)?;
     let Some(spec) = voice.spoken_frames() else {
         usage!("this voice takes no track: it can't be told what to say");
     };
+    let condition = Some(args.models.speaker(&voice, &model)?);
+    let conditioning = ConditionArgs { condition, track: None }.conditioning(&voice)?;
     let utterances = source.utterances(&model, args.strict)?;
     interrupt::working();
     let (front, ends) = SpokenFront::new(&model, &spec, prosody, args.seed);

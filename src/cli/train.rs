@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
 use wavesynth::ranks::Ranks;
 use wavesynth::train;
-use wavesynth_output::say;
+use wavesynth_output::{say, shown};
 
 /// The arguments.
 #[derive(clap::Args)]
@@ -82,7 +82,7 @@ fn train(args: &Args, ranks: &Ranks) -> Result<()> {
     let verdict = if outcome.verdict.is_empty() { String::new() } else { format!(", {}", outcome.verdict) };
     say!("{}: step {} of {}{verdict}", outcome.voice.display(), outcome.step, outcome.steps);
     if outcome.step < outcome.steps {
-        say!("continue with: wavesynth train {} --resume", args.run.display());
+        say!("continue with: wavesynth train {} --resume", shown::word(&args.run));
     } else if args.resume && outcome.taken == 0 {
         say!("it was at its end; --resume --steps N makes it longer");
     }

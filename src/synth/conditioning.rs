@@ -105,6 +105,11 @@ pub enum ConditioningError {
         /// The voice's.
         wanted: usize,
     },
+    /// An enrolled speaker whose statistics are not in the file.
+    #[error(
+        "an enrolled speaker stands beside a track without statistics of his own; make the file again: condition track --condition"
+    )]
+    UnknownSpeaker,
     /// An adaptation of another model.
     #[error("its adaptation: {0}")]
     Adaptation(ModelError),
@@ -198,9 +203,12 @@ impl Conditioning {
             Some(_) if shape.speaker_dim > 0 => {
                 let values = speaker_vector(voice, condition)?;
                 // The statistics beside a track are those that it was normalised with: they are not the vector's.
-                let stats = match given {
-                    None => condition.stats.as_ref(),
-                    Some(_) => voice.stats_of(&values),
+                let is_plain =
+                    condition.speaker.as_ref().is_some_and(|s| s.reads.is_none() && s.adaptation.is_empty());
+                let stats = match (condition.speaker_stats(), &condition.track) {
+                    (None, Some(_)) if is_plain => voice.stats_of(&values),
+                    (None, Some(_)) => return Err(ConditioningError::UnknownSpeaker),
+                    (known, _) => known,
                 };
                 let by = stats.map(|stats| identify(voice, stats));
                 let common = by.as_ref().filter(|_| voice.section.common.is_some());
@@ -306,6 +314,11 @@ impl Conditioning {
     /// Whether it has a speaker vector.
     pub fn has_speaker(&self) -> bool {
         self.speaker.is_some()
+    }
+
+    /// The statistics of the vector's speaker, where they are known.
+    pub fn speaker_stats(&self) -> Option<&SpeakerStats> {
+        self.speaker.as_ref()?.stats.as_ref()
     }
 
     /// Whether it has a track.

@@ -24,10 +24,10 @@ use low_rank::Learner;
 use rayon::prelude::*;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use wavesynth_audio::cond::{AdaptationTensor, Condition, SpeakerVector};
 use wavesynth_audio::features::common::Alignment;
-use wavesynth_audio::features::{self, Extractor, RawFeatures, SpeakerStats};
+use wavesynth_audio::features::{self, Extractor, RawFeatures, SAMPLE_RATE, SpeakerStats};
 use wavesynth_audio::pcm::Codes;
 use wavesynth_models::family::FamilyConfig;
 use wavesynth_models::in_file::AtPath;
@@ -71,15 +71,16 @@ pub struct Enrolled {
 /// A recording, or a part of one.
 struct Piece {
     path: PathBuf,
-    /// Sample of the recording at which it begins, at the voice's rate.
-    from: usize,
+    /// Its samples at 16 kHz and those behind it: a pipe is read once. Empty for a voice without local conditioning, and where
+    /// the piece is learned from.
+    signal: Vec<f32>,
     codes: Codes,
     /// Empty for a voice without local conditioning.
     raw: RawFeatures,
 }
 
 /// Makes the speaker of `files` one of the voice in `checkpoint`; `model` is used in errors only. Runs in the current rayon
-/// pool. Once `stop` is set it ends with the best so far. What is wrong with the recordings is said on stderr.
+/// pool. Once `stop` is set it ends with the best so far, which is an error before the nearest speaker is found. What is wrong with the recordings is said on stderr.
 ///
 /// # Errors
 /// A model without speakers, recordings that can't be read or are too short.
@@ -121,16 +122,18 @@ pub fn enroll(
         stats: stats.clone(),
         track: None,
     };
-    let nats: Result<Vec<f64>> =
-        (0..section.speakers.len()).into_par_iter().map(|i| judge.nats(&as_speaker(i))).collect();
-    let nats = nats?;
+    let nats = (0..section.speakers.len()).into_par_iter().map(|i| {
+        ensure!(!stop.load(Ordering::Relaxed), "stopped before a speaker was found; nothing is written");
+        judge.nats(&as_speaker(i))
+    });
+    let nats = nats.collect::<Result<Vec<f64>>>()?;
     let nearest = (0..nats.len()).min_by(|&a, &b| nats[a].total_cmp(&nats[b])).context("no speaker")?;
     let mut condition = as_speaker(nearest);
     let before = judge.figures(&condition, nats[nearest])?;
 
     let table = config.adaptation_table(RANK);
     let mut after = None;
-    if options.steps > 0 && !table.is_empty() {
+    if options.steps > 0 && !table.is_empty() && !stop.load(Ordering::Relaxed) {
         let changed: HashSet<String> =
             table.iter().map(|s| s.name.trim_end_matches(".down").to_owned()).collect();
         let objective = objective(&config, Engine::Fused, Device::Cpu, 0.0, &|name| changed.contains(name))?;
@@ -185,8 +188,10 @@ fn read(voice: &Voice, files: &[PathBuf]) -> Result<Vec<Piece>> {
     let pieces = files
         .par_iter()
         .map_init(Extractor::new, |extractor, path| {
-            let extracted = front.extract(path, extractor, &notes)?;
-            Ok(Piece { path: path.clone(), from: 0, codes: extracted.codes, raw: extracted.raw })
+            let recording = recordings::read(path, front.sample_rate, &notes)?;
+            let extracted = front.of(&recording, extractor)?;
+            let signal = if front.features { recording.at(SAMPLE_RATE)? } else { Vec::new() };
+            Ok(Piece { path: path.clone(), signal, codes: extracted.codes, raw: extracted.raw })
         })
         .collect::<Result<_>>()?;
     notes.say();
@@ -211,10 +216,11 @@ impl Piece {
     }
 
     /// Cuts off what lies from frame `at` on.
-    fn split_off(&mut self, at: usize, hop: usize) -> Self {
+    fn split_off(&mut self, at: usize, hop: usize, rate: u32) -> Self {
+        let from = at * hop * SAMPLE_RATE as usize / rate as usize;
         let rest = Self {
             path: self.path.clone(),
-            from: self.from + at * hop,
+            signal: self.signal[from.min(self.signal.len())..].to_vec(),
             codes: self.codes.from_on(at * hop),
             raw: self.raw.split_off(at),
         };
@@ -230,7 +236,8 @@ fn split(mut all: Vec<Piece>, hop: usize, rate: u32) -> Result<(Vec<Piece>, Vec<
     let seconds = samples as f64 / f64::from(rate);
     ensure!(seconds >= 2.0, "{seconds:.1} s of recordings, wanted at least 2 s, better a minute");
     if let [only] = &mut all[..] {
-        let rest = only.split_off((only.codes.len() as f64 / hop as f64 * (1.0 - HELD_OUT)) as usize, hop);
+        let at = only.codes.len() as f64 / hop as f64 * (1.0 - HELD_OUT);
+        let rest = only.split_off(at as usize, hop, rate);
         all.push(rest);
     } else {
         all.sort_by(|a, b| unit_hash(&b.name()).total_cmp(&unit_hash(&a.name())));
@@ -240,10 +247,11 @@ fn split(mut all: Vec<Piece>, hop: usize, rate: u32) -> Result<(Vec<Piece>, Vec<
     while all.len() > 1 && room > 0 {
         let Some(mut last) = all.pop() else { break };
         if last.codes.len() > room + hop {
-            last.split_off(room.div_ceil(hop), hop);
+            last.split_off(room.div_ceil(hop), hop, rate);
         }
         room = room.saturating_sub(last.codes.len());
         judged.push(last);
     }
+    all.iter_mut().for_each(|piece| piece.signal = Vec::new());
     Ok((all, judged))
 }

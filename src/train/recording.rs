@@ -60,7 +60,18 @@ impl FrontEnd {
     /// # Errors
     /// A file that can't be read.
     pub fn extract(&self, path: &Path, extractor: &mut Extractor, notes: &Notes) -> Result<Extracted> {
-        let recording = recordings::read(path, self.sample_rate, notes)?;
+        self.of(&recordings::read(path, self.sample_rate, notes)?, extractor)
+    }
+
+    /// The same of a recording that is read already.
+    ///
+    /// # Errors
+    /// A rate that can't be converted.
+    pub fn of(
+        &self,
+        recording: &wavesynth_audio::recording::Recording,
+        extractor: &mut Extractor,
+    ) -> Result<Extracted> {
         let signal = recording.at(self.sample_rate)?;
         let codes = pcm::encode_signal(&signal, self.preemphasis, self.encoding);
         let raw = match (self.features, self.sample_rate == features::SAMPLE_RATE) {

@@ -16,6 +16,7 @@ mod recordings;
 mod refusals;
 mod say;
 mod sound;
+mod speakers;
 mod stopping;
 
 use common::Folder;

@@ -22,7 +22,7 @@ fn folder() -> Folder {
 }
 
 /// A second of a voice-like sound, its channels made from it by `frame`, in floats.
-fn speech(f: &Folder, name: &str, channels: u16, frame: impl Fn(f64) -> Vec<f64>) {
+pub fn speech(f: &Folder, name: &str, channels: u16, frame: impl Fn(f64) -> Vec<f64>) {
     let spec = hound::WavSpec {
         channels,
         sample_rate: 16_000,

@@ -93,7 +93,7 @@ fn what_can_not_be_said_is_refused_in_one_line() {
         (
             "say -m plain.safetensors --speech say.safetensors --condition ann.bin --phones A -o x.wav",
             2,
-            &["condition"],
+            &["takes no track"],
         ),
         (
             "say -m voice.safetensors --speech voice.safetensors --condition ann.bin --phones A -o x.wav",

@@ -108,6 +108,9 @@ def check_adaptation(session, model, path, rng, symbols, track):
     mine = ref.logits(ref.adapted(model, change), symbols, speaker=vector, track=feat.renumbered(track, own, reads))
     far = np.abs(mine - ref.logits(model, symbols, speaker=vector, track=track)).max()
     report("logits, adapted", np.abs(session.array("l.npy") - mine).max(), 1e-3, f"unadapted {far:.2g} away")
+    ref.write_condition(session.path("both.bin"), **who, **made, track=track, adaptation=change, reads=reads, speaker_stats=own)
+    session.run("logits", "-m", path, "-c", "both.bin", "--symbols", "x.npy", "-o", "l.npy")
+    report("logits, adapted, in one file", np.abs(session.array("l.npy") - mine).max(), 1e-3)
 
 
 def check_alignment(session, model, path, recordings):

@@ -105,9 +105,10 @@ def nats(rows, symbols):
 
 
 def write_condition(path, speaker=None, track=None, space="", recipe="", sample_rate=0, hop=0, stats=None, name="x",
-                    adaptation=None, reads=None):
+                    adaptation=None, reads=None, speaker_stats=None):
     head = {"version": 1, "name": name, "space": space, "recipe": recipe, "sample_rate": sample_rate, "hop": hop}
     head |= {"stats": stats, "source": ""} | ({"reads": reads} if reads else {})
+    head |= {"speaker_stats": speaker_stats} if speaker_stats else {}
     tensors = {key: value for key, value in (("speaker", speaker), ("track", track)) if value is not None}
     tensors |= {"adaptation." + key: value for key, value in (adaptation or {}).items()}
     write_safetensors(path, {"wavesynth.condition": json.dumps(head)}, tensors)

@@ -33,6 +33,8 @@ struct Header {
     stats: Option<SpeakerStats>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     reads: Option<SpeakerStats>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    speaker_stats: Option<SpeakerStats>,
     source: String,
 }
 
@@ -115,7 +117,8 @@ impl Condition {
                 if shape.len() != 1 {
                     return Err(format!("tensor speaker has shape {shape:?}, wanted [E]"));
                 }
-                Some(SpeakerVector { space: header.space, values, adaptation, reads: header.reads })
+                let (reads, stats) = (header.reads, header.speaker_stats);
+                Some(SpeakerVector { space: header.space, values, adaptation, reads, stats })
             }
         };
         let track = match tensors.tensor("track") {
@@ -157,6 +160,7 @@ impl Condition {
             hop: track.map_or(0, |t| t.hop),
             stats: self.stats.clone(),
             reads: speaker.and_then(|s| s.reads.clone()),
+            speaker_stats: speaker.and_then(|s| s.stats.clone()),
             source: self.source.clone(),
         };
         let json = serde_json::to_string(&header).map_err(|e| content(e.to_string()))?;
@@ -214,8 +218,10 @@ impl Condition {
             for (name, t) in &s.adaptation {
                 finite(&format!("{ADAPTATION}{name}"), &t.values)?;
             }
-            if s.reads.as_ref().is_some_and(|r| !r.is_valid()) {
-                return Err(format!("its reads hold {}", SpeakerStats::INVALID));
+            for (key, stats) in [("reads", &s.reads), ("speaker_stats", &s.stats)] {
+                if stats.as_ref().is_some_and(|s| !s.is_valid()) {
+                    return Err(format!("its {key} hold {}", SpeakerStats::INVALID));
+                }
             }
         }
         if let Some(t) = &self.track {

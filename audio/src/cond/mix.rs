@@ -13,10 +13,12 @@ pub fn mix(parts: &[(&Condition, f32)]) -> Result<Condition, CondError> {
         return Err(CondError::Mix(format!("the weights sum to {sum}, wanted a number above 0")));
     }
     let mut mixed: Option<(SpeakerVector, Vec<f64>)> = None;
+    // An enrolled speaker's vector is that of the nearest speaker.
     let is_plain = |s: &SpeakerVector| s.adaptation.is_empty() && s.reads.is_none();
     for (c, weight) in parts {
         if c.speaker.as_ref().is_some_and(|s| !is_plain(s)) {
-            let what = "is an adapted speaker; only plain vectors can be mixed (enroll with --steps 0)";
+            let what =
+                "is an enrolled speaker, whom a vector alone does not bring; mix the voice's own speakers";
             return Err(CondError::Mix(format!("{:?} {what}", c.name)));
         }
         let vector = c
@@ -42,7 +44,7 @@ pub fn mix(parts: &[(&Condition, f32)]) -> Result<Condition, CondError> {
     let values: Vec<f32> = total.iter().map(|v| *v as f32).collect();
     finite("speaker", &values).map_err(CondError::Mix)?;
     let stats: Option<Vec<(&SpeakerStats, f32)>> =
-        parts.iter().map(|(c, w)| Some((c.stats.as_ref()?, (*w as f64 / sum) as f32))).collect();
+        parts.iter().map(|(c, w)| Some((c.speaker_stats()?, (*w as f64 / sum) as f32))).collect();
     let stats = stats.and_then(|stats| SpeakerStats::mixed(&stats));
     let parts: Vec<String> =
         parts.iter().map(|(c, w)| format!("{:.3} {}", *w as f64 / sum, c.name)).collect();

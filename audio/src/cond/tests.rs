@@ -30,7 +30,13 @@ fn files_round_trip() {
     let whole = sample();
     let only_speaker = Condition { track: None, stats: None, ..sample() };
     let only_track = Condition { speaker: None, ..sample() };
-    for c in [whole, only_speaker, only_track] {
+    let mut enrolled = sample();
+    let stats = SpeakerStats { median_f0_hz: 99.0, ..sample().stats.unwrap() };
+    enrolled.speaker.as_mut().unwrap().stats = Some(stats.clone());
+    // A track's statistics are not the speaker's.
+    assert_eq!((whole.speaker_stats(), enrolled.speaker_stats()), (None, Some(&stats)));
+    assert_eq!(Condition { track: None, ..sample() }.speaker_stats(), sample().stats.as_ref());
+    for c in [whole, enrolled, only_speaker, only_track] {
         c.write(&path).unwrap();
         let back = Condition::read(&path).unwrap();
         assert_eq!(back, c);
@@ -46,7 +52,8 @@ fn bad_content_is_neither_written_nor_read() {
     sample().write(&path).unwrap();
     let old = std::fs::read(&path).unwrap();
     type Edit = fn(&mut Condition);
-    let edits: [Edit; 13] = [
+    let edits: [Edit; 14] = [
+        |c| c.speaker.as_mut().unwrap().stats = c.stats.clone().map(|s| SpeakerStats { std: [0.0; 16], ..s }),
         |c| c.speaker.as_mut().unwrap().values[1] = f32::NAN,
         |c| c.speaker.as_mut().unwrap().values.clear(),
         |c| c.speaker.as_mut().unwrap().values.resize(MAX_SPEAKER + 1, 0.0),
@@ -173,6 +180,8 @@ fn mixtures_are_weighted_means() {
     let common = stats.common.unwrap();
     assert_eq!((common.matrix[5][5], common.matrix[5][6], common.offset[5]), (2.0, 0.0, 3.0));
     assert_eq!(mix(&[(&known, 1.0), (&b, 1.0)]).unwrap().stats, None);
+    let beside = Condition { track: sample().track, ..known.clone() };
+    assert_eq!(mix(&[(&beside, 1.0), (&known, 1.0)]).unwrap().stats, None);
     assert_eq!(mix(&[(&known, 3.0), (&other, -2.0)]).unwrap().stats, None);
 
     let (other, longer) = (voice("c", "t", &[0.0, 0.0]), voice("d", "s", &[0.0; 3]));

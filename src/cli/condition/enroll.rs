@@ -5,14 +5,14 @@ use crate::cli::output::{ForceArg, RULE};
 use crate::cli::{args, interrupt, usage};
 use anyhow::Result;
 use std::collections::HashSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use wavesynth::recordings::{self, Notes};
 use wavesynth::train::enroll::{self, Enrolled, Figures};
 use wavesynth::voice::VoiceSection;
 use wavesynth_audio::cond;
 use wavesynth_audio::features::SAMPLE_RATE;
 use wavesynth_models::in_file::AtPath;
-use wavesynth_output::say;
+use wavesynth_output::{say, shown};
 
 /// The arguments.
 #[derive(Debug, clap::Args)]
@@ -28,10 +28,10 @@ pub struct Args {
     #[arg(long)]
     name: String,
     /// Steps of learning; 0 only finds the nearest speaker
-    #[arg(long, value_name = "N", default_value_t = 150, value_parser = clap::value_parser!(u64).range(0..=100_000))]
+    #[arg(long, value_name = "N", default_value_t = 150, allow_negative_numbers = true, value_parser = clap::value_parser!(u64).range(0..=100_000))]
     steps: u64,
     /// Seed of the random numbers: equal seeds give equal files
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(long, value_name = "N", default_value_t = 0, allow_negative_numbers = true, value_parser = args::seed)]
     seed: u64,
     /// Condition file to write
     #[arg(short, long, value_name = "C.bin")]
@@ -63,15 +63,18 @@ pub fn run(args: Args) -> Result<()> {
     let stop = interrupt::flag("stopping; the best so far is written")?;
     let mut e = enroll::enroll(&checkpoint, &path, &files, &options, &stop)?;
     e.condition.source = format!("enrolled from {}", file_names(&files));
-    report(&e, &options.name).iter().for_each(|line| say!("{line}"));
+    report(&e, &options).iter().for_each(|line| say!("{line}"));
     super::hint_at_alignment(&e.condition, &VoiceSection::from_header(&checkpoint.header).at(&path)?);
     super::write(&e.condition, output)?;
-    next_commands(&args).iter().for_each(|line| say!("{line}"));
+    if args.output != Path::new("-") {
+        next_commands(&args).iter().for_each(|line| say!("{line}"));
+    }
     Ok(())
 }
 
 /// The figures of the speaker before and after.
-fn report(e: &Enrolled, name: &str) -> Vec<String> {
+fn report(e: &Enrolled, options: &enroll::EnrollOptions) -> Vec<String> {
+    let name = &options.name;
     let known = |v: Option<f64>, digits| v.map_or("-".into(), |v: f64| format!("{v:.digits$}"));
     let row = |who: &str, f: &Figures| {
         let c = f.copies.as_ref();
@@ -88,6 +91,9 @@ fn report(e: &Enrolled, name: &str) -> Vec<String> {
     lines.push(row(&format!("{}, the nearest speaker, as he is played", e.nearest), &e.before));
     match &e.after {
         Some(after) => lines.push(row(name, after)),
+        None if options.steps == 0 => {
+            lines.push(format!("{name} is played as {}: --steps 0 adapts nothing", e.nearest));
+        }
         None => lines.push(format!(
             "no adaptation was better: {name} is played as {}; more recordings may help",
             e.nearest
@@ -98,8 +104,8 @@ fn report(e: &Enrolled, name: &str) -> Vec<String> {
 
 /// What to type next.
 fn next_commands(args: &Args) -> [String; 2] {
-    let file = args.output.display();
-    let model = args.model.as_ref().map_or(String::new(), |m| format!(" -m {}", m.display()));
+    let file = shown::word(&args.output);
+    let model = args.model.as_ref().map_or(String::new(), |m| format!(" -m {}", shown::word(m)));
     [
         format!("next: wavesynth play{model} --condition {file} --track en_greeting"),
         format!("or:   wavesynth copy{model} --condition {file} RECORDING.wav -o copies"),

@@ -5,7 +5,7 @@ use anyhow::Result;
 use serde_json::json;
 use std::path::PathBuf;
 use wavesynth::lookup;
-use wavesynth_audio::cond::{Condition, TrackInfo};
+use wavesynth_audio::cond::{Condition, SpeakerVector, TrackInfo};
 use wavesynth_output::shown;
 
 /// The arguments.
@@ -34,11 +34,21 @@ pub(super) fn line(c: &Condition) -> String {
     let mut parts = Vec::new();
     if let Some(s) = &c.speaker {
         parts.push(format!("speaker vector of {} values", s.values.len()));
+        parts.extend(enrolled(s));
     }
     if let Some(t) = &c.track {
         parts.push(format!("track of {:.2} s ({} frames)", seconds(t), t.len()));
     }
     parts.join(", ")
+}
+
+/// What an enrolled speaker has beside the vector, which is the nearest speaker's.
+fn enrolled(s: &SpeakerVector) -> Option<String> {
+    let values: usize = s.adaptation.values().map(|t| t.values.len()).sum();
+    match values {
+        0 => s.reads.as_ref().map(|_| "played as the nearest speaker, not adapted".into()),
+        n => Some(format!("adaptation of {n} values")),
+    }
 }
 
 fn table(c: &Condition) -> String {
@@ -48,6 +58,7 @@ fn table(c: &Condition) -> String {
         Some(s) => {
             let norm = s.values.iter().map(|v| v * v).sum::<f32>().sqrt();
             t += &format!("\nspeaker  {} values, length {norm:.3}, of the voice {}", s.values.len(), s.space);
+            t += &enrolled(s).map_or(String::new(), |how| format!("\nenrolled {how}"));
         }
         None => t += "\nspeaker  none",
     }
@@ -79,7 +90,12 @@ fn object(c: &Condition) -> serde_json::Value {
     json!({
         "name": c.name,
         "source": c.source,
-        "speaker": c.speaker.as_ref().map(|s| json!({ "space": s.space, "values": s.values })),
+        "speaker": c.speaker.as_ref().map(|s| json!({
+            "space": s.space,
+            "values": s.values,
+            "adaptation_values": s.adaptation.values().map(|t| t.values.len()).sum::<usize>(),
+            "reads": s.reads,
+        })),
         "track": c.track.as_ref().map(|t| json!({
             "seconds": seconds(t),
             "frames": t.len(),

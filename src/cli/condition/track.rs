@@ -91,10 +91,10 @@ pub fn run(args: Args) -> Result<()> {
     };
     if let Some(path) = &args.condition {
         let who = lookup::condition(path)?;
-        if who.speaker.is_none() {
+        condition.speaker = who.into_speaker();
+        if condition.speaker.is_none() {
             usage!("{}: holds no speaker vector to put beside the track", path.display());
         }
-        condition.speaker = who.speaker;
     }
     super::hint_at_alignment(&condition, &section);
     super::write(&condition, output)

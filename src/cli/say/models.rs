@@ -26,7 +26,7 @@ pub struct Models {
     /// Speaker: a condition file, or the name of a shipped one [default: a shipped one of the language]
     #[arg(short, long, value_name = "C.bin")]
     condition: Option<PathBuf>,
-    /// Language, as en [default: that which the condition's name begins with, else en]
+    /// Language, as en [default: that which the condition's name, or its file's, begins with, else en]
     #[arg(short, long, value_name = "LANGUAGE")]
     language: Option<String>,
 }
@@ -48,12 +48,18 @@ impl Models {
         self.language.as_deref()
     }
 
-    /// The language that is meant: the one that is asked for, else the condition's, else English.
-    fn language(&self) -> &str {
-        let named = self.condition.as_deref().and_then(Path::file_stem).and_then(|stem| stem.to_str());
-        let prefix = named.and_then(|name| name.split_once('_')).map(|(prefix, _)| prefix);
-        let known = prefix.filter(|prefix| shipped::say(prefix).is_some());
-        self.language.as_deref().or(known).unwrap_or(ENGLISH)
+    /// The language that is meant: the one that is asked for, else that which the condition's name or its file's begins with, else
+    /// English.
+    fn language(&self) -> String {
+        let begun = |name: &str| {
+            let prefix = name.split_once('_').map(|(prefix, _)| prefix);
+            prefix.filter(|prefix| shipped::say(prefix).is_some()).map(String::from)
+        };
+        // A pipe is read once, and a file that can't be read is refused where the speaker is asked for.
+        let file = self.condition.as_deref().filter(|path| path.is_file());
+        let named = file.and_then(|path| lookup::condition(path).ok()).and_then(|c| begun(&c.name));
+        let stem = || self.condition.as_deref()?.file_stem()?.to_str().and_then(begun);
+        self.language.clone().or(named).or_else(stem).unwrap_or_else(|| ENGLISH.into())
     }
 
     /// The shipped model that --speech names.
@@ -66,11 +72,15 @@ impl Models {
         let isa = self.model.isa()?;
         let named = self.shipped_speech();
         if let Some(path) = self.speech.as_ref().filter(|_| named.is_none()) {
+            if !path.exists() {
+                let known: Vec<_> = shipped::languages().collect();
+                usage!("--speech {}: no such file; the shipped ones: {}", path.display(), known.join(", "));
+            }
             let (file, path) = lookup::checkpoint(path).context("--speech")?;
             return SayModel::open(file, &path, isa);
         }
-        let language = named.unwrap_or_else(|| self.language());
-        match SayModel::shipped(language, isa)? {
+        let language = named.map_or_else(|| self.language(), String::from);
+        match SayModel::shipped(&language, isa)? {
             Some(model) => Ok(model),
             None => {
                 let known: Vec<_> = shipped::languages().collect();

@@ -3,13 +3,11 @@
 use super::Piece;
 use crate::copy_synthesis::{self, Drawing};
 use crate::quality::{self, Difference};
-use crate::recordings::{self, Notes};
 use crate::synth::{Conditioning, Forced, SamplingPolicy, without_denormals};
 use crate::voice::Voice;
 use anyhow::{Context, Result};
 use rayon::prelude::*;
 use wavesynth_audio::cond::Condition;
-use wavesynth_audio::features::SAMPLE_RATE;
 
 /// The figures of a speaker.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -35,7 +33,7 @@ impl<'a> Judge<'a> {
         let speaker = Conditioning::new(voice, condition)?;
         let local = voice.track_shape().is_some();
         let over = |piece: &'a Piece| {
-            let stats = condition.stats.as_ref();
+            let stats = condition.speaker_stats();
             let track = local.then(|| Conditioning::from_features(voice, &piece.raw, stats)).transpose();
             let track = track.with_context(|| piece.path.display().to_string())?;
             Ok((piece, speaker.clone().overlaid(track.unwrap_or_default())))
@@ -63,7 +61,7 @@ impl<'a> Judge<'a> {
     /// All figures with the speaker of `condition`, of which [`Judge::nats`] has said `nats`.
     ///
     /// # Errors
-    /// A condition that is not the voice's, a recording that is gone.
+    /// A condition that is not the voice's.
     pub fn figures(&self, condition: &Condition, nats: f64) -> Result<Figures> {
         let voice = self.played;
         if voice.track_shape().is_none() {
@@ -72,12 +70,9 @@ impl<'a> Judge<'a> {
         let drawing = Drawing { policy: SamplingPolicy::usual(voice, true), seed: 0, post_filter: true };
         let copies: Result<Vec<Difference>> = (self.conditionings(voice, condition)?.into_par_iter())
             .map(|(piece, conditioning)| {
-                // What is wrong with it has been said.
-                let signal = recordings::read_at(&piece.path, SAMPLE_RATE, &Notes::default())?;
-                let from = piece.from * SAMPLE_RATE as usize / voice.section.sample_rate as usize;
                 let copy = without_denormals(|| copy_synthesis::copy(voice, conditioning, &drawing))?;
                 let copy = copy_synthesis::comparable(voice, &copy)?;
-                Ok(quality::compare(&signal[from.min(signal.len())..], &copy))
+                Ok(quality::compare(&piece.signal, &copy))
             })
             .collect();
         Ok(Figures { nats, copies: Some(Difference::mean(&copies?)) })
