@@ -7,7 +7,7 @@ use super::{image_input, usage};
 use anyhow::{Context, Result, bail};
 use rayon::prelude::*;
 use std::path::{Path, PathBuf};
-use wavesynth::images::{ImageModel, Scored};
+use wavesynth::images::{ImageModel, ImageSet, Scored};
 use wavesynth::progress::Progress;
 use wavesynth::synth::without_denormals;
 use wavesynth_models::ar::{HiddenShape, NotFinite};
@@ -56,32 +56,52 @@ struct ProbeArgs {
     json: bool,
 }
 
-/// Features of several images.
-struct Features {
-    shape: HiddenShape,
-    /// Of each image [layers, width].
-    rows: Vec<Vec<f32>>,
+/// Images that are read whole before the features of any are computed.
+struct Images<'a> {
+    input: &'a Path,
+    all: ImageSet,
+    /// How many count.
+    count: usize,
     /// The class label of each, where labels were asked for.
     #[cfg(feature = "train")]
     labels: Vec<u8>,
 }
 
-impl Features {
+impl<'a> Images<'a> {
     /// Those of `input`; `labels` are the option and the file that name its classes.
     fn read(
         model: &ImageModel,
-        shape: HiddenShape,
-        input: &Path,
+        input: &'a Path,
         labels: Option<(&str, &Path)>,
         most: Option<u64>,
     ) -> Result<Self> {
-        let (images, count) = image_input::images(input, model.image_grid(), most)?;
-        let labels = labels.map(|(option, path)| image_input::labels(option, path, input, &images));
+        let (all, count) = image_input::images(input, model.image_grid(), most)?;
+        let labels = labels.map(|(option, path)| image_input::labels(option, path, input, &all));
         let mut labels = labels.transpose()?.unwrap_or_default();
         labels.truncate(count);
+        Ok(Self {
+            input,
+            all,
+            count,
+            #[cfg(feature = "train")]
+            labels,
+        })
+    }
+}
+
+/// Features of several images.
+struct Features {
+    shape: HiddenShape,
+    /// Of each image [layers, width].
+    rows: Vec<Vec<f32>>,
+}
+
+impl Features {
+    fn of(model: &ImageModel, shape: HiddenShape, images: &Images) -> Result<Self> {
+        let count = images.count;
         let bar = Progress::new(count as u64, "{wide_bar} {pos}/{len} images");
         let each = |i: usize| {
-            let variables = model.encode(&images.get(i));
+            let variables = model.encode(&images.all.get(i));
             let features = without_denormals(|| model.features(&Scored::new(&variables, None)));
             bar.inc(1);
             features.unwrap_or_default()
@@ -89,14 +109,9 @@ impl Features {
         let rows: Vec<Vec<f32>> = (0..count).into_par_iter().map(each).collect();
         bar.finish();
         if let Some(i) = rows.iter().position(|row| !row.iter().all(|x| x.is_finite())) {
-            bail!("{}: image {i}: {NotFinite}", input.display());
+            bail!("{}: image {i}: {NotFinite}", images.input.display());
         }
-        Ok(Self {
-            shape,
-            rows,
-            #[cfg(feature = "train")]
-            labels,
-        })
+        Ok(Self { shape, rows })
     }
 
     fn write(&self, output: Output) -> Result<()> {
@@ -156,59 +171,83 @@ pub fn run(args: Args) -> Result<()> {
     let labels = args.probe.labels.as_deref().map(|path| ("--labels", path));
     #[cfg(not(feature = "train"))]
     let labels = None;
-    let features = Features::read(&model, shape, &args.images, labels, args.most)?;
+    let images = Images::read(&model, &args.images, labels, args.most)?;
+    #[cfg(feature = "train")]
+    let test = probe::images(&args, &model)?;
+    let features = Features::of(&model, shape, &images)?;
+    #[cfg(feature = "train")]
+    let report = test.map(|test| {
+        let judged = Features::of(&model, shape, &test)?;
+        probe::report(&features, &images.labels, &judged, &test.labels)
+    });
+    #[cfg(feature = "train")]
+    let report = report.transpose()?;
     if let Some(output) = output {
         features.write(output)?;
     }
     #[cfg(feature = "train")]
-    if has_probe {
-        probe::run(&args, &model, &features)?;
+    if let Some(report) = report {
+        report.print(args.probe.json)?;
     }
     Ok(())
 }
 
 #[cfg(feature = "train")]
 mod probe {
-    use super::{Args, Features, ImageModel};
+    use super::{Args, Features, ImageModel, Images};
     use crate::cli::output;
     use anyhow::{Context, Result};
     use rayon::prelude::*;
     use serde::Serialize;
     use wavesynth::images::{Labelled, LinearProbe};
 
+    /// How well the layers tell classes.
     #[derive(Serialize)]
-    struct Report {
+    pub struct Report {
         images: usize,
         test_images: usize,
         /// By layer; layer 0 is what enters.
         accuracy: Vec<f64>,
     }
 
-    /// Fits a classifier to each layer and judges it.
-    pub fn run(args: &Args, model: &ImageModel, features: &Features) -> Result<()> {
+    /// The images by which classifiers are judged, where there are to be some.
+    pub fn images<'a>(args: &'a Args, model: &ImageModel) -> Result<Option<Images<'a>>> {
         let (Some(test), Some(labels)) = (&args.probe.test, &args.probe.test_labels) else {
-            return Ok(());
+            return Ok(None);
         };
-        let labels = Some(("--test-labels", labels.as_path()));
-        let judged = Features::read(model, features.shape, test, labels, args.most)?;
+        Images::read(model, test, Some(("--test-labels", labels.as_path())), args.most).map(Some)
+    }
+
+    /// Fits a classifier to each layer of `features` and judges it by `judged`, each beside its labels.
+    pub fn report(
+        features: &Features,
+        labels: &[u8],
+        judged: &Features,
+        judged_labels: &[u8],
+    ) -> Result<Report> {
         let accuracy = |layer: usize| -> Result<f64> {
-            let probe =
-                LinearProbe::fit(&Labelled { rows: &features.layer(layer), labels: &features.labels })?;
-            Ok(probe.accuracy(&Labelled { rows: &judged.layer(layer), labels: &judged.labels })?)
+            let probe = LinearProbe::fit(&Labelled { rows: &features.layer(layer), labels })?;
+            Ok(probe.accuracy(&Labelled { rows: &judged.layer(layer), labels: judged_labels })?)
         };
         let accuracy: Result<Vec<f64>> = (0..features.shape.layers).into_par_iter().map(accuracy).collect();
-        let report = Report {
-            images: features.labels.len(),
-            test_images: judged.labels.len(),
+        Ok(Report {
+            images: labels.len(),
+            test_images: judged_labels.len(),
             accuracy: accuracy.context("the linear probe")?,
-        };
-        if args.probe.json {
-            return output::json(&report);
+        })
+    }
+
+    impl Report {
+        /// Prints it, as one JSON object or as a table.
+        pub fn print(&self, as_json: bool) -> Result<()> {
+            if as_json {
+                return output::json(self);
+            }
+            let mut t = String::from("layer  right, %");
+            for (layer, accuracy) in self.accuracy.iter().enumerate() {
+                t += &format!("\n{layer:>5}  {:>8.2}", 100.0 * accuracy);
+            }
+            output::text(&t)
         }
-        let mut t = String::from("layer  right, %");
-        for (layer, accuracy) in report.accuracy.iter().enumerate() {
-            t += &format!("\n{layer:>5}  {:>8.2}", 100.0 * accuracy);
-        }
-        output::text(&t)
     }
 }

@@ -8,10 +8,10 @@ use std::path::PathBuf;
 use wavesynth::images::{self, ImageSection};
 use wavesynth::text;
 use wavesynth::voice::{SECTION, VoiceSection};
-use wavesynth_models::family::FamilyConfig;
+use wavesynth_models::family::{Facts, FamilyConfig};
 use wavesynth_models::in_file::AtPath;
 use wavesynth_models::loaded;
-use wavesynth_models::order::{Order, Scan};
+use wavesynth_models::order::Scan;
 use wavesynth_models::vq_vae;
 use wavesynth_models::weights::{self, Checkpoint};
 use wavesynth_output::shown;
@@ -92,7 +92,7 @@ fn page(checkpoint: &Checkpoint, config: &FamilyConfig, voice: Option<&VoiceSect
         let aligned = if v.common.is_some() { ", aligned with one another" } else { "" };
         lines.push(("speakers", format!("{}: {}{aligned}", names.len(), names.join(", "))));
     }
-    lines.extend(sections(checkpoint, Some(&config.facts().order)));
+    lines.extend(sections(checkpoint, Some(config.facts())));
     laid_out(&lines)
 }
 
@@ -114,14 +114,14 @@ fn codes(checkpoint: &Checkpoint) -> String {
     )
 }
 
-/// The sections but for that of a voice; `order` is that of a model's variables.
-fn sections<'a>(checkpoint: &'a Checkpoint, order: Option<&Order>) -> Vec<(&'a str, String)> {
+/// The sections but for that of a voice; `facts` are a model's.
+fn sections<'a>(checkpoint: &'a Checkpoint, facts: Option<&Facts>) -> Vec<(&'a str, String)> {
     let mut lines = Vec::new();
     for (name, section) in checkpoint.header.sections.iter().filter(|(n, _)| *n != SECTION) {
         let name = name.as_str();
         match section {
             Value::Object(_) if name == text::SECTION => lines.push((name, tokeniser(section))),
-            Value::Object(_) if name == images::SECTION => lines.push((name, pictures(checkpoint, order))),
+            Value::Object(_) if name == images::SECTION => lines.push((name, pictures(checkpoint, facts))),
             Value::Object(_) if name == vq_vae::NAME => lines.push((name, codes(checkpoint))),
             Value::Object(fields) => {
                 lines.push((name, String::new()));
@@ -151,12 +151,15 @@ fn tokeniser(section: &Value) -> String {
 }
 
 /// Size, pixels and order of an image model's images, or of their codes.
-fn pictures(checkpoint: &Checkpoint, order: Option<&Order>) -> String {
+fn pictures(checkpoint: &Checkpoint, facts: Option<&Facts>) -> String {
     let Ok(section) = ImageSection::from_header(&checkpoint.header) else { return "?".into() };
     let coder = vq_vae::Config::from_header(&checkpoint.header).ok().flatten();
     let (grid, variables) = (section.grid(), coder.map_or(section.grid(), |c| c.code_grid()));
-    let order = order.map(|order| Scan::of(order, variables).map_or("an order of its own", Scan::name));
-    let order = order.map_or(String::new(), |name| format!(", {name}"));
+    let order = facts.map_or(String::new(), |facts| {
+        let name = Scan::of(&facts.order, variables).map_or("an order of its own", Scan::name);
+        let any = facts.condition.as_ref().is_some_and(|c| c.any_order);
+        format!(", {name}{}", if any { ", and any other order" } else { "" })
+    });
     format!("{} by {}, {}{order}", grid.width, grid.height, section.pixels.describe())
 }
 

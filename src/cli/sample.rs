@@ -59,6 +59,9 @@ pub fn run(args: Args) -> Result<()> {
         usage!("--length {n}: wanted 1 to {MOST}");
     }
     let (model, path) = args.model.text_images_or_series()?;
+    if args.no_echo && (is_image(&model.header) || is_series(&model.header)) {
+        usage!("--no-echo: {} reads no text that it could leave out", path.display());
+    }
     if is_image(&model.header) {
         if !args.prompt.is_empty() {
             usage!("--prompt: an image model reads no text");

@@ -217,7 +217,7 @@ pub fn read_masked(path: &Path, pixels: &Pixels, grid: Grid) -> Result<(Known, b
         grid.width,
         grid.height
     );
-    let is_known: Vec<bool> = picture.pixels.iter().map(|p| p[3] >= 128).collect();
+    let is_known: Vec<bool> = picture.pixels.iter().map(|p| p[3] == u8::MAX).collect();
     let masked = is_known.contains(&false);
     Ok((Known { variables: pixels.encode(&picture.image()), is_known }, masked))
 }
@@ -394,5 +394,12 @@ mod tests {
         assert!(masked && known.is_known == [true, false]);
         assert_eq!(known.variables, super::super::Variables::Symbols(vec![1, 0]));
         assert!(read_masked(&path, &Pixels::Binary, Grid { height: 2, width: 2 }).is_err());
+        // So is what is transparent in part, as an edge that was smoothed: its level is that of no image.
+        for alpha in [1, 127, 128, 254] {
+            let png = png_of(png::ColorType::GrayscaleAlpha, 2, 1, &[200, 255, 200, alpha]);
+            std::fs::write(&path, png).unwrap();
+            let (known, masked) = read_masked(&path, &Pixels::Grey, grid).unwrap();
+            assert!(masked && known.is_known == [true, false], "{alpha}");
+        }
     }
 }

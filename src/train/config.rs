@@ -152,6 +152,17 @@ pub enum OptimizerKind {
     Muon,
 }
 
+/// Keys of `[train]` that mean something for recordings only.
+pub const OF_RECORDINGS: [&str; 7] = [
+    "input_noise",
+    "perturbation",
+    "disguise",
+    "others",
+    "feature_dropout",
+    "dropout_speech",
+    "eval_seconds",
+];
+
 /// Section `[train]`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]

@@ -4,14 +4,17 @@
 //! config    the run file of an image model
 //! data      the files that it names, read and split
 //! palette   a palette for them
+//! start     what weights that are not drawn anew ask for
 //! vq_vae    the source of a VQ-VAE, and its run file
 //! ```
 
 pub mod config;
 mod data;
 mod palette;
+pub mod start;
 pub mod vq_vae;
 
+use super::folder::RunFolder;
 use super::held_out::{Evaluation, HeldOutNats};
 use super::product::{TRAINING, progress};
 use super::schedules::dropout_key;
@@ -101,24 +104,22 @@ fn coder(path: &Path, keys: &Images) -> Result<(ImageCoder, Tensors)> {
     let (file, path) = lookup::checkpoint(path).context("images.codes")?;
     let name = || format!("images.codes {}", path.display());
     let coder = ImageCoder::from_checkpoint(&file, Isa::detect()).with_context(name)?;
-    ensure!(
-        keys.pixels.is(&coder.pixels),
-        "{}: its pixels are {}, which is not images.pixels",
-        name(),
-        coder.pixels.describe()
-    );
+    keys.check_pixels(&coder.pixels).with_context(name)?;
     Ok((coder, prefixed(file.tensors)))
 }
 
 impl ImageSource {
-    /// Reads the files that `run` names; each of `ranks` reads all of them.
+    /// Reads the files that `run`, whose files go to `folder`, names; each of `ranks` reads all of them.
     ///
     /// # Errors
     /// A file that can't be read or is not the same on all ranks, images of different sizes.
-    pub fn open(run: &ImageRun, ranks: &Ranks) -> Result<Self> {
+    pub fn open(run: &ImageRun, folder: &RunFolder, ranks: &Ranks) -> Result<Self> {
         let keys = &run.images;
         let coder = keys.codes.as_deref().map(|path| coder(path, keys)).transpose()?;
-        let known = coder.as_ref().map(|(coder, _)| coder.pixels.clone());
+        let known = match &coder {
+            Some((coder, _)) => Some(coder.pixels.clone()),
+            None => start::palette(keys, &run.train, folder, kinds::IMAGE_FILE)?,
+        };
         let data = ImageData::open(keys, known, run.train.seed, ranks)?;
         if let Some((coder, _)) = &coder {
             let (found, wanted) = (data.grid(), coder.grid());
@@ -274,6 +275,7 @@ impl Source for ImageSource {
     /// Another VQ-VAE's tensors are left out. A classification head that the checkpoint has not, or has of other classes, begins anew;
     /// one that the model has not is left out.
     fn adopt(&self, file: &mut Checkpoint, _: &Path) -> Result<Option<String>> {
+        start::check_order(&file.header, self.grid(), &self.order)?;
         file.tensors.retain(|name, _| !name.starts_with(PREFIX));
         let mut head = self.config.table();
         head.retain(|spec| spec.name.starts_with(CLASSIFIER));

@@ -11,8 +11,8 @@ const PROGRAM: usize = 12_000_000;
 /// Vectors as long as the parameters that a run holds: parameters, gradient, two moments, average.
 pub const VECTORS: usize = 5;
 
-/// Such vectors that exist while a checkpoint is written: the state's four, once as tensors and once as a file.
-const SAVING: usize = 8;
+/// Such vectors that exist while a checkpoint is written: the state's four, once as tensors, once as their bytes and once as a file.
+const SAVING: usize = 12;
 
 /// The most memory that a run will hold, by part, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]

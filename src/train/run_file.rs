@@ -4,6 +4,7 @@
 use super::config::check::{conflict, read_text};
 use super::config::{RunFile, Train};
 use super::images::config::ImageRun;
+use super::images::start;
 use super::images::vq_vae::VqVaeRun;
 use super::series::SeriesRun;
 use super::text::config::TextRun;
@@ -58,10 +59,10 @@ impl Run {
             }
             Ok(table) if table.contains_key("say") => Ok(Self::Say(Box::new(SayRun::parse(text, name)?))),
             Ok(table) if table.contains_key("images") && table.contains_key("vq_vae") => {
-                Ok(Self::VqVae(Box::new(VqVaeRun::parse(text, name)?)))
+                Ok(Self::VqVae(Box::new(VqVaeRun::parse(text, &table, name)?)))
             }
             Ok(table) if table.contains_key("images") => {
-                Ok(Self::Images(Box::new(ImageRun::parse(text, name)?)))
+                Ok(Self::Images(Box::new(ImageRun::parse(text, &table, name)?)))
             }
             _ => Ok(Self::Voice(Box::new(RunFile::parse(text, name)?))),
         }
@@ -130,7 +131,7 @@ impl Run {
     /// nothing of their use are those of any run that asks for nothing but weights.
     ///
     /// # Errors
-    /// A model of another kind or family.
+    /// A model of another kind or family, or of other pixels.
     pub fn check_start(&self, header: &Header) -> Result<()> {
         let (found, wanted) = (kinds::of(header).name, self.kind().name);
         let is_bare = found == kinds::OTHER.name && !matches!(self, Self::Voice(_) | Self::Say(_));
@@ -140,7 +141,11 @@ impl Run {
             header.family,
             self.family()
         );
-        Ok(())
+        match self {
+            Self::Images(run) => start::check(header, &run.images),
+            Self::VqVae(run) => start::check(header, &run.images),
+            _ => Ok(()),
+        }
     }
 
     fn corpus(&self) -> &'static str {

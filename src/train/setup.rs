@@ -93,8 +93,8 @@ impl<'a> RunSetup<'a> {
             Run::Text(run) => Box::new(TextSource::open(run, ranks)?),
             Run::Series(run) => Box::new(SeriesSource::open(run, ranks)?),
             Run::Say(run) => Box::new(SaySource::open(run, ranks)?),
-            Run::Images(run) => Box::new(ImageSource::open(run, ranks)?),
-            Run::VqVae(run) => Box::new(VqVaeSource::open(run, ranks)?),
+            Run::Images(run) => Box::new(ImageSource::open(run, &folder, ranks)?),
+            Run::VqVae(run) => Box::new(VqVaeSource::open(run, &folder, ranks)?),
         };
         let train = run.train();
         let len = source.network().layout().len();

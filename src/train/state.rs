@@ -17,6 +17,9 @@ fn header(source: &dyn Source) -> Result<Header> {
     Ok(Header { family: format!("{}-training-state", header.family), ..header })
 }
 
+/// The key of a network's order in its config.
+const ORDER: &str = "order";
+
 /// Windows of a step on all ranks, at most.
 const MOST_WINDOWS: usize = 1 << 24;
 
@@ -146,8 +149,9 @@ impl TrainingState {
             bail!("{}: no state to resume from; run without --resume to begin", path.display());
         }
         let file = Checkpoint::read(path)?;
-        let family = header(source)?.family;
-        let section = file.header.sections.get(kinds::STATE_SECTION).filter(|_| file.header.family == family);
+        let wanted = header(source)?;
+        let is_own = file.header.family == wanted.family;
+        let section = file.header.sections.get(kinds::STATE_SECTION).filter(|_| is_own);
         let Some(section) = section else {
             bail!("{}: not a training state", path.display());
         };
@@ -167,6 +171,14 @@ impl TrainingState {
              another train.out",
             path.display(),
             source.item()
+        );
+        // The run file may name a file of it, whose content is part of neither.
+        ensure!(
+            file.header.config.get(ORDER) == wanted.config.get(ORDER),
+            "{}: was trained in another order of the {}s (the content of images.order_file changed); bring it back, or \
+             begin anew in another train.out",
+            path.display(),
+            source.unit()
         );
         ensure!(
             (1..=MOST_WINDOWS).contains(&section.windows),

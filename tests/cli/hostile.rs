@@ -326,6 +326,7 @@ fn rows_of_a_series_are_written_as_they_are_drawn() {
         &["the 1099511627776 rows of 10000 sequences", "of memory, at most 2.0 GB"],
     );
     f.ok(&format!("{sample} -l 50 -o y.png"));
+    refuses(&f, &format!("{sample} --no-echo"), 2, &["--no-echo: series.safetensors reads no text"]);
     refuses(&f, &format!("{sample} -l 1099511627777"), 2, &["--length 1099511627777", "1 to 1099511627776"]);
 }
 
@@ -379,6 +380,34 @@ fn a_byte_order_mark_is_no_symbol() {
 }
 
 /// Lists of jobs that chance has changed, for so long.
+/// A checkpoint may say any size of its images: no order is made of it.
+#[cfg(unix)]
+#[test]
+fn info_makes_nothing_of_the_size_of_images() {
+    let f = Folder::new();
+    let mut model = Checkpoint::from_bytes(shipped::model("digits").unwrap()).unwrap();
+    for (height, width) in
+        [(1u64 << 40, 1), (1 << 33, 1 << 33), (u64::MAX, u64::MAX), (0, 0), (30_000, 30_000)]
+    {
+        let image = model.header.sections.get_mut("image").unwrap();
+        (image["height"], image["width"]) = (json!(height), json!(width));
+        model.write(&f.path("sized.safetensors")).unwrap();
+        for command in ["info", "info --json"] {
+            let program = f.command("").get_program().to_string_lossy().into_owned();
+            let limited = format!("ulimit -v 1500000; exec {program} {command} sized.safetensors");
+            let out = std::process::Command::new("sh")
+                .args(["-c", &limited])
+                .current_dir(f.path("."))
+                .output()
+                .unwrap();
+            let said = String::from_utf8_lossy(&out.stderr);
+            assert!(out.status.success(), "{command}, {width} by {height}: {said}");
+            let page = String::from_utf8_lossy(&out.stdout);
+            assert!(command != "info" || page.contains("an order of its own"), "{page}");
+        }
+    }
+}
+
 fn mutated_lists(seconds: f64) {
     let f = Folder::new();
     let seed = "condition\ttrack\tseed\toutput\tseconds\nann.bin\ttrack.bin\t1\ta.wav\t0.01\n# no job\nboth.bin\t-\t2\tb.wav\n";

@@ -52,7 +52,7 @@ fn a_model_of_pixels_learns_to_tell_classes() {
 
     for (args, wanted) in [
         (vec!["eval", "-m", &file, "--labels", &test_labels, &test], "wanted --classify"),
-        (vec!["sample", "-m", &file, "--class", "1", "-o", "x.png"], "--class: "),
+        (vec!["sample", "-m", &file, "--class", "1", "-o", "x.png"], "is not given classes, it tells them"),
         (vec!["eval", "-m", &path("pixels"), "--classify", &test], "without labels"),
     ] {
         let message = complaint(&args);

@@ -187,6 +187,7 @@ fn a_model_of_images_learns_draws_and_completes() {
         (vec!["sample", "-m", &file, "-o", "x.png", "--class", "1"], "was trained without labels"),
         (vec!["sample", "-m", &file, "-o", "x.wav"], "x.wav"),
         (vec!["sample", "-m", &file, "-o", "x.png", "-p", "hello"], "reads no text"),
+        (vec!["sample", "-m", &file, "-o", "x.png", "--no-echo"], "--no-echo: "),
         (vec!["eval", "-m", &file, &path("test-labels")], "wanted [images, rows, columns]"),
         (vec!["eval", "-m", &file, test.to_str().unwrap(), "--classify"], "without labels"),
         (vec!["eval", "-m", &file, test.to_str().unwrap(), "--orders", "2"], "has one of its own"),
@@ -292,6 +293,23 @@ fn a_model_of_any_order_reads_and_draws_in_all_of_them() {
         let message = complaint(&args);
         assert!(message.contains(wanted), "{args:?}: {message}");
     }
+    // What fails for the sake of the test's files replaces nothing.
+    let before = read("features.npy");
+    std::fs::write(dir.path("small"), idx(&[2, 4, 4], &[0; 32])).unwrap();
+    for (images, classes, wanted) in [
+        ("nowhere", "test-light", "nowhere"),
+        ("small", "test-light", "4 by 4 pixels"),
+        ("test-images", "light", "--test-labels: 3000 labels"),
+        ("test-images", "nowhere", "nowhere"),
+    ] {
+        let (test, classes) = (path(images), path(classes));
+        let probe = ["--most", "2", "--labels", &labels, "--test", &test, "--test-labels", &classes];
+        let message = complaint(&[&["features", "-m", &file, &train, "-o", &features], &probe[..]].concat());
+        assert!(message.contains(wanted), "{images}, {classes}: {message}");
+        assert!(read("features.npy") == before, "{images}, {classes}");
+    }
+    let info = stdout(&["info", &file]);
+    assert!(info.contains("6 by 6, black and white, raster, and any other order"), "{info}");
 }
 
 #[test]

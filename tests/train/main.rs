@@ -6,6 +6,7 @@ mod common;
 mod cross_speaker;
 mod devices;
 mod enroll;
+mod image_runs;
 mod images;
 mod kept;
 mod learning;

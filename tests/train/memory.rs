@@ -38,6 +38,41 @@ fn the_forecast_is_right_within_a_fifth() {
     }
 }
 
+/// A run of many parameters holds most while its state is written.
+#[cfg(target_os = "linux")]
+#[test]
+fn the_forecast_counts_what_is_written() {
+    let dir = TestDir::new();
+    crate::images::with_stripes(&dir);
+    let lstm = "family = \"char_rnn\"\ncell = \"lstm\"\nhidden = 1300\nlayers = 1";
+    let run = crate::images::run_file(&dir, "out", "held_out = 0.0", lstm, "steps = 1\nthreads = 1");
+    // One window a step and nothing held out: the step is small beside the parameters.
+    let text = std::fs::read_to_string(&run).unwrap().replace("batch = 16", "batch = 1");
+    let text: String =
+        text.lines().filter(|l| !l.starts_with("validation")).map(|l| format!("{l}\n")).collect();
+    std::fs::write(&run, text).unwrap();
+    let said = std::fs::File::create(dir.path("said")).unwrap();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_wavesynth"))
+        .args(["train", run.to_str().unwrap()])
+        .stderr(said)
+        .spawn()
+        .unwrap();
+    let status = format!("/proc/{}/status", child.id());
+    let mut peak = 0.0f64;
+    while child.try_wait().unwrap().is_none() {
+        let text = std::fs::read_to_string(&status).unwrap_or_default();
+        let line = text.lines().find_map(|l| l.strip_prefix("VmHWM:"));
+        let now = line.and_then(|l| l.trim().strip_suffix("kB")?.trim().parse::<f64>().ok());
+        peak = peak.max(now.unwrap_or(0.0) * 1024.0 / 1e6);
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+    let said = std::fs::read_to_string(dir.path("said")).unwrap();
+    assert!(child.wait().unwrap().success(), "{said}");
+    let expected = said.split("memory: about ").nth(1).and_then(|s| s.split(" MB expected").next());
+    let expected: f64 = expected.unwrap_or_else(|| panic!("{said}")).parse().unwrap();
+    assert!((0.85..1.2).contains(&(expected / peak)), "{expected} MB expected, {peak} MB held");
+}
+
 fn windows_of_state(dir: &TestDir) -> u64 {
     let state = Checkpoint::read(&dir.path("out/state.safetensors")).unwrap();
     state.header.sections["state"]["windows"].as_u64().unwrap()

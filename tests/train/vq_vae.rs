@@ -155,6 +155,9 @@ fn images_become_codes_and_a_model_of_codes_draws_images() {
         (vec!["sample", "-m", &coder, "-o", "x.png"], "a model of its codes draws"),
         (vec!["render", "-m", &coder, "-o", "x.wav"], "a model of its codes draws"),
         (vec!["eval", "-m", &coder, &path("test"), "--classify"], "knows no classes"),
+        (vec!["eval", "-m", &coder, &path("test"), "--orders", "2"], "has no order"),
+        (vec!["eval", "-m", &coder, &path("test"), "--steps", "2"], "has no order"),
+        (vec!["eval", "-m", &coder, &path("test"), "--squares", "2"], "has no order"),
         (vec!["eval", "-m", &coder, &path("small")], "4 by 4 pixels, the model wants 8 by 8"),
         (vec!["eval", "-m", &file, &path("small")], "4 by 4 pixels, the model wants 8 by 8"),
         (vec!["eval", "-m", &coder, "--dtype", "i8", &path("test")], "keeps its weights as f16"),
@@ -164,6 +167,27 @@ fn images_become_codes_and_a_model_of_codes_draws_images() {
     }
     assert!(stdout(&["info", &coder]).contains("2 by 2 of 8 an image, vectors of 4 numbers"));
     refusals(&dir, &file);
+}
+
+/// A VQ-VAE that another begins as hands its palette on with its weights.
+#[test]
+fn the_palette_is_that_of_the_start() {
+    let dir = TestDir::new();
+    with_tiles(&dir);
+    let dim: Vec<u8> = tiles(40, 3).iter().map(|&x| if x > 0 { 190 } else { 40 }).collect();
+    std::fs::write(dir.path("dim"), idx(&[40, SIDE, SIDE], &dim)).unwrap();
+    let palette = |out: &str, file: &str, train: &str| {
+        let run = run_file(&dir, out, "colours = 2", VQ_VAE, train);
+        let text = std::fs::read_to_string(&run).unwrap().replace("binary", "palette");
+        let (from, to) = (dir.path("train"), dir.path(file));
+        std::fs::write(&run, text.replace(from.to_str().unwrap(), to.to_str().unwrap())).unwrap();
+        let outcome = go(&run, false, None).unwrap();
+        Checkpoint::read(&outcome.voice).unwrap().header.sections["image"]["pixels"].clone()
+    };
+    let first = palette("first", "train", "steps = 1");
+    assert_eq!(first["colours"], serde_json::json!([[0, 0, 0], [255, 255, 255]]));
+    let start = format!("steps = 1\nstart_from = {:?}", dir.path("first"));
+    assert_eq!(palette("second", "dim", &start), first);
 }
 
 /// Run files that can't be; `prior` is a model of codes.

@@ -82,7 +82,7 @@ impl Given {
         match self.image.as_ref().map_or(0, |image| image.labels) {
             0 => Ok(()),
             n => {
-                let want = "0: this family takes no class labels; leave images.labels out";
+                let want = "none: this family takes no class labels";
                 Err(ConfigError { field: "labels", found: n.to_string(), want: want.into() })
             }
         }

@@ -70,8 +70,10 @@ impl Scan {
         }
     }
 
-    /// Which order over `grid` this is; `None` for a random one and all others.
+    /// Which order over `grid` this is; `None` for a random one and all others, those of another number of pixels with them.
     pub fn of(order: &Order, grid: Grid) -> Option<Self> {
+        // No scan is made of a grid that a file says to be larger than its order.
+        order.len().filter(|&n| grid.height.checked_mul(grid.width) == Some(n))?;
         Self::FIXED.into_iter().find(|scan| scan.order(grid, 0) == *order)
     }
 
@@ -157,6 +159,17 @@ mod tests {
             let known = Scan::of(&scan.order(grid, 5), grid);
             assert_eq!(known, Some(scan).filter(|s| *s != Scan::Random));
             assert_eq!(serde_json::to_value(scan).unwrap(), scan.name());
+        }
+    }
+
+    #[test]
+    fn an_order_is_no_scan_of_a_grid_that_does_not_fit_it() {
+        let order = Scan::Raster.order(Grid { height: 3, width: 4 }, 0);
+        for (height, width) in
+            [(3, 5), (0, 0), (0, 12), (1, usize::MAX), (1 << 40, 4), (usize::MAX, usize::MAX), (1 << 62, 4)]
+        {
+            let grid = Grid { height, width };
+            assert_eq!((Scan::of(&order, grid), Scan::of(&Order::Time, grid)), (None, None), "{grid:?}");
         }
     }
 

@@ -1,6 +1,7 @@
 //! `wavesynth eval` for an image model: exact nats of images, their map, and their class by Bayes' rule. Of a model of a VQ-VAE's
 //! codes the codes' nats are exact, and with those of the pixels given them an upper bound.
 
+mod classes;
 pub mod map;
 mod orders;
 
@@ -9,11 +10,12 @@ use crate::cli::output::{self, PNG};
 use crate::cli::segments::SegmentArgs;
 use crate::cli::{image_input, npy, usage};
 use anyhow::{Context, Result};
+use classes::{Classes, FoundBy, Posterior, Seen, tenths};
 use orders::nats_of;
 use rayon::prelude::*;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
-use wavesynth::images::{Groups, Image, ImageModel, Variables, likeliest};
+use wavesynth::images::{Groups, Image, ImageModel, Variables};
 use wavesynth::progress::Progress;
 use wavesynth::synth::without_denormals;
 use wavesynth_models::ar::Uniforms;
@@ -63,7 +65,8 @@ impl ImageArgs {
             || self.needs_any_order()
     }
 
-    fn needs_any_order(&self) -> bool {
+    /// Whether an order or segments are asked for, which a model of any order alone has.
+    pub fn needs_any_order(&self) -> bool {
         self.orders.is_some() || self.segments.is_given()
     }
 
@@ -120,29 +123,6 @@ struct Bound {
     nats_per_image_given_codes: f64,
     /// An upper bound of −ln p(x).
     nats_per_image_bound: f64,
-}
-
-/// How well classes are found.
-#[derive(Debug, Serialize)]
-struct Classes {
-    by: FoundBy,
-    /// The likeliest of each image.
-    found: Vec<usize>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    accuracy: Option<f64>,
-    /// Behind each tenth of the steps, from none to all: the mean probability of the true class, or of the one that is found in
-    /// the end where no labels are given.
-    probability: Vec<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    accuracy_by_tenths: Option<Vec<f64>>,
-}
-
-/// What finds the classes.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-#[serde(rename_all = "snake_case")]
-enum FoundBy {
-    BayesRule,
-    ClassificationHead,
 }
 
 #[derive(Debug, Serialize)]
@@ -245,18 +225,18 @@ fn one(args: &Args, model: &ImageModel, input: &Path) -> Result<Read> {
     let bar = Progress::new(count as u64, "{wide_bar} {pos}/{len} images");
     let mut classes = None;
     let each: Vec<Vec<f32>> = if args.images.classify {
-        let posteriors: Vec<(Vec<Vec<f64>>, Vec<f32>)> = variables
+        let (posteriors, all): (Vec<Posterior>, Vec<Vec<f32>>) = variables
             .par_iter()
             .map(|v| {
-                let read = without_denormals(|| model.classify(v));
+                let (rows, nats) = without_denormals(|| model.classify(v));
                 bar.inc(1);
-                read
+                (tenths(&rows), model.order().to_variables(&nats))
             })
-            .collect();
-        let rows: Vec<_> = posteriors.iter().map(|(rows, _)| &rows[..]).collect();
+            .unzip();
         let by = if model.has_classifier() { FoundBy::ClassificationHead } else { FoundBy::BayesRule };
-        classes = Some(Classes::of(&rows, (0..count).map(label).collect(), by));
-        posteriors.into_iter().map(|(_, nats)| model.order().to_variables(&nats)).collect()
+        let seen = if model.coder.is_some() { Seen::Codes } else { Seen::Pixels };
+        classes = Some(Classes::of(&posteriors, (0..count).map(label).collect(), by, seen));
+        all
     } else {
         let chunks: Vec<usize> = (0..count).step_by(TOGETHER).collect();
         let all: Vec<Vec<Vec<f32>>> = chunks
@@ -293,26 +273,6 @@ fn one(args: &Args, model: &ImageModel, input: &Path) -> Result<Read> {
             .collect(),
     };
     Ok(Read { nats, given, maps, classes })
-}
-
-impl Classes {
-    /// From the log-probabilities of the classes behind every step, for each image.
-    fn of(images: &[&[Vec<f64>]], labels: Vec<Option<usize>>, by: FoundBy) -> Self {
-        let found: Vec<usize> =
-            images.iter().map(|rows| rows.last().map_or(0, |row| likeliest(row))).collect();
-        let mean = |of: &dyn Fn(usize) -> f64| (0..images.len()).map(of).sum::<f64>() / images.len() as f64;
-        let tenth = |i: usize, tenth: usize| &images[i][(images[i].len() - 1) * tenth / 10];
-        let is_labelled = labels.iter().all(Option::is_some);
-        let meant: Vec<usize> = labels.iter().zip(&found).map(|(l, f)| l.unwrap_or(*f)).collect();
-        let right = |t: usize| mean(&|i| f64::from(u8::from(likeliest(tenth(i, t)) == meant[i])));
-        Self {
-            probability: (0..=10).map(|t| mean(&|i| tenth(i, t)[meant[i]].exp())).collect(),
-            accuracy: is_labelled.then(|| right(10)),
-            accuracy_by_tenths: is_labelled.then(|| (0..=10).map(right).collect()),
-            by,
-            found,
-        }
-    }
 }
 
 /// The mean, and its error of 95 % by the scatter.
@@ -366,25 +326,7 @@ fn table(report: &Report) -> String {
         );
     }
     for classes in report.inputs.iter().filter_map(|s| s.classes.as_ref()) {
-        if let Some(accuracy) = classes.accuracy {
-            let by = match classes.by {
-                FoundBy::ClassificationHead => "the classification head",
-                FoundBy::BayesRule => "Bayes' rule",
-            };
-            t += &format!("\nclasses by {by}: {:.2} % right", 100.0 * accuracy);
-        }
-        let percent =
-            |values: &[f64]| -> String { values.iter().map(|v| format!(" {:>5.1}", 100.0 * v)).collect() };
-        t += "\npixels seen, %         ";
-        t += &percent(&(0..=10).map(|i| f64::from(i) / 10.0).collect::<Vec<_>>());
-        if let Some(accuracy) = &classes.accuracy_by_tenths {
-            t += &format!("\nright, %               {}", percent(accuracy));
-        }
-        t += &format!("\nprobability of class, %{}", percent(&classes.probability));
-        if classes.accuracy.is_none() {
-            let found: Vec<String> = classes.found.iter().take(64).map(usize::to_string).collect();
-            t += &format!("\nfound: {}", found.join(" "));
-        }
+        t += &classes.table();
     }
     t
 }

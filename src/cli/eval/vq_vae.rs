@@ -57,6 +57,11 @@ pub fn run(args: &Args, checkpoint: &Checkpoint, path: &Path, outputs: Outputs) 
     if args.images.asks_for_classes() {
         usage!("{name} is a VQ-VAE, which knows no classes: neither --labels nor --classify has a meaning");
     }
+    if args.images.needs_any_order() {
+        usage!(
+            "{name} is a VQ-VAE, which has no order: neither --orders nor --steps nor --squares has a meaning"
+        );
+    }
     let coder =
         ImageCoder::from_checkpoint(checkpoint, args.model.isa()?).with_context(|| name.to_string())?;
     let grid = coder.grid();

@@ -47,7 +47,7 @@ pub struct ImageArgs {
     /// Pixels of the picture for a pixel of an image, each way
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=64))]
     scale: u32,
-    /// Write an animated PNG of so many frames, in which the images grow in their order
+    /// Write an animated PNG of at most so many frames, one a step, in which the images grow in their order
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(2..=1000))]
     frames: Option<u32>,
 }
@@ -132,6 +132,9 @@ pub fn run(args: &Args, model: &ImageModel, path: &Path) -> Result<()> {
         usage!("--length: {name} draws images, whose size it knows");
     }
     match (args.images.class, model.labels()) {
+        (Some(_), 0) if model.has_classifier() => {
+            usage!("--class: {name} is not given classes, it tells them: `eval --classify` has it do so")
+        }
         (Some(_), 0) => usage!("--class: {name} was trained without labels"),
         (Some(class), n) if class >= n => usage!("--class {class}: {name} has 0 to {}", n - 1),
         _ => {}

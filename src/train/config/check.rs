@@ -1,6 +1,6 @@
 //! Shared by all run files: reading TOML with errors that name line and key, ranges, and whether two files are one run.
 
-use anyhow::{Context, Result, anyhow, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -57,6 +57,16 @@ pub fn parse_toml<T: DeserializeOwned>(text: &str, name: &str) -> Result<T> {
 pub fn range(key: &str, found: f64, low: f64, high: f64) -> Result<()> {
     ensure!((low..=high).contains(&found), "{key} is {found}, wanted {low} to {high}");
     Ok(())
+}
+
+/// Checks that the section `section` of `table` has none of `keys`; `why` says of which runs they are.
+///
+/// # Errors
+/// The first one that it has.
+pub fn without_keys(table: &toml::Table, section: &str, keys: &[&str], why: &str) -> Result<()> {
+    let given = table.get(section).and_then(toml::Value::as_table);
+    let other = given.and_then(|given| keys.iter().find(|key| given.contains_key(**key)));
+    other.map_or(Ok(()), |key| bail!("{section}.{key} is a key for {why}"))
 }
 
 /// Bytes of the longest run file that is read, 1 MiB.

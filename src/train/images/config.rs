@@ -1,11 +1,12 @@
 //! The run file of an image model.
 
 use crate::images::Pixels;
-use crate::train::config::Train;
-use crate::train::config::check::{parse_toml, range, read_text};
-use anyhow::{Context, Result, anyhow, bail, ensure};
+use crate::train::config::check::{parse_toml, range, read_text, without_keys};
+use crate::train::config::{OF_RECORDINGS, Train};
+use anyhow::{Context, Result, anyhow, ensure};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
+use wavesynth_models::config::ConfigError;
 use wavesynth_models::family::{FamilyConfig, Given, GivenImage, ModelKeys};
 use wavesynth_models::likelihood::MAX_COMPONENTS;
 use wavesynth_models::objective::Learning;
@@ -102,28 +103,31 @@ fn colours() -> usize {
     512
 }
 
+/// Keys of `[train]` that mean something where a window is a part of a sequence.
+const OF_SEQUENCES: [&str; 4] = ["window", "max_warmup", "scheduled_sampling", "curriculum"];
+
 /// Characters of the longest file of an order.
 const MOST_ORDER: u64 = 1 << 24;
 
 impl ImageRun {
-    /// Reads a run file's text; `name` is used in errors only.
+    /// Reads a run file's `text`, which `table` is too; `name` is used in errors only.
     ///
     /// # Errors
     /// An unknown or missing key, a value out of range: file, key and what was wanted.
-    pub fn parse(text: &str, name: &str) -> Result<Self> {
+    pub fn parse(text: &str, table: &toml::Table, name: &str) -> Result<Self> {
         let run: Self = parse_toml(text, name)?;
-        run.validate().with_context(|| name.to_string())?;
+        run.validate(table).with_context(|| name.to_string())?;
         Ok(run)
     }
 
-    fn validate(&self) -> Result<()> {
+    fn validate(&self, table: &toml::Table) -> Result<()> {
         let i = &self.images;
-        i.validate()?;
-        range("model.dropout", self.model.dropout(), 0.0, 0.9)?;
         ensure!(
             i.codes.is_none() || i.components == 0,
             "images.components is for pixels; codes have a softmax: leave it out"
         );
+        i.validate(table)?;
+        range("model.dropout", self.model.dropout(), 0.0, 0.9)?;
         ensure!(
             i.order_file.is_none() || i.order == Scan::default(),
             "images.order and images.order_file: wanted one of them"
@@ -131,18 +135,48 @@ impl ImageRun {
         // The images are not read yet; a small one stands for them.
         let grid = Grid { height: 4, width: 4 };
         let (pixels, labels) = (i.some_pixels(), usize::from(i.labels.is_some()) * 2);
-        let order = Scan::default().order(grid, 0);
+        let order = i.order.order(grid, i.order_seed);
         let codes = i.codes.as_ref().map(|_| 2);
-        let network = self.network(&pixels, codes, GivenImage { grid, order, labels })?;
-        ensure!(
-            network.learning() != Learning::Counting,
-            "model.family is {}: it is counted, images are learned by steps",
-            network.family()
-        );
-        if self.train.scheduled_sampling.is_some() {
-            bail!("train.scheduled_sampling is a key for text; images have none");
+        match self.config(&pixels, codes, GivenImage { grid, order, labels }) {
+            Ok(network) => ensure!(
+                network.learning() != Learning::Counting,
+                "model.family is {}: it is counted, images are learned by steps",
+                network.family()
+            ),
+            // The number of positions, which the images' size decides.
+            Err(e) if e.field == "context" => {}
+            Err(e) => return Err(self.named(e)),
         }
         self.train.validate()
+    }
+
+    fn config(
+        &self,
+        pixels: &Pixels,
+        codes: Option<usize>,
+        image: GivenImage,
+    ) -> Result<FamilyConfig, ConfigError> {
+        self.model.config(&Given {
+            classes: codes.unwrap_or(pixels.classes()),
+            start: 0,
+            likelihood: if codes.is_some() { None } else { pixels.likelihood(self.images.components) },
+            window: image.grid.len(),
+            condition: None,
+            image: Some(image),
+        })
+    }
+
+    /// A family's error by the key of the run file that it is about.
+    fn named(&self, e: ConfigError) -> anyhow::Error {
+        let i = &self.images;
+        match (e.field, &i.order_file) {
+            ("labels", _) => {
+                anyhow!("images.labels, for the family {}: wanted {}", self.model.family(), e.want)
+            }
+            ("order", Some(path)) => anyhow!("images.order_file {}: wanted {}", path.display(), e.want),
+            ("order", None) => anyhow!("images.order is {:?}, wanted {}", i.order.name(), e.want),
+            (field, _) => anyhow!("model.{field} is {}, wanted {}", e.found, e.want),
+        }
     }
 
     /// The network for such pixels and images, or for so many codes of them.
@@ -150,15 +184,7 @@ impl ImageRun {
     /// # Errors
     /// A size out of range, or a family that is not for them.
     pub fn network(&self, pixels: &Pixels, codes: Option<usize>, image: GivenImage) -> Result<FamilyConfig> {
-        let given = Given {
-            classes: codes.unwrap_or(pixels.classes()),
-            start: 0,
-            likelihood: if codes.is_some() { None } else { pixels.likelihood(self.images.components) },
-            window: image.grid.len(),
-            condition: None,
-            image: Some(image),
-        };
-        self.model.config(&given).map_err(|e| anyhow!("model.{} is {}, wanted {}", e.field, e.found, e.want))
+        self.config(pixels, codes, image).map_err(|e| self.named(e))
     }
 }
 
@@ -166,9 +192,21 @@ impl Images {
     /// Checks what needs no network.
     ///
     /// # Errors
-    /// A value out of range, or keys that belong together.
-    pub fn validate(&self) -> Result<()> {
+    /// A value out of range, keys that belong together, or keys of `table`, the run file, that mean nothing for such images.
+    pub fn validate(&self, table: &toml::Table) -> Result<()> {
         let i = self;
+        without_keys(table, "train", &OF_RECORDINGS, "recordings; images have none of it")?;
+        without_keys(table, "train", &OF_SEQUENCES, "recordings and text; an image is read whole")?;
+        if i.pixels != PixelKind::Palette {
+            without_keys(table, "images", &["colours"], "images.pixels = \"palette\"; leave it out")?;
+        }
+        if i.order != Scan::Random {
+            without_keys(table, "images", &["order_seed"], "images.order = \"random\"; leave it out")?;
+        }
+        ensure!(
+            i.components == 0 || !matches!(i.pixels, PixelKind::Binary | PixelKind::Palette),
+            "images.components is a key for pixels that are grey, rgb or continuous; leave it out"
+        );
         range("images.held_out", i.held_out, 0.0, 0.5)?;
         range("images.eval_images", i.eval_images as f64, 1.0, 1e9)?;
         range("images.colours", i.colours as f64, 2.0, 65536.0)?;
@@ -181,6 +219,16 @@ impl Images {
             i.validation.is_none() || i.labels.is_some() == i.validation_labels.is_some(),
             "images.labels and images.validation_labels: wanted both or neither"
         );
+        Ok(())
+    }
+
+    /// Checks that `pixels`, those of a model that the run file names, are what it says.
+    ///
+    /// # Errors
+    /// They are of another kind.
+    pub fn check_pixels(&self, pixels: &Pixels) -> Result<()> {
+        let found = pixels.describe();
+        ensure!(self.pixels.is(pixels), "its pixels are {found}, which is not images.pixels");
         Ok(())
     }
 

@@ -15,7 +15,7 @@ const ROUNDS: usize = 40;
 /// `count` colours for `images`, in the order of their brightness.
 ///
 /// # Errors
-/// Images that have fewer colours.
+/// Images, or what is read of their pixels, that have fewer colours.
 pub fn of(images: &ImageSet, count: usize, seed: u64) -> Result<Vec<[u8; 3]>> {
     let mut uniforms = Uniforms::new(seed);
     let mut weights: BTreeMap<[u8; 3], f32> = BTreeMap::new();
@@ -26,12 +26,14 @@ pub fn of(images: &ImageSet, count: usize, seed: u64) -> Result<Vec<[u8; 3]>> {
         let at = (i % n) as usize * c;
         *weights.entry([0, 1, 2].map(|k| levels[at + k % c])).or_default() += 1.0;
     };
-    match all <= SAMPLE {
-        true => (0..all).for_each(&mut add),
-        false => (0..SAMPLE).for_each(|_| add(uniforms.below(all))),
+    let is_sampled = all > SAMPLE;
+    match is_sampled {
+        false => (0..all).for_each(&mut add),
+        true => (0..SAMPLE).for_each(|_| add(uniforms.below(all))),
     }
     let points: Vec<([f32; 3], f32)> = weights.into_iter().map(|(c, w)| (c.map(f32::from), w)).collect();
-    ensure!(points.len() >= count, "the training images have only {} colours", points.len());
+    let of = if is_sampled { format!("{SAMPLE} of the pixels of ") } else { String::new() };
+    ensure!(points.len() >= count, "{of}the training images have only {} colours", points.len());
     let mut means = seeded(&points, count, &mut uniforms);
     for _ in 0..ROUNDS {
         let mut sums = vec![([0f64; 3], 0f64); count];
@@ -96,7 +98,7 @@ mod tests {
     fn clusters_are_found() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("x");
-        // Three groups of four colours each.
+        // Three groups of two colours each.
         let centres = [[10u8, 20, 30], [200, 100, 50], [90, 250, 240]];
         let pixels: Vec<u8> = (0..48u8)
             .flat_map(|i| {
@@ -116,6 +118,20 @@ mod tests {
                 assert!(near, "{found:?}, wanted {want:?}");
             }
         }
-        assert!(of(&images, 13, 0).is_err(), "twelve colours are no thirteen");
+        let message = of(&images, 7, 0).unwrap_err().to_string();
+        assert_eq!(message, "the training images have only 6 colours");
+    }
+
+    #[test]
+    fn colours_of_a_sample_are_called_so() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x");
+        let mut bytes = vec![0, 0, 8, 3];
+        [1u32, 500, 500].iter().for_each(|d| bytes.extend(d.to_be_bytes()));
+        bytes.extend((0..250_000u32).map(|i| (i % 3) as u8));
+        std::fs::write(&path, bytes).unwrap();
+        let images = ImageSet::read(&path, &Notes::default()).unwrap();
+        let message = of(&images, 4, 0).unwrap_err().to_string();
+        assert_eq!(message, "200000 of the pixels of the training images have only 3 colours");
     }
 }

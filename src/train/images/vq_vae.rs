@@ -2,17 +2,19 @@
 
 use super::config::Images;
 use super::data::{Epochs, ImageData};
+use super::start;
 use crate::images::{ImageCoder, SECTION, Variables};
 use crate::kinds;
 use crate::ranks::Ranks;
 use crate::train::config::Train;
 use crate::train::config::check::{parse_toml, range};
+use crate::train::folder::RunFolder;
 use crate::train::held_out::{Evaluation, HeldOutNats};
 use crate::train::product::{TRAINING, progress};
 use crate::train::slots::Slots;
 use crate::train::source::{Batches, Network, Source};
 use crate::train::state::TrainingState;
-use anyhow::{Context, Result, anyhow, bail, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
@@ -73,17 +75,17 @@ impl Default for VqVaeKeys {
 }
 
 impl VqVaeRun {
-    /// Reads a run file's text; `name` is used in errors only.
+    /// Reads a run file's `text`, which `table` is too; `name` is used in errors only.
     ///
     /// # Errors
     /// An unknown or missing key, a value out of range: file, key and what was wanted.
-    pub fn parse(text: &str, name: &str) -> Result<Self> {
+    pub fn parse(text: &str, table: &toml::Table, name: &str) -> Result<Self> {
         let run: Self = parse_toml(text, name)?;
-        run.validate().with_context(|| name.to_string())?;
+        run.validate(table).with_context(|| name.to_string())?;
         Ok(run)
     }
 
-    fn validate(&self) -> Result<()> {
+    fn validate(&self, table: &toml::Table) -> Result<()> {
         let i = &self.images;
         for (is_set, key, why) in [
             (i.codes.is_some(), "codes", "it makes the codes"),
@@ -97,15 +99,12 @@ impl VqVaeRun {
         ] {
             ensure!(!is_set, "images.{key} is no key for a VQ-VAE: {why}");
         }
-        i.validate()?;
+        i.validate(table)?;
         range("vq_vae.commitment", self.vq_vae.commitment, 0.0, 100.0)?;
         // The images are not read yet; a small one stands for them.
         let pixels = i.some_pixels();
         let likelihood = LikelihoodConfig::of(pixels.likelihood(i.components), pixels.classes());
         self.learner(Grid { height: 4, width: 4 }, likelihood)?;
-        if self.train.scheduled_sampling.is_some() {
-            bail!("train.scheduled_sampling is a key for text; images have none");
-        }
         self.train.validate()
     }
 
@@ -138,12 +137,13 @@ pub struct VqVaeSource {
 }
 
 impl VqVaeSource {
-    /// Reads the files that `run` names; each of `ranks` reads all of them.
+    /// Reads the files that `run`, whose files go to `folder`, names; each of `ranks` reads all of them.
     ///
     /// # Errors
     /// A file that can't be read or is not the same on all ranks, images of different sizes or of a size that no VQ-VAE has.
-    pub fn open(run: &VqVaeRun, ranks: &Ranks) -> Result<Self> {
-        let data = ImageData::open(&run.images, None, run.train.seed, ranks)?;
+    pub fn open(run: &VqVaeRun, folder: &RunFolder, ranks: &Ranks) -> Result<Self> {
+        let known = start::palette(&run.images, &run.train, folder, kinds::VQ_VAE_FILE)?;
+        let data = ImageData::open(&run.images, known, run.train.seed, ranks)?;
         let likelihood = data.pixels.likelihood(run.images.components);
         let learner = run.learner(data.grid(), LikelihoodConfig::of(likelihood, data.pixels.classes()))?;
         let (frequency_nats, id) = (data.frequency_nats(), data.id(&[]));

@@ -1,8 +1,8 @@
 //! The run file of a text: `[text]` in place of `[corpus]` and `[audio]`, `[model]` of any family.
 
 use crate::text::TokenizerKind;
-use crate::train::config::Train;
-use crate::train::config::check::{parse_toml, range};
+use crate::train::config::check::{parse_toml, range, without_keys};
+use crate::train::config::{OF_RECORDINGS, Train};
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -72,10 +72,6 @@ pub enum Eval {
     Windows,
 }
 
-/// Keys of `[train]` that mean something for recordings only.
-const OF_RECORDINGS: [&str; 6] =
-    ["input_noise", "perturbation", "others", "feature_dropout", "dropout_speech", "eval_seconds"];
-
 /// Keys of `[train]` that mean something for a family that is counted.
 const OF_COUNTED: [&str; 2] = ["out", "threads"];
 
@@ -94,9 +90,8 @@ impl TextRun {
         if !given("window") {
             run.train.window = WINDOW;
         }
-        let other = OF_RECORDINGS.into_iter().find(|k| given(k));
         let steps = keys.into_iter().flat_map(|t| t.keys()).find(|k| !OF_COUNTED.contains(&k.as_str()));
-        run.validate(other, steps.map(String::as_str)).with_context(|| name.to_string())?;
+        run.validate(table, steps.map(String::as_str)).with_context(|| name.to_string())?;
         Ok(run)
     }
 
@@ -151,15 +146,13 @@ impl TextRun {
         Ok(())
     }
 
-    fn validate(&self, of_recordings: Option<&str>, of_steps: Option<&str>) -> Result<()> {
+    fn validate(&self, table: &toml::Table, of_steps: Option<&str>) -> Result<()> {
         let t = &self.text;
         range("text.held_out", t.held_out, 0.0, 0.5)?;
         range("text.input_dropout", t.input_dropout, 0.0, 1.0)?;
         range("text.eval_symbols", t.eval_symbols as f64, 1.0, 1e9)?;
         self.validate_lines()?;
-        if let Some(key) = of_recordings {
-            bail!("train.{key} is a key for recordings; a text has none of it");
-        }
+        without_keys(table, "train", &OF_RECORDINGS, "recordings; a text has none of it")?;
         range("model.dropout", self.model.dropout(), 0.0, 0.9)?;
         // The text is not read yet; two symbols stand for those that it has.
         ensure!(

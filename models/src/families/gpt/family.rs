@@ -240,7 +240,7 @@ impl Keys {
             let n = fixed_length::len(&image.order);
             return match self.context {
                 Some(context) if context != n => {
-                    let want = format!("left out: an image has {n} pixels, and as many positions");
+                    let want = format!("left out: an image has {n} pixels or codes, and as many positions");
                     Err(ConfigError { field: "context", found: context.to_string(), want: want.into() })
                 }
                 _ => Ok(n),
