@@ -60,7 +60,8 @@ pub fn run(args: Args) -> Result<()> {
     let files = args.skip_bad.readable(files, rate, &notes)?;
     notes.say();
     let options = enroll::EnrollOptions { name: args.name.clone(), steps: args.steps, seed: args.seed };
-    let stop = interrupt::flag("stopping; the best so far is written")?;
+    let stop =
+        interrupt::flag("stopping with the best so far, if there is one; a second time ends it at once")?;
     let mut e = enroll::enroll(&checkpoint, &path, &files, &options, &stop)?;
     e.condition.source = format!("enrolled from {}", file_names(&files));
     report(&e, &options).iter().for_each(|line| say!("{line}"));
