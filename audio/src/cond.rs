@@ -19,7 +19,8 @@
 //! `space` is empty without `speaker`; `recipe` is empty and `sample_rate` and `hop` are 0 without
 //! `track`; `stats`, the statistics the track was normalised with or, without a track, the speaker's, may be null, and hold a
 //! [`common`](SpeakerStats::common), too. With `speaker` there may be `reads`: statistics in whose numbers the model reads
-//! this speaker's tracks; and beside a track `speaker_stats`, the speaker's own statistics. Unknown JSON fields are ignored, unknown tensors are an error.
+//! this speaker's tracks; and beside a track `speaker_stats`, the speaker's own statistics. Unknown JSON fields are ignored,
+//! unknown tensors are an error.
 
 mod file;
 mod mix;
@@ -117,6 +118,16 @@ impl SpeakerVector {
     /// A vector alone.
     pub fn new(space: String, values: Vec<f32>) -> Self {
         Self { space, values, adaptation: BTreeMap::new(), reads: None, stats: None }
+    }
+
+    /// Whether the vector alone brings the speaker; an enrolled one has more, and the nearest speaker's vector.
+    pub fn is_plain(&self) -> bool {
+        self.adaptation.is_empty() && self.reads.is_none()
+    }
+
+    /// Values of all tensors of the adaptation.
+    pub fn adaptation_len(&self) -> usize {
+        self.adaptation.values().map(|t| t.values.len()).sum()
     }
 }
 

@@ -4,6 +4,8 @@
 //! A mask is never stored. Each of its values is a function of the window's key, the layer, the row and the unit, so
 //! forward and backward compute the same one, and it depends on no thread, no batch and no vector width.
 
+use crate::objective::Window;
+
 /// The rate of a run, ready to lay masks over rows.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Dropout {
@@ -44,6 +46,28 @@ impl Dropout {
             }
         }
         all
+    }
+}
+
+/// The masks of a group of windows, if there is dropout.
+#[derive(Clone, Copy)]
+pub(crate) struct Masks<'a> {
+    pub dropout: Option<Dropout>,
+    pub windows: &'a [Window],
+    /// Of a row.
+    pub width: usize,
+}
+
+impl Masks<'_> {
+    /// Lays those of layer `layer` over `rows` of the steps from `first` on, of each step a row for every window.
+    #[inline(always)]
+    pub fn lay(self, layer: usize, first: usize, rows: &mut [f32]) {
+        let (Some(dropout), n) = (self.dropout, self.windows.len()) else { return };
+        for (i, row) in rows.chunks_exact_mut(self.width).enumerate() {
+            if let Some(key) = self.windows[i % n].dropout {
+                dropout.apply(key, layer, first + i / n, row);
+            }
+        }
     }
 }
 

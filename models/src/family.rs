@@ -49,6 +49,13 @@ pub struct Facts {
     pub past: Option<usize>,
 }
 
+impl Facts {
+    /// Whether its variables are read and drawn in any order.
+    pub fn any_order(&self) -> bool {
+        self.condition.as_ref().is_some_and(|c| c.any_order)
+    }
+}
+
 /// What a family says of a network for a person and for a program.
 #[derive(Debug, Clone, Default)]
 pub struct Description {

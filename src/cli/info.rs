@@ -157,8 +157,7 @@ fn pictures(checkpoint: &Checkpoint, facts: Option<&Facts>) -> String {
     let (grid, variables) = (section.grid(), coder.map_or(section.grid(), |c| c.code_grid()));
     let order = facts.map_or(String::new(), |facts| {
         let name = Scan::of(&facts.order, variables).map_or("an order of its own", Scan::name);
-        let any = facts.condition.as_ref().is_some_and(|c| c.any_order);
-        format!(", {name}{}", if any { ", and any other order" } else { "" })
+        format!(", {name}{}", if facts.any_order() { ", and any other order" } else { "" })
     });
     format!("{} by {}, {}{order}", grid.width, grid.height, section.pixels.describe())
 }

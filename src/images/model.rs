@@ -154,7 +154,7 @@ impl ImageModel {
 
     /// Whether an image may be read and drawn in any order.
     pub fn any_order(&self) -> bool {
-        self.model.config.facts().condition.as_ref().is_some_and(|c| c.any_order)
+        self.model.config.facts().any_order()
     }
 
     /// Values of an image that count as a dimension each.

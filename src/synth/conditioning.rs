@@ -203,8 +203,7 @@ impl Conditioning {
             Some(_) if shape.speaker_dim > 0 => {
                 let values = speaker_vector(voice, condition)?;
                 // The statistics beside a track are those that it was normalised with: they are not the vector's.
-                let is_plain =
-                    condition.speaker.as_ref().is_some_and(|s| s.reads.is_none() && s.adaptation.is_empty());
+                let is_plain = condition.speaker.as_ref().is_some_and(|s| s.is_plain());
                 let stats = match (condition.speaker_stats(), &condition.track) {
                     (None, Some(_)) if is_plain => voice.stats_of(&values),
                     (None, Some(_)) => return Err(ConditioningError::UnknownSpeaker),

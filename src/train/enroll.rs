@@ -80,7 +80,8 @@ struct Piece {
 }
 
 /// Makes the speaker of `files` one of the voice in `checkpoint`; `model` is used in errors only. Runs in the current rayon
-/// pool. Once `stop` is set it ends with the best so far, which is an error before the nearest speaker is found. What is wrong with the recordings is said on stderr.
+/// pool. Once `stop` is set it ends with the best so far, which is an error before the nearest speaker is found. What is wrong with
+/// the recordings is said on stderr.
 ///
 /// # Errors
 /// A model without speakers, recordings that can't be read or are too short.

@@ -153,8 +153,10 @@ impl ImageSource {
 
     /// The order by which image `number` of a run, or of those held out, is read; `None` for the model's own.
     fn order_of(&self, seed: u64, number: u64) -> Option<Order> {
-        let any_order = self.config.facts().condition.as_ref().is_some_and(|c| c.any_order);
-        any_order.then(|| Scan::Random.order(self.grid(), Uniforms::keyed(seed, number).next_u64()))
+        self.config
+            .facts()
+            .any_order()
+            .then(|| Scan::Random.order(self.grid(), Uniforms::keyed(seed, number).next_u64()))
     }
 
     /// Rows and columns of the variables.

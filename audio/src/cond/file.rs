@@ -211,7 +211,7 @@ impl Condition {
                 return Err("tensor speaker is there but \"space\" does not name its space".into());
             }
             finite("speaker", &s.values)?;
-            let size = s.adaptation.values().map(|t| t.values.len()).sum::<usize>();
+            let size = s.adaptation_len();
             if size > MAX_ADAPTATION {
                 return Err(format!("its adaptation has {size} values, at most {MAX_ADAPTATION}"));
             }

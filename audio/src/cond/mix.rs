@@ -13,10 +13,8 @@ pub fn mix(parts: &[(&Condition, f32)]) -> Result<Condition, CondError> {
         return Err(CondError::Mix(format!("the weights sum to {sum}, wanted a number above 0")));
     }
     let mut mixed: Option<(SpeakerVector, Vec<f64>)> = None;
-    // An enrolled speaker's vector is that of the nearest speaker.
-    let is_plain = |s: &SpeakerVector| s.adaptation.is_empty() && s.reads.is_none();
     for (c, weight) in parts {
-        if c.speaker.as_ref().is_some_and(|s| !is_plain(s)) {
+        if c.speaker.as_ref().is_some_and(|s| !s.is_plain()) {
             let what =
                 "is an enrolled speaker, whom a vector alone does not bring; mix the voice's own speakers";
             return Err(CondError::Mix(format!("{:?} {what}", c.name)));

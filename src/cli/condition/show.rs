@@ -44,8 +44,7 @@ pub(super) fn line(c: &Condition) -> String {
 
 /// What an enrolled speaker has beside the vector, which is the nearest speaker's.
 fn enrolled(s: &SpeakerVector) -> Option<String> {
-    let values: usize = s.adaptation.values().map(|t| t.values.len()).sum();
-    match values {
+    match s.adaptation_len() {
         0 => s.reads.as_ref().map(|_| "played as the nearest speaker, not adapted".into()),
         n => Some(format!("adaptation of {n} values")),
     }
@@ -93,7 +92,7 @@ fn object(c: &Condition) -> serde_json::Value {
         "speaker": c.speaker.as_ref().map(|s| json!({
             "space": s.space,
             "values": s.values,
-            "adaptation_values": s.adaptation.values().map(|t| t.values.len()).sum::<usize>(),
+            "adaptation_values": s.adaptation_len(),
             "reads": s.reads,
         })),
         "track": c.track.as_ref().map(|t| json!({

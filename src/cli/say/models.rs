@@ -56,10 +56,10 @@ impl Models {
             prefix.filter(|prefix| shipped::say(prefix).is_some()).map(String::from)
         };
         // A pipe is read once, and a file that can't be read is refused where the speaker is asked for.
-        let file = self.condition.as_deref().filter(|path| path.is_file());
-        let named = file.and_then(|path| lookup::condition(path).ok()).and_then(|c| begun(&c.name));
+        let file = || self.condition.as_deref().filter(|path| path.is_file());
+        let named = || begun(&lookup::condition(file()?).ok()?.name);
         let stem = || self.condition.as_deref()?.file_stem()?.to_str().and_then(begun);
-        self.language.clone().or(named).or_else(stem).unwrap_or_else(|| ENGLISH.into())
+        self.language.clone().or_else(named).or_else(stem).unwrap_or_else(|| ENGLISH.into())
     }
 
     /// The shipped model that --speech names.

@@ -4,7 +4,7 @@
 mod backward;
 
 use super::parameter_layout::ParameterLayout;
-use crate::dropout::Dropout;
+use crate::dropout::{Dropout, Masks};
 use crate::families::char_rnn::{Cell, Config, cell};
 use crate::fused::padded::Weights;
 use crate::fused::rows::{add_rows, broadcast};
@@ -113,28 +113,6 @@ fn condition<'a>(config: &Config, window: &'a Window, t: usize) -> &'a [f32] {
     &window.frames.rows[t * features..][..features]
 }
 
-/// The masks of a group, if there is dropout.
-#[derive(Clone, Copy)]
-struct Masks<'a> {
-    dropout: Option<Dropout>,
-    windows: &'a [Window],
-    /// Width of a row.
-    h: usize,
-}
-
-impl Masks<'_> {
-    /// Lays those of layer `l` over rows of the steps from `first` on.
-    #[inline(always)]
-    fn lay(self, l: usize, first: usize, rows: &mut [f32]) {
-        let (Some(dropout), n) = (self.dropout, self.windows.len()) else { return };
-        for (i, row) in rows.chunks_exact_mut(self.h).enumerate() {
-            if let Some(key) = self.windows[i % n].dropout {
-                dropout.apply(key, l, first + i / n, row);
-            }
-        }
-    }
-}
-
 impl Kernel for GroupPass<'_> {
     type Output = f64;
 
@@ -227,7 +205,7 @@ impl<'a> GroupPass<'a> {
 
     #[inline(always)]
     fn masks(&self) -> Masks<'a> {
-        Masks { dropout: self.dropout, windows: self.windows, h: self.layout.h }
+        Masks { dropout: self.dropout, windows: self.windows, width: self.layout.h }
     }
 
     #[inline(always)]

@@ -2,7 +2,7 @@
 
 use super::Places;
 use super::masked::{NONE, Values};
-use crate::dropout::Dropout;
+use crate::dropout::{Dropout, Masks};
 use crate::families::made::Config;
 use crate::fused::padded::Weights;
 use crate::fused::rows::pass_where_positive;
@@ -188,12 +188,8 @@ impl GroupPass<'_> {
     /// Lays the masks of layer `l` over its rows, one a window.
     #[inline(always)]
     fn drop(&self, l: usize, rows: &mut [f32]) {
-        let Some(dropout) = self.dropout else { return };
-        for (w, row) in self.windows.iter().zip(rows.chunks_exact_mut(self.tape.widths[l])) {
-            if let Some(key) = w.dropout {
-                dropout.apply(key, l, 0, row);
-            }
-        }
+        let masks = Masks { dropout: self.dropout, windows: self.windows, width: self.tape.widths[l] };
+        masks.lay(l, 0, rows);
     }
 
     #[inline(always)]
